@@ -1,0 +1,117 @@
+"""qrlifecycle: one socket while a QR code is on screen, not before and not after.
+
+The front door: names only. A name's room is imported when the name is first used, so that a program
+pays only for what it uses.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import (
+        EventRefused,
+        InvalidTable,
+        InvalidValue,
+        MissingExtra,
+        PairingFailed,
+        PairingInProgress,
+        PeerError,
+        QRLifecycleError,
+        ServiceRefused,
+        TransportError,
+        TransportLost,
+        TransportRefused,
+        TransportUnreachable,
+        UnsupportedBackend,
+        UsageError,
+        WrongAnswer,
+        WrongThread,
+    )
+    from .events import Event
+    from .lifecycle import QRLifecycle
+    from .outcome import Connected, Failed, Outcome, Reason
+    from .policy import Policy
+    from .qr import QRCode
+    from .signals import ConnectionFailed, Paired, QRExpired, QRUpdated, Scanned, Signal
+    from .states import State
+    from .table import TABLE, Row
+    from .transports.base import Transport, TransportFactory
+    from .transports.buffer import SignalBuffer
+    from .transports.socketio import SocketIOTransport
+    from .watchers import Change, Changes
+
+_ROOMS = (
+    "errors",
+    "states",
+    "events",
+    "table",
+    "policy",
+    "qr",
+    "outcome",
+    "signals",
+    "transports.base",
+    "transports.buffer",
+    "watchers",
+    "lifecycle",
+    "transports.socketio",
+)
+"""Where to look for a name; a room that costs more to import comes later."""
+
+__all__ = [
+    "TABLE",
+    "Change",
+    "Changes",
+    "Connected",
+    "ConnectionFailed",
+    "Event",
+    "EventRefused",
+    "Failed",
+    "InvalidTable",
+    "InvalidValue",
+    "MissingExtra",
+    "Outcome",
+    "Paired",
+    "PairingFailed",
+    "PairingInProgress",
+    "PeerError",
+    "Policy",
+    "QRCode",
+    "QRExpired",
+    "QRLifecycle",
+    "QRLifecycleError",
+    "QRUpdated",
+    "Reason",
+    "Row",
+    "Scanned",
+    "ServiceRefused",
+    "Signal",
+    "SignalBuffer",
+    "SocketIOTransport",
+    "State",
+    "Transport",
+    "TransportError",
+    "TransportFactory",
+    "TransportLost",
+    "TransportRefused",
+    "TransportUnreachable",
+    "UnsupportedBackend",
+    "UsageError",
+    "WrongAnswer",
+    "WrongThread",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        for room in _ROOMS:
+            module = import_module(f".{room}", __name__)
+            if name in module.__all__:
+                value = globals()[name] = getattr(module, name)
+                return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,168 @@
+"""Everything this library raises, in one tree.
+
+::
+
+    QRLifecycleError
+    ├── UsageError                 ours: the embedding program asked for what cannot be
+    │   ├── EventRefused           the table has no row for that event in that state
+    │   ├── PairingInProgress      pair() while another pair() runs
+    │   ├── WrongThread            a trigger from outside the event loop's thread
+    │   ├── WrongAnswer            request_qr gave back neither a QRCode nor Paired
+    │   ├── InvalidValue           a number, URL or payload that cannot be meant
+    │   ├── InvalidTable           a table with duplicate rows, unknown or unreachable states
+    │   ├── UnsupportedBackend     a transport that cannot run on this event loop
+    │   └── MissingExtra           a feature whose packages are not installed
+    ├── PeerError                  theirs: the service, the network, the phone
+    │   ├── ServiceRefused         the service says no; raise it from request_qr
+    │   └── TransportError         the one error a transport raises
+    │       ├── TransportUnreachable   it never opened
+    │       ├── TransportRefused       it was turned away: credentials or bot are not accepted
+    │       └── TransportLost          it was open and broke
+    └── PairingFailed              a failed outcome, raised on request
+
+Errors of the first branch come out of the call that caused them. Those of the second never come out
+of `pair()`: they end up as the ``error`` of a failed outcome. No text here ever holds a payload, a
+token or a URL's query.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .events import Event
+    from .states import State
+
+__all__ = [
+    "EventRefused",
+    "InvalidTable",
+    "InvalidValue",
+    "MissingExtra",
+    "PairingFailed",
+    "PairingInProgress",
+    "PeerError",
+    "QRLifecycleError",
+    "ServiceRefused",
+    "TransportError",
+    "TransportLost",
+    "TransportRefused",
+    "TransportUnreachable",
+    "UnsupportedBackend",
+    "UsageError",
+    "WrongAnswer",
+    "WrongThread",
+]
+
+
+class QRLifecycleError(Exception):
+    """The root of the tree."""
+
+
+class UsageError(QRLifecycleError):
+    """The embedding program asked for something that cannot be; nothing has changed."""
+
+
+class EventRefused(UsageError):
+    """The table has no row for this event in this state; the state is unchanged."""
+
+    def __init__(self, state: State, event: Event, accepted: tuple[Event, ...] = ()) -> None:
+        self.state = state
+        self.event = event
+        self.accepted = accepted
+        super().__init__(state, event, accepted)
+
+    def __str__(self) -> str:
+        choices = ", ".join(self.accepted) or "nothing: the state is already being left"
+        return f"'{self.event}' is not accepted in state '{self.state}'; accepted: {choices}"
+
+
+class PairingInProgress(UsageError):
+    """`pair()` was called while another `pair()` of the same lifecycle runs."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        super().__init__(state)
+
+    def __str__(self) -> str:
+        return (
+            f"pair() already runs (state '{self.state}'); "
+            "await that call, cancel() it, or use a lifecycle of its own"
+        )
+
+
+class WrongThread(UsageError):
+    """A trigger was called from a thread other than the one that runs `pair()`."""
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+        super().__init__(event)
+
+    def __str__(self) -> str:
+        return (
+            f"'{self.event}' was called from another thread than pair(); "
+            "use anyio.from_thread.run_sync() to call it in the event loop"
+        )
+
+
+class WrongAnswer(UsageError, TypeError):
+    """`request_qr` gave back something that is neither a `QRCode` nor `Paired`."""
+
+
+class InvalidValue(UsageError, ValueError):
+    """A number, URL or payload that cannot be meant."""
+
+
+class InvalidTable(UsageError, ValueError):
+    """A table with duplicate rows, or with unknown or unreachable states."""
+
+
+class UnsupportedBackend(UsageError, RuntimeError):
+    """A transport that cannot run on the event loop at hand."""
+
+
+class MissingExtra(UsageError, ImportError):
+    """A feature whose packages are not installed; the text names the extra to install."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        self.feature = feature
+        self.extra = extra
+        super().__init__(feature, extra)
+
+    def __str__(self) -> str:
+        return f"{self.feature} needs an extra: pip install 'qrlifecycle[{self.extra}]'"
+
+
+class PeerError(QRLifecycleError):
+    """The service, the network or the phone did not do its part."""
+
+
+class ServiceRefused(PeerError):
+    """The service says no. Raise it from `request_qr` to end the attempt with that reason."""
+
+
+class TransportError(PeerError):
+    """The one error that a transport raises; a transport raises one of its three kinds."""
+
+
+class TransportUnreachable(TransportError):
+    """The transport never opened: nobody answered, or not in this protocol."""
+
+
+class TransportRefused(TransportError):
+    """The transport was turned away: the credentials or the bot are not accepted."""
+
+
+class TransportLost(TransportError):
+    """The transport was open and broke: reset, garbage, or silence past the heartbeat."""
+
+
+class PairingFailed(QRLifecycleError):
+    """A failed outcome, raised by `Failed.raise_for_failure()`; ``reason`` says why."""
+
+    def __init__(self, reason: str, sentence: str) -> None:
+        self.reason = reason
+        self.sentence = sentence
+        super().__init__(reason, sentence)
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.sentence}"

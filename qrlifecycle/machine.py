@@ -1,0 +1,119 @@
+"""The table, built into a `transitions.Machine` that decides and never waits.
+
+One shared instance, `MACHINE`, serves every lifecycle: it drives objects that were never registered
+with it (`machine.events[name].trigger(obj)`), so nothing is patched onto them and nothing keeps them
+alive. This room must never await, read a clock, or know what a transport is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transitions import Machine, MachineError
+from transitions import State as MachineState
+
+from .errors import EventRefused, InvalidTable
+from .events import Event
+from .states import State
+from .table import INITIAL, TABLE, Row, single_rows
+
+__all__ = ["MACHINE", "TableMachine"]
+
+MODEL_ATTRIBUTE = "_state"
+"""Where a driven object keeps its state."""
+
+
+class _PlainState(MachineState):
+    """A state without callbacks: entering and leaving it needs no search for any, and no log line."""
+
+    def enter(self, event_data: Any) -> None:
+        """Nothing happens on entering."""
+
+    def exit(self, event_data: Any) -> None:
+        """Nothing happens on leaving."""
+
+
+class _PlainMachine(Machine):
+    state_cls = _PlainState
+
+
+class TableMachine:
+    """A checked table that can be asked, and that moves objects along its rows.
+
+    Raises:
+        InvalidTable: the table has two rows for one (state, event), names a state or event that
+            does not exist, or has a state that no row leads to.
+    """
+
+    def __init__(self, table: tuple[Row, ...] = TABLE, initial: State = INITIAL) -> None:
+        self._rows = _checked(table, initial)
+        self._machine = _PlainMachine(
+            model=None,
+            states=list(State),
+            initial=initial,
+            transitions=[
+                {"trigger": row.event.value, "source": source, "dest": row.target}
+                for source, row in single_rows(table)
+            ],
+            auto_transitions=False,
+            model_attribute=MODEL_ATTRIBUTE,
+        )
+
+    def row(self, state: State, event: Event) -> Row:
+        """The row for this event in this state.
+
+        Raises:
+            EventRefused: there is none.
+        """
+        try:
+            return self._rows[state, event]
+        except KeyError:
+            raise EventRefused(state, event, self.accepted(state)) from None
+
+    def accepted(self, state: State) -> tuple[Event, ...]:
+        """The events that have a row in this state."""
+        return tuple(event for source, event in self._rows if source is state)
+
+    def fire(self, model: Any, event: Event) -> None:
+        """Move ``model`` (any object with a ``_state``) along the row for this event.
+
+        Raises:
+            EventRefused: its state has no such row; it has not moved.
+        """
+        try:
+            self._machine.events[event.value].trigger(model)
+        except (MachineError, KeyError):
+            state = getattr(model, MODEL_ATTRIBUTE)
+            raise EventRefused(state, event, self.accepted(state)) from None
+
+
+def _checked(table: tuple[Row, ...], initial: State) -> dict[tuple[State, Event], Row]:
+    rows: dict[tuple[State, Event], Row] = {}
+    for source, row in single_rows(table):
+        unknown = [s for s in (source, row.target) if s is not None and not isinstance(s, State)]
+        if unknown:
+            raise InvalidTable(f"row '{row.why}' names an unknown state: {unknown[0]!r}")
+        if not isinstance(row.event, Event):
+            raise InvalidTable(f"row '{row.why}' names an unknown event: {row.event!r}")
+        if (source, row.event) in rows:
+            raise InvalidTable(f"two rows for '{row.event}' in state '{source}'")
+        rows[source, row.event] = row
+    _check_reachable(rows, initial)
+    return rows
+
+
+def _check_reachable(rows: dict[tuple[State, Event], Row], initial: State) -> None:
+    seen = {initial}
+    frontier = [initial]
+    while frontier:
+        state = frontier.pop()
+        for (source, _), row in rows.items():
+            if source is state and row.target is not None and row.target not in seen:
+                seen.add(row.target)
+                frontier.append(row.target)
+    if unreachable := [state.value for state in State if state not in seen]:
+        raise InvalidTable(f"no row leads to: {', '.join(unreachable)}")
+
+
+MACHINE = TableMachine()
+"""The machine of the table, shared by all lifecycles."""

@@ -1,0 +1,174 @@
+"""How an attempt ended: connected, or failed with a reason from a closed list.
+
+This room must never know how the end came about in time; it only names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NoReturn, Self
+
+from .errors import (
+    PairingFailed,
+    ServiceRefused,
+    TransportLost,
+    TransportRefused,
+    TransportUnreachable,
+)
+from .words import Word
+
+__all__ = ["Connected", "Failed", "Outcome", "Reason"]
+
+
+class Reason(Word):
+    """Why an attempt ended without a link: the closed list.
+
+    ``meaning`` is the sentence for a developer, ``person`` the one for whoever stands in front of
+    the screen, and ``retryable`` says whether asking again, unchanged, can help.
+    """
+
+    person: str
+    retryable: bool
+
+    def __new__(cls, value: str, meaning: str, person: str = "", retryable: bool = True) -> Self:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        member.person = person
+        member.retryable = retryable
+        return member
+
+    CANCELLED = (
+        "cancelled",
+        "cancel() was called.",
+        "Linking was stopped.",
+        True,
+    )
+    GENERATING_FAILED = (
+        "generating_failed",
+        "request_qr raised an error; it is the outcome's `error`.",
+        "No code could be made just now. Please try again.",
+        True,
+    )
+    GENERATING_TIMED_OUT = (
+        "generating_timed_out",
+        "request_qr took longer than policy.generate_timeout.",
+        "Making a code took too long. Please try again.",
+        True,
+    )
+    REFUSED_BY_SERVICE = (
+        "refused_by_service",
+        "The service said no, by ServiceRefused from request_qr or by a signal.",
+        "The service does not allow linking at the moment.",
+        False,
+    )
+    REFUSED_ON_PHONE = (
+        "refused_on_phone",
+        "The person declined on the phone.",
+        "Linking was declined on the phone.",
+        True,
+    )
+    EXPIRED = (
+        "expired",
+        "The code ran out and policy.refreshes is 0.",
+        "The code has expired. Ask for a new one when you are ready.",
+        True,
+    )
+    REFRESHES_USED_UP = (
+        "refreshes_used_up",
+        "The last of policy.refreshes codes ran out unscanned.",
+        "Nobody scanned the code. Ask for a new one when you are ready.",
+        True,
+    )
+    CONFIRMATION_TIMED_OUT = (
+        "confirmation_timed_out",
+        "The phone scanned the code but nothing came within policy.confirm_timeout.",
+        "The phone scanned the code but did not finish. Please try again.",
+        True,
+    )
+    ATTEMPT_TIMED_OUT = (
+        "attempt_timed_out",
+        "The whole attempt took longer than policy.attempt_timeout.",
+        "Linking took too long. Please try again.",
+        True,
+    )
+    AUTHENTICATION_REFUSED = (
+        "authentication_refused",
+        "The transport was turned away: credentials or bot are not accepted.",
+        "This program is not allowed to link here.",
+        False,
+    )
+    TRANSPORT_UNREACHABLE = (
+        "transport_unreachable",
+        "The transport did not open, or not within policy.open_timeout.",
+        "The service cannot be reached. Please try again.",
+        True,
+    )
+    TRANSPORT_LOST = (
+        "transport_lost",
+        "The transport was open and broke, or the peer closed it.",
+        "The connection was lost. Please try again.",
+        True,
+    )
+
+
+REASON_OF_ERROR: Mapping[type[Exception], Reason] = {
+    ServiceRefused: Reason.REFUSED_BY_SERVICE,
+    TransportRefused: Reason.AUTHENTICATION_REFUSED,
+    TransportUnreachable: Reason.TRANSPORT_UNREACHABLE,
+    TransportLost: Reason.TRANSPORT_LOST,
+}
+"""What an error of the peer's branch means as an end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The account is linked.
+
+    ``identity`` names the account where the service tells it. ``data`` is what came with the
+    success (a session token, say); it may hold secrets, so no repr shows it. ``already_linked``
+    is true when no code had to be shown.
+    """
+
+    identity: str | None = None
+    data: Mapping[str, object] = field(default_factory=dict, repr=False)
+    already_linked: bool = False
+
+    connected = True
+
+    def raise_for_failure(self) -> Self:
+        """Itself: there is no failure to raise."""
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The attempt ended without a link; ``reason`` says why.
+
+    ``error`` is the error behind it, if there was one. ``data`` is what the service sent along; it
+    may hold secrets, so no repr shows it.
+    """
+
+    reason: Reason
+    error: Exception | None = field(default=None, repr=False)
+    data: Mapping[str, object] = field(default_factory=dict, repr=False)
+
+    connected = False
+
+    @property
+    def retryable(self) -> bool:
+        """Whether asking again, unchanged, can help."""
+        return self.reason.retryable
+
+    def raise_for_failure(self) -> NoReturn:
+        """Raise this failure.
+
+        Raises:
+            PairingFailed: always, with ``error`` as its cause.
+        """
+        raise PairingFailed(self.reason, self.reason.meaning) from self.error
+
+
+Outcome = Connected | Failed
+"""How an attempt ended. ``outcome.connected`` tells which."""

@@ -1,0 +1,130 @@
+"""A QR code: a secret that can draw itself.
+
+Whoever has the payload can link a phone, so it is treated as a password: no repr, log line,
+exception or pickle shows it, and `reveal()` is the one door. This room must never know where a
+code comes from or how long the lifecycle keeps it.
+"""
+
+from __future__ import annotations
+
+import io
+from types import ModuleType
+from typing import NoReturn
+
+from .errors import InvalidValue, MissingExtra
+
+__all__ = ["QRCode"]
+
+MAX_PAYLOAD = 2953
+"""Bytes that fit the largest QR code at its lowest error correction (ISO/IEC 18004, table 7)."""
+
+QUIET_ZONE = 4
+"""Light modules around the code that scanners need (ISO/IEC 18004, section 6.3.8)."""
+
+
+class QRCode:
+    """What a phone scans.
+
+    Args:
+        payload: the text inside the code; opaque to this library.
+        expires_in: seconds from now for which the service will accept it, if it says so.
+
+    Raises:
+        InvalidValue: an empty payload, one longer than any QR code holds (2,953 bytes), or a
+            lifetime that is not a positive number.
+    """
+
+    __slots__ = ("__payload", "__weakref__", "expires_in")
+
+    def __init__(self, payload: str, *, expires_in: float | None = None) -> None:
+        if not isinstance(payload, str) or not payload:
+            raise InvalidValue("a QR code's payload must be text that is not empty")
+        try:
+            size = len(payload.encode())
+        except UnicodeEncodeError:
+            raise InvalidValue("a QR code's payload must be text that UTF-8 can encode") from None
+        if size > MAX_PAYLOAD:
+            raise InvalidValue(f"a QR code holds at most {MAX_PAYLOAD} bytes, not {size}")
+        if expires_in is not None and not (
+            isinstance(expires_in, int | float)
+            and not isinstance(expires_in, bool)
+            and expires_in > 0
+        ):
+            raise InvalidValue(f"expires_in must be seconds above 0, not {expires_in!r}")
+        self.__payload = payload
+        self.expires_in = expires_in
+
+    def reveal(self) -> str:
+        """The payload itself: the one door to it."""
+        return self.__payload
+
+    def __repr__(self) -> str:
+        life = "" if self.expires_in is None else f", expires_in={self.expires_in:g}"
+        return f"QRCode(<hidden>{life})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, QRCode):
+            return NotImplemented
+        return self.__payload == other.__payload
+
+    def __hash__(self) -> int:
+        return hash(self.__payload)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a QRCode is a secret and cannot be pickled or copied; reveal() it instead")
+
+    def matrix(self) -> list[list[bool]]:
+        """The modules, rows of columns, quiet zone included; True is dark.
+
+        Raises:
+            MissingExtra: the ``qr`` extra is not installed.
+        """
+        code = _segno().make_qr(self.__payload, error="l")
+        return [[bool(module) for module in row] for row in code.matrix_iter(border=QUIET_ZONE)]
+
+    def text(self) -> str:
+        """The code in half-block characters, two rows of modules a line, newline at each end.
+
+        A dark module is left blank and a light one is filled, so that it scans on a dark terminal.
+        To be sure of the colours, print it black on white with light and dark exchanged, as
+        `qrlifecycle demo` does.
+        """
+        rows = self.matrix()
+        if len(rows) % 2:
+            rows.append([True] * len(rows[0]))
+        blocks = {(False, False): "█", (False, True): "▀", (True, False): "▄", (True, True): " "}
+        return "".join(
+            "".join(blocks[pair] for pair in zip(upper, lower, strict=True)) + "\n"
+            for upper, lower in zip(rows[::2], rows[1::2], strict=True)
+        )
+
+    def svg(self, *, scale: float = 4) -> str:
+        """The code as an SVG element, dark on white; ``scale`` is the size of a module in pixels."""
+        stream = io.BytesIO()
+        code = _segno().make_qr(self.__payload, error="l")
+        code.save(
+            stream,
+            kind="svg",
+            scale=scale,
+            border=QUIET_ZONE,
+            dark="#000",
+            light="#fff",
+            xmldecl=False,
+            nl=False,
+        )
+        return stream.getvalue().decode()
+
+    def png(self, *, scale: int = 4) -> bytes:
+        """The code as a PNG file, dark on white; ``scale`` is the size of a module in pixels."""
+        stream = io.BytesIO()
+        code = _segno().make_qr(self.__payload, error="l")
+        code.save(stream, kind="png", scale=scale, border=QUIET_ZONE, dark="#000", light="#fff")
+        return stream.getvalue()
+
+
+def _segno() -> ModuleType:
+    try:
+        import segno
+    except ImportError:
+        raise MissingExtra("drawing a QR code", "qr") from None
+    return segno

@@ -1,0 +1,70 @@
+"""Signals: what a transport reports, and the one place where a signal becomes an event.
+
+An event is a word of the table; a signal is what came over a wire, with what it carried. This room
+must never know how the wire spelt it; that is the transport's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from .events import Event
+from .outcome import Reason
+from .qr import QRCode
+
+__all__ = ["ConnectionFailed", "Paired", "QRExpired", "QRUpdated", "Scanned", "Signal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Something a transport reports. ``event`` is the table's word for it."""
+
+    event: ClassVar[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class QRUpdated(Signal):
+    """The service replaced the code by a newer one."""
+
+    event = Event.QR_UPDATED
+
+    qr: QRCode
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned(Signal):
+    """The phone has read the code and is confirming."""
+
+    event = Event.SCANNED
+
+
+@dataclass(frozen=True, slots=True)
+class Paired(Signal):
+    """The account is linked. Also what `request_qr` gives back when it was linked already.
+
+    ``identity`` names the account; ``data`` is what came along and may hold secrets.
+    """
+
+    event = Event.PAIRED
+
+    identity: str | None = None
+    data: Mapping[str, object] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class QRExpired(Signal):
+    """The service says that the code ran out. With no refresh left it becomes ``fail``."""
+
+    event = Event.EXPIRED
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionFailed(Signal):
+    """The service or the person said no; ``data`` is what came along and may hold secrets."""
+
+    event = Event.FAIL
+
+    reason: Reason = Reason.REFUSED_BY_SERVICE
+    data: Mapping[str, object] = field(default_factory=dict, repr=False)

@@ -1,0 +1,129 @@
+"""The one table: where from, on what event, where to, and why.
+
+Everything that states, events and rows are used for is made from this literal: the machine, the
+diagrams, the documentation, the error messages, the property tests. There are no guards: what a
+budget or a deadline allows is decided by *which* event is sent. This room must never know who
+waits for what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .events import Event
+from .states import State
+
+__all__ = ["INITIAL", "SOCKET_OWNER", "TABLE", "Row", "single_rows"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: in any of ``sources``, ``event`` leads to ``target``, because ``why``.
+
+    A row without a target is internal: something is noted, the state stays as it is.
+    """
+
+    sources: tuple[State, ...]
+    event: Event
+    target: State | None
+    why: str
+
+    @property
+    def internal(self) -> bool:
+        """Whether the state stays as it is."""
+        return self.target is None
+
+
+INITIAL = State.IDLE
+
+SOCKET_OWNER = State.DISPLAYED
+"""The one state in which the transport is open."""
+
+TABLE: tuple[Row, ...] = (
+    Row(
+        (State.IDLE, State.CONNECTED, State.FAILED),
+        Event.GENERATE,
+        State.GENERATING,
+        "a person asked for a QR code",
+    ),
+    Row(
+        (State.GENERATING,),
+        Event.QR_READY,
+        State.DISPLAYED,
+        "the service answered with a code",
+    ),
+    Row(
+        (State.GENERATING,),
+        Event.PAIRED,
+        State.CONNECTED,
+        "the account was linked already: no code is shown, no socket is opened",
+    ),
+    Row(
+        (State.GENERATING,),
+        Event.FAIL,
+        State.FAILED,
+        "the service refused, broke, or took too long",
+    ),
+    Row(
+        (State.GENERATING,),
+        Event.CANCEL,
+        State.IDLE,
+        "the person went away",
+    ),
+    Row(
+        (State.DISPLAYED,),
+        Event.QR_UPDATED,
+        None,
+        "a picture to show: the first when the transport listens, then each rotation, same socket",
+    ),
+    Row(
+        (State.DISPLAYED,),
+        Event.SCANNED,
+        None,
+        "the phone has seen the code and is confirming",
+    ),
+    Row(
+        (State.DISPLAYED,),
+        Event.PAIRED,
+        State.CONNECTED,
+        "success",
+    ),
+    Row(
+        (State.DISPLAYED,),
+        Event.EXPIRED,
+        State.GENERATING,
+        "the code ran out and another may be asked for",
+    ),
+    Row(
+        (State.DISPLAYED,),
+        Event.GENERATE,
+        State.GENERATING,
+        "the person wants a fresh code",
+    ),
+    Row(
+        (State.DISPLAYED,),
+        Event.FAIL,
+        State.FAILED,
+        "refused, out of codes, or the transport is lost for good",
+    ),
+    Row(
+        (State.DISPLAYED,),
+        Event.CANCEL,
+        State.IDLE,
+        "the person went away",
+    ),
+    Row(
+        (State.CONNECTED, State.FAILED),
+        Event.RESET,
+        State.IDLE,
+        "ready for another round",
+    ),
+)
+
+
+def single_rows(table: tuple[Row, ...] = TABLE) -> Iterator[tuple[State, Row]]:
+    """Each (source, row) pair of the table, in its order."""
+    for row in table:
+        for source in row.sources:
+            yield source, row

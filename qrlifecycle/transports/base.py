@@ -1,0 +1,102 @@
+"""The injectable part: what a transport must do, as an ABC and seven numbered clauses.
+
+A transport is one opening: made, opened, closed, thrown away. The lifecycle makes a fresh one each
+time, owns it before it awaits anything on it, and ends it with `aclose()` under a deadline followed
+by `abort()`, whatever happened. The contract:
+
+T1
+    After a cancelled or failed `open()`, `abort()` leaves nothing open.
+T2
+    When `abort()` has returned, the socket is shut and the peer sees it; tasks and descriptors of
+    the transport are gone when `aclose()` ends.
+T3
+    `aclose()` and `abort()` any number of times, in any order, before `open()` or after the peer's
+    close, are fine.
+T4
+    After either, no signal is delivered and a waiting `receive()` ends.
+T5
+    A dead peer becomes an error within the heartbeat, never an endless wait.
+T6
+    Malformed input becomes nothing or the typed error, never another exception.
+T7
+    Signals that arrive while `open()` is still under way are kept for `receive()`, in order.
+
+This room must never know a protocol, nor what a signal leads to.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from anyio import EndOfStream
+
+from ..signals import Signal
+
+__all__ = ["Transport", "TransportFactory"]
+
+
+class Transport(ABC):
+    """One opening of a way to hear signals. See the module for the clauses T1 to T7."""
+
+    __slots__ = ("__weakref__",)
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Do the handshake; return when listening.
+
+        Raises:
+            TransportUnreachable: nobody answered, or not in this protocol.
+            TransportRefused: turned away for good.
+        """
+
+    @abstractmethod
+    async def receive(self) -> Signal:
+        """The next signal, in the order of arrival.
+
+        Raises:
+            EndOfStream: the peer closed in order, or this transport was closed.
+            TransportLost: the link broke, or the peer is silent past the heartbeat.
+        """
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Say goodbye politely and be gone. It must not wait for a healthy peer's answer."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Shut the door now, without awaiting. At any moment, also in the middle of the others."""
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Signal:
+        try:
+            return await self.receive()
+        except EndOfStream:
+            raise StopAsyncIteration from None
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.open()
+        except BaseException:
+            self.abort()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            await self.aclose()
+        finally:
+            self.abort()
+
+
+TransportFactory = Callable[[], Transport]
+"""What a lifecycle is given: called once for each opening."""

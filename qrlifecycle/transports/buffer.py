@@ -1,0 +1,73 @@
+"""Where a push-style transport keeps signals until `receive()` asks for them.
+
+Bounded by what signals mean: a newer code replaces one that nobody took yet, a repeated signal is
+one signal, and after a signal that ends the attempt nothing more is kept. So a flood costs no
+memory. This room must never know a protocol.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import anyio
+
+from ..events import Event
+from ..signals import Signal
+
+__all__ = ["SignalBuffer"]
+
+
+class SignalBuffer:
+    """Signals in order of arrival; `put()` and `end()` are plain calls from the event loop."""
+
+    __slots__ = ("_end", "_signals", "_waiter")
+
+    def __init__(self) -> None:
+        self._signals: deque[Signal] = deque()
+        self._end: Exception | None = None
+        self._waiter: anyio.Event | None = None
+
+    def put(self, signal: Signal) -> None:
+        """Keep a signal, in place of one that it makes obsolete."""
+        if self._end is not None or any(s.event in _LAST for s in self._signals):
+            return
+        for kept in self._signals:
+            if kept.event is signal.event:
+                self._signals.remove(kept)
+                break
+        self._signals.append(signal)
+        self._wake()
+
+    def end(self, error: Exception) -> None:
+        """Nothing more will come: once the kept signals are taken, `get()` raises ``error``."""
+        if self._end is None:
+            self._end = error
+            self._wake()
+
+    def close(self) -> None:
+        """Forget the kept signals and end `get()` at once, as after the peer's orderly close."""
+        self._signals.clear()
+        self._end = anyio.EndOfStream()
+        self._wake()
+
+    async def get(self) -> Signal:
+        """The next signal. If it is cancelled, no signal is lost.
+
+        Raises:
+            Exception: what `end()` was given, after the last signal.
+        """
+        while not self._signals:
+            if self._end is not None:
+                raise self._end
+            self._waiter = self._waiter or anyio.Event()
+            await self._waiter.wait()
+        return self._signals.popleft()
+
+    def _wake(self) -> None:
+        if self._waiter is not None:
+            self._waiter.set()
+            self._waiter = None
+
+
+_LAST = frozenset({Event.PAIRED, Event.FAIL})
+"""Events after which nothing that a wire says can matter."""

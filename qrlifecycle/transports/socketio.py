@@ -1,0 +1,384 @@
+"""The Socket.IO adapter: python-socketio's AsyncClient, held so that it can leave nothing behind.
+
+On its own that client leaks sockets and tasks when it is cancelled or its server misbehaves. So it
+gets a session and a connector of its own for one opening (`qrlifecycle.transports.ledger`), every
+task it starts is recorded, and closing shuts the sockets first and then waits until the tasks are
+gone. It speaks WebSocket from the first byte; reconnecting and signal handlers of its own are off,
+its log is silent (it would write payloads), TLS is verified.
+
+Names touched here that python-socketio and python-engineio do not document: ``eio`` with its
+``state``, ``ping_interval``, ``ping_timeout``, ``read_loop_task`` and ``start_background_task``, and
+``engineio.base_client.connected_clients``. This room must never know what a signal leads to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import ssl
+from collections import Counter
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+import engineio.base_client
+import socketio
+from socketio.exceptions import SocketIOError
+
+from ..errors import (
+    InvalidValue,
+    TransportError,
+    TransportLost,
+    TransportRefused,
+    TransportUnreachable,
+    UnsupportedBackend,
+)
+from ..signals import Signal
+from .base import Transport
+from .buffer import SignalBuffer
+from .ledger import Ledger
+from .messages import DEFAULT_SIGNALS, Drop, SignalMap, read_message
+
+__all__ = ["SocketIOTransport"]
+
+MAX_MESSAGE = 1024 * 1024
+"""Bytes of the largest message that is read. A QR code as a PNG data URL is about 10 kB."""
+
+HEARTBEAT = 90.0
+"""Seconds of silence after which a peer counts as dead, if it asks for no less. Engine.IO's
+defaults ping every 25 s and wait 20 s."""
+
+DISCONNECT = "41"
+"""Engine.IO "message" and Socket.IO "disconnect": the goodbye that servers log as the client's."""
+
+SILENT = logging.Logger("qrlifecycle.silent", logging.CRITICAL + 1)
+"""Where the client's own log goes: nowhere."""
+
+
+class SocketIOTransport(Transport):
+    """Hears signals from a Socket.IO server (protocol 5), over WebSocket. Runs on asyncio only.
+
+    Args:
+        url: the server, ``http``, ``https``, ``ws`` or ``wss``; a query in it is sent along.
+        bot_id: the bot to listen for; sent on connecting as ``botId``.
+        user_id: the user to listen for; sent on connecting as ``userId``. Messages that name
+            another bot or user are dropped.
+        auth: sent on connecting beside the two ids; a token, usually.
+        headers: HTTP headers of the handshake.
+        namespace: the Socket.IO namespace.
+        signals: from the name of a message to what makes a signal of its payload.
+        socketio_path: where on the server Socket.IO is.
+        ssl_context: for servers with a certificate of their own; verification is the context's.
+        max_message: bytes of the largest message to read; a larger one breaks the link.
+        heartbeat: seconds of silence after which a peer counts as dead, also while opening.
+
+    Raises:
+        InvalidValue: a URL that is not one of the four kinds, an empty id, a number not above 0.
+    """
+
+    __slots__ = (
+        "_auth",
+        "_bot_id",
+        "_buffer",
+        "_client",
+        "_closing",
+        "_dropped",
+        "_headers",
+        "_heartbeat",
+        "_joined",
+        "_ledger",
+        "_max_message",
+        "_namespace",
+        "_path",
+        "_signals",
+        "_ssl",
+        "_tasks",
+        "_url",
+        "_user_id",
+    )
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        bot_id: str,
+        user_id: str,
+        auth: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        namespace: str = "/",
+        signals: SignalMap = DEFAULT_SIGNALS,
+        socketio_path: str = "socket.io",
+        ssl_context: ssl.SSLContext | None = None,
+        max_message: int = MAX_MESSAGE,
+        heartbeat: float = HEARTBEAT,
+    ) -> None:
+        _check_url(url)
+        for name, text in (("bot_id", bot_id), ("user_id", user_id)):
+            if not isinstance(text, str) or not text:
+                raise InvalidValue(f"{name} must be text that is not empty")
+        if not namespace.startswith("/"):
+            raise InvalidValue(f"a namespace starts with '/', unlike {namespace!r}")
+        if not (max_message > 0 and 0 < heartbeat < math.inf):
+            raise InvalidValue("max_message and heartbeat must be above 0, and heartbeat finite")
+        self._url = url
+        self._bot_id = bot_id
+        self._user_id = user_id
+        self._auth = {"botId": bot_id, "userId": user_id, **(auth or {})}
+        self._headers = dict(headers or {})
+        self._namespace = namespace
+        self._signals = signals
+        self._path = socketio_path
+        self._ssl = ssl_context
+        self._max_message = max_message
+        self._heartbeat = heartbeat
+        self._buffer = SignalBuffer()
+        self._dropped: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._ledger: Ledger | None = None
+        self._client: socketio.AsyncClient | None = None
+        self._joined: asyncio.Future[TransportError | None] | None = None
+        self._closing = False
+
+    def __repr__(self) -> str:
+        parts = urlsplit(self._url)
+        place = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+        return f"<SocketIOTransport {place} bot={self._bot_id!r} user={self._user_id!r}>"
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """How many messages became nothing, by cause: unknown, malformed or foreign."""
+        return dict(self._dropped)
+
+    async def open(self) -> None:
+        """Connect, join the namespace, and listen.
+
+        Raises:
+            TransportUnreachable: no server, not a Socket.IO server, no such namespace, or silence.
+            TransportRefused: the server answered 401 or 403, or refused the namespace.
+            UnsupportedBackend: the event loop is not asyncio's.
+        """
+        _require_asyncio()
+        if self._closing or self._client is not None:
+            raise TransportUnreachable("a transport is opened once; make a fresh one")
+        self._joined = asyncio.get_running_loop().create_future()
+        self._ledger = Ledger(self._ssl)
+        self._client = self._make_client(self._ledger)
+        try:
+            # A task of its own: connect() may swallow a cancellation or hang in one.
+            connecting = self._start(self._connect(self._client))
+            await asyncio.wait({connecting}, timeout=self._heartbeat)
+            if self._closing:
+                raise TransportUnreachable("the transport was closed while it opened")
+            if not connecting.done():
+                raise TransportUnreachable(f"no answer within {self._heartbeat:g} s")
+            if (error := connecting.result()) is not None:
+                raise error
+        except BaseException:
+            self.abort()
+            await self._reap_whatever_happens()
+            raise
+
+    async def receive(self) -> Signal:
+        """The next signal; see `Transport.receive`."""
+        return await self._buffer.get()
+
+    async def aclose(self) -> None:
+        """Say goodbye without waiting for an answer, shut the socket, and reap the client."""
+        self._closing = True
+        self._buffer.close()
+        if self._client is None or self._ledger is None:
+            return
+        try:
+            await self._ledger.send_goodbye(self._goodbye())
+            self._shut(self._client, self._ledger)
+            await self._reap()
+        except BaseException:
+            self.abort()
+            await self._reap_whatever_happens()
+            raise
+
+    def abort(self) -> None:
+        """Shut the socket now; the client's tasks end as soon as the event loop runs."""
+        self._closing = True
+        self._buffer.close()
+        if self._client is None or self._ledger is None:
+            return
+        self._ledger.drop_unsent()
+        self._shut(self._client, self._ledger)
+
+    # Opening
+
+    def _make_client(self, ledger: Ledger) -> socketio.AsyncClient:
+        client = socketio.AsyncClient(
+            reconnection=False,
+            handle_sigint=False,
+            logger=SILENT,
+            engineio_logger=SILENT,
+            http_session=ledger.session,
+            websocket_extra_options={"max_msg_size": self._max_message},
+        )
+        client.eio.start_background_task = self._start_client_task
+        client.on("connect", self._on_connect, namespace=self._namespace)
+        client.on("connect_error", self._on_refusal, namespace=self._namespace)
+        client.on("disconnect", self._on_disconnect, namespace=self._namespace)
+        client.on("*", self._on_message, namespace=self._namespace)
+        return client
+
+    async def _connect(self, client: socketio.AsyncClient) -> TransportError | None:
+        """Connect; what went wrong is the result, so that nothing is raised with a URL in it."""
+        assert self._joined is not None
+        try:
+            await client.connect(
+                self._url,
+                headers=dict(self._headers),
+                auth=self._auth,
+                transports=["websocket"],
+                namespaces=[self._namespace],
+                socketio_path=self._path,
+                wait=False,
+            )
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # garbage before OPEN raises anything
+            return _explain(error)
+        heartbeat = client.eio.ping_interval + client.eio.ping_timeout
+        if not 0 < heartbeat <= self._heartbeat:  # NaN is neither
+            client.eio.ping_interval, client.eio.ping_timeout = self._heartbeat, 0
+        return await self._joined
+
+    def _on_connect(self, *_args: object) -> None:
+        self._join(None)
+
+    def _on_refusal(self, *args: object) -> None:
+        self._join(_refusal(args))
+
+    def _on_disconnect(self, *args: object) -> None:
+        self._lose(
+            "the server closed the connection" if "server" in str(args) else "the link broke"
+        )
+
+    def _join(self, error: TransportError | None) -> None:
+        if self._joined is not None and not self._joined.done():
+            self._joined.set_result(error)
+
+    def _lose(self, what: str) -> None:
+        self._join(TransportUnreachable(f"{what} before the namespace was joined"))
+        self._buffer.end(TransportLost(what))
+
+    # Messages
+
+    def _on_message(self, name: object, *args: object) -> None:
+        meaning = read_message(self._signals, name, args, self._bot_id, self._user_id)
+        if isinstance(meaning, Signal):
+            self._buffer.put(meaning)
+        elif meaning is not None:
+            self._dropped[meaning.value] += 1
+
+    # The client's tasks
+
+    def _start(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.ensure_future(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _start_client_task(self, target: Any, *args: Any, **kwargs: Any) -> asyncio.Task[Any]:
+        return self._start(target(*args, **kwargs))
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._dropped[Drop.MALFORMED] += 1
+        if self._client is not None and task is self._client.eio.read_loop_task:
+            self._lose("the link broke")
+
+    # Closing
+
+    def _goodbye(self) -> str:
+        return DISCONNECT if self._namespace == "/" else f"{DISCONNECT}{self._namespace},"
+
+    def _shut(self, client: socketio.AsyncClient, ledger: Ledger) -> None:
+        ledger.shut()
+        for task in tuple(self._tasks):
+            task.cancel()
+        with suppress(ValueError):
+            engineio.base_client.connected_clients.remove(client.eio)
+
+    async def _reap(self) -> None:
+        """Wait until tasks and descriptors are gone; a cancellation may take several tellings."""
+        assert self._ledger is not None
+        while self._tasks:
+            await asyncio.wait(tuple(self._tasks), timeout=REAP_INTERVAL)
+            for task in tuple(self._tasks):
+                task.cancel()
+        await self._ledger.reap()
+
+    async def _reap_whatever_happens(self) -> None:
+        """Reap to the end even while this task is being cancelled, by anyio or by asyncio itself."""
+        reaping = asyncio.ensure_future(self._reap())
+        interrupted: BaseException | None = None
+        with anyio.CancelScope(shield=True):
+            while not reaping.done():
+                try:
+                    await asyncio.wait({reaping})
+                except asyncio.CancelledError as error:
+                    interrupted = error
+        reaping.result()
+        if interrupted is not None:
+            raise interrupted
+
+
+REAP_INTERVAL = 0.05
+"""Seconds between two tellings of a task that it is cancelled; one telling is the rule."""
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in {"http", "https", "ws", "wss"} and parts.hostname
+        _ = parts.port
+    except (ValueError, AttributeError, TypeError):
+        valid = False
+    if not valid:  # the URL itself may hold a token
+        raise InvalidValue("the server's URL must look like http://host:port, or https, ws, wss")
+
+
+def _require_asyncio() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise UnsupportedBackend(
+            "SocketIOTransport needs asyncio, because python-socketio does; "
+            "run it with anyio.run(..., backend='asyncio') or bring a transport of your own"
+        ) from None
+
+
+def _explain(error: BaseException) -> TransportError:
+    """The typed error for whatever the client raised on connecting; never with its text."""
+    chain: BaseException | None = error
+    while chain is not None:
+        status = getattr(chain, "status", None)
+        if status in {401, 403}:
+            return TransportRefused(f"the server answered HTTP {status} to the handshake")
+        if isinstance(status, int) and status:
+            return TransportUnreachable(f"the server answered HTTP {status} to the handshake")
+        if isinstance(chain, OSError) and chain.strerror:
+            return TransportUnreachable(f"cannot connect: {chain.strerror}")
+        chain = chain.__cause__ or chain.__context__
+    if isinstance(error, SocketIOError):
+        return TransportUnreachable("the server does not speak Socket.IO over WebSocket")
+    return TransportUnreachable(f"the handshake was malformed ({type(error).__name__})")
+
+
+NO_SUCH_NAMESPACE = {"Invalid namespace", "Unable to connect"}
+"""How Node's and Python's servers say that a namespace does not exist (yet)."""
+
+
+def _refusal(args: tuple[object, ...]) -> TransportError:
+    message = next((a.get("message") for a in args if isinstance(a, dict)), None)
+    if message in NO_SUCH_NAMESPACE:
+        return TransportUnreachable("the server has no such namespace")
+    return TransportRefused("the server refused the credentials or the bot")
