@@ -1,0 +1,27 @@
+"""``python -m qrlifecycle.testing``: the pairing server, by itself, until it is stopped."""
+
+from __future__ import annotations
+
+import argparse
+
+import anyio
+
+from .pairing_server import PairingServer
+
+
+async def serve(host: str, port: int) -> None:
+    """Run the server, its log on standard output, its address in the first line."""
+    async with PairingServer(host=host, port=port, log=lambda line: print(line, flush=True)) as server:  # noqa: T201
+        print(server.url, flush=True)  # noqa: T201
+        await anyio.sleep_forever()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m qrlifecycle.testing", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
+    parser.add_argument("--port", type=int, default=0, help="the port; 0 takes a free one")
+    arguments = parser.parse_args()
+    try:
+        anyio.run(serve, arguments.host, arguments.port)
+    except KeyboardInterrupt:
+        pass
