@@ -132,7 +132,7 @@ class Connected:
     """
 
     identity: str | None = None
-    data: Mapping[str, object] = field(default_factory=dict, repr=False)
+    data: Mapping[str, object] = field(default_factory=dict, repr=False, hash=False)
     already_linked: bool = False
 
     connected = True
@@ -152,7 +152,7 @@ class Failed:
 
     reason: Reason
     error: Exception | None = field(default=None, repr=False)
-    data: Mapping[str, object] = field(default_factory=dict, repr=False)
+    data: Mapping[str, object] = field(default_factory=dict, repr=False, hash=False)
 
     connected = False
 

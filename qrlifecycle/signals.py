@@ -50,7 +50,7 @@ class Paired(Signal):
     event = Event.PAIRED
 
     identity: str | None = None
-    data: Mapping[str, object] = field(default_factory=dict, repr=False)
+    data: Mapping[str, object] = field(default_factory=dict, repr=False, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +67,4 @@ class ConnectionFailed(Signal):
     event = Event.FAIL
 
     reason: Reason = Reason.REFUSED_BY_SERVICE
-    data: Mapping[str, object] = field(default_factory=dict, repr=False)
+    data: Mapping[str, object] = field(default_factory=dict, repr=False, hash=False)

@@ -5,13 +5,19 @@ Nothing here is imported by the library itself, and nothing is loaded into pytes
 
 from __future__ import annotations
 
-from .pairing_server import PairingServer, SocketRecord
+from .clock import Deadlock, VirtualClockEventLoop, settle
+from .pairing_server import Pairing, PairingServer, SocketRecord
+from .scripted import Fault, Goodbye, ScriptedPeer, ScriptedTransport
 
 __all__ = [
+    "Deadlock",
     "Fault",
-    "Ledger",
+    "Goodbye",
+    "Pairing",
     "PairingServer",
+    "ScriptedPeer",
     "ScriptedTransport",
     "SocketRecord",
     "VirtualClockEventLoop",
+    "settle",
 ]

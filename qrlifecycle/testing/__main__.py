@@ -11,7 +11,9 @@ from .pairing_server import PairingServer
 
 async def serve(host: str, port: int) -> None:
     """Run the server, its log on standard output, its address in the first line."""
-    async with PairingServer(host=host, port=port, log=lambda line: print(line, flush=True)) as server:  # noqa: T201
+    async with PairingServer(
+        host=host, port=port, log=lambda line: print(line, flush=True)
+    ) as server:  # noqa: T201
         print(server.url, flush=True)  # noqa: T201
         await anyio.sleep_forever()
 

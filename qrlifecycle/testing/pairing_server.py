@@ -279,7 +279,9 @@ class PairingServer:
         return web.json_response({"qr": url, "expiresIn": self.qr_lifetime})
 
     async def _http_status(self, request: web.Request) -> web.Response:
-        pairing = self._pairings.get((request.query.get("botId", ""), request.query.get("userId", "")))
+        pairing = self._pairings.get(
+            (request.query.get("botId", ""), request.query.get("userId", ""))
+        )
         status = "unknown" if pairing is None else pairing.status
         identity = IDENTITY if status == "paired" else None
         return web.json_response({"status": status, "identity": identity})

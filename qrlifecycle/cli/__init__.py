@@ -1,0 +1,252 @@
+"""The command line: what can be asked for, and how each command's end becomes an exit code.
+
+A command's own room is imported when the command runs, so that `qrlifecycle diagram` pays for
+nothing that only a socket needs. This room must never know what a command does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from ..errors import UsageError
+from ..states import State
+from .stopping import BROKEN_PIPE, Stop, discard_output
+
+__all__ = ["main"]
+
+USAGE = 2
+"""The exit code when the command line, or something it names, cannot be used."""
+
+DESCRIPTION = """\
+One socket while a QR code is on screen, not before and not after, and the success at once.
+"""
+
+EXAMPLES = """\
+examples:
+  qrlifecycle demo                   link a phone to a toy server on this machine
+  qrlifecycle demo --scan-after 2    the same, scanned by itself after 2 seconds
+  qrlifecycle diagram                the states and events, as a Mermaid diagram
+"""
+
+DEMO_TEXT = """\
+Start a toy pairing server on this machine, ask it for a code, show the code, wait for the scan.
+On 127.0.0.1 no phone can reach it: open the printed URL in a browser on this machine instead, or
+give --host this machine's address in the network and scan with a real phone.
+"""
+
+DEMO_EXAMPLES = """\
+examples:
+  qrlifecycle demo                       open the printed URL in a browser to "scan"
+  qrlifecycle demo --scan-after 2        scanned by itself after 2 seconds
+  qrlifecycle demo --host 192.168.1.20   scan with a phone in the same network
+
+exit code: 0 linked, 1 not linked, 130 after Ctrl-C, 143 after SIGTERM
+"""
+
+PAIR_TEXT = """\
+Ask a server for a code, show it, hear over Socket.IO that it was scanned.
+The request is POST {"botId", "userId"}; the answer is {"qr", "expiresIn"}, or
+{"linked": true, "identity"} if the account is linked already. A token is taken from the environment
+variable QRLIFECYCLE_TOKEN, so that no list of processes shows it.
+"""
+
+PAIR_EXAMPLES = """\
+example:
+  QRLIFECYCLE_TOKEN=... qrlifecycle pair https://bots.example --bot-id bot-7 --user-id user-123
+
+exit code: 0 linked, 1 not linked, 130 after Ctrl-C, 143 after SIGTERM
+"""
+
+DIAGRAM_EXAMPLES = """\
+examples:
+  qrlifecycle diagram --format text --state displayed
+  qrlifecycle diagram --output lifecycle.svg
+  qrlifecycle diagram --check docs/lifecycle.mmd
+
+exit code: 0 done or up to date, 1 the committed diagram differs
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and say how it ended.
+
+    Without ``argv`` the process is ours to its end: a command that held sockets may leave by
+    `os._exit`, and signals stay handled until the interpreter is gone.
+    """
+    with Stop(owns_process=argv is None) as stop:
+        try:
+            code = _run(argv, stop)
+            sys.stdout.flush()
+        except UsageError as error:
+            return _complain(str(error))
+        except BrokenPipeError:
+            discard_output()
+            return BROKEN_PIPE
+        except OSError as error:  # commands explain their own; what is left is a full disk
+            discard_output()
+            return _complain(f"cannot write the output: {error.strerror}")
+        return code
+
+
+def _run(argv: Sequence[str] | None, stop: Stop) -> int:
+    for stream in (sys.stdout, sys.stderr):  # what a server says need not fit this terminal's set
+        if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
+            reconfigure(errors="backslashreplace")
+    try:
+        arguments = _parser().parse_args(argv)
+    except SystemExit as end:  # argparse has said what there is to say
+        return end.code if isinstance(end.code, int) else USAGE
+    match arguments.command:
+        case "demo":
+            from .demo import run
+
+            return run(arguments, stop)
+        case "pair":
+            from .pair import run
+
+            return run(arguments, stop)
+        case "diagram":
+            from .diagram import run as draw
+
+            return draw(arguments)
+        case _:
+            return _complain("say what to do: demo, pair or diagram (--help tells more)")
+
+
+def _complain(message: str) -> int:
+    with suppress(OSError):
+        print(f"qrlifecycle: error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    return USAGE
+
+
+# The parser
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, and which does not guess at shortened flags."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Say it in one line."""
+        raise SystemExit(_complain(message))
+
+
+class ShowVersion(argparse.Action):
+    """``--version``; where versions are kept is imported only for those who ask."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_rest: object) -> NoReturn:
+        """Print it and end."""
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            number = version("qrlifecycle")
+        except PackageNotFoundError:
+            number = "(not installed)"
+        print(f"qrlifecycle {number}")
+        parser.exit()
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="qrlifecycle", description=DESCRIPTION, epilog=EXAMPLES)
+    parser.add_argument("--version", action=ShowVersion, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    _add_demo(commands)
+    _add_pair(commands)
+    _add_diagram(commands)
+    return parser
+
+
+def _add_demo(commands: Any) -> None:
+    demo = commands.add_parser(
+        "demo",
+        help="link a phone to a toy server on this machine",
+        description=DEMO_TEXT,
+        epilog=DEMO_EXAMPLES,
+    )
+    add = demo.add_argument
+    add("--scan-after", type=_delay, metavar="SECONDS", help="scan by itself after so long")
+    add("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (%(default)s)")
+    add("--port", type=_port, default=0, help="the port to listen on (a free one)")
+    _add_policy(demo)
+
+
+def _add_pair(commands: Any) -> None:
+    pair = commands.add_parser(
+        "pair",
+        help="link a phone to a bot on your own server",
+        description=PAIR_TEXT,
+        epilog=PAIR_EXAMPLES,
+    )
+    add = pair.add_argument
+    add("url", metavar="URL", help="the server, like https://bots.example")
+    add("--bot-id", required=True, metavar="ID", help="the bot to link")
+    add("--user-id", required=True, metavar="ID", help="the user who links it")
+    add("--qr-url", metavar="URL", help="where to ask for a code (URL/qr)")
+    add("--qr-field", default="qr", metavar="PATH", help="where the code is, like data.code (qr)")
+    add(
+        "--expires-field",
+        default="expiresIn",
+        metavar="PATH",
+        help="where its lifetime in seconds is, if told (expiresIn)",
+    )
+    add("--namespace", default="/", help="the Socket.IO namespace (/)")
+    add("--socketio-path", default="socket.io", metavar="PATH", help="its path (socket.io)")
+    add(
+        "--header",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="sent along, any number of times; no place for secrets, others can see it",
+    )
+    add("--ca-file", metavar="FILE", help="trust this certificate authority (PEM), and no other")
+    _add_policy(pair)
+
+
+def _add_policy(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--attempt-timeout", type=float, metavar="SECONDS", help="give up after so long (600)")
+    add("--refreshes", type=int, metavar="N", help="replace an expired code so many times (5)")
+    add("--qr-lifetime", type=float, metavar="SECONDS", help="a code's lifetime if not told (60)")
+    add("--plain", action="store_true", help="plain lines, as when piped, no live view")
+
+
+def _add_diagram(commands: Any) -> None:
+    diagram = commands.add_parser(
+        "diagram",
+        help="draw the states and events, or check a committed drawing",
+        description="Draw the states and events of the lifecycle, from the table it walks.",
+        epilog=DIAGRAM_EXAMPLES,
+    )
+    add = diagram.add_argument
+    add("--format", metavar="FORMAT", help="mermaid, dot, text, json, svg, png or pdf (mermaid)")
+    add("--state", choices=[*map(str, State)], metavar="STATE", help="light up this state")
+    where = diagram.add_mutually_exclusive_group()
+    where.add_argument("--output", metavar="FILE", help="write FILE; its suffix tells the format")
+    where.add_argument("--check", metavar="FILE", help="compare FILE with what would be drawn")
+
+
+def _delay(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds of at least 0")
+    return seconds
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port < 65536:
+        raise argparse.ArgumentTypeError(f"{text} is not a port: 0 to 65535")
+    return port
+
+
+# argparse names a failing type by its function's name
+_delay.__name__ = "SECONDS"
+_port.__name__ = "port"

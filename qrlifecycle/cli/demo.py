@@ -1,0 +1,169 @@
+"""`qrlifecycle demo`: a whole pairing on this machine, against a toy server that keeps book.
+
+The one place where a code's payload is shown as text: it is a toy's credential on one's own
+machine, and opening it in a browser stands for the phone. This room must never be needed by
+another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import os
+from collections.abc import Callable
+from functools import partial
+from urllib.parse import urlsplit
+
+import aiohttp
+import anyio
+
+from ..errors import UsageError
+from ..lifecycle import QRLifecycle
+from ..policy import Policy
+from ..qr import QRCode
+from ..testing.pairing_server import PairingServer
+from ..transports.socketio import SocketIOTransport
+from .pairing import attend, exit_code, make_lifecycle, make_view, policy_of
+from .request import CodeRequest, default_qr_url
+from .stopping import Stop
+
+__all__ = ["run"]
+
+BOT_ID = "demo-bot"
+USER_ID = "demo-user"
+
+SETTLING = 1.0
+"""Seconds at most in which the server may notice what we have closed."""
+
+
+def run(arguments: argparse.Namespace, stop: Stop) -> int:
+    """Demonstrate, and say whether the account is linked."""
+    policy = policy_of(arguments)
+    _check_host(arguments.host)
+    return anyio.run(_demonstrate, arguments, policy, stop, backend="asyncio")
+
+
+async def _demonstrate(arguments: argparse.Namespace, policy: Policy, stop: Stop) -> int:
+    server = PairingServer(
+        host=arguments.host,
+        port=arguments.port,
+        qr_lifetime=policy.qr_lifetime,
+        log=lambda _line: None,  # it keeps book, that is enough
+    )
+    try:
+        await server.__aenter__()
+    except OSError as error:
+        where = f"{arguments.host}:{arguments.port}" if arguments.port else arguments.host
+        raise UsageError(f"cannot listen on {where}: {_words(error)}") from None
+    try:
+        code = await _pair(server, arguments, policy, stop)
+    finally:
+        await server.__aexit__(None, None, None)
+    return stop.leave(code)
+
+
+async def _pair(
+    server: PairingServer, arguments: argparse.Namespace, policy: Policy, stop: Stop
+) -> int:
+    hints = _hints(arguments.host, arguments.scan_after)
+    title = f"qrlifecycle demo: a toy server at {server.url}"
+    lifetime, plain = policy.qr_lifetime, arguments.plain
+    view = make_view(stop, hints, title=title, lifetime=lifetime, plain=plain)
+    request = CodeRequest(default_qr_url(server.url), BOT_ID, USER_ID)
+    transport = partial(SocketIOTransport, server.url, bot_id=BOT_ID, user_id=USER_ID)
+    lifecycle = make_lifecycle(request, transport, policy, view)
+    scanning = None
+    if arguments.scan_after is not None:
+        scanning = partial(_scan_after, arguments.scan_after, lifecycle)
+    outcome = await attend(lifecycle, view, stop, scanning)
+    view.note(await _count(server))
+    return exit_code(outcome, stop)
+
+
+def _hints(host: str, scan_after: float | None) -> Callable[[QRCode], tuple[str, ...]]:
+    if scan_after is not None:
+        what = f"This code is scanned by itself after {scan_after:g} s. Its address is"
+    elif _is_loopback(host):
+        what = "Open this address in a browser on this machine; that stands for the phone:"
+    else:
+        what = "Scan the code with a phone in this network, or open its address in a browser:"
+    return lambda qr: (what, qr.reveal())
+
+
+async def _scan_after(seconds: float, lifecycle: QRLifecycle) -> None:
+    """Play the phone: open what the code says, as soon as there is one that is still good."""
+    async for _ in lifecycle.changes():
+        if lifecycle.qr is not None:
+            break
+    await anyio.sleep(seconds)
+    connector = aiohttp.TCPConnector(force_close=True)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        while True:
+            if (qr := lifecycle.qr) is not None:
+                async with session.get(qr.reveal()) as answer:
+                    if answer.ok:
+                        return
+            await anyio.sleep(0.05)
+
+
+# What the server saw
+
+
+async def _count(server: PairingServer) -> str:
+    """The server's own book, in one line."""
+    with anyio.move_on_after(SETTLING):
+        while server.open_sockets():  # noqa: ASYNC110 - it keeps book, it calls nobody
+            await anyio.sleep(0.001)
+    ever = len(server.sockets)
+    counts = [
+        f"{ever} {'socket' if ever == 1 else 'sockets'} ever",
+        f"{server.most_sockets()} at most",
+        f"{server.open_sockets()} open now",
+    ]
+    return f"server: {'; '.join(filter(None, [', '.join(counts), _times(server)]))}"
+
+
+def _times(server: PairingServer) -> str:
+    """How close around the code the last socket's life was."""
+    if not server.sockets:
+        return ""
+    socket, pairing = server.sockets[-1], server.pairing(BOT_ID, USER_ID)
+    parts = []
+    if socket.opened_at >= pairing.made_at:
+        parts.append(f"opened {_ms(socket.opened_at - pairing.made_at)} after the code")
+    closed_at, scanned_at = socket.closed_at, pairing.decided_at
+    if pairing.status == "paired" and closed_at is not None and scanned_at is not None:
+        parts.append(f"closed {_ms(closed_at - scanned_at)} after the scan")
+    return ", ".join(parts)
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds >= 0.001 else "under 1 ms"
+
+
+# Where it listens
+
+
+def _check_host(host: str) -> None:
+    """A code must hold an address that can be opened."""
+    try:
+        unspecified = not host or ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        unspecified = False
+        if urlsplit(f"//{host}").hostname != host.lower():
+            raise UsageError("--host takes an address, like 192.168.1.20") from None
+    if unspecified:
+        raise UsageError("--host takes the one address a phone can open, like 192.168.1.20")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _words(error: OSError) -> str:
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or type(error).__name__

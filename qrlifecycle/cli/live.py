@@ -1,0 +1,213 @@
+"""What a person sees of an attempt in a terminal: the code, and below it what happens, live.
+
+It draws on the terminal's second screen, so that the code is gone from sight and from the
+scroll-back when it is over, and what was on the first is untouched. A code that does not fit when
+it comes is printed as plain lines instead; one that no longer fits because the window shrank waits
+for room. Being told never draws: that would hold up the lifecycle. This room must never know how an
+attempt is walked.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import Self
+
+from ..errors import MissingExtra
+from ..events import Event
+from ..lifecycle import QRLifecycle
+from ..outcome import Outcome
+from ..qr import QRCode
+from ..states import State
+from ..watchers import Change
+from .stopping import BROKEN_PIPE, Stop
+from .view import Hints, View, blocks, sentences
+
+try:
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.text import Text
+except ImportError:
+    raise MissingExtra("the live view", "cli") from None
+
+__all__ = ["LiveView"]
+
+RESTORE = b"\x1b[?1049l\x1b[?25h"
+"""Leave the second screen, show the cursor: should the process end on the spot."""
+
+INK = "#000000 on #ffffff"
+MARGIN = "  "
+LINES_KEPT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Styles:
+    """The colours beside the code; all plain if a person asked for none."""
+
+    title: str = "bold"
+    quiet: str = "dim"
+    open: str = "bold green"
+    good: str = "bold green"
+    bad: str = "bold red"
+
+
+COLOURLESS = Styles(open="bold", good="bold", bad="bold")
+
+
+class LiveView(View):
+    """The live view; a context manager around an attempt.
+
+    Args:
+        stop: told when the terminal is gone.
+        hints: what to say beside a code.
+        title: the first line.
+        lifetime: seconds for which a code is good when its service does not say.
+    """
+
+    def __init__(self, stop: Stop, hints: Hints, *, title: str, lifetime: float) -> None:
+        super().__init__(stop, hints, title=title)
+        self._lifecycle: QRLifecycle | None = None
+        self._lifetime = lifetime
+        self._styles = COLOURLESS if os.environ.get("NO_COLOR") else Styles()
+        # The code needs its two colours whatever NO_COLOR says; the rest obeys by its styles.
+        self._console = Console(no_color=False, force_terminal=True, highlight=False)
+        self._live: Live | None = None
+        self._said: list[str] = []
+        self._code: list[str] = []
+        self._beside: tuple[str, ...] = ()
+        self._good_until: float | None = None
+        self._drawn: object = None
+
+    def __enter__(self) -> Self:
+        self._stop.restore_terminal = RESTORE
+        self._live = Live(
+            console=self._console,
+            screen=True,
+            auto_refresh=False,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            get_renderable=lambda: Group(*self._lines()),
+        )
+        self._live.start()
+        self.refresh()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._live is not None:
+            self._leave_screen()
+
+    def watch(self, lifecycle: QRLifecycle) -> None:
+        """Whose state and socket are shown."""
+        self._lifecycle = lifecycle
+
+    def say(self, line: str) -> None:
+        """One line of what happens."""
+        self._said = [*self._said, line][-LINES_KEPT:]
+        if self._live is None:
+            super().say(line)
+
+    def show(self, qr: QRCode) -> None:
+        """A code to scan; if it does not fit, plain lines take over from here."""
+        self._code = blocks(qr)
+        self._beside = self._hints(qr)
+        self._good_until = time.monotonic() + (qr.expires_in or self._lifetime)
+        if self._live is not None and not self._fits():
+            self._leave_screen()
+            size = self._console.size
+            needed = f"{len(self._code[0])} columns and {len(self._code) + 1} lines"
+            super().say("This terminal is too small for a live view of the code: it has")
+            super().say(f"{size.width} columns and {size.height} lines, the code needs {needed}.")
+        if self._live is None:
+            super().show(qr)
+
+    def changed(self, change: Change) -> None:
+        """A row of the table was taken."""
+        if change.event is Event.SCANNED:
+            self._good_until = None
+        if not change.internal:
+            self._code, self._beside, self._good_until = [], (), None
+        super().changed(change)
+
+    def refresh(self) -> None:
+        """Draw, if anything looks different from what was drawn last."""
+        if self._live is None:
+            super().refresh()
+            return
+        looks = (self._console.size, [line.plain for line in self._lines()])
+        if looks != self._drawn:
+            self._drawn = looks
+            try:
+                self._live.refresh()
+            except OSError:
+                self._stop.request(BROKEN_PIPE)
+
+    def end(self, outcome: Outcome) -> None:
+        """Back on the first screen: what happened, in short."""
+        if self._live is None:
+            super().end(outcome)
+            return
+        self._leave_screen()
+        styles = self._styles
+        first, *more = sentences(outcome)
+        self._console.print(Text(first, styles.good if outcome.connected else styles.bad))
+        for line in more:
+            self._console.print(Text(line, styles.quiet))
+
+    def note(self, line: str) -> None:
+        """Something to add after the end."""
+        self._console.print(Text(line, self._styles.quiet))
+
+    # Drawing
+
+    def _leave_screen(self) -> None:
+        live, self._live, self._drawn = self._live, None, None
+        assert live is not None
+        live.stop()
+        self._stop.restore_terminal = b""
+        for line in self._said:
+            self._console.print(Text(line, self._styles.quiet))
+
+    def _fits(self) -> bool:
+        """Whether the code and one line more have room."""
+        size = self._console.size
+        return len(self._code[0]) <= size.width and len(self._code) < size.height
+
+    def _lines(self) -> list[Text]:
+        """Everything on screen, from the top; what matters least goes first when room is short."""
+        styles = self._styles
+        if self._code and not self._fits():
+            size = f"{len(self._code[0])} columns and {len(self._code) + 1} lines"
+            return [self._text(f"The code needs {size}: make the window larger.", styles.bad)]
+        room = self._console.size.height - len(self._code)
+        roomy = room > 6 + len(self._beside)
+        gap = [self._text("")] if roomy else []
+        head = [*gap, self._text(self._title, styles.title), *gap] if roomy else []
+        code = [self._module_line(line) for line in self._code]
+        hints = [self._text(hint) for hint in self._beside]
+        hints = [*(gap if code else []), *hints, *gap] if room > len(hints) else []
+        left = room - len(head) - len(hints) - 1 - len(gap)
+        said = self._said[-left:] if left > 0 else []
+        log = [*gap, *(self._text(line, styles.quiet) for line in said)]
+        return [*head, *code, *hints, self._status(), *log]
+
+    def _status(self) -> Text:
+        lifecycle, styles = self._lifecycle, self._styles
+        state = State.IDLE if lifecycle is None else lifecycle.state
+        socket = lifecycle is not None and lifecycle.socket_open
+        parts = [f"state {state}", f"socket {'open' if socket else 'closed'}"]
+        if self._good_until is not None:
+            left = max(0, round(self._good_until - time.monotonic()))
+            parts.append(f"code good for {left} s")
+        elif self._code:
+            parts.append("confirming on the phone")
+        text = self._text("● " if socket else "○ ", styles.open if socket else styles.quiet)
+        return text.append("   ".join(parts))
+
+    def _module_line(self, line: str) -> Text:
+        margin = MARGIN if len(line) + len(MARGIN) <= self._console.size.width else ""
+        return Text(margin, no_wrap=True, end="\n").append(line, INK)
+
+    def _text(self, words: str, style: str = "") -> Text:
+        text = Text(MARGIN if words else "", no_wrap=True, overflow="ellipsis")
+        return text.append(words, style)

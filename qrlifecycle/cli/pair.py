@@ -1,0 +1,105 @@
+"""`qrlifecycle pair`: a code from a server of one's own.
+
+The payload is never written as text, the token never appears in any. This room must never know a
+toy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import ssl
+from functools import partial
+
+import anyio
+
+from ..errors import InvalidValue
+from ..policy import Policy
+from ..qr import QRCode
+from ..transports.socketio import SocketIOTransport
+from .pairing import attend, exit_code, make_lifecycle, make_view, policy_of
+from .request import CodeRequest, default_qr_url
+from .stopping import Stop
+
+__all__ = ["run"]
+
+TOKEN = "QRLIFECYCLE_TOKEN"  # noqa: S105 - where it is, not what it is
+
+HEADER = re.compile(r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?P<value>[\t\x20-\x7e\x80-\xff]*)")
+"""RFC 9110, section 5: a token, and no line ends."""
+
+
+def run(arguments: argparse.Namespace, stop: Stop) -> int:
+    """Pair, and say whether the account is linked."""
+    policy = policy_of(arguments)
+    token = _token()
+    headers = _headers(arguments.header)
+    ssl_context = _ssl_context(arguments.ca_file)
+    transport = partial(
+        SocketIOTransport,
+        arguments.url,
+        bot_id=arguments.bot_id,
+        user_id=arguments.user_id,
+        auth={"token": token} if token else None,
+        headers=headers,
+        namespace=arguments.namespace,
+        socketio_path=arguments.socketio_path,
+        ssl_context=ssl_context,
+    )
+    transport()  # one that is never opened: what cannot be meant is told before anything else
+    request = CodeRequest(
+        arguments.qr_url or default_qr_url(arguments.url),
+        arguments.bot_id,
+        arguments.user_id,
+        qr_field=arguments.qr_field,
+        expires_field=arguments.expires_field,
+        headers=headers | ({"Authorization": f"Bearer {token}"} if token else {}),
+        ssl_context=ssl_context,
+    )
+    return anyio.run(_pair, request, transport, policy, arguments.plain, stop, backend="asyncio")
+
+
+async def _pair(
+    request: CodeRequest,
+    transport: partial[SocketIOTransport],
+    policy: Policy,
+    plain: bool,
+    stop: Stop,
+) -> int:
+    title = f"qrlifecycle pair: bot {request.bot_id}, user {request.user_id}"
+    view = make_view(stop, _hints, title=title, lifetime=policy.qr_lifetime, plain=plain)
+    lifecycle = make_lifecycle(request, transport, policy, view)
+    outcome = await attend(lifecycle, view, stop)
+    return stop.leave(exit_code(outcome, stop))
+
+
+def _hints(_qr: QRCode) -> tuple[str, ...]:
+    return ("Scan the code with your phone.",)
+
+
+def _token() -> str | None:
+    token = os.environ.get(TOKEN)
+    if token and not re.fullmatch(r"[\x21-\x7e]+", token):
+        raise InvalidValue(f"{TOKEN} holds characters that no token has, a line end perhaps")
+    return token or None
+
+
+def _headers(pairs: list[str]) -> dict[str, str]:
+    headers = {}
+    for pair in pairs:
+        if (match := HEADER.fullmatch(pair)) is None:
+            raise InvalidValue("--header takes NAME=VALUE")
+        headers[match["name"]] = match["value"]
+    return headers
+
+
+def _ssl_context(ca_file: str | None) -> ssl.SSLContext | None:
+    if ca_file is None:
+        return None
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except ssl.SSLError:
+        raise InvalidValue(f"{ca_file} is not a file of certificates (PEM)") from None
+    except OSError as error:
+        raise InvalidValue(f"cannot read {ca_file}: {error.strerror}") from None

@@ -1,0 +1,156 @@
+"""The HTTP request behind a code: asks a server for one, and leaves no connection behind.
+
+What a server says is not trusted: it is bounded, redirects are not followed (they would carry the
+token elsewhere), and no error holds a URL, a header or any of the answer. This room must never know
+a socket or a screen.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit, urlunsplit
+
+import aiohttp
+
+from ..errors import InvalidValue, PeerError, ServiceRefused
+from ..qr import QRCode
+from ..signals import Paired
+
+__all__ = ["CodeRequest", "default_qr_url"]
+
+MAX_ANSWER = 1_000_000
+"""Bytes of the largest answer that is read."""
+
+UNAUTHORIZED = {401, 403}
+PASSING = {408, 425, 429}
+"""Refusals that say "not now" rather than "no"."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRequest:
+    """An awaitable call as `QRLifecycle` wants it: ``await request()``.
+
+    Raises:
+        InvalidValue: a URL that is not HTTP.
+    """
+
+    url: str = field(repr=False)
+    bot_id: str
+    user_id: str
+    qr_field: str = "qr"
+    expires_field: str = "expiresIn"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ssl_context: ssl.SSLContext | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            parts = urlsplit(self.url)
+            valid = parts.scheme in {"http", "https"} and bool(parts.hostname)
+            _ = parts.port
+        except ValueError:
+            valid = False
+        if not valid:  # the URL itself may hold a token
+            raise InvalidValue("the URL to ask for a code must look like http://host/qr, or https")
+
+    async def __call__(self) -> QRCode | Paired:
+        """Ask once.
+
+        Raises:
+            ServiceRefused: the server says no.
+            PeerError: it cannot be reached, or its answer cannot be used.
+            InvalidValue: its code is none.
+        """
+        try:
+            status, body = await self._post()
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise PeerError(_explain(error)) from None
+        answer = _parse(body)
+        if status in UNAUTHORIZED or (
+            400 <= status < 500 and status not in PASSING and answer is not None
+        ):
+            raise ServiceRefused(f"the server refused with HTTP {status}")
+        if not 200 <= status < 300:
+            raise PeerError(f"the server answered HTTP {status} when asked for a code")
+        if answer is None:
+            raise PeerError("the server's answer is not a JSON object")
+        return self._read(answer)
+
+    async def _post(self) -> tuple[int, bytes]:
+        connector = aiohttp.TCPConnector(
+            force_close=True, resolver=aiohttp.ThreadedResolver(), ssl=self.ssl_context or True
+        )
+        # How long it may take is the lifecycle's to say.
+        forever = aiohttp.ClientTimeout(total=None)
+        owner = {"botId": self.bot_id, "userId": self.user_id}
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=forever) as session,
+            session.post(
+                self.url, json=owner, headers=self.headers, allow_redirects=False
+            ) as response,
+        ):
+            body = bytearray()
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > MAX_ANSWER:
+                    raise PeerError(f"the server's answer is larger than {MAX_ANSWER:,} bytes")
+            return response.status, bytes(body)
+
+    def _read(self, answer: Mapping[str, object]) -> QRCode | Paired:
+        if answer.get("linked") is True:
+            identity = answer.get("identity")
+            return Paired(identity if isinstance(identity, str) else None, answer)
+        code = _at(answer, self.qr_field)
+        if not isinstance(code, str):
+            raise PeerError(f"the server's answer has no text in {self.qr_field!r}")
+        lifetime = _at(answer, self.expires_field)
+        if isinstance(lifetime, bool) or not isinstance(lifetime, int | float | None):
+            raise PeerError(f"the server's answer has no number in {self.expires_field!r}")
+        return QRCode(code, expires_in=lifetime)
+
+
+def default_qr_url(url: str) -> str:
+    """Where a server is asked for a code unless told otherwise: its URL and ``/qr``.
+
+    Raises:
+        InvalidValue: a URL that cannot be read.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise InvalidValue("the server's URL cannot be read") from None
+    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
+    return urlunsplit(parts._replace(scheme=scheme, path=parts.path.rstrip("/") + "/qr"))
+
+
+def _parse(body: bytes) -> Mapping[str, object] | None:
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def _at(answer: Mapping[str, object], path: str) -> object:
+    """What is at a dotted path, or None."""
+    found: object = answer
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
+
+
+def _explain(error: Exception) -> str:
+    """What went wrong, without the error's own text: it may quote the URL."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return "the server's certificate is not trusted"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "the server's name is not known"
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "the server does not speak TLS as it should"
+    if isinstance(error, OSError) and error.strerror and error.errno is not None:
+        return f"the server cannot be reached: {error.strerror}"
+    if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError):
+        return "the server hung up without an answer"
+    return f"the server's answer is malformed ({type(error).__name__})"

@@ -1,0 +1,94 @@
+"""How a command is stopped: by Ctrl-C, by SIGTERM, by a reader of its output who went away.
+
+One handler for the whole life of the process, because each gap between two handlers is a moment in
+which a signal becomes a traceback. While there is something to stop, a signal asks it to stop;
+otherwise, or asked once more, the process ends on the spot, and the kernel closes what was open.
+This room must never know what it stops.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Self
+
+__all__ = ["BROKEN_PIPE", "Stop", "discard_output"]
+
+BROKEN_PIPE = 128 + 13
+"""The exit code of what writes to nobody, as shells know it; Windows has no SIGPIPE to ask."""
+
+
+class Stop:
+    """Hears of signals; a context manager around a whole command.
+
+    Args:
+        owns_process: nothing comes after the command: handlers stay until the interpreter is gone.
+    """
+
+    def __init__(self, *, owns_process: bool) -> None:
+        self.code: int | None = None
+        """The exit code that the stop asks for, if there was one."""
+        self.restore_terminal: bytes = b""
+        """What makes the terminal as it was, should the process end on the spot."""
+        self._owns_process = owns_process
+        self._ask: Callable[[], object] | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if not self._owns_process:
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def asks(self, ask: Callable[[], object]) -> Iterator[None]:
+        """While inside, being stopped calls ``ask``, possibly between any two bytecodes."""
+        self._ask = ask
+        try:
+            yield
+        finally:
+            self._ask = None
+
+    def request(self, code: int) -> None:
+        """Ask for a stop with this exit code; the first one counts."""
+        if self.code is None:
+            self.code = code
+            if self._ask is not None:
+                self._ask()
+
+    def leave(self, code: int) -> int:
+        """End with this exit code, at once if the process is ours.
+
+        A name lookup runs in a thread that nobody can cancel; the interpreter would wait for it.
+        """
+        with suppress(OSError):
+            sys.stdout.flush()
+        if self._owns_process:
+            os._exit(code)
+        return code
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        if self._ask is not None and self.code is None:
+            self.request(128 + number)
+            return
+        if self.restore_terminal:
+            with suppress(OSError):
+                os.write(1, self.restore_terminal)
+        os._exit(128 + number)
+
+
+def discard_output() -> None:
+    """Nobody reads standard output any more: what is still to be flushed goes nowhere."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -1,0 +1,173 @@
+"""What a person sees of an attempt, as plain lines: for pipes, logs, and terminals too small.
+
+`qrlifecycle.cli.live` builds on it. Each line is out at once. What a server said is stripped of
+control characters before it is shown. This room must never know how an attempt is walked, and never
+writes a payload as text; who wants that (the demo does, of its toy) hands it in as a hint.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from typing import Self
+
+from ..errors import QRLifecycleError
+from ..events import Event
+from ..lifecycle import QRLifecycle
+from ..outcome import Connected, Outcome
+from ..qr import QRCode
+from ..watchers import Change
+from .stopping import BROKEN_PIPE, Stop, discard_output
+
+__all__ = ["View", "blocks", "draws_blocks", "sentences"]
+
+Hints = Callable[[QRCode], tuple[str, ...]]
+"""What to say beside a code: what to do with it."""
+
+BLOCKS = {(True, True): "█", (True, False): "▀", (False, True): "▄", (False, False): " "}
+BLACK_ON_WHITE = "\x1b[38;5;16;48;5;231m{}\x1b[0m"
+"""Of the 256 colours these two are the same in every theme."""
+
+LONGEST = 200
+"""Characters of the longest thing a server said that is repeated."""
+
+NEWS = {
+    Event.SCANNED: "the phone has scanned the code and is confirming",
+    Event.EXPIRED: "the code ran out, asking for another",
+}
+
+
+class View:
+    """Plain lines on standard output; a context manager around an attempt.
+
+    Args:
+        stop: told when nobody reads any more.
+        hints: what to say beside a code.
+        title: the first line.
+    """
+
+    def __init__(self, stop: Stop, hints: Hints, *, title: str) -> None:
+        self._stop = stop
+        self._title = title
+        self._hints = hints
+        self._too_wide: QRCode | None = None
+
+    def __enter__(self) -> Self:
+        self._print(self._title)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Leave the terminal as it was."""
+
+    def watch(self, lifecycle: QRLifecycle) -> None:
+        """Whose attempt it is; plain lines need no more than they are told."""
+
+    def say(self, line: str) -> None:
+        """One line of what happens."""
+        self._print(line)
+
+    def show(self, qr: QRCode) -> None:
+        """A code to scan, or the one that replaces it."""
+        self._draw(qr)
+        for hint in self._hints(qr):
+            self._print(hint)
+
+    def changed(self, change: Change) -> None:
+        """A row of the table was taken."""
+        if change.event in NEWS:
+            self.say(NEWS[change.event])
+        if not change.internal:
+            self._too_wide = None
+
+    def refresh(self) -> None:
+        """Some time has passed."""
+        if self._too_wide is not None and _width(self._too_wide) <= _columns():
+            self._draw(self._too_wide)
+
+    def end(self, outcome: Outcome) -> None:
+        """How it ended."""
+        self._print(*sentences(outcome))
+
+    def note(self, line: str) -> None:
+        """Something to add after the end."""
+        self._print(line)
+
+    def _draw(self, qr: QRCode) -> None:
+        """The code; drawn wider than the terminal it would be garbled, so that is said instead."""
+        self._too_wide = None
+        if not draws_blocks():
+            self._print(f"the code cannot be drawn in {sys.stdout.encoding}; use UTF-8")
+        elif not sys.stdout.isatty():
+            self._print(qr.text().rstrip("\n"))
+        elif _width(qr) > _columns():
+            self._too_wide = qr
+            self._print(
+                f"The code is {_width(qr)} columns wide and this terminal has {_columns()}: "
+                "make it wider, and the code appears."
+            )
+        else:
+            self._print(*(BLACK_ON_WHITE.format(line) for line in blocks(qr)))
+
+    def _print(self, *lines: str) -> None:
+        try:
+            print(*lines, sep="\n", flush=True)
+        except OSError:  # a pipe without a reader, a terminal that is gone
+            discard_output()
+            self._stop.request(BROKEN_PIPE)
+
+
+def blocks(qr: QRCode) -> list[str]:
+    """The code in half blocks, two rows of modules a line; ink is dark, the quiet zone is there."""
+    rows = qr.matrix()
+    if len(rows) % 2:
+        rows.append([False] * len(rows[0]))
+    return [
+        "".join(BLOCKS[pair] for pair in zip(upper, lower, strict=True))
+        for upper, lower in zip(rows[::2], rows[1::2], strict=True)
+    ]
+
+
+def draws_blocks() -> bool:
+    """Whether standard output's encoding has half blocks."""
+    try:
+        "".join(BLOCKS.values()).encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def sentences(outcome: Outcome) -> Iterator[str]:
+    """How it ended: a sentence for whoever looks on; of a failure, one for the developer too."""
+    if isinstance(outcome, Connected):
+        already = " already" if outcome.already_linked else ""
+        yield (
+            f"linked{already}: {_clean(outcome.identity)}"
+            if outcome.identity
+            else f"linked{already}"
+        )
+        return
+    reason = outcome.reason
+    yield f"not linked: {reason.person}"
+    error = outcome.error
+    # The library's own errors hold no secret; of any other only the kind is told.
+    detail = str(error) if isinstance(error, QRLifecycleError) else type(error).__name__
+    yield f"{reason}: {reason.meaning}" + (f" ({_clean(detail)})" if error is not None else "")
+
+
+def _clean(said: str) -> str:
+    """Without anything that moves a cursor."""
+    shown = "".join(c if c.isprintable() else "?" for c in said[:LONGEST])
+    return shown + ("…" if len(said) > LONGEST else "")
+
+
+def _width(qr: QRCode) -> int:
+    return len(qr.matrix())
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
+    except (OSError, ValueError):
+        return shutil.get_terminal_size().columns

@@ -1,0 +1,27 @@
+"""What all tests share: both backends, each on a virtual clock, and a way to see what is left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from trio.testing import MockClock
+
+from qrlifecycle.testing import VirtualClockEventLoop
+
+settings.register_profile(
+    "default",
+    deadline=None,  # a timed assertion is a flaky test
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.register_profile("deep", settings.get_profile("default"), max_examples=20_000)
+settings.load_profile("default")
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """Every async test runs on both, and no time passes while anything can run."""
+    if request.param == "asyncio":
+        return "asyncio", {"loop_factory": VirtualClockEventLoop}
+    return "trio", {"clock": MockClock(autojump_threshold=0)}
