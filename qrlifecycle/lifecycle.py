@@ -409,6 +409,7 @@ class QRLifecycle:
             self._qr = None
             self._watchers.forget("on_qr_updated")
             if self._stay is not None:
+                self._stay.qr = None  # an error's traceback may keep the stay, but not the secret
                 self._stay = Stay(step.qr) if step.outcome is None else None
         self._watchers.tell("on_change", Change(source, step.event, self._state, step.outcome))
         if step.event is Event.QR_UPDATED:

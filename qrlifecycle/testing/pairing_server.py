@@ -34,6 +34,12 @@ __all__ = ["Pairing", "PairingServer", "SocketRecord"]
 
 logger = logging.getLogger("qrlifecycle.testing.pairing_server")
 
+SILENT = logging.getLogger("qrlifecycle.testing.pairing_server.http")
+"""Where aiohttp complains of clients that go away: nowhere, for that is what they are here for."""
+
+SILENT.addHandler(logging.NullHandler())
+SILENT.propagate = False
+
 IDENTITY = "+490001234567"
 """The account that every phone here belongs to."""
 
@@ -186,6 +192,13 @@ class PairingServer:
         self._decide(pairing, "refused")
         await self._tell(pairing, "whatsapp_connection_failed", reason="refused_on_phone")
 
+    def drop_links(self) -> None:
+        """Cut every connection without a word, as a broken network does."""
+        if self._runner.server is not None:
+            for connection in self._runner.server.connections:
+                if connection.transport is not None:
+                    connection.transport.abort()
+
     def link(self, bot_id: str, user_id: str) -> None:
         """Have the account linked already, before anybody asks for a code."""
         self.make_code(bot_id, user_id)
@@ -258,7 +271,9 @@ class PairingServer:
             ]
         )
         self._sio.attach(app)
-        return web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
+        return web.AppRunner(
+            app, handle_signals=False, access_log=None, logger=SILENT, shutdown_timeout=1.0
+        )
 
     @web.middleware
     async def _check_bearer(

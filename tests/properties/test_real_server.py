@@ -1,0 +1,204 @@
+"""The promises against a real Socket.IO server, with the operating system as the judge."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import partial
+
+import anyio
+import anyio.from_thread
+import pytest
+from anyio.from_thread import BlockingPortal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qrlifecycle import (
+    Change,
+    EventRefused,
+    Paired,
+    Policy,
+    QRCode,
+    QRLifecycle,
+    SocketIOTransport,
+    State,
+)
+from qrlifecycle.testing import PairingServer
+
+from ..sockets import client_sockets, descriptors, needs_proc
+
+pytestmark = [pytest.mark.anyio, needs_proc]
+
+BOT, USER = "bot-7", "user-123"
+
+
+class Act(Enum):
+    """What can happen to a pairing over a real server."""
+
+    SCAN = auto()
+    SCAN_ONLY = auto()
+    REFUSE = auto()
+    ROTATE = auto()
+    EXPIRE = auto()
+    CANCEL = auto()
+    GENERATE = auto()
+    CANCEL_FROM_OUTSIDE = auto()
+    CANCEL_THE_TASK = auto()
+    DROP_LINK = auto()
+
+
+@dataclass(frozen=True)
+class Step:
+    """An act, some milliseconds after the one before it; None: after the code is on screen."""
+
+    milliseconds: float | None
+    act: Act
+
+
+STEPS = st.lists(
+    st.builds(Step, st.sampled_from([None, 0, 0.3, 1, 2, 3, 5]), st.sampled_from(Act)),
+    min_size=1,
+    max_size=4,
+)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Real sockets, real time; python-socketio needs asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def portal() -> Iterator[BlockingPortal]:
+    """An event loop in another thread, so that its tasks are not taken for ours."""
+    with anyio.from_thread.start_blocking_portal() as portal:
+        yield portal
+
+
+@pytest.fixture(scope="module")
+def server(portal: BlockingPortal) -> Iterator[PairingServer]:
+    """The real pairing server."""
+    with portal.wrap_async_context_manager(PairingServer()) as server:
+        yield server
+
+
+class Round:
+    """One `pair()` against the server, and what was seen."""
+
+    def __init__(self, portal: BlockingPortal, server: PairingServer) -> None:
+        self.portal = portal
+        self.server = server
+        self.breaches: list[str] = []
+        self.shown = anyio.Event()
+        self.scope = anyio.CancelScope()
+        self.task: asyncio.Task[object] | None = None
+        self.lifecycle = QRLifecycle(
+            self.request_qr,
+            partial(SocketIOTransport, server.url, bot_id=BOT, user_id=USER),
+            policy=Policy(refreshes=1, attempt_timeout=5),
+            on_change=self.look,
+            on_qr_updated=lambda _qr: self.shown.set(),
+        )
+
+    async def request_qr(self) -> QRCode | Paired:
+        """The service, without HTTP, so that every socket to the server is the transport's."""
+        await asyncio.sleep(0)
+        return QRCode(self.server.make_code(BOT, USER), expires_in=60)
+
+    def look(self, change: Change) -> None:
+        """Promises 1 and 3, as the operating system sees them."""
+        count = client_sockets(self.server.port)
+        if count > (self.lifecycle.state is State.DISPLAYED):
+            self.breaches.append(f"{count} sockets at {change.event} -> {change.target}")
+
+    async def pair(self) -> None:
+        """Run `pair()` until it ends, one way or another; then nothing may be left."""
+        self.task = asyncio.current_task()
+        try:
+            with self.scope:
+                await self.lifecycle.pair()
+        finally:
+            if client_sockets(self.server.port):
+                self.breaches.append("a socket outlived pair()")
+            if self.lifecycle.state in {State.GENERATING, State.DISPLAYED}:
+                self.breaches.append(f"pair() ended in {self.lifecycle.state}")
+
+    async def perform(self, steps: list[Step]) -> None:
+        """Pair, and let the steps happen meanwhile."""
+        pairing = asyncio.ensure_future(self.pair())
+        for step in steps:
+            if step.milliseconds is None:
+                with anyio.move_on_after(0.05):
+                    await self.shown.wait()
+            else:
+                await asyncio.sleep(step.milliseconds / 1000)
+            self.do(step.act)
+        self.lifecycle.cancel()
+        await asyncio.wait({pairing})
+        if not pairing.cancelled():
+            pairing.result()
+
+    def do(self, act: Act) -> None:
+        """Do one thing."""
+        try:
+            if act is Act.CANCEL:
+                self.lifecycle.cancel()
+            elif act is Act.GENERATE:
+                self.lifecycle.generate()
+            elif act is Act.CANCEL_FROM_OUTSIDE:
+                self.scope.cancel()
+            elif act is Act.CANCEL_THE_TASK:
+                assert self.task is not None
+                self.task.cancel()
+            elif act is Act.DROP_LINK:
+                self.portal.call(self.server.drop_links)
+            else:
+                self.portal.call(partial(self.tell_server, act))
+        except (EventRefused, KeyError):
+            pass  # nobody asked for a code yet, or it is not the time
+
+    async def tell_server(self, act: Act) -> None:
+        """Let the phone or the service do something."""
+        match act:
+            case Act.SCAN:
+                await self.server.scan(BOT, USER)
+            case Act.SCAN_ONLY:
+                await self.server.scan(BOT, USER, confirm=False)
+            case Act.REFUSE:
+                await self.server.refuse(BOT, USER)
+            case Act.ROTATE:
+                await self.server.rotate(BOT, USER)
+            case Act.EXPIRE:
+                await self.server.expire(BOT, USER)
+
+
+@settings(max_examples=60)
+@given(steps=STEPS)
+async def test_promises_1_3_5_8_hold_against_the_real_server(
+    portal: BlockingPortal, server: PairingServer, steps: list[Step]
+) -> None:
+    """Whatever happens when, no socket is open outside `displayed`, and nothing is left."""
+    troubles: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, what: troubles.append(what))
+    before = asyncio.all_tasks()
+    round_ = Round(portal, server)
+    await round_.perform(steps)
+    assert round_.breaches == []
+    assert asyncio.all_tasks() == before
+    gc.collect()
+    assert troubles == []
+
+
+async def test_promise_8_the_descriptors_are_back_where_they_were(portal: BlockingPortal) -> None:
+    """After twenty rounds and the server's end, this process has the descriptors it had."""
+    before = descriptors()
+    with portal.wrap_async_context_manager(PairingServer()) as server:
+        for _ in range(20):
+            await Round(portal, server).perform([Step(None, Act.SCAN)])
+        assert len(server.sockets) == 20
+        assert server.most_sockets() == 1
+    gc.collect()
+    assert descriptors() == before

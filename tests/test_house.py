@@ -1,0 +1,172 @@
+"""The house is in order: names at the front door, rooms that call only rooms above them."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import qrlifecycle
+
+PACKAGE = Path(qrlifecycle.__file__).parent
+TOP = PACKAGE.parent
+
+ROOMS = [
+    "words",
+    "states",
+    "events",
+    "errors",
+    "table",
+    "machine",
+    "policy",
+    "qr",
+    "outcome",
+    "signals",
+    "transports.base",
+    "transports.buffer",
+    "transports.messages",
+    "transports.ledger",
+    "transports.socketio",
+    "watchers",
+    "lifecycle",
+    "diagram",
+    "testing",
+    "cli",
+]
+"""From the top: a room imports only from rooms that stand above it."""
+
+LIFECYCLE_KNOWS = {"transports.base"}
+
+
+def room_of(module: str) -> str:
+    """The room of a module, by its dotted name below the package."""
+    return next((room for room in ROOMS if module == room or module.startswith(f"{room}.")), module)
+
+
+def imports_of(path: Path) -> set[str]:
+    """The dotted names below the package that a file imports, wherever in it."""
+    package = list(path.relative_to(PACKAGE).with_suffix("").parts[:-1])
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            if node.level:
+                base = package[: len(package) - node.level + 1]
+                parts = base + (node.module.split(".") if node.module else [])
+            elif (node.module or "").split(".")[0] == "qrlifecycle":
+                parts = (node.module or "").split(".")[1:]
+            else:
+                continue
+            names = [alias.name for alias in node.names]
+            candidates = [".".join([*parts, name]) for name in names]
+            found |= {
+                c if (PACKAGE / (c.replace(".", "/") + ".py")).exists() else ".".join(parts)
+                for c in candidates
+            }
+    return found - {""}
+
+
+def sources() -> list[Path]:
+    """Every module of the package but its front doors."""
+    return [p for p in sorted(PACKAGE.rglob("*.py")) if p != PACKAGE / "__init__.py"]
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_room_imports_only_from_rooms_above_it(path: Path) -> None:
+    """Calls go upwards in the list of rooms; a cycle cannot be built."""
+    module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+    if module in {"transports", "__main__", "testing.__main__"}:
+        return
+    own = room_of(module)
+    assert own in ROOMS, f"{module} stands in no room of the list"
+    for imported in imports_of(path):
+        other = room_of(imported)
+        assert other in ROOMS, f"{module} imports {imported}, which stands in no room"
+        assert ROOMS.index(other) <= ROOMS.index(own), f"{own} calls {other}, which is below it"
+
+
+def test_the_lifecycle_knows_the_contract_and_no_adapter() -> None:
+    """`lifecycle` imports the transport's contract only."""
+    known = {name for name in imports_of(PACKAGE / "lifecycle.py") if name.startswith("transports")}
+    assert known == LIFECYCLE_KNOWS
+
+
+def test_every_room_in_the_list_exists() -> None:
+    """The list of rooms names no room that is not there."""
+    for room in ROOMS:
+        importlib.import_module(f"qrlifecycle.{room}")
+
+
+def test_all_is_the_truth() -> None:
+    """Every name in `__all__` is there, is sorted, and is what type checkers see."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    checked = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level
+        for alias in node.names
+    }
+    assert set(qrlifecycle.__all__) == checked
+    for name in qrlifecycle.__all__:
+        assert hasattr(qrlifecycle, name)
+    assert set(qrlifecycle.__all__) <= set(dir(qrlifecycle))
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = qrlifecycle.nonsense
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_each_rooms_all_is_the_truth(path: Path) -> None:
+    """Every name that a room's `__all__` lists is there."""
+    name = ".".join(path.relative_to(TOP).with_suffix("").parts).removesuffix(".__init__")
+    if name.endswith("__main__"):
+        return
+    module = importlib.import_module(name)
+    for listed in getattr(module, "__all__", []):
+        assert hasattr(module, listed)
+
+
+def modules_after(statement: str) -> set[str]:
+    """The top-level packages that are imported once a statement has run in a fresh interpreter."""
+    code = f"{statement}\nimport sys; print(*{{m.split('.')[0] for m in sys.modules}})"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=TOP
+    )
+    return set(result.stdout.split())
+
+
+def test_the_front_door_costs_nothing() -> None:
+    """Importing the package imports no dependency; a name imports what it needs, and no more."""
+    heavy = {"anyio", "asyncio", "transitions", "aiohttp", "socketio", "segno", "rich", "trio"}
+    assert modules_after("import qrlifecycle") & heavy == set()
+    lifecycle = modules_after("from qrlifecycle import QRLifecycle")
+    assert lifecycle & heavy <= {"anyio", "transitions", "asyncio"}
+
+
+def test_the_core_does_not_name_asyncio() -> None:
+    """Only the Socket.IO adapter, its ledger, the virtual clock and the CLI import asyncio."""
+    naming = {
+        str(path.relative_to(PACKAGE))
+        for path in sources()
+        if any(
+            (isinstance(node, ast.Import) and any(a.name == "asyncio" for a in node.names))
+            or (isinstance(node, ast.ImportFrom) and node.module == "asyncio")
+            for node in ast.walk(ast.parse(path.read_text()))
+        )
+    }
+    naming = {name for name in naming if not name.startswith("cli/")}
+    assert naming == {"transports/socketio.py", "transports/ledger.py", "testing/clock.py"}
+
+
+def test_nothing_else_stands_at_the_top() -> None:
+    """The top level holds what it may hold, and dot-files."""
+    tracked = subprocess.run(
+        ["git", "ls-files"], capture_output=True, text=True, check=False, cwd=TOP
+    ).stdout.splitlines()
+    if not tracked:
+        pytest.skip("not a git checkout")
+    top = {Path(name).parts[0] for name in tracked}
+    allowed = {"pyproject.toml", "README.md", "qrlifecycle", "tests", "docs", "examples"}
+    assert {name for name in top if not name.startswith(".")} <= allowed

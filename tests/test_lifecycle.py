@@ -1,0 +1,739 @@
+"""The lifecycle, one fact at a time: what a program sees of it, on asyncio and on trio."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import math
+import threading
+import weakref
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import anyio
+import pytest
+
+from qrlifecycle import (
+    Change,
+    Connected,
+    ConnectionFailed,
+    Event,
+    EventRefused,
+    Failed,
+    Outcome,
+    Paired,
+    PairingInProgress,
+    Policy,
+    QRCode,
+    QRExpired,
+    QRLifecycle,
+    QRUpdated,
+    Reason,
+    Scanned,
+    ServiceRefused,
+    State,
+    Transport,
+    TransportLost,
+    WrongAnswer,
+    WrongThread,
+)
+from qrlifecycle.testing import Fault, ScriptedPeer, settle
+
+pytestmark = pytest.mark.anyio
+
+
+async def request_qr() -> QRCode | Paired:
+    """A service that makes a code at once."""
+    return QRCode("first", expires_in=60)
+
+
+class Pairing:
+    """A lifecycle over a scripted peer, its `pair()` running in a task beside the test."""
+
+    def __init__(
+        self,
+        request: Callable[[], Awaitable[Any]] = request_qr,
+        openings: tuple[Fault, ...] = (),
+        closings: tuple[Fault, ...] = (),
+        **options: Any,
+    ) -> None:
+        self.peer = ScriptedPeer(openings, closings)
+        self.lifecycle = QRLifecycle(request, self.peer, **options)
+        self.outcome: Outcome | None = None
+        self._tasks = anyio.create_task_group()
+
+    async def __aenter__(self) -> Pairing:
+        await self._tasks.__aenter__()
+        self._tasks.start_soon(self._pair)
+        await settle()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        if error[0] is not None:
+            self._tasks.cancel_scope.cancel()
+        await self._tasks.__aexit__(*error)
+
+    async def _pair(self) -> None:
+        self.outcome = await self.lifecycle.pair()
+
+    def failed(self) -> Failed:
+        """The outcome, which must be a failure."""
+        assert isinstance(self.outcome, Failed)
+        return self.outcome
+
+
+# A healthy round
+
+
+async def test_a_scan_connects_over_one_socket() -> None:
+    """The success ends the attempt, with the identity, over one socket that is gone afterwards."""
+    async with Pairing() as pairing:
+        lifecycle = pairing.lifecycle
+        assert (lifecycle.state, lifecycle.socket_open) == (State.DISPLAYED, True)
+        assert pairing.peer.open_sockets == 1
+        pairing.peer.send(Scanned())
+        pairing.peer.send(Paired("me", {"token": "t"}))
+    assert pairing.outcome == Connected("me", {"token": "t"})
+    assert lifecycle.state is State.CONNECTED
+    assert not lifecycle.socket_open
+    assert (pairing.peer.open_sockets, pairing.peer.most_sockets) == (0, 1)
+    assert len(pairing.peer.transports) == 1
+
+
+async def test_the_healthy_round_is_logged_in_five_lines(caplog: pytest.LogCaptureFixture) -> None:
+    """At INFO a healthy round writes its five lines, in order, and nothing else."""
+    caplog.set_level(logging.INFO)
+    async with Pairing() as pairing:
+        pairing.peer.send(Paired())
+    assert [r.message for r in caplog.records if r.name == "qrlifecycle"] == [
+        "connecting for QR display",
+        "connected for QR display",
+        "pairing event received",
+        "connected, immediate success",
+        "transport closed",
+    ]
+
+
+async def test_promise_4_the_code_is_handed_out_once_the_transport_listens() -> None:
+    """While the transport opens there is no code to show; when it listens, there is."""
+    shown: list[str] = []
+    async with Pairing(
+        openings=(Fault.SLOW,), on_qr_updated=lambda qr: shown.append(qr.reveal())
+    ) as p:
+        assert p.lifecycle.state is State.DISPLAYED
+        assert p.lifecycle.qr is None
+        assert shown == []
+        await anyio.sleep(0.6)
+        assert p.lifecycle.qr == QRCode("first")
+        assert shown == ["first"]
+        p.lifecycle.cancel()
+
+
+async def test_show_at_once_hands_the_code_out_before_the_transport_listens() -> None:
+    """A policy may ask for the code at once; then it is there while the transport opens."""
+    policy = Policy(show_at_once=True)
+    async with Pairing(openings=(Fault.SLOW,), policy=policy) as pairing:
+        assert pairing.lifecycle.qr == QRCode("first")
+        pairing.lifecycle.cancel()
+
+
+async def test_an_account_linked_already_opens_no_socket() -> None:
+    """If the service says that the account is linked, no transport is ever made."""
+
+    async def linked() -> QRCode | Paired:
+        return Paired("me")
+
+    async with Pairing(linked) as pairing:
+        pass
+    assert pairing.outcome == Connected("me", already_linked=True)
+    assert pairing.peer.transports == []
+
+
+async def test_a_rotation_changes_the_picture_on_the_same_socket() -> None:
+    """`qr_updated` replaces the code and opens nothing."""
+    shown: list[str] = []
+    async with Pairing(on_qr_updated=lambda qr: shown.append(qr.reveal())) as pairing:
+        pairing.peer.send(QRUpdated(QRCode("second")))
+        await settle()
+        assert pairing.lifecycle.qr == QRCode("second")
+        pairing.lifecycle.cancel()
+    assert shown == ["first", "second"]
+    assert len(pairing.peer.transports) == 1
+
+
+async def test_two_rounds_open_a_fresh_transport_each() -> None:
+    """After an end, `pair()` goes round again, with a transport made anew."""
+    async with Pairing() as pairing:
+        pairing.peer.send(ConnectionFailed())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(pairing.lifecycle.pair)
+        await settle()
+        pairing.peer.send(Paired())
+    assert pairing.lifecycle.state is State.CONNECTED
+    assert len(pairing.peer.transports) == 2
+    assert pairing.peer.most_sockets == 1
+
+
+# Ends
+
+
+async def failing(error: Exception) -> Outcome:
+    """How an attempt ends whose `request_qr` raises ``error``."""
+
+    async def request() -> QRCode | Paired:
+        raise error
+
+    async with Pairing(request) as pairing:
+        pass
+    assert pairing.outcome is not None
+    return pairing.outcome
+
+
+async def test_a_service_that_refuses_is_named_as_the_reason() -> None:
+    """`ServiceRefused` from `request_qr` ends with "refused by the service", and is the error."""
+    error = ServiceRefused("not today")
+    assert await failing(error) == Failed(Reason.REFUSED_BY_SERVICE, error)
+
+
+async def test_a_service_that_breaks_fails_the_generating() -> None:
+    """Any other error of `request_qr` is an outcome too, never an exception of `pair()`."""
+    error = OSError("no route")
+    assert await failing(error) == Failed(Reason.GENERATING_FAILED, error)
+
+
+async def hang() -> QRCode | Paired:
+    """A service that never answers."""
+    await anyio.sleep_forever()
+    raise AssertionError
+
+
+@pytest.mark.parametrize(("options", "reason"), [
+    ({"request": hang, "policy": Policy(generate_timeout=3)}, Reason.GENERATING_TIMED_OUT),
+    ({"request": hang, "policy": Policy(attempt_timeout=3)}, Reason.ATTEMPT_TIMED_OUT),
+    ({"openings": (Fault.HUNG,), "policy": Policy(open_timeout=3)}, Reason.TRANSPORT_UNREACHABLE),
+    ({"openings": (Fault.HUNG_HALFWAY,), "policy": Policy(open_timeout=3)}, Reason.TRANSPORT_UNREACHABLE),
+    ({"policy": Policy(attempt_timeout=3)}, Reason.ATTEMPT_TIMED_OUT),
+])  # fmt: skip
+async def test_a_deadline_that_runs_out_names_its_reason(
+    options: dict[str, Any], reason: Reason
+) -> None:
+    """Each deadline ends the attempt when it runs out, neither sooner nor later, with its reason."""
+    began = anyio.current_time()
+    async with Pairing(**options) as pairing:
+        pass
+    assert pairing.failed().reason is reason
+    assert anyio.current_time() - began == pytest.approx(3)
+    assert pairing.peer.open_sockets == 0
+
+
+@pytest.mark.parametrize(("opening", "reason"), [
+    (Fault.UNREACHABLE, Reason.TRANSPORT_UNREACHABLE),
+    (Fault.BROKEN, Reason.TRANSPORT_UNREACHABLE),
+    (Fault.REFUSED, Reason.AUTHENTICATION_REFUSED),
+])  # fmt: skip
+async def test_a_transport_that_does_not_open_names_its_reason(
+    opening: Fault, reason: Reason
+) -> None:
+    """An opening that fails ends the attempt, and what had come to exist of a socket is gone."""
+    async with Pairing(openings=(opening,)) as pairing:
+        pass
+    assert pairing.failed().reason is reason
+    assert pairing.failed().error is not None
+    assert pairing.peer.open_sockets == 0
+
+
+async def test_a_link_that_breaks_is_named_as_the_reason() -> None:
+    """A broken link ends with "transport lost" and the transport's own error."""
+    async with Pairing() as pairing:
+        pairing.peer.break_link()
+    assert pairing.failed().reason is Reason.TRANSPORT_LOST
+    assert isinstance(pairing.failed().error, TransportLost)
+
+
+async def test_a_peer_that_closes_in_order_is_named_as_the_reason() -> None:
+    """A peer that hangs up while a code is displayed has lost us the transport, too."""
+    async with Pairing() as pairing:
+        pairing.peer.hang_up()
+    assert pairing.failed().reason is Reason.TRANSPORT_LOST
+
+
+async def test_a_refusal_over_the_wire_carries_reason_and_data() -> None:
+    """`ConnectionFailed` ends the attempt with what it carried."""
+    async with Pairing() as pairing:
+        pairing.peer.send(ConnectionFailed(Reason.REFUSED_ON_PHONE, {"why": "not me"}))
+    assert pairing.outcome == Failed(Reason.REFUSED_ON_PHONE, data={"why": "not me"})
+
+
+# Codes that run out
+
+
+async def test_an_expired_code_is_replaced_while_the_budget_lasts() -> None:
+    """Each code that runs out asks for another, over a socket of its own, until none is left."""
+    asked: list[float] = []
+
+    async def request() -> QRCode | Paired:
+        asked.append(anyio.current_time())
+        return QRCode(f"code {len(asked)}", expires_in=10)
+
+    async with Pairing(request, policy=Policy(refreshes=2)) as pairing:
+        pass
+    assert pairing.failed().reason is Reason.REFRESHES_USED_UP
+    assert [round(when - asked[0]) for when in asked] == [0, 10, 20]
+    assert len(pairing.peer.transports) == 3
+    assert pairing.peer.most_sockets == 1
+
+
+async def test_without_a_budget_the_first_expiry_ends_the_attempt() -> None:
+    """With no refreshes the reason is "expired", and the service is asked once."""
+    async with Pairing(policy=Policy(refreshes=0)) as pairing:
+        pass
+    assert pairing.failed().reason is Reason.EXPIRED
+    assert len(pairing.peer.transports) == 1
+
+
+async def test_the_server_may_say_that_the_code_ran_out() -> None:
+    """`QRExpired` does what the code's own clock does."""
+    async with Pairing(policy=Policy(refreshes=1)) as pairing:
+        pairing.peer.send(QRExpired())
+        await settle()
+        assert len(pairing.peer.transports) == 2
+        pairing.peer.send(QRExpired())
+    assert pairing.failed().reason is Reason.REFRESHES_USED_UP
+
+
+async def test_a_code_without_a_lifetime_gets_the_policys() -> None:
+    """A service that does not say how long a code lives leaves that to the policy."""
+
+    async def request() -> QRCode | Paired:
+        return QRCode("ageless")
+
+    began = anyio.current_time()
+    async with Pairing(request, policy=Policy(refreshes=0, qr_lifetime=7)) as pairing:
+        pass
+    assert pairing.failed().reason is Reason.EXPIRED
+    assert anyio.current_time() - began == pytest.approx(7)
+
+
+async def test_the_codes_clock_starts_when_it_arrives_not_when_it_is_shown() -> None:
+    """A slow opening does not lengthen a code's life: its service counts from its making."""
+    began = anyio.current_time()
+    policy = Policy(refreshes=0, qr_lifetime=7)
+
+    async def request() -> QRCode | Paired:
+        return QRCode("ageless")
+
+    async with Pairing(request, openings=(Fault.SLOW,), policy=policy):
+        pass
+    assert anyio.current_time() - began == pytest.approx(7)
+
+
+async def test_a_rotation_starts_the_new_codes_clock() -> None:
+    """A code that came over the wire has a lifetime of its own."""
+    began = anyio.current_time()
+    async with Pairing(policy=Policy(refreshes=0)) as pairing:
+        await anyio.sleep(50)
+        pairing.peer.send(QRUpdated(QRCode("second", expires_in=30)))
+    assert pairing.failed().reason is Reason.EXPIRED
+    assert anyio.current_time() - began == pytest.approx(80)
+
+
+async def test_scanned_stops_the_codes_clock_and_starts_the_confirmations() -> None:
+    """A scanned code does not expire under the phone; but the phone has its own deadline."""
+    began = anyio.current_time()
+    async with Pairing(policy=Policy(refreshes=0, confirm_timeout=100)) as pairing:
+        await anyio.sleep(10)
+        pairing.peer.send(Scanned())
+        await anyio.sleep(60)
+        pairing.peer.send(Scanned())  # said again, it does not start the deadline again
+    assert pairing.failed().reason is Reason.CONFIRMATION_TIMED_OUT
+    assert anyio.current_time() - began == pytest.approx(110)
+
+
+# Triggers
+
+
+async def test_generate_while_displayed_fetches_a_fresh_code_and_a_fresh_budget() -> None:
+    """The person may ask for another code; the old socket is closed before the new one opens."""
+    async with Pairing(policy=Policy(refreshes=1)) as pairing:
+        await anyio.sleep(61)
+        assert len(pairing.peer.transports) == 2
+        pairing.lifecycle.generate()
+        await settle()
+        assert pairing.lifecycle.state is State.DISPLAYED
+        assert (len(pairing.peer.transports), pairing.peer.most_sockets) == (3, 1)
+    assert pairing.failed().reason is Reason.REFRESHES_USED_UP
+    assert len(pairing.peer.transports) == 4
+
+
+async def test_generate_decides_at_once_and_pair_walks_from_there() -> None:
+    """Outside `pair()`, `generate()` moves to `generating`; the next `pair()` fetches the code."""
+    lifecycle = QRLifecycle(request_qr, ScriptedPeer())
+    lifecycle.generate()
+    assert lifecycle.state is State.GENERATING
+    with pytest.raises(EventRefused):
+        lifecycle.generate()
+    changes = lifecycle.changes()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lifecycle.pair)
+        await settle()
+        assert lifecycle.cancel()
+    assert (await anext(changes)).event is Event.QR_READY
+
+
+@pytest.mark.parametrize("request_", [hang, request_qr])
+async def test_cancel_leaves_from_wherever_it_is(request_: Callable[[], Awaitable[Any]]) -> None:
+    """`cancel()` ends the attempt from `generating` and from `displayed`, and says that it did."""
+    async with Pairing(request_) as pairing:
+        assert pairing.lifecycle.cancel() is True
+    assert pairing.failed().reason is Reason.CANCELLED
+    assert pairing.lifecycle.state is State.IDLE
+    assert pairing.lifecycle.cancel() is False
+    assert pairing.peer.open_sockets == 0
+
+
+async def test_cancel_while_opening_leaves_no_socket() -> None:
+    """A cancellation in the middle of a handshake takes the half-made socket along."""
+    async with Pairing(openings=(Fault.HUNG_HALFWAY,)) as pairing:
+        assert pairing.peer.open_sockets == 1
+        pairing.lifecycle.cancel()
+    assert pairing.peer.open_sockets == 0
+    assert pairing.lifecycle.state is State.IDLE
+
+
+async def test_cancel_while_leaving_for_another_code_is_not_lost() -> None:
+    """Whoever goes away while an old code is being closed is not shown a new one."""
+    async with Pairing(closings=(Fault.SLOW,)) as pairing:
+        pairing.lifecycle.generate()
+        assert pairing.lifecycle.cancel() is True
+        assert pairing.lifecycle.cancel() is False
+    assert pairing.failed().reason is Reason.CANCELLED
+    assert len(pairing.peer.transports) == 1
+
+
+async def test_after_the_success_was_decided_nothing_else_is_accepted() -> None:
+    """While the transport of a success is closing, the table is closed for other events."""
+    async with Pairing(closings=(Fault.SLOW,)) as pairing:
+        pairing.peer.send(Paired("me"))
+        await settle()
+        assert pairing.lifecycle.state is State.DISPLAYED
+        assert pairing.lifecycle.cancel() is False
+        with pytest.raises(EventRefused, match="already being left"):
+            pairing.lifecycle.generate()
+    assert isinstance(pairing.outcome, Connected)
+
+
+async def test_reset_makes_ready_for_another_round() -> None:
+    """From an end `reset()` leads to `idle`; elsewhere it is refused and changes nothing."""
+    async with Pairing() as pairing:
+        with pytest.raises(EventRefused) as caught:
+            pairing.lifecycle.reset()
+        assert (caught.value.state, caught.value.event) == (State.DISPLAYED, Event.RESET)
+        assert pairing.lifecycle.state is State.DISPLAYED
+        pairing.peer.send(Paired())
+    pairing.lifecycle.reset()
+    assert pairing.lifecycle.state is State.IDLE
+
+
+async def test_a_second_pair_is_a_typed_error() -> None:
+    """While one `pair()` runs another raises, and the first goes on undisturbed."""
+    async with Pairing() as pairing:
+        with pytest.raises(PairingInProgress, match="state 'displayed'"):
+            await pairing.lifecycle.pair()
+        pairing.peer.send(Paired())
+    assert isinstance(pairing.outcome, Connected)
+
+
+async def test_a_trigger_from_another_thread_is_a_typed_error() -> None:
+    """A trigger from another thread raises there and moves nothing here."""
+    caught: list[BaseException] = []
+
+    def elsewhere(lifecycle: QRLifecycle) -> None:
+        try:
+            lifecycle.generate()
+        except WrongThread as error:
+            caught.append(error)
+
+    async with Pairing() as pairing:
+        thread = threading.Thread(target=elsewhere, args=[pairing.lifecycle])
+        thread.start()
+        thread.join()
+        assert pairing.lifecycle.state is State.DISPLAYED
+        pairing.lifecycle.cancel()
+    assert "anyio.from_thread.run_sync" in str(caught[0])
+
+
+# What the embedding program did wrong
+
+
+async def test_a_wrong_answer_of_request_qr_comes_out_of_pair() -> None:
+    """A `request_qr` that gives back text is told what to give back; the state is `failed`."""
+
+    async def wrong() -> Any:
+        return "just text"
+
+    lifecycle = QRLifecycle(wrong, ScriptedPeer(), on_change=lambda _change: None)
+    with pytest.raises(WrongAnswer, match="gave back str; it must give back QRCode or Paired"):
+        await lifecycle.pair()
+    assert lifecycle.state is State.FAILED
+
+
+async def test_an_error_of_the_transport_factory_comes_out_of_pair() -> None:
+    """A factory that raises is the program's own bug; the state is `failed`."""
+
+    def broken() -> Transport:
+        raise ZeroDivisionError
+
+    lifecycle = QRLifecycle(request_qr, broken)
+    with pytest.raises(ZeroDivisionError):
+        await lifecycle.pair()
+    assert lifecycle.state is State.FAILED
+    assert not lifecycle.socket_open
+
+
+# Promise 5
+
+
+@pytest.mark.parametrize("after", [0, 0.25, 0.5, 0.75, 30.0])
+@pytest.mark.parametrize("closing", list(Fault))
+async def test_promise_5_a_cancellation_from_outside_goes_on(after: float, closing: Fault) -> None:
+    """Cancelled at any await, the socket is closed, the state legal, the cancellation goes on."""
+    peer = ScriptedPeer(openings=(Fault.SLOW,), closings=(closing,))
+    lifecycle = QRLifecycle(request_qr, peer, policy=Policy(close_timeout=0.2))
+    with anyio.move_on_after(after) as scope:
+        await lifecycle.pair()
+    assert scope.cancelled_caught
+    assert lifecycle.state is State.IDLE
+    assert not lifecycle.socket_open
+    assert peer.open_sockets == 0
+
+
+async def test_promise_5_a_success_that_is_closing_survives_a_cancellation() -> None:
+    """A cancellation while the success's transport closes goes on, and the state is `connected`."""
+    peer = ScriptedPeer(closings=(Fault.SLOW,))
+    told: list[Connected] = []
+    lifecycle = QRLifecycle(request_qr, peer, on_connected=told.append)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lifecycle.pair)
+        await settle()
+        peer.send(Paired("me"))
+        await settle()
+        tasks.cancel_scope.cancel()
+    assert lifecycle.state is State.CONNECTED
+    assert told == [Connected("me")]
+    assert peer.open_sockets == 0
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_promise_5_a_task_thrown_away_with_its_loop_shuts_its_socket() -> None:
+    """If the event loop is closed under `pair()`, the socket is shut when its coroutine is."""
+    peer = ScriptedPeer(openings=(Fault.HUNG_HALFWAY,))
+    lifecycle = QRLifecycle(request_qr, peer)
+    loop = asyncio.new_event_loop()
+    coroutine = lifecycle.pair()
+    task = loop.create_task(coroutine)
+    while not peer.open_sockets:
+        loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    assert not task.done()
+    with suppress(RuntimeError):  # no scope can be left properly without its loop
+        coroutine.close()
+    assert peer.open_sockets == 0
+    assert not lifecycle.socket_open
+
+
+# Promise 6
+
+
+async def test_promise_6_the_code_is_forgotten_when_displayed_is_left() -> None:
+    """Once `displayed` is left nothing in the library keeps the code alive."""
+    codes: list[weakref.ref[QRCode]] = []
+
+    async def request() -> QRCode | Paired:
+        code = QRCode("secret")
+        codes.append(weakref.ref(code))
+        return code
+
+    async with Pairing(request) as pairing:
+        changes = pairing.lifecycle.changes()
+        pairing.peer.break_link()
+    gc.collect()
+    assert pairing.failed().error is not None
+    assert changes is not None
+    assert [code() for code in codes] == [None]
+
+
+async def test_promise_6_no_text_shows_the_code(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither repr nor log at DEBUG nor a raising hook's complaint shows a payload."""
+    caplog.set_level(logging.DEBUG)
+
+    def tell(qr: QRCode) -> None:
+        raise ValueError(f"cannot draw {qr.reveal()}")
+
+    async with Pairing(on_qr_updated=tell) as pairing:
+        pairing.peer.send(QRUpdated(QRCode("second")))
+        texts = repr(pairing.lifecycle) + repr(pairing.lifecycle.qr)
+        await settle()
+        pairing.lifecycle.cancel()
+    texts += caplog.text
+    assert "on_qr_updated raised ValueError" in texts
+    assert "cannot draw first" not in texts.replace("{qr.reveal()}", "")
+    assert "second" not in texts.replace('QRCode("second")', "")
+
+
+# Signals that do not fit
+
+
+async def test_a_signal_that_does_not_fit_is_dropped_and_counted() -> None:
+    """Promise 7: a signal that the state does not accept moves nothing and raises nothing."""
+
+    async with Pairing() as pairing:
+        pairing.lifecycle._take(Paired("me"))
+        pairing.lifecycle._take(Scanned())
+        pairing.lifecycle._take(Paired("other"))
+    assert pairing.outcome == Connected("me")
+    assert pairing.lifecycle.dropped == {"scanned": 1, "paired": 1}
+
+
+# Watching
+
+
+async def test_changes_tells_every_row_and_ends_with_the_attempt() -> None:
+    """`changes()` yields each change in order and ends with the one that carries the outcome."""
+    seen: list[Change] = []
+    peer = ScriptedPeer()
+    lifecycle = QRLifecycle(request_qr, peer)
+
+    async def watch() -> None:
+        seen.extend([change async for change in lifecycle.changes()])
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch)
+        await settle()
+        tasks.start_soon(lifecycle.pair)
+        await settle()
+        peer.send(Paired("me"))
+    assert [(c.source, c.event, c.target) for c in seen] == [
+        (State.IDLE, Event.GENERATE, State.GENERATING),
+        (State.GENERATING, Event.QR_READY, State.DISPLAYED),
+        (State.DISPLAYED, Event.QR_UPDATED, State.DISPLAYED),
+        (State.DISPLAYED, Event.PAIRED, State.CONNECTED),
+    ]
+    assert [c.outcome for c in seen] == [None, None, None, Connected("me")]
+
+
+async def test_async_hooks_run_in_order_and_are_waited_for() -> None:
+    """Async hooks run beside the lifecycle, each in order, and `pair()` returns when they ended."""
+    heard: list[object] = []
+
+    async def slowly(item: object) -> None:
+        await anyio.sleep(1)
+        heard.append(item)
+
+    async with Pairing(on_change=slowly, on_connected=slowly) as pairing:
+        pairing.peer.send(Paired("me"))
+        await settle()
+        assert pairing.lifecycle.state is State.CONNECTED
+        assert pairing.outcome is None
+    events = [item.event for item in heard if isinstance(item, Change)]
+    assert events == [Event.GENERATE, Event.QR_READY, Event.QR_UPDATED, Event.PAIRED]
+    assert Connected("me") in heard
+
+
+@pytest.mark.parametrize("closing", [Fault.NONE, Fault.HUNG])
+async def test_a_slow_hook_does_not_delay_the_closing(closing: Fault) -> None:
+    """A hook that never ends is cut off; meanwhile the socket has long been closed."""
+
+    async def never(item: object) -> None:
+        await anyio.sleep_forever()
+
+    policy = Policy(hook_timeout=5, close_timeout=0.5)
+    began = anyio.current_time()
+    async with Pairing(
+        closings=(closing,), on_change=never, on_connected=never, policy=policy
+    ) as p:
+        p.peer.send(Paired())
+        await anyio.sleep(0.6)
+        assert p.peer.open_sockets == 0
+        assert p.lifecycle.state is State.CONNECTED
+    assert isinstance(p.outcome, Connected)
+    assert anyio.current_time() - began < 5 * 5
+
+
+async def test_a_raising_hook_breaks_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """Plain or async, a hook's error is logged with its place, and the attempt goes on."""
+
+    def plain(item: object) -> None:
+        raise ZeroDivisionError
+
+    async def later(item: object) -> None:
+        raise LookupError
+
+    async with Pairing(on_change=plain, on_qr_updated=later, on_connected=later) as pairing:
+        pairing.peer.send(Paired())
+    assert isinstance(pairing.outcome, Connected)
+    assert "on_change raised ZeroDivisionError" in caplog.text
+    assert "on_connected raised LookupError" in caplog.text
+    assert "test_lifecycle.py" in caplog.text
+
+
+async def test_a_hook_may_trigger_and_everybody_sees_one_order() -> None:
+    """A hook that calls a trigger finds it decided at once; the others hear of both in order."""
+    lifecycle: QRLifecycle
+    heard: list[Event] = []
+
+    def cancel_when_ready(change: Change) -> None:
+        heard.append(change.event)
+        if change.event is Event.QR_READY:
+            assert lifecycle.cancel()
+
+    lifecycle = QRLifecycle(request_qr, peer := ScriptedPeer(), on_change=cancel_when_ready)
+    changes = lifecycle.changes()
+    assert await lifecycle.pair() == Failed(Reason.CANCELLED)
+    assert heard == [Event.GENERATE, Event.QR_READY, Event.CANCEL]
+    assert [change.event async for change in changes] == heard
+    assert peer.transports == []
+
+
+async def test_a_hook_may_start_over_after_a_failure() -> None:
+    """`generate()` from `on_connection_failed` leaves the lifecycle ready for the next `pair()`."""
+    lifecycle: QRLifecycle
+    answers: Iterator[OSError | Paired] = iter([OSError("down"), Paired("me")])
+
+    async def request() -> QRCode | Paired:
+        answer = next(answers)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    def retry(failed: Failed) -> None:
+        lifecycle.generate()
+
+    lifecycle = QRLifecycle(request, ScriptedPeer(), on_connection_failed=retry)
+    assert isinstance(await lifecycle.pair(), Failed)
+    assert lifecycle.state is State.GENERATING
+    assert await lifecycle.pair() == Connected("me", already_linked=True)
+
+
+async def test_a_change_outside_pair_is_told_to_an_async_hook_by_the_next_pair() -> None:
+    """An async hook needs an owner: what happens outside `pair()` is told when one runs."""
+    heard: list[Event] = []
+
+    async def hear(change: Change) -> None:
+        heard.append(change.event)
+
+    async def linked() -> QRCode | Paired:
+        return Paired()
+
+    lifecycle = QRLifecycle(linked, ScriptedPeer(), on_change=hear)
+    await lifecycle.pair()
+    lifecycle.reset()
+    assert heard == [Event.GENERATE, Event.PAIRED]
+    await lifecycle.pair()
+    assert heard == [Event.GENERATE, Event.PAIRED, Event.RESET, Event.GENERATE, Event.PAIRED]
+
+
+def test_an_infinite_deadline_is_no_deadline() -> None:
+    """Every time but the closing's may be infinite."""
+    Policy(attempt_timeout=math.inf, qr_lifetime=math.inf, open_timeout=math.inf)

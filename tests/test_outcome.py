@@ -1,0 +1,45 @@
+"""How an attempt ended: the closed list of reasons, and outcomes that keep secrets."""
+
+from __future__ import annotations
+
+import pytest
+
+from qrlifecycle import Connected, Failed, PairingFailed, Reason, TransportLost
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_has_a_sentence_for_each_reader(reason: Reason) -> None:
+    """A reason speaks to the developer, to the person, and says whether to try again."""
+    assert reason.meaning.endswith(".")
+    assert reason.person.endswith(".")
+    assert reason.meaning != reason.person
+    assert isinstance(reason.retryable, bool)
+    assert Failed(reason).retryable is reason.retryable
+
+
+def test_a_failure_can_be_raised_with_its_cause() -> None:
+    """`raise_for_failure()` raises the failure, and the error behind it is its cause."""
+    error = TransportLost("the link broke")
+    with pytest.raises(PairingFailed, match="transport_lost: The transport was open") as caught:
+        Failed(Reason.TRANSPORT_LOST, error).raise_for_failure()
+    assert caught.value.__cause__ is error
+    assert caught.value.reason == Reason.TRANSPORT_LOST
+
+
+def test_a_success_raises_nothing() -> None:
+    """`raise_for_failure()` of a success gives the success back."""
+    success = Connected("me")
+    assert success.raise_for_failure() is success
+
+
+def test_promise_6_no_outcome_shows_its_data() -> None:
+    """What came along with an end may hold tokens: no repr shows it."""
+    data = {"token": "secret"}
+    assert "secret" not in repr(Connected("me", data)) + repr(Failed(Reason.EXPIRED, None, data))
+
+
+def test_outcomes_can_be_told_apart_and_kept_in_sets() -> None:
+    """`connected` tells which; both are hashable whatever their data."""
+    assert Connected().connected
+    assert not Failed(Reason.EXPIRED).connected
+    assert len({Connected("me", {"a": []}), Connected("me", {"a": []})}) == 1
