@@ -26,6 +26,8 @@ from anyio import CancelScope, EndOfStream
 from .errors import (
     EventRefused,
     PairingInProgress,
+    TransportError,
+    TransportLost,
     UsageError,
     WrongAnswer,
     WrongThread,
@@ -90,7 +92,7 @@ class Stay:
     scope: CancelScope = field(default_factory=CancelScope)
     deadlines: dict[Deadline, float] = field(default_factory=dict)
 
-    def leave(self, step: Step) -> bool:
+    def leave(self, step: Step, *, wake: bool = True) -> bool:
         """Decide how the stay ends and wake its owner; say whether it was still to be decided.
 
         Whoever goes away need not wait for a code that was about to be asked for or shown: a
@@ -99,7 +101,8 @@ class Stay:
         if self.leaving is not None and (step.event is not Event.CANCEL or self.leaving.outcome):
             return False
         self.leaving = step
-        self.scope.cancel()
+        if wake:
+            self.scope.cancel()
         return True
 
     def end(self, step: Step) -> None:
@@ -267,18 +270,18 @@ class QRLifecycle:
     # The walk
 
     async def _walk_beside_hooks(self) -> Outcome:
-        failure: Exception | None = None
+        end: Outcome | Exception
         async with anyio.create_task_group() as tasks:
             self._watchers.run_in(tasks)
             try:
-                outcome = await self._walk()
+                end = await self._walk()
             except Exception as error:  # kept out of the group, which would wrap it
-                failure = error
+                end = error
             finally:
                 self._watchers.run_in(None)
-        if failure is not None:
-            raise failure
-        return outcome
+        if isinstance(end, Exception):
+            raise end
+        return end
 
     async def _walk(self) -> Outcome:
         self._attempt_ends = anyio.current_time() + self._policy.attempt_timeout
@@ -337,9 +340,14 @@ class QRLifecycle:
         transport = stay.transport = self._transport()
         try:
             await self._listen(stay, transport)
+        except EndOfStream:
+            stay.leave(self._failure(stay, TransportLost("the peer closed the connection")))
+        except TransportError as error:
+            stay.leave(self._failure(stay, error))
         except UsageError:
             raise
         except Exception as error:
+            logger.error("the transport broke its contract: it raised %s", type(error).__name__)
             stay.leave(self._failure(stay, error))
         except GeneratorExit:  # nothing may be awaited any more: _close() would be too late
             transport.abort()
@@ -373,7 +381,7 @@ class QRLifecycle:
 
     # Steps
 
-    def _put(self, step: Step) -> None:
+    def _put(self, step: Step, *, wake: bool = True) -> None:
         """Put a step to the table, now: it is noted, it decides where to go, or it is refused."""
         if self._thread not in (None, threading.get_ident()):
             raise WrongThread(step.event)
@@ -381,7 +389,7 @@ class QRLifecycle:
         stay = self._stay
         if stay is None or (row.internal and stay.leaving is None):
             self._commit(step)
-        elif row.internal or not stay.leave(step):
+        elif row.internal or not stay.leave(step, wake=wake):
             raise EventRefused(self._state, step.event)
 
     def _take(self, signal: Signal) -> None:
@@ -390,7 +398,7 @@ class QRLifecycle:
             logger.info("pairing event received")
         step = self._step_of(signal)
         try:
-            self._put(step)
+            self._put(step, wake=False)  # the owner is awake: it has just received the signal
         except EventRefused:
             self._dropped = self._dropped or Counter()
             self._dropped[step.event.value] += 1
@@ -475,14 +483,11 @@ class QRLifecycle:
 
     def _failure(self, stay: Stay, error: Exception) -> Step:
         """What an error from `request_qr` or the transport means as an end."""
-        for kind, reason in REASON_OF_ERROR.items():
-            if isinstance(error, kind):
-                break
+        reasons = (reason for kind, reason in REASON_OF_ERROR.items() if isinstance(error, kind))
+        if self._state is State.GENERATING:
+            otherwise = Reason.GENERATING_FAILED
+        elif Deadline.OPENING in stay.deadlines:
+            otherwise = Reason.TRANSPORT_UNREACHABLE
         else:
-            if self._state is State.GENERATING:
-                reason = Reason.GENERATING_FAILED
-            elif Deadline.OPENING in stay.deadlines:
-                reason = Reason.TRANSPORT_UNREACHABLE
-            else:
-                reason = Reason.TRANSPORT_LOST
-        return Step(Event.FAIL, Failed(reason, error))
+            otherwise = Reason.TRANSPORT_LOST
+        return Step(Event.FAIL, Failed(next(reasons, otherwise), error))

@@ -1,8 +1,8 @@
 """The table, built into a `transitions.Machine` that decides and never waits.
 
 One shared instance, `MACHINE`, serves every lifecycle: it drives objects that were never registered
-with it (`machine.events[name].trigger(obj)`), so nothing is patched onto them and nothing keeps them
-alive. This room must never await, read a clock, or know what a transport is.
+with it (`machine.events[name].trigger(obj)`), so nothing is patched onto them and nothing keeps
+them alive. This room must never await, read a clock, or know what a transport is.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MODEL_ATTRIBUTE = "_state"
 
 
 class _PlainState(MachineState):
-    """A state without callbacks: entering and leaving it needs no search for any, and no log line."""
+    """A state without callbacks: entering and leaving it needs no search for any, and no log."""
 
     def enter(self, event_data: Any) -> None:
         """Nothing happens on entering."""

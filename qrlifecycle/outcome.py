@@ -32,6 +32,7 @@ class Reason(Word):
     retryable: bool
 
     def __new__(cls, value: str, meaning: str, person: str = "", retryable: bool = True) -> Self:
+        """Make the member: text, with its sentences."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.meaning = meaning

@@ -35,7 +35,7 @@ class Policy:
     """How long a whole `pair()` may take, all codes together."""
 
     qr_lifetime: float = 60.0
-    """How long a code is good for when its service does not say. WhatsApp's first code lives 60 s."""
+    """How long a code is good for if its service does not say. WhatsApp's first code lives 60 s."""
 
     refreshes: int = 5
     """How many times an expired code is replaced before giving up. WhatsApp gives 6 codes a round;

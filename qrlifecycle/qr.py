@@ -99,7 +99,7 @@ class QRCode:
         )
 
     def svg(self, *, scale: float = 4) -> str:
-        """The code as an SVG element, dark on white; ``scale`` is the size of a module in pixels."""
+        """The code as an SVG element, dark on white; ``scale`` is a module's size in pixels."""
         stream = io.BytesIO()
         code = _segno().make_qr(self.__payload, error="l")
         code.save(
@@ -115,7 +115,7 @@ class QRCode:
         return stream.getvalue().decode()
 
     def png(self, *, scale: int = 4) -> bytes:
-        """The code as a PNG file, dark on white; ``scale`` is the size of a module in pixels."""
+        """The code as a PNG file, dark on white; ``scale`` is a module's size in pixels."""
         stream = io.BytesIO()
         code = _segno().make_qr(self.__payload, error="l")
         code.save(stream, kind="png", scale=scale, border=QUIET_ZONE, dark="#000", light="#fff")
@@ -124,7 +124,7 @@ class QRCode:
 
 def _segno() -> ModuleType:
     try:
-        import segno
+        import segno  # noqa: PLC0415 - an extra
     except ImportError:
         raise MissingExtra("drawing a QR code", "qr") from None
     return segno

@@ -160,11 +160,11 @@ class HookRunner(Generic[T]):
             tasks.start_soon(self._finish, coroutine, timeout)
 
     async def _finish(self, result: Awaitable[object], timeout: float) -> None:
-        try:
-            with anyio.move_on_after(timeout) as scope:
+        with anyio.move_on_after(timeout) as scope:
+            try:
                 await result
-        except Exception as error:
-            self._complain(error)
+            except Exception as error:
+                self._complain(error)
         if scope.cancelled_caught:
             logger.error("%s took longer than %g s and was cancelled", self._name, timeout)
 

@@ -17,6 +17,7 @@ class Word(StrEnum):
     meaning: str
 
     def __new__(cls, value: str, meaning: str) -> Self:
+        """Make the member: text, with its sentence."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.meaning = meaning

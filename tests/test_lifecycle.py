@@ -10,7 +10,7 @@ import threading
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, Self
 
 import anyio
 import pytest
@@ -33,6 +33,7 @@ from qrlifecycle import (
     Reason,
     Scanned,
     ServiceRefused,
+    Signal,
     State,
     Transport,
     TransportLost,
@@ -64,13 +65,13 @@ class Pairing:
         self.outcome: Outcome | None = None
         self._tasks = anyio.create_task_group()
 
-    async def __aenter__(self) -> Pairing:
+    async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
         self._tasks.start_soon(self._pair)
         await settle()
         return self
 
-    async def __aexit__(self, *error: Any) -> None:
+    async def __aexit__(self, *error: Any) -> None:  # noqa: PYI036 - passed on
         if error[0] is not None:
             self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(*error)
@@ -209,17 +210,26 @@ async def hang() -> QRCode | Paired:
     raise AssertionError
 
 
-@pytest.mark.parametrize(("options", "reason"), [
-    ({"request": hang, "policy": Policy(generate_timeout=3)}, Reason.GENERATING_TIMED_OUT),
-    ({"request": hang, "policy": Policy(attempt_timeout=3)}, Reason.ATTEMPT_TIMED_OUT),
-    ({"openings": (Fault.HUNG,), "policy": Policy(open_timeout=3)}, Reason.TRANSPORT_UNREACHABLE),
-    ({"openings": (Fault.HUNG_HALFWAY,), "policy": Policy(open_timeout=3)}, Reason.TRANSPORT_UNREACHABLE),
-    ({"policy": Policy(attempt_timeout=3)}, Reason.ATTEMPT_TIMED_OUT),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"request": hang, "policy": Policy(generate_timeout=3)}, Reason.GENERATING_TIMED_OUT),
+        ({"request": hang, "policy": Policy(attempt_timeout=3)}, Reason.ATTEMPT_TIMED_OUT),
+        (
+            {"openings": (Fault.HUNG,), "policy": Policy(open_timeout=3)},
+            Reason.TRANSPORT_UNREACHABLE,
+        ),
+        (
+            {"openings": (Fault.HUNG_HALFWAY,), "policy": Policy(open_timeout=3)},
+            Reason.TRANSPORT_UNREACHABLE,
+        ),
+        ({"policy": Policy(attempt_timeout=3)}, Reason.ATTEMPT_TIMED_OUT),
+    ],
+)
 async def test_a_deadline_that_runs_out_names_its_reason(
     options: dict[str, Any], reason: Reason
 ) -> None:
-    """Each deadline ends the attempt when it runs out, neither sooner nor later, with its reason."""
+    """Each deadline ends the attempt when it runs out, not sooner nor later, with its reason."""
     began = anyio.current_time()
     async with Pairing(**options) as pairing:
         pass
@@ -228,11 +238,14 @@ async def test_a_deadline_that_runs_out_names_its_reason(
     assert pairing.peer.open_sockets == 0
 
 
-@pytest.mark.parametrize(("opening", "reason"), [
-    (Fault.UNREACHABLE, Reason.TRANSPORT_UNREACHABLE),
-    (Fault.BROKEN, Reason.TRANSPORT_UNREACHABLE),
-    (Fault.REFUSED, Reason.AUTHENTICATION_REFUSED),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("opening", "reason"),
+    [
+        (Fault.UNREACHABLE, Reason.TRANSPORT_UNREACHABLE),
+        (Fault.BROKEN, Reason.TRANSPORT_UNREACHABLE),
+        (Fault.REFUSED, Reason.AUTHENTICATION_REFUSED),
+    ],
+)
 async def test_a_transport_that_does_not_open_names_its_reason(
     opening: Fault, reason: Reason
 ) -> None:
@@ -588,12 +601,16 @@ async def test_promise_6_no_text_shows_the_code(caplog: pytest.LogCaptureFixture
 async def test_a_signal_that_does_not_fit_is_dropped_and_counted() -> None:
     """Promise 7: a signal that the state does not accept moves nothing and raises nothing."""
 
+    class OutOfPlace(Signal):
+        event = Event.QR_READY
+
     async with Pairing() as pairing:
-        pairing.lifecycle._take(Paired("me"))
-        pairing.lifecycle._take(Scanned())
-        pairing.lifecycle._take(Paired("other"))
+        pairing.peer.send(OutOfPlace())
+        await settle()
+        assert pairing.lifecycle.state is State.DISPLAYED
+        assert pairing.lifecycle.dropped == {"qr_ready": 1}
+        pairing.peer.send(Paired("me"))
     assert pairing.outcome == Connected("me")
-    assert pairing.lifecycle.dropped == {"scanned": 1, "paired": 1}
 
 
 # Watching

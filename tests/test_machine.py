@@ -128,7 +128,7 @@ def test_the_shared_machine_keeps_no_object_alive() -> None:
 
 
 def test_the_machine_writes_no_log(caplog: pytest.LogCaptureFixture) -> None:
-    """transitions' own lines about callbacks that do not exist are not written."""
+    """The lines of transitions about callbacks that do not exist are not written."""
     caplog.set_level(0)
     MACHINE.fire(Model(State.IDLE), Event.GENERATE)
     assert [r for r in caplog.records if r.levelno >= 20] == []

@@ -30,7 +30,8 @@ def test_a_budget_that_is_none_is_refused(value: Any) -> None:
 
 def test_leaving_must_end() -> None:
     """Every time may be infinite but the closing's: leaving always ends."""
-    Policy(**{name: math.inf for name in TIMES if name != "close_timeout"})
+    unlimited: dict[str, Any] = {name: math.inf for name in TIMES if name != "close_timeout"}
+    Policy(**unlimited)
     with pytest.raises(InvalidValue, match="close_timeout must be finite"):
         Policy(close_timeout=math.inf)
 

@@ -7,6 +7,7 @@ nothing that only a socket needs. This room must never know what a command does.
 from __future__ import annotations
 
 import argparse
+import io
 import math
 import sys
 from collections.abc import Sequence
@@ -94,6 +95,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None, stop: Stop) -> int:
+    if not sys.stdout:  # a shell's >&- leaves none
+        sys.stdout = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     for stream in (sys.stdout, sys.stderr):  # what a server says need not fit this terminal's set
         if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
             reconfigure(errors="backslashreplace")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
 
@@ -33,8 +34,9 @@ except ImportError:
 
 __all__ = ["LiveView"]
 
-RESTORE = b"\x1b[?1049l\x1b[?25h"
-"""Leave the second screen, show the cursor: should the process end on the spot."""
+ENTER = b"\x1b[?1049h\x1b[?25l"
+LEAVE = b"\x1b[?1049l\x1b[?25h"
+"""To the second screen without a cursor and back, where rich has no chance to write it."""
 
 INK = "#000000 on #ffffff"
 MARGIN = "  "
@@ -73,6 +75,7 @@ class LiveView(View):
         # The code needs its two colours whatever NO_COLOR says; the rest obeys by its styles.
         self._console = Console(no_color=False, force_terminal=True, highlight=False)
         self._live: Live | None = None
+        self._screen = ExitStack()
         self._said: list[str] = []
         self._code: list[str] = []
         self._beside: tuple[str, ...] = ()
@@ -80,7 +83,7 @@ class LiveView(View):
         self._drawn: object = None
 
     def __enter__(self) -> Self:
-        self._stop.restore_terminal = RESTORE
+        self._screen.enter_context(self._stop.screen(ENTER, LEAVE))
         self._live = Live(
             console=self._console,
             screen=True,
@@ -112,12 +115,14 @@ class LiveView(View):
         self._code = blocks(qr)
         self._beside = self._hints(qr)
         self._good_until = time.monotonic() + (qr.expires_in or self._lifetime)
-        if self._live is not None and not self._fits():
+        if self._live is not None and not self._fits(1 + len(self._beside)):
             self._leave_screen()
             size = self._console.size
-            needed = f"{len(self._code[0])} columns and {len(self._code) + 1} lines"
-            super().say("This terminal is too small for a live view of the code: it has")
-            super().say(f"{size.width} columns and {size.height} lines, the code needs {needed}.")
+            lines = len(self._code) + 1 + len(self._beside)
+            super().say(
+                f"A live view of the code needs {len(self._code[0])} columns and {lines} lines; "
+                f"this terminal has {size.width} and {size.height}."
+            )
         if self._live is None:
             super().show(qr)
 
@@ -134,7 +139,7 @@ class LiveView(View):
         if self._live is None:
             super().refresh()
             return
-        looks = (self._console.size, [line.plain for line in self._lines()])
+        looks = (self._stop.suspensions, self._console.size, [line.plain for line in self._lines()])
         if looks != self._drawn:
             self._drawn = looks
             try:
@@ -164,21 +169,21 @@ class LiveView(View):
         live, self._live, self._drawn = self._live, None, None
         assert live is not None
         live.stop()
-        self._stop.restore_terminal = b""
+        self._screen.close()
         for line in self._said:
             self._console.print(Text(line, self._styles.quiet))
 
-    def _fits(self) -> bool:
-        """Whether the code and one line more have room."""
+    def _fits(self, below: int = 1) -> bool:
+        """Whether there is room for the code and so many lines below it."""
         size = self._console.size
-        return len(self._code[0]) <= size.width and len(self._code) < size.height
+        return len(self._code[0]) <= size.width and len(self._code) + below <= size.height
 
     def _lines(self) -> list[Text]:
         """Everything on screen, from the top; what matters least goes first when room is short."""
         styles = self._styles
         if self._code and not self._fits():
             size = f"{len(self._code[0])} columns and {len(self._code) + 1} lines"
-            return [self._text(f"The code needs {size}: make the window larger.", styles.bad)]
+            return [Text(f"The code needs {size}: make the window larger.", styles.bad)]
         room = self._console.size.height - len(self._code)
         roomy = room > 6 + len(self._beside)
         gap = [self._text("")] if roomy else []

@@ -99,6 +99,8 @@ async def _walk(lifecycle: QRLifecycle, view: View, stop: Stop, beside: Beside |
             tasks.start_soon(beside)
         scope = anyio.CancelScope()
         with scope, stop.asks(lambda: loop.call_soon_threadsafe(_cancel, lifecycle, scope)):
+            if stop.code is not None:  # the first line was written to nobody
+                scope.cancel()
             try:
                 outcome = await lifecycle.pair()
             except UsageError as error:  # kept out of the group, which would wrap it

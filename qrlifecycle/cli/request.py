@@ -8,6 +8,7 @@ a socket or a screen.
 from __future__ import annotations
 
 import json
+import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -141,16 +142,20 @@ def _at(answer: Mapping[str, object], path: str) -> object:
     return found
 
 
+FAULTS: Mapping[type[Exception], str] = {
+    aiohttp.ClientConnectorCertificateError: "the server's certificate is not trusted",
+    aiohttp.ClientConnectorDNSError: "the server's name is not known",
+    aiohttp.ClientSSLError: "the server does not speak TLS as it should",
+    aiohttp.ClientConnectorError: "the server cannot be reached",
+    aiohttp.ServerDisconnectedError: "the server hung up without an answer",
+    ConnectionError: "the server hung up without an answer",
+}
+"""What went wrong, without the error's own text, which may quote the URL; special ones first."""
+
+
 def _explain(error: Exception) -> str:
-    """What went wrong, without the error's own text: it may quote the URL."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return "the server's certificate is not trusted"
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "the server's name is not known"
-    if isinstance(error, aiohttp.ClientSSLError):
-        return "the server does not speak TLS as it should"
-    if isinstance(error, OSError) and error.strerror and error.errno is not None:
-        return f"the server cannot be reached: {error.strerror}"
-    if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError):
-        return "the server hung up without an answer"
-    return f"the server's answer is malformed ({type(error).__name__})"
+    malformed = f"the server's answer is malformed ({type(error).__name__})"
+    words = next((w for kind, w in FAULTS.items() if isinstance(error, kind)), malformed)
+    if type(error) is aiohttp.ClientConnectorError and (error.errno or 0) > 0:
+        words += f": {os.strerror(error.errno or 0)}"
+    return words

@@ -32,8 +32,9 @@ class Stop:
     def __init__(self, *, owns_process: bool) -> None:
         self.code: int | None = None
         """The exit code that the stop asks for, if there was one."""
-        self.restore_terminal: bytes = b""
-        """What makes the terminal as it was, should the process end on the spot."""
+        self.suspensions = 0
+        """How many times the process was suspended (Ctrl-Z) and went on."""
+        self._leave_screen: bytes = b""
         self._owns_process = owns_process
         self._ask: Callable[[], object] | None = None
         self._before: dict[int, Any] = {}
@@ -58,6 +59,36 @@ class Stop:
         finally:
             self._ask = None
 
+    @contextmanager
+    def screen(self, enter: bytes, leave: bytes) -> Iterator[None]:
+        """While inside, the terminal is left as it was when the process ends on the spot or rests.
+
+        Args:
+            enter: what to write to the terminal when the process goes on.
+            leave: what to write to make the terminal as it was.
+        """
+        suspend: int | None = getattr(signal, "SIGTSTP", None)  # not on Windows
+        if suspend is None or not self._before or signal.getsignal(suspend) != signal.SIG_DFL:
+            suspend = None
+
+        def rest(number: int, _frame: object) -> None:
+            _write(leave)
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            signal.signal(number, rest)
+            _write(enter)
+            self.suspensions += 1
+
+        self._leave_screen = leave
+        if suspend is not None:
+            signal.signal(suspend, rest)
+        try:
+            yield
+        finally:
+            self._leave_screen = b""
+            if suspend is not None:
+                signal.signal(suspend, signal.SIG_DFL)
+
     def request(self, code: int) -> None:
         """Ask for a stop with this exit code; the first one counts."""
         if self.code is None:
@@ -80,10 +111,13 @@ class Stop:
         if self._ask is not None and self.code is None:
             self.request(128 + number)
             return
-        if self.restore_terminal:
-            with suppress(OSError):
-                os.write(1, self.restore_terminal)
+        _write(self._leave_screen)
         os._exit(128 + number)
+
+
+def _write(sequence: bytes) -> None:
+    with suppress(OSError):
+        os.write(1, sequence)
 
 
 def discard_output() -> None:

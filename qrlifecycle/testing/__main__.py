@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
+from functools import partial
 
 import anyio
 
@@ -11,10 +13,8 @@ from .pairing_server import PairingServer
 
 async def serve(host: str, port: int) -> None:
     """Run the server, its log on standard output, its address in the first line."""
-    async with PairingServer(
-        host=host, port=port, log=lambda line: print(line, flush=True)
-    ) as server:  # noqa: T201
-        print(server.url, flush=True)  # noqa: T201
+    async with PairingServer(host=host, port=port, log=partial(print, flush=True)) as server:
+        print(server.url, flush=True)
         await anyio.sleep_forever()
 
 
@@ -23,7 +23,5 @@ if __name__ == "__main__":
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     parser.add_argument("--port", type=int, default=0, help="the port; 0 takes a free one")
     arguments = parser.parse_args()
-    try:
+    with suppress(KeyboardInterrupt):
         anyio.run(serve, arguments.host, arguments.port)
-    except KeyboardInterrupt:
-        pass

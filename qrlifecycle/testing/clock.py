@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+
 import anyio
 
 __all__ = ["Deadlock", "VirtualClockEventLoop", "settle"]
@@ -23,9 +24,7 @@ class _JumpingSelector(selectors.DefaultSelector):
 
     loop: VirtualClockEventLoop
 
-    def select(
-        self, timeout: float | None = None
-    ) -> list[tuple[selectors.SelectorKey, selectors._EventMask]]:
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if not ready and (timeout is None or timeout > 0) and not self.loop.wake_settled():
             if timeout is None:

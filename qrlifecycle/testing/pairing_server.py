@@ -29,6 +29,7 @@ from typing import Any, Self
 
 import socketio
 from aiohttp import web
+from socketio.exceptions import ConnectionRefusedError as Refused
 
 __all__ = ["Pairing", "PairingServer", "SocketRecord"]
 
@@ -123,12 +124,16 @@ class PairingServer:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self.host, self.port)
-        await site.start()
+        try:
+            await web.TCPSite(self._runner, self.host, self.port).start()
+        except BaseException:
+            await self._runner.cleanup()
+            raise
         self.port = self._runner.addresses[0][1]
         return self
 
@@ -150,6 +155,7 @@ class PairingServer:
         self._codes.pop(pairing.code, None)
         pairing.code = secrets.token_urlsafe(16)
         pairing.made_at = time.monotonic()
+        pairing.decided_at = None
         pairing.status = "waiting"
         self._codes[pairing.code] = pairing
         return f"{self.url}/phone/{pairing.code}"
@@ -230,7 +236,7 @@ class PairingServer:
         owner = auth if isinstance(auth, dict) else {}
         bot_id, user_id = str(owner.get("botId")), str(owner.get("userId"))
         if not self._admits(owner.get("token")):
-            raise socketio.exceptions.ConnectionRefusedError("unauthorized")
+            raise Refused("unauthorized")
         self.sockets.append(SocketRecord(socket_id, bot_id, user_id, time.monotonic()))
         await self._sio.enter_room(socket_id, room_of(bot_id, user_id), namespace=self._namespace)
         self._log(f"WebSocket client connected - socketId: {socket_id} - userId: {user_id}")

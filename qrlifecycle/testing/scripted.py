@@ -72,6 +72,7 @@ class ScriptedPeer:
         self._watch = watch
 
     def __call__(self) -> ScriptedTransport:
+        """A fresh transport: the peer itself is a lifecycle's transport factory."""
         transport = ScriptedTransport(
             self, next(self._openings, Fault.NONE), next(self._closings, Fault.NONE)
         )

@@ -122,7 +122,7 @@ class Judge:
             if not goodbye.finished and goodbye.seconds < self.plan.policy.close_timeout - EPSILON:
                 self.breaches.append("promise 2: a goodbye was cut short")
 
-    async def do(self, step: Step, tasks: TaskGroup) -> None:
+    async def do(self, step: Step, tasks: TaskGroup) -> None:  # noqa: C901 - a plain list
         """Do one step."""
         match step.act:
             case Act.PAIR:

@@ -1,0 +1,810 @@
+"""The command line: what it prints, how it ends, and that nothing stops it from ending well."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import fcntl
+import hashlib
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from qrlifecycle import (
+    Connected,
+    Failed,
+    InvalidValue,
+    Paired,
+    PeerError,
+    QRCode,
+    QRLifecycleError,
+    Reason,
+    ServiceRefused,
+)
+from qrlifecycle.cli import main
+from qrlifecycle.cli.request import MAX_ANSWER, CodeRequest, default_qr_url
+from qrlifecycle.cli.view import blocks, sentences
+from qrlifecycle.testing.pairing_server import PairingServer
+
+OWNER = ("--bot-id", "bot-7", "--user-id", "user-123")
+BOT_ID, USER_ID = OWNER[1], OWNER[3]
+
+HEALTHY = [
+    "connecting for QR display",
+    "connected for QR display",
+    "pairing event received",
+    "connected, immediate success",
+    "transport closed",
+]
+
+READY = """
+import sys
+from qrlifecycle import cli
+from qrlifecycle.cli.stopping import Stop
+enter = Stop.__enter__
+def announce(self):
+    enter(self)
+    print("ready", flush=True)
+    return self
+Stop.__enter__ = announce
+sys.exit(cli.main())
+"""
+"""The command line, with a first line that says that main() has begun."""
+
+WITHIN = 20.0
+"""Seconds after which a test gives up on a process."""
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's environment, without what would change what a command does."""
+    ours = {"NO_COLOR", "PYTHONUNBUFFERED", "QRLIFECYCLE_TOKEN"}
+    kept = {name: value for name, value in os.environ.items() if name not in ours}
+    return {**kept, "PYTHONIOENCODING": "utf-8", "PYTHONWARNINGS": "error", **more}
+
+
+def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """A command from its start to its end."""
+    command = [sys.executable, "-m", "qrlifecycle", *arguments]
+    return subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=WITHIN,
+        env=environment(**more),
+    )
+
+
+async def start(*arguments: str, **more: str) -> asyncio.subprocess.Process:
+    """A command that has reached main()."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", READY, *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(**more),
+    )
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"ready\n"
+    return process
+
+
+async def end(process: asyncio.subprocess.Process) -> tuple[int, str, str]:
+    """The exit code, and what was written."""
+    out, err = await asyncio.wait_for(process.communicate(), WITHIN)
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+def strike(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Send a signal. asyncio's way may reap a process that has just ended, and lose its code."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, number)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait for what nobody announces."""
+    async with asyncio.timeout(WITHIN):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
+
+
+def in_order(lines: list[str], text: str) -> bool:
+    """Whether the text has these lines, in this order."""
+    rest = iter(text.splitlines())
+    return all(line in rest for line in lines)
+
+
+# demo
+
+
+def test_demo_plain() -> None:
+    """A piped demo prints the healthy round in order, without escape codes, and the count."""
+    done = run("demo", "--scan-after", "0.05")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert in_order(HEALTHY, done.stdout)
+    assert "\x1b" not in done.stdout
+    assert re.fullmatch(
+        r"server: 1 socket ever, 1 at most, 0 open now; "
+        r"opened (\d+|under 1) ms after the code, closed (\d+|under 1) ms after the scan",
+        done.stdout.splitlines()[-1],
+    )
+
+
+def test_demo_in_process(capsys: pytest.CaptureFixture[str]) -> None:
+    """main() can be called: it returns the code, and puts signal handlers back."""
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["demo", "--scan-after", "0"]) == 0
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert in_order(HEALTHY, capsys.readouterr().out)
+
+
+def test_demo_replaces_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    """A demo that nobody scans asks for as many codes as it may, and fails."""
+    assert main(["demo", "--qr-lifetime", "0.1", "--refreshes", "1"]) == 1
+    out = capsys.readouterr().out
+    assert out.count("the code ran out, asking for another") == 1
+    assert "not linked: Nobody scanned the code." in out
+    assert "server: 2 sockets ever, 1 at most, 0 open now" in out
+
+
+def test_demo_scans_what_is_good() -> None:
+    """A demo that is to scan later than its code lives scans a later code."""
+    done = run("demo", "--qr-lifetime", "0.2", "--scan-after", "0.5")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_demo_without_packages(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A missing package is told in one line that names the extra."""
+    monkeypatch.setitem(sys.modules, "segno", None)
+    assert main(["demo"]) == 2
+    assert "pip install 'qrlifecycle[qr]'" in one_line(capsys.readouterr().err)
+
+
+def test_demo_without_rich(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a terminal the live view's package is needed, and --plain does without."""
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    monkeypatch.delitem(sys.modules, "qrlifecycle.cli.live", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(["demo"]) == 2
+    assert "pip install 'qrlifecycle[cli]'" in one_line(capsys.readouterr().err)
+    assert main(["demo", "--plain", "--scan-after", "0"]) == 0
+
+
+def test_demo_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
+    """A port in use is told in one line."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["demo", "--port", str(port)]) == 2
+    assert "Address already in use" in one_line(capsys.readouterr().err)
+
+
+def test_output_that_cannot_carry_blocks() -> None:
+    """An output in ASCII says that it cannot carry the code, and the demo goes on."""
+    done = run("demo", "--scan-after", "0", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "the code cannot be drawn in ascii" in done.stdout
+
+
+# pair
+
+
+def serve(scenario: Callable[[PairingServer], Awaitable[None]], **options: Any) -> None:
+    """Play a scenario beside a pairing server."""
+
+    async def with_server() -> None:
+        async with PairingServer(**options) as server:
+            await scenario(server)
+
+    asyncio.run(with_server())
+
+
+def test_pair() -> None:
+    """A pairing with a server of one's own never writes the payload."""
+
+    async def scenario(server: PairingServer) -> None:
+        process = await start("pair", server.url, *OWNER)
+        await until(lambda: server.open_sockets() == 1)
+        payload = server.pairing(BOT_ID, USER_ID).code
+        await server.scan(BOT_ID, USER_ID)
+        code, out, err = await end(process)
+        assert (code, err) == (0, "")
+        assert in_order([*HEALTHY, "linked: +490001234567"], out)
+        assert payload not in out
+        assert len(server.sockets) == 1
+
+    serve(scenario)
+
+
+def test_pair_with_token() -> None:
+    """The token of the environment goes over both ways and is in no text."""
+
+    async def scenario(server: PairingServer) -> None:
+        process = await start("pair", server.url, *OWNER, QRLIFECYCLE_TOKEN="s3cret")
+        await until(lambda: server.open_sockets() == 1)
+        await server.scan(BOT_ID, USER_ID)
+        code, out, err = await end(process)
+        assert (code, err) == (0, "")
+        assert "s3cret" not in out
+        refused = await start("pair", server.url, *OWNER, QRLIFECYCLE_TOKEN="wr0ng")
+        code, out, err = await end(refused)
+        assert (code, err) == (1, "")
+        assert "refused_by_service" in out
+        assert "wr0ng" not in out
+
+    serve(scenario, token="s3cret")
+
+
+def test_pair_linked_already() -> None:
+    """An account that is linked already needs no socket."""
+
+    async def scenario(server: PairingServer) -> None:
+        server.link(BOT_ID, USER_ID)
+        assert (await end(await start("pair", server.url, *OWNER)))[:2] == (
+            0,
+            f"qrlifecycle pair: bot {BOT_ID}, user {USER_ID}\nlinked already: +490001234567\n",
+        )
+        assert not server.sockets
+
+    serve(scenario)
+
+
+def test_pair_declined() -> None:
+    """Declined on the phone is told as such."""
+
+    async def scenario(server: PairingServer) -> None:
+        process = await start("pair", server.url, *OWNER)
+        await until(lambda: server.open_sockets() == 1)
+        await server.refuse(BOT_ID, USER_ID)
+        code, out, err = await end(process)
+        assert (code, err) == (1, "")
+        assert "not linked: Linking was declined on the phone." in out
+
+    serve(scenario)
+
+
+def test_pair_unreachable(capsys: pytest.CaptureFixture[str]) -> None:
+    """An unreachable server is a failed outcome whose text holds no query."""
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    assert main(["pair", f"http://127.0.0.1:{port}/?key=s3cret", *OWNER]) == 1
+    captured = capsys.readouterr()
+    assert "the server cannot be reached: Connection refused" in captured.out
+    assert "s3cret" not in captured.out + captured.err
+
+
+# Signals
+
+DELAYS = [0.0, 0.01, *(step / 10 for step in range(1, 13))]
+
+
+@pytest.mark.parametrize("command", ["demo", "pair"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_sweep(command: str, number: signal.Signals) -> None:
+    """A signal at any moment of demo and pair ends it: its code, no word on stderr, no socket."""
+
+    async def attempt(server: PairingServer, delay: float, turns: asyncio.Semaphore) -> None:
+        rest = ("demo",) if command == "demo" else ("pair", server.url, *OWNER)
+        async with turns:
+            process = await start(*rest)
+            await asyncio.sleep(delay)
+            strike(process, number)
+            code, out, err = await end(process)
+        assert (code, err) == (128 + number, ""), (delay, out)
+
+    async def scenario(server: PairingServer) -> None:
+        turns = asyncio.Semaphore(3)
+        async with asyncio.TaskGroup() as tasks:
+            for delay in DELAYS:
+                tasks.create_task(attempt(server, delay, turns))
+        await until(lambda: server.open_sockets() == 0)
+
+    serve(scenario)
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.003, 0.02])
+def test_second_interrupt(gap: float) -> None:
+    """A second Ctrl-C right after the first neither hangs nor says anything."""
+
+    async def scenario(server: PairingServer) -> None:
+        process = await start("pair", server.url, *OWNER)
+        await until(lambda: server.open_sockets() == 1)
+        strike(process, signal.SIGINT)
+        await asyncio.sleep(gap)
+        strike(process, signal.SIGINT)
+        code, _, err = await end(process)
+        assert (code, err) == (130, "")
+        await until(lambda: server.open_sockets() == 0)
+
+    serve(scenario)
+
+
+def test_interrupt_says_how_it_ended() -> None:
+    """After Ctrl-C the socket was closed in order, and the last lines say so."""
+
+    async def scenario(server: PairingServer) -> None:
+        process = await start("pair", server.url, *OWNER)
+        await until(lambda: server.open_sockets() == 1)
+        strike(process, signal.SIGINT)
+        code, out, err = await end(process)
+        assert (code, err) == (130, "")
+        assert in_order(["transport closed", "not linked: Linking was stopped."], out)
+        await until(lambda: server.open_sockets() == 0)
+        assert server.sockets[0].reason == "client disconnect"
+
+    serve(scenario)
+
+
+@pytest.mark.parametrize("command", ["demo", "diagram", "--help"])
+def test_reader_goes_away(command: str) -> None:
+    """When nobody reads any more, a command ends without a word."""
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "qrlifecycle", command],
+            check=False,
+            stdout=write,
+            stderr=subprocess.PIPE,
+            timeout=WITHIN,
+            env=environment(),
+        )
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
+
+
+# Servers that fail
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.2, 0.4, 0.6, None])
+def test_server_killed(delay: float | None) -> None:
+    """A server killed at any moment of pair: a reason, exit 1, no traceback."""
+
+    async def scenario() -> None:
+        server = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "qrlifecycle.testing"), stdout=asyncio.subprocess.PIPE
+        )
+        assert server.stdout is not None
+        url = (await server.stdout.readline()).decode().strip()
+        process = await start("pair", url, *OWNER, "--attempt-timeout", "5")
+        if delay is None:
+            await server.stdout.readline()
+        else:
+            await asyncio.sleep(delay)
+        strike(server, signal.SIGKILL)
+        await server.communicate()
+        code, out, err = await end(process)
+        assert (code, err) == (1, "")
+        assert "not linked: " in out
+
+    asyncio.run(scenario())
+
+
+SILENCES = ["before HTTP", "before 101", "after 101", "after OPEN"]
+
+
+@pytest.mark.parametrize("silence", SILENCES)
+def test_server_falls_silent(silence: str) -> None:
+    """A server that stops reading and answering at any step: a reason, in time, exit 1."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        if head.startswith("POST") and silence != "before HTTP":
+            body = json.dumps({"qr": "code", "expiresIn": 60}).encode()
+            length = f"Content-Length: {len(body)}\r\n"
+            writer.write(f"HTTP/1.1 200 OK\r\n{length}Connection: close\r\n\r\n".encode() + body)
+        elif head.startswith("GET") and silence.startswith("after"):
+            writer.write(switching(head))
+            if silence == "after OPEN":
+                packet = {"sid": "x", "upgrades": [], "pingInterval": 25000, "pingTimeout": 20000}
+                text = b"0" + json.dumps(packet).encode()
+                writer.write(bytes([0x81, len(text)]) + text)
+        gone.append(writer)
+
+    gone: list[asyncio.StreamWriter] = []
+
+    async def scenario() -> None:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            host, port = server.sockets[0].getsockname()
+            url = f"http://{host}:{port}"
+            process = await start("pair", url, *OWNER, "--attempt-timeout", "0.5")
+            code, out, err = await end(process)
+            assert (code, err) == (1, "")
+            assert "not linked: " in out
+            assert "attempt_timed_out" in out
+            assert ("transport closed" in out) == (silence != "before HTTP")
+            for writer in gone:
+                writer.close()
+
+    asyncio.run(scenario())
+
+
+def switching(head: str) -> bytes:
+    """The answer to a WebSocket handshake."""
+    found = re.search(r"(?im)^sec-websocket-key: (\S+)", head)
+    assert found is not None
+    digest = hashlib.sha1(f"{found[1]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()
+    accept = base64.b64encode(digest).decode()
+    return (
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Accept: {accept}\r\n\r\n"
+    ).encode()
+
+
+# The request behind a code
+
+
+def ask(answer: web.StreamResponse | Exception, **options: Any) -> QRCode | Paired:
+    """What a request makes of an answer."""
+
+    async def respond(request: web.Request) -> web.StreamResponse:
+        assert await request.json() == {"botId": "b", "userId": "u"}
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def scenario() -> QRCode | Paired:
+        app = web.Application()
+        app.router.add_post("/qr", respond)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port = runner.addresses[0][1]
+        try:
+            request = CodeRequest(f"http://127.0.0.1:{port}/qr?k=s3cret", "b", "u", **options)
+            return await request()
+        finally:
+            assert runner.server is not None
+            assert not runner.server.connections
+            await runner.cleanup()
+
+    return asyncio.run(scenario())
+
+
+def test_request_reads_fields() -> None:
+    """A code and its lifetime are read from dotted paths."""
+    answer = web.json_response({"data": {"code": "x", "life": 20}})
+    assert ask(answer, qr_field="data.code", expires_field="data.life") == QRCode("x")
+
+
+def test_request_without_lifetime() -> None:
+    """A lifetime that is not told is left to the policy."""
+    qr = ask(web.json_response({"qr": "x"}))
+    assert isinstance(qr, QRCode)
+    assert qr.expires_in is None
+
+
+def test_request_linked() -> None:
+    """``linked`` means that no code is needed."""
+    assert ask(web.json_response({"linked": True, "identity": "me"})) == Paired(
+        "me", {"linked": True, "identity": "me"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (web.Response(status=401), ServiceRefused),
+        (web.Response(status=403, text="no"), ServiceRefused),
+        (web.json_response({"error": "no"}, status=422), ServiceRefused),
+        (web.json_response({"error": "later"}, status=429), PeerError),
+        (web.Response(status=404, text="nothing here"), PeerError),
+        (web.Response(status=500), PeerError),
+        (web.Response(status=302, headers={"Location": "/qr"}), PeerError),
+        (web.Response(text="<html>"), PeerError),
+        (web.Response(text="[" * 100_000), PeerError),
+        (web.json_response(["qr"]), PeerError),
+        (web.json_response({"qr": 7}), PeerError),
+        (web.json_response({"qr": "x", "expiresIn": "soon"}), PeerError),
+        (web.json_response({"qr": "x", "expiresIn": -1}), InvalidValue),
+        (web.json_response({"qr": ""}), InvalidValue),
+        (web.Response(body=b" " * (MAX_ANSWER + 1)), PeerError),
+    ],
+)
+def test_request_refuses(answer: web.Response, error: type[QRLifecycleError]) -> None:
+    """An answer without a code is one typed error, which holds neither URL nor answer."""
+    with pytest.raises(error) as raised:
+        ask(answer)
+    assert type(raised.value) is error
+    assert "s3cret" not in str(raised.value) + repr(raised.value)
+    assert raised.value.__suppress_context__ or raised.value.__context__ is None
+
+
+def test_request_url() -> None:
+    """The URL to ask is the server's and /qr, over HTTP also where the socket's is ws."""
+    assert default_qr_url("wss://h/base/?k=1") == "https://h/base/qr?k=1"
+    assert default_qr_url("http://h") == "http://h/qr"
+    with pytest.raises(InvalidValue):
+        CodeRequest("ftp://h/qr", "b", "u")
+    assert "h/qr" not in repr(CodeRequest("http://h/qr", "b", "u"))
+
+
+# The views
+
+
+def test_blocks_are_the_matrix() -> None:
+    """The half blocks are the code's modules, ink for dark, quiet zone and all."""
+    for payload in ("x", "https://example.org/" + "y" * 90):
+        qr = QRCode(payload)
+        assert modules(blocks(qr))[: len(qr.matrix())] == qr.matrix()
+
+
+def modules(lines: list[str]) -> list[list[bool]]:
+    """The modules that half blocks show."""
+    rows: list[list[bool]] = []
+    for line in lines:
+        rows.append([block in "█▀" for block in line])
+        rows.append([block in "█▄" for block in line])
+    return rows
+
+
+def test_sentences_are_clean() -> None:
+    """What a server said cannot move the cursor, and an unknown error's text is not repeated."""
+    assert list(sentences(Connected("\x1b[2Jme\r"))) == ["linked: ?[2Jme?"]
+    assert list(sentences(Connected())) == ["linked"]
+    failed = Failed(Reason.GENERATING_FAILED, RuntimeError("s3cret"))
+    assert "s3cret" not in " ".join(sentences(failed))
+
+
+def in_terminal(
+    *arguments: str, columns: int = 100, lines: int = 50, strike: bool = False, **more: str
+) -> tuple[int, str]:
+    """A command in a terminal of that size: its exit code, and all it wrote."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+    settings = environment(TERM="xterm-256color", **more)
+    for name in ("COLUMNS", "LINES", "COLORTERM", "FORCE_COLOR"):
+        settings.pop(name, None)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "qrlifecycle", *arguments],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=settings,
+    )
+    os.close(theirs)
+    written = b""
+    try:
+        while chunk := os.read(ours, 65536):
+            written += chunk
+            if strike and b"connected for QR display" in written:
+                process.send_signal(signal.SIGINT)
+                strike = False
+    except OSError:  # how Linux says that the other end is closed
+        pass
+    os.close(ours)
+    return process.wait(WITHIN), written.decode()
+
+
+def terminal_is_restored(written: str) -> bool:
+    """Whether the cursor is shown, the first screen is back and colours are off."""
+    return (
+        written.rfind("\x1b[?25h") > written.rfind("\x1b[?25l") >= 0
+        and written.rfind("\x1b[?1049l") > written.rfind("\x1b[?1049h") >= 0
+    )
+
+
+def test_live_view() -> None:
+    """The live view draws the code in its own colours, and leaves the terminal as it was."""
+    code, written = in_terminal("demo", "--scan-after", "0.3")
+    assert code == 0
+    assert terminal_is_restored(written)
+    drawn = re.findall(r"\x1b\[38;5;16;48;5;231m([ ▀▄█]+)", written)
+    url = re.search(r"http://\S+/phone/[\w-]+", written)
+    assert url is not None
+    matrix = QRCode(url[0]).matrix()
+    assert modules(drawn)[: len(matrix)] == matrix
+    assert "state displayed   socket open   code good for 60 s" in written
+    summary = written[written.rindex("\x1b[?1049l") :]
+    assert "linked: +490001234567" in summary
+    assert "1 socket ever" in summary
+    assert url[0] not in summary
+
+
+def test_live_view_interrupted() -> None:
+    """After Ctrl-C the live view leaves the terminal as it was."""
+    code, written = in_terminal("demo", strike=True)
+    assert code == 130
+    assert terminal_is_restored(written)
+    assert "Linking was stopped." in written
+    assert "Traceback" not in written
+
+
+def test_live_view_without_colour() -> None:
+    """With NO_COLOR only the code has colours."""
+    code, written = in_terminal("demo", "--scan-after", "0.1", NO_COLOR="1")
+    assert code == 0
+    said = set(re.findall(r"\x1b\[([\d;]*)m", written))
+    assert "38;5;16;48;5;231" in said
+    assert not {style for style in said if re.search(r"(^|;)(3|4|9|10)[0-7](;|$)", style)}
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(100, 12), (20, 50), (1, 1)])
+def test_small_terminal(columns: int, lines: int) -> None:
+    """A terminal too small for the code is told so, and the code is never garbled."""
+    code, written = in_terminal("demo", "--scan-after", "0.2", columns=columns, lines=lines)
+    assert code == 0
+    assert terminal_is_restored(written)
+    assert "Traceback" not in written
+    assert "this terminal has" in written
+    drawn = re.findall(r"\x1b\[38;5;16;48;5;231m([ ▀▄█]+)\x1b\[0m", written)
+    assert bool(drawn) == (columns >= 37)
+
+
+def test_plain_in_terminal() -> None:
+    """With --plain a terminal gets plain lines; only the code has colours."""
+    code, written = in_terminal("demo", "--scan-after", "0", "--plain")
+    assert code == 0
+    assert "\x1b[?" not in written
+    assert "linked: +490001234567" in written
+
+
+# diagram and the rest
+
+
+def test_diagram_is_light() -> None:
+    """Drawing a diagram imports nothing that only a socket or a screen needs."""
+    heavy = ["anyio", "asyncio", "aiohttp", "socketio", "ssl", "logging"]
+    heavy += ["rich", "transitions", "segno", "pygraphviz"]
+    script = (
+        "import sys; from qrlifecycle.cli import main; code = main(['diagram']); "
+        f"print([name for name in {heavy} if name in sys.modules], code, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment(),
+    )
+    assert done.stderr == "[] 0\n"
+    assert "stateDiagram-v2" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["d.mmd", "d.md", "d.dot", "d.gv", "d.txt", "d.json"])
+def test_diagram_check(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What --output wrote is up to date for --check; once changed it is not."""
+    path = tmp_path / name
+    assert main(["diagram", "--output", str(path)]) == 0
+    assert main(["diagram", "--check", str(path)]) == 0
+    assert capsys.readouterr().out == f"{path} is up to date\n"
+    path.write_text(path.read_text().replace("displayed", "shown"))
+    assert main(["diagram", "--check", str(path)]) == 1
+    out = capsys.readouterr().out
+    assert re.search(r"(?m)^-.*shown", out)
+    assert re.search(r"(?m)^\+.*displayed", out)
+
+
+@pytest.mark.parametrize("name", ["d.svg", "d.png", "d.pdf"])
+def test_diagram_image(name: str, tmp_path: Path) -> None:
+    """An image is written in the format that its name tells."""
+    pytest.importorskip("pygraphviz")
+    path = tmp_path / name
+    assert main(["diagram", "--state", "displayed", "--output", str(path)]) == 0
+    magic = {"d.svg": b"<?xml", "d.png": b"\x89PNG", "d.pdf": b"%PDF"}[name]
+    assert path.read_bytes().startswith(magic)
+
+
+def test_diagram_state(capsys: pytest.CaptureFixture[str]) -> None:
+    """A state can be lit up."""
+    assert main(["diagram", "--format", "json", "--state", "displayed"]) == 0
+    states = json.loads(capsys.readouterr().out)["states"]
+    assert [s["name"] for s in states if s["lit"]] == ["displayed"]
+
+
+def test_diagram_spares_pages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A Markdown page that holds more than a diagram is not written over."""
+    page = tmp_path / "README.md"
+    page.write_text("# Mine\n")
+    assert main(["diagram", "--output", str(page)]) == 2
+    assert page.read_text() == "# Mine\n"
+    assert "holds more than a diagram" in one_line(capsys.readouterr().err)
+
+
+def one_line(text: str) -> str:
+    """The text, which must be one line of ours."""
+    assert text.startswith("qrlifecycle: error: ")
+    assert text.count("\n") == 1
+    assert text.endswith("\n")
+    return text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "",
+        "paint",
+        "--verbose",
+        "demo --scan-after soon",
+        "demo --scan-after -1",
+        "demo --scan-after nan",
+        "demo --sc 1",
+        "demo --port 65536",
+        "demo --host 0.0.0.0",
+        "demo --host ::",
+        "demo --host a/b",
+        "demo --host 192.0.2.1",
+        "demo --refreshes -1",
+        "demo --qr-lifetime nan",
+        "pair",
+        "pair http://h",
+        "pair h --bot-id b --user-id u",
+        "pair http://[ --bot-id b --user-id u",
+        "pair http://h:x --bot-id b --user-id u",
+        "pair http://h --bot-id= --user-id u",
+        "pair http://h --bot-id b --user-id u --qr-url ws://h/qr",
+        "pair http://h --bot-id b --user-id u --header X",
+        "pair http://h --bot-id b --user-id u --namespace chat",
+        "pair http://h --bot-id b --user-id u --ca-file /nowhere.pem",
+        f"pair https://h --bot-id b --user-id u --ca-file {__file__}",
+        "diagram --format gif",
+        "diagram --state nowhere",
+        "diagram --output diagram.gif",
+        "diagram --output diagram",
+        "diagram --output /nowhere/diagram.mmd",
+        "diagram --check /nowhere/diagram.mmd",
+        "diagram --check diagram.svg",
+        "diagram --check a.mmd --output b.mmd",
+        "diagram --check a.mmd --state idle",
+        f"diagram --format mermaid --check {sys.executable}",
+    ],
+)
+def test_unusable(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What cannot be used is told in one line on stderr, with exit code 2."""
+    assert main(arguments.split()) == 2
+    captured = capsys.readouterr()
+    one_line(captured.err)
+    assert captured.out == ""
+
+
+def test_token_that_is_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A token that no header can carry is told without being repeated."""
+    monkeypatch.setenv("QRLIFECYCLE_TOKEN", "s3cret\n")
+    assert main(["pair", "http://h", *OWNER]) == 2
+    assert "s3cret" not in one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["--help"], ["demo", "-h"], ["pair", "-h"], ["diagram", "-h"]]
+)
+def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Help and version go to stdout, with exit code 0; each help has an example."""
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "example" in out or re.fullmatch(r"qrlifecycle \d+\.\d+\.\d+\S*\n", out)
+
+
+def test_no_stdout() -> None:
+    """A command without any standard output still does its work."""
+    done = subprocess.run(
+        [sys.executable, "-m", "qrlifecycle", "diagram"],
+        check=False,
+        preexec_fn=lambda: os.close(1),
+        stderr=subprocess.PIPE,
+        timeout=WITHIN,
+        env=environment(),
+    )
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -1,0 +1,118 @@
+"""What is written is true: every example runs, every command and picture is what it says."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from qrlifecycle.diagram import difference
+
+TOP = Path(__file__).parent.parent
+README = TOP / "README.md"
+TUTORIAL = TOP / "docs" / "tutorial.md"
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    """The fenced blocks of a language in a Markdown file."""
+    return re.findall(rf"^```{language}\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def run(*command: str, **env: str) -> str:
+    """What a command prints; it must succeed, warnings being errors, and complain of nothing."""
+    result = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=TOP,
+        timeout=60,
+        env={**os.environ, "PYTHONWARNINGS": "error", **env},
+    )
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+    return result.stdout
+
+
+@pytest.mark.parametrize("path", [README, TUTORIAL], ids=lambda path: path.name)
+def test_the_listings_of_a_page_run_one_after_another(path: Path, tmp_path: Path) -> None:
+    """All Python listings of a page, put together, run as they stand."""
+    listings = blocks(path, "python")
+    assert listings
+    script = tmp_path / "listings.py"
+    script.write_text("\n\n".join(listings))
+    run(sys.executable, str(script))
+
+
+def test_the_readmes_example_prints_the_success() -> None:
+    """The README's example draws a code and ends connected, with the log that it prints."""
+    (listing,) = blocks(README, "python")
+    (log,) = blocks(README, "text")
+    setup = "import logging, sys\n"
+    setup += "logging.getLogger('qrlifecycle').addHandler(logging.StreamHandler(sys.stdout))\n"
+    setup += "logging.getLogger('qrlifecycle').setLevel('INFO')\n"
+    setup += "logging.getLogger('qrlifecycle.testing').setLevel('WARNING')\n"
+    printed = run(sys.executable, "-c", setup + listing)
+    assert "Connected(identity='+490001234567'" in printed
+    assert "█▀▀▀" in printed or "▄▄▄▄" in printed
+    lines = [line for line in printed.splitlines() if line in log.splitlines()]
+    assert lines == log.splitlines()
+
+
+def test_the_readmes_example_has_ten_lines_of_its_own() -> None:
+    """Without imports, blank lines and the call of main, the example is about ten lines."""
+    (listing,) = blocks(README, "python")
+    lines = [line for line in listing.splitlines() if line.strip()]
+    own = [line for line in lines if not line.startswith(("import", "from", "anyio.run"))]
+    assert len(own) <= 10
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("pair.py", "Linked to +490001234567; sockets ever opened: 1"),
+        ("pair_over_lines.py", "Connected(identity='+490001234567'"),
+    ],
+)
+def test_an_example_runs_offline(name: str, expected: str) -> None:
+    """Each example runs as it stands and ends in success."""
+    assert expected in run(sys.executable, str(TOP / "examples" / name))
+
+
+def test_every_example_is_run_or_used_by_one_that_is() -> None:
+    """No example stands there untried."""
+    names = {path.name for path in (TOP / "examples").glob("*.py")}
+    assert names == {"pair.py", "pair_over_lines.py", "line_transport.py"}
+
+
+def test_the_transport_of_ones_own_has_under_forty_lines() -> None:
+    """The example transport is as short as the README says."""
+    source = (TOP / "examples" / "line_transport.py").read_text()
+    transport = source[source.index("class LineTransport") :]
+    assert sum(bool(line.strip()) for line in transport.splitlines()) < 40
+
+
+def test_the_readmes_picture_is_the_tables() -> None:
+    """The README's diagram is what the table draws today."""
+    assert difference(README.read_text(), "mermaid", "README.md") == ""
+
+
+def test_the_readme_has_two_commands_and_ci_runs_the_second() -> None:
+    """There are two commands, each one paste, and CI takes the second from the README itself."""
+    commands = blocks(README, "console")
+    assert len(commands) == 2
+    assert all(len(command.splitlines()) == 1 for command in commands)
+    assert "qrlifecycle demo" in commands[0]
+    assert "pytest" in commands[1]
+    assert "README.md" in (TOP / ".ci" / "run").read_text()
+
+
+def test_every_page_that_is_linked_exists() -> None:
+    """No link between our own files leads nowhere."""
+    for page in [README, *(TOP / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)[^):]*\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links {target}"
