@@ -12,7 +12,6 @@ import inspect
 import logging
 import traceback
 import weakref
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
@@ -22,6 +21,7 @@ from anyio.abc import TaskGroup
 
 from .events import Event
 from .outcome import Outcome
+from .qr import QRCode
 from .states import State
 
 __all__ = ["Change", "Changes", "Hook"]
@@ -70,7 +70,7 @@ class Changes:
     __slots__ = ("__weakref__", "_backlog", "_ended", "_waiter")
 
     def __init__(self) -> None:
-        self._backlog: deque[Change] = deque(maxlen=BACKLOG)
+        self._backlog: list[Change] = []
         self._waiter: anyio.Event | None = None
         self._ended = False
 
@@ -93,7 +93,7 @@ class Changes:
                 raise StopAsyncIteration
             self._waiter = self._waiter or anyio.Event()
             await self._waiter.wait()
-        return self._backlog.popleft()
+        return self._backlog.pop(0)
 
 
 class HookRunner(Generic[T]):
@@ -107,7 +107,7 @@ class HookRunner(Generic[T]):
         self._async = inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(
             getattr(hook, "__call__", None)  # noqa: B004 - a callable object's own __call__ is asked
         )
-        self._backlog: deque[T] = deque(maxlen=BACKLOG)
+        self._backlog: list[T] = []
         self._busy = False
 
     def forget(self) -> None:
@@ -130,7 +130,7 @@ class HookRunner(Generic[T]):
     async def _work(self, timeout: float) -> None:
         try:
             while self._backlog:
-                item = self._backlog.popleft()
+                item = self._backlog.pop(0)
                 result: Any = self._hook(item)
                 del item
                 await self._finish(result, timeout)
@@ -183,7 +183,7 @@ class Watchers:
         self._timeout = timeout
         self._iterators: list[weakref.ref[Changes]] = []
         self._tasks: TaskGroup | None = None
-        self._pending: deque[tuple[str, Any]] = deque()
+        self._pending: list[tuple[str, Any]] = []
         self._publishing = False
 
     @property
@@ -214,13 +214,13 @@ class Watchers:
         self._publishing = True
         try:
             while self._pending:
-                self._deliver(*self._pending.popleft())
+                self._deliver(*self._pending.pop(0))
         finally:
             self._publishing = False
 
     def forget(self, hook: str) -> None:
         """Drop what ``hook`` has not been told yet."""
-        self._pending = deque(news for news in self._pending if news[0] != hook)
+        self._pending = [news for news in self._pending if news[0] != hook]
         if hook in self._runners:
             self._runners[hook].forget()
 
@@ -233,13 +233,11 @@ class Watchers:
             self._runners[hook].deliver(item, self._tasks, self._timeout)
 
 
-def _append(backlog: deque[Any], item: Any) -> None:
-    """Add to a backlog; a newer picture, or the same internal change again, replaces the last."""
+def _append(backlog: list[Any], item: Any) -> None:
+    """Add to a backlog; a newer code, or the same internal change again, replaces the last."""
     if backlog and (
-        item.supersedes(backlog[-1])
-        if isinstance(item, Change)
-        else type(item) is type(backlog[-1])
+        isinstance(item, QRCode) or (isinstance(item, Change) and item.supersedes(backlog[-1]))
     ):
-        backlog[-1] = item
-    else:
-        backlog.append(item)
+        backlog.pop()
+    backlog.append(item)
+    del backlog[:-BACKLOG]

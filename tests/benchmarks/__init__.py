@@ -1,1 +1,1 @@
-"""Tests."""
+"""What things cost, as ratios measured side by side: ``python -m tests.benchmarks``."""

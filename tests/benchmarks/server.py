@@ -24,7 +24,9 @@ async def main() -> None:
     async def succeed(socket_id: str) -> None:
         await asyncio.sleep(PAUSE)
         message = {"type": "whatsapp_connected", "botId": "b", "userId": "u"}
-        await sio.emit("whatsapp_connected", {**message, "at": time.monotonic()}, to=socket_id)
+        await sio.emit(
+            "whatsapp_connected", {**message, "at": time.monotonic(), "pause": PAUSE}, to=socket_id
+        )
 
     async def connect(socket_id: str, _environ: object, auth: dict[str, str]) -> None:
         if auth.get("userId") == "u":

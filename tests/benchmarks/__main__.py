@@ -1,0 +1,308 @@
+"""One command, one table: each row is ours beside what it is compared with, in the same rounds.
+
+Absolute times are this machine's and this minute's; the ratio is what can be compared. A row's two
+sides take turns, round by round, so that a busy minute hits both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import statistics
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import socketio
+
+from qrlifecycle import Event, QRCode, QRLifecycle, SocketIOTransport, State
+from qrlifecycle.machine import MACHINE
+
+Measure = Callable[[str], Awaitable[float]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One row: what is measured, ours and the other's, and the ratio that is aimed at."""
+
+    title: str
+    unit: str
+    ours: Measure
+    other: Measure
+    other_name: str
+    aim: float | None
+    rounds: int
+
+
+async def request_qr() -> QRCode:
+    """A service that answers at once: what is measured is the socket."""
+    return QRCode("a code", expires_in=60)
+
+
+def transport(url: str, user: str = "u") -> SocketIOTransport:
+    """Our transport to the benchmark's server; any user but "u" is never told of a success."""
+    return SocketIOTransport(url, bot_id="b", user_id=user)
+
+
+# From the server's emit to knowing it
+
+
+async def success_ours(url: str) -> float:
+    """Milliseconds from the emit to `pair()` having returned, with the socket closed."""
+    outcome = await QRLifecycle(request_qr, partial(transport, url)).pair()
+    return (time.monotonic() - _sent_at(outcome.data)) * 1e3
+
+
+async def success_bare(url: str) -> float:
+    """Milliseconds from the emit to a bare handler that notes the time and closes nothing."""
+    noted = asyncio.get_running_loop().create_future()
+    client = socketio.AsyncClient()
+    client.on("whatsapp_connected", lambda data: noted.set_result((time.monotonic(), data)))
+    await client.connect(url, auth={"userId": "u"}, transports=["websocket"])
+    when, data = await noted
+    await client.disconnect()
+    return (when - _sent_at(data)) * 1e3
+
+
+async def success_and_gone_bare(url: str) -> float:
+    """Milliseconds from the emit to a hand-written client having disconnected."""
+    noted = asyncio.get_running_loop().create_future()
+    client = socketio.AsyncClient()
+    client.on("whatsapp_connected", noted.set_result)
+    await client.connect(url, auth={"userId": "u"}, transports=["websocket"])
+    data = await noted
+    await client.disconnect()
+    return (time.monotonic() - _sent_at(data)) * 1e3
+
+
+def _sent_at(data: object) -> float:
+    assert isinstance(data, dict)
+    return float(data["at"])
+
+
+# From wanting to listen to listening
+
+
+async def listening_ours(url: str) -> float:
+    """Milliseconds from entering `displayed` to the code being handed out."""
+    times: dict[Event, float] = {}
+    lifecycle = QRLifecycle(
+        request_qr,
+        partial(transport, url, "nobody"),
+        on_change=lambda change: times.setdefault(change.event, time.perf_counter()),
+        on_qr_updated=lambda _qr: lifecycle.cancel(),
+    )
+    await lifecycle.pair()
+    return (times[Event.QR_UPDATED] - times[Event.QR_READY]) * 1e3
+
+
+async def listening_default(url: str) -> float:
+    """Milliseconds that `AsyncClient.connect()` takes with its defaults."""
+    client = socketio.AsyncClient()
+    began = time.perf_counter()
+    await client.connect(url, auth={"userId": "nobody"})
+    took = time.perf_counter() - began
+    await client.disconnect()
+    return took * 1e3
+
+
+# A whole round
+
+
+async def round_ours(url: str) -> float:
+    """Milliseconds of a whole lifecycle, without the server's pause before the success."""
+    began = time.monotonic()
+    outcome = await QRLifecycle(request_qr, partial(transport, url)).pair()
+    return (time.monotonic() - began - _pause(outcome.data)) * 1e3
+
+
+async def round_by_hand(url: str) -> float:
+    """Milliseconds of connect, wait, disconnect, as written by hand with the client's defaults."""
+    began = time.monotonic()
+    noted = asyncio.get_running_loop().create_future()
+    client = socketio.AsyncClient()
+    client.on("whatsapp_connected", noted.set_result)
+    await client.connect(url, auth={"userId": "u"})
+    data = await noted
+    await client.disconnect()
+    return (time.monotonic() - began - _pause(data)) * 1e3
+
+
+def _pause(data: object) -> float:
+    assert isinstance(data, dict)
+    return float(data["pause"])
+
+
+# The machine
+
+
+class Model:
+    """What the machine moves."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self) -> None:
+        self._state = State.IDLE
+
+
+WALK = (Event.GENERATE, Event.QR_READY, Event.QR_UPDATED, Event.PAIRED, Event.RESET) * 2000
+TARGETS = {
+    (State(s), e): (MACHINE.row(s, e).target or s) for s in State for e in MACHINE.accepted(s)
+}
+
+
+async def event_ours(_url: str) -> float:
+    """Microseconds of one event on the shared machine."""
+    model = Model()
+    began = time.perf_counter()
+    for event in WALK:
+        MACHINE.fire(model, event)
+    return (time.perf_counter() - began) / len(WALK) * 1e6
+
+
+async def event_by_dictionary(_url: str) -> float:
+    """Microseconds of one look-up in a dictionary: the floor under any machine."""
+    model = Model()
+    began = time.perf_counter()
+    for event in WALK:
+        model._state = TARGETS[model._state, event]
+    return (time.perf_counter() - began) / len(WALK) * 1e6
+
+
+# Memory
+
+CROWD = 200
+
+
+async def memory_idle(url: str) -> float:
+    """Bytes of an idle lifecycle."""
+    factory = partial(transport, url)
+    with allocated() as taken:
+        crowd = [QRLifecycle(request_qr, factory) for _ in range(CROWD)]
+    del crowd
+    return taken[0] / CROWD
+
+
+async def memory_displayed(url: str) -> float:
+    """Kilobytes of a lifecycle that displays a code, its socket and tasks included."""
+    with allocated() as taken:
+        shown = asyncio.Semaphore(0)
+        crowd = [
+            QRLifecycle(
+                request_qr,
+                partial(transport, url, "nobody"),
+                on_qr_updated=lambda _qr: shown.release(),
+            )
+            for _ in range(CROWD)
+        ]
+        tasks = [asyncio.ensure_future(lifecycle.pair()) for lifecycle in crowd]
+        for _ in crowd:
+            await shown.acquire()
+        await asyncio.sleep(0.1)
+    for lifecycle in crowd:
+        lifecycle.cancel()
+    await asyncio.wait(tasks)
+    return taken[0] / CROWD / 1024
+
+
+async def memory_bare(url: str) -> float:
+    """Kilobytes of a connected client with a session of its own."""
+    with allocated() as taken:
+        crowd = [socketio.AsyncClient() for _ in range(CROWD)]
+        for client in crowd:
+            client.on("whatsapp_connected", lambda _data: None)
+        connect = [
+            c.connect(url, auth={"userId": "nobody"}, transports=["websocket"]) for c in crowd
+        ]
+        await asyncio.gather(*connect)
+        await asyncio.sleep(0.1)
+    for client in crowd:
+        await client.disconnect()
+    return taken[0] / CROWD / 1024
+
+
+async def two_kilobytes(_url: str) -> float:
+    """What an idle lifecycle may weigh."""
+    return 2048.0
+
+
+@contextmanager
+def allocated() -> Iterator[list[int]]:
+    """Bytes that were allocated inside and are still held at its end, in the list it gives."""
+    taken: list[int] = []
+    gc.collect()
+    tracemalloc.start()
+    yield taken
+    gc.collect()
+    taken.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+
+
+COMPARISONS = [
+    Comparison(
+        "emit -> pair() returned, socket closed",
+        "ms", success_ours, success_bare, "bare handler, still open", 1.5, 300,
+    ),
+    Comparison(
+        "emit -> pair() returned, socket closed",
+        "ms", success_ours, success_and_gone_bare, "bare client, disconnected", None, 300,
+    ),
+    Comparison(
+        "entering displayed -> listening",
+        "ms", listening_ours, listening_default, "AsyncClient.connect()", 0.7, 200,
+    ),
+    Comparison(
+        "a whole lifecycle",
+        "ms", round_ours, round_by_hand, "connect, wait, disconnect", None, 200,
+    ),
+    Comparison("one event", "us", event_ours, event_by_dictionary, "a dictionary", None, 7),
+    Comparison("an idle lifecycle", "B", memory_idle, two_kilobytes, "aim: 2 kB", 1.0, 5),
+    Comparison("a displayed lifecycle", "kB", memory_displayed, memory_bare, "bare client", 1.2, 5),
+]  # fmt: skip
+
+
+async def compare(comparison: Comparison, url: str, share: float) -> str:
+    """Measure one row, both sides by turns, and write it."""
+    ours: list[float] = []
+    other: list[float] = []
+    for _ in range(max(3, round(comparison.rounds * share))):
+        ours.append(await comparison.ours(url))
+        other.append(await comparison.other(url))
+    mine, theirs = statistics.median(ours), statistics.median(other)
+    ratio = mine / theirs
+    aim = (
+        ""
+        if comparison.aim is None
+        else f"{'' if ratio <= comparison.aim else '> '}{comparison.aim}"
+    )
+    return (
+        f"{comparison.title:<40} {mine:>9.3f} {comparison.unit:<3}{comparison.other_name:<26}"
+        f"{theirs:>9.3f} {comparison.unit:<3}{ratio:>6.2f}  {aim}"
+    )
+
+
+def main() -> None:
+    """Measure, and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--share", type=float, default=1.0, help="of the rounds to run (1)")
+    arguments = parser.parse_args()
+    command = [sys.executable, "-m", "tests.benchmarks.server"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        url = server.stdout.readline().strip()
+        print(f"{'medians':<40} {'ours':>12} {'compared with':<35}{'':>3}{'ratio':>6}  aim")
+        try:
+            for comparison in COMPARISONS:
+                print(asyncio.run(compare(comparison, url, arguments.share)), flush=True)
+        finally:
+            server.kill()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Watchers: bounded backlogs in which nothing that matters is lost."""
+
+from __future__ import annotations
+
+import gc
+from functools import partial
+from typing import Any
+
+import anyio
+import pytest
+
+from qrlifecycle import Change, Connected, Event, QRCode, State
+from qrlifecycle.testing import settle
+from qrlifecycle.watchers import BACKLOG, Changes, Watchers
+
+ROTATED = Change(State.DISPLAYED, Event.QR_UPDATED, State.DISPLAYED)
+SCANNED = Change(State.DISPLAYED, Event.SCANNED, State.DISPLAYED)
+EXPIRED = Change(State.DISPLAYED, Event.EXPIRED, State.GENERATING)
+PAIRED = Change(State.DISPLAYED, Event.PAIRED, State.CONNECTED, Connected("me"))
+
+
+@pytest.mark.anyio
+async def test_a_flood_of_rotations_is_one_change_to_whoever_is_slow() -> None:
+    """Promise 7: the same internal change again and again takes no more room than once."""
+    changes = Changes()
+    for change in [EXPIRED, *[ROTATED] * 100_000, SCANNED, ROTATED, PAIRED]:
+        changes.put(change)
+    assert [change async for change in changes] == [EXPIRED, ROTATED, SCANNED, ROTATED, PAIRED]
+
+
+@pytest.mark.anyio
+async def test_a_backlog_forgets_the_oldest_and_keeps_the_end() -> None:
+    """Whoever lags too far behind misses the oldest changes, never the last."""
+    changes = Changes()
+    for change in [*[SCANNED, EXPIRED] * BACKLOG, PAIRED]:
+        changes.put(change)
+    seen = [change async for change in changes]
+    assert len(seen) == BACKLOG
+    assert seen[-1] is PAIRED
+
+
+@pytest.mark.anyio
+async def test_a_slow_hook_is_given_the_newest_code() -> None:
+    """Codes that came while a hook was busy are not shown one after another: the newest is."""
+    shown: list[str] = []
+    go = anyio.Event()
+
+    async def show(qr: QRCode) -> None:
+        shown.append(qr.reveal())
+        await go.wait()
+
+    watchers = Watchers({"on_qr_updated": show}, timeout=30)
+    async with anyio.create_task_group() as tasks:
+        watchers.run_in(tasks)
+        watchers.tell("on_qr_updated", QRCode("first"))
+        await settle()
+        for number in range(1000):
+            watchers.tell("on_qr_updated", QRCode(f"code {number}"))
+        go.set()
+    assert shown == ["first", "code 999"]
+
+
+@pytest.mark.anyio
+async def test_promise_6_codes_that_were_not_shown_are_forgotten() -> None:
+    """`forget()` drops what a hook has not been told yet."""
+    shown: list[QRCode] = []
+
+    async def show(qr: QRCode) -> None:
+        shown.append(qr)
+
+    watchers = Watchers({"on_qr_updated": show}, timeout=30)
+    watchers.tell("on_qr_updated", QRCode("secret"))
+    watchers.forget("on_qr_updated")
+    async with anyio.create_task_group() as tasks:
+        watchers.run_in(tasks)
+        watchers.tell("on_qr_updated", QRCode("next"))
+    assert shown == [QRCode("next")]
+
+
+def test_an_iterator_that_nobody_keeps_is_gone() -> None:
+    """Promise 8: a forgotten iterator is no place where changes pile up."""
+    watchers = Watchers({}, timeout=30)
+    for _ in range(100):
+        watchers.changes()
+    gc.collect()
+    kept = watchers.changes()
+    assert len(watchers._iterators) == 1
+    watchers.tell("on_change", PAIRED)
+    assert kept._backlog == [PAIRED]
+
+
+class AsyncObject:
+    """A callable object whose call is async."""
+
+    def __init__(self, heard: list[Any]) -> None:
+        self.heard = heard
+
+    async def __call__(self, item: object) -> None:
+        await anyio.lowlevel.checkpoint()
+        self.heard.append(item)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", ["object", "partial", "lambda", "method"])
+async def test_an_async_hook_is_known_in_every_guise(kind: str) -> None:
+    """A coroutine function, an object, a partial, a method, even a lambda that returns one."""
+    heard: list[Any] = []
+    hook = AsyncObject(heard)
+    guises: dict[str, Any] = {
+        "object": hook,
+        "partial": partial(hook.__call__),
+        "lambda": lambda item: hook(item),
+        "method": hook.__call__,
+    }
+    watchers = Watchers({"on_change": guises[kind]}, timeout=30)
+    async with anyio.create_task_group() as tasks:
+        watchers.run_in(tasks)
+        watchers.tell("on_change", PAIRED)
+    assert heard == [PAIRED]
+
+
+def test_an_async_hook_in_disguise_is_not_run_without_an_owner(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A lambda that returns a coroutine, told outside `pair()`, is closed with a word of advice."""
+    heard: list[Any] = []
+    hook = AsyncObject(heard)
+    Watchers({"on_change": lambda item: hook(item)}, timeout=30).tell("on_change", PAIRED)
+    assert heard == []
+    assert "make it an async function" in caplog.text
