@@ -22,6 +22,10 @@ QUIET_ZONE = 4
 """Light modules around the code that scanners need (ISO/IEC 18004, section 6.3.8)."""
 
 
+BLOCKS = {(True, True): "█", (True, False): "▀", (False, True): "▄", (False, False): " "}
+"""The character that draws the upper, the lower, both or neither of two modules."""
+
+
 class QRCode:
     """What a phone scans.
 
@@ -82,19 +86,17 @@ class QRCode:
         code = _segno().make_qr(self.__payload, error="l")
         return [[bool(module) for module in row] for row in code.matrix_iter(border=QUIET_ZONE)]
 
-    def text(self) -> str:
-        """The code in half-block characters, two rows of modules a line, newline at each end.
+    def text(self, *, ink: bool = False) -> str:
+        """The code in half-block characters, two rows of modules a line, a newline after each.
 
-        A dark module is left blank and a light one is filled, so that it scans on a dark terminal.
-        To be sure of the colours, print it black on white with light and dark exchanged, as
-        `qrlifecycle demo` does.
+        Light modules are drawn and dark ones left blank, as it has to be on a dark terminal. With
+        ``ink`` it is the other way round: print that black on white, and it scans anywhere.
         """
-        rows = self.matrix()
+        rows = [[dark is ink for dark in row] for row in self.matrix()]
         if len(rows) % 2:
-            rows.append([True] * len(rows[0]))
-        blocks = {(False, False): "█", (False, True): "▀", (True, False): "▄", (True, True): " "}
+            rows.append([False] * len(rows[0]))
         return "".join(
-            "".join(blocks[pair] for pair in zip(upper, lower, strict=True)) + "\n"
+            "".join(BLOCKS[pair] for pair in zip(upper, lower, strict=True)) + "\n"
             for upper, lower in zip(rows[::2], rows[1::2], strict=True)
         )
 

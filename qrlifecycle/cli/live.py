@@ -23,7 +23,7 @@ from ..qr import QRCode
 from ..states import State
 from ..watchers import Change
 from .stopping import BROKEN_PIPE, Stop
-from .view import Hints, View, blocks, sentences
+from .view import Hints, View, sentences
 
 try:
     from rich.console import Console, Group
@@ -112,7 +112,7 @@ class LiveView(View):
 
     def show(self, qr: QRCode) -> None:
         """A code to scan; if it does not fit, plain lines take over from here."""
-        self._code = blocks(qr)
+        self._code = qr.text(ink=True).splitlines()
         self._beside = self._hints(qr)
         self._good_until = time.monotonic() + (qr.expires_in or self._lifetime)
         if self._live is not None and not self._fits(1 + len(self._beside)):

@@ -17,16 +17,15 @@ from ..errors import QRLifecycleError
 from ..events import Event
 from ..lifecycle import QRLifecycle
 from ..outcome import Connected, Outcome
-from ..qr import QRCode
+from ..qr import BLOCKS, QRCode
 from ..watchers import Change
 from .stopping import BROKEN_PIPE, Stop, discard_output
 
-__all__ = ["View", "blocks", "draws_blocks", "sentences"]
+__all__ = ["View", "draws_blocks", "sentences"]
 
 Hints = Callable[[QRCode], tuple[str, ...]]
 """What to say beside a code: what to do with it."""
 
-BLOCKS = {(True, True): "█", (True, False): "▀", (False, True): "▄", (False, False): " "}
 BLACK_ON_WHITE = "\x1b[38;5;16;48;5;231m{}\x1b[0m"
 """Of the 256 colours these two are the same in every theme."""
 
@@ -108,7 +107,7 @@ class View:
                 "make it wider, and the code appears."
             )
         else:
-            self._print(*(BLACK_ON_WHITE.format(line) for line in blocks(qr)))
+            self._print(*(BLACK_ON_WHITE.format(line) for line in qr.text(ink=True).splitlines()))
 
     def _print(self, *lines: str) -> None:
         try:
@@ -116,17 +115,6 @@ class View:
         except OSError:  # a pipe without a reader, a terminal that is gone
             discard_output()
             self._stop.request(BROKEN_PIPE)
-
-
-def blocks(qr: QRCode) -> list[str]:
-    """The code in half blocks, two rows of modules a line; ink is dark, the quiet zone is there."""
-    rows = qr.matrix()
-    if len(rows) % 2:
-        rows.append([False] * len(rows[0]))
-    return [
-        "".join(BLOCKS[pair] for pair in zip(upper, lower, strict=True))
-        for upper, lower in zip(rows[::2], rows[1::2], strict=True)
-    ]
 
 
 def draws_blocks() -> bool:
