@@ -109,7 +109,7 @@ async def test_an_async_hook_is_known_in_every_guise(kind: str) -> None:
     guises: dict[str, Any] = {
         "object": hook,
         "partial": partial(hook.__call__),
-        "lambda": lambda item: hook(item),
+        "lambda": lambda item: hook(item),  # noqa: PLW0108 - a disguise
         "method": hook.__call__,
     }
     watchers = Watchers({"on_change": guises[kind]}, timeout=30)
@@ -125,6 +125,6 @@ def test_an_async_hook_in_disguise_is_not_run_without_an_owner(
     """A lambda that returns a coroutine, told outside `pair()`, is closed with a word of advice."""
     heard: list[Any] = []
     hook = AsyncObject(heard)
-    Watchers({"on_change": lambda item: hook(item)}, timeout=30).tell("on_change", PAIRED)
+    Watchers({"on_change": lambda item: hook(item)}, timeout=30).tell("on_change", PAIRED)  # noqa: PLW0108
     assert heard == []
     assert "make it an async function" in caplog.text
