@@ -11,6 +11,7 @@ Names touched here that aiohttp does not document: ``ClientWebSocketResponse._re
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 import struct
@@ -28,14 +29,62 @@ NORMAL_CLOSURE = struct.pack("!H", aiohttp.WSCloseCode.OK)
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER: on closing, drop what was not sent and reset the connection."""
 
+MAX_UNSENT = 64 * 1024
+"""Bytes of answers that a peer may leave unread, beside what the kernel keeps, before it is cut."""
+
+NEVER = 2**30
+"""A high-water mark that no transport reaches: what must not wait is not told to."""
+
+
+LAST_TURNS = 1000
+"""Turns of the event loop in which a transport closes its descriptor; two or three are the rule."""
+
+
+class WebSocket(aiohttp.ClientWebSocketResponse):
+    """One that neither hogs the event loop nor waits for a peer that does not read.
+
+    Raises:
+        ConnectionResetError: from what answers the peer, when it has left too much unread.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if (transport := _transport_of(self)) is not None:
+            # A write loop that waits for its peer would hold up the news that the link broke.
+            transport.set_write_buffer_limits(high=NEVER)
+
+    async def receive(self, timeout: float | None = None) -> Any:
+        """The next message, once what the one before it has started had its turn.
+
+        From Python 3.12 on nothing else yields while messages are in hand already: a flood would
+        starve all other tasks, and a close would overtake the success right before it.
+        """
+        await asyncio.sleep(0)
+        return await super().receive(timeout)
+
+    async def send_str(self, data: str, compress: int | None = None) -> None:
+        """Send text, unless the peer does not read."""
+        self._require_reader()
+        await super().send_str(data, compress)
+
+    async def pong(self, message: bytes = b"") -> None:
+        """Answer a ping, unless the peer does not read."""
+        self._require_reader()
+        await super().pong(message)
+
+    def _require_reader(self) -> None:
+        transport = _transport_of(self)
+        if transport is not None and transport.get_write_buffer_size() > MAX_UNSENT:
+            raise ConnectionResetError("the peer does not read")
+
 
 class Ledger:
     """The sockets and websockets of one session."""
 
     def __init__(self, ssl_context: ssl.SSLContext | None) -> None:
         self._ssl = ssl_context
-        self._sockets: list[socket.socket] = []
-        self._websockets: list[aiohttp.ClientWebSocketResponse] = []
+        self._sockets: list[tuple[socket.socket, int | None]] = []
+        self._websockets: list[WebSocket] = []
         self._session: aiohttp.ClientSession | None = None
         self._sealed = False
 
@@ -64,11 +113,11 @@ class Ledger:
             raise ConnectionAbortedError("the transport was closed while it opened")
         family, kind, protocol, *_ = address
         made = socket.socket(family, kind, protocol)
-        self._sockets.append(made)
+        self._sockets.append((made, _identity_of(made)))
         return made
 
-    def _make_websocket(self, *args: Any, **kwargs: Any) -> aiohttp.ClientWebSocketResponse:
-        made = aiohttp.ClientWebSocketResponse(*args, **kwargs)
+    def _make_websocket(self, *args: Any, **kwargs: Any) -> WebSocket:
+        made = WebSocket(*args, **kwargs)
         self._websockets.append(made)
         return made
 
@@ -87,14 +136,14 @@ class Ledger:
 
     def drop_unsent(self) -> None:
         """Do not let the kernel keep a connection for what was not sent."""
-        for made in self._sockets:
+        for made in self._open_sockets():
             with suppress(OSError):
                 made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
 
     def shut(self) -> None:
-        """Seal, and shut every socket in both directions; their transports close the descriptors."""
+        """Seal, and shut every socket both ways; their transports close the descriptors."""
         self._sealed = True
-        for made in self._sockets:
+        for made in self._open_sockets():
             with suppress(OSError):
                 made.shutdown(socket.SHUT_RDWR)
         with suppress(RuntimeError):  # the event loop is closed: nothing runs on it any more
@@ -103,15 +152,45 @@ class Ledger:
                     transport.abort()
                 websocket._response.close()
             if self._session is not None and self._session.connector is not None:
-                self._session.connector._close(abort_ssl=True)
+                for closed in self._session.connector._close(abort_ssl=True):
+                    cast("asyncio.Future[None]", closed).add_done_callback(_take_note)
 
     async def reap(self) -> None:
         """Wait until every descriptor is closed."""
         self._websockets.clear()
         if self._session is not None:
             await self._session.close()
-        while any(made.fileno() != -1 for made in self._sockets):
+        for _ in range(LAST_TURNS):
+            if not self._open_sockets():
+                return
             await asyncio.sleep(0)
+        for made in self._open_sockets():  # a transport would have closed its own by now
+            made.close()
+
+    def _open_sockets(self) -> list[socket.socket]:
+        """Those that are still ours to close.
+
+        When a connection breaks while uvloop takes it over, uvloop closes the descriptor behind the
+        back of its socket. The number is soon another's: it must be neither shut nor waited for.
+        """
+        for made, identity in self._sockets:
+            if made.fileno() != -1 and identity is not None and _identity_of(made) != identity:
+                made.detach()
+        return [made for made, _ in self._sockets if made.fileno() != -1]
+
+
+def _identity_of(made: socket.socket) -> int | None:
+    """What tells a descriptor from a later one of the same number, where the system says so."""
+    try:
+        return os.fstat(made.fileno()).st_ino or None
+    except OSError:
+        return None
+
+
+def _take_note(closed: asyncio.Future[None]) -> None:
+    """Look at how a connection ended, so that asyncio does not complain that nobody did."""
+    if not closed.cancelled():
+        closed.exception()
 
 
 def _transport_of(websocket: aiohttp.ClientWebSocketResponse) -> asyncio.WriteTransport | None:

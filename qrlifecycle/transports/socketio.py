@@ -7,8 +7,9 @@ gone. It speaks WebSocket from the first byte; reconnecting and signal handlers 
 its log is silent (it would write payloads), TLS is verified.
 
 Names touched here that python-socketio and python-engineio do not document: ``eio`` with its
-``state``, ``ping_interval``, ``ping_timeout``, ``read_loop_task`` and ``start_background_task``, and
-``engineio.base_client.connected_clients``. This room must never know what a signal leads to.
+``ping_interval``, ``ping_timeout``, ``read_loop_task``, ``external_http`` and
+``start_background_task``, and ``engineio.base_client.connected_clients``. This room must never know
+what a signal leads to.
 """
 
 from __future__ import annotations
@@ -51,11 +52,26 @@ HEARTBEAT = 90.0
 """Seconds of silence after which a peer counts as dead, if it asks for no less. Engine.IO's
 defaults ping every 25 s and wait 20 s."""
 
+MAX_ATTACHMENTS = 8
+"""Binary attachments of one message. Python-socketio would collect as many as the server announces,
+each as large as a message."""
+
 DISCONNECT = "41"
 """Engine.IO "message" and Socket.IO "disconnect": the goodbye that servers log as the client's."""
 
-SILENT = logging.Logger("qrlifecycle.silent", logging.CRITICAL + 1)
+SILENT = logging.Logger("qrlifecycle.silent", logging.CRITICAL + 1)  # noqa: LOG001 - of no tree
 """Where the client's own log goes: nowhere."""
+
+
+class Packet(socketio.packet.Packet):  # type: ignore[misc]
+    """A message that cannot announce attachments without end."""
+
+    def decode(self, encoded_packet: Any) -> int:
+        """Decode, as the client asks; more attachments than are collected make it malformed."""
+        attachments: int = super().decode(encoded_packet)
+        if attachments > MAX_ATTACHMENTS:
+            raise ValueError("too many attachments")
+        return attachments
 
 
 class SocketIOTransport(Transport):
@@ -203,7 +219,8 @@ class SocketIOTransport(Transport):
     def abort(self) -> None:
         """Shut the socket now; the client's tasks end as soon as the event loop runs."""
         self._closing = True
-        self._buffer.close()
+        with suppress(RuntimeError):  # the event loop is closed: nobody waits any more
+            self._buffer.close()
         if self._client is None or self._ledger is None:
             return
         self._ledger.drop_unsent()
@@ -215,12 +232,14 @@ class SocketIOTransport(Transport):
         client = socketio.AsyncClient(
             reconnection=False,
             handle_sigint=False,
+            serializer=Packet,
             logger=SILENT,
             engineio_logger=SILENT,
             http_session=ledger.session,
             websocket_extra_options={"max_msg_size": self._max_message},
         )
         client.eio.start_background_task = self._start_client_task
+        client.eio.external_http = True  # the session is the ledger's to close
         client.on("connect", self._on_connect, namespace=self._namespace)
         client.on("connect_error", self._on_refusal, namespace=self._namespace)
         client.on("disconnect", self._on_disconnect, namespace=self._namespace)
@@ -302,8 +321,9 @@ class SocketIOTransport(Transport):
 
     def _shut(self, client: socketio.AsyncClient, ledger: Ledger) -> None:
         ledger.shut()
-        for task in tuple(self._tasks):
-            task.cancel()
+        with suppress(RuntimeError):  # the event loop is closed: nothing runs on it any more
+            for task in tuple(self._tasks):
+                task.cancel()
         with suppress(ValueError):
             engineio.base_client.connected_clients.remove(client.eio)
 
@@ -317,7 +337,7 @@ class SocketIOTransport(Transport):
         await self._ledger.reap()
 
     async def _reap_whatever_happens(self) -> None:
-        """Reap to the end even while this task is being cancelled, by anyio or by asyncio itself."""
+        """Reap to the end even while this task is being cancelled, by anyio or natively."""
         reaping = asyncio.ensure_future(self._reap())
         interrupted: BaseException | None = None
         with anyio.CancelScope(shield=True):
@@ -379,6 +399,6 @@ NO_SUCH_NAMESPACE = {"Invalid namespace", "Unable to connect"}
 
 def _refusal(args: tuple[object, ...]) -> TransportError:
     message = next((a.get("message") for a in args if isinstance(a, dict)), None)
-    if message in NO_SUCH_NAMESPACE:
+    if isinstance(message, str) and message in NO_SUCH_NAMESPACE:
         return TransportUnreachable("the server has no such namespace")
     return TransportRefused("the server refused the credentials or the bot")
