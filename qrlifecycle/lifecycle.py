@@ -17,11 +17,9 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from enum import Enum, auto
 
 import anyio
-from anyio import CancelScope, EndOfStream
+from anyio import EndOfStream
 
 from .errors import (
     EventRefused,
@@ -39,6 +37,7 @@ from .policy import Policy
 from .qr import QRCode
 from .signals import ConnectionFailed, Paired, QRExpired, QRUpdated, Signal
 from .states import State
+from .stay import CANCELLED, REASON_OF_DEADLINE, Deadline, Stay, Step
 from .table import INITIAL
 from .transports.base import Transport, TransportFactory
 from .watchers import Change, Changes, Hook, Watchers
@@ -49,74 +48,6 @@ QRRequest = Callable[[], Awaitable[QRCode | Paired]]
 """The HTTP request behind "Generate QR": what a lifecycle is given to get a code."""
 
 logger = logging.getLogger("qrlifecycle")
-
-
-class Deadline(Enum):
-    """What may run out while a lifecycle stands in a state."""
-
-    ATTEMPT = auto()
-    REQUEST = auto()
-    OPENING = auto()
-    CODE = auto()
-    CONFIRMATION = auto()
-
-
-REASON_OF_DEADLINE: Mapping[Deadline, Reason] = {
-    Deadline.ATTEMPT: Reason.ATTEMPT_TIMED_OUT,
-    Deadline.REQUEST: Reason.GENERATING_TIMED_OUT,
-    Deadline.OPENING: Reason.TRANSPORT_UNREACHABLE,
-    Deadline.CONFIRMATION: Reason.CONFIRMATION_TIMED_OUT,
-}
-"""What a deadline that ran out means as an end. A code's own is not here: there may be another."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """An event on its way to the table, with what it carries."""
-
-    event: Event
-    outcome: Outcome | None = None
-    qr: QRCode | None = None
-
-
-CANCELLED = Step(Event.CANCEL, Failed(Reason.CANCELLED))
-
-
-@dataclass(slots=True)
-class Stay:
-    """One stay in `generating` or `displayed`; the first step that leads out decides its end."""
-
-    qr: QRCode | None = None
-    transport: Transport | None = None
-    leaving: Step | None = None
-    scope: CancelScope = field(default_factory=CancelScope)
-    deadlines: dict[Deadline, float] = field(default_factory=dict)
-
-    def leave(self, step: Step, *, wake: bool = True) -> bool:
-        """Decide how the stay ends and wake its owner; say whether it was still to be decided.
-
-        Whoever goes away need not wait for a code that was about to be asked for or shown: a
-        cancellation also replaces a step that does not lead to an end.
-        """
-        if self.leaving is not None and (step.event is not Event.CANCEL or self.leaving.outcome):
-            return False
-        self.leaving = step
-        if wake:
-            self.scope.cancel()
-        return True
-
-    def end(self, step: Step) -> None:
-        """Decide on an end, unless one has been decided on: the owner cannot walk further."""
-        if self.leaving is None or self.leaving.outcome is None:
-            self.leaving = step
-
-    def set_deadline(self, deadline: Deadline, when: float | None) -> None:
-        """Let the stay end at ``when`` (seconds on anyio's clock), or no longer for None."""
-        if when is None:
-            self.deadlines.pop(deadline, None)
-        else:
-            self.deadlines[deadline] = when
-        self.scope.deadline = min(self.deadlines.values(), default=math.inf)
 
 
 class QRLifecycle:
@@ -335,8 +266,11 @@ class QRLifecycle:
 
     async def _display(self, stay: Stay) -> None:
         self._start_clock(stay)
+        stay.set_deadline(Deadline.OPENING, anyio.current_time() + self._policy.open_timeout)
         if self._policy.show_at_once:
             self._show(stay)
+        if stay.leaving is not None:  # whoever was shown it has gone away
+            return
         transport = stay.transport = self._transport()
         try:
             await self._listen(stay, transport)
@@ -356,7 +290,6 @@ class QRLifecycle:
 
     async def _listen(self, stay: Stay, transport: Transport) -> None:
         logger.info("connecting for QR display")
-        stay.set_deadline(Deadline.OPENING, anyio.current_time() + self._policy.open_timeout)
         await transport.open()
         stay.set_deadline(Deadline.OPENING, None)
         logger.info("connected for QR display")

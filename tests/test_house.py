@@ -32,6 +32,7 @@ ROOMS = [
     "transports.ledger",
     "transports.socketio",
     "watchers",
+    "stay",
     "lifecycle",
     "diagram",
     "testing",

@@ -140,6 +140,20 @@ async def test_show_at_once_hands_the_code_out_before_the_transport_listens() ->
         pairing.lifecycle.cancel()
 
 
+async def test_whoever_goes_away_on_seeing_the_code_opens_no_socket() -> None:
+    """With `show_at_once`, a hook that cancels is heeded before a transport is made."""
+    lifecycle: QRLifecycle
+    peer = ScriptedPeer()
+    lifecycle = QRLifecycle(
+        request_qr,
+        peer,
+        policy=Policy(show_at_once=True),
+        on_qr_updated=lambda _qr: lifecycle.cancel(),
+    )
+    assert await lifecycle.pair() == Failed(Reason.CANCELLED)
+    assert peer.transports == []
+
+
 async def test_an_account_linked_already_opens_no_socket() -> None:
     """If the service says that the account is linked, no transport is ever made."""
 

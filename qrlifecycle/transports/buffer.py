@@ -7,8 +7,6 @@ memory. This room must never know a protocol.
 
 from __future__ import annotations
 
-from collections import deque
-
 import anyio
 
 from ..events import Event
@@ -23,7 +21,7 @@ class SignalBuffer:
     __slots__ = ("_end", "_signals", "_waiter")
 
     def __init__(self) -> None:
-        self._signals: deque[Signal] = deque()
+        self._signals: list[Signal] = []
         self._end: Exception | None = None
         self._waiter: anyio.Event | None = None
 
@@ -61,7 +59,7 @@ class SignalBuffer:
                 raise self._end
             self._waiter = self._waiter or anyio.Event()
             await self._waiter.wait()
-        return self._signals.popleft()
+        return self._signals.pop(0)
 
     def _wake(self) -> None:
         if self._waiter is not None:

@@ -81,6 +81,8 @@ class WebSocket(aiohttp.ClientWebSocketResponse):
 class Ledger:
     """The sockets and websockets of one session."""
 
+    __slots__ = ("_sealed", "_session", "_sockets", "_ssl", "_websockets")
+
     def __init__(self, ssl_context: ssl.SSLContext | None) -> None:
         self._ssl = ssl_context
         self._sockets: list[tuple[socket.socket, int | None]] = []

@@ -215,6 +215,7 @@ class SocketIOTransport(Transport):
             self.abort()
             await self._reap_whatever_happens()
             raise
+        self._client = self._ledger = None
 
     def abort(self) -> None:
         """Shut the socket now; the client's tasks end as soon as the event loop runs."""
@@ -394,11 +395,11 @@ def _explain(error: BaseException) -> TransportError:
 
 
 NO_SUCH_NAMESPACE = {"Invalid namespace", "Unable to connect"}
-"""How Node's and Python's servers say that a namespace does not exist (yet)."""
+"""How Node's servers, in an object, and Python's, bare, say that there is no such namespace."""
 
 
 def _refusal(args: tuple[object, ...]) -> TransportError:
-    message = next((a.get("message") for a in args if isinstance(a, dict)), None)
-    if isinstance(message, str) and message in NO_SUCH_NAMESPACE:
+    said = [arg.get("message") if isinstance(arg, dict) else arg for arg in args]
+    if any(isinstance(text, str) and text in NO_SUCH_NAMESPACE for text in said):
         return TransportUnreachable("the server has no such namespace")
     return TransportRefused("the server refused the credentials or the bot")

@@ -22,10 +22,12 @@ async def main() -> None:
     sio.attach(app)
 
     async def succeed(socket_id: str) -> None:
+        joined = time.monotonic()
         await asyncio.sleep(PAUSE)
+        now = time.monotonic()
         message = {"type": "whatsapp_connected", "botId": "b", "userId": "u"}
         await sio.emit(
-            "whatsapp_connected", {**message, "at": time.monotonic(), "pause": PAUSE}, to=socket_id
+            "whatsapp_connected", {**message, "at": now, "pause": now - joined}, to=socket_id
         )
 
     async def connect(socket_id: str, _environ: object, auth: dict[str, str]) -> None:
