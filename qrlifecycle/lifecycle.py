@@ -201,7 +201,7 @@ class QRLifecycle:
     # The walk
 
     async def _walk_beside_hooks(self) -> Outcome:
-        end: Outcome | Exception
+        end: Outcome | Exception | None = None
         async with anyio.create_task_group() as tasks:
             self._watchers.run_in(tasks)
             try:
@@ -210,6 +210,7 @@ class QRLifecycle:
                 end = error
             finally:
                 self._watchers.run_in(None)
+        assert end is not None
         if isinstance(end, Exception):
             raise end
         return end

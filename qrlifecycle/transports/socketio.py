@@ -24,6 +24,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
 import anyio
 import engineio.base_client
 import socketio
@@ -55,6 +56,10 @@ defaults ping every 25 s and wait 20 s."""
 MAX_ATTACHMENTS = 8
 """Binary attachments of one message. Python-socketio would collect as many as the server announces,
 each as large as a message."""
+
+ANSWER_TO_CLOSE = 0.1
+"""Seconds that the client itself waits for a server to confirm the close that the server asked for;
+until then it does not say that the link is gone. Our own closing waits for nobody."""
 
 DISCONNECT = "41"
 """Engine.IO "message" and Socket.IO "disconnect": the goodbye that servers log as the client's."""
@@ -102,6 +107,7 @@ class SocketIOTransport(Transport):
         "_client",
         "_closing",
         "_dropped",
+        "_gone",
         "_headers",
         "_heartbeat",
         "_joined",
@@ -157,6 +163,7 @@ class SocketIOTransport(Transport):
         self._client: socketio.AsyncClient | None = None
         self._joined: asyncio.Future[TransportError | None] | None = None
         self._closing = False
+        self._gone = False
 
     def __repr__(self) -> str:
         parts = urlsplit(self._url)
@@ -180,8 +187,8 @@ class SocketIOTransport(Transport):
         if self._closing or self._client is not None:
             raise TransportUnreachable("a transport is opened once; make a fresh one")
         self._joined = asyncio.get_running_loop().create_future()
-        self._ledger = Ledger(self._ssl)
-        self._client = self._make_client(self._ledger)
+        ledger = self._ledger = Ledger(self._ssl)
+        self._client = self._make_client(ledger)
         try:
             # A task of its own: connect() may swallow a cancellation or hang in one.
             connecting = self._start(self._connect(self._client))
@@ -194,7 +201,7 @@ class SocketIOTransport(Transport):
                 raise error
         except BaseException:
             self.abort()
-            await self._reap_whatever_happens()
+            await self._reap_whatever_happens(ledger)
             raise
 
     async def receive(self) -> Signal:
@@ -205,24 +212,25 @@ class SocketIOTransport(Transport):
         """Say goodbye without waiting for an answer, shut the socket, and reap the client."""
         self._closing = True
         self._buffer.close()
-        if self._client is None or self._ledger is None:
+        client, ledger = self._client, self._ledger
+        if client is None or ledger is None:
             return
         try:
-            await self._ledger.send_goodbye(self._goodbye())
-            self._shut(self._client, self._ledger)
-            await self._reap()
+            await ledger.send_goodbye(self._goodbye())
+            self._shut(client, ledger)
+            await self._reap(ledger)
         except BaseException:
             self.abort()
-            await self._reap_whatever_happens()
+            await self._reap_whatever_happens(ledger)
             raise
-        self._client = self._ledger = None
+        self._gone = True
 
     def abort(self) -> None:
         """Shut the socket now; the client's tasks end as soon as the event loop runs."""
         self._closing = True
         with suppress(RuntimeError):  # the event loop is closed: nobody waits any more
             self._buffer.close()
-        if self._client is None or self._ledger is None:
+        if self._client is None or self._ledger is None or self._gone:
             return
         self._ledger.drop_unsent()
         self._shut(self._client, self._ledger)
@@ -230,15 +238,19 @@ class SocketIOTransport(Transport):
     # Opening
 
     def _make_client(self, ledger: Ledger) -> socketio.AsyncClient:
-        client = socketio.AsyncClient(
-            reconnection=False,
-            handle_sigint=False,
-            serializer=Packet,
-            logger=SILENT,
-            engineio_logger=SILENT,
-            http_session=ledger.session,
-            websocket_extra_options={"max_msg_size": self._max_message},
-        )
+        options: dict[str, Any] = {
+            "reconnection": False,
+            "handle_sigint": False,
+            "serializer": Packet,
+            "logger": SILENT,
+            "engineio_logger": SILENT,
+            "http_session": ledger.session,
+            "websocket_extra_options": {
+                "max_msg_size": self._max_message,
+                "timeout": aiohttp.ClientWSTimeout(ws_close=ANSWER_TO_CLOSE),  # pyright: ignore
+            },
+        }
+        client = socketio.AsyncClient(**options)
         client.eio.start_background_task = self._start_client_task
         client.eio.external_http = True  # the session is the ledger's to close
         client.on("connect", self._on_connect, namespace=self._namespace)
@@ -328,18 +340,17 @@ class SocketIOTransport(Transport):
         with suppress(ValueError):
             engineio.base_client.connected_clients.remove(client.eio)
 
-    async def _reap(self) -> None:
+    async def _reap(self, ledger: Ledger) -> None:
         """Wait until tasks and descriptors are gone; a cancellation may take several tellings."""
-        assert self._ledger is not None
         while self._tasks:
             await asyncio.wait(tuple(self._tasks), timeout=REAP_INTERVAL)
             for task in tuple(self._tasks):
                 task.cancel()
-        await self._ledger.reap()
+        await ledger.reap()
 
-    async def _reap_whatever_happens(self) -> None:
+    async def _reap_whatever_happens(self, ledger: Ledger) -> None:
         """Reap to the end even while this task is being cancelled, by anyio or natively."""
-        reaping = asyncio.ensure_future(self._reap())
+        reaping = asyncio.ensure_future(self._reap(ledger))
         interrupted: BaseException | None = None
         with anyio.CancelScope(shield=True):
             while not reaping.done():

@@ -67,7 +67,7 @@ async def success_bare(url: str) -> float:
     await client.connect(url, auth={"userId": "u"}, transports=["websocket"])
     when, data = await noted
     await client.disconnect()
-    return (when - _sent_at(data)) * 1e3
+    return float(when - _sent_at(data)) * 1e3
 
 
 async def success_and_gone_bare(url: str) -> float:
@@ -152,9 +152,7 @@ class Model:
 
 
 WALK = (Event.GENERATE, Event.QR_READY, Event.QR_UPDATED, Event.PAIRED, Event.RESET) * 2000
-TARGETS = {
-    (State(s), e): (MACHINE.row(s, e).target or s) for s in State for e in MACHINE.accepted(s)
-}
+TARGETS = {(s, e): (MACHINE.row(s, e).target or s) for s in State for e in MACHINE.accepted(s)}
 
 
 async def event_ours(_url: str) -> float:

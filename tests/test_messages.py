@@ -1,0 +1,167 @@
+"""The room of `qrlifecycle.transports.messages`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qrlifecycle import (
+    ConnectionFailed,
+    Paired,
+    QRCode,
+    QRExpired,
+    QRUpdated,
+    Reason,
+    Scanned,
+    Signal,
+)
+from qrlifecycle.transports.messages import DEFAULT_SIGNALS, Drop, Payload, read_message
+
+OWNER = {"botId": "bot-7", "userId": "user-1"}
+
+
+def read(name: object, *args: object, signals: Any = DEFAULT_SIGNALS) -> Signal | Drop | None:
+    """A message for bot-7 and user-1."""
+    return read_message(signals, name, args, "bot-7", "user-1")
+
+
+@pytest.mark.parametrize("prefix", ["whatsapp_", ""])
+@pytest.mark.parametrize(
+    ("name", "payload", "signal"),
+    [
+        ("qr_updated", {"qr": "code"}, QRUpdated(QRCode("code"))),
+        ("qr_updated", {"qrCode": "code", "expiresIn": 20}, QRUpdated(QRCode("code"))),
+        ("qr_scanned", {}, Scanned()),
+        ("qr_expired", {}, QRExpired()),
+    ],
+)
+def test_a_message_is_known_by_its_event_name_or_its_type(
+    prefix: str, name: str, payload: dict[str, object], signal: Signal
+) -> None:
+    """As an event of that name, or as any event whose payload has that ``type``."""
+    kind = prefix + name
+    assert read(kind, {**OWNER, **payload}) == signal
+    assert read("message", {**OWNER, **payload, "type": kind}) == signal
+    assert read("anything", {**payload, "type": kind}) == signal
+
+
+def test_success_is_known_only_with_its_prefix() -> None:
+    """A bare "connected" is what many servers greet with; it must not pass for success."""
+    payload = {**OWNER, "identity": "+49"}
+    assert read("whatsapp_connected", payload) == Paired("+49", payload)
+    assert read("connected", payload) is Drop.UNKNOWN
+
+
+@pytest.mark.parametrize("key", ["identity", "phoneNumber", "phone", "jid", "wuid"])
+def test_the_identity_has_several_names(key: str) -> None:
+    """The first usual name that holds text is taken."""
+    payload = {key: "+49"}
+    assert read("whatsapp_connected", payload) == Paired("+49", payload)
+
+
+@pytest.mark.parametrize("identity", ["", 7, None, ["+49"], {}])
+def test_success_needs_no_identity(identity: object) -> None:
+    """A success with a strange identity is still a success, of nobody in particular."""
+    payload = {"identity": identity}
+    assert read("whatsapp_connected", payload) == Paired(None, payload)
+    assert read("whatsapp_connected") == Paired(None, {})
+
+
+@pytest.mark.parametrize("key", ["botId", "bot_id", "userId", "user_id"])
+@pytest.mark.parametrize("value", ["another", "", 7, ["bot-7"], {"a": 1}])
+def test_a_message_for_somebody_else_is_foreign(key: str, value: object) -> None:
+    """Another bot's or user's success is none of ours."""
+    assert read("whatsapp_connected", {key: value}) is Drop.FOREIGN
+
+
+def test_an_id_may_be_a_number() -> None:
+    """Servers spell ids as they like; the text is what counts."""
+    message = ({"botId": 7, "userId": 1},)
+    assert isinstance(
+        read_message(DEFAULT_SIGNALS, "whatsapp_connected", message, "7", "1"), Paired
+    )
+
+
+def test_an_appended_argument_is_no_trouble() -> None:
+    """Node's connection state recovery appends an offset to every event."""
+    assert read("whatsapp_qr_scanned", OWNER, "offset-1") == Scanned()
+    assert read("whatsapp_qr_scanned", "offset-1") == Scanned()
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"qr": None},
+        {"qr": 7},
+        {"qr": ""},
+        {"qr": "x" * 3000},
+        {"qr": "\ud800"},
+        {"qr": "x", "expiresIn": "20"},
+        {"qr": "x", "expiresIn": -1},
+        {"qr": "x", "expiresIn": 0},
+        {"qr": "x", "expiresIn": True},
+        {"qr": "x", "expiresIn": math.nan},
+        {"qr": "x", "expiresIn": []},
+    ],
+)
+def test_a_code_that_cannot_be_meant_is_malformed(payload: dict[str, object]) -> None:
+    """No text, too long, or with a lifetime that is none."""
+    assert read("whatsapp_qr_updated", payload) is Drop.MALFORMED
+
+
+def test_a_failure_keeps_a_reason_of_ours_and_no_other() -> None:
+    """The list of reasons is closed; what the service makes up is its refusal."""
+    known = read("whatsapp_connection_failed", {"reason": "refused_on_phone"})
+    assert isinstance(known, ConnectionFailed)
+    assert known.reason is Reason.REFUSED_ON_PHONE
+    for reason in ("made up", 7, None, ["refused_on_phone"], {"a": 1}):
+        made_up = read("whatsapp_connection_failed", {"reason": reason})
+        assert isinstance(made_up, ConnectionFailed)
+        assert made_up.reason is Reason.REFUSED_BY_SERVICE
+
+
+@pytest.mark.parametrize("name", ["nobody", "", None, 7, ["x"], {"a": 1}, "__proto__"])
+def test_an_unknown_message_is_unknown(name: object) -> None:
+    """Whatever its name, and whatever type its payload says."""
+    assert read(name) is Drop.UNKNOWN
+    assert read(name, {"type": "nobody"}) is Drop.UNKNOWN
+    assert read(name, {"type": ["whatsapp_connected"]}) is Drop.UNKNOWN
+
+
+def test_signals_of_ones_own() -> None:
+    """A map may add names, say nothing, and fail in the usual ways."""
+
+    def state(payload: Payload) -> Signal | None:
+        return {"open": Paired(str(payload["number"])), "wait": None}[str(payload["state"])]
+
+    own = {"state": state}
+    assert read("state", {"state": "open", "number": 49}, signals=own) == Paired("49")
+    assert read("state", {"state": "wait", "number": 49}, signals=own) is None
+    assert read("state", {"state": "else", "number": 49}, signals=own) is Drop.MALFORMED
+    assert read("state", {}, signals=own) is Drop.MALFORMED
+    assert read("whatsapp_connected", signals=own) is Drop.UNKNOWN
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=4,
+)
+keys = st.sampled_from(
+    ["type", "botId", "userId", "qr", "expiresIn", "reason", "identity", "bot_id", "phone"]
+)
+
+
+@given(
+    name=st.sampled_from(sorted(DEFAULT_SIGNALS)) | json_values,
+    payload=st.dictionaries(keys, json_values | st.sampled_from(sorted(DEFAULT_SIGNALS))),
+    others=st.lists(json_values, max_size=2),
+)
+def test_no_message_raises(name: object, payload: dict[str, object], others: list[object]) -> None:
+    """Whatever JSON a message is made of, it becomes a signal or the cause why not."""
+    assert isinstance(read(name, *others, payload), Signal | Drop)
