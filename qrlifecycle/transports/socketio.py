@@ -247,7 +247,7 @@ class SocketIOTransport(Transport):
             "http_session": ledger.session,
             "websocket_extra_options": {
                 "max_msg_size": self._max_message,
-                "timeout": aiohttp.ClientWSTimeout(ws_close=ANSWER_TO_CLOSE),  # pyright: ignore
+                "timeout": aiohttp.ClientWSTimeout(ws_close=ANSWER_TO_CLOSE),  # pyright: ignore[reportCallIssue]
             },
         }
         client = socketio.AsyncClient(**options)
