@@ -149,7 +149,7 @@ def paint(format: str, *, state: State | None = None, table: tuple[Row, ...] = T
     try:
         import pygraphviz  # noqa: PLC0415 - see the room's first lines
     except ImportError:
-        raise MissingExtra("SVG, PNG and PDF diagrams", "diagram") from None
+        raise MissingExtra("drawing a diagram as SVG, PNG or PDF", "diagram") from None
     graph = pygraphviz.AGraph(string=draw("dot", state=state, table=table))
     if format == "png":
         graph.graph_attr["dpi"] = PNG_DOTS_PER_INCH

@@ -7,7 +7,7 @@
     │   ├── EventRefused           the table has no row for that event in that state
     │   ├── PairingInProgress      pair() while another pair() runs
     │   ├── WrongThread            a trigger from outside the event loop's thread
-    │   ├── WrongAnswer            request_qr gave back neither a QRCode nor Paired
+    │   ├── WrongAnswer            a function or object of the wrong kind was given
     │   ├── InvalidValue           a number, URL or payload that cannot be meant
     │   ├── InvalidTable           a table with duplicate rows, unknown or unreachable states
     │   ├── UnsupportedBackend     a transport that cannot run on this event loop
@@ -105,7 +105,7 @@ class WrongThread(UsageError):
 
 
 class WrongAnswer(UsageError, TypeError):
-    """`request_qr` gave back something that is neither a `QRCode` nor `Paired`."""
+    """A function or object of the wrong kind was given, by the program or by a function of its."""
 
 
 class InvalidValue(UsageError, ValueError):

@@ -24,6 +24,7 @@ from anyio import EndOfStream
 from .errors import (
     EventRefused,
     PairingInProgress,
+    PeerError,
     TransportError,
     TransportLost,
     UsageError,
@@ -40,7 +41,7 @@ from .states import State
 from .stay import CANCELLED, REASON_OF_DEADLINE, Deadline, Stay, Step
 from .table import INITIAL
 from .transports.base import Transport, TransportFactory
-from .watchers import Change, Changes, Hook, Watchers
+from .watchers import Change, Changes, Hook, Watchers, describe
 
 __all__ = ["QRLifecycle"]
 
@@ -95,18 +96,20 @@ class QRLifecycle:
         on_connection_failed: Hook[Failed] | None = None,
         on_change: Hook[Change] | None = None,
     ) -> None:
+        hooks = {
+            "on_connected": on_connected,
+            "on_qr_updated": on_qr_updated,
+            "on_connection_failed": on_connection_failed,
+            "on_change": on_change,
+        }
+        given = {name: hook for name, hook in hooks.items() if hook is not None}
+        _require_functions(request_qr=request_qr, transport=transport, **given)
+        if not isinstance(policy, Policy | None):
+            raise WrongAnswer(f"policy must be a Policy, not {policy!r}")
         self._request_qr = request_qr
         self._transport = transport
         self._policy = policy or Policy()
-        self._watchers = Watchers(
-            {
-                "on_connected": on_connected,
-                "on_qr_updated": on_qr_updated,
-                "on_connection_failed": on_connection_failed,
-                "on_change": on_change,
-            },
-            self._policy.hook_timeout,
-        )
+        self._watchers = Watchers(given, self._policy.hook_timeout)
         self._state = INITIAL
         self._stay: Stay | None = None
         self._qr: QRCode | None = None
@@ -138,7 +141,10 @@ class QRLifecycle:
 
     @property
     def dropped(self) -> Mapping[str, int]:
-        """How many signals the state did not accept, by the name of the signal."""
+        """How many messages became no signal, by cause, and how many signals were not accepted.
+
+        The former are known once their transport is closed; the latter stand under their event.
+        """
         return dict(self._dropped or {})
 
     def changes(self) -> Changes:
@@ -254,6 +260,8 @@ class QRLifecycle:
         try:
             answer: object = await self._request_qr()
         except Exception as error:
+            if not isinstance(error, PeerError):
+                logger.warning("request_qr raised %s", describe(error))
             stay.leave(self._failure(stay, error))
             return
         if isinstance(answer, QRCode):
@@ -272,7 +280,11 @@ class QRLifecycle:
             self._show(stay)
         if stay.leaving is not None:  # whoever was shown it has gone away
             return
-        transport = stay.transport = self._transport()
+        transport: object = self._transport()
+        if not isinstance(transport, Transport):
+            kind = type(transport).__name__
+            raise WrongAnswer(f"the transport factory gave back {kind}, which is no Transport")
+        stay.transport = transport
         try:
             await self._listen(stay, transport)
         except EndOfStream:
@@ -282,7 +294,7 @@ class QRLifecycle:
         except UsageError:
             raise
         except Exception as error:
-            logger.error("the transport broke its contract: it raised %s", type(error).__name__)
+            logger.error("the transport broke its contract: it raised %s", describe(error))
             stay.leave(self._failure(stay, error))
         except GeneratorExit:  # nothing may be awaited any more: _close() would be too late
             transport.abort()
@@ -311,6 +323,7 @@ class QRLifecycle:
         finally:
             transport.abort()
             stay.transport = None
+            self._count(transport.dropped)
             logger.info("transport closed")
 
     # Steps
@@ -330,16 +343,22 @@ class QRLifecycle:
         """Put a signal to the table; one that it does not accept is dropped."""
         if isinstance(signal, Paired):
             logger.info("pairing event received")
+        if not isinstance(signal, Signal):
+            raise TypeError("receive() must give back a Signal")
         step = self._step_of(signal)
         try:
             self._put(step, wake=False)  # the owner is awake: it has just received the signal
         except EventRefused:
-            self._dropped = self._dropped or Counter()
-            self._dropped[step.event.value] += 1
+            self._count({step.event.value: 1})
             logger.debug("signal for '%s' dropped in state '%s'", step.event, self._state)
             return
         if isinstance(step.outcome, Connected):
             logger.info("connected, immediate success")
+
+    def _count(self, dropped: Mapping[str, int]) -> None:
+        if dropped:
+            self._dropped = self._dropped or Counter()
+            self._dropped.update(dropped)
 
     def _commit(self, step: Step) -> None:
         """Take the row, and tell."""
@@ -425,3 +444,10 @@ class QRLifecycle:
         else:
             otherwise = Reason.TRANSPORT_LOST
         return Step(Event.FAIL, Failed(next(reasons, otherwise), error))
+
+
+def _require_functions(**functions: object) -> None:
+    for name, function in functions.items():
+        if not callable(function):
+            kind = type(function).__name__
+            raise WrongAnswer(f"{name} must be a function that is called later, not {kind}")

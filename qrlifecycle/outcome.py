@@ -143,19 +143,23 @@ class Connected:
         return self
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Failed:
     """The attempt ended without a link; ``reason`` says why.
 
-    ``error`` is the error behind it, if there was one. ``data`` is what the service sent along; it
-    may hold secrets, so no repr shows it.
+    ``error`` is the error behind it, if there was one; the repr shows its kind only. ``data`` is
+    what the service sent along; it may hold secrets, so no repr shows it.
     """
 
     reason: Reason
-    error: Exception | None = field(default=None, repr=False)
-    data: Mapping[str, object] = field(default_factory=dict, repr=False, hash=False)
+    error: Exception | None = None
+    data: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     connected = False
+
+    def __repr__(self) -> str:
+        error = "" if self.error is None else f", error={type(self.error).__name__}"
+        return f"Failed(reason='{self.reason}'{error})"
 
     @property
     def retryable(self) -> bool:

@@ -12,19 +12,20 @@ import inspect
 import logging
 import traceback
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
 
+from .errors import QRLifecycleError
 from .events import Event
 from .outcome import Outcome
 from .qr import QRCode
 from .states import State
 
-__all__ = ["Change", "Changes", "Hook"]
+__all__ = ["Change", "Changes", "Hook", "describe"]
 
 T = TypeVar("T")
 
@@ -169,8 +170,14 @@ class HookRunner(Generic[T]):
             logger.error("%s took longer than %g s and was cancelled", self._name, timeout)
 
     def _complain(self, error: Exception) -> None:
-        where = "".join(traceback.format_tb(error.__traceback__))
-        logger.error("%s raised %s:\n%s", self._name, type(error).__name__, where)
+        logger.error("%s raised %s", self._name, describe(error))
+
+
+def describe(error: Exception) -> str:
+    """What was raised and where, for a log; the text of our own errors only: it holds no secret."""
+    text = f": {error}" if isinstance(error, QRLifecycleError) else ""
+    where = "".join(traceback.format_tb(error.__traceback__)).rstrip()
+    return f"{type(error).__name__}{text}\n{where}"
 
 
 class Watchers:
@@ -178,8 +185,8 @@ class Watchers:
 
     __slots__ = ("_iterators", "_pending", "_publishing", "_runners", "_tasks", "_timeout")
 
-    def __init__(self, hooks: dict[str, Hook[Any] | None], timeout: float) -> None:
-        self._runners = {name: HookRunner(name, hook) for name, hook in hooks.items() if hook}
+    def __init__(self, hooks: Mapping[str, Hook[Any]], timeout: float) -> None:
+        self._runners = {name: HookRunner(name, hook) for name, hook in hooks.items()}
         self._timeout = timeout
         self._iterators: list[weakref.ref[Changes]] = []
         self._tasks: TaskGroup | None = None

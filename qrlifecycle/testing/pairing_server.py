@@ -31,6 +31,8 @@ import socketio
 from aiohttp import web
 from socketio.exceptions import ConnectionRefusedError as Refused
 
+from ..transports.socketio import require_asyncio
+
 __all__ = ["Pairing", "PairingServer", "SocketRecord"]
 
 logger = logging.getLogger("qrlifecycle.testing.pairing_server")
@@ -89,7 +91,7 @@ class PairingServer:
         token: what `auth` must bring along as ``token`` on connecting, and HTTP as a bearer.
         as_message: send ``{"type": NAME, ...}`` as an event "message" instead of an event NAME.
         namespace: the Socket.IO namespace.
-        log: told each line of the log; the default is this module's logger at INFO.
+        log: told each line of the log; the default is this module's logger at DEBUG.
 
     Runs on asyncio only, because python-socketio's server does.
     """
@@ -103,7 +105,7 @@ class PairingServer:
         token: str | None = None,
         as_message: bool = False,
         namespace: str = "/",
-        log: Callable[[str], None] = logger.info,
+        log: Callable[[str], None] = logger.debug,
     ) -> None:
         self.sockets: list[SocketRecord] = []
         """Every socket there ever was, in the order of opening."""
@@ -128,6 +130,7 @@ class PairingServer:
         return f"http://{host}:{self.port}"
 
     async def __aenter__(self) -> Self:
+        require_asyncio("PairingServer")
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self.host, self.port).start()

@@ -27,9 +27,10 @@ This room must never know a protocol, nor what a signal leads to.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from inspect import iscoroutinefunction
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from anyio import EndOfStream
 
@@ -42,6 +43,21 @@ class Transport(ABC):
     """One opening of a way to hear signals. See the module for the clauses T1 to T7."""
 
     __slots__ = ("__weakref__",)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Refuse an ``abort()`` that would have to be awaited: it is the last resort.
+
+        Raises:
+            TypeError: ``abort`` is an async function.
+        """
+        super().__init_subclass__(**options)
+        if iscoroutinefunction(cls.abort):
+            raise TypeError(f"{cls.__name__}.abort() must be a plain function, not an async one")
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """How many messages of the wire became no signal, by cause; none unless overridden."""
+        return {}
 
     @abstractmethod
     async def open(self) -> None:

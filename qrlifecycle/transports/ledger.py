@@ -105,8 +105,12 @@ class Ledger:
                 ssl=self._ssl or True,
                 force_close=True,
             )
+            tracing = aiohttp.TraceConfig()
+            tracing.on_request_redirect.append(_refuse_redirect)
             self._session = aiohttp.ClientSession(
-                connector=connector, ws_response_class=cast(Any, self._make_websocket)
+                connector=connector,
+                trace_configs=[tracing],
+                ws_response_class=cast(Any, self._make_websocket),
             )
         return self._session
 
@@ -179,6 +183,15 @@ class Ledger:
             if made.fileno() != -1 and identity is not None and _identity_of(made) != identity:
                 made.detach()
         return [made for made, _ in self._sockets if made.fileno() != -1]
+
+
+async def _refuse_redirect(*_details: object) -> None:
+    """Follow nobody to another place: headers and the auth payload hold credentials.
+
+    Raises:
+        TransportUnreachable: always.
+    """
+    raise TransportUnreachable("the server redirects elsewhere; give the address it redirects to")
 
 
 def _identity_of(made: socket.socket) -> int | None:

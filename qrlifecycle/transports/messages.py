@@ -22,7 +22,8 @@ Payload = Mapping[str, object]
 
 SignalMap = Mapping[str, Callable[[Payload], Signal | None]]
 """From the name of a message to what makes a signal of its payload; None means "nothing to say".
-A payload that cannot be meant may raise `ValueError`, `TypeError` or `LookupError`."""
+A payload that cannot be meant may raise `ValueError`, `TypeError`, `LookupError` or
+`AttributeError`: the message is then dropped, counted and logged as malformed."""
 
 
 class Drop(StrEnum):
@@ -108,10 +109,11 @@ def read_message(
     if _is_foreign(payload, OWNERS["bot"], bot_id) or _is_foreign(payload, OWNERS["user"], user_id):
         return Drop.FOREIGN
     try:
-        return make(payload)
-    except (ValueError, TypeError, LookupError, RecursionError):
+        meaning = make(payload)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return Drop.MALFORMED
+    return meaning if isinstance(meaning, Signal | None) else Drop.MALFORMED
 
 
 def _is_foreign(payload: Payload, keys: tuple[str, ...], owner: str) -> bool:
-    return any(key in payload and str(payload[key]) != owner for key in keys)
+    return any(str(payload[key]) != owner for key in keys if payload.get(key) is not None)

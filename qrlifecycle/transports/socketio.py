@@ -15,6 +15,7 @@ what a signal leads to.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import math
 import ssl
@@ -44,7 +45,7 @@ from .buffer import SignalBuffer
 from .ledger import Ledger
 from .messages import DEFAULT_SIGNALS, Drop, SignalMap, read_message
 
-__all__ = ["SocketIOTransport"]
+__all__ = ["SocketIOTransport", "require_asyncio"]
 
 MAX_MESSAGE = 1024 * 1024
 """Bytes of the largest message that is read. A QR code as a PNG data URL is about 10 kB."""
@@ -63,6 +64,8 @@ until then it does not say that the link is gone. Our own closing waits for nobo
 
 DISCONNECT = "41"
 """Engine.IO "message" and Socket.IO "disconnect": the goodbye that servers log as the client's."""
+
+logger = logging.getLogger("qrlifecycle")
 
 SILENT = logging.Logger("qrlifecycle.silent", logging.CRITICAL + 1)  # noqa: LOG001 - of no tree
 """Where the client's own log goes: nowhere."""
@@ -97,7 +100,8 @@ class SocketIOTransport(Transport):
         heartbeat: seconds of silence after which a peer counts as dead, also while opening.
 
     Raises:
-        InvalidValue: a URL that is not one of the four kinds, an empty id, a number not above 0.
+        InvalidValue: a URL that is not one of the four kinds, an empty id, a number not above 0, or
+            an ``auth`` that is not JSON.
     """
 
     __slots__ = (
@@ -138,17 +142,23 @@ class SocketIOTransport(Transport):
         heartbeat: float = HEARTBEAT,
     ) -> None:
         _check_url(url)
+        for name, value in (("auth", auth), ("headers", headers), ("signals", signals)):
+            if not isinstance(value, Mapping | None):
+                raise InvalidValue(f"{name} must be a mapping, not {type(value).__name__}")
         for name, text in (("bot_id", bot_id), ("user_id", user_id)):
             if not isinstance(text, str) or not text:
                 raise InvalidValue(f"{name} must be text that is not empty")
         if not namespace.startswith("/"):
             raise InvalidValue(f"a namespace starts with '/', unlike {namespace!r}")
-        if not (max_message > 0 and 0 < heartbeat < math.inf):
+        if not (_is_number(max_message) and _is_number(heartbeat)) or not (
+            max_message > 0 and 0 < heartbeat < math.inf
+        ):
             raise InvalidValue("max_message and heartbeat must be above 0, and heartbeat finite")
         self._url = url
         self._bot_id = bot_id
         self._user_id = user_id
-        self._auth = {"botId": bot_id, "userId": user_id, **(auth or {})}
+        self._auth = {**(auth or {}), "botId": bot_id, "userId": user_id}
+        _check_auth(self._auth)
         self._headers = dict(headers or {})
         self._namespace = namespace
         self._signals = signals
@@ -183,7 +193,7 @@ class SocketIOTransport(Transport):
             TransportRefused: the server answered 401 or 403, or refused the namespace.
             UnsupportedBackend: the event loop is not asyncio's.
         """
-        _require_asyncio()
+        require_asyncio("SocketIOTransport")
         if self._closing or self._client is not None:
             raise TransportUnreachable("a transport is opened once; make a fresh one")
         self._joined = asyncio.get_running_loop().create_future()
@@ -288,9 +298,11 @@ class SocketIOTransport(Transport):
         self._join(_refusal(args))
 
     def _on_disconnect(self, *args: object) -> None:
-        self._lose(
-            "the server closed the connection" if "server" in str(args) else "the link broke"
-        )
+        if engineio.AsyncClient.reason.SERVER_DISCONNECT in args:
+            self._join(TransportUnreachable("the server closed before the namespace was joined"))
+            self._buffer.end(anyio.EndOfStream())
+        else:
+            self._lose("the link broke")
 
     def _join(self, error: TransportError | None) -> None:
         if self._joined is not None and not self._joined.done():
@@ -308,6 +320,9 @@ class SocketIOTransport(Transport):
             self._buffer.put(meaning)
         elif meaning is not None:
             self._dropped[meaning.value] += 1
+            # Known by name and yet unreadable: that is for the author of `signals` to know.
+            level = logging.WARNING if meaning is Drop.MALFORMED else logging.DEBUG
+            logger.log(level, "a message was dropped: %s (event %.40r)", meaning.value, name)
 
     # The client's tasks
 
@@ -378,18 +393,36 @@ def _check_url(url: str) -> None:
         raise InvalidValue("the server's URL must look like http://host:port, or https, ws, wss")
 
 
-def _require_asyncio() -> None:
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_auth(auth: Mapping[str, object]) -> None:
+    try:
+        json.dumps(auth)
+    except (TypeError, ValueError):
+        raise InvalidValue("auth must hold only what JSON can say") from None
+
+
+def require_asyncio(what: str) -> None:
+    """Say clearly what python-socketio itself says in riddles.
+
+    Raises:
+        UnsupportedBackend: the event loop is not asyncio's.
+    """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         raise UnsupportedBackend(
-            "SocketIOTransport needs asyncio, because python-socketio does; "
+            f"{what} needs asyncio, because python-socketio does; "
             "run it with anyio.run(..., backend='asyncio') or bring a transport of your own"
         ) from None
 
 
 def _explain(error: BaseException) -> TransportError:
     """The typed error for whatever the client raised on connecting; never with its text."""
+    if isinstance(error, TransportError):
+        return error
     chain: BaseException | None = error
     while chain is not None:
         status = getattr(chain, "status", None)

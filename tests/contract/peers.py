@@ -94,6 +94,8 @@ class RawPeer:
     ) -> None:
         assert self._server is not None
         self._server.close()
+        for _ in range(5):  # a connection may have been accepted whose wire is not made yet
+            await asyncio.sleep(0)
         for wire in self.wires:
             wire.transport.abort()
         for wire in self.wires:

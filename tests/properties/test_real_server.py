@@ -126,12 +126,12 @@ class Round:
             if self.lifecycle.state in {State.GENERATING, State.DISPLAYED}:
                 self.breaches.append(f"pair() ended in {self.lifecycle.state}")
 
-    async def perform(self, steps: list[Step]) -> None:
-        """Pair, and let the steps happen meanwhile."""
+    async def perform(self, steps: list[Step], patience: float = 0.05) -> None:
+        """Pair while the steps happen; wait for a code at most ``patience`` seconds."""
         pairing = asyncio.ensure_future(self.pair())
         for step in steps:
             if step.milliseconds is None:
-                with anyio.move_on_after(0.05):
+                with anyio.move_on_after(patience):
                     await self.shown.wait()
             else:
                 await asyncio.sleep(step.milliseconds / 1000)
@@ -197,7 +197,7 @@ async def test_promise_8_the_descriptors_are_back_where_they_were(portal: Blocki
     before = descriptors()
     with portal.wrap_async_context_manager(PairingServer()) as server:
         for _ in range(20):
-            await Round(portal, server).perform([Step(None, Act.SCAN)])
+            await Round(portal, server).perform([Step(None, Act.SCAN)], patience=10)
         assert len(server.sockets) == 20
         assert server.most_sockets() == 1
     gc.collect()
