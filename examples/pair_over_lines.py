@@ -1,5 +1,9 @@
-"""Pair over the transport of `line_transport.py`, on trio, with a server of ten lines beside it."""
+"""Pair over the transport of `line_transport.py`, with a server of a few lines beside it.
 
+Run it with the argument "trio" (and trio installed), and the very same runs on trio.
+"""
+
+import sys
 from functools import partial
 
 import anyio
@@ -32,4 +36,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(main, backend="trio")
+    anyio.run(main, backend="trio" if "trio" in sys.argv else "asyncio")

@@ -268,6 +268,27 @@ def test_pair_linked_already() -> None:
     serve(scenario)
 
 
+def test_pair_with_events_of_the_servers_own() -> None:
+    """`--event NAME=MEANING` teaches the command a server's words; what is unknown is counted."""
+
+    async def scenario(server: PairingServer) -> None:
+        words = ("--event", "whatsapp_qr_scanned=connected")
+        process = await start("pair", server.url, *OWNER, *words)
+        await until(lambda: server.open_sockets() == 1)
+        await server.scan(*OWNER[1::2], confirm=False)
+        code, out, err = await end(process)
+        assert (code, err) == (0, "")
+        assert "linked" in out
+
+    serve(scenario)
+
+
+def test_pair_with_an_event_that_means_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line says what an event can mean."""
+    assert main(["pair", "http://127.0.0.1:1", *OWNER, "--event", "x=y"]) == 2
+    assert "--event takes NAME=MEANING, with one of: connected," in capsys.readouterr().err
+
+
 def test_pair_declined() -> None:
     """Declined on the phone is told as such."""
 

@@ -519,6 +519,67 @@ async def test_an_error_of_the_transport_factory_comes_out_of_pair() -> None:
     assert not lifecycle.socket_open
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"request_qr": "http://service.example"},
+        {"transport": 5},
+        {"policy": {"refreshes": 3}},
+        {"on_connected": "x"},
+    ],
+)
+async def test_a_thing_of_the_wrong_kind_is_refused_when_it_is_given(wrong: dict[str, Any]) -> None:
+    """Not when it is first used: the error names the argument."""
+    arguments: dict[str, Any] = {"request_qr": request_qr, "transport": ScriptedPeer()}
+    with pytest.raises(WrongAnswer, match=next(iter(wrong))):
+        QRLifecycle(**{**arguments, **wrong})
+
+
+@pytest.mark.parametrize("made", [None, "a transport", ScriptedPeer])
+async def test_a_factory_that_makes_no_transport_is_told_so(made: object) -> None:
+    """What a factory gives back must be a `Transport`; anything else comes out of `pair()`."""
+    factory: Any = lambda: made  # noqa: E731
+    with pytest.raises(WrongAnswer, match="no Transport"):
+        await QRLifecycle(request_qr, factory).pair()
+
+
+async def test_a_failing_request_qr_is_logged_with_its_place(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A bug in `request_qr` is an outcome, and a warning that says where; never its text."""
+
+    async def buggy() -> QRCode | Paired:
+        raise LookupError("token-of-a-user")
+
+    async with Pairing(buggy) as pairing:
+        pass
+    assert repr(pairing.failed()) == "Failed(reason='generating_failed', error=LookupError)"
+    assert "request_qr raised LookupError" in caplog.text
+    assert "test_lifecycle.py" in caplog.text
+    assert "token-of-a-user" not in caplog.text.replace('LookupError("token-of-a-user")', "")
+
+
+async def test_promise_7_a_transport_that_hands_over_nonsense_ends_the_attempt(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What is no `Signal` is a broken contract: the attempt ends, the socket is closed."""
+    async with Pairing() as pairing:
+        pairing.peer.transports[-1].buffer._signals.append("paired")  # type: ignore[arg-type]
+        pairing.peer.transports[-1].buffer._wake()
+    assert pairing.failed().reason is Reason.TRANSPORT_LOST
+    assert "broke its contract: it raised TypeError" in caplog.text
+    assert pairing.peer.open_sockets == 0
+
+
+def test_an_abort_that_must_be_awaited_is_refused_when_it_is_written() -> None:
+    """`abort()` is the last resort and plain; an async one is told so at the class."""
+    with pytest.raises(TypeError, match=r"Slow.abort\(\) must be a plain function"):
+
+        class Slow(Transport):
+            async def abort(self) -> None:  # type: ignore[override]
+                """Not plain."""
+
+
 # Promise 5
 
 

@@ -165,3 +165,10 @@ keys = st.sampled_from(
 def test_no_message_raises(name: object, payload: dict[str, object], others: list[object]) -> None:
     """Whatever JSON a message is made of, it becomes a signal or the cause why not."""
     assert isinstance(read(name, *others, payload), Signal | Drop)
+
+
+def test_an_owner_that_is_null_is_no_owner() -> None:
+    """A message whose ids are null names nobody, so it is nobody else's."""
+    payload = {"botId": None, "userId": None}
+    meaning = read_message(DEFAULT_SIGNALS, "whatsapp_connected", (payload,), "b", "u")
+    assert isinstance(meaning, Paired)

@@ -15,19 +15,23 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
 import trustme
+from aiohttp import web
 
 from qrlifecycle import (
     InvalidValue,
     Paired,
     QRCode,
+    QRLifecycle,
     QRUpdated,
     Scanned,
+    Signal,
     TransportError,
     TransportLost,
     TransportRefused,
@@ -179,6 +183,75 @@ async def test_answers_to_the_wish_to_join(answer: str, error: type[TransportErr
     async with RawPeer(answer=answer) as peer:
         with anyio.fail_after(2), pytest.raises(error):
             await transport_to(peer.url).open()
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    """Headers and token stay with the address they were meant for."""
+
+    async def redirect(_request: web.Request) -> web.Response:
+        raise web.HTTPFound(elsewhere.url)
+
+    app = web.Application()
+    app.router.add_get("/socket.io/", redirect)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    async with RawPeer() as elsewhere:
+        with pytest.raises(TransportUnreachable, match="redirects"):
+            await transport_to(f"http://127.0.0.1:{port}").open()
+        assert elsewhere.wires == []
+    await runner.cleanup()
+
+
+async def test_a_dropped_message_is_seen_in_the_log_and_by_the_lifecycle(
+    server: PairingServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Unknown at DEBUG, unreadable as a warning, with the name; counted by the lifecycle."""
+    caplog.set_level(logging.DEBUG, "qrlifecycle")
+
+    def unreadable(payload: Payload) -> Signal:
+        return Paired(str(payload["session"]))
+
+    signals = {"whatsapp_connected": unreadable}
+    lifecycle: QRLifecycle
+
+    async def request_qr() -> QRCode:
+        return QRCode(server.make_code(BOT, USER))
+
+    async def scan(_qr: QRCode) -> None:
+        await server.scan(BOT, USER)
+        while "malformed" not in caplog.text:
+            await anyio.lowlevel.checkpoint()
+        lifecycle.cancel()
+
+    lifecycle = QRLifecycle(
+        request_qr, partial(transport_to, server.url, signals=signals), on_qr_updated=scan
+    )
+    await lifecycle.pair()
+    assert lifecycle.dropped == {"unknown": 1, "malformed": 1}
+    levels = {r.getMessage(): r.levelname for r in caplog.records if "dropped" in r.getMessage()}
+    assert levels == {
+        "a message was dropped: unknown (event 'whatsapp_qr_scanned')": "DEBUG",
+        "a message was dropped: malformed (event 'whatsapp_connected')": "WARNING",
+    }
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"auth": "a token"},
+        {"auth": {"token": object()}},
+        {"headers": ["x"]},
+        {"signals": ["x"]},
+        {"heartbeat": "x"},
+        {"max_message": None},
+    ],
+)
+def test_an_argument_that_cannot_be_meant_is_refused(wrong: dict[str, Any]) -> None:
+    """At construction, by name where it has one of its own."""
+    with pytest.raises(InvalidValue, match=r"auth|headers|signals|heartbeat"):
+        transport_to("http://127.0.0.1:1", **wrong)
 
 
 async def test_nobody_there_is_unreachable() -> None:

@@ -53,7 +53,8 @@ PAIR_TEXT = """\
 Ask a server for a code, show it, hear over Socket.IO that it was scanned.
 The request is POST {"botId", "userId"}; the answer is {"qr", "expiresIn"}, or
 {"linked": true, "identity"} if the account is linked already. A token is taken from the environment
-variable QRLIFECYCLE_TOKEN, so that no list of processes shows it.
+variable QRLIFECYCLE_TOKEN, so that no list of processes shows it; it goes along as
+"Authorization: Bearer ..." and as {"token": ...} on the socket.
 """
 
 PAIR_EXAMPLES = """\
@@ -208,6 +209,14 @@ def _add_pair(commands: Any) -> None:
         default=[],
         metavar="NAME=VALUE",
         help="sent along, any number of times; no place for secrets, others can see it",
+    )
+    add(
+        "--event",
+        action="append",
+        default=[],
+        metavar="NAME=MEANING",
+        help="an event of the server's own; it means connected, qr_updated, qr_scanned, "
+        "qr_expired or connection_failed (whatsapp_... is understood)",
     )
     add("--ca-file", metavar="FILE", help="trust this certificate authority (PEM), and no other")
     _add_policy(pair)

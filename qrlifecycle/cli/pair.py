@@ -17,6 +17,7 @@ import anyio
 from ..errors import InvalidValue
 from ..policy import Policy
 from ..qr import QRCode
+from ..transports.messages import DEFAULT_SIGNALS, SignalMap
 from ..transports.socketio import SocketIOTransport
 from .pairing import attend, exit_code, make_lifecycle, make_view, policy_of
 from .request import CodeRequest, default_qr_url
@@ -25,6 +26,9 @@ from .stopping import Stop
 __all__ = ["run"]
 
 TOKEN = "QRLIFECYCLE_TOKEN"  # noqa: S105 - where it is, not what it is
+
+SIGNALS = ("connected", "qr_updated", "qr_scanned", "qr_expired", "connection_failed")
+"""What an event of the server's own can mean."""
 
 HEADER = re.compile(r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?P<value>[\t\x20-\x7e\x80-\xff]*)")
 """RFC 9110, section 5: a token, and no line ends."""
@@ -44,6 +48,7 @@ def run(arguments: argparse.Namespace, stop: Stop) -> int:
         auth={"token": token} if token else None,
         headers=headers,
         namespace=arguments.namespace,
+        signals=_signals(arguments.event),
         socketio_path=arguments.socketio_path,
         ssl_context=ssl_context,
     )
@@ -71,6 +76,9 @@ async def _pair(
     view = make_view(stop, _hints, title=title, lifetime=policy.qr_lifetime, plain=plain)
     lifecycle = make_lifecycle(request, transport, policy, view)
     outcome = await attend(lifecycle, view, stop)
+    if lifecycle.dropped and not outcome.connected:
+        causes = ", ".join(f"{count} {cause}" for cause, count in lifecycle.dropped.items())
+        view.note(f"messages that came to nothing: {causes}")
     return stop.leave(exit_code(outcome, stop))
 
 
@@ -92,6 +100,17 @@ def _headers(pairs: list[str]) -> dict[str, str]:
             raise InvalidValue("--header takes NAME=VALUE")
         headers[match["name"]] = match["value"]
     return headers
+
+
+def _signals(pairs: list[str]) -> SignalMap:
+    known = {name: DEFAULT_SIGNALS[f"whatsapp_{name}"] for name in SIGNALS}
+    signals = dict(DEFAULT_SIGNALS)
+    for pair in pairs:
+        name, _, meaning = pair.rpartition("=")
+        if not name or meaning not in known:
+            raise InvalidValue(f"--event takes NAME=MEANING, with one of: {', '.join(known)}")
+        signals[name] = known[meaning]
+    return signals
 
 
 def _ssl_context(ca_file: str | None) -> ssl.SSLContext | None:

@@ -16,7 +16,7 @@ from typing import Self
 from ..errors import QRLifecycleError
 from ..events import Event
 from ..lifecycle import QRLifecycle
-from ..outcome import Connected, Outcome
+from ..outcome import Connected, Outcome, Reason
 from ..qr import BLOCKS, QRCode
 from ..watchers import Change
 from .stopping import BROKEN_PIPE, Stop, discard_output
@@ -98,7 +98,7 @@ class View:
         self._too_wide = None
         if not draws_blocks():
             self._print(f"the code cannot be drawn in {sys.stdout.encoding}; use UTF-8")
-        elif not sys.stdout.isatty():
+        elif not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
             self._print(qr.text().rstrip("\n"))
         elif _width(qr) > _columns():
             self._too_wide = qr
@@ -138,6 +138,8 @@ def sentences(outcome: Outcome) -> Iterator[str]:
         return
     reason = outcome.reason
     yield f"not linked: {reason.person}"
+    if reason is Reason.CANCELLED:
+        return
     error = outcome.error
     # The library's own errors hold no secret; of any other only the kind is told.
     detail = str(error) if isinstance(error, QRLifecycleError) else type(error).__name__
