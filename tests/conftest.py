@@ -15,7 +15,7 @@ settings.register_profile(
     deadline=None,  # a timed assertion is a flaky test
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-settings.register_profile("deep", settings.get_profile("default"), max_examples=5_000)
+settings.register_profile("deep", settings.get_profile("default"), max_examples=2_000)
 settings.load_profile("default")
 
 

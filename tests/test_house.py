@@ -29,6 +29,7 @@ ROOMS = [
     "transports.base",
     "transports.buffer",
     "transports.messages",
+    "transports.handshake",
     "transports.ledger",
     "transports.socketio",
     "watchers",

@@ -15,7 +15,6 @@ what a signal leads to.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import math
 import ssl
@@ -29,19 +28,18 @@ import aiohttp
 import anyio
 import engineio.base_client
 import socketio
-from socketio.exceptions import SocketIOError
 
 from ..errors import (
     InvalidValue,
     TransportError,
     TransportLost,
-    TransportRefused,
     TransportUnreachable,
     UnsupportedBackend,
 )
 from ..signals import Signal
 from .base import Transport
 from .buffer import SignalBuffer
+from .handshake import check_auth, check_url, explain, is_number, refusal
 from .ledger import Ledger
 from .messages import DEFAULT_SIGNALS, Drop, SignalMap, read_message
 
@@ -141,7 +139,7 @@ class SocketIOTransport(Transport):
         max_message: int = MAX_MESSAGE,
         heartbeat: float = HEARTBEAT,
     ) -> None:
-        _check_url(url)
+        check_url(url)
         for name, value in (("auth", auth), ("headers", headers), ("signals", signals)):
             if not isinstance(value, Mapping | None):
                 raise InvalidValue(f"{name} must be a mapping, not {type(value).__name__}")
@@ -150,7 +148,7 @@ class SocketIOTransport(Transport):
                 raise InvalidValue(f"{name} must be text that is not empty")
         if not namespace.startswith("/"):
             raise InvalidValue(f"a namespace starts with '/', unlike {namespace!r}")
-        if not (_is_number(max_message) and _is_number(heartbeat)) or not (
+        if not (is_number(max_message) and is_number(heartbeat)) or not (
             max_message > 0 and 0 < heartbeat < math.inf
         ):
             raise InvalidValue("max_message and heartbeat must be above 0, and heartbeat finite")
@@ -158,7 +156,7 @@ class SocketIOTransport(Transport):
         self._bot_id = bot_id
         self._user_id = user_id
         self._auth = {**(auth or {}), "botId": bot_id, "userId": user_id}
-        _check_auth(self._auth)
+        check_auth(self._auth)
         self._headers = dict(headers or {})
         self._namespace = namespace
         self._signals = signals
@@ -285,7 +283,7 @@ class SocketIOTransport(Transport):
         except asyncio.CancelledError:
             raise
         except Exception as error:  # garbage before OPEN raises anything
-            return _explain(error)
+            return explain(error)
         heartbeat = client.eio.ping_interval + client.eio.ping_timeout
         if not 0 < heartbeat <= self._heartbeat:  # NaN is neither
             client.eio.ping_interval, client.eio.ping_timeout = self._heartbeat, 0
@@ -295,7 +293,7 @@ class SocketIOTransport(Transport):
         self._join(None)
 
     def _on_refusal(self, *args: object) -> None:
-        self._join(_refusal(args))
+        self._join(refusal(args))
 
     def _on_disconnect(self, *args: object) -> None:
         if engineio.AsyncClient.reason.SERVER_DISCONNECT in args:
@@ -382,28 +380,6 @@ REAP_INTERVAL = 0.05
 """Seconds between two tellings of a task that it is cancelled; one telling is the rule."""
 
 
-def _check_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in {"http", "https", "ws", "wss"} and parts.hostname
-        _ = parts.port
-    except (ValueError, AttributeError, TypeError):
-        valid = False
-    if not valid:  # the URL itself may hold a token
-        raise InvalidValue("the server's URL must look like http://host:port, or https, ws, wss")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _check_auth(auth: Mapping[str, object]) -> None:
-    try:
-        json.dumps(auth)
-    except (TypeError, ValueError):
-        raise InvalidValue("auth must hold only what JSON can say") from None
-
-
 def require_asyncio(what: str) -> None:
     """Say clearly what python-socketio itself says in riddles.
 
@@ -417,33 +393,3 @@ def require_asyncio(what: str) -> None:
             f"{what} needs asyncio, because python-socketio does; "
             "run it with anyio.run(..., backend='asyncio') or bring a transport of your own"
         ) from None
-
-
-def _explain(error: BaseException) -> TransportError:
-    """The typed error for whatever the client raised on connecting; never with its text."""
-    if isinstance(error, TransportError):
-        return error
-    chain: BaseException | None = error
-    while chain is not None:
-        status = getattr(chain, "status", None)
-        if status in {401, 403}:
-            return TransportRefused(f"the server answered HTTP {status} to the handshake")
-        if isinstance(status, int) and status:
-            return TransportUnreachable(f"the server answered HTTP {status} to the handshake")
-        if isinstance(chain, OSError) and chain.strerror:
-            return TransportUnreachable(f"cannot connect: {chain.strerror}")
-        chain = chain.__cause__ or chain.__context__
-    if isinstance(error, SocketIOError):
-        return TransportUnreachable("the server does not speak Socket.IO over WebSocket")
-    return TransportUnreachable(f"the handshake was malformed ({type(error).__name__})")
-
-
-NO_SUCH_NAMESPACE = {"Invalid namespace", "Unable to connect"}
-"""How Node's servers, in an object, and Python's, bare, say that there is no such namespace."""
-
-
-def _refusal(args: tuple[object, ...]) -> TransportError:
-    said = [arg.get("message") if isinstance(arg, dict) else arg for arg in args]
-    if any(isinstance(text, str) and text in NO_SUCH_NAMESPACE for text in said):
-        return TransportUnreachable("the server has no such namespace")
-    return TransportRefused("the server refused the credentials or the bot")
