@@ -27,6 +27,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+import anyio.lowlevel
 import socketio
 from aiohttp import web
 from socketio.exceptions import ConnectionRefusedError as Refused
@@ -42,6 +43,9 @@ SILENT = logging.getLogger("qrlifecycle.testing.pairing_server.http")
 
 SILENT.addHandler(logging.NullHandler())
 SILENT.propagate = False
+
+LAST_TURNS = 5
+"""Turns of the event loop from a connection's being accepted to aiohttp's owning it."""
 
 IDENTITY = "+490001234567"
 """The account that every phone here belongs to."""
@@ -141,6 +145,10 @@ class PairingServer:
         return self
 
     async def __aexit__(self, *_error: object) -> None:
+        for site in list(self._runner.sites):
+            await site.stop()
+        for _ in range(LAST_TURNS):  # a connection may have been accepted that nobody owns yet
+            await anyio.lowlevel.checkpoint()
         for record in self.sockets:
             if record.closed_at is None:
                 await self._sio.disconnect(record.socket_id, namespace=self._namespace)
