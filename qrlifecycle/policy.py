@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 
 from .errors import InvalidValue
 
-__all__ = ["Policy"]
+__all__ = ["Policy", "is_positive"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class Policy:
                 valid = isinstance(value, int) and not isinstance(value, bool) and value >= 0
                 rule = "a whole number of at least 0"
             else:
-                valid = _is_time(value)
+                valid = is_positive(value)
                 rule = "a number of seconds above 0 (math.inf for no limit)"
             if not valid:
                 raise InvalidValue(f"Policy.{field.name} must be {rule}, not {value!r}")
@@ -68,5 +68,6 @@ class Policy:
             raise InvalidValue("Policy.close_timeout must be finite: leaving always ends")
 
 
-def _is_time(value: object) -> bool:
+def is_positive(value: object) -> bool:
+    """Whether this is a number above 0; neither NaN nor True is one."""
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import NoReturn
 
 from .errors import InvalidValue, MissingExtra
+from .policy import is_positive
 
 __all__ = ["QRCode"]
 
@@ -49,11 +50,7 @@ class QRCode:
             raise InvalidValue("a QR code's payload must be text that UTF-8 can encode") from None
         if size > MAX_PAYLOAD:
             raise InvalidValue(f"a QR code holds at most {MAX_PAYLOAD} bytes, not {size}")
-        if expires_in is not None and not (
-            isinstance(expires_in, int | float)
-            and not isinstance(expires_in, bool)
-            and expires_in > 0
-        ):
+        if expires_in is not None and not is_positive(expires_in):
             raise InvalidValue(f"expires_in must be seconds above 0, not {expires_in!r}")
         self.__payload = payload
         self.expires_in = expires_in

@@ -17,7 +17,7 @@ import anyio
 from ..errors import InvalidValue
 from ..policy import Policy
 from ..qr import QRCode
-from ..transports.messages import DEFAULT_SIGNALS, SignalMap
+from ..transports.messages import DEFAULT_SIGNALS, MEANINGS, SignalMap
 from ..transports.socketio import SocketIOTransport
 from .pairing import attend, exit_code, make_lifecycle, make_view, policy_of
 from .request import CodeRequest, default_qr_url
@@ -26,9 +26,6 @@ from .stopping import Stop
 __all__ = ["run"]
 
 TOKEN = "QRLIFECYCLE_TOKEN"  # noqa: S105 - where it is, not what it is
-
-SIGNALS = ("connected", "qr_updated", "qr_scanned", "qr_expired", "connection_failed")
-"""What an event of the server's own can mean."""
 
 HEADER = re.compile(r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?P<value>[\t\x20-\x7e\x80-\xff]*)")
 """RFC 9110, section 5: a token, and no line ends."""
@@ -103,13 +100,12 @@ def _headers(pairs: list[str]) -> dict[str, str]:
 
 
 def _signals(pairs: list[str]) -> SignalMap:
-    known = {name: DEFAULT_SIGNALS[f"whatsapp_{name}"] for name in SIGNALS}
     signals = dict(DEFAULT_SIGNALS)
     for pair in pairs:
         name, _, meaning = pair.rpartition("=")
-        if not name or meaning not in known:
-            raise InvalidValue(f"--event takes NAME=MEANING, with one of: {', '.join(known)}")
-        signals[name] = known[meaning]
+        if not name or meaning not in MEANINGS:
+            raise InvalidValue(f"--event takes NAME=MEANING, with one of: {', '.join(MEANINGS)}")
+        signals[name] = MEANINGS[meaning]
     return signals
 
 

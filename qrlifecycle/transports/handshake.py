@@ -14,7 +14,7 @@ from socketio.exceptions import SocketIOError
 
 from ..errors import InvalidValue, TransportError, TransportRefused, TransportUnreachable
 
-__all__ = ["check_auth", "check_url", "explain", "is_number", "refusal"]
+__all__ = ["check_auth", "check_url", "explain", "refusal"]
 
 
 def check_url(url: str) -> None:
@@ -27,11 +27,6 @@ def check_url(url: str) -> None:
         valid = False
     if not valid:  # the URL itself may hold a token
         raise InvalidValue("the server's URL must look like http://host:port, or https, ws, wss")
-
-
-def is_number(value: object) -> bool:
-    """Whether this is a number; True and False are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def check_auth(auth: Mapping[str, object]) -> None:

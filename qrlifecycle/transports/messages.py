@@ -15,7 +15,7 @@ from ..outcome import Reason
 from ..qr import QRCode
 from ..signals import ConnectionFailed, Paired, QRExpired, QRUpdated, Scanned, Signal
 
-__all__ = ["DEFAULT_SIGNALS", "Drop", "Payload", "SignalMap", "read_message"]
+__all__ = ["DEFAULT_SIGNALS", "MEANINGS", "Drop", "Payload", "SignalMap", "read_message"]
 
 Payload = Mapping[str, object]
 """A message's JSON object; empty when the message had none."""
@@ -68,16 +68,19 @@ def connection_failed(payload: Payload) -> Signal:
     return ConnectionFailed(reason, payload)
 
 
+MEANINGS: SignalMap = {
+    "connected": paired,
+    "qr_updated": qr_updated,
+    "qr_scanned": scanned,
+    "qr_expired": expired,
+    "connection_failed": connection_failed,
+}
+"""What a message can mean, by the word for it."""
+
 DEFAULT_SIGNALS: SignalMap = {
     f"{prefix}{name}": make
     for prefix in ("whatsapp_", "")
-    for name, make in {
-        "connected": paired,
-        "qr_updated": qr_updated,
-        "qr_scanned": scanned,
-        "qr_expired": expired,
-        "connection_failed": connection_failed,
-    }.items()
+    for name, make in MEANINGS.items()
     if prefix or name != "connected"
 }
 """The messages understood unless told otherwise."""

@@ -36,10 +36,11 @@ from ..errors import (
     TransportUnreachable,
     UnsupportedBackend,
 )
+from ..policy import is_positive
 from ..signals import Signal
 from .base import Transport
 from .buffer import SignalBuffer
-from .handshake import check_auth, check_url, explain, is_number, refusal
+from .handshake import check_auth, check_url, explain, refusal
 from .ledger import Ledger
 from .messages import DEFAULT_SIGNALS, Drop, SignalMap, read_message
 
@@ -148,9 +149,7 @@ class SocketIOTransport(Transport):
                 raise InvalidValue(f"{name} must be text that is not empty")
         if not namespace.startswith("/"):
             raise InvalidValue(f"a namespace starts with '/', unlike {namespace!r}")
-        if not (is_number(max_message) and is_number(heartbeat)) or not (
-            max_message > 0 and 0 < heartbeat < math.inf
-        ):
+        if not (is_positive(max_message) and is_positive(heartbeat) and heartbeat < math.inf):
             raise InvalidValue("max_message and heartbeat must be above 0, and heartbeat finite")
         self._url = url
         self._bot_id = bot_id
