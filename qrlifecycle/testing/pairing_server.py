@@ -19,6 +19,7 @@ GET   /sockets?userId=...            ``{"open", "most", "ever"}`` and each socke
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 import secrets
@@ -27,12 +28,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-import anyio.lowlevel
 import socketio
 from aiohttp import web
 from socketio.exceptions import ConnectionRefusedError as Refused
 
 from ..transports.socketio import require_asyncio
+from .listening import stop_listening
 
 __all__ = ["Pairing", "PairingServer", "SocketRecord"]
 
@@ -43,9 +44,6 @@ SILENT = logging.getLogger("qrlifecycle.testing.pairing_server.http")
 
 SILENT.addHandler(logging.NullHandler())
 SILENT.propagate = False
-
-LAST_TURNS = 5
-"""Turns of the event loop from a connection's being accepted to aiohttp's owning it."""
 
 IDENTITY = "+490001234567"
 """The account that every phone here belongs to."""
@@ -124,6 +122,7 @@ class PairingServer:
         self._codes: dict[str, Pairing] = {}
         self._sio = self._make_socketio()
         self._runner = self._make_runner()
+        self._listener: asyncio.Server | None = None
 
     # Its life
 
@@ -136,19 +135,19 @@ class PairingServer:
     async def __aenter__(self) -> Self:
         require_asyncio("PairingServer")
         await self._runner.setup()
+        assert self._runner.server is not None
+        loop = asyncio.get_running_loop()
         try:
-            await web.TCPSite(self._runner, self.host, self.port).start()
+            self._listener = await loop.create_server(self._runner.server, self.host, self.port)
         except BaseException:
             await self._runner.cleanup()
             raise
-        self.port = self._runner.addresses[0][1]
+        self.port = self._listener.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(self, *_error: object) -> None:
-        for site in list(self._runner.sites):
-            await site.stop()
-        for _ in range(LAST_TURNS):  # a connection may have been accepted that nobody owns yet
-            await anyio.lowlevel.checkpoint()
+        if self._listener is not None:
+            await stop_listening(self._listener)
         for record in self.sockets:
             if record.closed_at is None:
                 await self._sio.disconnect(record.socket_id, namespace=self._namespace)

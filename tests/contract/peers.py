@@ -16,6 +16,8 @@ from typing import Any, Self
 
 import anyio
 
+from qrlifecycle.testing.listening import stop_listening
+
 __all__ = ["PAIRED", "RawPeer", "RawWire", "event", "frame", "sockets_beside"]
 
 WEBSOCKET_MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -93,9 +95,7 @@ class RawPeer:
         traceback: TracebackType | None,
     ) -> None:
         assert self._server is not None
-        self._server.close()
-        for _ in range(5):  # a connection may have been accepted whose wire is not made yet
-            await asyncio.sleep(0)
+        await stop_listening(self._server)
         for wire in self.wires:
             wire.transport.abort()
         for wire in self.wires:
