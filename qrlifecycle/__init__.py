@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .codes import Code, PairingCode
     from .errors import (
         EventRefused,
         InvalidTable,
@@ -32,9 +33,17 @@ if TYPE_CHECKING:
     from .events import Event
     from .lifecycle import QRLifecycle
     from .outcome import Connected, Failed, Outcome, Reason
-    from .policy import Policy
+    from .policy import WHATSAPP, Policy
     from .qr import QRCode
-    from .signals import ConnectionFailed, Paired, QRExpired, QRUpdated, Scanned, Signal
+    from .signals import (
+        ActionRequired,
+        ConnectionFailed,
+        Paired,
+        QRExpired,
+        QRUpdated,
+        Scanned,
+        Signal,
+    )
     from .states import State
     from .table import TABLE, Row
     from .transports.base import Transport, TransportFactory
@@ -48,6 +57,7 @@ _ROOMS = (
     "events",
     "table",
     "policy",
+    "codes",
     "qr",
     "outcome",
     "signals",
@@ -61,8 +71,11 @@ _ROOMS = (
 
 __all__ = [
     "TABLE",
+    "WHATSAPP",
+    "ActionRequired",
     "Change",
     "Changes",
+    "Code",
     "Connected",
     "ConnectionFailed",
     "Event",
@@ -73,6 +86,7 @@ __all__ = [
     "MissingExtra",
     "Outcome",
     "Paired",
+    "PairingCode",
     "PairingFailed",
     "PairingInProgress",
     "PeerError",

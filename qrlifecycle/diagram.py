@@ -39,7 +39,7 @@ ENTRY = ("entry", "open transport")
 EXIT = ("exit", "close transport")
 STAY = "stay"
 RESTARTS = frozenset({Event.GENERATE, Event.RESET})
-WHY_COLUMNS = 58
+WHY_COLUMNS = 54
 """Keeps the table for the terminal under 100 columns."""
 PNG_DOTS_PER_INCH = "160"
 

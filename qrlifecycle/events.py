@@ -18,6 +18,10 @@ class Event(Word):
     QR_READY = "qr_ready", "The service answered with a code."
     QR_UPDATED = "qr_updated", "There is a new picture to show."
     SCANNED = "scanned", "The phone has read the code and is confirming."
+    ACTION_REQUIRED = (
+        "action_required",
+        "The service wants something more from the person: a passkey, a second password.",
+    )
     PAIRED = "paired", "The account is linked."
     EXPIRED = "expired", "The code ran out and the budget allows another."
     FAIL = "fail", "The attempt cannot go on."

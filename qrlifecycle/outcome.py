@@ -70,6 +70,18 @@ class Reason(Word):
         "Linking was declined on the phone.",
         True,
     )
+    CONFLICT = (
+        "conflict",
+        "A signal said so: another session took over, or the same bot is being linked elsewhere.",
+        "Linking goes on somewhere else. Please finish it there, or try again later.",
+        True,
+    )
+    WRONG_IDENTITY = (
+        "wrong_identity",
+        "An account was linked, but not the one that expect_identity names or accepts.",
+        "Another account was linked than the one expected. Please use the right phone.",
+        False,
+    )
     EXPIRED = (
         "expired",
         "The code ran out and policy.refreshes is 0.",
@@ -88,6 +100,12 @@ class Reason(Word):
         "The phone scanned the code but did not finish. Please try again.",
         True,
     )
+    ACTION_TIMED_OUT = (
+        "action_timed_out",
+        "The service required an action and nothing came within policy.action_timeout.",
+        "What the service asked for was not done in time. Please try again.",
+        True,
+    )
     ATTEMPT_TIMED_OUT = (
         "attempt_timed_out",
         "The whole attempt took longer than policy.attempt_timeout.",
@@ -102,13 +120,13 @@ class Reason(Word):
     )
     TRANSPORT_UNREACHABLE = (
         "transport_unreachable",
-        "The transport did not open, or not within policy.open_timeout.",
+        "The transport did not open, policy.reopenings times in a row.",
         "The service cannot be reached. Please try again.",
         True,
     )
     TRANSPORT_LOST = (
         "transport_lost",
-        "The transport was open and broke, or the peer closed it.",
+        "The link broke or the peer closed it, and it did not hold when opened anew.",
         "The connection was lost. Please try again.",
         True,
     )

@@ -1,4 +1,4 @@
-"""The numbers: deadlines in seconds, and how many codes may be asked for.
+"""The numbers: deadlines in seconds, and how often something may be tried.
 
 This room must never act on them; `qrlifecycle.lifecycle` does.
 """
@@ -6,11 +6,12 @@ This room must never act on them; `qrlifecycle.lifecycle` does.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 from .errors import InvalidValue
 
-__all__ = ["Policy", "is_positive"]
+__all__ = ["WHATSAPP", "Policy", "is_positive"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,13 @@ class Policy:
     qr_lifetime: float = 60.0
     """How long a code is good for if its service does not say. WhatsApp's first code lives 60 s."""
 
+    rotated_lifetime: float = 60.0
+    """The same for a code that replaced another while it was displayed. WhatsApp's live 20 s."""
+
+    grace: float = 3.0
+    """How long a code that ran out is still listened for, before it is given up. Signal Desktop
+    keeps the socket of a rotated code as well; users report scans accepted seconds too late."""
+
     refreshes: int = 5
     """How many times an expired code is replaced before giving up. WhatsApp gives 6 codes a round;
     RFC 8628, section 3.5, asks that a person be waited for after that."""
@@ -44,30 +52,77 @@ class Policy:
     confirm_timeout: float = 180.0
     """How long the phone may take between scanning and success. WPPConnect allows 180 s."""
 
+    action_timeout: float = 120.0
+    """How long the person may take for an action that the service requires. WhatsApp's passkey
+    request gives them 60 s, and there may be a second question."""
+
+    reopenings: int = 5
+    """How many times in a row the transport is opened anew, after an opening that failed or a link
+    that broke, before it counts as unreachable or lost."""
+
+    reopen_wait: float = 0.5
+    """The first wait before opening anew; each one is up to twice as long as the one before."""
+
+    reopen_wait_max: float = 5.0
+    """The longest wait before opening anew. A link that held for as long as this starts the waits
+    and the count of `reopenings` afresh."""
+
+    status_timeout: float = 5.0
+    """How long one `check_status` may take, and all of the last look before a code is given up."""
+
+    status_interval: float = math.inf
+    """How often `check_status` is called while a code is displayed, beside the times when it always
+    is. For servers that do not send failures: 5 to 10 s."""
+
     hook_timeout: float = 30.0
     """How long one call of an async hook may take before it is cancelled."""
 
     show_at_once: bool = False
     """Hand the code out before the transport listens. A success in that gap may be missed."""
 
+    confirm: bool = False
+    """Believe a success from the transport only once `check_status` agrees. For servers on whose
+    socket anybody can speak."""
+
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name == "show_at_once":
-                valid = isinstance(value, bool)
-                rule = "True or False"
-            elif field.name == "refreshes":
-                valid = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-                rule = "a whole number of at least 0"
-            else:
-                valid = is_positive(value)
-                rule = "a number of seconds above 0 (math.inf for no limit)"
-            if not valid:
+            valid, rule = _KINDS[str(field.type)]
+            if field.name == "grace":
+                valid, rule = _is_duration, "a number of seconds of at least 0"
+            if not valid(value):
                 raise InvalidValue(f"Policy.{field.name} must be {rule}, not {value!r}")
-        if math.isinf(self.close_timeout):
-            raise InvalidValue("Policy.close_timeout must be finite: leaving always ends")
+        for name in FINITE:
+            if math.isinf(getattr(self, name)):
+                raise InvalidValue(f"Policy.{name} must be finite: leaving always ends")
+        if self.reopen_wait > self.reopen_wait_max:
+            raise InvalidValue("Policy.reopen_wait must not be above reopen_wait_max")
+
+
+FINITE = ("close_timeout", "status_timeout", "grace", "reopen_wait", "reopen_wait_max")
+"""Times that nothing else would bound."""
 
 
 def is_positive(value: object) -> bool:
     """Whether this is a number above 0; neither NaN nor True is one."""
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _is_duration(value: object) -> bool:
+    return is_positive(value) or (value == 0 and not isinstance(value, bool))
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+_KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
+    "float": (is_positive, "a number of seconds above 0 (math.inf for no limit)"),
+    "int": (_is_count, "a whole number of at least 0"),
+    "bool": (lambda value: isinstance(value, bool), "True or False"),
+}
+"""What a field's value must be, by the field's type."""
+
+WHATSAPP = Policy(qr_lifetime=60.0, rotated_lifetime=20.0, attempt_timeout=360.0)
+"""WhatsApp's own numbers: a first code of 60 s, then five of 20 s (so whatsmeow and Baileys); the
+whole attempt has time for those 160 s and for `confirm_timeout`."""

@@ -1,18 +1,15 @@
 """A QR code: a secret that can draw itself.
 
-Whoever has the payload can link a phone, so it is treated as a password: no repr, log line,
-exception or pickle shows it, and `reveal()` is the one door. This room must never know where a
-code comes from or how long the lifecycle keeps it.
+This room must never know what a code is for; it only draws.
 """
 
 from __future__ import annotations
 
 import io
 from types import ModuleType
-from typing import NoReturn
 
-from .errors import InvalidValue, MissingExtra
-from .policy import is_positive
+from .codes import Code
+from .errors import MissingExtra
 
 __all__ = ["QRCode"]
 
@@ -27,7 +24,7 @@ BLOCKS = {(True, True): "█", (True, False): "▀", (False, True): "▄", (Fals
 """The character that draws the upper, the lower, both or neither of two modules."""
 
 
-class QRCode:
+class QRCode(Code):
     """What a phone scans.
 
     Args:
@@ -39,40 +36,10 @@ class QRCode:
             lifetime that is not a positive number.
     """
 
-    __slots__ = ("__payload", "__weakref__", "expires_in")
+    __slots__ = ()
 
-    def __init__(self, payload: str, *, expires_in: float | None = None) -> None:
-        if not isinstance(payload, str) or not payload:
-            raise InvalidValue("a QR code's payload must be text that is not empty")
-        try:
-            size = len(payload.encode())
-        except UnicodeEncodeError:
-            raise InvalidValue("a QR code's payload must be text that UTF-8 can encode") from None
-        if size > MAX_PAYLOAD:
-            raise InvalidValue(f"a QR code holds at most {MAX_PAYLOAD} bytes, not {size}")
-        if expires_in is not None and not is_positive(expires_in):
-            raise InvalidValue(f"expires_in must be seconds above 0, not {expires_in!r}")
-        self.__payload = payload
-        self.expires_in = expires_in
-
-    def reveal(self) -> str:
-        """The payload itself: the one door to it."""
-        return self.__payload
-
-    def __repr__(self) -> str:
-        life = "" if self.expires_in is None else f", expires_in={self.expires_in:g}"
-        return f"QRCode(<hidden>{life})"
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, QRCode):
-            return NotImplemented
-        return self.__payload == other.__payload
-
-    def __hash__(self) -> int:
-        return hash(self.__payload)
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a QRCode is a secret and cannot be pickled or copied; reveal() it instead")
+    _called = "a QR code"
+    _longest = MAX_PAYLOAD
 
     def matrix(self) -> list[list[bool]]:
         """The modules, rows of columns, quiet zone included; True is dark.
@@ -80,7 +47,7 @@ class QRCode:
         Raises:
             MissingExtra: the ``qr`` extra is not installed.
         """
-        code = _segno().make_qr(self.__payload, error="l")
+        code = _segno().make_qr(self.reveal(), error="l")
         return [[bool(module) for module in row] for row in code.matrix_iter(border=QUIET_ZONE)]
 
     def text(self, *, ink: bool = False) -> str:
@@ -100,7 +67,7 @@ class QRCode:
     def svg(self, *, scale: float = 4) -> str:
         """The code as an SVG element, dark on white; ``scale`` is a module's size in pixels."""
         stream = io.BytesIO()
-        code = _segno().make_qr(self.__payload, error="l")
+        code = _segno().make_qr(self.reveal(), error="l")
         code.save(
             stream,
             kind="svg",
@@ -116,7 +83,7 @@ class QRCode:
     def png(self, *, scale: int = 4) -> bytes:
         """The code as a PNG file, dark on white; ``scale`` is a module's size in pixels."""
         stream = io.BytesIO()
-        code = _segno().make_qr(self.__payload, error="l")
+        code = _segno().make_qr(self.reveal(), error="l")
         code.save(stream, kind="png", scale=scale, border=QUIET_ZONE, dark="#000", light="#fff")
         return stream.getvalue()
 

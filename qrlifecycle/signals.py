@@ -10,11 +10,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from .codes import PairingCode
+from .errors import InvalidValue
 from .events import Event
 from .outcome import Reason
 from .qr import QRCode
 
-__all__ = ["ConnectionFailed", "Paired", "QRExpired", "QRUpdated", "Scanned", "Signal"]
+__all__ = [
+    "ActionRequired",
+    "ConnectionFailed",
+    "Paired",
+    "QRExpired",
+    "QRUpdated",
+    "Scanned",
+    "Signal",
+]
+
+LONGEST_ACTION = 64
+"""Characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +39,11 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class QRUpdated(Signal):
-    """The service replaced the code by a newer one."""
+    """The service replaced the code by a newer one: a picture, or a code to type."""
 
     event = Event.QR_UPDATED
 
-    qr: QRCode
+    qr: QRCode | PairingCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +54,29 @@ class Scanned(Signal):
 
 
 @dataclass(frozen=True, slots=True)
+class ActionRequired(Signal):
+    """The service wants something more from the person before it says yes.
+
+    ``action`` says what, in the service's word (``passkey``, ``compare_code``, ``password``);
+    ``data`` is what the person needs for it, and may hold secrets.
+
+    Raises:
+        InvalidValue: an action that is no word of at most 64 characters.
+    """
+
+    event = Event.ACTION_REQUIRED
+
+    action: str
+    data: Mapping[str, object] = field(default_factory=dict, repr=False, hash=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.action, str) or not 0 < len(self.action) <= LONGEST_ACTION:
+            raise InvalidValue(f"an action is a word of at most {LONGEST_ACTION} characters")
+
+
+@dataclass(frozen=True, slots=True)
 class Paired(Signal):
-    """The account is linked. Also what `request_qr` gives back when it was linked already.
+    """The account is linked. Also what `request_qr` and `check_status` give back when it is.
 
     ``identity`` names the account; ``data`` is what came along and may hold secrets.
     """
@@ -55,7 +89,7 @@ class Paired(Signal):
 
 @dataclass(frozen=True, slots=True)
 class QRExpired(Signal):
-    """The service says that the code ran out. With no refresh left it becomes ``fail``."""
+    """The service says that the code ran out. After the grace, with no refresh left: ``fail``."""
 
     event = Event.EXPIRED
 

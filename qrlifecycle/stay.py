@@ -1,8 +1,9 @@
-"""One stay in a state: a scope, its deadlines, and the step that ends it.
+"""One stay in a state: a scope, its clocks, and the step that ends it.
 
 A state is a scope. While a lifecycle stands in `generating` or `displayed` it stands inside one of
-these, and the first step that leads out decides how it leaves. This room must never know the table,
-nor what a step does.
+these, and the first step that leads out decides how it leaves. A deadline is data: each clock has a
+name, and the earliest that runs out says what happened. This room must never know the table, nor
+what a step does.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from anyio import CancelScope
+from anyio import CancelScope, current_time
 
+from .codes import PairingCode
 from .events import Event
+from .link import Link
 from .outcome import Failed, Outcome, Reason
+from .policy import Policy
 from .qr import QRCode
-from .transports.base import Transport
+from .signals import ActionRequired
+from .status import StatusReader
 
 __all__ = ["CANCELLED", "REASON_OF_DEADLINE", "Deadline", "Stay", "Step"]
 
@@ -27,16 +32,16 @@ class Deadline(Enum):
 
     ATTEMPT = auto()
     REQUEST = auto()
-    OPENING = auto()
     CODE = auto()
     CONFIRMATION = auto()
+    ACTION = auto()
 
 
 REASON_OF_DEADLINE: Mapping[Deadline, Reason] = {
     Deadline.ATTEMPT: Reason.ATTEMPT_TIMED_OUT,
     Deadline.REQUEST: Reason.GENERATING_TIMED_OUT,
-    Deadline.OPENING: Reason.TRANSPORT_UNREACHABLE,
     Deadline.CONFIRMATION: Reason.CONFIRMATION_TIMED_OUT,
+    Deadline.ACTION: Reason.ACTION_TIMED_OUT,
 }
 """What a deadline that ran out means as an end. A code's own is not here: there may be another."""
 
@@ -47,7 +52,8 @@ class Step:
 
     event: Event
     outcome: Outcome | None = None
-    qr: QRCode | None = None
+    code: QRCode | PairingCode | None = None
+    action: ActionRequired | None = None
 
 
 CANCELLED = Step(Event.CANCEL, Failed(Reason.CANCELLED))
@@ -57,11 +63,24 @@ CANCELLED = Step(Event.CANCEL, Failed(Reason.CANCELLED))
 class Stay:
     """One stay in `generating` or `displayed`; the first step that leads out decides its end."""
 
-    qr: QRCode | None = None
-    transport: Transport | None = None
+    policy: Policy
+    code: QRCode | PairingCode | None = None
+    """The newest code, handed out or not."""
+    codes: int = 0
+    """How many there have been."""
+    shown: bool = False
+    """Whether the code has been handed out."""
+    action: ActionRequired | None = None
+    """What the person has to do now."""
+    link: Link | None = None
+    reader: StatusReader | None = None
     leaving: Step | None = None
     scope: CancelScope = field(default_factory=CancelScope)
     deadlines: dict[Deadline, float] = field(default_factory=dict)
+    look_ends: float = -math.inf
+    """Until when the stay lasts at least, for a last look (seconds on anyio's clock)."""
+
+    # The end
 
     def leave(self, step: Step, *, wake: bool = True) -> bool:
         """Decide how the stay ends and wake its owner; say whether it was still to be decided.
@@ -81,10 +100,69 @@ class Stay:
         if self.leaving is None or self.leaving.outcome is None:
             self.leaving = step
 
-    def set_deadline(self, deadline: Deadline, when: float | None) -> None:
+    def forget(self) -> None:
+        """Keep no secret: an error's traceback may keep the stay."""
+        self.code = self.action = None
+
+    # The clocks
+
+    def begin(self, look: float | None = None) -> CancelScope:
+        """A fresh scope to stand in until the earliest deadline, or for a look of ``look`` s."""
+        self.look_ends = -math.inf if look is None else current_time() + look
+        self.scope = CancelScope(deadline=self._ends())
+        return self.scope
+
+    def run_out(self, passed: float) -> Deadline | None:
+        """The deadline that ran out at ``passed``; None if there has been more time given since."""
+        deadline = min(self.deadlines, key=self.deadlines.__getitem__)
+        return deadline if self.deadlines[deadline] <= passed else None
+
+    def set_deadline(self, deadline: Deadline, seconds: float | None) -> None:
+        """Let the stay end in so many seconds, or no longer for None."""
+        self.set_end(deadline, None if seconds is None else current_time() + seconds)
+
+    def set_end(self, deadline: Deadline, when: float | None) -> None:
         """Let the stay end at ``when`` (seconds on anyio's clock), or no longer for None."""
         if when is None:
             self.deadlines.pop(deadline, None)
         else:
             self.deadlines[deadline] = when
-        self.scope.deadline = min(self.deadlines.values(), default=math.inf)
+        self.scope.deadline = self._ends()
+
+    def _ends(self) -> float:
+        return max(self.look_ends, min(self.deadlines.values(), default=math.inf))
+
+    # What an internal row changes: the code on screen, and whose clock runs
+
+    def replace_code(self, code: QRCode | PairingCode) -> None:
+        """There is a newer code; its lifetime starts now."""
+        policy = self.policy
+        lifetime = policy.rotated_lifetime if self.codes else policy.qr_lifetime
+        self.code, self.action = code, None
+        self.codes += 1
+        if self.reader is not None:
+            self.reader.outdate()
+        self.set_deadline(Deadline.CONFIRMATION, None)
+        self.set_deadline(Deadline.ACTION, None)
+        lifetime = lifetime if code.expires_in is None else code.expires_in
+        self.set_deadline(Deadline.CODE, lifetime + policy.grace)
+
+    def expire_code(self) -> None:
+        """The service says that the code ran out; what is left of it is the grace."""
+        ends = current_time() + self.policy.grace
+        self.set_end(Deadline.CODE, min(ends, self.deadlines.get(Deadline.CODE, math.inf)))
+
+    def confirm(self) -> None:
+        """The phone has the code and is confirming: the code's own clock matters no more."""
+        self.action = None
+        self.set_deadline(Deadline.CODE, None)
+        self.set_deadline(Deadline.ACTION, None)
+        if Deadline.CONFIRMATION not in self.deadlines:
+            self.set_deadline(Deadline.CONFIRMATION, self.policy.confirm_timeout)
+
+    def require(self, action: ActionRequired) -> None:
+        """The person has something to do: only that clock matters now."""
+        self.action = action
+        self.set_deadline(Deadline.CODE, None)
+        self.set_deadline(Deadline.CONFIRMATION, None)
+        self.set_deadline(Deadline.ACTION, self.policy.action_timeout)

@@ -57,7 +57,7 @@ TABLE: tuple[Row, ...] = (
         (State.GENERATING,),
         Event.PAIRED,
         State.CONNECTED,
-        "the account was linked already: no code is shown, no socket is opened",
+        "the account is linked already: no code is shown, no socket is opened",
     ),
     Row(
         (State.GENERATING,),
@@ -82,6 +82,12 @@ TABLE: tuple[Row, ...] = (
         Event.SCANNED,
         None,
         "the phone has seen the code and is confirming",
+    ),
+    Row(
+        (State.DISPLAYED,),
+        Event.ACTION_REQUIRED,
+        None,
+        "the service wants something more from the person before it says yes",
     ),
     Row(
         (State.DISPLAYED,),

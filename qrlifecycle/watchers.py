@@ -19,10 +19,11 @@ from typing import Any, Generic, Self, TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
+from .codes import Code
 from .errors import QRLifecycleError
 from .events import Event
 from .outcome import Outcome
-from .qr import QRCode
+from .signals import ActionRequired
 from .states import State
 
 __all__ = ["Change", "Changes", "Hook", "describe"]
@@ -241,9 +242,10 @@ class Watchers:
 
 
 def _append(backlog: list[Any], item: Any) -> None:
-    """Add to a backlog; a newer code, or the same internal change again, replaces the last."""
+    """Add to a backlog; what is present now, or the same internal change, replaces the last."""
     if backlog and (
-        isinstance(item, QRCode) or (isinstance(item, Change) and item.supersedes(backlog[-1]))
+        isinstance(item, Code | ActionRequired)
+        or (isinstance(item, Change) and item.supersedes(backlog[-1]))
     ):
         backlog.pop()
     backlog.append(item)

@@ -99,7 +99,7 @@ def in_text(text: str) -> Triples:
             first, event, target, *_ = [line[a:b].strip() for a, b in columns(text)]
             if re.match(r"[> ] \w", line):
                 state = first.removeprefix("> ")
-            if target and event not in ("event", "----------"):
+            if target and event != "event" and not event.startswith("--"):
                 found.add((state, event, None if target == "(stay)" else target))
     return found
 

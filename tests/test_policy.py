@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from qrlifecycle import InvalidValue, Policy
+from qrlifecycle.policy import FINITE
 
-TIMES = [f.name for f in fields(Policy) if f.name not in {"refreshes", "show_at_once"}]
+TIMES = [f.name for f in fields(Policy) if f.type == "float" and f.name != "grace"]
+BUDGETS = [f.name for f in fields(Policy) if f.type == "int"]
+SWITCHES = [f.name for f in fields(Policy) if f.type == "bool"]
 
 
 @pytest.mark.parametrize("name", TIMES)
@@ -21,25 +24,44 @@ def test_a_time_that_is_none_is_refused_by_name(name: str, value: Any) -> None:
         Policy(**{name: value})
 
 
+@pytest.mark.parametrize("name", BUDGETS)
 @pytest.mark.parametrize("value", [-1, 1.5, True, None])
-def test_a_budget_that_is_none_is_refused(value: Any) -> None:
-    """Refreshes must be a whole number of at least 0."""
-    with pytest.raises(InvalidValue, match="whole number"):
-        Policy(refreshes=value)
+def test_a_budget_that_is_none_is_refused(name: str, value: Any) -> None:
+    """A budget must be a whole number of at least 0."""
+    with pytest.raises(InvalidValue, match=rf"Policy\.{name} must be a whole number"):
+        Policy(**{name: value})
+
+
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf, "5", None, True])
+def test_a_grace_may_be_nothing_but_not_less(value: Any) -> None:
+    """The grace may be 0, but neither negative nor endless."""
+    assert Policy(grace=0).grace == 0
+    with pytest.raises(InvalidValue, match=r"Policy\.grace must be"):
+        Policy(grace=value)
 
 
 def test_leaving_must_end() -> None:
-    """Every time may be infinite but the closing's: leaving always ends."""
-    unlimited: dict[str, Any] = {name: math.inf for name in TIMES if name != "close_timeout"}
+    """Every time may be infinite but those that leaving needs: leaving always ends."""
+    unlimited: dict[str, Any] = {name: math.inf for name in TIMES if name not in FINITE}
     Policy(**unlimited)
-    with pytest.raises(InvalidValue, match="close_timeout must be finite"):
-        Policy(close_timeout=math.inf)
+    for name in FINITE:
+        endless: dict[str, Any] = {name: math.inf}
+        with pytest.raises(InvalidValue, match=f"{name} must be"):
+            Policy(**endless)
 
 
-def test_a_switch_must_be_a_switch() -> None:
-    """`show_at_once` is True or False."""
+def test_waits_do_not_begin_above_their_limit() -> None:
+    """The first wait before opening anew is at most the longest."""
+    with pytest.raises(InvalidValue, match="reopen_wait must not be above reopen_wait_max"):
+        Policy(reopen_wait=6.0)
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_a_switch_must_be_a_switch(name: str) -> None:
+    """A switch is True or False."""
+    value: Any = 1
     with pytest.raises(InvalidValue, match="True or False"):
-        Policy(show_at_once=1)  # type: ignore[arg-type]
+        Policy(**{name: value})
 
 
 def test_a_policy_cannot_be_changed() -> None:

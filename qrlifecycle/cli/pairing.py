@@ -16,8 +16,9 @@ from typing import Any
 
 import anyio
 
+from ..attempt import QRRequest
 from ..errors import UsageError
-from ..lifecycle import QRLifecycle, QRRequest
+from ..lifecycle import QRLifecycle
 from ..outcome import Failed, Outcome, Reason
 from ..policy import Policy
 from ..qr import QRCode

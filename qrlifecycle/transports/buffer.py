@@ -1,8 +1,7 @@
 """Where a push-style transport keeps signals until `receive()` asks for them.
 
-Bounded by what signals mean: a newer code replaces one that nobody took yet, a repeated signal is
-one signal, and after a signal that ends the attempt nothing more is kept. So a flood costs no
-memory. This room must never know a protocol.
+Bounded by what signals mean: a newer code replaces one that nobody took yet, and a repeated signal
+is one signal. So a flood costs no memory. This room must never know a protocol.
 """
 
 from __future__ import annotations
@@ -27,10 +26,12 @@ class SignalBuffer:
 
     def put(self, signal: Signal) -> None:
         """Keep a signal, in place of one that it makes obsolete."""
-        if self._end is not None or any(s.event in _LAST for s in self._signals):
+        if self._end is not None:
             return
         for kept in self._signals:
             if kept.event is signal.event:
+                if signal.event in _VERDICTS:
+                    return
                 self._signals.remove(kept)
                 break
         self._signals.append(signal)
@@ -67,5 +68,5 @@ class SignalBuffer:
             self._waiter = None
 
 
-_LAST = frozenset({Event.PAIRED, Event.FAIL})
-"""Events after which nothing that a wire says can matter."""
+_VERDICTS = frozenset({Event.PAIRED, Event.FAIL})
+"""Events of which the first counts, where it stands; of others it is the last."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from typing import Any
 
 import anyio
 import trio
@@ -16,20 +17,24 @@ from anyio.abc import TaskGroup
 from qrlifecycle import (
     Change,
     Connected,
+    ConnectionFailed,
     EventRefused,
     Failed,
     Outcome,
     Paired,
     PairingInProgress,
     QRCode,
+    QRExpired,
     QRLifecycle,
+    QRUpdated,
     Reason,
+    Signal,
     State,
 )
 from qrlifecycle.machine import MACHINE
 from qrlifecycle.testing import ScriptedPeer, settle
 
-from .plans import Act, Answer, Plan, Step
+from .plans import Act, Answer, Plan, Status, Step
 
 ENDS = {State.IDLE, State.CONNECTED, State.FAILED}
 EPSILON = 1e-6
@@ -50,10 +55,13 @@ class Judge:
             self.request_qr,
             self.peer,
             policy=plan.policy,
+            check_status=None if plan.statuses is None else self.check_status,
+            expect_identity=lambda identity: identity != "somebody else",
             on_change=self.on_change,
             on_qr_updated=lambda _qr: self.on_picture(),
         )
         self._answers = iter(plan.answers)
+        self._statuses = iter(plan.statuses or ())
         self._pair_scope: anyio.CancelScope | None = None
         self._leave_by: float | None = None
         self._cancelled = False
@@ -206,6 +214,30 @@ class Judge:
             case Answer.HUNG:
                 await anyio.sleep_forever()
         return QRCode("a code")
+
+    async def check_status(self) -> Signal | None:
+        """The truth, as the plan has it."""
+        self.look()
+        match status := next(self._statuses, Status.NOTHING):
+            case Status.SLOW:
+                await anyio.sleep(0.5)
+            case Status.RUBBISH:
+                rubbish: Any = {"status": "paired"}
+                return rubbish  # type: ignore[no-any-return]
+            case Status.BROKEN:
+                raise OSError("the status is broken, as the plan has it")
+            case Status.HUNG:
+                await anyio.sleep_forever()
+        return SAID.get(status)
+
+
+SAID = {
+    Status.PAIRED: Paired("me"),
+    Status.SOMEBODY_ELSE: Paired("somebody else"),
+    Status.NEWER_CODE: QRUpdated(QRCode("newer", expires_in=2)),
+    Status.EXPIRED: QRExpired(),
+    Status.FAILED: ConnectionFailed(Reason.CONFLICT),
+}
 
 
 def tasks_alive() -> int:

@@ -6,15 +6,18 @@ probably in accepts, for unguided lists rarely get as far as a displayed code.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from hypothesis import strategies as st
 
 from qrlifecycle import (
+    ActionRequired,
     ConnectionFailed,
     Event,
     Paired,
+    PairingCode,
     Policy,
     QRCode,
     QRExpired,
@@ -51,6 +54,21 @@ class Answer(Enum):
     HUNG = auto()
 
 
+class Status(Enum):
+    """What a read of the status gives."""
+
+    NOTHING = auto()
+    SLOW = auto()
+    PAIRED = auto()
+    SOMEBODY_ELSE = auto()
+    NEWER_CODE = auto()
+    EXPIRED = auto()
+    FAILED = auto()
+    RUBBISH = auto()
+    BROKEN = auto()
+    HUNG = auto()
+
+
 @dataclass(frozen=True)
 class Step:
     """An act, and whether everybody comes to rest before the next one."""
@@ -67,6 +85,7 @@ class Plan:
 
     policy: Policy
     answers: tuple[Answer, ...]
+    statuses: tuple[Status, ...] | None
     openings: tuple[Fault, ...]
     closings: tuple[Fault, ...]
     steps: tuple[Step, ...]
@@ -74,8 +93,11 @@ class Plan:
 
 SIGNALS: tuple[Signal, ...] = (
     QRUpdated(QRCode("rotated", expires_in=3)),
+    QRUpdated(PairingCode("TYPE-THIS", expires_in=3)),
     Scanned(),
+    ActionRequired("passkey"),
     Paired("me"),
+    Paired("somebody else"),
     QRExpired(),
     ConnectionFailed(),
 )
@@ -90,6 +112,7 @@ ACT_OF_EVENT = {
     Event.PAIRED: Act.SIGNAL,
     Event.QR_UPDATED: Act.SIGNAL,
     Event.SCANNED: Act.SIGNAL,
+    Event.ACTION_REQUIRED: Act.SIGNAL,
 }
 
 TARGETS = {(source, row.event): row.target or source for source, row in single_rows(TABLE)}
@@ -101,12 +124,22 @@ POLICIES = st.builds(
     close_timeout=st.sampled_from([0.25, 1.0]),
     attempt_timeout=st.sampled_from([5.0, 30.0]),
     qr_lifetime=st.sampled_from([1.5, 10.0]),
+    rotated_lifetime=st.just(2.0),
+    grace=st.sampled_from([0.0, 0.5]),
     confirm_timeout=st.just(4.0),
+    action_timeout=st.just(3.0),
     refreshes=st.integers(0, 2),
+    reopenings=st.integers(0, 3),
+    reopen_wait=st.sampled_from([0.1, 0.5]),
+    reopen_wait_max=st.just(1.0),
+    status_timeout=st.just(0.75),
+    status_interval=st.sampled_from([1.0, math.inf]),
     show_at_once=st.booleans(),
+    confirm=st.booleans(),
 )
 
 MOSTLY_GOOD_ANSWERS = st.sampled_from([Answer.QR] * 4 + list(Answer))
+MOSTLY_BORING_STATUSES = st.sampled_from([Status.NOTHING] * 10 + list(Status))
 MOSTLY_GOOD_OPENINGS = st.sampled_from([Fault.NONE] * 6 + list(Fault))
 CLOSINGS = st.sampled_from([Fault.NONE, Fault.SLOW, Fault.BROKEN, Fault.HUNG])
 
@@ -132,9 +165,12 @@ def plans(draw: st.DrawFn, most_steps: int = 12) -> Plan:
             )
         )
         state = TARGETS.get((state, event), state)
+    read = draw(st.booleans())
+    policy = draw(POLICIES)
     return Plan(
-        draw(POLICIES),
+        policy if read else replace(policy, confirm=False, status_interval=math.inf),
         tuple(draw(st.lists(MOSTLY_GOOD_ANSWERS, max_size=4))),
+        tuple(draw(st.lists(MOSTLY_BORING_STATUSES, max_size=8))) if read else None,
         tuple(draw(st.lists(MOSTLY_GOOD_OPENINGS, max_size=4))),
         tuple(draw(st.lists(CLOSINGS, max_size=4))),
         tuple(steps),

@@ -1,0 +1,179 @@
+"""The link to the peer while a code is displayed: one transport at a time, and after it another.
+
+The old transport is gone before the next is made. Waits between openings grow, and a link that
+flaps uses them up as one that never opens does. This room must never know what a signal means, nor
+why the link is held.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+import anyio
+from anyio import EndOfStream
+
+from .backoff import Backoff
+from .errors import (
+    TransportError,
+    TransportLost,
+    TransportRefused,
+    TransportUnreachable,
+    UsageError,
+    WrongAnswer,
+)
+from .policy import Policy
+from .signals import Signal
+from .transports.base import Transport, TransportFactory
+from .watchers import describe
+
+__all__ = ["Link"]
+
+Take = Callable[[Signal], bool]
+"""Is given each signal, and says whether to go on."""
+
+logger = logging.getLogger("qrlifecycle")
+
+
+class Link:
+    """Holds the transport of one displayed code.
+
+    Args:
+        factory: makes each transport.
+        policy: deadlines, and the waits and the budget of openings.
+        count: told what each transport dropped, once it is gone.
+    """
+
+    __slots__ = ("_backoff", "_breaks", "_count", "_factory", "_opened_at", "_policy", "transport")
+
+    def __init__(
+        self,
+        factory: TransportFactory,
+        policy: Policy,
+        count: Callable[[Mapping[str, int]], None],
+    ) -> None:
+        self.transport: Transport | None = None
+        """The one that is held, from before its opening until it is gone."""
+        self._factory = factory
+        self._policy = policy
+        self._count = count
+        self._backoff = Backoff(policy.reopen_wait, policy.reopen_wait_max)
+        self._breaks = 0
+        self._opened_at: float | None = None
+
+    @property
+    def opened(self) -> bool:
+        """Whether the newest transport came to listen, be it gone by now."""
+        return self._opened_at is not None
+
+    @property
+    def listening(self) -> bool:
+        """Whether a transport listens."""
+        return self.transport is not None and self.opened
+
+    async def hold(self, listening: Callable[[], bool], take: Take) -> Exception | None:
+        """Open, say so, hand over each signal; and again whenever the link breaks.
+
+        Args:
+            listening: called when a transport listens; says whether to go on.
+            take: see `Take`.
+
+        Returns:
+            The error that the link was given up for; None if there was to be no more.
+        """
+        while True:
+            if self.listening:
+                error = await self.listen(take)
+            else:
+                error = await self._open()
+                if error is None:
+                    if listening():
+                        continue
+                    return None
+            if error is None:
+                return None
+            await self.close()
+            if not self._may_open_anew(error):
+                return error
+            wait = self._backoff.next()
+            logger.warning("%s; opening anew in %.1f s", _describe(error), wait)
+            await anyio.sleep(wait)
+
+    async def listen(self, take: Take) -> Exception | None:
+        """Hand over each signal; what broke the link is the answer, None if nothing did."""
+        assert self.transport is not None
+        try:
+            while take(await self.transport.receive()):
+                pass
+        except EndOfStream:
+            return TransportLost("the peer closed the connection")
+        except (Exception, GeneratorExit) as error:
+            return self._sort(error)
+        return None
+
+    async def close(self) -> None:
+        """A bounded polite goodbye, then the door is shut by force."""
+        if (transport := self.transport) is None:
+            return
+        try:
+            with anyio.move_on_after(self._policy.close_timeout, shield=True):
+                await transport.aclose()
+        except Exception as error:
+            logger.debug("the transport's goodbye failed: %s", type(error).__name__)
+        finally:
+            self._abort(transport)
+            self._count(transport.dropped)
+            logger.info("transport closed")
+
+    async def _open(self) -> Exception | None:
+        """Make a transport and open it; what went wrong is the answer, None if nothing did."""
+        await self.close()  # an opening may have been interrupted
+        self._opened_at = None
+        made: object = self._factory()
+        if not isinstance(made, Transport):
+            kind = type(made).__name__
+            raise WrongAnswer(f"the transport factory gave back {kind}, which is no Transport")
+        self.transport = made  # owned before anything is awaited on it
+        logger.info("connecting for QR display")
+        limit = self._policy.open_timeout
+        try:
+            with anyio.move_on_after(limit):
+                await made.open()
+                self._opened_at = anyio.current_time()
+        except (Exception, GeneratorExit) as error:
+            return self._sort(error)
+        if self._opened_at is None:
+            return TransportUnreachable(f"the transport did not open within {limit:g} s")
+        logger.info("connected for QR display")
+        return None
+
+    def _sort(self, error: Exception | GeneratorExit) -> Exception:
+        """What a transport raised, if it is the peer's or the transport's doing."""
+        if isinstance(error, GeneratorExit) and self.transport is not None:
+            self._abort(self.transport)  # nothing may be awaited any more: close() would be late
+        if isinstance(error, GeneratorExit | UsageError):
+            raise error
+        if not isinstance(error, TransportError):
+            logger.error("the transport broke its contract: it raised %s", describe(error))
+        return error
+
+    def _abort(self, transport: Transport) -> None:
+        try:
+            transport.abort()
+        finally:
+            self.transport = None
+
+    def _may_open_anew(self, error: Exception) -> bool:
+        if isinstance(error, TransportRefused):
+            return False
+        held_until = anyio.current_time() - self._policy.reopen_wait_max
+        if self._opened_at is not None and self._opened_at <= held_until:
+            self._breaks = 0
+            self._backoff.reset()
+        self._breaks += 1
+        return self._breaks <= self._policy.reopenings
+
+
+def _describe(error: Exception) -> str:
+    """What happened to the link; the text of our own errors only: it holds no secret."""
+    return str(error) if isinstance(error, TransportError) else type(error).__name__
