@@ -8,7 +8,8 @@ lifecycle.
 ====  =============================  ===========================================================
 POST  /qr                            a code for ``{"botId", "userId"}``: ``{"qr", "expiresIn"}``,
                                      or ``{"linked": true, "identity"}`` if linked already
-GET   /status?botId=...&userId=...   ``{"status", "identity"}``
+GET   /status?botId=...&userId=...   ``{"status", "identity"}``; while a code waits to be scanned,
+                                     ``"qr"`` and ``"expiresIn"`` as well
 GET   /phone/CODE                    plays the phone: scans and confirms; with ``?answer=refuse``
                                      it declines, with ``?answer=scan`` it only scans
 POST  /rotate                        a new code for ``{"botId", "userId"}``, told over the socket
@@ -69,6 +70,7 @@ class Pairing:
     user_id: str
     code: str
     made_at: float
+    expires_at: float
     status: str = "waiting"
     decided_at: float | None = None
 
@@ -89,7 +91,7 @@ class PairingServer:
     Args:
         host: the address to listen on.
         port: the port; 0 takes a free one.
-        qr_lifetime: seconds for which a code is good, as told with it.
+        qr_lifetime: seconds for which a code is good; told with it, and enforced.
         token: what `auth` must bring along as ``token`` on connecting, and HTTP as a bearer.
         as_message: send ``{"type": NAME, ...}`` as an event "message" instead of an event NAME.
         namespace: the Socket.IO namespace.
@@ -160,14 +162,19 @@ class PairingServer:
         """A fresh code, as the URL that a phone opens. The one before it is good no more."""
         pairing = self._pairings.get((bot_id, user_id))
         if pairing is None or pairing.status == "paired":
-            pairing = Pairing(bot_id, user_id, "", 0.0)
+            pairing = Pairing(bot_id, user_id, "", 0.0, 0.0)
             self._pairings[bot_id, user_id] = pairing
         self._codes.pop(pairing.code, None)
         pairing.code = secrets.token_urlsafe(16)
         pairing.made_at = time.monotonic()
+        pairing.expires_at = pairing.made_at + self.qr_lifetime
         pairing.decided_at = None
         pairing.status = "waiting"
         self._codes[pairing.code] = pairing
+        return self.url_of(pairing)
+
+    def url_of(self, pairing: Pairing) -> str:
+        """What the code says: the URL that a phone opens."""
         return f"{self.url}/phone/{pairing.code}"
 
     def pairing(self, bot_id: str, user_id: str) -> Pairing:
@@ -191,15 +198,27 @@ class PairingServer:
         self._decide(pairing, "expired")
         await self._tell(pairing, "whatsapp_qr_expired")
 
-    async def scan(self, bot_id: str, user_id: str, *, confirm: bool = True) -> None:
-        """Let the phone scan the code and, unless told otherwise, confirm at once."""
+    async def scan(self, bot_id: str, user_id: str, *, confirm: bool = True) -> bool:
+        """Let the phone scan the code and, unless told otherwise, confirm at once.
+
+        Returns:
+            Whether the code was still good.
+        """
         pairing = self.pairing(bot_id, user_id)
+        if not self._is_good(pairing):
+            return False
         pairing.status = "scanned"
         await self._tell(pairing, "whatsapp_qr_scanned")
         if confirm:
             self._codes.pop(pairing.code, None)
             self._decide(pairing, "paired")
             await self._tell(pairing, "whatsapp_connected", identity=IDENTITY)
+        return True
+
+    async def require_action(self, bot_id: str, user_id: str, action: str, **data: object) -> None:
+        """Want something more from the person than a scan: a passkey, a second password."""
+        pairing = self.pairing(bot_id, user_id)
+        await self._tell(pairing, "whatsapp_action_required", action=action, **data)
 
     async def refuse(self, bot_id: str, user_id: str) -> None:
         """Let the person decline on the phone."""
@@ -263,6 +282,11 @@ class PairingServer:
         event = "message" if self._as_message else name
         await self._sio.emit(event, message, room=pairing.room, namespace=self._namespace)
 
+    def _is_good(self, pairing: Pairing) -> bool:
+        return pairing.code in self._codes and (
+            pairing.status != "waiting" or time.monotonic() < pairing.expires_at
+        )
+
     def _decide(self, pairing: Pairing, status: str) -> None:
         pairing.status = status
         pairing.decided_at = time.monotonic()
@@ -313,13 +337,23 @@ class PairingServer:
         pairing = self._pairings.get(
             (request.query.get("botId", ""), request.query.get("userId", ""))
         )
-        status = "unknown" if pairing is None else pairing.status
-        identity = IDENTITY if status == "paired" else None
-        return web.json_response({"status": status, "identity": identity})
+        if pairing is None:
+            return web.json_response({"status": "unknown", "identity": None})
+        answer: dict[str, object] = {
+            "status": pairing.status,
+            "identity": IDENTITY if pairing.status == "paired" else None,
+        }
+        if pairing.status == "waiting":
+            left = pairing.expires_at - time.monotonic()
+            if left > 0 and self._is_good(pairing):
+                answer.update(qr=self.url_of(pairing), expiresIn=left)
+            else:
+                answer["status"] = "expired"
+        return web.json_response(answer)
 
     async def _http_phone(self, request: web.Request) -> web.Response:
         pairing = self._codes.get(request.match_info["code"])
-        if pairing is None:
+        if pairing is None or not self._is_good(pairing):
             raise web.HTTPGone(text="This code is good no more.\n")
         answer = request.query.get("answer", "confirm")
         owner = (pairing.bot_id, pairing.user_id)

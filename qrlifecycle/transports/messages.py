@@ -11,9 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 
+from ..codes import PairingCode
 from ..outcome import Reason
 from ..qr import QRCode
-from ..signals import ConnectionFailed, Paired, QRExpired, QRUpdated, Scanned, Signal
+from ..signals import (
+    ActionRequired,
+    ConnectionFailed,
+    Paired,
+    QRExpired,
+    QRUpdated,
+    Scanned,
+    Signal,
+)
 
 __all__ = ["DEFAULT_SIGNALS", "MEANINGS", "Drop", "Payload", "SignalMap", "read_message"]
 
@@ -51,6 +60,23 @@ def qr_updated(payload: Payload) -> Signal:
     return QRUpdated(QRCode(code, expires_in=expires_in))
 
 
+def pairing_code(payload: Payload) -> Signal:
+    """A new code to type, in ``code`` or ``pairingCode``; ``expiresIn`` as for a QR code."""
+    code = payload.get("code", payload.get("pairingCode"))
+    expires_in = payload.get("expiresIn")
+    if not isinstance(code, str) or not isinstance(expires_in, int | float | None):
+        raise TypeError
+    return QRUpdated(PairingCode(code, expires_in=expires_in))
+
+
+def action_required(payload: Payload) -> Signal:
+    """Something more is wanted from the person; ``action`` says what."""
+    action = payload.get("action")
+    if not isinstance(action, str):
+        raise TypeError
+    return ActionRequired(action, payload)
+
+
 def scanned(_payload: Payload) -> Signal:
     """The phone has read the code."""
     return Scanned()
@@ -73,6 +99,8 @@ MEANINGS: SignalMap = {
     "qr_updated": qr_updated,
     "qr_scanned": scanned,
     "qr_expired": expired,
+    "pairing_code": pairing_code,
+    "action_required": action_required,
     "connection_failed": connection_failed,
 }
 """What a message can mean, by the word for it."""
