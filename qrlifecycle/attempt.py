@@ -190,14 +190,17 @@ class Attempt:
                 return True
             logger.info("pairing event received")
         self._put_signal(stay, signal, wake=False)  # the owner is awake: it has just received it
-        if isinstance(signal, Paired) and stay.leaving is not None:
+        if stay.succeeded:
             logger.info("connected, immediate success")
         return stay.leaving is None
 
     def _learn(self, stay: Stay, signal: Signal) -> None:
         """Put what a read of the status found to the table."""
-        if stay.leaving is None:
-            self._put_signal(stay, signal, wake=True)
+        if stay.leaving is not None:
+            return
+        self._put_signal(stay, signal, wake=True)
+        if stay.succeeded:
+            logger.info("connected, found by check_status")
 
     def _read_beside(self, stay: Stay, satisfied: Callable[[], None] | None = None) -> None:
         """Have the status read beside a stay from now on; at once, if somebody waits for it."""

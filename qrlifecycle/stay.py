@@ -18,7 +18,7 @@ from anyio import CancelScope, current_time
 from .codes import PairingCode
 from .events import Event
 from .link import Link
-from .outcome import Failed, Outcome, Reason
+from .outcome import Connected, Failed, Outcome, Reason
 from .policy import Policy
 from .qr import QRCode
 from .signals import ActionRequired
@@ -99,6 +99,11 @@ class Stay:
         """Decide on an end, unless one has been decided on: the owner cannot walk further."""
         if self.leaving is None or self.leaving.outcome is None:
             self.leaving = step
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the stay is being left because an account is linked."""
+        return self.leaving is not None and isinstance(self.leaving.outcome, Connected)
 
     def forget(self) -> None:
         """Keep no secret: an error's traceback may keep the stay."""

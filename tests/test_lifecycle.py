@@ -10,20 +10,25 @@ import threading
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from typing import Any, Self
+from dataclasses import replace
+from typing import Any
 
 import anyio
 import pytest
 
 from qrlifecycle import (
+    WHATSAPP,
+    ActionRequired,
     Change,
     Connected,
     ConnectionFailed,
     Event,
     EventRefused,
     Failed,
+    InvalidValue,
     Outcome,
     Paired,
+    PairingCode,
     PairingInProgress,
     Policy,
     QRCode,
@@ -42,51 +47,9 @@ from qrlifecycle import (
 )
 from qrlifecycle.testing import Fault, ScriptedPeer, settle
 
+from .pairing import ONCE, Pairing, request_qr
+
 pytestmark = pytest.mark.anyio
-
-
-async def request_qr() -> QRCode | Paired:
-    """A service that makes a code at once."""
-    return QRCode("first", expires_in=60)
-
-
-ONCE = Policy(reopenings=0)
-"""For what happens when there is no second opening."""
-
-
-class Pairing:
-    """A lifecycle over a scripted peer, its `pair()` running in a task beside the test."""
-
-    def __init__(
-        self,
-        request: Callable[[], Awaitable[Any]] = request_qr,
-        openings: tuple[Fault, ...] = (),
-        closings: tuple[Fault, ...] = (),
-        **options: Any,
-    ) -> None:
-        self.peer = ScriptedPeer(openings, closings)
-        self.lifecycle = QRLifecycle(request, self.peer, **options)
-        self.outcome: Outcome | None = None
-        self._tasks = anyio.create_task_group()
-
-    async def __aenter__(self) -> Self:
-        await self._tasks.__aenter__()
-        self._tasks.start_soon(self._pair)
-        await settle()
-        return self
-
-    async def __aexit__(self, *error: Any) -> None:  # noqa: PYI036 - passed on
-        if error[0] is not None:
-            self._tasks.cancel_scope.cancel()
-        await self._tasks.__aexit__(*error)
-
-    async def _pair(self) -> None:
-        self.outcome = await self.lifecycle.pair()
-
-    def failed(self) -> Failed:
-        """The outcome, which must be a failure."""
-        assert isinstance(self.outcome, Failed)
-        return self.outcome
 
 
 # A healthy round
@@ -334,6 +297,36 @@ async def test_the_server_may_say_that_the_code_ran_out() -> None:
     assert pairing.failed().reason is Reason.REFRESHES_USED_UP
 
 
+async def test_a_success_within_the_grace_still_counts() -> None:
+    """A phone that was quick enough for the service may be heard after the code's own time."""
+    async with Pairing(policy=Policy(refreshes=0, grace=3)) as pairing:
+        await anyio.sleep(62.9)
+        pairing.peer.send(Paired("me"))
+    assert pairing.outcome == Connected("me")
+
+
+async def test_an_expiry_that_is_said_again_gives_no_second_grace() -> None:
+    """However often the server says it, the code is given up once its grace is over."""
+    began = anyio.current_time()
+    async with Pairing(policy=Policy(refreshes=0, grace=3)) as pairing:
+        while pairing.outcome is None:
+            pairing.peer.send(QRExpired())
+            await anyio.sleep(0.5)
+    assert anyio.current_time() - began == pytest.approx(3, abs=0.5)
+
+
+async def test_the_same_code_again_is_no_new_picture() -> None:
+    """A server that repeats itself neither shows a code again nor gives it a longer life."""
+    shown: list[QRCode] = []
+    began = anyio.current_time()
+    policy = Policy(refreshes=0, grace=0)
+    async with Pairing(policy=policy, on_qr_updated=shown.append) as pairing:
+        await anyio.sleep(30)
+        pairing.peer.send(QRUpdated(QRCode("first", expires_in=60)))
+    assert shown == [QRCode("first")]
+    assert anyio.current_time() - began == pytest.approx(60)
+
+
 async def test_a_code_without_a_lifetime_gets_the_policys() -> None:
     """A service that does not say how long a code lives leaves that to the policy."""
 
@@ -380,6 +373,106 @@ async def test_scanned_stops_the_codes_clock_and_starts_the_confirmations() -> N
         pairing.peer.send(Scanned())  # said again, it does not start the deadline again
     assert pairing.failed().reason is Reason.CONFIRMATION_TIMED_OUT
     assert anyio.current_time() - began == pytest.approx(110)
+
+
+# More to say than yes and no
+
+
+async def test_an_action_that_is_required_is_told_and_shown_until_it_is_past() -> None:
+    """A passkey, a code to compare: the person is told, with what the service sent along."""
+    told: list[ActionRequired] = []
+    action = ActionRequired("compare_code", {"code": "123-456"})
+    async with Pairing(on_action_required=told.append) as pairing:
+        changes = pairing.lifecycle.changes()
+        pairing.peer.send(Scanned())
+        pairing.peer.send(action)
+        await settle()
+        assert pairing.lifecycle.state is State.DISPLAYED
+        assert pairing.lifecycle.action == action
+        pairing.peer.send(Scanned())  # it is done, the phone goes on confirming
+        await settle()
+        assert pairing.lifecycle.action is None
+        pairing.peer.send(action)
+        await settle()
+        pairing.peer.send(Paired("me"))
+    assert pairing.outcome == Connected("me")
+    assert pairing.lifecycle.action is None
+    assert told == [action, action]
+    events = [change.event async for change in changes]
+    assert events[:2] == [Event.SCANNED, Event.ACTION_REQUIRED]
+    assert "123-456" not in repr(action)
+
+
+async def test_an_action_has_a_deadline_of_its_own() -> None:
+    """While the person is at it neither the code nor the confirmation runs out."""
+    began = anyio.current_time()
+    policy = Policy(refreshes=0, confirm_timeout=10, action_timeout=200)
+    async with Pairing(policy=policy) as pairing:
+        pairing.peer.send(Scanned())
+        await anyio.sleep(5)
+        pairing.peer.send(ActionRequired("passkey"))
+    assert pairing.failed().reason is Reason.ACTION_TIMED_OUT
+    assert anyio.current_time() - began == pytest.approx(205)
+
+
+async def test_a_new_code_ends_what_was_asked_of_the_person_before() -> None:
+    """Whoever gets a new code begins anew: nothing is required, and the code's clock runs."""
+    async with Pairing(policy=Policy(refreshes=0, grace=0)) as pairing:
+        pairing.peer.send(ActionRequired("passkey"))
+        pairing.peer.send(QRUpdated(QRCode("second", expires_in=30)))
+        await settle()
+        assert pairing.lifecycle.action is None
+        began = anyio.current_time()
+    assert pairing.failed().reason is Reason.EXPIRED
+    assert anyio.current_time() - began == pytest.approx(30)
+
+
+@pytest.mark.parametrize("action", ["", "x" * 65, None, 5])
+def test_an_action_is_a_word(action: Any) -> None:
+    """What nobody could be told is refused where it is made."""
+    with pytest.raises(InvalidValue, match="at most 64 characters"):
+        ActionRequired(action)
+
+
+async def test_a_code_to_type_has_the_same_lifecycle() -> None:
+    """A `PairingCode` is told by its own hook, expires, is replaced, and links like a picture."""
+    typed: list[PairingCode] = []
+    codes = [PairingCode("ABCD-2222", expires_in=10), PairingCode("ABCD-1111", expires_in=10)]
+    policy = Policy(grace=0)
+
+    async def request() -> PairingCode:
+        return codes.pop()
+
+    async with Pairing(request, on_pairing_code=typed.append, policy=policy) as pairing:
+        assert pairing.lifecycle.pairing_code == PairingCode("ABCD-1111")
+        assert pairing.lifecycle.qr is None
+        await anyio.sleep(10.5)
+        assert pairing.lifecycle.pairing_code == PairingCode("ABCD-2222")
+        pairing.peer.send(QRUpdated(QRCode("a picture after all")))
+        await settle()
+        assert pairing.lifecycle.pairing_code is None
+        assert pairing.lifecycle.qr == QRCode("a picture after all")
+        pairing.peer.send(Paired("me"))
+    assert pairing.outcome == Connected("me")
+    assert [code.reveal() for code in typed] == ["ABCD-1111", "ABCD-2222"]
+    assert "ABCD" not in repr(typed)
+
+
+async def test_whatsapps_codes_live_for_60_and_then_20_seconds() -> None:
+    """The ready-made policy counts as WhatsApp does, where the server does not say."""
+    ageless = [QRCode(str(number)) for number in range(3)]
+    policy = replace(WHATSAPP, grace=0.0, refreshes=0)
+
+    async def request() -> QRCode:
+        return ageless[0]
+
+    began = anyio.current_time()
+    async with Pairing(request, policy=policy) as pairing:
+        for rotated, lifetime in zip(ageless[1:], (60, 20), strict=True):
+            await anyio.sleep(lifetime - 1)
+            pairing.peer.send(QRUpdated(rotated))
+    assert pairing.failed().reason is Reason.EXPIRED
+    assert anyio.current_time() - began == pytest.approx(59 + 19 + 20)
 
 
 # Triggers

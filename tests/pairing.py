@@ -1,0 +1,57 @@
+"""A lifecycle over a scripted peer, in a task beside the test: where most tests begin."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Self
+
+import anyio
+
+from qrlifecycle import Failed, Outcome, Paired, Policy, QRCode, QRLifecycle
+from qrlifecycle.testing import Fault, ScriptedPeer, settle
+
+__all__ = ["ONCE", "Pairing", "request_qr"]
+
+
+async def request_qr() -> QRCode | Paired:
+    """A service that makes a code at once."""
+    return QRCode("first", expires_in=60)
+
+
+ONCE = Policy(reopenings=0)
+"""For what happens when there is no second opening."""
+
+
+class Pairing:
+    """A lifecycle over a scripted peer, its `pair()` running in a task beside the test."""
+
+    def __init__(
+        self,
+        request: Callable[[], Awaitable[Any]] = request_qr,
+        openings: tuple[Fault, ...] = (),
+        closings: tuple[Fault, ...] = (),
+        **options: Any,
+    ) -> None:
+        self.peer = ScriptedPeer(openings, closings)
+        self.lifecycle = QRLifecycle(request, self.peer, **options)
+        self.outcome: Outcome | None = None
+        self._tasks = anyio.create_task_group()
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        self._tasks.start_soon(self._pair)
+        await settle()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:  # noqa: PYI036 - passed on
+        if error[0] is not None:
+            self._tasks.cancel_scope.cancel()
+        await self._tasks.__aexit__(*error)
+
+    async def _pair(self) -> None:
+        self.outcome = await self.lifecycle.pair()
+
+    def failed(self) -> Failed:
+        """The outcome, which must be a failure."""
+        assert isinstance(self.outcome, Failed)
+        return self.outcome

@@ -1,0 +1,135 @@
+"""Every end has a name: each reason of the closed list is reached by what really happens."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import pytest
+
+from qrlifecycle import (
+    ActionRequired,
+    ConnectionFailed,
+    Failed,
+    Paired,
+    PairingFailed,
+    Policy,
+    QRCode,
+    QRExpired,
+    Reason,
+    Scanned,
+    ServiceRefused,
+    Signal,
+)
+from qrlifecycle.testing import Fault
+
+from .pairing import ONCE, Pairing, request_qr
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "token=4711"
+
+
+async def refuse() -> QRCode:
+    """A service that says no."""
+    raise ServiceRefused("this bot may not be linked")
+
+
+async def break_down() -> QRCode:
+    """A service that breaks, with a secret in the text of its error."""
+    raise OSError(f"GET /qr?{SECRET}")
+
+
+async def hang() -> QRCode:
+    """A service that never answers."""
+    await anyio.sleep_forever()
+    raise AssertionError
+
+
+async def cancel(pairing: Pairing) -> None:
+    """The person goes away."""
+    pairing.lifecycle.cancel()
+
+
+async def lose(pairing: Pairing) -> None:
+    """The link breaks."""
+    pairing.peer.break_link()
+
+
+async def wait(_pairing: Pairing) -> None:
+    """Let time pass."""
+
+
+def send(*signals: Signal) -> Callable[[Pairing], Awaitable[None]]:
+    """Have the peer send."""
+
+    async def act(pairing: Pairing) -> None:
+        for signal in signals:
+            pairing.peer.send(signal)
+
+    return act
+
+
+ENDS: dict[Reason, tuple[dict[str, Any], Callable[[Pairing], Awaitable[None]]]] = {
+    Reason.CANCELLED: ({}, cancel),
+    Reason.GENERATING_FAILED: ({"request": break_down}, wait),
+    Reason.GENERATING_TIMED_OUT: ({"request": hang}, wait),
+    Reason.REFUSED_BY_SERVICE: ({"request": refuse}, wait),
+    Reason.REFUSED_ON_PHONE: ({}, send(ConnectionFailed(Reason.REFUSED_ON_PHONE))),
+    Reason.CONFLICT: ({}, send(ConnectionFailed(Reason.CONFLICT))),
+    Reason.WRONG_IDENTITY: ({"expect_identity": "me"}, send(Paired("you"))),
+    Reason.EXPIRED: ({"policy": Policy(refreshes=0)}, send(QRExpired())),
+    Reason.REFRESHES_USED_UP: ({}, wait),
+    Reason.CONFIRMATION_TIMED_OUT: ({}, send(Scanned())),
+    Reason.ACTION_TIMED_OUT: ({}, send(Scanned(), ActionRequired("passkey"))),
+    Reason.ATTEMPT_TIMED_OUT: ({"policy": Policy(attempt_timeout=5)}, wait),
+    Reason.AUTHENTICATION_REFUSED: ({"openings": (Fault.REFUSED,)}, wait),
+    Reason.TRANSPORT_UNREACHABLE: ({"openings": (Fault.BROKEN,), "policy": ONCE}, wait),
+    Reason.TRANSPORT_LOST: ({"policy": ONCE}, lose),
+}
+
+
+@pytest.mark.parametrize("reason", Reason)
+async def test_each_reason_is_reached(reason: Reason) -> None:
+    """Something real ends with each reason of the list, and the person is told a sentence."""
+    options, act = ENDS[reason]
+    told: list[Failed] = []
+    options = {"request": request_qr, "on_connection_failed": told.append, **options}
+    async with Pairing(**options) as pairing:
+        await act(pairing)
+    failed = pairing.failed()
+    assert failed.reason is reason
+    assert told == ([] if reason is Reason.CANCELLED else [failed])
+    assert pairing.peer.open_sockets == 0
+    for sentence in (reason.meaning, reason.person):
+        assert sentence.endswith(".")
+        assert 10 < len(sentence) < 120
+
+
+@pytest.mark.parametrize(
+    "reason", [Reason.GENERATING_FAILED, Reason.TRANSPORT_UNREACHABLE, Reason.TRANSPORT_LOST]
+)
+async def test_promise_6_the_error_behind_is_the_cause_and_its_text_is_not_ours(
+    reason: Reason, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The original error is there for whoever wants it; no text of ours repeats what it says."""
+    options, act = ENDS[reason]
+    async with Pairing(**options) as pairing:
+        await act(pairing)
+    failed = pairing.failed()
+    assert failed.error is not None
+    with pytest.raises(PairingFailed) as caught:
+        failed.raise_for_failure()
+    assert caught.value.__cause__ is failed.error
+    assert SECRET not in f"{caught.value} {caught.value!r} {failed!r}"
+    assert SECRET not in caplog.text.replace("{SECRET}", "")
+
+
+def test_what_cannot_get_better_is_not_to_be_retried() -> None:
+    """Only a refusal of the service's, and somebody else's account, need more than another try."""
+    assert {reason for reason in Reason if not reason.retryable} == {
+        Reason.REFUSED_BY_SERVICE,
+        Reason.AUTHENTICATION_REFUSED,
+        Reason.WRONG_IDENTITY,
+    }

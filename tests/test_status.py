@@ -1,0 +1,450 @@
+"""Reading the status: what nobody heard is found, and reading never gets in the way."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, Self
+
+import anyio
+import pytest
+
+from qrlifecycle import (
+    Connected,
+    ConnectionFailed,
+    Failed,
+    Paired,
+    Policy,
+    QRCode,
+    QRExpired,
+    QRLifecycle,
+    QRUpdated,
+    Reason,
+    Scanned,
+    Signal,
+    State,
+    WrongAnswer,
+)
+from qrlifecycle.testing import Fault, ScriptedPeer, settle
+
+from .pairing import ONCE, Pairing, request_qr
+
+pytestmark = pytest.mark.anyio
+
+
+class Status:
+    """A service's status: what it says, how long it takes to, and when it was asked."""
+
+    def __init__(self, says: Signal | None = None, latency: float = 0.0) -> None:
+        self.says: object = says
+        self.latency = latency
+        self.asked: list[float] = []
+        self.answered = 0
+
+    async def __call__(self) -> Any:
+        """Answer with what was true when it was asked."""
+        self.asked.append(anyio.current_time())
+        says = self.says
+        await anyio.sleep(self.latency)
+        self.answered += 1
+        if isinstance(says, Exception):
+            raise says
+        return says
+
+    def since(self, began: float) -> list[float]:
+        """When it was asked, in seconds since then."""
+        return [round(when - began, 3) for when in self.asked]
+
+
+class Beside(Pairing):
+    """A pairing whose status is read beside it."""
+
+    def __init__(self, status: Status, *args: Any, **options: Any) -> None:
+        self.status = status
+        super().__init__(*args, check_status=status, **options)
+
+    async def __aenter__(self) -> Self:
+        self.began = anyio.current_time()
+        return await super().__aenter__()
+
+
+# When it is read
+
+
+async def test_promise_4_a_success_before_the_opening_is_found_on_opening() -> None:
+    """What happened before anybody listened is read as soon as somebody does."""
+    async with Beside(Status(Paired("me"))) as pairing:
+        pass
+    assert pairing.outcome == Connected("me")
+    assert pairing.status.since(pairing.began) == [0]
+
+
+async def test_promise_4_a_success_while_the_link_was_down_is_found_on_opening_anew() -> None:
+    """Each opening asks what was missed."""
+    async with Beside(Status()) as pairing:
+        await anyio.sleep(10)
+        pairing.peer.break_link()
+        pairing.status.says = Paired("me")
+    assert pairing.outcome == Connected("me")
+    assert len(pairing.status.asked) == 2
+    assert anyio.current_time() - pairing.began < 11
+
+
+async def test_promise_4_a_success_that_nobody_heard_is_found_before_the_code_is_given_up() -> None:
+    """The last look is taken when the code and its grace are over, and not before."""
+    async with Beside(Status(), policy=Policy(grace=3)) as pairing:
+        await anyio.sleep(1)
+        pairing.status.says = Paired("me")
+    assert pairing.outcome == Connected("me")
+    assert pairing.status.since(pairing.began) == [0, 63]
+    assert len(pairing.peer.transports) == 1
+
+
+@pytest.mark.parametrize(
+    ("policy", "signal", "seconds"),
+    [
+        (Policy(attempt_timeout=20), None, 20),
+        (Policy(confirm_timeout=20), Scanned(), 20),
+        (Policy(refreshes=0, grace=2), QRExpired(), 2),
+    ],
+)
+async def test_promise_4_no_deadline_gives_up_without_a_last_look(
+    policy: Policy, signal: Signal | None, seconds: float
+) -> None:
+    """Whatever deadline it is that runs out, the truth comes first."""
+    async with Beside(Status(), policy=policy) as pairing:
+        if signal is not None:
+            pairing.peer.send(signal)
+        await anyio.sleep(1)
+        pairing.status.says = Paired("me")
+    assert pairing.outcome == Connected("me")
+    assert pairing.status.since(pairing.began) == [0, seconds]
+
+
+async def test_promise_4_a_link_that_is_lost_for_good_is_followed_by_a_last_look() -> None:
+    """The link is gone, but the success need not be."""
+    async with Beside(Status(), policy=ONCE) as pairing:
+        await anyio.sleep(1)
+        pairing.status.says = Paired("me")
+        pairing.peer.break_link()
+    assert pairing.outcome == Connected("me")
+
+
+async def test_promise_4_a_code_that_cannot_be_replaced_is_followed_by_a_last_look() -> None:
+    """The service may refuse another code just because the last one was scanned."""
+    codes = [QRCode("only", expires_in=5)]
+
+    async def request() -> QRCode:
+        await anyio.sleep(1)
+        return codes.pop()
+
+    async with Beside(Status(), request, policy=Policy(grace=0)) as pairing:
+        await anyio.sleep(6.5)
+        assert pairing.lifecycle.state is State.GENERATING
+        pairing.status.says = Paired("me")
+    assert pairing.outcome == Connected("me")
+
+
+async def test_a_code_that_was_never_shown_needs_no_look() -> None:
+    """Nobody can have scanned what nobody saw."""
+    async with Beside(Status(Paired("me")), openings=(Fault.UNREACHABLE,), policy=ONCE) as pairing:
+        pass
+    assert pairing.failed().reason is Reason.TRANSPORT_UNREACHABLE
+    assert pairing.status.asked == []
+
+
+async def test_the_status_is_read_as_often_as_the_policy_says() -> None:
+    """Servers that send no failures are asked for them."""
+    policy = Policy(status_interval=10, attempt_timeout=math.inf)
+    async with Beside(Status(), policy=policy) as pairing:
+        await anyio.sleep(45)
+        pairing.status.says = ConnectionFailed(Reason.REFUSED_ON_PHONE)
+    assert pairing.failed().reason is Reason.REFUSED_ON_PHONE
+    read = pairing.status.since(pairing.began)
+    assert len(read) == 6
+    assert all(10 <= after - before <= 11 for before, after in pairwise(read))
+
+
+async def test_without_an_interval_nothing_is_read_between_opening_and_the_last_look() -> None:
+    """Whoever hears needs not ask."""
+    async with Beside(Status()) as pairing:
+        await anyio.sleep(50)
+        assert pairing.status.since(pairing.began) == [0]
+        pairing.lifecycle.cancel()
+
+
+# Reading does not get in the way
+
+
+@pytest.mark.parametrize("latency", [1.0, math.inf])
+async def test_a_signal_is_not_delayed_by_a_read(latency: float) -> None:
+    """The success on the wire is known at once, though the read still waits for its answer."""
+    async with Beside(Status(latency=latency)) as pairing:
+        pairing.peer.send(Paired("me"))
+    assert pairing.outcome == Connected("me")
+    assert anyio.current_time() == pairing.began
+
+
+async def test_a_signal_is_heard_during_the_last_look() -> None:
+    """What still listens goes on listening, and the first to know decides."""
+    policy = Policy(grace=0, refreshes=0, status_timeout=5)
+    async with Beside(Status(latency=4), policy=policy) as pairing:
+        await anyio.sleep(61)
+        pairing.peer.send(Paired("me"))
+    assert pairing.outcome == Connected("me")
+    assert anyio.current_time() == pairing.began + 61
+
+
+async def test_a_new_code_during_the_last_look_keeps_the_stay() -> None:
+    """A rotation that was late is a rotation: same socket, new picture, new clock."""
+    policy = Policy(grace=0, refreshes=0)
+    async with Beside(Status(latency=2), policy=policy) as pairing:
+        await anyio.sleep(61)
+        pairing.peer.send(QRUpdated(QRCode("rotated", expires_in=30)))
+        await anyio.sleep(10)
+        assert pairing.lifecycle.qr == QRCode("rotated")
+        assert pairing.lifecycle.state is State.DISPLAYED
+    assert pairing.failed().reason is Reason.EXPIRED
+    assert anyio.current_time() - pairing.began == pytest.approx(61 + 30 + 2)
+    assert len(pairing.peer.transports) == 1
+
+
+async def test_a_scan_during_the_last_look_keeps_the_stay() -> None:
+    """The phone was quicker than the end: it may confirm."""
+    policy = Policy(grace=0, refreshes=0, confirm_timeout=100)
+    async with Beside(Status(latency=2), policy=policy) as pairing:
+        await anyio.sleep(61)
+        pairing.peer.send(Scanned())
+        await anyio.sleep(50)
+        pairing.peer.send(Paired("me"))
+    assert pairing.outcome == Connected("me")
+
+
+async def test_success_by_two_ways_at_once_is_delivered_once() -> None:
+    """Whoever is first says it; the other finds the stay being left."""
+    told: list[Connected] = []
+    status = Status(Paired("by reading"), latency=1)
+    closing = (Fault.SLOW,)
+    async with Beside(status, closings=closing, on_connected=told.append) as pairing:
+        await anyio.sleep(0.9)
+        pairing.peer.send(Paired("by wire"))
+    assert told == [Connected("by wire")]
+    assert pairing.outcome == Connected("by wire")
+
+
+# Faults
+
+
+@pytest.mark.parametrize(
+    "fault", [OSError("down"), KeyError("status"), RecursionError(), {"status": "paired"}, "paired"]
+)
+async def test_promise_7_a_read_that_fails_is_counted_and_asked_again(
+    fault: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Rubbish and faults are no news; the question stays asked until it is answered."""
+    status = Status()
+    status.says = fault
+    async with Beside(status) as pairing:
+        await anyio.sleep(8)
+        assert pairing.lifecycle.state is State.DISPLAYED
+        missed = len(status.asked)
+        status.says = Paired("me")
+    assert pairing.outcome == Connected("me")
+    assert pairing.lifecycle.dropped == {"check_status": missed}
+    assert 4 <= missed <= 8
+    assert "check_status failed" in caplog.text
+    assert "down" not in caplog.text
+
+
+async def test_a_read_has_its_own_deadline() -> None:
+    """A read that hangs is given up, counted, and tried again."""
+    status = Status(latency=math.inf)
+    async with Beside(status, policy=Policy(status_timeout=2)) as pairing:
+        await anyio.sleep(2.1)
+        assert pairing.lifecycle.dropped == {"check_status": 1}
+        status.latency, status.says = 0, Paired("me")
+    assert pairing.outcome == Connected("me")
+    assert anyio.current_time() - pairing.began < 3
+
+
+async def test_a_last_look_that_gets_no_answer_ends_within_its_deadline() -> None:
+    """A status that cannot be read does not keep an attempt from ending."""
+    status = Status()
+    status.says = OSError("down")
+    policy = Policy(grace=0, refreshes=0, status_timeout=4)
+    async with Beside(status, policy=policy) as pairing:
+        pass
+    assert pairing.failed().reason is Reason.EXPIRED
+    assert anyio.current_time() - pairing.began == pytest.approx(64)
+
+
+async def test_promise_2_a_read_that_cannot_be_stopped_does_not_delay_the_closing() -> None:
+    """A `check_status` that shields itself keeps `pair()` waiting, but no socket open."""
+
+    async def stubborn() -> Signal | None:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(100)
+        return Paired("too late")
+
+    async with Pairing(check_status=stubborn) as pairing:
+        began = anyio.current_time()
+        pairing.lifecycle.cancel()
+        await settle()
+        assert pairing.lifecycle.state is State.IDLE
+        assert pairing.peer.open_sockets == 0
+        assert anyio.current_time() == began
+    assert pairing.failed().reason is Reason.CANCELLED
+
+
+# What it finds
+
+
+async def test_a_newer_code_is_found_too() -> None:
+    """A rotation that nobody heard is shown once it is read."""
+    shown: list[QRCode] = []
+    async with Beside(Status(), on_qr_updated=shown.append) as pairing:
+        pairing.peer.break_link()
+        pairing.status.says = QRUpdated(QRCode("rotated"))
+        await anyio.sleep(5)
+        assert pairing.lifecycle.qr == QRCode("rotated")
+        pairing.lifecycle.cancel()
+    assert shown == [QRCode("first"), QRCode("rotated")]
+
+
+async def test_the_same_code_again_is_no_news() -> None:
+    """A status that tells the code on screen neither shows it again nor gives it a longer life."""
+    shown: list[QRCode] = []
+    status = Status(QRUpdated(QRCode("first", expires_in=60)))
+    policy = Policy(status_interval=5, grace=0, refreshes=0)
+    async with Beside(status, policy=policy, on_qr_updated=shown.append) as pairing:
+        pass
+    assert shown == [QRCode("first")]
+    assert pairing.failed().reason is Reason.EXPIRED
+    assert anyio.current_time() - pairing.began == pytest.approx(60, abs=1)
+
+
+async def test_a_code_that_was_read_before_a_rotation_is_stale() -> None:
+    """The newest code wins: an answer that was under way when it came is older."""
+    async with Beside(Status(QRUpdated(QRCode("older")), latency=3)) as pairing:
+        await anyio.sleep(1)
+        pairing.peer.send(QRUpdated(QRCode("newest")))
+        await anyio.sleep(3)
+        assert pairing.status.answered == 1
+        assert pairing.lifecycle.qr == QRCode("newest")
+        pairing.lifecycle.cancel()
+
+
+async def test_what_the_status_says_goes_through_the_same_table() -> None:
+    """What does not fit is dropped and counted, as a signal is."""
+    codes = [QRCode("only", expires_in=5)]
+
+    async def request() -> QRCode:
+        await anyio.sleep(1)
+        return codes.pop()
+
+    status = Status()
+    async with Beside(status, request, policy=Policy(grace=0)) as pairing:
+        await anyio.sleep(6.5)
+        assert pairing.lifecycle.state is State.GENERATING
+        status.says = Scanned()
+    assert pairing.failed().reason is Reason.GENERATING_FAILED
+    assert pairing.lifecycle.dropped == {"scanned": 1}
+
+
+# Believing only what is confirmed
+
+CONFIRM = Policy(confirm=True)
+
+
+async def test_with_confirm_a_success_on_the_wire_is_believed_if_the_status_agrees() -> None:
+    """The wire says when to look; the status says what is."""
+    async with Beside(Status(), policy=CONFIRM) as pairing:
+        await anyio.sleep(5)
+        pairing.status.says = Paired("me")
+        pairing.peer.send(Paired("somebody on the wire"))
+    assert pairing.outcome == Connected("me")
+    assert anyio.current_time() == pairing.began + 5
+
+
+async def test_with_confirm_a_forged_success_changes_nothing() -> None:
+    """Anybody may say so; nobody is believed, and the service is not hammered with questions."""
+    async with Beside(Status(), policy=CONFIRM) as pairing:
+        for _ in range(1_000):
+            pairing.peer.send(Paired("forged"))
+            await anyio.sleep(0.01)
+        assert pairing.lifecycle.state is State.DISPLAYED
+        assert len(pairing.status.asked) <= 10 / 0.25 + 1
+        pairing.status.says = Paired("me")
+        pairing.peer.send(Paired("forged"))
+    assert pairing.outcome == Connected("me")
+    assert anyio.current_time() - pairing.began < 11
+
+
+async def test_with_confirm_a_success_during_the_last_look_is_looked_for_once_more() -> None:
+    """A read that began before the success cannot deny it."""
+    status = Status(latency=2)
+    policy = Policy(confirm=True, grace=0, refreshes=0)
+    async with Beside(status, policy=policy) as pairing:
+        await anyio.sleep(61)
+        status.says = Paired("me")
+        pairing.peer.send(Paired("me"))
+    assert pairing.outcome == Connected("me")
+
+
+@pytest.mark.parametrize("policy", [CONFIRM, Policy(status_interval=5)])
+def test_a_policy_that_needs_a_status_is_refused_without_one(policy: Policy) -> None:
+    """What could never work is said when it is made."""
+    with pytest.raises(WrongAnswer, match="need a check_status"):
+        QRLifecycle(request_qr, ScriptedPeer(), policy=policy)
+
+
+# The one who is linked
+
+
+@pytest.mark.parametrize(
+    ("expected", "identity", "right"),
+    [
+        ("me", "me", True),
+        ("me", "you", False),
+        ("me", None, False),
+        (lambda identity: identity.startswith("+49"), "+49170", True),
+        (lambda identity: identity.startswith("+49"), "+33170", False),
+        (lambda identity: identity.startswith("+49"), None, False),  # and so it raises
+    ],
+)
+@pytest.mark.parametrize("way", ["wire", "status", "linked already"])
+async def test_the_wrong_account_is_a_failure(
+    expected: str | Callable[[str | None], bool], identity: str | None, right: bool, way: str
+) -> None:
+    """Whichever way the success comes, it must be of the account that is expected."""
+    success = Paired(identity, {"token": "x"})
+
+    async def linked() -> Paired:
+        return success
+
+    request: Any = linked if way == "linked already" else request_qr
+    status = Status(success if way == "status" else None)
+    async with Beside(status, request, expect_identity=expected) as pairing:
+        pairing.peer.send(success)
+    if right:
+        linked_already = way == "linked already"
+        assert pairing.outcome == Connected(identity, {"token": "x"}, linked_already)
+    else:
+        assert pairing.outcome == Failed(Reason.WRONG_IDENTITY, data={"token": "x"})
+
+
+async def test_a_success_that_was_read_is_logged_like_any_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The log of a success that nobody heard has its opening, its end, and how it was found."""
+    caplog.set_level(logging.INFO, "qrlifecycle")
+    async with Beside(Status(Paired("me"))):
+        pass
+    assert [record.getMessage() for record in caplog.records] == [
+        "connecting for QR display",
+        "connected for QR display",
+        "connected, found by check_status",
+        "transport closed",
+    ]
