@@ -387,11 +387,10 @@ async def test_an_action_that_is_required_is_told_and_shown_until_it_is_past() -
         pairing.peer.send(Scanned())
         pairing.peer.send(action)
         await settle()
-        assert pairing.lifecycle.state is State.DISPLAYED
-        assert pairing.lifecycle.action == action
+        assert (pairing.lifecycle.state, pairing.lifecycle.action) == (State.DISPLAYED, action)
         pairing.peer.send(Scanned())  # it is done, the phone goes on confirming
         await settle()
-        assert pairing.lifecycle.action is None
+        assert (pairing.lifecycle.state, pairing.lifecycle.action) == (State.DISPLAYED, None)
         pairing.peer.send(action)
         await settle()
         pairing.peer.send(Paired("me"))
@@ -434,6 +433,11 @@ def test_an_action_is_a_word(action: Any) -> None:
         ActionRequired(action)
 
 
+def codes_of(pairing: Pairing) -> tuple[QRCode | None, PairingCode | None]:
+    """What there is to scan, and what to type."""
+    return pairing.lifecycle.qr, pairing.lifecycle.pairing_code
+
+
 async def test_a_code_to_type_has_the_same_lifecycle() -> None:
     """A `PairingCode` is told by its own hook, expires, is replaced, and links like a picture."""
     typed: list[PairingCode] = []
@@ -444,14 +448,12 @@ async def test_a_code_to_type_has_the_same_lifecycle() -> None:
         return codes.pop()
 
     async with Pairing(request, on_pairing_code=typed.append, policy=policy) as pairing:
-        assert pairing.lifecycle.pairing_code == PairingCode("ABCD-1111")
-        assert pairing.lifecycle.qr is None
+        assert codes_of(pairing) == (None, PairingCode("ABCD-1111"))
         await anyio.sleep(10.5)
-        assert pairing.lifecycle.pairing_code == PairingCode("ABCD-2222")
+        assert codes_of(pairing) == (None, PairingCode("ABCD-2222"))
         pairing.peer.send(QRUpdated(QRCode("a picture after all")))
         await settle()
-        assert pairing.lifecycle.pairing_code is None
-        assert pairing.lifecycle.qr == QRCode("a picture after all")
+        assert codes_of(pairing) == (QRCode("a picture after all"), None)
         pairing.peer.send(Paired("me"))
     assert pairing.outcome == Connected("me")
     assert [code.reveal() for code in typed] == ["ABCD-1111", "ABCD-2222"]

@@ -106,7 +106,8 @@ class World:
             outcome = await self.lifecycle.pair()
             self.connected_at = anyio.current_time()
             tasks.cancel_scope.cancel()
-        return outcome
+            return outcome
+        raise AssertionError
 
     async def _scan(self, tasks: TaskGroup) -> None:
         """Scan whatever code is good at a moment that may be any."""
