@@ -289,6 +289,43 @@ def test_pair_with_an_event_that_means_nothing(capsys: pytest.CaptureFixture[str
     assert "--event takes NAME=MEANING, with one of: connected," in capsys.readouterr().err
 
 
+def test_pair_reads_the_status() -> None:
+    """`--status-url` finds a success that no event told, here one that the command cannot read."""
+
+    async def scenario(server: PairingServer) -> None:
+        words = ("--event", "whatsapp_connected=qr_scanned", "--status-url", f"{server.url}/status")
+        process = await start("pair", server.url, *OWNER, *words, QRLIFECYCLE_TOKEN="s3cret")
+        await until(lambda: server.open_sockets() == 1)
+        await server.scan(BOT_ID, USER_ID)
+        server.drop_links()
+        code, out, err = await end(process)
+        assert (code, err) == (0, "")
+        assert "the link broke; opening anew in" not in err
+        assert "connected, found by check_status" in out
+        assert "linked: +490001234567" in out
+
+    serve(scenario, token="s3cret")
+
+
+def test_pair_says_what_else_is_wanted() -> None:
+    """A code to type and an action that is required are told in words."""
+
+    async def scenario(server: PairingServer) -> None:
+        words = ("--event", "whatsapp_qr_updated=pairing_code")
+        process = await start("pair", server.url, *OWNER, *words)
+        await until(lambda: server.open_sockets() == 1)
+        pairing = server.pairing(BOT_ID, USER_ID)
+        await server._tell(pairing, "whatsapp_pairing_code", code="ABCD-\x1b[2J")
+        await server.require_action(BOT_ID, USER_ID, "compare_code", code="123-456")
+        await server.scan(BOT_ID, USER_ID)
+        code, out, err = await end(process)
+        assert (code, err) == (0, "")
+        assert "type this code on the phone: ABCD-?[2J" in out
+        assert "the service requires an action, compare_code: 123-456" in out
+
+    serve(scenario)
+
+
 def test_pair_declined() -> None:
     """Declined on the phone is told as such."""
 

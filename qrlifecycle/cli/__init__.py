@@ -201,6 +201,14 @@ def _add_pair(commands: Any) -> None:
         metavar="PATH",
         help="where its lifetime in seconds is, if told (expiresIn)",
     )
+    add("--status-url", metavar="URL", help="where to read whether the account is linked")
+    add(
+        "--status-field",
+        default="status",
+        metavar="PATH",
+        help="where that answer says so, like instance.state (status)",
+    )
+    add("--paired-status", default="paired", metavar="WORD", help="what it says then (paired)")
     add("--namespace", default="/", help="the Socket.IO namespace (/)")
     add("--socketio-path", default="socket.io", metavar="PATH", help="its path (socket.io)")
     add(
@@ -216,7 +224,8 @@ def _add_pair(commands: Any) -> None:
         default=[],
         metavar="NAME=MEANING",
         help="an event of the server's own; it means connected, qr_updated, qr_scanned, "
-        "qr_expired or connection_failed (whatsapp_... is understood)",
+        "qr_expired, pairing_code, action_required or connection_failed (whatsapp_... is "
+        "understood)",
     )
     add("--ca-file", metavar="FILE", help="trust this certificate authority (PEM), and no other")
     _add_policy(pair)

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import anyio
 
+from ..attempt import Service
 from ..errors import UsageError
 from ..lifecycle import QRLifecycle
 from ..policy import Policy
@@ -24,7 +25,7 @@ from ..qr import QRCode
 from ..testing.pairing_server import PairingServer
 from ..transports.socketio import SocketIOTransport
 from .pairing import attend, exit_code, make_lifecycle, make_view, policy_of
-from .request import CodeRequest, default_qr_url
+from .request import CodeRequest, StatusRequest, default_qr_url
 from .stopping import Stop
 
 __all__ = ["run"]
@@ -71,7 +72,8 @@ async def _pair(
     view = make_view(stop, hints, title=title, lifetime=lifetime, plain=plain)
     request = CodeRequest(default_qr_url(server.url), BOT_ID, USER_ID)
     transport = partial(SocketIOTransport, server.url, bot_id=BOT_ID, user_id=USER_ID)
-    lifecycle = make_lifecycle(request, transport, policy, view)
+    status = StatusRequest(f"{server.url}/status", BOT_ID, USER_ID)
+    lifecycle = make_lifecycle(Service(request, transport, status), policy, view)
     scanning = None
     if arguments.scan_after is not None:
         scanning = partial(_scan_after, arguments.scan_after, lifecycle)

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
 
+from ..codes import PairingCode
 from ..errors import MissingExtra
 from ..events import Event
 from ..lifecycle import QRLifecycle
@@ -126,9 +127,15 @@ class LiveView(View):
         if self._live is None:
             super().show(qr)
 
+    def spell(self, code: PairingCode) -> None:
+        """A code to type, in place of a picture."""
+        self._code, self._beside = [], ()
+        self._good_until = time.monotonic() + (code.expires_in or self._lifetime)
+        super().spell(code)
+
     def changed(self, change: Change) -> None:
         """A row of the table was taken."""
-        if change.event is Event.SCANNED:
+        if change.event in (Event.SCANNED, Event.ACTION_REQUIRED):
             self._good_until = None
         if not change.internal:
             self._code, self._beside, self._good_until = [], (), None

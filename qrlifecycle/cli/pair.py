@@ -14,13 +14,14 @@ from functools import partial
 
 import anyio
 
+from ..attempt import Service
 from ..errors import InvalidValue
 from ..policy import Policy
 from ..qr import QRCode
 from ..transports.messages import DEFAULT_SIGNALS, MEANINGS, SignalMap
 from ..transports.socketio import SocketIOTransport
 from .pairing import attend, exit_code, make_lifecycle, make_view, policy_of
-from .request import CodeRequest, default_qr_url
+from .request import CodeRequest, StatusRequest, default_qr_url
 from .stopping import Stop
 
 __all__ = ["run"]
@@ -59,23 +60,30 @@ def run(arguments: argparse.Namespace, stop: Stop) -> int:
         headers=headers | ({"Authorization": f"Bearer {token}"} if token else {}),
         ssl_context=ssl_context,
     )
-    return anyio.run(_pair, request, transport, policy, arguments.plain, stop, backend="asyncio")
+    status = None
+    if arguments.status_url is not None:
+        status = StatusRequest(
+            arguments.status_url,
+            arguments.bot_id,
+            arguments.user_id,
+            status_field=arguments.status_field,
+            paired_status=arguments.paired_status,
+            headers=request.headers,
+            ssl_context=ssl_context,
+        )
+    service = Service(request, transport, status)
+    return anyio.run(_pair, service, policy, arguments, stop, backend="asyncio")
 
 
-async def _pair(
-    request: CodeRequest,
-    transport: partial[SocketIOTransport],
-    policy: Policy,
-    plain: bool,
-    stop: Stop,
-) -> int:
-    title = f"qrlifecycle pair: bot {request.bot_id}, user {request.user_id}"
-    view = make_view(stop, _hints, title=title, lifetime=policy.qr_lifetime, plain=plain)
-    lifecycle = make_lifecycle(request, transport, policy, view)
+async def _pair(service: Service, policy: Policy, arguments: argparse.Namespace, stop: Stop) -> int:
+    title = f"qrlifecycle pair: bot {arguments.bot_id}, user {arguments.user_id}"
+    lifetime, plain = policy.qr_lifetime, arguments.plain
+    view = make_view(stop, _hints, title=title, lifetime=lifetime, plain=plain)
+    lifecycle = make_lifecycle(service, policy, view)
     outcome = await attend(lifecycle, view, stop)
     if lifecycle.dropped and not outcome.connected:
         causes = ", ".join(f"{count} {cause}" for cause, count in lifecycle.dropped.items())
-        view.note(f"messages that came to nothing: {causes}")
+        view.note(f"messages and status reads that came to nothing: {causes}")
     return stop.leave(exit_code(outcome, stop))
 
 

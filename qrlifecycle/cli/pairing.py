@@ -16,14 +16,13 @@ from typing import Any
 
 import anyio
 
-from ..attempt import QRRequest
+from ..attempt import Service
 from ..errors import UsageError
 from ..lifecycle import QRLifecycle
 from ..outcome import Failed, Outcome, Reason
 from ..policy import Policy
 from ..qr import QRCode
 from ..states import State
-from ..transports.base import TransportFactory
 from .stopping import Stop
 from .view import Hints, View, draws_blocks
 
@@ -62,12 +61,17 @@ def make_view(stop: Stop, hints: Hints, *, title: str, lifetime: float, plain: b
     return LiveView(stop, hints, title=title, lifetime=lifetime)
 
 
-def make_lifecycle(
-    request_qr: QRRequest, transport: TransportFactory, policy: Policy, view: View
-) -> QRLifecycle:
+def make_lifecycle(service: Service, policy: Policy, view: View) -> QRLifecycle:
     """A lifecycle that the view watches."""
     lifecycle = QRLifecycle(
-        request_qr, transport, policy=policy, on_qr_updated=view.show, on_change=view.changed
+        service.request_qr,
+        service.transport,
+        policy=policy,
+        check_status=service.check_status,
+        on_qr_updated=view.show,
+        on_pairing_code=view.spell,
+        on_action_required=view.require,
+        on_change=view.changed,
     )
     view.watch(lifecycle)
     return lifecycle

@@ -1,4 +1,4 @@
-"""The HTTP request behind a code: asks a server for one, and leaves no connection behind.
+"""The HTTP requests behind a code and its status: each asks a server once, and is gone after it.
 
 What a server says is not trusted: it is bounded, redirects are not followed (they would carry the
 token elsewhere), and no error holds a URL, a header or any of the answer. This room must never know
@@ -12,6 +12,7 @@ import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
@@ -20,7 +21,7 @@ from ..errors import InvalidValue, PeerError, ServiceRefused
 from ..qr import QRCode
 from ..signals import Paired
 
-__all__ = ["CodeRequest", "default_qr_url"]
+__all__ = ["CodeRequest", "StatusRequest", "default_qr_url"]
 
 MAX_ANSWER = 1_000_000
 """Bytes of the largest answer that is read."""
@@ -47,14 +48,7 @@ class CodeRequest:
     ssl_context: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
-        try:
-            parts = urlsplit(self.url)
-            valid = parts.scheme in {"http", "https"} and bool(parts.hostname)
-            _ = parts.port
-        except ValueError:
-            valid = False
-        if not valid:  # the URL itself may hold a token
-            raise InvalidValue("the URL to ask for a code must look like http://host/qr, or https")
+        _check_url(self.url, "the URL to ask for a code must look like http://host/qr, or https")
 
     async def __call__(self) -> QRCode | Paired:
         """Ask once.
@@ -64,10 +58,8 @@ class CodeRequest:
             PeerError: it cannot be reached, or its answer cannot be used.
             InvalidValue: its code is none.
         """
-        try:
-            status, body = await self._post()
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise PeerError(_explain(error)) from None
+        owner = {"botId": self.bot_id, "userId": self.user_id}
+        status, body = await _ask("POST", self, json=owner)
         answer = _parse(body)
         if status in UNAUTHORIZED or (
             400 <= status < 500 and status not in PASSING and answer is not None
@@ -78,26 +70,6 @@ class CodeRequest:
         if answer is None:
             raise PeerError("the server's answer is not a JSON object")
         return self._read(answer)
-
-    async def _post(self) -> tuple[int, bytes]:
-        connector = aiohttp.TCPConnector(
-            force_close=True, resolver=aiohttp.ThreadedResolver(), ssl=self.ssl_context or True
-        )
-        # How long it may take is the lifecycle's to say.
-        forever = aiohttp.ClientTimeout(total=None)
-        owner = {"botId": self.bot_id, "userId": self.user_id}
-        async with (
-            aiohttp.ClientSession(connector=connector, timeout=forever) as session,
-            session.post(
-                self.url, json=owner, headers=self.headers, allow_redirects=False
-            ) as response,
-        ):
-            body = bytearray()
-            async for chunk in response.content.iter_any():
-                body += chunk
-                if len(body) > MAX_ANSWER:
-                    raise PeerError(f"the server's answer is larger than {MAX_ANSWER:,} bytes")
-            return response.status, bytes(body)
 
     def _read(self, answer: Mapping[str, object]) -> QRCode | Paired:
         if answer.get("linked") is True:
@@ -112,6 +84,42 @@ class CodeRequest:
         return QRCode(code, expires_in=lifetime)
 
 
+@dataclass(frozen=True, slots=True)
+class StatusRequest:
+    """An awaitable call as `QRLifecycle` wants it for its ``check_status``.
+
+    Raises:
+        InvalidValue: a URL that is not HTTP.
+    """
+
+    url: str = field(repr=False)
+    bot_id: str
+    user_id: str
+    status_field: str = "status"
+    paired_status: str = "paired"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ssl_context: ssl.SSLContext | None = None
+
+    def __post_init__(self) -> None:
+        _check_url(self.url, "the URL to ask for the status must be http or https")
+
+    async def __call__(self) -> Paired | None:
+        """Ask once whether the account is linked.
+
+        Raises:
+            PeerError: it cannot be reached, or its answer cannot be used.
+        """
+        owner = {"botId": self.bot_id, "userId": self.user_id}
+        status, body = await _ask("GET", self, params=owner)
+        answer = _parse(body)
+        if not 200 <= status < 300 or answer is None:
+            raise PeerError(f"the server answered HTTP {status} when asked for the status")
+        if _at(answer, self.status_field) != self.paired_status:
+            return None
+        identity = answer.get("identity")
+        return Paired(identity if isinstance(identity, str) else None, answer)
+
+
 def default_qr_url(url: str) -> str:
     """Where a server is asked for a code unless told otherwise: its URL and ``/qr``.
 
@@ -124,6 +132,46 @@ def default_qr_url(url: str) -> str:
         raise InvalidValue("the server's URL cannot be read") from None
     scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
     return urlunsplit(parts._replace(scheme=scheme, path=parts.path.rstrip("/") + "/qr"))
+
+
+def _check_url(url: str, rule: str) -> None:
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        _ = parts.port
+    except ValueError:
+        valid = False
+    if not valid:  # the URL itself may hold a token
+        raise InvalidValue(rule)
+
+
+async def _ask(
+    method: str, request: CodeRequest | StatusRequest, **said: Mapping[str, str]
+) -> tuple[int, bytes]:
+    """Ask, and give back status and body.
+
+    Raises:
+        PeerError: nobody answered, or with too much.
+    """
+    connector = aiohttp.TCPConnector(
+        force_close=True, resolver=aiohttp.ThreadedResolver(), ssl=request.ssl_context or True
+    )
+    # How long it may take is the lifecycle's to say.
+    forever = aiohttp.ClientTimeout(total=None)
+    call: dict[str, Any] = {**said, "headers": request.headers, "allow_redirects": False}
+    try:
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=forever) as session,
+            session.request(method, request.url, **call) as response,
+        ):
+            body = bytearray()
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > MAX_ANSWER:
+                    raise PeerError(f"the server's answer is larger than {MAX_ANSWER:,} bytes")
+            return response.status, bytes(body)
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise PeerError(_explain(error)) from None
 
 
 def _parse(body: bytes) -> Mapping[str, object] | None:

@@ -13,11 +13,13 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Self
 
+from ..codes import PairingCode
 from ..errors import QRLifecycleError
 from ..events import Event
 from ..lifecycle import QRLifecycle
 from ..outcome import Connected, Outcome, Reason
 from ..qr import BLOCKS, QRCode
+from ..signals import ActionRequired
 from ..watchers import Change
 from .stopping import BROKEN_PIPE, Stop, discard_output
 
@@ -72,6 +74,16 @@ class View:
         self._draw(qr)
         for hint in self._hints(qr):
             self._print(hint)
+
+    def spell(self, code: PairingCode) -> None:
+        """A code to type; that is what it is there for, so it is written as text."""
+        self.say(f"type this code on the phone: {_clean(code.reveal())}")
+
+    def require(self, action: ActionRequired) -> None:
+        """The service wants something more from the person."""
+        code = action.data.get("code")
+        said = f": {_clean(code)}" if isinstance(code, str) else ""
+        self.say(f"the service requires an action, {_clean(action.action)}{said}")
 
     def changed(self, change: Change) -> None:
         """A row of the table was taken."""
