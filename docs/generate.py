@@ -13,6 +13,7 @@ from pathlib import Path
 import qrlifecycle
 from qrlifecycle import (
     TABLE,
+    ActionRequired,
     ConnectionFailed,
     Event,
     Paired,
@@ -52,12 +53,14 @@ transport's signals, and from the clock.
 
 ## The signals
 
-A signal is what a transport reports; in the table it has the event's name.
+A signal is what a transport reports, or what `check_status` gives back; in the table it has the
+event's name.
 
 {signals}
 ## The deadlines and budgets
 
-They live in one frozen `Policy`. Times are seconds.
+They live in one frozen `Policy`. Times are seconds; `inf` means no limit, or never. `WHATSAPP` is a
+policy with WhatsApp's own numbers.
 
 {policy}
 ## The reasons
@@ -92,7 +95,14 @@ def tables() -> dict[str, str]:
     """Every table of the page, by its place in the text."""
     policy_source = (Path(qrlifecycle.__file__).parent / "policy.py").read_text()
     policy_docs = attribute_docs(Policy, policy_source)
-    signals: list[type[Signal]] = [QRUpdated, Scanned, Paired, QRExpired, ConnectionFailed]
+    signals: list[type[Signal]] = [
+        QRUpdated,
+        Scanned,
+        ActionRequired,
+        Paired,
+        QRExpired,
+        ConnectionFailed,
+    ]
     return {
         "states": table_of(
             ["state", "meaning"], [[f"`{state}`", state.meaning] for state in State]
