@@ -33,7 +33,7 @@ class Policy:
     """How long the polite goodbye may take before the door is shut by force."""
 
     attempt_timeout: float = 600.0
-    """How long a whole `pair()` may take, all codes together."""
+    """How long a whole `pair()` may take, all codes together; a last look comes on top."""
 
     qr_lifetime: float = 60.0
     """How long a code is good for if its service does not say. WhatsApp's first code lives 60 s."""

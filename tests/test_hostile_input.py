@@ -8,7 +8,7 @@ import json
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 
 import aiohttp
@@ -56,13 +56,16 @@ HEALTHY = [Event.GENERATE, Event.QR_READY, Event.QR_UPDATED, Event.PAIRED]
 """The events of a round in which nothing but a code and a success counted."""
 
 FLOOD = 100_000
-"""Messages."""
+"""Signals."""
+
+WIRE_FLOOD = 20_000
+"""Messages over a real socket; python-socketio takes its time for each."""
 
 CHUNK = 500
 """Messages that are sent before the sender waits until they are taken."""
 
-MOST_GROWTH = 5_000_000
-"""Bytes that a flood may cost at its worst moment."""
+MOST_PER_MESSAGE = 50
+"""Bytes of memory that each message of a flood may cost at the flood's worst moment."""
 
 
 class Reports:
@@ -159,7 +162,7 @@ def nothing_left(peer: RawPeer) -> Iterator[None]:
 class Growth:
     """How much memory a block took at its worst moment; a number once the block has ended."""
 
-    peak: int = field(default=-1)
+    peak: int = -1
 
 
 @contextmanager
@@ -176,7 +179,7 @@ def growth() -> Iterator[Growth]:
         measured.peak = peak - before
     finally:
         tracemalloc.stop()
-    print(f"a flood of {FLOOD:,} took {measured.peak / 1e6:.2f} MB at its worst")
+    print(f"at its worst, the flood took {measured.peak / 1e6:.2f} MB")
 
 
 # What a hostile peer may send
@@ -228,7 +231,15 @@ WRONG_CODES = st.builds(
     lambda expires_in: event("whatsapp_qr_updated", {"qr": "good", "expiresIn": expires_in}),
     st.sampled_from(["soon", -1, 0, float("nan"), True, [60], {"s": 60}]),
 )
-TEXTS = st.one_of(BODIES, FOREIGN, WRONG_CODES)
+UNFINISHED = st.builds(
+    lambda kind, count, place: f'{kind}{count}["x",{{"_placeholder":true,"num":{place}}}]',
+    st.sampled_from(["45", "46"]),
+    st.sampled_from(["", "0-", "1-", "2-", "8-"]),
+    st.sampled_from(["0", "7", "-9", '"0"', "[]", "null"]),
+)
+"""Binary messages, of which nothing or too little follows."""
+
+TEXTS = st.one_of(BODIES, FOREIGN, WRONG_CODES, UNFINISHED)
 
 FRAMES = st.one_of(
     TEXTS.map(frame),
@@ -283,7 +294,7 @@ async def survive(attack: Attack) -> None:
     """An attack on a displayed code: nothing happens but the success, in the end."""
     async with RawPeer() as peer:
         with nothing_left(peer):
-            async with pairing(transport_to(peer), within=3) as reports:
+            async with pairing(transport_to(peer), within=2) as reports:
                 attack.play(peer)
             assert reports.outcome == Connected("+49", json.loads(PAIRED[2:])[1])
             assert reports.events == HEALTHY
@@ -361,9 +372,7 @@ class TestRealSockets:
     ) -> None:
         """Rubbish before or in place of the joining: a named failure, or a link that works."""
         policy = Policy(reopenings=0)
-        safe = [text.encode(errors="surrogatepass").decode(errors="replace") for text in early]
-        answer = answer.encode(errors="surrogatepass").decode(errors="replace")
-        async with RawPeer(early=tuple(safe), answer=answer) as peer:
+        async with RawPeer(early=tuple(early), answer=answer) as peer:
             with nothing_left(peer):
                 reports = Reports(transport_to(peer, heartbeat=0.05), policy=policy)
                 with anyio.fail_after(3):
@@ -379,37 +388,37 @@ class TestRealSockets:
     # Floods
 
     async def test_promise_7_a_flood_of_junk_costs_no_memory(self) -> None:
-        """100,000 unknown messages: counted, and the success after them connects."""
+        """Tens of thousands of unknown messages: counted, and the success after them connects."""
         junk = frame(event("nobody", {**OWNER, "x": "y" * 20})) * CHUNK
         async with RawPeer() as peer:
             with nothing_left(peer), growth() as measured:
                 async with pairing(transport_to(peer), within=60) as reports:
-                    for _ in range(FLOOD // CHUNK):
+                    for _ in range(WIRE_FLOOD // CHUNK):
                         await send_and_drain(peer, junk)
                     assert reports.lifecycle.state is State.DISPLAYED
                     peer.wire.send(PAIRED)
             assert len(peer.wires) == 1
         assert isinstance(reports.outcome, Connected)
         assert reports.events == HEALTHY
-        assert reports.lifecycle.dropped == {"unknown": FLOOD}
-        assert measured.peak < MOST_GROWTH
+        assert reports.lifecycle.dropped == {"unknown": WIRE_FLOOD}
+        assert measured.peak < MOST_PER_MESSAGE * WIRE_FLOOD
 
     async def test_promise_7_a_flood_of_rotations_costs_no_memory(self) -> None:
-        """100,000 codes: the newest is shown, and the success after them connects."""
+        """Tens of thousands of codes: the newest is shown, and the success after them connects."""
         async with RawPeer() as peer:
             with nothing_left(peer), growth() as measured:
                 async with pairing(transport_to(peer), within=60) as reports:
-                    for start in range(0, FLOOD, CHUNK):
+                    for start in range(0, WIRE_FLOOD, CHUNK):
                         codes = range(start, start + CHUNK)
                         await send_and_drain(peer, b"".join(map(rotation, codes)))
-                    await reports.see(f"code-{FLOOD - 1}")
+                    await reports.see(f"code-{WIRE_FLOOD - 1}")
                     assert reports.lifecycle.state is State.DISPLAYED
                     peer.wire.send(PAIRED)
             assert len(peer.wires) == 1
         assert isinstance(reports.outcome, Connected)
         assert reports.events == HEALTHY
         assert reports.lifecycle.dropped == {}
-        assert measured.peak < MOST_GROWTH
+        assert measured.peak < MOST_PER_MESSAGE * WIRE_FLOOD
 
     # Foreign, late and repeated messages
 
@@ -517,8 +526,8 @@ def rotation(number: int) -> bytes:
 
 
 async def send_and_drain(peer: RawPeer, data: bytes) -> None:
-    """Send, and wait until the kernel has all of it."""
-    peer.wire.send_raw(data)
+    """Send, with a ping, for a server that never pings counts as dead; wait until all is sent."""
+    peer.wire.send_raw(data + frame("2"))
     while peer.wire.transport.get_write_buffer_size():
         await anyio.lowlevel.checkpoint()
 
@@ -566,7 +575,7 @@ async def test_promise_7_a_flood_of_signals_out_of_place_costs_no_memory(hasty: 
     assert reports.outcome == Connected("me")
     assert reports.events == HEALTHY
     assert set(reports.lifecycle.dropped) == {"qr_ready"}
-    assert measured.peak < MOST_GROWTH
+    assert measured.peak < MOST_PER_MESSAGE * FLOOD
 
 
 @pytest.mark.parametrize("hasty", [False, True], ids=["taken now and then", "all at once"])
@@ -584,7 +593,7 @@ async def test_promise_7_a_flood_of_codes_costs_no_memory(hasty: bool) -> None:
             peer.send(Paired("me"))
     assert reports.outcome == Connected("me")
     assert reports.events == HEALTHY
-    assert measured.peak < MOST_GROWTH
+    assert measured.peak < MOST_PER_MESSAGE * FLOOD
 
 
 LATE: list[Signal] = [
@@ -720,14 +729,10 @@ RUBBISH = [
     pytest.param(answering([Paired("me")]), id="a list"),
     pytest.param(answering(Signal()), id="a signal of no kind"),
     pytest.param(answering(QRUpdated(cast("Any", "text"))), id="a code of the wrong type"),
-    pytest.param(
-        answering(QRUpdated(QRCode("second", expires_in=30.0))), id="no rubbish", marks=[]
-    ),
 ]
-EVERY_RUBBISH = RUBBISH[:-1]
 
 
-@pytest.mark.parametrize("check_status", EVERY_RUBBISH)
+@pytest.mark.parametrize("check_status", RUBBISH)
 async def test_promise_7_a_status_that_is_rubbish_is_counted_and_nothing_more(
     check_status: Callable[[], Awaitable[Any]],
 ) -> None:
@@ -747,7 +752,7 @@ async def test_promise_7_a_status_that_is_rubbish_is_counted_and_nothing_more(
     assert reports.lifecycle.dropped.keys() == {"check_status"}
 
 
-@pytest.mark.parametrize("check_status", EVERY_RUBBISH)
+@pytest.mark.parametrize("check_status", RUBBISH)
 async def test_promise_7_a_last_look_that_sees_rubbish_keeps_nobody(
     check_status: Callable[[], Awaitable[Any]],
 ) -> None:
