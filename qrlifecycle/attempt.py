@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from inspect import iscoroutine
 
 import anyio
 from anyio.abc import TaskGroup
@@ -21,7 +22,7 @@ from .link import Link
 from .machine import MACHINE
 from .outcome import REASON_OF_ERROR, Connected, Failed, Outcome, Reason
 from .qr import QRCode
-from .signals import ActionRequired, ConnectionFailed, Paired, QRExpired, QRUpdated, Signal
+from .signals import ActionRequired, ConnectionFailed, Paired, QRExpired, QRUpdated, Scanned, Signal
 from .standing import Standing
 from .states import State
 from .status import StatusCheck, StatusReader
@@ -105,6 +106,9 @@ class Attempt:
         finally:
             try:
                 await self._clear(stay)
+            except BaseException:  # a task can be cancelled natively even under a shield
+                stay.end(CANCELLED)
+                raise
             finally:
                 assert stay.leaving is not None
                 self._standing.commit(stay.leaving)
@@ -142,9 +146,8 @@ class Attempt:
 
     async def _give_up(self, stay: Stay, verdict: Step | None) -> None:
         """A deadline has run out or there is a verdict: leave, unless the truth is another."""
-        passed = stay.scope.deadline
-        if self._service.check_status is not None and self._shown:
-            await self._look_again(stay)
+        passed = anyio.current_time()
+        await self._look_again(stay)
         if stay.leaving is not None:
             return
         if verdict is None and (deadline := stay.run_out(passed)) is not None:
@@ -153,26 +156,37 @@ class Attempt:
             stay.leave(verdict)
 
     async def _look_again(self, stay: Stay) -> None:
-        """The last look: read the status once more, while what still listens goes on listening."""
-        with stay.begin(look=self._policy.status_timeout) as scope:
-            self._read_beside(stay, satisfied=scope.cancel)
-            link = stay.link
+        """The last look: read the status once more, while what still listens goes on listening.
+
+        Without a status to read it takes no time, and finds what has arrived in this very instant.
+        """
+        reader = self._read_beside(stay) if self._shown else None
+        link = stay.link
+        with stay.begin_look(0 if reader is None else self._policy.status_timeout) as scope:
+            if reader is not None:
+                reader.look(satisfied=scope.cancel)
             if link is not None and link.listening:
                 await link.listen(lambda signal: self._take(stay, signal))
             if stay.leaving is None:
                 await anyio.sleep_forever()
+        if reader is not None:
+            reader.look(satisfied=None)
 
     async def _clear(self, stay: Stay) -> None:
         """Leave nothing of a stay: no reading, no transport."""
-        if stay.reader is not None:
-            stay.reader.stop()
-        if stay.link is not None:
-            await stay.link.close()
+        try:
+            if stay.reader is not None:
+                stay.reader.stop()
+        finally:
+            if stay.link is not None:
+                await stay.link.close()
 
     # Signals, from the transport and from the status
 
     def _listening(self, stay: Stay) -> bool:
         """A transport listens: hand the code out, if it was not, and ask what was missed."""
+        if anyio.current_time() >= stay.scope.deadline:
+            return True  # too late for anybody to scan it; listening is cut short
         if stay.leaving is None and not stay.shown:
             self._standing.put(Step(Event.QR_UPDATED, code=stay.code))
             self._shown = True
@@ -186,7 +200,7 @@ class Attempt:
             raise TypeError("receive() must give back a Signal")
         if isinstance(signal, Paired):
             if self._policy.confirm and stay.reader is not None:
-                stay.reader.want()  # anybody may have said so
+                stay.reader.doubt()  # anybody may have said so
                 return True
             logger.info("pairing event received")
         self._put_signal(stay, signal, wake=False)  # the owner is awake: it has just received it
@@ -202,20 +216,19 @@ class Attempt:
         if stay.succeeded:
             logger.info("connected, found by check_status")
 
-    def _read_beside(self, stay: Stay, satisfied: Callable[[], None] | None = None) -> None:
-        """Have the status read beside a stay from now on; at once, if somebody waits for it."""
+    def _read_beside(self, stay: Stay) -> StatusReader | None:
+        """What reads the status beside a stay, from now on; None if there is nothing to read."""
         if self._service.check_status is None or self._company is None:
-            return
-        if stay.reader is not None:
-            stay.reader.stop()
-        stay.reader = StatusReader(
-            self._service.check_status,
-            self._policy,
-            learn=lambda signal: self._learn(stay, signal),
-            miss=lambda: self._standing.count({MISSED: 1}),
-            satisfied=satisfied,
-        )
-        self._company.start_soon(stay.reader.run)
+            return None
+        if stay.reader is None:
+            stay.reader = StatusReader(
+                self._service.check_status,
+                self._policy,
+                learn=lambda signal: self._learn(stay, signal),
+                miss=lambda: self._standing.count({MISSED: 1}),
+            )
+            self._company.start_soon(stay.reader.run)
+        return stay.reader
 
     def _put_signal(self, stay: Stay, signal: Signal, *, wake: bool) -> None:
         """Put a signal to the table; one that it does not accept is dropped."""
@@ -243,8 +256,11 @@ class Attempt:
                 return Step(signal.event, code=signal.qr)
             case ActionRequired():
                 return Step(signal.event, action=signal)
-            case _:
+            case Scanned():
                 return Step(signal.event)
+            case _:
+                MACHINE.row(self._standing.state, signal.event)
+                raise TypeError(f"{type(signal).__name__} carries nothing that is known")
 
     # Ends
 
@@ -272,21 +288,27 @@ class Attempt:
 
     def _failure(self, stay: Stay, error: Exception) -> Step:
         """What an error from `request_qr` or the transport means as an end."""
+        generating = self._standing.state is State.GENERATING
         reasons = (reason for kind, reason in REASON_OF_ERROR.items() if isinstance(error, kind))
-        if self._standing.state is State.GENERATING:
-            otherwise = Reason.GENERATING_FAILED
-        elif stay.link is not None and stay.link.opened:
-            otherwise = Reason.TRANSPORT_LOST
-        else:
-            otherwise = Reason.TRANSPORT_UNREACHABLE
-        return Step(Event.FAIL, Failed(next(reasons, otherwise), error))
+        otherwise = Reason.GENERATING_FAILED if generating else Reason.TRANSPORT_UNREACHABLE
+        reason = next(reasons, otherwise)
+        ever_opened = stay.link is not None and stay.link.ever_opened
+        if reason is Reason.TRANSPORT_UNREACHABLE and ever_opened:
+            reason = Reason.TRANSPORT_LOST
+        return Step(Event.FAIL, Failed(reason, error))
 
 
 def _is_expected(identity: str | None, expected: Expectation | None) -> bool:
     if expected is None or isinstance(expected, str):
         return expected in (None, identity)
     try:
-        return bool(expected(identity))
+        answer: object = expected(identity)
     except Exception as error:
         logger.error("expect_identity raised %s", describe(error))
         return False
+    if not isinstance(answer, bool):  # an async function in disguise, perhaps: all of it is true
+        logger.error("expect_identity gave back %s, not True or False", type(answer).__name__)
+        if iscoroutine(answer):
+            answer.close()
+        return False
+    return answer

@@ -215,17 +215,20 @@ class QRLifecycle:
     async def _walk_in_company(self) -> Outcome:
         """Walk beside async hooks and reads of the status."""
         watchers = self._standing.watchers
-        end: Outcome | Exception | None = None
+        end: Outcome | BaseException | None = None
         async with anyio.create_task_group() as company:
             watchers.run_in(company)
             try:
                 end = await self._walk(company)
             except Exception as error:  # kept out of the group, which would wrap it
                 end = error
+            except BaseException as error:
+                end = error  # a group may swallow it
+                raise
             finally:
                 watchers.run_in(None)
         assert end is not None
-        if isinstance(end, Exception):
+        if isinstance(end, BaseException):
             raise end
         return end
 

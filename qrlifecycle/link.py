@@ -8,6 +8,7 @@ why the link is held.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 
 import anyio
@@ -44,7 +45,16 @@ class Link:
         count: told what each transport dropped, once it is gone.
     """
 
-    __slots__ = ("_backoff", "_breaks", "_count", "_factory", "_opened_at", "_policy", "transport")
+    __slots__ = (
+        "_backoff",
+        "_breaks",
+        "_count",
+        "_factory",
+        "_opened_at",
+        "_policy",
+        "ever_opened",
+        "transport",
+    )
 
     def __init__(
         self,
@@ -60,16 +70,13 @@ class Link:
         self._backoff = Backoff(policy.reopen_wait, policy.reopen_wait_max)
         self._breaks = 0
         self._opened_at: float | None = None
-
-    @property
-    def opened(self) -> bool:
-        """Whether the newest transport came to listen, be it gone by now."""
-        return self._opened_at is not None
+        self.ever_opened = False
+        """Whether any transport came to listen."""
 
     @property
     def listening(self) -> bool:
         """Whether a transport listens."""
-        return self.transport is not None and self.opened
+        return self.transport is not None and self._opened_at is not None
 
     async def hold(self, listening: Callable[[], bool], take: Take) -> Exception | None:
         """Open, say so, hand over each signal; and again whenever the link breaks.
@@ -92,8 +99,9 @@ class Link:
                     return None
             if error is None:
                 return None
+            broke_at = anyio.current_time()
             await self.close()
-            if not self._may_open_anew(error):
+            if not self._may_open_anew(error, broke_at):
                 return error
             wait = self._backoff.next()
             logger.warning("%s; opening anew in %.1f s", _describe(error), wait)
@@ -122,7 +130,6 @@ class Link:
             logger.debug("the transport's goodbye failed: %s", type(error).__name__)
         finally:
             self._abort(transport)
-            self._count(transport.dropped)
             logger.info("transport closed")
 
     async def _open(self) -> Exception | None:
@@ -140,6 +147,7 @@ class Link:
             with anyio.move_on_after(limit):
                 await made.open()
                 self._opened_at = anyio.current_time()
+                self.ever_opened = True
         except (Exception, GeneratorExit) as error:
             return self._sort(error)
         if self._opened_at is None:
@@ -158,16 +166,20 @@ class Link:
         return error
 
     def _abort(self, transport: Transport) -> None:
+        """Shut the door; a transport that cannot even do that must not keep us from going on."""
         try:
             transport.abort()
+            self._count(transport.dropped)
+        except Exception as error:
+            logger.error("the transport broke its contract: abort() raised %s", describe(error))
         finally:
             self.transport = None
 
-    def _may_open_anew(self, error: Exception) -> bool:
+    def _may_open_anew(self, error: Exception, broke_at: float) -> bool:
         if isinstance(error, TransportRefused):
             return False
-        held_until = anyio.current_time() - self._policy.reopen_wait_max
-        if self._opened_at is not None and self._opened_at <= held_until:
+        held = -math.inf if self._opened_at is None else broke_at - self._opened_at
+        if held >= self._policy.reopen_wait_max:
             self._breaks = 0
             self._backoff.reset()
         self._breaks += 1

@@ -120,7 +120,7 @@ class Reason(Word):
     )
     TRANSPORT_UNREACHABLE = (
         "transport_unreachable",
-        "The transport did not open, policy.reopenings times in a row.",
+        "The transport did not open, nor when tried policy.reopenings times more.",
         "The service cannot be reached. Please try again.",
         True,
     )

@@ -104,8 +104,13 @@ FINITE = ("close_timeout", "status_timeout", "grace", "reopen_wait", "reopen_wai
 
 
 def is_positive(value: object) -> bool:
-    """Whether this is a number above 0; neither NaN nor True is one."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    """Whether this is a number above 0 that time can be counted in; neither NaN nor True is."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return float(value) > 0
+    except OverflowError:  # a whole number with hundreds of digits
+        return False
 
 
 def _is_duration(value: object) -> bool:

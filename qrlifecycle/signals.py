@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .codes import PairingCode
 from .errors import InvalidValue
@@ -32,9 +32,19 @@ LONGEST_ACTION = 64
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Something a transport reports. ``event`` is the table's word for it."""
+    """Something a transport reports. ``event`` is the table's word for it.
+
+    What cannot be meant is refused where it is made, so that nothing malformed is ever on its way.
+
+    Raises:
+        InvalidValue: a field of the wrong kind, or a signal that is none of the kinds below.
+    """
 
     event: ClassVar[Event]
+
+    def __post_init__(self) -> None:
+        if type(self) is Signal:
+            raise InvalidValue("a Signal by itself says nothing; use one of its kinds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,9 @@ class QRUpdated(Signal):
     event = Event.QR_UPDATED
 
     qr: QRCode | PairingCode
+
+    def __post_init__(self) -> None:
+        _require(self.qr, QRCode | PairingCode, "qr must be a QRCode or a PairingCode")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +85,7 @@ class ActionRequired(Signal):
     def __post_init__(self) -> None:
         if not isinstance(self.action, str) or not 0 < len(self.action) <= LONGEST_ACTION:
             raise InvalidValue(f"an action is a word of at most {LONGEST_ACTION} characters")
+        _require(self.data, Mapping, DATA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +99,10 @@ class Paired(Signal):
 
     identity: str | None = None
     data: Mapping[str, object] = field(default_factory=dict, repr=False, hash=False)
+
+    def __post_init__(self) -> None:
+        _require(self.identity, str | None, "identity must be text or None")
+        _require(self.data, Mapping, DATA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +120,15 @@ class ConnectionFailed(Signal):
 
     reason: Reason = Reason.REFUSED_BY_SERVICE
     data: Mapping[str, object] = field(default_factory=dict, repr=False, hash=False)
+
+    def __post_init__(self) -> None:
+        _require(self.reason, Reason, "reason must be a Reason")
+        _require(self.data, Mapping, DATA)
+
+
+DATA = "data must be a mapping"
+
+
+def _require(value: object, kind: Any, rule: str) -> None:
+    if not isinstance(value, kind):
+        raise InvalidValue(f"{rule}, not {type(value).__name__}")

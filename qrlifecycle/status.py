@@ -8,14 +8,16 @@ must never know what an answer means.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
 
 import anyio
+import anyio.lowlevel
 
 from .backoff import Backoff
 from .errors import WrongAnswer
 from .policy import Policy
-from .signals import QRUpdated, Signal
+from .signals import ConnectionFailed, Paired, Signal
 from .watchers import describe
 
 __all__ = ["StatusCheck", "StatusReader"]
@@ -23,6 +25,9 @@ __all__ = ["StatusCheck", "StatusReader"]
 StatusCheck = Callable[[], Awaitable[Signal | None]]
 """The HTTP request that asks how far a pairing is: `Paired` if the account is linked, any other
 signal that fits, or None if there is nothing to say."""
+
+ANSWERED = Exception()
+"""In place of what went wrong with a read, if nothing did."""
 
 logger = logging.getLogger("qrlifecycle")
 
@@ -35,17 +40,19 @@ class StatusReader:
         policy: how long a read may take, and how often it is due.
         learn: told what an answer says, if it says anything.
         miss: called for each read that gave no answer.
-        satisfied: called when there is an answer and nothing more is wanted. If somebody waits for
-            that, the first read is wanted at once.
     """
 
     __slots__ = (
         "_backoff",
         "_check",
+        "_doubt_ends",
+        "_early",
         "_learn",
         "_miss",
         "_outdated",
+        "_pause",
         "_policy",
+        "_reading",
         "_satisfied",
         "_scope",
         "_wanted",
@@ -58,26 +65,53 @@ class StatusReader:
         *,
         learn: Callable[[Signal], None],
         miss: Callable[[], None],
-        satisfied: Callable[[], None] | None = None,
     ) -> None:
         self._check = check_status
         self._policy = policy
         self._learn = learn
         self._miss = miss
-        self._satisfied = satisfied
         self._backoff = Backoff(policy.reopen_wait, policy.reopen_wait_max)
         self._scope = anyio.CancelScope()
+        self._reading: anyio.CancelScope | None = None
+        self._pause: anyio.CancelScope | None = None
+        self._satisfied: Callable[[], None] | None = None
+        self._early = False
         self._outdated = False
+        self._doubt_ends = -math.inf
         self._wanted = anyio.Event()
-        if satisfied is not None:
-            self.want()
 
     def want(self) -> None:
         """Read soon."""
         self._wanted.set()
 
+    def doubt(self) -> None:
+        """Read soon, and for ``policy.status_timeout`` again and again: a success may be true.
+
+        A status may lag behind the event that tells of it.
+        """
+        self._doubt_ends = anyio.current_time() + self._policy.status_timeout
+        self.want()
+
+    def look(self, satisfied: Callable[[], None] | None) -> None:
+        """Begin a last look: a read that begins now, but for the pause; None ends the look.
+
+        Args:
+            satisfied: called when there is an answer and nothing more is wanted.
+        """
+        self._satisfied = satisfied
+        if satisfied is None:
+            return
+        self._backoff.reset()
+        self.want()
+        if self._reading is not None:
+            self._early = True
+            self._reading.cancel()
+        elif self._pause is not None:
+            soon = anyio.current_time() + self._policy.reopen_wait / 2
+            self._pause.deadline = min(self._pause.deadline, soon)
+
     def outdate(self) -> None:
-        """There is a newer code than any that a read under way may bring."""
+        """There is a newer code than any that a read under way may speak of: read again."""
         self._outdated = True
 
     def stop(self) -> None:
@@ -90,33 +124,49 @@ class StatusReader:
             while True:
                 with anyio.move_on_after(self._policy.status_interval):
                     await self._wanted.wait()
-                self._wanted = anyio.Event()
-                self._outdated = False
                 await self._read()
-                await anyio.sleep(self._backoff.next())
+                with anyio.move_on_after(self._backoff.next()) as self._pause:
+                    await anyio.sleep_forever()
+                self._pause = None
 
     async def _read(self) -> None:
-        error: Exception = TimeoutError(f"no answer within {self._policy.status_timeout:g} s")
-        with anyio.move_on_after(self._policy.status_timeout):
+        self._wanted = anyio.Event()
+        self._outdated = self._early = False
+        error: BaseException = TimeoutError(f"no answer within {self._policy.status_timeout:g} s")
+        with anyio.move_on_after(self._policy.status_timeout) as self._reading:
             try:
-                answer: object = await self._check()
-                if not isinstance(answer, Signal | None):
-                    kind = type(answer).__name__
-                    raise WrongAnswer(f"check_status gave back {kind}; give back a Signal or None")
+                self._use(await self._answer())
+            except anyio.get_cancelled_exc_class() as cancelled:
+                # Another task's cancellation, perhaps; if it is ours, this raises it again.
+                await anyio.lowlevel.checkpoint()
+                error = cancelled
             except Exception as raised:
                 error = raised
             else:
-                self._use(answer)
-                return
+                error = ANSWERED
+        self._reading = None
+        if error is ANSWERED or self._early:
+            return
         logger.warning("check_status failed: %s", describe(error))
         self._miss()
         self.want()
 
+    async def _answer(self) -> Signal | None:
+        answer: object = await self._check()
+        if not isinstance(answer, Signal | None):
+            kind = type(answer).__name__
+            raise WrongAnswer(f"check_status gave back {kind}; give back a Signal or None")
+        return answer
+
     def _use(self, answer: Signal | None) -> None:
-        self._backoff.reset()
-        if self._scope.cancel_called:
+        if self._scope.cancel_called or self._early:
             return
-        if answer is not None and not (self._outdated and isinstance(answer, QRUpdated)):
+        stale = self._outdated and not isinstance(answer, Paired | ConnectionFailed | None)
+        if answer is not None and not stale:
             self._learn(answer)
+        if stale or anyio.current_time() < self._doubt_ends:
+            self.want()
+        else:
+            self._backoff.reset()
         if self._satisfied is not None and not self._wanted.is_set():
             self._satisfied()

@@ -77,8 +77,8 @@ class Stay:
     leaving: Step | None = None
     scope: CancelScope = field(default_factory=CancelScope)
     deadlines: dict[Deadline, float] = field(default_factory=dict)
-    look_ends: float = -math.inf
-    """Until when the stay lasts at least, for a last look (seconds on anyio's clock)."""
+    looking: bool = False
+    """Whether this is the last look, which ends as soon as there is more time."""
 
     # The end
 
@@ -111,14 +111,25 @@ class Stay:
 
     # The clocks
 
-    def begin(self, look: float | None = None) -> CancelScope:
-        """A fresh scope to stand in until the earliest deadline, or for a look of ``look`` s."""
-        self.look_ends = -math.inf if look is None else current_time() + look
-        self.scope = CancelScope(deadline=self._ends())
+    def begin(self) -> CancelScope:
+        """A fresh scope to stand in until the earliest deadline."""
+        self.looking = False
+        self.scope = CancelScope(deadline=self._earliest())
+        return self.scope
+
+    def begin_look(self, seconds: float) -> CancelScope:
+        """A fresh scope for a last look: for so long, or until a deadline is put off."""
+        self.looking = True
+        self.scope = CancelScope(deadline=current_time() + seconds)
         return self.scope
 
     def run_out(self, passed: float) -> Deadline | None:
-        """The deadline that ran out at ``passed``; None if there has been more time given since."""
+        """The deadline that ran out by ``passed``; None if it has been put off since.
+
+        For the attempt as a whole it is now that counts: nothing new is begun after it.
+        """
+        if self.deadlines.get(Deadline.ATTEMPT, math.inf) <= current_time():
+            return Deadline.ATTEMPT
         deadline = min(self.deadlines, key=self.deadlines.__getitem__)
         return deadline if self.deadlines[deadline] <= passed else None
 
@@ -132,10 +143,13 @@ class Stay:
             self.deadlines.pop(deadline, None)
         else:
             self.deadlines[deadline] = when
-        self.scope.deadline = self._ends()
+        if not self.looking:
+            self.scope.deadline = self._earliest()
+        elif self._earliest() > current_time():
+            self.scope.cancel()
 
-    def _ends(self) -> float:
-        return max(self.look_ends, min(self.deadlines.values(), default=math.inf))
+    def _earliest(self) -> float:
+        return min(self.deadlines.values(), default=math.inf)
 
     # What an internal row changes: the code on screen, and whose clock runs
 
@@ -153,9 +167,12 @@ class Stay:
         self.set_deadline(Deadline.CODE, lifetime + policy.grace)
 
     def expire_code(self) -> None:
-        """The service says that the code ran out; what is left of it is the grace."""
-        ends = current_time() + self.policy.grace
-        self.set_end(Deadline.CODE, min(ends, self.deadlines.get(Deadline.CODE, math.inf)))
+        """The service says that the code ran out; what is left of it is the grace.
+
+        Once the phone has it, or the person has something to do, that clock matters no more.
+        """
+        if (ends := self.deadlines.get(Deadline.CODE)) is not None:
+            self.set_end(Deadline.CODE, min(ends, current_time() + self.policy.grace))
 
     def confirm(self) -> None:
         """The phone has the code and is confirming: the code's own clock matters no more."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from .codes import Code
@@ -165,16 +166,20 @@ class HookRunner(Generic[T]):
         with anyio.move_on_after(timeout) as scope:
             try:
                 await result
+            except anyio.get_cancelled_exc_class() as error:
+                # Another task's cancellation, perhaps; if it is ours, this raises it again.
+                await anyio.lowlevel.checkpoint()
+                self._complain(error)
             except Exception as error:
                 self._complain(error)
         if scope.cancelled_caught:
             logger.error("%s took longer than %g s and was cancelled", self._name, timeout)
 
-    def _complain(self, error: Exception) -> None:
+    def _complain(self, error: BaseException) -> None:
         logger.error("%s raised %s", self._name, describe(error))
 
 
-def describe(error: Exception) -> str:
+def describe(error: BaseException) -> str:
     """What was raised and where, for a log; the text of our own errors only: it holds no secret."""
     text = f": {error}" if isinstance(error, QRLifecycleError) else ""
     where = "".join(traceback.format_tb(error.__traceback__)).rstrip()

@@ -26,9 +26,10 @@ def client_sockets(port: int) -> int:
             continue
         if target.startswith("socket:["):
             inodes.add(target[8:-1])
-    count = 0
+    found = set()  # the table repeats a line when sockets come and go while it is read
     for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
         remote_port = int(fields[2].rpartition(":")[2], 16)
-        count += remote_port == port and fields[9] in inodes
-    return count
+        if remote_port == port and fields[9] in inodes:
+            found.add(fields[9])
+    return len(found)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import math
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -25,6 +26,7 @@ from qrlifecycle import (
     ConnectionFailed,
     Event,
     Failed,
+    InvalidValue,
     Outcome,
     Paired,
     Policy,
@@ -58,14 +60,18 @@ HEALTHY = [Event.GENERATE, Event.QR_READY, Event.QR_UPDATED, Event.PAIRED]
 FLOOD = 100_000
 """Signals."""
 
-WIRE_FLOOD = 20_000
+WIRE_FLOOD = 6_000
 """Messages over a real socket; python-socketio takes its time for each."""
 
 CHUNK = 500
 """Messages that are sent before the sender waits until they are taken."""
 
-MOST_PER_MESSAGE = 50
-"""Bytes of memory that each message of a flood may cost at the flood's worst moment."""
+MOST_GROWTH = 5_000_000
+"""Bytes that a flood of signals may cost at its worst moment."""
+
+MOST_WIRE_GROWTH = 2_000_000
+"""The same over a socket, whose buffers are part of it; were messages kept, it would be twice that.
+"""
 
 
 class Reports:
@@ -388,7 +394,7 @@ class TestRealSockets:
     # Floods
 
     async def test_promise_7_a_flood_of_junk_costs_no_memory(self) -> None:
-        """Tens of thousands of unknown messages: counted, and the success after them connects."""
+        """Thousands of unknown messages: counted, and the success after them connects."""
         junk = frame(event("nobody", {**OWNER, "x": "y" * 20})) * CHUNK
         async with RawPeer() as peer:
             with nothing_left(peer), growth() as measured:
@@ -401,10 +407,10 @@ class TestRealSockets:
         assert isinstance(reports.outcome, Connected)
         assert reports.events == HEALTHY
         assert reports.lifecycle.dropped == {"unknown": WIRE_FLOOD}
-        assert measured.peak < MOST_PER_MESSAGE * WIRE_FLOOD
+        assert measured.peak < MOST_WIRE_GROWTH
 
     async def test_promise_7_a_flood_of_rotations_costs_no_memory(self) -> None:
-        """Tens of thousands of codes: the newest is shown, and the success after them connects."""
+        """Thousands of codes: the newest is shown, and the success after them connects."""
         async with RawPeer() as peer:
             with nothing_left(peer), growth() as measured:
                 async with pairing(transport_to(peer), within=60) as reports:
@@ -418,7 +424,7 @@ class TestRealSockets:
         assert isinstance(reports.outcome, Connected)
         assert reports.events == HEALTHY
         assert reports.lifecycle.dropped == {}
-        assert measured.peak < MOST_PER_MESSAGE * WIRE_FLOOD
+        assert measured.peak < MOST_WIRE_GROWTH
 
     # Foreign, late and repeated messages
 
@@ -575,7 +581,7 @@ async def test_promise_7_a_flood_of_signals_out_of_place_costs_no_memory(hasty: 
     assert reports.outcome == Connected("me")
     assert reports.events == HEALTHY
     assert set(reports.lifecycle.dropped) == {"qr_ready"}
-    assert measured.peak < MOST_PER_MESSAGE * FLOOD
+    assert measured.peak < MOST_GROWTH
 
 
 @pytest.mark.parametrize("hasty", [False, True], ids=["taken now and then", "all at once"])
@@ -593,7 +599,7 @@ async def test_promise_7_a_flood_of_codes_costs_no_memory(hasty: bool) -> None:
             peer.send(Paired("me"))
     assert reports.outcome == Connected("me")
     assert reports.events == HEALTHY
-    assert measured.peak < MOST_PER_MESSAGE * FLOOD
+    assert measured.peak < MOST_GROWTH
 
 
 LATE: list[Signal] = [
@@ -694,6 +700,16 @@ def answering(answer: object) -> Callable[[], Awaitable[Any]]:
     return check_status
 
 
+async def no_kind_of_signal() -> Any:
+    """A read that means nothing in particular."""
+    return Signal()
+
+
+async def text_for_a_code() -> Any:
+    """A read that takes a payload for a code."""
+    return QRUpdated(cast("Any", "text"))
+
+
 def forget_to_be_async() -> Any:
     """A read that cannot be awaited."""
     return Paired("nobody waits for me")
@@ -727,8 +743,8 @@ RUBBISH = [
     pytest.param(answering(Connected("me")), id="an outcome"),
     pytest.param(answering(Event.PAIRED), id="an event"),
     pytest.param(answering([Paired("me")]), id="a list"),
-    pytest.param(answering(Signal()), id="a signal of no kind"),
-    pytest.param(answering(QRUpdated(cast("Any", "text"))), id="a code of the wrong type"),
+    pytest.param(no_kind_of_signal, id="a signal of no kind"),
+    pytest.param(text_for_a_code, id="a code of the wrong type"),
 ]
 
 
@@ -766,30 +782,8 @@ async def test_promise_7_a_last_look_that_sees_rubbish_keeps_nobody(
     assert reports.events == [*HEALTHY[:3], Event.FAIL]
 
 
-@pytest.mark.parametrize("by", ["wire", "status", "request"])
-async def test_promise_7_a_lifetime_that_no_float_can_hold_raises_nothing(by: str) -> None:
-    """10**400 seconds, wherever they come from: refused when said, or a code that lives long."""
-    with suppress(ValueError):
-        endless = QRCode("second", expires_in=10**400)
-        peer = ScriptedPeer()
-        if by == "request":
-
-            async def request_qr() -> QRCode:
-                return endless
-
-            lifecycle = QRLifecycle(request_qr, peer)
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(lifecycle.pair)
-                await settle()
-                peer.send(Paired("me"))
-            assert lifecycle.state is State.CONNECTED
-            return
-        check = {"check_status": answering(QRUpdated(endless))} if by == "status" else {}
-        async with pairing(peer, **cast("dict[str, Any]", check)) as reports:
-            if by == "wire":
-                peer.send(QRUpdated(endless))
-            await settle()
-            assert reports.lifecycle.qr == endless
-            peer.send(Paired("me"))
-        assert reports.outcome == Connected("me")
-        assert len(peer.transports) == 1
+@pytest.mark.parametrize("lifetime", [10**400, -(10**400), "60", math.nan, True])
+def test_promise_7_a_lifetime_that_no_clock_can_count_is_refused(lifetime: Any) -> None:
+    """What arithmetic would stumble over later is refused where the code is made."""
+    with pytest.raises(InvalidValue, match="expires_in must be seconds above 0"):
+        QRCode("a code", expires_in=lifetime)

@@ -12,6 +12,7 @@ import anyio
 import pytest
 
 from qrlifecycle import (
+    ActionRequired,
     Connected,
     ConnectionFailed,
     Failed,
@@ -211,6 +212,40 @@ async def test_a_new_code_during_the_last_look_keeps_the_stay() -> None:
     assert len(pairing.peer.transports) == 1
 
 
+async def test_a_link_that_breaks_once_the_last_look_is_over_is_opened_anew() -> None:
+    """More time means the whole of it: a look that nobody answers ends with it."""
+    status = Status()
+    policy = Policy(grace=0, refreshes=0)
+    async with Beside(status, policy=policy) as pairing:
+        await anyio.sleep(59)
+        status.says = OSError("down")
+        await anyio.sleep(2)
+        pairing.peer.send(Scanned())
+        await anyio.sleep(2)
+        pairing.peer.break_link()
+        await anyio.sleep(3)
+        assert len(pairing.peer.transports) == 2
+        pairing.peer.send(Paired("me"))
+    assert pairing.outcome == Connected("me")
+
+
+@pytest.mark.parametrize("interval", [math.inf, 0.001])
+async def test_promise_7_codes_that_live_no_time_cost_no_reads(interval: float) -> None:
+    """Between two reads there is always a pause, whatever they bring and how often they are due."""
+    codes = iter(range(1_000_000))
+    asked = 0
+
+    async def check_status() -> Signal | None:
+        nonlocal asked
+        asked += 1
+        return QRUpdated(QRCode(str(next(codes)), expires_in=1e-9))
+
+    policy = Policy(grace=0, refreshes=0, status_interval=interval, attempt_timeout=20)
+    async with Pairing(check_status=check_status, policy=policy):
+        pass
+    assert asked <= 20 / 0.25 + 2
+
+
 async def test_a_scan_during_the_last_look_keeps_the_stay() -> None:
     """The phone was quicker than the end: it may confirm."""
     policy = Policy(grace=0, refreshes=0, confirm_timeout=100)
@@ -336,6 +371,19 @@ async def test_a_code_that_was_read_before_a_rotation_is_stale() -> None:
         pairing.lifecycle.cancel()
 
 
+@pytest.mark.parametrize("stale", [QRExpired(), Scanned(), ActionRequired("passkey")])
+async def test_what_was_read_of_an_older_code_is_stale(stale: Signal) -> None:
+    """A read that began before a rotation says nothing of the new code; it is asked again."""
+    policy = Policy(grace=0, refreshes=0)
+    async with Beside(Status(stale, latency=3), policy=policy) as pairing:
+        await anyio.sleep(1)
+        pairing.status.says = None
+        pairing.peer.send(QRUpdated(QRCode("newest", expires_in=60)))
+    assert pairing.failed().reason is Reason.EXPIRED
+    assert anyio.current_time() - pairing.began == pytest.approx(1 + 60 + 3, abs=0.6)
+    assert pairing.status.since(pairing.began)[1] == pytest.approx(3.4, abs=0.2)
+
+
 async def test_what_the_status_says_goes_through_the_same_table() -> None:
     """What does not fit is dropped and counted, as a signal is."""
     codes = [QRCode("only", expires_in=5)]
@@ -379,7 +427,27 @@ async def test_with_confirm_a_forged_success_changes_nothing() -> None:
         pairing.status.says = Paired("me")
         pairing.peer.send(Paired("forged"))
     assert pairing.outcome == Connected("me")
-    assert anyio.current_time() - pairing.began < 11
+    assert anyio.current_time() - pairing.began < 10 + 5.1
+
+
+async def test_with_confirm_a_status_that_lags_behind_is_asked_again() -> None:
+    """The event may be quicker than the status; a success that may be true stays asked for."""
+    async with Beside(Status(), policy=CONFIRM) as pairing:
+        await anyio.sleep(10)
+        pairing.peer.send(Paired("me"))
+        await anyio.sleep(1)
+        pairing.status.says = Paired("me")
+    assert pairing.outcome == Connected("me")
+    assert anyio.current_time() - pairing.began < 14
+
+
+async def test_with_confirm_a_success_that_was_none_is_forgotten() -> None:
+    """What the status does not confirm in time is not asked for for ever."""
+    async with Beside(Status(), policy=CONFIRM) as pairing:
+        pairing.peer.send(Paired("forged"))
+        await anyio.sleep(50)
+        assert 3 <= len(pairing.status.asked) <= 8
+        pairing.lifecycle.cancel()
 
 
 async def test_with_confirm_a_success_during_the_last_look_is_looked_for_once_more() -> None:

@@ -5,7 +5,8 @@ does not. The ledger makes them, in aiohttp's connector, and is one `aiohttp.Cli
 of them. Once sealed it makes no more.
 
 Names touched here that aiohttp does not document: ``ClientWebSocketResponse._response`` and
-``BaseConnector._close()``. This room must never know Socket.IO.
+``BaseConnector._close()``, and ``ClientSession._retry_connection``, without which one opening that
+is cut off would quietly be tried twice. This room must never know Socket.IO.
 """
 
 from __future__ import annotations
@@ -112,6 +113,7 @@ class Ledger:
                 trace_configs=[tracing],
                 ws_response_class=cast(Any, self._make_websocket),
             )
+            self._session._retry_connection = False
         return self._session
 
     def _make_socket(self, address: tuple[Any, ...]) -> socket.socket:

@@ -81,6 +81,23 @@ class Packet(socketio.packet.Packet):  # type: ignore[misc]
         return attachments
 
 
+class Client(socketio.AsyncClient):  # type: ignore[misc]
+    """A client that a message whose attachments never come, or do not fit, cannot deafen.
+
+    Touches ``_handle_eio_message`` and ``_binary_packet``, which python-socketio does not document:
+    it takes whatever comes next for an attachment, and keeps doing so after one that raised.
+    """
+
+    async def _handle_eio_message(self, data: str | bytes) -> None:
+        if isinstance(data, str):
+            self._binary_packet = None
+        try:
+            await super()._handle_eio_message(data)
+        except Exception:
+            self._binary_packet = None
+            raise
+
+
 class SocketIOTransport(Transport):
     """Hears signals from a Socket.IO server (protocol 5), over WebSocket. Runs on asyncio only.
 
@@ -257,7 +274,7 @@ class SocketIOTransport(Transport):
                 "timeout": aiohttp.ClientWSTimeout(ws_close=ANSWER_TO_CLOSE),  # pyright: ignore[reportCallIssue]
             },
         }
-        client = socketio.AsyncClient(**options)
+        client = Client(**options)
         client.eio.start_background_task = self._start_client_task
         client.eio.external_http = True  # the session is the ledger's to close
         client.on("connect", self._on_connect, namespace=self._namespace)

@@ -65,6 +65,7 @@ class Judge:
         self._pair_scope: anyio.CancelScope | None = None
         self._leave_by: float | None = None
         self._cancelled = False
+        self._asked_again = False
         self._state = State.IDLE
 
     # What is looked at
@@ -140,6 +141,7 @@ class Judge:
                     self._cancelled = True
                     self._must_leave()
             case Act.GENERATE:
+                self._asked_again = self.lifecycle.state in ENDS
                 self._trigger(self.lifecycle.generate)
             case Act.RESET:
                 self._trigger(self.lifecycle.reset)
@@ -188,7 +190,9 @@ class Judge:
                 self.note_outcome(outcome)
             finally:
                 self._pair_scope = None
-                if self.lifecycle.state not in ENDS:
+                # generate() after the end, and before pair() has returned, decides for the next one
+                again = self._asked_again and self.lifecycle.state is State.GENERATING
+                if self.lifecycle.state not in ENDS and not again:
                     self.breaches.append(f"promise 5: pair() ended in {self.lifecycle.state}")
                 if self.peer.open_sockets:
                     self.breaches.append("promise 5: pair() ended with a socket open")
