@@ -11,10 +11,12 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import anyio
 import pytest
+import trio
+from trio.testing import MockClock
 
 from qrlifecycle import (
     WHATSAPP,
@@ -45,11 +47,23 @@ from qrlifecycle import (
     WrongAnswer,
     WrongThread,
 )
-from qrlifecycle.testing import Fault, ScriptedPeer, settle
+from qrlifecycle.testing import (
+    Fault,
+    ScriptedPeer,
+    ScriptedTransport,
+    VirtualClockEventLoop,
+    settle,
+)
 
 from .pairing import ONCE, Pairing, request_qr
 
 pytestmark = pytest.mark.anyio
+
+asyncio_only = pytest.mark.parametrize(
+    "anyio_backend",
+    [pytest.param(("asyncio", {"loop_factory": VirtualClockEventLoop}), id="asyncio")],
+)
+"""For what only asyncio can do: to cancel a task, rather than a scope."""
 
 
 # A healthy round
@@ -373,6 +387,51 @@ async def test_scanned_stops_the_codes_clock_and_starts_the_confirmations() -> N
         pairing.peer.send(Scanned())  # said again, it does not start the deadline again
     assert pairing.failed().reason is Reason.CONFIRMATION_TIMED_OUT
     assert anyio.current_time() - began == pytest.approx(110)
+
+
+def be_busy(seconds: float) -> None:
+    """Block the event loop, in virtual time."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        clock = trio.lowlevel.current_clock()
+        assert isinstance(clock, MockClock)
+        clock.jump(seconds)
+    else:
+        assert isinstance(loop, VirtualClockEventLoop)
+        loop.jump(seconds)
+
+
+@pytest.mark.parametrize(
+    "signal", [Paired("me"), Scanned(), ActionRequired("passkey"), QRUpdated(QRCode("second"))]
+)
+async def test_promise_4_what_came_in_time_counts_though_the_loop_was_busy(signal: Signal) -> None:
+    """A signal that arrived before the deadline is taken, and the clock that it starts is new."""
+    async with Pairing(policy=Policy(refreshes=0, grace=0)) as pairing:
+        await anyio.sleep(59.9)
+        pairing.peer.send(signal)
+        be_busy(0.3)
+        await anyio.sleep(50)
+        pairing.peer.send(Paired("me"))
+    assert pairing.outcome == Connected("me")
+
+
+async def test_an_attempt_that_is_over_asks_for_nothing_more() -> None:
+    """A deadline that passes during a last look is the end, whatever the look was for."""
+    asked = 0
+
+    async def request() -> QRCode:
+        nonlocal asked
+        asked += 1
+        return QRCode("first", expires_in=10)
+
+    began = anyio.current_time()
+    policy = Policy(grace=0, attempt_timeout=12, status_timeout=5)
+    async with Pairing(request, policy=policy, check_status=hang) as pairing:
+        pass
+    assert pairing.failed().reason is Reason.ATTEMPT_TIMED_OUT
+    assert anyio.current_time() - began == pytest.approx(15)
+    assert asked == 1
 
 
 # More to say than yes and no
@@ -712,11 +771,87 @@ async def test_promise_5_a_success_that_is_closing_survives_a_cancellation() -> 
     assert peer.open_sockets == 0
 
 
+@asyncio_only
+@pytest.mark.parametrize("trigger", ["generate", "cancel"])
+async def test_promise_5_a_native_cancellation_in_a_goodbye_ends_in_idle(trigger: str) -> None:
+    """A shield of anyio's does not hold it; nobody goes on to another code that nobody awaits."""
+    peer = ScriptedPeer(closings=(Fault.HUNG,))
+    lifecycle = QRLifecycle(request_qr, peer)
+    task = asyncio.ensure_future(lifecycle.pair())
+    await settle()
+    getattr(lifecycle, trigger)()
+    await asyncio.sleep(0.2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert lifecycle.state is State.IDLE
+    assert not lifecycle.cancel()
+    assert peer.open_sockets == 0
+
+
+@asyncio_only
+@pytest.mark.parametrize("trigger", ["generate", "cancel"])
+async def test_promise_5_a_read_that_swallows_cancellations_hides_none(trigger: str) -> None:
+    """However badly `check_status` behaves, the cancellation of `pair()` goes on."""
+
+    async def swallow() -> Signal | None:
+        with suppress(BaseException):
+            await asyncio.sleep(3)
+        return None
+
+    lifecycle = QRLifecycle(request_qr, ScriptedPeer(), check_status=swallow)
+    task = asyncio.ensure_future(lifecycle.pair())
+    await settle()
+    getattr(lifecycle, trigger)()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert lifecycle.state is State.IDLE
+
+
+@asyncio_only
+@pytest.mark.parametrize("role", ["check_status", "on_qr_updated"])
+async def test_somebody_elses_cancellation_is_a_fault_and_no_more(
+    role: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A read or a hook that awaits a task which is cancelled has failed; `pair()` has not."""
+
+    async def wait_for_another(*_arguments: object) -> Any:
+        another = asyncio.ensure_future(asyncio.sleep(100))
+        another.cancel()
+        await another
+
+    options: dict[str, Any] = {role: wait_for_another}
+    async with Pairing(**options) as pairing:
+        await anyio.sleep(1)
+        pairing.peer.send(Paired("me"))
+    assert pairing.outcome == Connected("me")
+    assert "CancelledError" in caplog.text
+
+
+@pytest.mark.parametrize("broken", ["abort", "dropped"])
+async def test_a_transport_that_cannot_even_be_aborted_does_not_hide_the_end(
+    broken: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its contract is broken, and said to be; the success stands, and is told."""
+
+    def fail(*_arguments: object) -> NoReturn:
+        raise ZeroDivisionError
+
+    broken_one: Any = property(fail) if broken == "dropped" else fail
+    monkeypatch.setattr(ScriptedTransport, broken, broken_one)
+    async with Pairing() as pairing:
+        pairing.peer.send(Paired("me"))
+    assert pairing.outcome == Connected("me")
+    assert "abort() raised ZeroDivisionError" in caplog.text
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_promise_5_a_task_thrown_away_with_its_loop_shuts_its_socket() -> None:
+@pytest.mark.parametrize("check_status", [None, hang])
+def test_promise_5_a_task_thrown_away_with_its_loop_shuts_its_socket(check_status: Any) -> None:
     """If the event loop is closed under `pair()`, the socket is shut when its coroutine is."""
     peer = ScriptedPeer(openings=(Fault.HUNG_HALFWAY,))
-    lifecycle = QRLifecycle(request_qr, peer)
+    lifecycle = QRLifecycle(request_qr, peer, check_status=check_status)
     loop = asyncio.new_event_loop()
     coroutine = lifecycle.pair()
     task = loop.create_task(coroutine)

@@ -136,6 +136,51 @@ async def test_a_link_that_flaps_is_not_hammered() -> None:
     assert openings(pairing) == 4
 
 
+async def test_a_slow_goodbye_is_no_holding() -> None:
+    """The time that a broken link takes to be closed does not count as time that it held."""
+    policy = Policy(reopenings=2, reopen_wait=0.5, reopen_wait_max=1, close_timeout=1)
+    async with Pairing(closings=(Fault.HUNG,) * 99, policy=policy) as pairing:
+        while pairing.outcome is None:
+            if pairing.peer.listening:
+                pairing.peer.break_link()
+            await anyio.sleep(0.05)
+    assert pairing.failed().reason is Reason.TRANSPORT_LOST
+    assert openings(pairing) == 3
+
+
+async def test_a_link_that_is_never_found_again_was_lost() -> None:
+    """Whoever was linked once has lost the link, whatever the last opening said."""
+    faults = (Fault.NONE, Fault.UNREACHABLE)
+    async with Pairing(openings=faults, policy=Policy(reopenings=1)) as pairing:
+        pairing.peer.break_link()
+    assert pairing.failed().reason is Reason.TRANSPORT_LOST
+    assert isinstance(pairing.failed().error, TransportUnreachable)
+
+
+async def test_an_opening_that_is_too_late_shows_nothing() -> None:
+    """A code that ran out while its transport opened is not put before anybody."""
+    shown: list[QRCode] = []
+
+    class Late(ScriptedTransport):
+        async def open(self) -> None:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(70)
+            await super().open()
+
+    peer = ScriptedPeer()
+    policy = Policy(open_timeout=100)
+    lifecycle = QRLifecycle(
+        request_qr,
+        lambda: Late(peer, Fault.NONE, Fault.NONE),
+        policy=policy,
+        on_qr_updated=shown.append,
+    )
+    outcome = await lifecycle.pair()
+    assert isinstance(outcome, Failed)
+    assert outcome.reason is Reason.TRANSPORT_UNREACHABLE
+    assert shown == []
+
+
 async def test_a_link_that_held_starts_the_budget_afresh() -> None:
     """Breaks that are far apart are no flapping: there is no end to them but the code's."""
 

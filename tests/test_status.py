@@ -471,6 +471,11 @@ def test_a_policy_that_needs_a_status_is_refused_without_one(policy: Policy) -> 
 # The one who is linked
 
 
+async def accept(_identity: str | None) -> bool:
+    """Would say yes, if anybody waited for it."""
+    return True
+
+
 @pytest.mark.parametrize(
     ("expected", "identity", "right"),
     [
@@ -480,6 +485,7 @@ def test_a_policy_that_needs_a_status_is_refused_without_one(policy: Policy) -> 
         (lambda identity: identity.startswith("+49"), "+49170", True),
         (lambda identity: identity.startswith("+49"), "+33170", False),
         (lambda identity: identity.startswith("+49"), None, False),  # and so it raises
+        (lambda identity: accept(identity), "you", False),  # noqa: PLW0108 - async in disguise
     ],
 )
 @pytest.mark.parametrize("way", ["wire", "status", "linked already"])
