@@ -89,14 +89,13 @@ class Link:
             The error that the link was given up for; None if there was to be no more.
         """
         while True:
-            if self.listening:
-                error = await self.listen(take)
-            else:
+            error = None
+            if not self.listening:
                 error = await self._open()
-                if error is None:
-                    if listening():
-                        continue
+                if error is None and not listening():
                     return None
+            if error is None:
+                error = await self.listen(take)
             if error is None:
                 return None
             broke_at = anyio.current_time()

@@ -26,9 +26,6 @@ StatusCheck = Callable[[], Awaitable[Signal | None]]
 """The HTTP request that asks how far a pairing is: `Paired` if the account is linked, any other
 signal that fits, or None if there is nothing to say."""
 
-ANSWERED = Exception()
-"""In place of what went wrong with a read, if nothing did."""
-
 logger = logging.getLogger("qrlifecycle")
 
 
@@ -132,24 +129,28 @@ class StatusReader:
     async def _read(self) -> None:
         self._wanted = anyio.Event()
         self._outdated = self._early = False
-        error: BaseException = TimeoutError(f"no answer within {self._policy.status_timeout:g} s")
-        with anyio.move_on_after(self._policy.status_timeout) as self._reading:
-            try:
-                self._use(await self._answer())
-            except anyio.get_cancelled_exc_class() as cancelled:
-                # Another task's cancellation, perhaps; if it is ours, this raises it again.
-                await anyio.lowlevel.checkpoint()
-                error = cancelled
-            except Exception as raised:
-                error = raised
-            else:
-                error = ANSWERED
+        fault = await self._ask()
         self._reading = None
-        if error is ANSWERED or self._early:
+        if fault is None or self._early:
             return
-        logger.warning("check_status failed: %s", describe(error))
+        logger.warning("check_status failed: %s", describe(fault))
         self._miss()
         self.want()
+
+    async def _ask(self) -> BaseException | None:
+        """Ask once, and use the answer; what went wrong is given back, None if nothing did."""
+        limit = self._policy.status_timeout
+        with anyio.move_on_after(limit) as self._reading:
+            try:
+                self._use(await self._answer())
+            except anyio.get_cancelled_exc_class() as error:
+                # Another task's cancellation, perhaps; if it is ours, this raises it again.
+                await anyio.lowlevel.checkpoint()
+                return error
+            except Exception as error:
+                return error
+            return None
+        return TimeoutError(f"no answer within {limit:g} s")
 
     async def _answer(self) -> Signal | None:
         answer: object = await self._check()
