@@ -232,8 +232,12 @@ class Attempt:
 
     def _put_signal(self, stay: Stay, signal: Signal, *, wake: bool) -> None:
         """Put a signal to the table; one that it does not accept is dropped."""
-        if isinstance(signal, QRUpdated) and signal.qr == stay.code:
-            return  # the same code again is no news
+        if isinstance(signal, QRUpdated):
+            if signal.qr == stay.code:
+                return  # the same code again is no news
+            if not (self._policy.show_at_once or stay.link is None or stay.link.listening):
+                stay.keep_back(signal.qr)  # it was read; it is handed out once a transport listens
+                return
         try:
             if isinstance(signal, QRExpired):
                 MACHINE.row(self._standing.state, signal.event)

@@ -72,7 +72,8 @@ class Policy:
 
     status_interval: float = math.inf
     """How often `check_status` is called while a code is displayed, beside the times when it always
-    is. For servers that do not send failures: 5 to 10 s."""
+    is. For servers that do not send failures: 5 to 10 s. Between two reads there is a pause in any
+    case, which grows while there is no answer as the waits between openings do."""
 
     hook_timeout: float = 30.0
     """How long one call of an async hook may take before it is cancelled."""

@@ -166,6 +166,11 @@ class Stay:
         lifetime = lifetime if code.expires_in is None else code.expires_in
         self.set_deadline(Deadline.CODE, lifetime + policy.grace)
 
+    def keep_back(self, code: QRCode | PairingCode) -> None:
+        """There is a newer code, but nobody who would hear of its being scanned."""
+        self.replace_code(code)
+        self.shown = False
+
     def expire_code(self) -> None:
         """The service says that the code ran out; what is left of it is the grace.
 

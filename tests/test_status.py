@@ -348,6 +348,31 @@ async def test_a_newer_code_is_found_too() -> None:
     assert shown == [QRCode("first"), QRCode("rotated")]
 
 
+async def test_promise_4_a_newer_code_is_kept_back_until_a_transport_listens() -> None:
+    """What is read while the link is down is not shown before its success could be heard."""
+    shown: list[tuple[str, bool]] = []
+    status = Status()
+    peer = ScriptedPeer(openings=(Fault.NONE, Fault.HUNG))
+    lifecycle = QRLifecycle(
+        request_qr,
+        peer,
+        policy=Policy(status_interval=1, open_timeout=20),
+        check_status=status,
+        on_qr_updated=lambda qr: shown.append((qr.reveal(), peer.listening)),
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lifecycle.pair)
+        await settle()
+        peer.break_link()
+        status.says = QRUpdated(QRCode("newer", expires_in=60))
+        await anyio.sleep(5)
+        assert (lifecycle.state, lifecycle.qr) == (State.DISPLAYED, None)
+        await anyio.sleep(20)
+        assert (lifecycle.state, lifecycle.qr) == (State.DISPLAYED, QRCode("newer"))
+        lifecycle.cancel()
+    assert shown == [("first", True), ("newer", True)]
+
+
 async def test_the_same_code_again_is_no_news() -> None:
     """A status that tells the code on screen neither shows it again nor gives it a longer life."""
     shown: list[QRCode] = []
