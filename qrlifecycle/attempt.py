@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from inspect import iscoroutine
+from inspect import isawaitable, iscoroutine
 
 import anyio
 from anyio.abc import TaskGroup
@@ -118,7 +118,13 @@ class Attempt:
         """Ask for a code; the answer is how to end if there is none."""
         stay.set_deadline(Deadline.REQUEST, self._policy.generate_timeout)
         try:
-            answer: object = await self._service.request_qr()
+            asked: object = self._service.request_qr()
+            if not isawaitable(asked):
+                kind = type(asked).__name__
+                raise WrongAnswer(f"request_qr must be an async function; it gave back {kind}")
+            answer: object = await asked
+        except WrongAnswer:
+            raise
         except Exception as error:
             if not isinstance(error, PeerError):
                 logger.warning("request_qr raised %s", describe(error))

@@ -72,8 +72,10 @@ class EventRefused(UsageError):
         super().__init__(state, event, accepted)
 
     def __str__(self) -> str:
-        choices = ", ".join(self.accepted) or "nothing: the state is already being left"
-        return f"'{self.event}' is not accepted in state '{self.state}'; accepted: {choices}"
+        choices = f"accepted: {', '.join(self.accepted)}"
+        if not self.accepted:
+            choices = "nothing is, for the state is already being left"
+        return f"'{self.event}' is not accepted in state '{self.state}'; {choices}"
 
 
 class PairingInProgress(UsageError):

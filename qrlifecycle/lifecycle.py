@@ -153,7 +153,8 @@ class QRLifecycle:
     async def pair(self) -> Outcome:
         """Walk the lifecycle from here to an end, and say how it ended.
 
-        When it has returned or raised, nothing is left behind: no socket, no task, no timer.
+        When it has returned or raised, nothing is left behind: no socket, no task, no timer. It may
+        be called again after any end; no `reset()` is needed.
 
         Raises:
             PairingInProgress: another `pair()` of this lifecycle runs.
@@ -245,8 +246,10 @@ def _require_fitting(policy: object, check_status: object, expect_identity: obje
         raise WrongAnswer(f"policy must be a Policy, not {policy!r}")
     if check_status is not None:
         _require_functions(check_status=check_status)
-    elif policy is not None and (policy.confirm or policy.status_interval < math.inf):
-        raise WrongAnswer("policy.confirm and policy.status_interval need a check_status")
+    elif policy is not None and policy.confirm:
+        raise WrongAnswer("policy.confirm needs a check_status")
+    elif policy is not None and policy.status_interval < math.inf:
+        raise WrongAnswer("policy.status_interval needs a check_status")
     if not isinstance(expect_identity, str | None) and not callable(expect_identity):
         raise WrongAnswer("expect_identity must be text or a plain function")
     if iscoroutinefunction(expect_identity):

@@ -10,12 +10,13 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Awaitable, Callable
+from inspect import isawaitable
 
 import anyio
 import anyio.lowlevel
 
 from .backoff import Backoff
-from .errors import WrongAnswer
+from .errors import QRLifecycleError, WrongAnswer
 from .policy import Policy
 from .signals import ConnectionFailed, Paired, Signal
 from .watchers import describe
@@ -133,7 +134,9 @@ class StatusReader:
         self._reading = None
         if fault is None or self._early:
             return
-        logger.warning("check_status failed: %s", describe(fault))
+        # One of ours says it all; of any other, the place is of use and the text may hold a secret.
+        ours = isinstance(fault, QRLifecycleError)
+        logger.warning("check_status failed: %s", fault if ours else describe(fault))
         self._miss()
         self.want()
 
@@ -153,10 +156,17 @@ class StatusReader:
         return TimeoutError(f"no answer within {limit:g} s")
 
     async def _answer(self) -> Signal | None:
-        answer: object = await self._check()
+        asked: object = self._check()
+        if not isawaitable(asked):
+            kind = type(asked).__name__
+            raise WrongAnswer(f"check_status must be an async function; it gave back {kind}")
+        answer: object = await asked
         if not isinstance(answer, Signal | None):
             kind = type(answer).__name__
-            raise WrongAnswer(f"check_status gave back {kind}; give back a Signal or None")
+            raise WrongAnswer(
+                f"check_status gave back {kind}; give back Paired(identity), "
+                "another signal, or None"
+            )
         return answer
 
     def _use(self, answer: Signal | None) -> None:

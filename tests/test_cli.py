@@ -326,6 +326,32 @@ def test_pair_says_what_else_is_wanted() -> None:
     serve(scenario)
 
 
+def test_pair_with_a_status_that_cannot_be_read() -> None:
+    """An answer without the status in it is told in one line each time, and is not fatal."""
+
+    async def scenario(server: PairingServer) -> None:
+        words = ("--status-url", f"{server.url}/status", "--status-field", "a.b")
+        process = await start("pair", server.url, *OWNER, *words)
+        await until(lambda: server.open_sockets() == 1)
+        assert process.stdout is not None
+        async with asyncio.timeout(WITHIN):
+            while not (line := await process.stdout.readline()).startswith(b"check_status"):
+                pass
+        assert line == b"check_status failed: the server's answer has no text in 'a.b'\n"
+        await server.scan(BOT_ID, USER_ID)
+        code, out, err = await end(process)
+        assert (code, err) == (0, "")
+        assert "File" not in out
+
+    serve(scenario)
+
+
+def test_pair_with_half_a_status(capsys: pytest.CaptureFixture[str]) -> None:
+    """What tells how to read the status needs where to read it."""
+    assert main(["pair", "http://127.0.0.1:1", *OWNER, "--paired-status", "open"]) == 2
+    assert "need --status-url" in capsys.readouterr().err
+
+
 def test_pair_declined() -> None:
     """Declined on the phone is told as such."""
 

@@ -664,6 +664,16 @@ async def test_a_wrong_answer_of_request_qr_comes_out_of_pair() -> None:
     assert lifecycle.state is State.FAILED
 
 
+async def test_a_request_qr_that_is_not_async_comes_out_of_pair() -> None:
+    """A plain function is told to be an async one, before anything is awaited."""
+
+    def plain() -> Any:
+        return QRCode("a code")
+
+    with pytest.raises(WrongAnswer, match="must be an async function; it gave back QRCode"):
+        await QRLifecycle(plain, ScriptedPeer()).pair()
+
+
 async def test_an_error_of_the_transport_factory_comes_out_of_pair() -> None:
     """A factory that raises is the program's own bug; the state is `failed`."""
 

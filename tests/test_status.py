@@ -272,6 +272,36 @@ async def test_success_by_two_ways_at_once_is_delivered_once() -> None:
 # Faults
 
 
+def not_async() -> Any:
+    """A read that was not made an async function."""
+    return Paired("me")
+
+
+async def a_dict() -> Any:
+    """A read that gives back what the service said."""
+    return {"status": "paired"}
+
+
+@pytest.mark.parametrize(
+    ("check_status", "said"),
+    [
+        (not_async, "check_status must be an async function; it gave back Paired"),
+        (
+            a_dict,
+            "check_status gave back dict; give back Paired(identity), another signal, or None",
+        ),
+    ],
+)
+async def test_a_read_that_was_written_wrong_is_told_how(
+    check_status: Any, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line says what is wrong and what to do, and no place in the library is shown."""
+    async with Pairing(check_status=check_status) as pairing:
+        await settle()
+        pairing.lifecycle.cancel()
+    assert [record.getMessage() for record in caplog.records] == [f"check_status failed: {said}"]
+
+
 @pytest.mark.parametrize(
     "fault", [OSError("down"), KeyError("status"), RecursionError(), {"status": "paired"}, "paired"]
 )
@@ -489,7 +519,7 @@ async def test_with_confirm_a_success_during_the_last_look_is_looked_for_once_mo
 @pytest.mark.parametrize("policy", [CONFIRM, Policy(status_interval=5)])
 def test_a_policy_that_needs_a_status_is_refused_without_one(policy: Policy) -> None:
     """What could never work is said when it is made."""
-    with pytest.raises(WrongAnswer, match="need a check_status"):
+    with pytest.raises(WrongAnswer, match="needs a check_status"):
         QRLifecycle(request_qr, ScriptedPeer(), policy=policy)
 
 

@@ -31,6 +31,7 @@ EXAMPLES = """\
 examples:
   qrlifecycle demo                   link a phone to a toy server on this machine
   qrlifecycle demo --scan-after 2    the same, scanned by itself after 2 seconds
+  qrlifecycle pair https://bots.example --bot-id bot-7 --user-id user-123
   qrlifecycle diagram                the states and events, as a Mermaid diagram
 """
 
@@ -201,14 +202,17 @@ def _add_pair(commands: Any) -> None:
         metavar="PATH",
         help="where its lifetime in seconds is, if told (expiresIn)",
     )
-    add("--status-url", metavar="URL", help="where to read whether the account is linked")
+    add(
+        "--status-url",
+        metavar="URL",
+        help="where to read whether the account is linked (GET, with botId and userId)",
+    )
     add(
         "--status-field",
-        default="status",
         metavar="PATH",
         help="where that answer says so, like instance.state (status)",
     )
-    add("--paired-status", default="paired", metavar="WORD", help="what it says then (paired)")
+    add("--paired-status", metavar="WORD", help="what it says there then (paired)")
     add("--namespace", default="/", help="the Socket.IO namespace (/)")
     add("--socketio-path", default="socket.io", metavar="PATH", help="its path (socket.io)")
     add(

@@ -60,19 +60,24 @@ def run(arguments: argparse.Namespace, stop: Stop) -> int:
         headers=headers | ({"Authorization": f"Bearer {token}"} if token else {}),
         ssl_context=ssl_context,
     )
-    status = None
-    if arguments.status_url is not None:
-        status = StatusRequest(
-            arguments.status_url,
-            arguments.bot_id,
-            arguments.user_id,
-            status_field=arguments.status_field,
-            paired_status=arguments.paired_status,
-            headers=request.headers,
-            ssl_context=ssl_context,
-        )
-    service = Service(request, transport, status)
+    service = Service(request, transport, _status(arguments, request))
     return anyio.run(_pair, service, policy, arguments, stop, backend="asyncio")
+
+
+def _status(arguments: argparse.Namespace, request: CodeRequest) -> StatusRequest | None:
+    if arguments.status_url is None:
+        if arguments.status_field is not None or arguments.paired_status is not None:
+            raise InvalidValue("--status-field and --paired-status need --status-url")
+        return None
+    return StatusRequest(
+        arguments.status_url,
+        arguments.bot_id,
+        arguments.user_id,
+        status_field=arguments.status_field or "status",
+        paired_status=arguments.paired_status or "paired",
+        headers=request.headers,
+        ssl_context=request.ssl_context,
+    )
 
 
 async def _pair(service: Service, policy: Policy, arguments: argparse.Namespace, stop: Stop) -> int:

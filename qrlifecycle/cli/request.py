@@ -114,7 +114,10 @@ class StatusRequest:
         answer = _parse(body)
         if not 200 <= status < 300 or answer is None:
             raise PeerError(f"the server answered HTTP {status} when asked for the status")
-        if _at(answer, self.status_field) != self.paired_status:
+        said = _at(answer, self.status_field)
+        if not isinstance(said, str):
+            raise PeerError(f"the server's answer has no text in {self.status_field!r}")
+        if said != self.paired_status:
             return None
         identity = answer.get("identity")
         return Paired(identity if isinstance(identity, str) else None, answer)

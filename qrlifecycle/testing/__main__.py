@@ -8,6 +8,7 @@ from functools import partial
 
 import anyio
 
+from . import pairing_server
 from .pairing_server import PairingServer
 
 
@@ -19,7 +20,12 @@ async def serve(host: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m qrlifecycle.testing", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m qrlifecycle.testing",
+        description=__doc__,
+        epilog=pairing_server.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     parser.add_argument("--port", type=int, default=0, help="the port; 0 takes a free one")
     arguments = parser.parse_args()

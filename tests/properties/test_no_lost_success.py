@@ -405,7 +405,7 @@ async def test_promise_3_the_old_socket_is_closed_before_the_new_one_is_opened()
             async with watch.pairing() as pairing:
                 for turn in range(1, 11):
                     await service.until_read(turn)
-                    assert client_sockets(proxy.port) == 1
+                    assert client_sockets(proxy.port) <= 1
                     proxy.cut(reset=turn % 2 == 0)
                 await service.until_read(11)
                 assert await server.scan(BOT, USER)
