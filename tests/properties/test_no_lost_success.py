@@ -397,7 +397,7 @@ async def test_promises_3_4_the_server_says_paired_if_and_only_if_the_outcome_is
 
 async def test_promise_3_the_old_socket_is_closed_before_the_new_one_is_opened() -> None:
     """A link that is cut time and again, by resets and orderly ends, never makes it two sockets."""
-    policy = Policy(reopen_wait=0.001, reopen_wait_max=0.01, qr_lifetime=60)
+    policy = Policy(reopenings=1000, reopen_wait=0.001, reopen_wait_max=0.01)
     async with world() as (server, http):
         server.qr_lifetime = 60
         async with Proxy(server.url) as proxy:
