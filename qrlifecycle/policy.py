@@ -1,6 +1,6 @@
 """The numbers: deadlines in seconds, and how often something may be tried.
 
-This room must never act on them; `qrlifecycle.lifecycle` does.
+This room must never act on them.
 """
 
 from __future__ import annotations

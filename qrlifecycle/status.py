@@ -2,7 +2,7 @@
 
 A read never delays a signal. It has its own deadline, its faults are counted and not fatal, a
 question that was not answered stays asked, and between two reads there is always a pause. This room
-must never know what an answer means.
+must never know what an answer leads to.
 """
 
 from __future__ import annotations

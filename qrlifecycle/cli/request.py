@@ -12,7 +12,7 @@ import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
@@ -32,23 +32,72 @@ PASSING = {408, 425, 429}
 
 
 @dataclass(frozen=True, slots=True)
-class CodeRequest:
-    """An awaitable call as `QRLifecycle` wants it: ``await request()``.
+class Request:
+    """One request about one bot and user; the ground of those below.
 
     Raises:
         InvalidValue: a URL that is not HTTP.
     """
 
+    rule: ClassVar[str]
+    """What is said of a URL that cannot be one."""
+
     url: str = field(repr=False)
     bot_id: str
     user_id: str
-    qr_field: str = "qr"
-    expires_field: str = "expiresIn"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     ssl_context: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
-        _check_url(self.url, "the URL to ask for a code must look like http://host/qr, or https")
+        try:
+            parts = urlsplit(self.url)
+            valid = parts.scheme in {"http", "https"} and bool(parts.hostname)
+            _ = parts.port
+        except ValueError:
+            valid = False
+        if not valid:  # the URL itself may hold a token
+            raise InvalidValue(self.rule)
+
+    @property
+    def owner(self) -> dict[str, str]:
+        """Who it is about, in the server's words."""
+        return {"botId": self.bot_id, "userId": self.user_id}
+
+    async def ask(self, method: str, **said: Mapping[str, str]) -> tuple[int, bytes]:
+        """Ask, and give back status and body.
+
+        Raises:
+            PeerError: nobody answered, or with too much.
+        """
+        connector = aiohttp.TCPConnector(
+            force_close=True, resolver=aiohttp.ThreadedResolver(), ssl=self.ssl_context or True
+        )
+        # How long it may take is the lifecycle's to say.
+        forever = aiohttp.ClientTimeout(total=None)
+        call: dict[str, Any] = {**said, "headers": self.headers, "allow_redirects": False}
+        try:
+            async with (
+                aiohttp.ClientSession(connector=connector, timeout=forever) as session,
+                session.request(method, self.url, **call) as response,
+            ):
+                body = bytearray()
+                async for chunk in response.content.iter_any():
+                    body += chunk
+                    if len(body) > MAX_ANSWER:
+                        raise PeerError(f"the server's answer is larger than {MAX_ANSWER:,} bytes")
+                return response.status, bytes(body)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise PeerError(_explain(error)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRequest(Request):
+    """An awaitable call as `QRLifecycle` wants it: ``await request()``."""
+
+    rule = "the URL to ask for a code must look like http://host/qr, or https"
+
+    qr_field: str = "qr"
+    expires_field: str = "expiresIn"
 
     async def __call__(self) -> QRCode | Paired:
         """Ask once.
@@ -58,8 +107,7 @@ class CodeRequest:
             PeerError: it cannot be reached, or its answer cannot be used.
             InvalidValue: its code is none.
         """
-        owner = {"botId": self.bot_id, "userId": self.user_id}
-        status, body = await _ask("POST", self, json=owner)
+        status, body = await self.ask("POST", json=self.owner)
         answer = _parse(body)
         if status in UNAUTHORIZED or (
             400 <= status < 500 and status not in PASSING and answer is not None
@@ -73,8 +121,7 @@ class CodeRequest:
 
     def _read(self, answer: Mapping[str, object]) -> QRCode | Paired:
         if answer.get("linked") is True:
-            identity = answer.get("identity")
-            return Paired(identity if isinstance(identity, str) else None, answer)
+            return _paired(answer)
         code = _at(answer, self.qr_field)
         if not isinstance(code, str):
             raise PeerError(f"the server's answer has no text in {self.qr_field!r}")
@@ -85,23 +132,13 @@ class CodeRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class StatusRequest:
-    """An awaitable call as `QRLifecycle` wants it for its ``check_status``.
+class StatusRequest(Request):
+    """An awaitable call as `QRLifecycle` wants it for its ``check_status``."""
 
-    Raises:
-        InvalidValue: a URL that is not HTTP.
-    """
+    rule = "the URL to ask for the status must be http or https"
 
-    url: str = field(repr=False)
-    bot_id: str
-    user_id: str
     status_field: str = "status"
     paired_status: str = "paired"
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    ssl_context: ssl.SSLContext | None = None
-
-    def __post_init__(self) -> None:
-        _check_url(self.url, "the URL to ask for the status must be http or https")
 
     async def __call__(self) -> Paired | None:
         """Ask once whether the account is linked.
@@ -109,8 +146,7 @@ class StatusRequest:
         Raises:
             PeerError: it cannot be reached, or its answer cannot be used.
         """
-        owner = {"botId": self.bot_id, "userId": self.user_id}
-        status, body = await _ask("GET", self, params=owner)
+        status, body = await self.ask("GET", params=self.owner)
         answer = _parse(body)
         if not 200 <= status < 300 or answer is None:
             raise PeerError(f"the server answered HTTP {status} when asked for the status")
@@ -119,8 +155,7 @@ class StatusRequest:
             raise PeerError(f"the server's answer has no text in {self.status_field!r}")
         if said != self.paired_status:
             return None
-        identity = answer.get("identity")
-        return Paired(identity if isinstance(identity, str) else None, answer)
+        return _paired(answer)
 
 
 def default_qr_url(url: str) -> str:
@@ -137,44 +172,9 @@ def default_qr_url(url: str) -> str:
     return urlunsplit(parts._replace(scheme=scheme, path=parts.path.rstrip("/") + "/qr"))
 
 
-def _check_url(url: str, rule: str) -> None:
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in {"http", "https"} and bool(parts.hostname)
-        _ = parts.port
-    except ValueError:
-        valid = False
-    if not valid:  # the URL itself may hold a token
-        raise InvalidValue(rule)
-
-
-async def _ask(
-    method: str, request: CodeRequest | StatusRequest, **said: Mapping[str, str]
-) -> tuple[int, bytes]:
-    """Ask, and give back status and body.
-
-    Raises:
-        PeerError: nobody answered, or with too much.
-    """
-    connector = aiohttp.TCPConnector(
-        force_close=True, resolver=aiohttp.ThreadedResolver(), ssl=request.ssl_context or True
-    )
-    # How long it may take is the lifecycle's to say.
-    forever = aiohttp.ClientTimeout(total=None)
-    call: dict[str, Any] = {**said, "headers": request.headers, "allow_redirects": False}
-    try:
-        async with (
-            aiohttp.ClientSession(connector=connector, timeout=forever) as session,
-            session.request(method, request.url, **call) as response,
-        ):
-            body = bytearray()
-            async for chunk in response.content.iter_any():
-                body += chunk
-                if len(body) > MAX_ANSWER:
-                    raise PeerError(f"the server's answer is larger than {MAX_ANSWER:,} bytes")
-            return response.status, bytes(body)
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise PeerError(_explain(error)) from None
+def _paired(answer: Mapping[str, object]) -> Paired:
+    identity = answer.get("identity")
+    return Paired(identity if isinstance(identity, str) else None, answer)
 
 
 def _parse(body: bytes) -> Mapping[str, object] | None:

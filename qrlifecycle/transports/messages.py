@@ -53,20 +53,19 @@ def paired(payload: Payload) -> Signal:
 
 def qr_updated(payload: Payload) -> Signal:
     """A new code, in ``qr`` or ``qrCode``; ``expiresIn`` gives its lifetime in seconds."""
-    code = payload.get("qr", payload.get("qrCode"))
-    expires_in = payload.get("expiresIn")
-    if not isinstance(code, str) or not isinstance(expires_in, int | float | None):
-        raise TypeError
-    return QRUpdated(QRCode(code, expires_in=expires_in))
+    return _updated(QRCode, payload, payload.get("qr", payload.get("qrCode")))
 
 
 def pairing_code(payload: Payload) -> Signal:
     """A new code to type, in ``code`` or ``pairingCode``; ``expiresIn`` as for a QR code."""
-    code = payload.get("code", payload.get("pairingCode"))
+    return _updated(PairingCode, payload, payload.get("code", payload.get("pairingCode")))
+
+
+def _updated(kind: type[QRCode | PairingCode], payload: Payload, code: object) -> Signal:
     expires_in = payload.get("expiresIn")
     if not isinstance(code, str) or not isinstance(expires_in, int | float | None):
         raise TypeError
-    return QRUpdated(PairingCode(code, expires_in=expires_in))
+    return QRUpdated(kind(code, expires_in=expires_in))
 
 
 def action_required(payload: Payload) -> Signal:
