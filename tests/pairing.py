@@ -10,12 +10,18 @@ import anyio
 from qrlifecycle import Failed, Outcome, Paired, Policy, QRCode, QRLifecycle
 from qrlifecycle.testing import Fault, ScriptedPeer, settle
 
-__all__ = ["ONCE", "Pairing", "request_qr"]
+__all__ = ["ONCE", "Pairing", "hang", "request_qr"]
 
 
 async def request_qr() -> QRCode | Paired:
     """A service that makes a code at once."""
     return QRCode("first", expires_in=60)
+
+
+async def hang() -> QRCode | Paired:
+    """A service that never answers."""
+    await anyio.sleep_forever()
+    raise AssertionError
 
 
 ONCE = Policy(reopenings=0)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import struct
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
 from qrlifecycle.testing.listening import stop_listening
+
+from .sockets import connected_to
 
 __all__ = ["News", "Proxy"]
 
@@ -155,7 +155,7 @@ class Link:
             side.close(reset=True)
         else:
             proxy.accepted.append(loop.time())
-            proxy.most = max(proxy.most, _sockets_to(proxy.port))
+            proxy.most = max(proxy.most, connected_to(proxy.port))
             proxy._links.add(self)
             self._connecting = loop.create_task(self._connect())
             proxy._tasks.add(self._connecting)
@@ -268,22 +268,3 @@ class Side(asyncio.Protocol):
             made = self._transport.get_extra_info("socket")
             made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self._transport.abort()
-
-
-def _sockets_to(port: int) -> int:
-    """How many sockets of this process are connected to a port.
-
-    Each is asked itself: the system's list in `/proc/net/tcp` may name one twice while others come
-    and go.
-    """
-    found = set()
-    for entry in Path("/proc/self/fd").iterdir():
-        try:
-            name = str(entry.readlink())
-            if name.startswith("socket:"):
-                with socket.socket(fileno=os.dup(int(entry.name))) as copy:
-                    if copy.family == socket.AF_INET and copy.getpeername()[1] == port:
-                        found.add(name)
-        except OSError:  # gone meanwhile, or not connected
-            continue
-    return len(found)

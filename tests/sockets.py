@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,3 +36,35 @@ def client_sockets(port: int) -> int:
         if remote_port == port and fields[9] in inodes:
             found.add(fields[9])
     return len(found)
+
+
+def own_sockets(wanted: Callable[[socket.socket], bool]) -> set[str]:
+    """The system's names of those of this process's sockets that are wanted; each is asked itself.
+
+    An `OSError` of the asking means that the socket is not wanted.
+    """
+    found = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            name = str(entry.readlink())
+            if name.startswith("socket:"):
+                with socket.socket(fileno=os.dup(int(entry.name))) as copy:
+                    if wanted(copy):
+                        found.add(name)
+        except OSError:  # gone meanwhile
+            continue
+    return found
+
+
+def sockets_beside(*ports: int) -> set[str]:
+    """This process's sockets, but for those of servers on these ports."""
+    return own_sockets(
+        lambda made: made.family != socket.AF_INET or made.getsockname()[1] not in ports
+    )
+
+
+def connected_to(port: int) -> int:
+    """How many sockets of this process are connected to a port, each counted once."""
+    return len(
+        own_sockets(lambda made: made.family == socket.AF_INET and made.getpeername()[1] == port)
+    )

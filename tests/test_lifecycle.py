@@ -55,7 +55,7 @@ from qrlifecycle.testing import (
     settle,
 )
 
-from .pairing import ONCE, Pairing, request_qr
+from .pairing import ONCE, Pairing, hang, request_qr
 
 pytestmark = pytest.mark.anyio
 
@@ -197,12 +197,6 @@ async def test_a_service_that_breaks_fails_the_generating() -> None:
     """Any other error of `request_qr` is an outcome too, never an exception of `pair()`."""
     error = OSError("no route")
     assert await failing(error) == Failed(Reason.GENERATING_FAILED, error)
-
-
-async def hang() -> QRCode | Paired:
-    """A service that never answers."""
-    await anyio.sleep_forever()
-    raise AssertionError
 
 
 @pytest.mark.parametrize(

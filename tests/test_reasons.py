@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import anyio
 import pytest
 
 from qrlifecycle import (
@@ -24,7 +23,7 @@ from qrlifecycle import (
 )
 from qrlifecycle.testing import Fault
 
-from .pairing import ONCE, Pairing, request_qr
+from .pairing import ONCE, Pairing, hang, request_qr
 
 pytestmark = pytest.mark.anyio
 
@@ -39,12 +38,6 @@ async def refuse() -> QRCode:
 async def break_down() -> QRCode:
     """A service that breaks, with a secret in the text of its error."""
     raise OSError(f"GET /qr?{SECRET}")
-
-
-async def hang() -> QRCode:
-    """A service that never answers."""
-    await anyio.sleep_forever()
-    raise AssertionError
 
 
 async def cancel(pairing: Pairing) -> None:

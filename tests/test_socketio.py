@@ -56,8 +56,8 @@ from .contract.peers import (
     RawPeer,
     event,
     frame,
-    sockets_beside,
 )
+from .sockets import sockets_beside
 
 pytestmark = pytest.mark.anyio
 

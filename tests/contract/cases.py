@@ -19,7 +19,8 @@ from qrlifecycle.testing import Fault, PairingServer, ScriptedPeer
 from qrlifecycle.transports.base import Transport
 from qrlifecycle.transports.socketio import SocketIOTransport
 
-from .peers import HEADERS, RawPeer, event, sockets_beside
+from ..sockets import sockets_beside
+from .peers import HEADERS, RawPeer, event
 
 __all__ = ["Case", "RawSocketIOCase", "ScriptedCase", "SocketIOCase"]
 

@@ -6,11 +6,9 @@ import asyncio
 import base64
 import hashlib
 import json
-import os
 import socket
 import ssl
 import struct
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,7 +16,7 @@ import anyio
 
 from qrlifecycle.testing.listening import stop_listening
 
-__all__ = ["PAIRED", "RawPeer", "RawWire", "event", "frame", "sockets_beside"]
+__all__ = ["PAIRED", "RawPeer", "RawWire", "event", "frame"]
 
 WEBSOCKET_MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -204,18 +202,3 @@ class RawWire(asyncio.Protocol):
             if key.lower() == name:
                 return value.strip()
         return b""
-
-
-def sockets_beside(*ports: int) -> set[str]:
-    """This process's sockets, but for those of servers on these ports."""
-    found = set()
-    for link in Path("/proc/self/fd").iterdir():
-        try:
-            name = str(link.readlink())
-            if name.startswith("socket:"):
-                with socket.socket(fileno=os.dup(int(link.name))) as copy:
-                    if copy.family != socket.AF_INET or copy.getsockname()[1] not in ports:
-                        found.add(name)
-        except OSError:  # gone meanwhile
-            continue
-    return found

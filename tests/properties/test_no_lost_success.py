@@ -395,13 +395,16 @@ async def test_promises_3_4_the_server_says_paired_if_and_only_if_the_outcome_is
     assert min(cuts, reopened) > 0, f"{seed=}"
 
 
+PATIENT = Policy(reopenings=1000, reopen_wait=0.001, reopen_wait_max=0.01)
+"""Opens anew at once, however often it takes."""
+
+
 async def test_promise_3_the_old_socket_is_closed_before_the_new_one_is_opened() -> None:
     """A link that is cut time and again, by resets and orderly ends, never makes it two sockets."""
-    policy = Policy(reopenings=1000, reopen_wait=0.001, reopen_wait_max=0.01)
     async with world() as (server, http):
         server.qr_lifetime = 60
         async with Proxy(server.url) as proxy:
-            watch = Watch(proxy, service := Service(server, http, USER), policy)
+            watch = Watch(proxy, service := Service(server, http, USER), PATIENT)
             async with watch.pairing() as pairing:
                 for turn in range(1, 11):
                     await service.until_read(turn)
@@ -421,12 +424,11 @@ async def test_promise_3_the_old_socket_is_closed_before_the_new_one_is_opened()
 
 async def test_promise_4_a_success_while_no_link_can_be_made_is_learned_when_one_can() -> None:
     """Connections refused at first and after a cut are survived, and so is a scan in between."""
-    policy = Policy(reopenings=1000, reopen_wait=0.001, reopen_wait_max=0.01)
     async with world() as (server, http):
         server.qr_lifetime = 60
         async with Proxy(server.url) as proxy:
             proxy.refusing = True
-            watch = Watch(proxy, service := Service(server, http, USER), policy)
+            watch = Watch(proxy, service := Service(server, http, USER), PATIENT)
             async with watch.pairing() as pairing:
                 await proxy.news.until(lambda: proxy.refused >= 3)
                 assert watch.shown == []
@@ -448,11 +450,10 @@ async def test_promise_4_a_success_while_no_link_can_be_made_is_learned_when_one
 
 async def test_promise_4_a_rotation_while_the_link_is_down_is_learned_on_reopening() -> None:
     """The status read on reopening brings the code that the server made meanwhile."""
-    policy = Policy(reopenings=1000, reopen_wait=0.001, reopen_wait_max=0.01)
     async with world() as (server, http):
         server.qr_lifetime = 60
         async with Proxy(server.url) as proxy:
-            watch = Watch(proxy, service := Service(server, http, USER), policy)
+            watch = Watch(proxy, service := Service(server, http, USER), PATIENT)
             async with watch.pairing() as pairing:
                 await service.until_read(1)
                 proxy.refusing = True
