@@ -1,0 +1,90 @@
+"""What is left open: this process's sockets and the event loop's tasks, compared with before.
+
+On Linux the operating system is asked, by `/proc/self/fd`: no library's own book is trusted. This
+room must never know what a lifecycle or a transport is.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from anyio import TaskInfo, get_running_tasks
+
+__all__ = ["CAN_SEE_SOCKETS", "Remains", "own_sockets"]
+
+DESCRIPTORS = Path("/proc/self/fd")
+
+CAN_SEE_SOCKETS = DESCRIPTORS.exists()
+"""Whether this system tells a process which sockets it has (Linux does)."""
+
+
+def own_sockets(wanted: Callable[[socket.socket], bool] = lambda _made: True) -> dict[str, str]:
+    """Those of this process's sockets that are wanted: the system's name, and where each leads.
+
+    An `OSError` of the asking means that the socket is not wanted. Empty where the system does not
+    tell (see `CAN_SEE_SOCKETS`).
+    """
+    found: dict[str, str] = {}
+    for entry in DESCRIPTORS.iterdir() if CAN_SEE_SOCKETS else ():
+        try:
+            name = str(entry.readlink())
+            if name.startswith("socket:"):
+                with socket.socket(fileno=os.dup(int(entry.name))) as made:
+                    if wanted(made):
+                        found[name] = _whither(made)
+        except OSError:  # gone meanwhile
+            continue
+    return found
+
+
+class Remains:
+    """What there is now that was not there when this was made. Make it inside the event loop.
+
+    Args:
+        servers: ports of this process's own servers, whose ends of connections do not count.
+    """
+
+    def __init__(self, servers: Collection[int] = ()) -> None:
+        self.servers = set(servers)
+        self._sockets = frozenset(own_sockets())
+        self._tasks = frozenset(task.id for task in get_running_tasks())
+
+    def sockets(self) -> list[str]:
+        """Where each new socket leads, in words; a closed descriptor is no socket any more."""
+        now = own_sockets(self._is_no_servers)
+        return [whither for name, whither in now.items() if name not in self._sockets]
+
+    def tasks(self) -> list[str]:
+        """Each new task of this event loop, in words."""
+        return [
+            f"task {task.name}"
+            for task in get_running_tasks()
+            if task.id not in self._tasks and not _is_a_test_runners(task)
+        ]
+
+    def all(self) -> list[str]:
+        """Sockets, then tasks."""
+        return [*self.sockets(), *self.tasks()]
+
+    def _is_no_servers(self, made: socket.socket) -> bool:
+        inet = made.family in (socket.AF_INET, socket.AF_INET6)
+        return not inet or made.getsockname()[1] not in self.servers
+
+
+def _whither(made: socket.socket) -> str:
+    if made.family not in (socket.AF_INET, socket.AF_INET6):
+        return f"socket of family {made.family.name}"
+    host, port = made.getsockname()[:2]
+    try:
+        to_host, to_port = made.getpeername()[:2]
+    except OSError:
+        return f"socket {host}:{port}, not connected"
+    return f"socket {host}:{port} -> {to_host}:{to_port}"
+
+
+def _is_a_test_runners(task: TaskInfo) -> bool:
+    """Whether it is how anyio's pytest plugin runs a test."""
+    return "TestRunner." in getattr(task.coro, "__qualname__", "")
