@@ -42,6 +42,7 @@ ROOMS = [
     "attempt",
     "lifecycle",
     "diagram",
+    "model",
     "testing",
     "cli",
 ]

@@ -33,6 +33,7 @@ examples:
   qrlifecycle demo --scan-after 2    the same, scanned by itself after 2 seconds
   qrlifecycle pair https://bots.example --bot-id bot-7 --user-id user-123
   qrlifecycle diagram                the states and events, as a Mermaid diagram
+  qrlifecycle model                  the formal model, for Spin to judge
 """
 
 DEMO_TEXT = """\
@@ -72,6 +73,15 @@ examples:
   qrlifecycle diagram --check docs/lifecycle.mmd
 
 exit code: 0 done or up to date, 1 the committed diagram differs
+"""
+
+
+MODEL_EXAMPLES = """\
+examples:
+  qrlifecycle model --output lifecycle.pml && spin -a lifecycle.pml
+  qrlifecycle model --format json
+
+exit code: 0 done
 """
 
 
@@ -119,8 +129,12 @@ def _run(argv: Sequence[str] | None, stop: Stop) -> int:
             from .diagram import run as draw
 
             return draw(arguments)
+        case "model":
+            from .model import run as state
+
+            return state(arguments)
         case _:
-            return _complain("say what to do: demo, pair or diagram (--help tells more)")
+            return _complain("say what to do: demo, pair, diagram or model (--help tells more)")
 
 
 def _complain(message: str) -> int:
@@ -166,6 +180,7 @@ def _parser() -> Parser:
     _add_demo(commands)
     _add_pair(commands)
     _add_diagram(commands)
+    _add_model(commands)
     return parser
 
 
@@ -256,6 +271,18 @@ def _add_diagram(commands: Any) -> None:
     where = diagram.add_mutually_exclusive_group()
     where.add_argument("--output", metavar="FILE", help="write FILE; its suffix tells the format")
     where.add_argument("--check", metavar="FILE", help="compare FILE with what would be drawn")
+
+
+def _add_model(commands: Any) -> None:
+    model = commands.add_parser(
+        "model",
+        help="print the formal model of the lifecycle",
+        description="Print the formal model of the lifecycle and its world, made from the table.",
+        epilog=MODEL_EXAMPLES,
+    )
+    add = model.add_argument
+    add("--format", metavar="FORMAT", help="promela or json (promela)")
+    add("--output", metavar="FILE", help="write FILE; its suffix (.pml, .json) tells the format")
 
 
 def _delay(text: str) -> float:

@@ -1,0 +1,1 @@
+"""Judges of the formal model that are not its own enumeration."""
