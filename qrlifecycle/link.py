@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 
 import anyio
+import anyio.lowlevel
 from anyio import EndOfStream
 
 from .backoff import Backoff
@@ -53,6 +54,7 @@ class Link:
         "_opened_at",
         "_policy",
         "ever_opened",
+        "listening",
         "transport",
     )
 
@@ -72,11 +74,8 @@ class Link:
         self._opened_at: float | None = None
         self.ever_opened = False
         """Whether any transport came to listen."""
-
-    @property
-    def listening(self) -> bool:
-        """Whether a transport listens."""
-        return self.transport is not None and self._opened_at is not None
+        self.listening = False
+        """Whether one listens, and is not being closed."""
 
     async def hold(self, listening: Callable[[], bool], take: Take) -> Exception | None:
         """Open, say so, hand over each signal; and again whenever the link breaks.
@@ -122,6 +121,7 @@ class Link:
         """A bounded polite goodbye, then the door is shut by force."""
         if (transport := self.transport) is None:
             return
+        self.listening = False
         try:
             with anyio.move_on_after(self._policy.close_timeout, shield=True):
                 await transport.aclose()
@@ -133,7 +133,9 @@ class Link:
 
     async def _open(self) -> Exception | None:
         """Make a transport and open it; what went wrong is the answer, None if nothing did."""
-        await self.close()  # an opening may have been interrupted
+        if self.transport is not None:  # an opening was interrupted
+            await self.close()
+            await anyio.lowlevel.checkpoint_if_cancelled()  # leaving may have begun meanwhile
         self._opened_at = None
         made: object = self._factory()
         if not isinstance(made, Transport):
@@ -146,7 +148,7 @@ class Link:
             with anyio.move_on_after(limit):
                 await made.open()
                 self._opened_at = anyio.current_time()
-                self.ever_opened = True
+                self.listening = self.ever_opened = True
         except (Exception, GeneratorExit) as error:
             return self._sort(error)
         if self._opened_at is None:
