@@ -1,0 +1,156 @@
+"""A coroutine that runs step by step, on trio: an instrument counts the steps.
+
+Trio shuffles what it runs on purpose. So that a step has the same number in every run, its dice are
+the same in every run; there is no public way to do that
+(https://github.com/python-trio/trio/issues/32): names touched here that trio does not document are
+``trio._core._run._r`` and ``_ALLOW_DETERMINISTIC_SCHEDULING``, as trio's own tests do. This room
+must never know what the coroutine does.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Generator, Iterator
+from contextlib import contextmanager
+from random import Random
+from typing import Any
+
+import outcome
+import trio
+import trio._core._run as scheduler
+
+from .stepping import OURS, OWNER, End, SteppedRun, place_of
+
+__all__ = ["TrioRun", "same_dice"]
+
+TELLS_REASONS = "reason" in inspect.signature(trio.CancelScope.cancel).parameters
+"""Whether a cancellation says whose it is; trio's do from 0.31 on."""
+
+
+@contextmanager
+def same_dice() -> Iterator[None]:
+    """Let trio schedule in the same order in every run of an event loop."""
+    names = ("_ALLOW_DETERMINISTIC_SCHEDULING", "_r")
+    before = {name: getattr(scheduler, name) for name in names}
+    for name, value in zip(names, (True, Random(0)), strict=True):  # noqa: S311 - no secret
+        setattr(scheduler, name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(scheduler, name, value)
+
+
+class TrioRun(SteppedRun, trio.abc.Instrument):
+    """A run on trio. There is no native cancellation there: every one is a scope's."""
+
+    _scope: trio.CancelScope
+    _stepping: trio.lowlevel.Task | None = None
+
+    async def perform(self, attempt: Callable[[], Awaitable[object]], timeout: float) -> None:
+        """Run to the end; see `SteppedRun.perform`."""
+        self._tasks: dict[trio.lowlevel.Task, object] = {}
+        self._scope = trio.CancelScope()
+        self._ended = trio.Event()
+        self._attempt: Awaitable[object] | None = None
+        trio.lowlevel.add_instrument(self)
+        async with trio.open_nursery() as nursery:
+            mark = OWNER.set(self)
+            nursery.start_soon(self._stand, attempt)
+            OWNER.reset(mark)
+            with trio.move_on_after(timeout):
+                await self._ended.wait()
+            if not self._ended.is_set():
+                self.end = End.OVERDUE
+                nursery.cancel_scope.cancel()
+
+    def left(self) -> list[str]:
+        """The coroutine's children that are still there, in words."""
+        return [f"task {task.name}" for task in self._tasks]
+
+    # The instrument
+
+    def task_spawned(self, task: trio.lowlevel.Task) -> None:
+        """Note a task of the coroutine's."""
+        if task.context.get(OWNER) is self:
+            self._tasks[task] = task.coro
+
+    def task_exited(self, task: trio.lowlevel.Task) -> None:
+        """Forget a task."""
+        self._tasks.pop(task, None)
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        """Count the step, and cancel first if it is the one."""
+        if task in self._tasks and self.reached():
+            self.place = place_of(self._coroutine_of(task))
+            self._stepping = task
+            if not self.after:
+                self._cancel()
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        """See how far the task came, and cancel it there if it is the step."""
+        if task is self._stepping:
+            self.place = place_of(self._coroutine_of(task)) or self.place
+            self._stepping = None
+            if self.after:
+                self._cancel()
+
+    def _cancel(self) -> None:
+        if TELLS_REASONS:
+            self._scope.cancel(reason=OURS)
+        else:
+            self._scope.cancel()
+
+    def _coroutine_of(self, task: trio.lowlevel.Task) -> object:
+        host = next(iter(self._tasks), None)
+        return self._attempt if task is host and self._attempt is not None else task.coro
+
+    # The coroutine
+
+    async def _stand(self, attempt: Callable[[], Awaitable[object]]) -> None:
+        with self._scope:
+            try:
+                self._attempt = attempt()
+                await Heard(self._attempt, self._hear)
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:
+                self.note_end(error, trio.Cancelled)
+                if self.end is End.CANCELLED:
+                    raise
+            else:
+                self.note_end(None, trio.Cancelled)
+            finally:
+                self._attempt = None
+                self._ended.set()
+
+    def _hear(self, value: object) -> None:
+        """Trio tells a task what it waited for as an outcome: perhaps our cancellation."""
+        error = value.error if isinstance(value, outcome.Error) else None
+        if isinstance(error, trio.Cancelled):
+            ours = getattr(error, "reason", None) == OURS if TELLS_REASONS else True
+            self.delivered = self.delivered or (ours and self._scope.cancel_called)
+
+
+class Heard:
+    """An awaitable that tells what the event loop hands in."""
+
+    def __init__(self, awaitable: Awaitable[object], hear: Callable[[object], None]) -> None:
+        self._awaitable = awaitable
+        self._hear = hear
+
+    def __await__(self) -> Generator[Any, Any, object]:
+        inner: Any = self._awaitable
+        resume: Callable[[Any], Any] = inner.send
+        value: Any = None
+        while True:
+            try:
+                trap = resume(value)
+            except StopIteration as end:
+                return end.value
+            try:
+                value = yield trap
+                resume = inner.send
+                self._hear(value)
+            except BaseException as error:
+                value, resume = error, inner.throw

@@ -1,0 +1,90 @@
+"""`python -m qrlifecycle.testing.soak`: many lifecycles under fire end where they began."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .sockets import needs_proc
+
+pytestmark = needs_proc
+
+SOAK = (sys.executable, "-W", "error", "-m", "qrlifecycle.testing.soak")
+
+
+def run(*command: str) -> tuple[int, str]:
+    """The exit code of a command and what it prints; it has nothing to complain of."""
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert result.stderr == ""
+    return result.returncode, result.stdout
+
+
+def test_promises_1_3_4_5_8_hold_under_fire() -> None:
+    """Some hundred lifecycles with faults, kills and cancellations leave the process as it was."""
+    code, printed = run(*SOAK, "--lifecycles", "300", "--seed", "7")
+    assert code == 0, printed
+    assert "300 lifecycles" in printed
+    assert "seed 7" in printed
+    assert "connected" in printed
+    assert printed.endswith("Every promise held.\n")
+
+
+def test_it_ends_when_the_time_is_over() -> None:
+    """A soak of a second is one of a second, and what was given up is not counted as broken."""
+    code, printed = run(*SOAK, "--seconds", "1", "--at-once", "5")
+    assert code == 0, printed
+    assert "Every promise held." in printed
+
+
+def test_the_help_says_what_can_be_asked_for() -> None:
+    """All options are there."""
+    _, printed = run(*SOAK, "--help")
+    assert all(option in printed for option in ("--seconds", "--lifecycles", "--seed", "--at-once"))
+
+
+BROKEN = """
+import anyio, sys
+from qrlifecycle import SocketIOTransport
+from qrlifecycle.testing.soak import Soak
+
+class Broken(SocketIOTransport):
+    __slots__ = ()
+{methods}
+
+def make(url, bot_id, user_id):
+    return Broken(url, bot_id=bot_id, user_id=user_id)
+
+report = anyio.run(Soak(lifecycles=100, seed=3, at_once=10, make_transport=make).run)
+print(*report.breaches, sep="\\n")
+"""
+
+NO_CLOSING = """
+    async def aclose(self): pass
+    def abort(self): pass
+"""
+
+DEAF = """
+    async def receive(self):
+        import anyio
+        await anyio.sleep_forever()
+"""
+
+
+@pytest.mark.parametrize(
+    ("methods", "promise"),
+    [(NO_CLOSING, "Promise 1 (exclusion)"), (DEAF, "Promise 4 (no lost success)")],
+    ids=["no closing", "deaf"],
+)
+def test_a_broken_transport_is_found_and_the_promise_named(
+    tmp_path: Path, methods: str, promise: str
+) -> None:
+    """What breaks a promise is told in a sentence with the promise and the seed."""
+    script = tmp_path / "broken.py"
+    script.write_text(BROKEN.format(methods=methods))
+    result = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert f"{promise} did not hold, seed 3, lifecycle " in result.stdout
