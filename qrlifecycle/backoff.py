@@ -5,12 +5,9 @@ This room must never know what is tried.
 
 from __future__ import annotations
 
-import random
+from random import uniform
 
 __all__ = ["Backoff"]
-
-MOST_DOUBLINGS = 30
-"""Beyond these a wait is at any sensible limit already."""
 
 
 class Backoff:
@@ -20,19 +17,18 @@ class Backoff:
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
     """
 
-    __slots__ = ("_count", "_first", "_most")
+    __slots__ = ("_first", "_most", "_wait")
 
     def __init__(self, first: float, most: float) -> None:
         self._first = first
         self._most = most
-        self._count = 0
+        self._wait = first
 
     def next(self) -> float:
         """The next wait, in seconds."""
-        wait: float = min(self._most, self._first * 2 ** min(self._count, MOST_DOUBLINGS))
-        self._count += 1
-        return random.uniform(0.5 * wait, wait)  # noqa: S311 - nobody gains by guessing it
+        wait, self._wait = self._wait, min(self._most, 2 * self._wait)
+        return uniform(0.5 * wait, wait)
 
     def reset(self) -> None:
         """Begin with the first wait again."""
-        self._count = 0
+        self._wait = self._first

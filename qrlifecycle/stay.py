@@ -66,8 +66,6 @@ class Stay:
     policy: Policy
     code: QRCode | PairingCode | None = None
     """The newest code, handed out or not."""
-    codes: int = 0
-    """How many there have been."""
     shown: bool = False
     """Whether the code has been handed out."""
     action: ActionRequired | None = None
@@ -156,9 +154,8 @@ class Stay:
     def replace_code(self, code: QRCode | PairingCode) -> None:
         """There is a newer code; its lifetime starts now."""
         policy = self.policy
-        lifetime = policy.rotated_lifetime if self.codes else policy.qr_lifetime
+        lifetime = policy.qr_lifetime if self.code is None else policy.rotated_lifetime
         self.code, self.action = code, None
-        self.codes += 1
         if self.reader is not None:
             self.reader.outdate()
         self.set_deadline(Deadline.CONFIRMATION, None)

@@ -2,17 +2,32 @@
 
 Time stands still while anything can run and jumps to the next timer when everybody waits, so that a
 test of minutes takes milliseconds and always goes the same way. It is asyncio's own loop with
-another clock, and uses nothing private of it. This room must never know the lifecycle.
+another clock, and uses nothing private of it. `settle()`, `tick()` and `before_each_step()` take a
+program apart into its smallest steps, on both. This room must never know the lifecycle.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import Context
+from random import Random
+from typing import TYPE_CHECKING, TypeVarTuple, cast
+from unittest.mock import patch
 
 import anyio
 
-__all__ = ["Deadlock", "VirtualClockEventLoop", "settle"]
+if TYPE_CHECKING:
+    import trio
+    import trio.testing
+
+__all__ = ["Deadlock", "VirtualClockEventLoop", "before_each_step", "settle", "tick"]
+
+
+Ts = TypeVarTuple("Ts")
 
 
 class Deadlock(RuntimeError):
@@ -26,7 +41,7 @@ class _JumpingSelector(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
-        if not ready and (timeout is None or timeout > 0) and not self.loop.wake_settled():
+        if not ready and (timeout is None or timeout > 0) and not self.loop.wake_settled(timeout):
             if timeout is None:
                 raise Deadlock("everybody waits and no timer is set")
             self.loop.jump(timeout)
@@ -45,6 +60,10 @@ class VirtualClockEventLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._now = 0.0
         self._settled: list[asyncio.Future[None]] = []
+        self._ticks = 0
+        self._rousing = 0
+        self.before_each_step: Callable[[], object] | None = None
+        """Called before each callback that the loop runs, but for those that `settled()` rouses."""
         selector = _JumpingSelector()
         selector.loop = self
         super().__init__(selector)
@@ -63,21 +82,170 @@ class VirtualClockEventLoop(asyncio.SelectorEventLoop):
         self._settled.append(future)
         await future
 
-    def wake_settled(self) -> bool:
-        """Wake whoever waits for `settled()`; say whether there was anybody."""
-        waiting, self._settled = self._settled, []
+    async def tick(self) -> bool:
+        """Let time pass to the next timer, and wait until everybody waits again.
+
+        Returns:
+            Whether there was a timer.
+        """
+        self._ticks = 1
+        await self.settled()
+        passed, self._ticks = not self._ticks, 0
+        return passed
+
+    def wake_settled(self, until_timer: float | None) -> bool:
+        """Wake whoever waits for `settled()`, unless a tick is due; say if there was anybody."""
+        if self._ticks and until_timer is not None:
+            self._ticks -= 1
+            return False
+        waiting = [future for future in self._settled if not future.done()]
+        self._settled = []
+        self._rousing = len(waiting)
         for future in waiting:
-            if not future.done():
-                future.set_result(None)
+            future.set_result(None)
         return bool(waiting)
+
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        """As asyncio's own, with the hook before it."""
+        return super().call_soon(self._step, callback, *args, context=context)
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """As asyncio's own, with the hook before it."""
+        return super().call_at(when, self._step, callback, *args, context=context)
+
+    def _step(self, callback: Callable[[*Ts], object], *args: *Ts) -> None:
+        if self._rousing:  # only whoever waited for the others to settle
+            self._rousing -= 1
+        elif self.before_each_step is not None:
+            self.before_each_step()
+        callback(*args)
+
+
+def _virtual_loop() -> VirtualClockEventLoop | None:
+    """The running asyncio loop; None on trio."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+    assert isinstance(loop, VirtualClockEventLoop), "run asyncio on a VirtualClockEventLoop"
+    return loop
 
 
 async def settle() -> None:
     """Wait until all other tasks wait, on trio or on a `VirtualClockEventLoop`; no time passes."""
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
+    if (loop := _virtual_loop()) is None:
         await anyio.wait_all_tasks_blocked()
     else:
-        assert isinstance(loop, VirtualClockEventLoop), "run asyncio on a VirtualClockEventLoop"
         await loop.settled()
+
+
+async def tick() -> bool:
+    """Let time pass to the next timer, and wait until everybody waits again.
+
+    On a `VirtualClockEventLoop`, or on trio with a `trio.testing.MockClock` that stands still.
+
+    Returns:
+        Whether there was a timer.
+    """
+    if (loop := _virtual_loop()) is not None:
+        return await loop.tick()
+    clock = _mock_clock()
+    import trio  # noqa: PLC0415 - whoever is not on trio may not have it
+
+    seconds = trio.lowlevel.current_statistics().seconds_to_next_deadline
+    if seconds == math.inf:
+        return False
+    clock.jump(max(0.0, seconds))
+    await anyio.wait_all_tasks_blocked()
+    return True
+
+
+def jump(seconds: float) -> None:
+    """Let virtual time pass at once, on a `VirtualClockEventLoop` or trio's `MockClock`."""
+    if (loop := _virtual_loop()) is not None:
+        loop.jump(seconds)
+        return
+    _mock_clock().jump(seconds)
+
+
+def _mock_clock() -> trio.testing.MockClock:
+    import trio.testing  # noqa: PLC0415 - whoever is not on trio may not have it
+
+    clock = trio.lowlevel.current_clock()
+    assert isinstance(clock, trio.testing.MockClock), "run trio on a MockClock"
+    return clock
+
+
+class _Steps:
+    """Tells a hook of each step of trio's scheduler, but for those of one task."""
+
+    def __init__(self, hook: Callable[[], object], own: object) -> None:
+        self._hook = hook
+        self._own = own
+
+    def before_task_step(self, task: object) -> None:
+        if task is not self._own:
+            self._hook()
+
+
+@contextmanager
+def before_each_step(hook: Callable[[], object]) -> Iterator[None]:
+    """Call ``hook`` before each step that the event loop takes, but for those of this very task.
+
+    On a `VirtualClockEventLoop` or on trio. What the hook does, it does between two steps: it may
+    set events, cancel scopes, and call what may be called from a callback.
+    """
+    if (loop := _virtual_loop()) is not None:
+        loop.before_each_step = hook
+        try:
+            yield
+        finally:
+            loop.before_each_step = None
+        return
+    import trio  # noqa: PLC0415 - whoever is not on trio may not have it
+
+    steps = cast("trio.abc.Instrument", _Steps(hook, trio.lowlevel.current_task()))
+    trio.lowlevel.add_instrument(steps)
+    try:
+        yield
+    finally:
+        trio.lowlevel.remove_instrument(steps)
+
+
+def run_virtually(main: Callable[[], Awaitable[object]], backend: str) -> None:
+    """Run a coroutine function on a virtual clock that nobody but a test moves.
+
+    On trio, tasks run in a fixed order: its own is drawn by lot
+    (https://github.com/python-trio/trio/issues/32), and there is no public way to have it fixed;
+    this is how trio's own test of its determinism does it.
+
+    Args:
+        main: what to run.
+        backend: "asyncio" or "trio".
+    """
+    if backend == "asyncio":
+        anyio.run(main, backend_options={"loop_factory": VirtualClockEventLoop})
+        return
+    import trio._core._run as scheduler  # noqa: PLC0415 - whoever is not on trio may not have it
+    import trio.testing  # noqa: PLC0415
+
+    with (
+        patch.object(scheduler, "_ALLOW_DETERMINISTIC_SCHEDULING", True),
+        patch.object(scheduler, "_r", _Unshuffled(0)),
+    ):
+        anyio.run(main, backend="trio", backend_options={"clock": trio.testing.MockClock()})
+
+
+class _Unshuffled(Random):
+    """Leaves things in their order."""
+
+    def shuffle(self, x: object) -> None:
+        """Do nothing."""

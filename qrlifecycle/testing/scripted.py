@@ -2,8 +2,9 @@
 
 The peer keeps book of the sockets that exist, and when, so that a test can hold a lifecycle to its
 promises. A fake is for making faults happen: refusals, hanging and breaking handshakes, goodbyes
-that never end. As a careless library would, it does not tidy up after itself: a socket that exists
-is gone only by a finished `aclose()` or by `abort()`. This room must never know the lifecycle.
+that never end; laid down beforehand, or said from one step to the next while it is held. As a
+careless library would, it does not tidy up after itself: a socket that exists is gone only by a
+finished `aclose()` or by `abort()`. This room must never know the lifecycle.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ..signals import Signal
 from ..transports.base import Transport
 from ..transports.buffer import SignalBuffer
 
-__all__ = ["Fault", "Goodbye", "ScriptedPeer", "ScriptedTransport"]
+__all__ = ["Fault", "Goodbye", "Point", "ScriptedPeer", "ScriptedTransport"]
 
 
 class Fault(StrEnum):
@@ -33,6 +34,21 @@ class Fault(StrEnum):
     BROKEN = "broken"
     HUNG = "hung"
     HUNG_HALFWAY = "hung halfway"
+    HELD = "held"
+    """At each `Point` it stops, until `ScriptedTransport.proceed()` says how it goes on."""
+
+
+class Point(StrEnum):
+    """Where a transport that is held may stand."""
+
+    CONNECTING = "connecting"
+    """In `open()`; there is no socket yet."""
+    HANDSHAKE = "handshake"
+    """In `open()`; there is a socket, and nobody listens yet."""
+    GOODBYE = "goodbye"
+    """In `aclose()`; there is a socket."""
+    GONE = "gone"
+    """In `aclose()`; the socket is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +58,14 @@ class Goodbye:
     seconds: float
     finished: bool
 
+
+FAULTS_AT: dict[Point, frozenset[Fault]] = {
+    Point.CONNECTING: frozenset({Fault.HUNG, Fault.UNREACHABLE}),
+    Point.HANDSHAKE: frozenset({Fault.SLOW, Fault.HUNG_HALFWAY, Fault.REFUSED, Fault.BROKEN}),
+    Point.GOODBYE: frozenset(Fault) - {Fault.HELD},
+    Point.GONE: frozenset(),
+}
+"""Which of the faults laid down beforehand happen where."""
 
 SLOW = 0.5
 """Seconds that a slow step takes."""
@@ -67,9 +91,11 @@ class ScriptedPeer:
         self.goodbyes: list[Goodbye] = []
         self.let_go = anyio.Event()
         """Set it, and whatever hangs goes on."""
+        self.released = False
+        """Whether nothing is held any more."""
         self._openings = iter(openings)
         self._closings = iter(closings)
-        self._watch = watch
+        self.watch = watch
 
     def __call__(self) -> ScriptedTransport:
         """A fresh transport: the peer itself is a lifecycle's transport factory."""
@@ -105,10 +131,16 @@ class ScriptedPeer:
         for transport in self.transports:
             transport.buffer.end(TransportLost("the link broke, as the test wished"))
 
+    def release(self) -> None:
+        """Whatever is held goes on well, now and later."""
+        self.released = True
+        for transport in self.transports:
+            transport.proceed()
+
     def noticed(self) -> None:
         """Note that a socket came or went."""
         self.most_sockets = max(self.most_sockets, self.open_sockets)
-        self._watch()
+        self.watch()
 
 
 class ScriptedTransport(Transport):
@@ -118,16 +150,24 @@ class ScriptedTransport(Transport):
         self.buffer = SignalBuffer()
         self.socket_exists = False
         self.listening = False
+        self.point: Point | None = None
+        """Where it is held, while it is."""
         self._peer = peer
         self._opening = opening
         self._closing = closing
+        self._said = Fault.NONE
+        self._proceed = anyio.Event()
+
+    def proceed(self, fault: Fault = Fault.NONE) -> None:
+        """Let it go on from where it is held, so."""
+        self.point, self._said = None, fault
+        self._proceed.set()
 
     async def open(self) -> None:
         """Open as scripted: first there is no socket, then there is one, then it listens."""
-        await self._stumble(self._opening, at=(Fault.HUNG, Fault.UNREACHABLE))
+        await self._stumble(Point.CONNECTING, self._opening)
         self._set_socket(exists=True)
-        late = (Fault.SLOW, Fault.HUNG_HALFWAY, Fault.REFUSED, Fault.BROKEN)
-        await self._stumble(self._opening, at=late)
+        await self._stumble(Point.HANDSHAKE, self._opening)
         self.listening = True
 
     async def receive(self) -> Signal:
@@ -140,14 +180,15 @@ class ScriptedTransport(Transport):
         self.buffer.close()
         finished = False
         try:
-            await self._stumble(self._closing, at=tuple(Fault))
+            await self._stumble(Point.GOODBYE, self._closing)
+            self._set_socket(exists=False)
+            await self._stumble(Point.GONE, self._closing)
             finished = True
         except OSError:
             finished = True
             raise
         finally:
             self._peer.goodbyes.append(Goodbye(anyio.current_time() - began, finished))
-        self._set_socket(exists=False)
 
     def abort(self) -> None:
         """Be gone."""
@@ -160,10 +201,26 @@ class ScriptedTransport(Transport):
             self.listening = self.listening and exists
             self._peer.noticed()
 
-    async def _stumble(self, fault: Fault, at: tuple[Fault, ...]) -> None:
-        """Commit this fault, if it is one that happens here."""
+    async def _stumble(self, point: Point, scripted: Fault) -> None:
+        """Commit the scripted fault, if it is one that happens here, or what is said."""
         await anyio.lowlevel.checkpoint()
-        match fault if fault in at else Fault.NONE:
+        if scripted is Fault.HELD:
+            if self._peer.released:
+                return
+            await self._commit(await self._hold(point))
+        elif scripted in FAULTS_AT[point]:
+            await self._commit(scripted)
+
+    async def _hold(self, point: Point) -> Fault:
+        self.point, self._proceed = point, anyio.Event()
+        try:
+            await self._proceed.wait()
+        finally:
+            self.point = None
+        return self._said
+
+    async def _commit(self, fault: Fault) -> None:
+        match fault:
             case Fault.SLOW:
                 await anyio.sleep(SLOW)
             case Fault.HUNG | Fault.HUNG_HALFWAY:
@@ -174,5 +231,5 @@ class ScriptedTransport(Transport):
                 raise TransportUnreachable("nobody there, as the test wished")
             case Fault.BROKEN:
                 raise OSError("broken, as the test wished")
-            case Fault.NONE:
+            case _:
                 pass

@@ -24,6 +24,15 @@ class SignalBuffer:
         self._end: Exception | None = None
         self._waiter: anyio.Event | None = None
 
+    def __len__(self) -> int:
+        """How many signals are kept."""
+        return len(self._signals)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is taken."""
+        return self._end is not None
+
     def put(self, signal: Signal) -> None:
         """Keep a signal, in place of one that it makes obsolete."""
         if self._end is not None:

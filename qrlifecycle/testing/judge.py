@@ -1,0 +1,214 @@
+"""The judge: stands where an embedding program would, and notes every breach of a promise.
+
+Whatever is done to the lifecycle is done through the judge, who knows from it what must follow.
+Breaches are noted rather than raised, because what is raised inside a transport or a hook is the
+lifecycle's to handle. This room must never know how what is done was chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import anyio
+
+from ..attempt import QRRequest
+from ..errors import EventRefused, PairingInProgress
+from ..lifecycle import QRLifecycle
+from ..machine import MACHINE
+from ..outcome import Connected, Failed, Outcome, Reason
+from ..policy import Policy
+from ..states import State
+from ..table import SOCKET_OWNER
+from ..transports.base import Transport
+from ..watchers import Change
+from .scripted import Goodbye
+
+__all__ = ["Breach", "Judge", "WatchedPeer"]
+
+ENDS = frozenset({State.IDLE, State.CONNECTED, State.FAILED})
+
+EPSILON = 1e-6
+"""Seconds by which sums of times may be wrong."""
+
+
+class WatchedPeer(Protocol):
+    """What the judge must be able to see at the other end: a `ScriptedPeer`, or one like it."""
+
+    @property
+    def open_sockets(self) -> int:
+        """How many sockets exist now."""
+
+    @property
+    def listening(self) -> bool:
+        """Whether the newest transport listens."""
+
+    @property
+    def goodbyes(self) -> Sequence[Goodbye]:
+        """How each call of `aclose()` went."""
+
+    def __call__(self) -> Transport:
+        """A fresh transport to this peer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """What was seen that a promise forbids."""
+
+    promise: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"promise {self.promise}: {self.text}"
+
+
+class Judge:
+    """One lifecycle, what is done to it, and what was seen of it.
+
+    Args:
+        peer: the other end, which makes the transports.
+        policy: the lifecycle's.
+        request_qr: the lifecycle's.
+        options: further arguments of the lifecycle.
+    """
+
+    def __init__(
+        self, peer: WatchedPeer, policy: Policy, request_qr: QRRequest, **options: Any
+    ) -> None:
+        self.peer = peer
+        self.policy = policy
+        self.breaches: list[Breach] = []
+        self.outcomes: list[Outcome] = []
+        self.seen: set[object] = set()
+        """Rows that were taken, as (source, event), and reasons of ends."""
+        self.scope: anyio.CancelScope | None = None
+        """Around `pair()`, while it runs."""
+        self.lifecycle = QRLifecycle(
+            request_qr,
+            peer,
+            policy=policy,
+            on_change=self._on_change,
+            on_qr_updated=lambda _qr: self._on_code(),
+            on_pairing_code=lambda _code: self._on_code(),
+            **options,
+        )
+        self._leave_by: float | None = None
+        self._cancelled = False
+        self._asked_again = False
+        self._state = self.lifecycle.state
+
+    def note(self, promise: int, text: str) -> None:
+        """Note a breach."""
+        self.breaches.append(Breach(promise, text))
+
+    # What is looked at
+
+    def look(self) -> None:
+        """Promises 1, 3 and 6, at an instant that somebody can observe."""
+        state, sockets = self.lifecycle.state, self.peer.open_sockets
+        if sockets and state is not SOCKET_OWNER:
+            self.note(1, f"a socket exists in state {state}")
+        if self.lifecycle.socket_open and state is not SOCKET_OWNER:
+            self.note(1, f"socket_open in state {state}")
+        if sockets and not self.lifecycle.socket_open:
+            self.note(1, "a socket exists, and socket_open denies it")
+        if sockets > 1:
+            self.note(3, "two sockets at once")
+        if self.lifecycle.qr is not None and state is not SOCKET_OWNER:
+            self.note(6, f"a code is kept in state {state}")
+
+    def look_at_goodbyes(self) -> None:
+        """Promise 2: each goodbye had its time, and no more."""
+        for goodbye in self.peer.goodbyes:
+            if goodbye.seconds > self.policy.close_timeout + EPSILON:
+                self.note(2, f"a goodbye took {goodbye.seconds} s")
+            if not goodbye.finished and goodbye.seconds < self.policy.close_timeout - EPSILON:
+                self.note(2, "a goodbye was cut short")
+
+    def _on_change(self, change: Change) -> None:
+        """A row was taken: it must be the table's, and the leaving must have been prompt."""
+        self.look()
+        self.seen.add((change.source, change.event))
+        if change.source is not self._state or change.target is not self.lifecycle.state:
+            self.note(5, f"{change} does not lead from {self._state} to where it stands")
+        row = MACHINE.row(change.source, change.event)
+        if (row.target or change.source) is not change.target:
+            self.note(5, f"{change} is no row of the table")
+        if not change.internal and self._leave_by is not None:
+            if anyio.current_time() > self._leave_by + EPSILON:
+                self.note(2, "left later than close_timeout after being asked")
+            self._leave_by = None
+        self._state = change.target
+
+    def _on_code(self) -> None:
+        if not self.policy.show_at_once and not self.peer.listening:
+            self.note(4, "a code was handed out before the transport listened")
+
+    # What is done
+
+    def cancel(self) -> None:
+        """Call `cancel()`."""
+        if self.lifecycle.cancel():
+            self._cancelled = True
+            self._must_leave()
+
+    def generate(self) -> None:
+        """Call `generate()`, which may be refused."""
+        self._asked_again = self.lifecycle.state in ENDS
+        self._trigger(self.lifecycle.generate)
+
+    def reset(self) -> None:
+        """Call `reset()`, which may be refused."""
+        self._trigger(self.lifecycle.reset)
+
+    def cancel_from_outside(self) -> None:
+        """Cancel the task that awaits `pair()`."""
+        if self.scope is not None:
+            self.scope.cancel()
+            self._must_leave()
+
+    async def pair(self) -> None:
+        """Run `pair()` under a scope that may be cancelled, and look at how it ends."""
+        if self.scope is not None:
+            try:
+                await self.lifecycle.pair()
+            except PairingInProgress:
+                return
+            self.note(3, "a second pair() was let in")
+        self._cancelled = False
+        with anyio.CancelScope() as scope:
+            self.scope = scope
+            try:
+                self._note_outcome(await self.lifecycle.pair())
+            finally:
+                self.scope = None
+                self._look_at_end()
+
+    def _must_leave(self) -> None:
+        if self.lifecycle.state is SOCKET_OWNER and self._leave_by is None:
+            self._leave_by = anyio.current_time() + self.policy.close_timeout
+
+    def _trigger(self, trigger: Callable[[], object]) -> None:
+        state = self.lifecycle.state
+        try:
+            trigger()
+        except EventRefused as error:
+            if error.state is not state or self.lifecycle.state is not state:
+                self.note(5, "a refused trigger moved the state")
+        else:
+            self._must_leave()
+
+    def _note_outcome(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+        self.seen.add(outcome.reason if isinstance(outcome, Failed) else Connected)
+        if outcome == Failed(Reason.CANCELLED) and not self._cancelled:
+            self.note(5, "a cancellation from outside did not go on")
+
+    def _look_at_end(self) -> None:
+        # generate() after the end, and before pair() has returned, decides for the next one
+        again = self._asked_again and self.lifecycle.state is State.GENERATING
+        if self.lifecycle.state not in ENDS and not again:
+            self.note(5, f"pair() ended in {self.lifecycle.state}")
+        if self.peer.open_sockets:
+            self.note(5, "pair() ended with a socket open")
