@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import socket
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from qrlifecycle.testing.remains import CAN_SEE_SOCKETS, own_sockets
+
 needs_proc = pytest.mark.skipif(
-    not Path("/proc/self/fd").exists(), reason="needs Linux: /proc/self/fd is the judge"
+    not CAN_SEE_SOCKETS, reason="needs Linux: /proc/self/fd is the judge"
 )
 
 
@@ -36,31 +36,6 @@ def client_sockets(port: int) -> int:
         if remote_port == port and fields[9] in inodes:
             found.add(fields[9])
     return len(found)
-
-
-def own_sockets(wanted: Callable[[socket.socket], bool]) -> set[str]:
-    """The system's names of those of this process's sockets that are wanted; each is asked itself.
-
-    An `OSError` of the asking means that the socket is not wanted.
-    """
-    found = set()
-    for entry in Path("/proc/self/fd").iterdir():
-        try:
-            name = str(entry.readlink())
-            if name.startswith("socket:"):
-                with socket.socket(fileno=os.dup(int(entry.name))) as copy:
-                    if wanted(copy):
-                        found.add(name)
-        except OSError:  # gone meanwhile
-            continue
-    return found
-
-
-def sockets_beside(*ports: int) -> set[str]:
-    """This process's sockets, but for those of servers on these ports."""
-    return own_sockets(
-        lambda made: made.family != socket.AF_INET or made.getsockname()[1] not in ports
-    )
 
 
 def connected_to(port: int) -> int:

@@ -49,6 +49,19 @@ def test_the_listings_of_a_page_run_one_after_another(path: Path, tmp_path: Path
     run(sys.executable, str(script))
 
 
+def test_the_page_on_transports_finds_its_mistake_and_mends_it(tmp_path: Path) -> None:
+    """Its listings run as one file; they print the failure that the page explains, then success."""
+    page = TOP / "docs" / "how-to" / "test-your-transport.md"
+    (failure,) = blocks(page, "text")
+    script = tmp_path / "my_transport.py"
+    script.write_text("\n\n".join(blocks(page, "python")))
+    printed = run(sys.executable, str(script))
+    port = re.compile(r"127\.0\.0\.1:\d+")
+    assert port.sub("PORT", failure) in port.sub("PORT", printed)
+    for backend in ("asyncio", "trio"):
+        assert re.search(rf"^on {backend}: \d+ checks passed, 0 skipped$", printed, re.MULTILINE)
+
+
 def test_the_readmes_example_prints_the_success() -> None:
     """The README's example draws a code and ends connected, with the log that it prints."""
     (listing,) = blocks(README, "python")
@@ -76,6 +89,7 @@ def test_the_readmes_example_has_ten_lines_of_its_own() -> None:
         ("pair.py", "Linked to +490001234567; sockets ever opened: 1"),
         ("pair_over_lines.py", "Connected(identity='+490001234567'"),
         ("pair_over_lines.py trio", "Connected(identity='+490001234567'"),
+        ("check_line_transport.py", "on trio: 24 checks passed, 5 skipped"),
     ],
 )
 def test_an_example_runs_offline(name: str, expected: str) -> None:
@@ -87,7 +101,12 @@ def test_an_example_runs_offline(name: str, expected: str) -> None:
 def test_every_example_is_run_or_used_by_one_that_is() -> None:
     """No example stands there untried."""
     names = {path.name for path in (TOP / "examples").glob("*.py")}
-    assert names == {"pair.py", "pair_over_lines.py", "line_transport.py"}
+    assert names == {
+        "check_line_transport.py",
+        "line_transport.py",
+        "pair.py",
+        "pair_over_lines.py",
+    }
 
 
 def test_the_transport_of_ones_own_has_under_forty_lines() -> None:

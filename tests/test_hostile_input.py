@@ -41,9 +41,10 @@ from qrlifecycle import (
     TransportFactory,
 )
 from qrlifecycle.testing import Fault, ScriptedPeer, settle
+from qrlifecycle.testing.socketio_wire import event, frame
 from qrlifecycle.transports.socketio import SocketIOTransport
 
-from .contract.peers import PAIRED, RawPeer, event, frame
+from .peers import PAIRED, RawPeer
 from .sockets import client_sockets, needs_proc
 
 pytestmark = pytest.mark.anyio

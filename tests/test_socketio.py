@@ -39,6 +39,8 @@ from qrlifecycle import (
     UnsupportedBackend,
 )
 from qrlifecycle.testing import PairingServer
+from qrlifecycle.testing.remains import Remains
+from qrlifecycle.testing.socketio_wire import CONNECT, HEADERS, OPENED, UPGRADED, event, frame
 from qrlifecycle.transports import ledger as ledger_room
 from qrlifecycle.transports.messages import Payload
 from qrlifecycle.transports.socketio import (
@@ -47,17 +49,7 @@ from qrlifecycle.transports.socketio import (
     SocketIOTransport,
 )
 
-from .contract.peers import (
-    CONNECT,
-    HEADERS,
-    OPENED,
-    PAIRED,
-    UPGRADED,
-    RawPeer,
-    event,
-    frame,
-)
-from .sockets import sockets_beside
+from .peers import PAIRED, RawPeer
 
 pytestmark = pytest.mark.anyio
 
@@ -108,7 +100,7 @@ async def test_the_ids_and_the_token_are_sent_on_connecting(peer: RawPeer) -> No
         (joining,) = peer.wire.texts()
     assert joining[:2] == "40"
     assert json.loads(joining[2:]) == {**OWNER, "token": TOKEN}
-    assert TOKEN.encode() not in peer.wire.request
+    assert TOKEN.encode() not in peer.wire.handshake.request
 
 
 async def test_headers_query_and_path_are_sent(peer: RawPeer) -> None:
@@ -117,9 +109,11 @@ async def test_headers_query_and_path_are_sent(peer: RawPeer) -> None:
     url = f"{peer.url}/ignored?tenant=7"
     async with transport_to(url, headers=headers, socketio_path="/deep/socket.io/"):
         wire = peer.wire
-    assert wire.request.startswith(b"GET /deep/socket.io/?tenant=7&transport=websocket&EIO=4")
-    assert wire.header(b"authorization") == b"Bearer b"
-    assert wire.header(b"x-tenant") == b"7"
+    assert wire.handshake.request.startswith(
+        b"GET /deep/socket.io/?tenant=7&transport=websocket&EIO=4"
+    )
+    assert wire.handshake.header(b"authorization") == b"Bearer b"
+    assert wire.handshake.header(b"x-tenant") == b"7"
     assert len(peer.wires) == 1
     assert headers == {"Authorization": "Bearer b", "X-Tenant": "7"}
 
@@ -266,10 +260,10 @@ async def test_nobody_there_is_unreachable() -> None:
 async def test_a_handshake_that_stalls_is_unreachable(stop_at: int) -> None:
     """Wherever the peer falls silent, `open()` ends within the heartbeat and leaves nothing."""
     async with RawPeer(stop_at=stop_at) as peer:
-        before = sockets_beside(peer.port)
+        remains = Remains({peer.port})
         with anyio.fail_after(2), pytest.raises(TransportUnreachable, match=r"within 0\.1 s"):
             await transport_to(peer.url, heartbeat=0.1).open()
-        assert sockets_beside(peer.port) == before
+        assert remains.sockets() == []
 
 
 async def test_a_transport_is_opened_once(peer: RawPeer) -> None:
@@ -319,14 +313,14 @@ async def test_tls_with_a_context_of_ones_own(tls_peer: RawPeer, authority: trus
     """Verification is the context's; closing waits for no goodbye of TLS."""
     context = ssl.create_default_context()
     authority.configure_trust(context)
-    before = sockets_beside(tls_peer.port)
+    remains = Remains({tls_peer.port})
     transport = transport_to(tls_peer.url, ssl_context=context)
     await transport.open()
     tls_peer.wire.send(PAIRED)
     assert isinstance(await receive(transport), Paired)
     with anyio.fail_after(0.5):
         await transport.aclose()
-    assert sockets_beside(tls_peer.port) == before
+    assert remains.sockets() == []
     with anyio.fail_after(2):
         await tls_peer.wire.gone.wait()
 
@@ -629,7 +623,7 @@ async def test_abort_resets_the_connection(peer: RawPeer) -> None:
 async def test_native_cancellation_waits_until_all_is_gone(peer: RawPeer, cancels: int) -> None:
     """`task.cancel()`, also several times in a row: when the task ends, nothing is left."""
     peer.stop_at = UPGRADED
-    before = sockets_beside(peer.port)
+    remains = Remains({peer.port})
     transport = transport_to(peer.url)
     task = asyncio.ensure_future(transport.open())
     with anyio.fail_after(2):
@@ -640,13 +634,13 @@ async def test_native_cancellation_waits_until_all_is_gone(peer: RawPeer, cancel
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not transport._tasks
-    assert sockets_beside(peer.port) == before
+    assert remains.sockets() == []
 
 
 AFTER_THE_LOOP = """
 import asyncio, os, socket
 from qrlifecycle.transports.socketio import SocketIOTransport
-from tests.contract.peers import RawPeer
+from tests.peers import RawPeer
 
 loop = asyncio.new_event_loop()
 peer = RawPeer()

@@ -6,6 +6,7 @@ room must never know what a lifecycle or a transport is.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable, Collection
@@ -13,12 +14,15 @@ from pathlib import Path
 
 from anyio import TaskInfo, get_running_tasks
 
-__all__ = ["CAN_SEE_SOCKETS", "Remains", "own_sockets"]
+__all__ = ["CAN_SEE_SOCKETS", "KIT", "Remains", "own_sockets"]
 
 DESCRIPTORS = Path("/proc/self/fd")
 
 CAN_SEE_SOCKETS = DESCRIPTORS.exists()
 """Whether this system tells a process which sockets it has (Linux does)."""
+
+KIT = "qrlifecycle.testing"
+"""The name of tasks that never count, because they are the test kit's own."""
 
 
 def own_sockets(wanted: Callable[[socket.socket], bool] = lambda _made: True) -> dict[str, str]:
@@ -59,15 +63,40 @@ class Remains:
 
     def tasks(self) -> list[str]:
         """Each new task of this event loop, in words."""
-        return [
-            f"task {task.name}"
-            for task in get_running_tasks()
-            if task.id not in self._tasks and not _is_a_test_runners(task)
-        ]
+        return [f"task {task.name}" for task in self._new_tasks()]
 
     def all(self) -> list[str]:
         """Sockets, then tasks."""
         return [*self.sockets(), *self.tasks()]
+
+    def clear(self) -> None:
+        """Shut new sockets that lead to the servers and, on asyncio, cancel new tasks.
+
+        The descriptors stay their owner's, to be closed by whoever forgot them.
+        """
+        own_sockets(self._shut)
+        ids = {task.id for task in self._new_tasks()}
+        try:
+            tasks = asyncio.all_tasks()
+        except RuntimeError:  # another event loop, where no task outlives its nursery
+            return
+        for task in tasks:
+            if id(task) in ids:
+                task.cancel()
+
+    def _new_tasks(self) -> list[TaskInfo]:
+        return [
+            task
+            for task in get_running_tasks()
+            if task.id not in self._tasks and task.name != KIT and not _is_a_test_runners(task)
+        ]
+
+    def _shut(self, made: socket.socket) -> bool:
+        name = f"socket:[{os.fstat(made.fileno()).st_ino}]"
+        is_new = name not in self._sockets and self._is_no_servers(made)
+        if is_new and made.getpeername()[1] in self.servers:
+            made.shutdown(socket.SHUT_RDWR)
+        return False
 
     def _is_no_servers(self, made: socket.socket) -> bool:
         inet = made.family in (socket.AF_INET, socket.AF_INET6)

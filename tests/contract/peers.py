@@ -1,204 +1,209 @@
-"""Bad wires: a Socket.IO server of raw bytes that stops, breaks and babbles where a test says."""
+"""The peers of our own transports, for the contract."""
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import hashlib
-import json
-import socket
-import ssl
-import struct
-from types import TracebackType
-from typing import Any, Self
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from functools import partial
+from math import inf
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
+import anyio.lowlevel
+from anyio.abc import SocketStream
+from anyio.from_thread import BlockingPortal
 
-from qrlifecycle.testing.listening import stop_listening
+from qrlifecycle import (
+    Paired,
+    QRCode,
+    QRExpired,
+    QRUpdated,
+    Scanned,
+    Signal,
+    SocketIOTransport,
+    Transport,
+    TransportUnreachable,
+)
+from qrlifecycle.testing import (
+    Fault,
+    PairingServer,
+    Peer,
+    ScriptedPeer,
+    ScriptedTransport,
+    Wire,
+    WirePeer,
+    relay,
+)
+from qrlifecycle.testing.socketio_wire import SocketIOPeer, event, frame
 
-__all__ = ["PAIRED", "RawPeer", "RawWire", "event", "frame"]
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
-WEBSOCKET_MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+from line_transport import LineTransport
 
-PAIRED = '42["whatsapp_connected",{"botId":"bot-7","userId":"user-1","identity":"+49"}]'
+__all__ = [
+    "BOT",
+    "SIGNALS",
+    "USER",
+    "GreetedLineTransport",
+    "ScriptedEnd",
+    "greet_with_a_line",
+    "greeted_line_peer",
+    "line_peer",
+    "relayed_peer",
+]
 
-CONNECT, HEADERS, UPGRADED, OPENED, JOINED = range(5)
-"""How far a peer goes in the handshake before it falls silent."""
+BOT, USER = "bot-7", "user-1"
 
-RESET = struct.pack("ii", 1, 0)
+HEARTBEAT = 0.5
+"""Seconds; real ones."""
 
+FLOOD = b"qrs " + b"x" * 100 + b"\n"
 
-def frame(payload: str | bytes, kind: int = 1) -> bytes:
-    """A WebSocket frame as servers send it."""
-    body = payload.encode() if isinstance(payload, str) else payload
-    length = len(body)
-    if length < 126:
-        return struct.pack("!BB", 0x80 | kind, length) + body
-    if length < 1 << 16:
-        return struct.pack("!BBH", 0x80 | kind, 126, length) + body
-    return struct.pack("!BBQ", 0x80 | kind, 127, length) + body
-
-
-def event(name: object, *args: object) -> str:
-    """A Socket.IO event as text of a WebSocket frame."""
-    return "42" + json.dumps([name, *args])
-
-
-class RawPeer:
-    """A server on loopback, in the event loop of the test but without a task of its own.
-
-    Args:
-        stop_at: how far the handshake goes.
-        status: an HTTP status to answer the handshake with, if not 101.
-        intervals: ``pingInterval`` and ``pingTimeout`` in milliseconds, or whatever to send there.
-        early: texts sent before the namespace is joined.
-        answer: what answers the client's wish to join.
-        tls: the server's certificate.
-    """
-
-    def __init__(
-        self,
-        *,
-        stop_at: int = JOINED,
-        status: int = 101,
-        intervals: tuple[object, object] = (25_000, 20_000),
-        early: tuple[str, ...] = (),
-        answer: str = '40{"sid":"x"}',
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
-        self.stop_at = stop_at
-        self.status = status
-        self.intervals = intervals
-        self.early = early
-        self.answer = answer
-        self.wires: list[RawWire] = []
-        self.asked = anyio.Event()
-        """Set when the first request has come."""
-        self.port = 0
-        self._tls = tls
-        self._server: asyncio.Server | None = None
-
-    async def __aenter__(self) -> Self:
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: RawWire(self), "127.0.0.1", 0, ssl=self._tls
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        assert self._server is not None
-        await stop_listening(self._server)
-        for wire in self.wires:
-            wire.transport.abort()
-        for wire in self.wires:
-            await wire.gone.wait()
-        await self._server.wait_closed()
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return f"http{'s' if self._tls else ''}://127.0.0.1:{self.port}"
-
-    @property
-    def wire(self) -> RawWire:
-        """The newest connection."""
-        return self.wires[-1]
+SIGNALS = {b"qr one\n": QRUpdated(QRCode("one")), b"paired me\n": Paired("me")}
 
 
-class RawWire(asyncio.Protocol):
-    """One connection to a `RawPeer`."""
+def relayed_peer(server: PairingServer, portal: BlockingPortal) -> WirePeer:
+    """The kit's peer in front of a real pairing server, which has a thread of its own."""
 
-    transport: asyncio.Transport
+    async def send(signal: Signal) -> None:
+        scanning = isinstance(signal, Scanned)
+        order: Any = partial(server.scan, confirm=False) if scanning else server.expire
+        portal.call(order, BOT, USER)
 
-    def __init__(self, peer: RawPeer) -> None:
-        self.gone = anyio.Event()
-        self.request = b""
-        self.received = b""
-        self._peer = peer
-        self._joined = False
+    parts = urlsplit(server.url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    return SocketIOPeer(
+        lambda host, port: SocketIOTransport(
+            f"http://{host}:{port}", bot_id=BOT, user_id=USER, heartbeat=HEARTBEAT
+        ),
+        signals=[Scanned(), QRExpired()],
+        send=send,
+        heartbeat=HEARTBEAT,
+        greet=relay(parts.hostname, parts.port),
+        farewell=frame("1"),
+        flood=frame(event("nobody", "x" * 100)),
+    )
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Note a new connection."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        self._peer.wires.append(self)
 
-    def data_received(self, data: bytes) -> None:
-        """Play the handshake as far as it goes."""
-        self.received += data
-        if not self.request and b"\r\n\r\n" in self.received and self._peer.stop_at >= HEADERS:
-            self.request, _, self.received = self.received.partition(b"\r\n\r\n")
-            self._peer.asked.set()
-            self._answer_request()
-        elif self.request and not self._joined and self._peer.stop_at >= JOINED:
-            self._joined = True
-            self.send(*self._peer.early, self._peer.answer)
+def line_peer() -> WirePeer:
+    """A line server, whose clients need but connect."""
+    return WirePeer(
+        lambda host, port: LineTransport(host, port, heartbeat=HEARTBEAT),
+        signals=SIGNALS,
+        heartbeat=HEARTBEAT,
+        flood=FLOOD,
+        garbage={"no identity": b"paired\n", "no code": b"qr \n", "zero": b"\0\n"},
+    )
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """It is gone, in order or not."""
-        self.gone.set()
 
-    def send(self, *texts: str) -> None:
-        """Send texts, all at once."""
-        self.send_raw(b"".join(frame(text) for text in texts))
+class GreetedLineTransport(LineTransport):
+    """A line transport with a handshake: it says hello, and waits for a welcome."""
 
-    def send_raw(self, data: bytes) -> None:
-        """Send bytes."""
-        self.transport.write(data)
+    async def open(self) -> None:
+        """Connect, and be welcomed; if not, close what was opened."""
+        await super().open()
+        assert self.stream is not None
+        try:
+            await self.be_welcomed(self.stream)
+        except BaseException:
+            await anyio.aclose_forcefully(self.stream)
+            raise
 
-    def hang_up(self) -> None:
-        """Close as Engine.IO does: in order."""
-        self.send("1")
+    async def be_welcomed(self, stream: SocketStream) -> None:
+        """The client's part of the handshake."""
+        try:
+            with anyio.fail_after(self.heartbeat):
+                await stream.send(b"hello\n")
+                welcome = await self.lines.receive_until(b"\n", 2048)
+        except (TimeoutError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+            raise TransportUnreachable("no welcome") from error
+        except (anyio.IncompleteRead, anyio.DelimiterNotFound) as error:
+            raise TransportUnreachable("that was no welcome") from error
+        if welcome != b"welcome":
+            raise TransportUnreachable("that was no welcome")
+
+
+async def greet_with_a_line(wire: Wire) -> None:
+    """The server's part of it."""
+    await wire.receive()
+    await wire.send(b"wel")
+    await wire.send(b"come\n")
+
+
+def greeted_line_peer(make: Callable[..., Transport] = GreetedLineTransport) -> WirePeer:
+    """A line server that welcomes its clients."""
+    return WirePeer(
+        partial(make, heartbeat=HEARTBEAT),
+        signals=SIGNALS,
+        heartbeat=HEARTBEAT,
+        greet=greet_with_a_line,
+        flood=FLOOD,
+    )
+
+
+class ScriptedEnd(Peer):
+    """The transport for tests and its peer, on any event loop and clock."""
+
+    signals = (Scanned(), QRExpired())
+    heartbeat = inf
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Make the peer; there is nothing to start."""
+        self.peer = ScriptedPeer()
+
+    def make(self) -> ScriptedTransport:
+        """As its peer makes it."""
+        return self.peer()
+
+    async def send(self, *signals: Signal) -> None:
+        """Send one by one."""
+        for signal in signals:
+            self.peer.send(signal)
+
+    async def wait_until_gone(self) -> None:
+        """No socket exists."""
+        while self.peer.open_sockets:  # noqa: ASYNC110 - a socket that is left tells nobody
+            await anyio.sleep(0.01)
+
+    def leftovers(self) -> list[str]:
+        """Its sockets are but a number."""
+        return ["a socket"] * self.peer.open_sockets
+
+    def stall(self, after: int) -> None:
+        """With a socket and no end; there is but one step."""
+        self.peer = ScriptedPeer(openings=[Fault.HUNG_HALFWAY] if after == 0 else [])
+
+    async def wait_until_stalled(self) -> None:
+        """There is a socket."""
+        while not self.peer.open_sockets:
+            await anyio.lowlevel.checkpoint()
+
+    def break_off(self, after: int) -> None:
+        """With a socket first."""
+        self.peer = ScriptedPeer(openings=[Fault.REFUSED] if after == 0 else [])
+
+    async def refuse(self) -> None:
+        """Nobody there."""
+        self.peer = ScriptedPeer(openings=[Fault.UNREACHABLE])
+
+    def send_early(self, *signals: Signal) -> None:
+        """Once there is a socket, and before the handshake is done."""
+
+        def say() -> None:
+            if self.peer.open_sockets and not self.peer.listening:
+                for signal in signals:
+                    self.peer.send(signal)
+
+        self.peer = ScriptedPeer(openings=[Fault.SLOW], watch=say)
+
+    async def hang_up(self) -> None:
+        """In order."""
+        self.peer.hang_up()
 
     def reset(self) -> None:
-        """Break the connection."""
-        made = self.transport.get_extra_info("socket")
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        self.transport.abort()
-
-    def texts(self) -> list[str]:
-        """What the client has sent as short WebSocket texts since the handshake."""
-        found, data = [], self.received
-        while len(data) >= 6:
-            kind, length, start = data[0] & 15, data[1] & 127, 2
-            if length == 126:
-                (length,), start = struct.unpack("!H", data[2:4]), 4
-            mask, body = data[start : start + 4], data[start + 4 : start + 4 + length]
-            if kind == 1:
-                found.append(bytes(b ^ mask[i % 4] for i, b in enumerate(body)).decode())
-            data = data[start + 4 + length :]
-        return found
-
-    def _answer_request(self) -> None:
-        if self._peer.status != 101:
-            self.send_raw(f"HTTP/1.1 {self._peer.status} X\r\nContent-Length: 0\r\n\r\n".encode())
-        elif self._peer.stop_at >= UPGRADED:
-            key = self.header(b"sec-websocket-key")
-            accept = base64.b64encode(hashlib.sha1(key + WEBSOCKET_MAGIC).digest()).decode()
-            self.send_raw(
-                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                f"Sec-WebSocket-Accept: {accept}\r\n\r\n".encode()
-            )
-            if self._peer.stop_at >= OPENED:
-                interval, timeout = self._peer.intervals
-                welcome: dict[str, Any] = {
-                    "sid": "s",
-                    "upgrades": [],
-                    "pingInterval": interval,
-                    "pingTimeout": timeout,
-                }
-                self.send("0" + json.dumps(welcome))
-
-    def header(self, name: bytes) -> bytes:
-        """A header of the client's request, by its name in small letters."""
-        for line in self.request.split(b"\r\n"):
-            key, _, value = line.partition(b":")
-            if key.lower() == name:
-                return value.strip()
-        return b""
+        """By force."""
+        self.peer.break_link()

@@ -1,0 +1,317 @@
+"""The bench on which a transport is checked: each call bounded in time, each breach with its place.
+
+A check reads like the clause it is about; what a call may do to whoever makes it (hang, raise what
+it must not, leave something open) is dealt with here. This room must never know the clauses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from math import isinf
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+from anyio.abc import TaskGroup
+
+from ..signals import Signal
+from ..transports.base import Transport
+from .operation import Breach, Operation
+from .peers import Peer
+from .places import Place, place_of_error, place_of_method
+from .remains import KIT
+
+__all__ = ["LAST_SECONDS", "Bench", "at_the_bench"]
+
+LATE = 2.0
+"""Seconds that a deadline may be missed by: the machine may be busy."""
+
+LAST_TURNS = 100
+"""Turns of the event loop in which what was told to end has to be gone; two or three are the rule.
+After them it has `LAST_SECONDS`."""
+
+LAST_SECONDS = 0.2
+
+
+class Bench:
+    """One check's transports and their peer. Made by `at_the_bench()`."""
+
+    def __init__(self, peer: Peer, tasks: TaskGroup, limit: float) -> None:
+        self.peer = peer
+        self.limit = limit
+        """Seconds that a call has which depends on no peer's silence."""
+        self.patience = limit if isinf(peer.heartbeat) else max(limit, peer.heartbeat + LATE)
+        """Seconds that a call has which may have to notice a peer's silence."""
+        self.complaints: list[dict[str, Any]] = []
+        """What asyncio's event loop was complained to about."""
+        self._tasks = tasks
+        self._transports: list[Transport] = []
+        self._operations: list[Operation] = []
+
+    def make(self) -> Transport:
+        """A fresh transport."""
+        self._transports.append(transport := self.peer.make())
+        return transport
+
+    async def opened(self) -> Transport:
+        """A fresh transport that is open, as its peer knows."""
+        transport = self.make()
+        await self.call(transport, "open")
+        if not await self.soon(self.peer.wait_until_connected):
+            raise Breach(
+                "open() returned, but nobody had connected to the peer.",
+                mend=f"{place_of_method(transport, 'open')} must return when listening.",
+            )
+        return transport
+
+    def start(self, transport: Transport, method: str, **options: Any) -> Operation:
+        """Begin a call; the options are those of `Operation`."""
+        operation = Operation(transport, method, **options)
+        self._operations.append(operation)
+        self._tasks.start_soon(operation.run, name=KIT)
+        return operation
+
+    async def end(self, operation: Operation, limit: float | None = None) -> Operation:
+        """Wait until a call has ended, in whatever way; its time is limited."""
+        limit = self.limit if limit is None else limit
+        if not await self.soon(operation.done.wait, limit):
+            place = operation.where()
+            await self._rescue(operation)
+            raise Breach(
+                f"{operation} did not end within {limit:g} s"
+                + (f"; it waited at {place}." if place else "."),
+                place=place,
+                mend=f"Find out what {place_of_method(operation.transport, operation.method)} "
+                "waits for there, and end the wait.",
+            )
+        return operation
+
+    async def call(self, transport: Transport, method: str, limit: float | None = None) -> Any:
+        """Make a call that must return."""
+        operation = await self.end(self.start(transport, method), limit)
+        if not operation.returned:
+            raise self.raised(operation, "It must not raise here.")
+        return operation.result
+
+    async def call_for(
+        self,
+        transport: Transport,
+        method: str,
+        *allowed: type[Exception],
+        limit: float | None = None,
+    ) -> Operation:
+        """Make a call that must raise one of these."""
+        operation = await self.end(self.start(transport, method), limit)
+        names = " or ".join(kind.__name__ for kind in allowed)
+        if operation.returned:
+            given = f" {operation.result!r}" if isinstance(operation.result, Signal) else ""
+            raise Breach(
+                f"{operation} returned{given}, instead of raising {names}.",
+                mend=f"{place_of_method(transport, method)} must raise {names} here.",
+            )
+        self.require(operation, *allowed)
+        return operation
+
+    def require(self, operation: Operation, *allowed: type[Exception]) -> None:
+        """Whatever a call raised must be one of these."""
+        if operation.error is not None and not isinstance(operation.error, allowed):
+            names = " or ".join(kind.__name__ for kind in allowed)
+            raise self.raised(operation, f"It must raise {names} here.")
+
+    def raised(self, operation: Operation, mend: str) -> Breach:
+        """A call raised what it must not."""
+        error, place = operation.error, operation.where()
+        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return Breach(
+            f"{operation} raised {text}" + (f", at {place}." if place else "."),
+            place=place,
+            mend=f"Mend {place_of_method(operation.transport, operation.method)}: {mend}",
+        )
+
+    def abort(self, transport: Transport) -> None:
+        """Abort; it must not raise."""
+        try:
+            transport.abort()
+        except Exception as error:
+            place = place_of_error(transport, error)
+            raise Breach(
+                f"abort() raised {type(error).__name__}" + (f", at {place}." if place else "."),
+                place=place,
+                mend=f"{place_of_method(transport, 'abort')} is the last resort: never raise.",
+            ) from None
+
+    async def take(self, transport: Transport, *steps: str) -> None:
+        """Close, abort, or both, in order."""
+        for step in steps:
+            if step == "abort":
+                self.abort(transport)
+            else:
+                await self.call(transport, "aclose")
+
+    async def finish(self, transport: Transport) -> None:
+        """Close and abort, as everybody does at the end; judge nothing but that."""
+        await self.take(transport, "aclose", "abort")
+
+    @contextmanager
+    def beside(self, *functions: Callable[[], Awaitable[object]]) -> Iterator[None]:
+        """Run these meanwhile, in tasks of their own."""
+        scopes = [anyio.CancelScope() for _ in functions]
+
+        async def run(function: Callable[[], Awaitable[object]], scope: anyio.CancelScope) -> None:
+            with scope:
+                await function()
+
+        for function, scope in zip(functions, scopes, strict=True):
+            self._tasks.start_soon(run, function, scope, name=KIT)
+        try:
+            yield
+        finally:
+            for scope in scopes:
+                scope.cancel()
+
+    async def soon(self, wait: Callable[[], Awaitable[object]], limit: float | None = None) -> bool:
+        """Whether a wait ends in time."""
+        with anyio.move_on_after(self.limit if limit is None else limit):
+            await wait()
+            return True
+        return False
+
+    async def first(self, *waits: Callable[[], Awaitable[object]]) -> None:
+        """Wait until one of these ends, or the time is up."""
+        with anyio.move_on_after(self.patience):
+            async with anyio.create_task_group() as tasks:
+
+                async def run(wait: Callable[[], Awaitable[object]]) -> None:
+                    await wait()
+                    tasks.cancel_scope.cancel()
+
+                for wait in waits:
+                    tasks.start_soon(run, wait, name=KIT)
+
+    async def nothing_left(
+        self,
+        transport: Transport,
+        happened: str,
+        place: Place | None = None,
+        *,
+        by: tuple[str, ...] = ("abort",),
+    ) -> None:
+        """Nothing of the transport's is left, now or in a few turns, and the peer sees the end."""
+        for _ in range(LAST_TURNS):
+            if not self.peer.leftovers():
+                break
+            await anyio.lowlevel.checkpoint()
+        else:
+            await anyio.sleep(LAST_SECONDS)
+        self.nothing_left_now(transport, happened, place, by=by)
+        await self.peer_sees_the_end(transport, happened, place, by=by)
+
+    def nothing_left_now(
+        self,
+        transport: Transport,
+        happened: str,
+        place: Place | None = None,
+        *,
+        by: tuple[str, ...],
+    ) -> None:
+        """At this very moment, nothing of the transport's is left."""
+        if left := tuple(self.peer.leftovers()):
+            raise Breach(
+                happened,
+                left_open=left,
+                place=place,
+                mend=f"{_places(transport, by)} must close it.",
+            )
+
+    async def peer_sees_the_end(
+        self,
+        transport: Transport,
+        happened: str,
+        place: Place | None = None,
+        *,
+        by: tuple[str, ...],
+    ) -> None:
+        """The peer has no connection any more, or will not in a moment."""
+        if not await self.soon(self.peer.wait_until_gone):
+            raise Breach(
+                happened,
+                left_open=("the connection, as the peer sees it",),
+                place=place,
+                mend=f"{_places(transport, by)} must shut the socket.",
+            )
+
+    async def receive(self, transport: Transport, *wanted: Signal) -> None:
+        """These signals must come, in this order."""
+        for signal in wanted:
+            operation = await self.end(self.start(transport, "receive"), self.patience)
+            if not operation.returned:
+                raise self.raised(operation, f"{signal!r} was to come.")
+            if operation.result != signal:
+                raise Breach(
+                    f"receive() gave {operation.result!r} when {signal!r} was to come.",
+                    mend=f"Mend {place_of_method(transport, 'receive')}, "
+                    "or what the peer was told that the bytes mean.",
+                )
+
+    async def clean_up(self) -> None:
+        """End whatever still runs, shut whatever is open: the next check shall not hear of it."""
+        for transport in self._transports:
+            with suppress(Exception):
+                transport.abort()
+        for operation in self._operations:
+            operation.cancel()
+        closings = [Operation(transport, "aclose") for transport in self._transports]
+        for closing in closings:
+            self._tasks.start_soon(closing.run, name=KIT)
+            await self.soon(closing.done.wait, LAST_SECONDS)
+            closing.cancel()
+        self.peer.drop()
+        for operation in [*self._operations, *closings]:
+            await self.soon(operation.done.wait, LATE)
+            operation.error = operation.cancellation = None
+
+    async def _rescue(self, operation: Operation) -> None:
+        """End a call that hangs: by cancelling it, or else by taking away what it waits for."""
+        with suppress(Exception):
+            operation.transport.abort()
+        operation.cancel()
+        if not await self.soon(operation.done.wait, LAST_SECONDS):
+            self.peer.drop()
+
+
+@asynccontextmanager
+async def at_the_bench(peer: Peer, limit: float) -> AsyncIterator[Bench]:
+    """A bench for one check; what the check leaves behind is cleaned up."""
+    with _complaints_heard() as complaints:
+        async with anyio.create_task_group() as tasks:
+            bench = Bench(peer, tasks, limit)
+            bench.complaints = complaints
+            try:
+                yield bench
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await bench.clean_up()
+                tasks.cancel_scope.cancel()
+
+
+def _places(transport: Transport, methods: tuple[str, ...]) -> str:
+    return " or ".join(place_of_method(transport, method) for method in methods)
+
+
+@contextmanager
+def _complaints_heard() -> Iterator[list[dict[str, Any]]]:
+    """What asyncio's event loop is complained to about meanwhile; nothing on other loops."""
+    heard: list[dict[str, Any]] = []
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        yield heard
+        return
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _loop, context: heard.append(context))
+    try:
+        yield heard
+    finally:
+        loop.set_exception_handler(before)

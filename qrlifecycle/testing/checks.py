@@ -1,0 +1,143 @@
+"""What a check of the contract is, and what comes of running one.
+
+This room must never know a clause's meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from .bench import Bench, at_the_bench
+from .operation import Breach
+from .peers import CannotDo, Peer
+from .places import Place
+
+__all__ = ["LIMIT", "Check", "CheckResult", "ContractFailure", "PeerFactory", "listing"]
+
+LIMIT = 5.0
+"""Seconds for a call that does not depend on a peer's silence: it takes milliseconds, or hangs."""
+
+Judge = Callable[[Bench], Awaitable[None]]
+"""A check's work: it finds nothing, or raises."""
+
+PeerFactory = Callable[[], Peer]
+"""Makes a fresh peer; called once for each check."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContractFailure:
+    """How a transport broke a clause. `str()` of it says all of it."""
+
+    clause: str
+    check: str
+    expected: str
+    """The fact that the check is about."""
+    happened: str
+    """What was done, and what came of it."""
+    left_open: tuple[str, ...]
+    """What was still open, in words."""
+    place: Place | None
+    """The line of the transport's own file to look at."""
+    mend: str
+    """What to do about it."""
+    trouble: str = ""
+    """What went wrong on the peer's side."""
+
+    def __str__(self) -> str:
+        parts = [f"{self.clause} ({self.check}): {self.expected} {self.happened}"]
+        if self.left_open:
+            parts.append(f"This is still open: {'; '.join(self.left_open)}.")
+        parts.append(self.mend)
+        if self.trouble:
+            parts.append(f"(The peer's own greeting failed: {self.trouble}.)")
+        return " ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What came of one check: kept, broken, or skipped."""
+
+    check: Check
+    failure: ContractFailure | None = None
+    skipped: str | None = None
+    """Why it was not made."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the transport did what the clause asks for."""
+        return self.failure is None and self.skipped is None
+
+    def __str__(self) -> str:
+        if self.failure is not None:
+            return f"broken   {self.failure}"
+        if self.skipped is not None:
+            return f"skipped  {self.check.clause} {self.check.name}: {self.skipped}"
+        return f"kept     {self.check.clause} {self.check.name}: {self.check.fact}"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check of one clause; await `run()` with what makes the peer."""
+
+    name: str
+    clause: str
+    """T1 to T7."""
+    fact: str
+    """What is so if the transport keeps the clause, in a sentence."""
+    judge: Judge = field(repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.clause} {self.name}"
+
+    async def run(self, peer_factory: PeerFactory, *, limit: float = LIMIT) -> CheckResult:
+        """Put a transport to this check.
+
+        Args:
+            peer_factory: makes a fresh peer, which makes the transports.
+            limit: seconds for a call that does not depend on a peer's silence.
+
+        Raises:
+            Exception: what the peer, or the making of a transport, raised.
+        """
+        trouble: Exception | None = None
+        result = CheckResult(self)
+        async with peer_factory() as peer, at_the_bench(peer, limit) as bench:
+            try:
+                await self.judge(bench)
+            except CannotDo as reason:
+                result = CheckResult(self, skipped=str(reason))
+            except Breach as breach:
+                result = CheckResult(self, failure=self._failure(breach, peer.trouble()))
+            except Exception as error:  # it must not be wrapped by the task groups around us
+                trouble = error
+        if trouble is not None:
+            raise trouble
+        return result
+
+    def _failure(self, breach: Breach, trouble: str) -> ContractFailure:
+        return ContractFailure(
+            clause=self.clause,
+            check=self.name,
+            expected=self.fact,
+            happened=breach.happened,
+            left_open=breach.left_open,
+            place=breach.place,
+            mend=breach.mend,
+            trouble=trouble,
+        )
+
+
+def listing(checks: list[Check]) -> Callable[[str], Callable[[Judge], Judge]]:
+    """A decorator, to be given a clause, that lists a function among these checks."""
+
+    def of_clause(clause: str) -> Callable[[Judge], Judge]:
+        def add(judge: Judge) -> Judge:
+            fact = " ".join((judge.__doc__ or "").split())
+            name = getattr(judge, "__name__", "").replace("_", " ")
+            checks.append(Check(name, clause, fact, judge))
+            return judge
+
+        return add
+
+    return of_clause

@@ -1,0 +1,102 @@
+"""Any transport against the clauses T1 to T7 of `qrlifecycle.transports.base`.
+
+`check_transport()` does it all; `checks()` gives the checks one by one. A breach is reported with
+its clause, what was left open, and the line of the transport's own file to look at. This room must
+never know a protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from ..errors import InvalidValue
+from . import clauses_closing, clauses_hearing
+from .checks import LIMIT, Check, CheckResult, ContractFailure, PeerFactory
+
+__all__ = ["CLAUSES", "ContractBroken", "ContractReport", "check_transport", "checks"]
+
+EVERY = (*clauses_closing.CHECKS, *clauses_hearing.CHECKS)
+
+CLAUSES = ("T1", "T2", "T3", "T4", "T5", "T6", "T7")
+
+
+@dataclass(frozen=True, slots=True)
+class ContractReport:
+    """What came of each check; `str()` of it has one line for each."""
+
+    results: tuple[CheckResult, ...]
+
+    @property
+    def failures(self) -> tuple[ContractFailure, ...]:
+        """The breaches, in the order of the clauses."""
+        return tuple(result.failure for result in self.results if result.failure is not None)
+
+    @property
+    def passed(self) -> tuple[CheckResult, ...]:
+        """The checks that found nothing."""
+        return tuple(result for result in self.results if result.passed)
+
+    @property
+    def skipped(self) -> tuple[CheckResult, ...]:
+        """The checks that the peer could not take part in; each says why."""
+        return tuple(result for result in self.results if result.skipped is not None)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.results))
+
+
+class ContractBroken(AssertionError):
+    """A transport broke the contract; ``failures`` has each breach, ``report`` every result."""
+
+    def __init__(self, report: ContractReport) -> None:
+        self.report = report
+        self.failures = report.failures
+        super().__init__(report)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.failures))
+
+
+def checks(clauses: Collection[str] = CLAUSES) -> tuple[Check, ...]:
+    """The checks of these clauses, in order.
+
+    Raises:
+        InvalidValue: a clause that there is not.
+    """
+    if unknown := set(clauses) - set(CLAUSES):
+        raise InvalidValue(f"no clause {min(unknown)!r}; there are {', '.join(CLAUSES)}")
+    return tuple(check for check in EVERY if check.clause in clauses)
+
+
+async def check_transport(
+    peer_factory: PeerFactory,
+    *,
+    clauses: Collection[str] = CLAUSES,
+    limit: float = LIMIT,
+    progress: Callable[[CheckResult], object] | None = None,
+) -> ContractReport:
+    """Put a transport to the contract: every check, each with a fresh peer.
+
+    Nothing is printed. A transport that hangs breaks the clause at hand. One that shields itself
+    from cancellation, and hangs although `abort()` was called and its peer is gone, nobody can end.
+
+    Args:
+        peer_factory: makes a fresh peer, which makes the transports: see `WirePeer`.
+        clauses: those to check.
+        limit: seconds for a call that does not depend on a peer's silence.
+        progress: told each result as it comes.
+
+    Raises:
+        ContractBroken: at least one check failed; all were made.
+        Exception: what the peer, or the making of a transport, raised.
+    """
+    results = []
+    for check in checks(clauses):
+        results.append(await check.run(peer_factory, limit=limit))
+        if progress is not None:
+            progress(results[-1])
+    report = ContractReport(tuple(results))
+    if report.failures:
+        raise ContractBroken(report)
+    return report

@@ -1,0 +1,128 @@
+"""What the contract's checks need at the far end of a transport: it does good and evil when told.
+
+`WirePeer` is one for whatever speaks over TCP. This room must never know the checks, nor a
+lifecycle.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+from ..signals import Signal
+from ..transports.base import Transport
+
+__all__ = ["CannotDo", "Peer"]
+
+
+class CannotDo(Exception):
+    """A peer cannot do what it was asked for; the check that asked is skipped, and says why."""
+
+
+class Peer(ABC):
+    """The far end of the transports to check, and what makes them. An async context manager.
+
+    Implement the abstract methods, and of the others what your peer can do: each that it cannot do
+    skips the checks that need it.
+
+    Attributes:
+        signals: what the peer can send: at least two, different ones.
+        heartbeat: seconds after which these transports count a silent peer as dead; infinite if
+            there is no silence on whatever they speak over.
+        garbage: bytes that no transport can mean, by name.
+        anything: bytes that no transport may choke on, by name, though one may find a signal there.
+        flood: bytes to send again and again; none if there is nothing to flood with.
+    """
+
+    signals: Sequence[Signal]
+    heartbeat: float
+    garbage: Mapping[str, bytes] = {}
+    anything: Mapping[str, bytes] = {}
+    flood: bytes = b""
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await self.start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._stack.__aexit__(kind, error, traceback)
+
+    @abstractmethod
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Start; ``stack`` ends it."""
+
+    @abstractmethod
+    def make(self) -> Transport:
+        """A fresh transport to this peer."""
+
+    @abstractmethod
+    async def send(self, *signals: Signal) -> None:
+        """Send these, in order, to every transport that is open."""
+
+    @abstractmethod
+    async def wait_until_gone(self) -> None:
+        """Wait until no transport is connected to this peer any more."""
+
+    @abstractmethod
+    def leftovers(self) -> list[str]:
+        """What there is now, in words, that was not there before the first transport was made."""
+
+    async def wait_until_connected(self) -> None:  # noqa: B027 - at once, unless overridden
+        """Wait until this peer, too, knows of the transport that was opened."""
+
+    def drop(self) -> None:  # noqa: B027 - nothing, unless overridden
+        """Cut whatever is connected, and end what transports left behind: a check is over."""
+
+    def stall(self, after: int) -> None:  # noqa: ARG002
+        """From now on, fall silent in each handshake after this many steps of the peer's."""
+        raise CannotDo("the peer has no handshake to stall in")
+
+    async def wait_until_stalled(self) -> None:
+        """Wait until an opening has come as far as `stall()` lets it."""
+        raise CannotDo("the peer has no handshake to stall in")
+
+    def break_off(self, after: int) -> None:  # noqa: ARG002
+        """From now on, hang up in each handshake after this many steps of the peer's."""
+        raise CannotDo("the peer has no handshake to break off")
+
+    def greet_with(self, data: bytes) -> None:  # noqa: ARG002
+        """From now on, answer openings with these bytes in place of a handshake."""
+        raise CannotDo("the peer has no handshake to spoil")
+
+    async def refuse(self) -> None:
+        """From now on, have openings fail."""
+        raise CannotDo("the peer cannot refuse openings")
+
+    def send_early(self, *signals: Signal) -> None:  # noqa: ARG002
+        """From now on, send these while an opening is under way, before it is done."""
+        raise CannotDo("the peer cannot speak before an opening is done")
+
+    async def hang_up(self) -> None:
+        """Close in order."""
+        raise CannotDo("the peer cannot hang up")
+
+    def reset(self) -> None:
+        """Break every connection."""
+        raise CannotDo("the peer cannot break a connection")
+
+    def fall_silent(self) -> None:
+        """From now on say nothing, but stay connected."""
+        raise CannotDo("the peer cannot fall silent while time passes")
+
+    async def send_bytes(self, data: bytes) -> None:  # noqa: ARG002
+        """Send bytes as they are."""
+        raise CannotDo("the peer has no bytes to send")
+
+    def trouble(self) -> str:
+        """What went wrong on the peer's own side, in words; empty if nothing did."""
+        return ""

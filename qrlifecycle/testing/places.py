@@ -1,0 +1,91 @@
+"""Places in somebody's source: the line that is to be looked at, found from what runs or raised.
+
+This room must never know what a transport does.
+"""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Iterator
+from dataclasses import dataclass
+from inspect import unwrap
+from pathlib import Path
+from traceback import walk_tb
+from types import FunctionType
+
+from ..transports.base import Transport
+
+__all__ = ["Place", "place_of_error", "place_of_method", "place_of_waiting"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of a file, and what stands there."""
+
+    path: str
+    line: int
+
+    @property
+    def code(self) -> str:
+        """The line, as it stands there; empty if its source is not to be had."""
+        return linecache.getline(self.path, self.line).strip()
+
+    def __str__(self) -> str:
+        place = f"{Path(self.path).name}:{self.line}"
+        return f"{place}, in `{self.code}`" if self.code else place
+
+
+def place_of_error(transport: Transport, error: BaseException) -> Place | None:
+    """The innermost line of the transport's own files that an error came through."""
+    chain: BaseException | None = error
+    while chain is not None:
+        frames = ((frame.f_code.co_filename, line) for frame, line in walk_tb(chain.__traceback__))
+        if (place := _innermost(transport, frames)) is not None:
+            return place
+        chain = chain.__cause__ or chain.__context__
+    return None
+
+
+def place_of_waiting(transport: Transport, awaitable: object) -> Place | None:
+    """The innermost line of the transport's own files at which a coroutine of its waits."""
+    return _innermost(transport, _chain(awaitable))
+
+
+def place_of_method(transport: Transport, method: str) -> str:
+    """Where a method begins, in words: ``abort() (file.py:58)``."""
+    code = getattr(unwrap(getattr(type(transport), method)), "__code__", None)
+    if code is None:
+        return f"{method}()"
+    return f"{method}() ({Path(code.co_filename).name}:{code.co_firstlineno})"
+
+
+def _chain(awaitable: object) -> Iterator[tuple[str, int]]:
+    while awaitable is not None:
+        frame = getattr(awaitable, "cr_frame", None) or getattr(awaitable, "gi_frame", None)
+        if frame is not None:
+            yield frame.f_code.co_filename, frame.f_lineno
+        inner = getattr(awaitable, "cr_await", None)
+        awaitable = inner if inner is not None else getattr(awaitable, "gi_yieldfrom", None)
+
+
+def _innermost(transport: Transport, frames: Iterator[tuple[str, int]]) -> Place | None:
+    """The innermost in the class's own file, or else in those of the classes it is built on."""
+    seen = list(frames)
+    for files in _files_of(type(transport)):
+        if own := [Place(path, line) for path, line in seen if path in files]:
+            return own[-1]
+    return None
+
+
+def _files_of(kind: type[Transport]) -> list[set[str]]:
+    """The files that define the methods of a class, and of each that it is built on."""
+    contract = set(Transport.__mro__)
+    return [
+        {
+            member.__code__.co_filename
+            for member in map(unwrap, filter(callable, vars(made).values()))
+            if isinstance(member, FunctionType)
+        }
+        for made in kind.__mro__
+        if made not in contract
+    ]

@@ -1,0 +1,205 @@
+"""The server's side of Socket.IO over WebSocket, in raw bytes: the handshake, frames, and a peer.
+
+No server library plays it: whoever wants a server that stops, breaks or babbles in the middle needs
+one that can be stopped anywhere. The handshake does no I/O; bytes go in and bytes come out. This
+room must never know what a transport does with them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+
+import engineio.base_client
+
+from ..signals import QRExpired, Scanned
+from ..transports.socketio import SocketIOTransport
+from .wire_peer import Wire, WirePeer
+
+__all__ = [
+    "CONNECT",
+    "HEADERS",
+    "JOINED",
+    "OPENED",
+    "UPGRADED",
+    "ServerHandshake",
+    "SocketIOPeer",
+    "event",
+    "frame",
+    "greet_socketio",
+    "socketio_peer",
+]
+
+CONNECT, HEADERS, UPGRADED, OPENED, JOINED = range(5)
+"""How far a handshake goes before the server falls silent."""
+
+WEBSOCKET_MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+PING_INTERVAL, PING_TIMEOUT = 25_000, 20_000
+"""Milliseconds; Engine.IO's defaults."""
+
+BOT, USER = "bot-7", "user-1"
+
+HEARTBEAT = 0.5
+"""Seconds; real ones."""
+
+
+def frame(payload: str | bytes, kind: int = 1) -> bytes:
+    """A WebSocket frame as servers send it."""
+    body = payload.encode() if isinstance(payload, str) else payload
+    size = len(body)
+    if size < 126:
+        return bytes([0x80 | kind, size]) + body
+    if size < 1 << 16:
+        return bytes([0x80 | kind, 126]) + size.to_bytes(2, "big") + body
+    return bytes([0x80 | kind, 127]) + size.to_bytes(8, "big") + body
+
+
+def event(name: object, *args: object) -> str:
+    """A Socket.IO event as text of a WebSocket frame."""
+    return "42" + json.dumps([name, *args])
+
+
+class ServerHandshake:
+    """The server's part of one handshake: what the client sent goes in, the answers come out.
+
+    Args:
+        stop_at: how far it goes.
+        status: an HTTP status to answer with, if not 101.
+        intervals: ``pingInterval`` and ``pingTimeout`` in milliseconds, or whatever to send there.
+        answer: what answers the client's wish to join.
+    """
+
+    def __init__(
+        self,
+        *,
+        stop_at: int = JOINED,
+        status: int = 101,
+        intervals: tuple[object, object] = (PING_INTERVAL, PING_TIMEOUT),
+        answer: str = '40{"sid":"x"}',
+    ) -> None:
+        self.request = b""
+        """The client's request, once it has come."""
+        self.received = b""
+        """What the client has sent since."""
+        self.joined = False
+        """Whether the client was answered that it has joined."""
+        self._stop_at = stop_at
+        self._status = status
+        self._intervals = intervals
+        self._answer = answer
+
+    def answers(self, data: bytes) -> list[bytes]:
+        """Take what the client sent; give what a server sends now, one item for each step."""
+        self.received += data
+        if not self.request and b"\r\n\r\n" in self.received and self._stop_at >= HEADERS:
+            self.request, _, self.received = self.received.partition(b"\r\n\r\n")
+            return self._answers_to_request()
+        if self.request and self.received and not self.joined and self._stop_at >= JOINED:
+            self.joined = True
+            return [frame(self._answer)]
+        return []
+
+    def header(self, name: bytes) -> bytes:
+        """A header of the client's request, by its name in small letters, or nothing."""
+        for line in self.request.split(b"\r\n"):
+            key, _, value = line.partition(b":")
+            if key.lower() == name:
+                return value.strip()
+        return b""
+
+    def _answers_to_request(self) -> list[bytes]:
+        if self._status != 101:
+            return [f"HTTP/1.1 {self._status} X\r\nContent-Length: 0\r\n\r\n".encode()]
+        if self._stop_at < UPGRADED:
+            return []
+        key = self.header(b"sec-websocket-key")
+        digest = hashlib.sha1(key + WEBSOCKET_MAGIC).digest()  # noqa: S324 - RFC 6455
+        accept = base64.b64encode(digest)
+        upgrade = (
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+        )
+        if self._stop_at < OPENED:
+            return [upgrade]
+        interval, timeout = self._intervals
+        welcome: dict[str, object] = {
+            "sid": "s",
+            "upgrades": [],
+            "pingInterval": interval,
+            "pingTimeout": timeout,
+        }
+        return [upgrade, frame("0" + json.dumps(welcome))]
+
+
+async def greet_socketio(wire: Wire) -> None:
+    """A `WirePeer`'s greeting: take a Socket.IO client in. Early signals come before the answer."""
+    handshake = ServerHandshake()
+    while True:
+        answers = handshake.answers(await wire.receive())
+        if handshake.joined:
+            await wire.speak_early()
+        for answer in answers:
+            await wire.send(answer)
+        if handshake.joined:
+            return
+
+
+class SocketIOPeer(WirePeer):
+    """A peer whose leftovers are also the clients that python-engineio counts as connected."""
+
+    def leftovers(self) -> list[str]:
+        """Sockets, tasks, and entries in its registry."""
+        clients = engineio.base_client.connected_clients
+        return [*super().leftovers(), *(f"python-engineio's entry of {one!r}" for one in clients)]
+
+
+def socketio_peer() -> WirePeer:
+    """A raw Socket.IO server for `check_transport()`, and the adapter as the README makes it."""
+    owner = {"botId": BOT, "userId": USER}
+    nobody = frame(event("nobody", "x" * 100))
+    return SocketIOPeer(
+        lambda host, port: SocketIOTransport(
+            f"http://{host}:{port}", bot_id=BOT, user_id=USER, heartbeat=HEARTBEAT
+        ),
+        signals={
+            frame(event("whatsapp_qr_scanned", owner)): Scanned(),
+            frame(event("whatsapp_qr_expired", owner)): QRExpired(),
+        },
+        heartbeat=HEARTBEAT,
+        greet=greet_socketio,
+        farewell=frame("1"),
+        garbage=GARBAGE,
+        flood=nobody,
+    )
+
+
+GARBAGE = {
+    "reserved bits": b"\xf1\x02hi",
+    "masked frame": b"\x81\x82abcdxy",
+    "frame that is not utf-8": b"\x81\x04\xff\xfe\xfd\xfc",
+    "endless frame": b"\x81\x7f" + b"\x7f" * 8 + b"x" * 1000,
+    "binary": b"\x82\x0242" + b"\x82\x00" + b"\x82\x02\x00\x01",
+    **{
+        name: frame(text)
+        for name, text in {
+            "empty": "",
+            "unknown engine.io packet": "9x",
+            "unknown socket.io packet": "49",
+            "unhashable name": '42[["x"]]',
+            "name that is an object": "42[{}]",
+            "no name": "42[]",
+            "no array": "42{}",
+            "number": "425",
+            "ack nobody asked for": '4317["x"]',
+            "id without end": "42" + "1" * 110 + '["x"]',
+            "attachment without end": "459999999999-[]",
+            "refusal of no shape": '44{"message":[]}',
+            "bad base64": "b!!",
+            "another join": "40[1]",
+            "deep": "42" + "[" * 50_000,
+        }.items()
+    },
+}
+"""What a Socket.IO server may send that no client can mean, by name."""

@@ -1,0 +1,283 @@
+"""Transports that break the contract, each one clause of it, as a first try might."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+
+import anyio
+import anyio.lowlevel
+from anyio.abc import SocketStream
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from qrlifecycle import (
+    Paired,
+    QRCode,
+    QRUpdated,
+    Signal,
+    Transport,
+    TransportLost,
+    TransportUnreachable,
+)
+
+from .peers import GreetedLineTransport
+
+
+async def connect(host: str, port: int) -> SocketStream:
+    """Connect, or be the typed error."""
+    try:
+        return await anyio.connect_tcp(host, port)
+    except OSError as error:
+        raise TransportUnreachable("nobody there") from error
+
+
+class NoCloseOnCancel(GreetedLineTransport):
+    """T1: closes only what was opened to the end."""
+
+    opened = False
+
+    async def open(self) -> None:
+        self.stream = await connect(self.host, self.port)
+        self.lines = BufferedByteReceiveStream(self.stream)
+        await self.be_welcomed(self.stream)  # cancelled here
+        self.opened = True
+
+    async def aclose(self) -> None:
+        if self.opened:
+            await super().aclose()
+
+    def abort(self) -> None:
+        if self.opened:
+            super().abort()
+
+
+class ForgetsTheSocket(GreetedLineTransport):
+    """T1: takes note of its socket when the handshake is done, and not when it is made."""
+
+    async def open(self) -> None:
+        stream = await connect(self.host, self.port)
+        self.lines = BufferedByteReceiveStream(stream)
+        await self.be_welcomed(stream)  # cancelled here
+        self.stream = stream
+
+
+class RaisesWhatItLikes(GreetedLineTransport):
+    """T1: a failed opening is not the typed error."""
+
+    async def open(self) -> None:
+        self.stream = await anyio.connect_tcp(self.host, self.port)  # raises OSError
+        self.lines = BufferedByteReceiveStream(self.stream)
+        try:
+            await self.be_welcomed(self.stream)
+        except BaseException:
+            await anyio.aclose_forcefully(self.stream)
+            raise
+
+
+class AbortIsPolite(GreetedLineTransport):
+    """T2: `abort()` only takes note."""
+
+    def abort(self) -> None:
+        self.closed = True
+
+
+class AcloseLeavesIt(GreetedLineTransport):
+    """T2: `aclose()` leaves the descriptor to the garbage collector."""
+
+    async def aclose(self) -> None:
+        self.abort()
+        await anyio.lowlevel.checkpoint()
+
+
+class DeafWhileOpening(GreetedLineTransport):
+    """T2: what is connected after `abort()` stays connected."""
+
+    async def open(self) -> None:
+        self.stream = await connect(self.host, self.port)
+        self.lines = BufferedByteReceiveStream(self.stream)
+        try:
+            await self.be_welcomed(self.stream)
+        except BaseException:
+            await anyio.aclose_forcefully(self.stream)
+            raise
+
+
+class LeavesATask(GreetedLineTransport):
+    """T2: a task of its own outlives it. For asyncio."""
+
+    async def open(self) -> None:
+        await super().open()
+        self.task = asyncio.create_task(asyncio.sleep(60), name="ping")
+
+
+class ClosesOnce(GreetedLineTransport):
+    """T3: closing it twice raises."""
+
+    async def aclose(self) -> None:
+        self.abort()
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            await stream.aclose()
+            return
+        await anyio.lowlevel.checkpoint()
+        raise RuntimeError("closed already")  # why not?
+
+
+class Queued(GreetedLineTransport):
+    """A base for culprits that read ahead; it keeps the contract."""
+
+    def __init__(self, host: str, port: int, heartbeat: float = 30) -> None:
+        super().__init__(host, port, heartbeat)
+        self.queue: deque[Signal] = deque()
+
+    async def read(self) -> None:
+        """Read one signal and keep it, and what is there already behind it."""
+        self.queue.append(await super().receive())
+        while b"\n" in self.lines.buffer and not self.closed:
+            self.queue.append(await super().receive())
+
+    async def receive(self) -> Signal:
+        if self.closed:
+            raise anyio.EndOfStream
+        if not self.queue:
+            await self.read()
+        return self.queue.popleft()
+
+
+class DeliversAfterTheEnd(Queued):
+    """T4: hands out what it read before it was closed."""
+
+    async def receive(self) -> Signal:
+        if not self.queue:
+            await self.read()
+        return self.queue.popleft()
+
+
+class WaitsForEver(GreetedLineTransport):
+    """T4: whoever waits in `receive()` is not told of the closing."""
+
+    async def receive(self) -> Signal:
+        try:
+            return await super().receive()
+        except anyio.EndOfStream:
+            await anyio.sleep_forever()
+            raise
+
+
+class NoHeartbeat(GreetedLineTransport):
+    """T5: waits for a dead peer without end."""
+
+    async def receive(self) -> Signal:
+        self.heartbeat = 3600
+        return await super().receive()  # and waits
+
+
+class TrustsEveryByte(GreetedLineTransport):
+    """T6: raises what decoding raises."""
+
+    async def receive(self) -> Signal:
+        while True:
+            try:
+                with anyio.fail_after(self.heartbeat):
+                    line = (await self.lines.receive_until(b"\n", 200_000)).decode()  # not UTF-8
+            except (anyio.IncompleteRead, anyio.ClosedResourceError):
+                raise anyio.EndOfStream from None
+            except (TimeoutError, anyio.BrokenResourceError) as error:
+                raise TransportLost("the line broke") from error
+            if line.startswith("qr "):
+                return QRUpdated(QRCode(line[3:]))
+            if line.startswith("paired "):
+                return Paired(line[7:])
+
+
+class RaisesInItsProtocol(Transport, asyncio.Protocol):
+    """T6: an exception where only the event loop hears it. For asyncio."""
+
+    transport: asyncio.Transport | None = None
+
+    def __init__(self, host: str, port: int, heartbeat: float = 30) -> None:
+        self.host, self.port, self.heartbeat = host, port, heartbeat
+        self.queue: asyncio.Queue[Signal] = asyncio.Queue()
+
+    async def open(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.transport, _ = await loop.create_connection(lambda: self, self.host, self.port)
+        self.transport.write(b"hello\n")
+
+    def data_received(self, data: bytes) -> None:
+        for line in data.decode().splitlines():  # not UTF-8
+            if line.startswith("paired "):
+                self.queue.put_nowait(Paired(line[7:]))
+
+    async def receive(self) -> Signal:
+        try:
+            return await asyncio.wait_for(self.queue.get(), self.heartbeat)
+        except TimeoutError:
+            raise TransportLost("silence") from None
+
+    async def aclose(self) -> None:
+        self.abort()
+        await asyncio.sleep(0)
+
+    def abort(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+
+class DropsWhatIsEarly(GreetedLineTransport):
+    """T7: takes whatever comes with the welcome for the welcome."""
+
+    async def be_welcomed(self, stream: SocketStream) -> None:
+        with suppress(anyio.EndOfStream), anyio.move_on_after(self.heartbeat):
+            await stream.send(b"hello\n")
+            welcome = b""
+            while not welcome.startswith(b"welcome\n"):
+                welcome += await stream.receive()
+            return
+        raise TransportUnreachable("no welcome")
+
+
+class LastInFirstOut(Queued):
+    """T7: hands out the newest first."""
+
+    async def receive(self) -> Signal:
+        if self.closed:
+            raise anyio.EndOfStream
+        if not self.queue:
+            await self.read()
+        return self.queue.pop()
+
+
+class ShieldsItself(GreetedLineTransport):
+    """T2: `aclose()` waits for the peer's answer, shielded from whoever cannot wait so long."""
+
+    async def aclose(self) -> None:
+        with anyio.CancelScope(shield=True):
+            if self.stream is not None and not self.closed:
+                with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                    await self.stream.receive()  # an answer
+        await super().aclose()
+
+
+class RaisesOnAbort(GreetedLineTransport):
+    """T3: `abort()` before `open()` raises."""
+
+    def abort(self) -> None:
+        assert self.stream is not None  # not before open()
+        super().abort()
+
+
+class Stray(GreetedLineTransport):
+    """T4: `receive()` passes on a cancellation of its own making. For asyncio."""
+
+    waiting: asyncio.Task[Signal] | None = None
+
+    async def receive(self) -> Signal:
+        self.waiting = asyncio.create_task(super().receive())
+        return await self.waiting  # cancelled by abort()
+
+    def abort(self) -> None:
+        if self.waiting is not None:
+            self.waiting.cancel()
+        super().abort()

@@ -1,0 +1,167 @@
+"""Every clause has its culprits, and catches them, with the line to mend."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import anyio
+import pytest
+from anyio.abc import SocketStream
+
+from qrlifecycle import Transport
+from qrlifecycle.testing import CheckResult, ContractBroken, check_transport, checks
+
+from ..sockets import needs_proc
+from . import culprits
+from .culprits import (
+    AbortIsPolite,
+    AcloseLeavesIt,
+    ClosesOnce,
+    DeafWhileOpening,
+    DeliversAfterTheEnd,
+    DropsWhatIsEarly,
+    ForgetsTheSocket,
+    LastInFirstOut,
+    LeavesATask,
+    NoCloseOnCancel,
+    NoHeartbeat,
+    Queued,
+    RaisesInItsProtocol,
+    RaisesOnAbort,
+    RaisesWhatItLikes,
+    ShieldsItself,
+    Stray,
+    TrustsEveryByte,
+    WaitsForEver,
+)
+from .peers import greeted_line_peer
+
+pytestmark = [pytest.mark.anyio, needs_proc]
+
+FILE = Path(culprits.__file__)
+
+IMPATIENT = 1.0
+"""Seconds; a call that hangs is what some of these are here for."""
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Real sockets and real time."""
+    return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+async def closed_in_the_end(
+    anyio_backend: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[None]:
+    """What a culprit leaves behind is closed, in the event loop that it was left in."""
+    streams: list[SocketStream] = []
+
+    async def connect_and_note(host: str, port: int) -> SocketStream:
+        streams.append(stream := await connect(host, port))
+        return stream
+
+    connect = anyio.connect_tcp
+    monkeypatch.setattr(anyio, "connect_tcp", connect_and_note)
+    yield
+    for stream in streams:
+        await anyio.aclose_forcefully(stream)
+
+
+EVERY = ""
+
+SILENCE = "open cancelled while the peer is silent"
+
+
+@pytest.mark.parametrize(
+    ("culprit", "clause", "name", "says"),
+    [
+        (NoCloseOnCancel, "T1", SILENCE, ["open: socket 127.0.0.1:", "abort() (", "must close it"]),
+        (ForgetsTheSocket, "T1", SILENCE, ["open: socket 127.0.0.1:", "must close it"]),
+        (RaisesWhatItLikes, "T1", EVERY, ["raised OSError", "must raise TransportError"]),
+        (AbortIsPolite, "T2", "abort shuts the socket", ["still open", "abort() (", "must shut"]),
+        (
+            AcloseLeavesIt,
+            "T2",
+            "aclose ends tasks and descriptors",
+            ["open: socket 127.0.0.1:", "aclose() (", "must close it"],
+        ),
+        (DeafWhileOpening, "T2", "abort in the middle of open", ["still open", "open() ("]),
+        (
+            LeavesATask,
+            "T2",
+            "aclose ends tasks and descriptors",
+            ["still open: task ping", "aclose() ("],
+        ),
+        (ShieldsItself, "T2", "aclose ends tasks and descriptors", ["aclose() did not end within"]),
+        (ClosesOnce, "T3", EVERY, ["raised RuntimeError: closed already"]),
+        (RaisesOnAbort, "T3", EVERY, ["aclose() came before open()", "raised AssertionError"]),
+        (DeliversAfterTheEnd, "T4", EVERY, ["gave Paired(", "must raise EndOfStream"]),
+        (WaitsForEver, "T4", "waiting receive ends with abort", ["receive() did not end within"]),
+        (Stray, "T4", EVERY, ["CancelledError, which nobody asked for"]),
+        (NoHeartbeat, "T5", "silent peer is lost", ["receive() did not end within 2.5 s"]),
+        (
+            TrustsEveryByte,
+            "T6",
+            "garbage",
+            ["raised UnicodeDecodeError", "must raise TransportLost"],
+        ),
+        (RaisesInItsProtocol, "T6", "garbage", ["event loop was told", "UnicodeDecodeError"]),
+        (DropsWhatIsEarly, "T7", EVERY, ["receive() raised TransportLost", "was to come"]),
+        (LastInFirstOut, "T7", EVERY, ["receive() gave Paired(", "was to come"]),
+    ],
+)
+async def test_a_culprit_is_caught_by_its_clause(
+    culprit: type[Transport], clause: str, name: str, says: list[str], anyio_backend: str
+) -> None:
+    """The clause that it breaks says so, what was left open, and which line to look at."""
+    if "For asyncio" in str(culprit.__doc__) and anyio_backend != "asyncio":
+        pytest.skip("a transport for asyncio")
+    if any("did not end" in part for part in says) and anyio_backend != "trio":
+        pytest.skip("it hangs as long on asyncio")
+    found = [
+        result.failure
+        for check in checks([clause])
+        if name in {EVERY, check.name}
+        for result in [await check.run(partial(greeted_line_peer, culprit), limit=IMPATIENT)]
+        if result.failure is not None
+    ]
+    texts = [str(failure) for failure in found]
+    assert all(text.startswith(f"{clause} (") for text in texts)
+    assert any(all(part in text for part in says) for text in texts), texts
+    if (line := marked_line(culprit)) is not None:
+        assert (str(FILE), line) in {(f.place.path, f.place.line) for f in found if f.place}
+        assert any(f"at culprits.py:{line}, in `" in text for text in texts), texts
+
+
+def marked_line(culprit: type) -> int | None:
+    """The line of a culprit that has a comment: that is where it goes wrong."""
+    lines, first = inspect.getsourcelines(culprit)
+    return next((first + n for n, line in enumerate(lines) if "  # " in line), None)
+
+
+async def test_what_they_are_built_on_keeps_the_contract() -> None:
+    """It is the culprits' own lines that are caught: their base is let through, nothing skipped."""
+    report = await check_transport(partial(greeted_line_peer, Queued), clauses=["T4", "T7"])
+    assert report.passed == report.results
+
+
+async def test_every_breach_is_told_at_once() -> None:
+    """All checks are made, whatever failed before, and the error has every failure."""
+    heard: list[CheckResult] = []
+    with pytest.raises(ContractBroken) as caught:
+        await check_transport(
+            partial(greeted_line_peer, NoCloseOnCancel),
+            clauses=["T1", "T7"],
+            limit=IMPATIENT,
+            progress=heard.append,
+        )
+    broken = caught.value
+    assert [result.check for result in heard] == list(checks(["T1", "T7"]))
+    assert broken.report.results == tuple(heard)
+    assert len(broken.failures) > 1
+    assert str(broken) == "\n".join(map(str, broken.failures))
+    assert heard[-1].passed, "what T1 left open is not T7's"

@@ -1,0 +1,171 @@
+"""The kit itself: what it refuses, skips and survives."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from functools import partial
+
+import anyio
+import pytest
+
+from qrlifecycle import InvalidValue, Paired, Scanned, Signal, Transport
+from qrlifecycle.testing import CannotDo, Peer, WirePeer, check_transport, checks, socketio_peer
+from qrlifecycle.testing.places import place_of_method
+from qrlifecycle.testing.suite import TransportContract
+
+from .peers import (
+    SIGNALS,
+    GreetedLineTransport,
+    ScriptedEnd,
+    greet_with_a_line,
+    greeted_line_peer,
+    line_peer,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Real sockets and real time."""
+    return str(request.param)
+
+
+def test_every_clause_has_checks_with_a_name_and_a_fact() -> None:
+    """The checks cover T1 to T7, in order, each with a name of its own and a sentence."""
+    listed = checks()
+    assert sorted({check.clause for check in listed}) == [f"T{n}" for n in range(1, 8)]
+    assert [check.clause for check in listed] == sorted(check.clause for check in listed)
+    assert len({check.name for check in listed}) == len(listed)
+    assert all(check.fact.endswith(".") for check in listed)
+
+
+def test_a_clause_that_there_is_not_is_refused() -> None:
+    """The error says which there are."""
+    with pytest.raises(InvalidValue, match="no clause 'T8'; there are T1, T2"):
+        checks(["T8"])
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"signals": {b"one": Scanned()}}, "at least two signals"),
+        ({"signals": {b"one": Scanned(), b"two": Scanned()}}, "must differ"),
+        ({"signals": [Scanned(), Paired()]}, "give send="),
+        ({"heartbeat": 0}, "above 0"),
+        ({"heartbeat": float("inf")}, "finite"),
+    ],
+)
+def test_a_peer_that_cannot_be_meant_is_refused(options: dict[str, object], says: str) -> None:
+    """What a check would stumble over is said when the peer is made."""
+    with pytest.raises(InvalidValue, match=says):
+        WirePeer(GreetedLineTransport, **{"signals": SIGNALS, "heartbeat": 1, **options})  # type: ignore[arg-type]
+
+
+async def test_what_a_peer_cannot_do_is_skipped_and_says_why() -> None:
+    """Without `greet=` there is no handshake to stall in; the other checks of T1 are made."""
+    report = await check_transport(line_peer, clauses=["T1"])
+    assert {result.check.name for result in report.skipped} == {
+        "open cancelled while the peer is silent",
+        "open whose peer hangs up",
+    }
+    assert all("greet=" in str(result.skipped) for result in report.skipped)
+    assert len(report.passed) == 3
+    assert [line.split()[0] for line in str(report).splitlines()].count("skipped") == 2
+
+
+async def test_the_least_of_a_peer_is_enough() -> None:
+    """A peer that can do no more than it must has a transport checked by the rest."""
+
+    class Least(ScriptedEnd):
+        stall, wait_until_stalled = Peer.stall, Peer.wait_until_stalled
+        break_off, refuse, send_early = Peer.break_off, Peer.refuse, Peer.send_early
+        hang_up, reset = Peer.hang_up, Peer.reset
+
+    report = await check_transport(Least, clauses=["T1", "T3", "T4", "T5", "T6", "T7"])
+    assert {result.check.clause for result in report.passed} == {"T1", "T3", "T4"}
+    assert len(report.skipped) + len(report.passed) == len(report.results)
+
+
+async def test_a_failing_greeting_is_told_with_the_failure() -> None:
+    """Whoever wrote the server's part of the handshake wrong is not told only of the transport."""
+
+    async def greet(_wire: object) -> None:
+        raise KeyError("no such header")
+
+    peer = partial(
+        WirePeer,
+        partial(GreetedLineTransport, heartbeat=0.5),
+        signals=SIGNALS,
+        heartbeat=0.5,
+        greet=greet,
+    )
+    (check,) = checks(["T7"])
+    result = await check.run(peer)
+    assert result.failure is not None
+    assert "open() raised TransportUnreachable" in str(result.failure)
+    assert "greeting failed: KeyError: 'no such header'" in str(result.failure)
+
+
+async def test_what_the_making_raises_comes_out_as_it_is() -> None:
+    """An error of the function that makes the transport is not the contract's."""
+
+    def make(_host: str, _port: int) -> Transport:
+        raise ZeroDivisionError
+
+    (check,) = checks(["T7"])
+    with pytest.raises(ZeroDivisionError):
+        await check.run(lambda: WirePeer(make, signals=SIGNALS, heartbeat=1))
+
+
+async def test_a_cancelled_check_leaves_nothing() -> None:
+    """The cancellation goes on to the caller, and the peer is gone."""
+    with anyio.move_on_after(0.1) as scope:
+        while True:
+            await check_transport(greeted_line_peer, clauses=["T5"])
+    assert scope.cancelled_caught
+
+
+async def test_what_a_peer_of_ones_own_cannot_do_has_a_reason() -> None:
+    """Each deed that is not implemented says in words what is missing."""
+    peer = ScriptedEnd()
+    for deed in (partial(Peer.stall, peer, 0), partial(Peer.reset, peer), peer.fall_silent):
+        with pytest.raises(CannotDo, match=r"^the peer "):
+            deed()
+
+
+def test_a_method_without_source_is_named_all_the_same() -> None:
+    """A method that is no Python function has no line."""
+
+    class Odd(GreetedLineTransport):
+        abort = partial(print)  # pyright: ignore[reportAssignmentType]
+
+    assert place_of_method(Odd("", 0), "abort") == "abort()"
+
+
+def test_the_pytest_class_wants_its_fixture() -> None:
+    """It is no test by itself, and says what to override."""
+    assert TransportContract.__test__ is False
+    fixture = TransportContract.peer
+    function = getattr(fixture, "__wrapped__", None) or fixture._get_wrapped_function()
+    with pytest.raises(NotImplementedError, match="override the fixture 'peer'"):
+        function(TransportContract())
+
+
+def test_the_kit_imports_neither_pytest_nor_hypothesis() -> None:
+    """Whoever runs the checks plainly needs neither."""
+    code = "import qrlifecycle.testing, sys; print({'pytest', 'hypothesis'} & set(sys.modules))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "set()"
+
+
+def test_the_raw_socketio_server_sends_what_it_says() -> None:
+    """The ready-made peer has two signals, and garbage of its protocol."""
+    peer = socketio_peer()
+    kinds: list[type[Signal]] = [type(signal) for signal in peer.signals]
+    assert len(set(kinds)) == 2
+    assert peer.garbage
+    assert greet_with_a_line is greeted_line_peer().greet
