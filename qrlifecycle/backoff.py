@@ -27,7 +27,7 @@ class Backoff:
     def next(self) -> float:
         """The next wait, in seconds."""
         wait, self._wait = self._wait, min(self._most, 2 * self._wait)
-        return uniform(0.5 * wait, wait)
+        return uniform(0.5 * wait, wait)  # noqa: S311 - nobody gains by guessing it
 
     def reset(self) -> None:
         """Begin with the first wait again."""

@@ -11,8 +11,8 @@ from typing import Self
 
 import anyio
 
+from qrlifecycle.testing.contract.socketio import JOINED, ServerHandshake, frame
 from qrlifecycle.testing.listening import stop_listening
-from qrlifecycle.testing.socketio_wire import JOINED, ServerHandshake, frame
 
 __all__ = ["PAIRED", "RawPeer", "RawWire"]
 

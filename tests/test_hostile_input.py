@@ -41,7 +41,7 @@ from qrlifecycle import (
     TransportFactory,
 )
 from qrlifecycle.testing import Fault, ScriptedPeer, settle
-from qrlifecycle.testing.socketio_wire import event, frame
+from qrlifecycle.testing.contract.socketio import event, frame
 from qrlifecycle.transports.socketio import SocketIOTransport
 
 from .peers import PAIRED, RawPeer

@@ -39,8 +39,8 @@ from qrlifecycle import (
     UnsupportedBackend,
 )
 from qrlifecycle.testing import PairingServer
+from qrlifecycle.testing.contract.socketio import CONNECT, HEADERS, OPENED, UPGRADED, event, frame
 from qrlifecycle.testing.remains import Remains
-from qrlifecycle.testing.socketio_wire import CONNECT, HEADERS, OPENED, UPGRADED, event, frame
 from qrlifecycle.transports import ledger as ledger_room
 from qrlifecycle.transports.messages import Payload
 from qrlifecycle.transports.socketio import (

@@ -6,14 +6,14 @@ Nothing here is imported by the library itself, and nothing is loaded into pytes
 from __future__ import annotations
 
 from .cancellation import CancellationReport, NotCancellationSafe, cancel_everywhere
-from .checks import Check, CheckResult, ContractFailure
 from .clock import Deadlock, VirtualClockEventLoop, settle
 from .contract import ContractBroken, ContractReport, check_transport, checks
+from .contract.checks import Check, CheckResult, ContractFailure
+from .contract.peers import CannotDo, Peer
+from .contract.socketio import greet_socketio, socketio_peer
+from .contract.wire import Wire, WirePeer, relay
 from .pairing_server import Pairing, PairingServer, SocketRecord
-from .peers import CannotDo, Peer
 from .scripted import Fault, Goodbye, ScriptedPeer, ScriptedTransport
-from .socketio_wire import greet_socketio, socketio_peer
-from .wire_peer import Wire, WirePeer, relay
 
 __all__ = [
     "CancellationReport",

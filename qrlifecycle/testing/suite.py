@@ -9,8 +9,8 @@ from typing import ClassVar
 
 import pytest
 
-from .checks import Check, PeerFactory
 from .contract import checks
+from .contract.checks import Check, PeerFactory
 
 __all__ = ["TransportContract"]
 

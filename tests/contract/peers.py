@@ -37,7 +37,7 @@ from qrlifecycle.testing import (
     WirePeer,
     relay,
 )
-from qrlifecycle.testing.socketio_wire import SocketIOPeer, event, frame
+from qrlifecycle.testing.contract.socketio import SocketIOPeer, event, frame
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 

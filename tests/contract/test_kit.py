@@ -11,7 +11,7 @@ import pytest
 
 from qrlifecycle import InvalidValue, Paired, Scanned, Signal, Transport
 from qrlifecycle.testing import CannotDo, Peer, WirePeer, check_transport, checks, socketio_peer
-from qrlifecycle.testing.places import place_of_method
+from qrlifecycle.testing.contract.places import place_of_method
 from qrlifecycle.testing.suite import TransportContract
 
 from .peers import (

@@ -10,8 +10,8 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from qrlifecycle import TransportLost
 from qrlifecycle.testing import Check, PairingServer, checks, socketio_peer
-from qrlifecycle.testing.checks import PeerFactory
-from qrlifecycle.testing.socketio_wire import event, frame
+from qrlifecycle.testing.contract.checks import PeerFactory
+from qrlifecycle.testing.contract.socketio import event, frame
 from qrlifecycle.testing.suite import TransportContract
 
 from .peers import BOT, USER, ScriptedEnd, greeted_line_peer, line_peer, relayed_peer

@@ -11,8 +11,8 @@ import math
 import anyio
 import anyio.lowlevel
 
-from ..errors import TransportError, TransportLost
-from ..transports.base import Transport
+from ...errors import TransportError, TransportLost
+from ...transports.base import Transport
 from .bench import Bench
 from .checks import Check, listing
 from .operation import Breach, Operation

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import anyio
 
-from ..transports.base import Transport
+from ...transports.base import Transport
 from .places import Place, place_of_error, place_of_waiting
 
 __all__ = ["Breach", "Operation"]

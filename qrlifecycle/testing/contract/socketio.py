@@ -13,9 +13,9 @@ import json
 
 import engineio.base_client
 
-from ..signals import QRExpired, Scanned
-from ..transports.socketio import SocketIOTransport
-from .wire_peer import Wire, WirePeer
+from ...signals import QRExpired, Scanned
+from ...transports.socketio import SocketIOTransport
+from .wire import Wire, WirePeer
 
 __all__ = [
     "CONNECT",

@@ -13,7 +13,7 @@ from pathlib import Path
 from traceback import walk_tb
 from types import FunctionType
 
-from ..transports.base import Transport
+from ...transports.base import Transport
 
 __all__ = ["Place", "place_of_error", "place_of_method", "place_of_waiting"]
 

@@ -16,12 +16,12 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
-from ..signals import Signal
-from ..transports.base import Transport
+from ...signals import Signal
+from ...transports.base import Transport
+from ..remains import KIT
 from .operation import Breach, Operation
 from .peers import Peer
 from .places import Place, place_of_error, place_of_method
-from .remains import KIT
 
 __all__ = ["LAST_SECONDS", "Bench", "at_the_bench"]
 

@@ -18,8 +18,8 @@ from typing import Any, Literal, TypeVar, overload
 
 import anyio
 
-from .complaints import Complaints
-from .remains import Remains, own_sockets
+from ..complaints import Complaints
+from ..remains import Remains, own_sockets
 from .stepping import AsyncioRun, End, Place, SteppedRun
 
 __all__ = ["CancellationReport", "Finding", "NotCancellationSafe", "cancel_everywhere"]

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from ..errors import InvalidValue
-from . import clauses_closing, clauses_hearing
+from ...errors import InvalidValue
+from . import closing, hearing
 from .checks import LIMIT, Check, CheckResult, ContractFailure, PeerFactory
 
 __all__ = ["CLAUSES", "ContractBroken", "ContractReport", "check_transport", "checks"]
 
-EVERY = (*clauses_closing.CHECKS, *clauses_hearing.CHECKS)
+EVERY = (*closing.CHECKS, *hearing.CHECKS)
 
 CLAUSES = ("T1", "T2", "T3", "T4", "T5", "T6", "T7")
 

@@ -12,8 +12,8 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
-from ..signals import Signal
-from ..transports.base import Transport
+from ...signals import Signal
+from ...transports.base import Transport
 
 __all__ = ["CannotDo", "Peer"]
 

@@ -19,12 +19,12 @@ from typing import Any
 
 import anyio
 
-from ..attempt import Service
-from ..codes import Code
-from ..errors import QRLifecycleError
-from ..outcome import Connected, Failed
-from ..policy import Policy
-from ..watchers import Watchers
+from ...attempt import Service
+from ...codes import Code
+from ...errors import QRLifecycleError
+from ...outcome import Connected, Failed
+from ...policy import Policy
+from ...watchers import Watchers
 
 __all__ = ["EPOCH", "Fingerprint"]
 

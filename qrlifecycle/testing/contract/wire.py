@@ -15,12 +15,12 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import ByteStream, SocketAttribute
 
-from ..errors import InvalidValue
-from ..policy import is_positive
-from ..signals import Signal
-from ..transports.base import Transport
+from ...errors import InvalidValue
+from ...policy import is_positive
+from ...signals import Signal
+from ...transports.base import Transport
+from ..remains import KIT, Remains
 from .peers import CannotDo, Peer
-from .remains import KIT, Remains
 
 __all__ = ["Greeting", "Wire", "WirePeer", "relay"]
 

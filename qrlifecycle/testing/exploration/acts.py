@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from ..errors import InvalidValue
-from ..words import Word
+from ...errors import InvalidValue
+from ...words import Word
 
 __all__ = ["Act", "Move", "Schedule"]
 

@@ -13,13 +13,13 @@ from itertools import repeat
 import anyio
 from anyio.abc import TaskGroup
 
-from ..codes import PairingCode
-from ..errors import ServiceRefused
-from ..events import Event
-from ..outcome import Reason
-from ..policy import Policy
-from ..qr import QRCode
-from ..signals import (
+from ...codes import PairingCode
+from ...errors import ServiceRefused
+from ...events import Event
+from ...outcome import Reason
+from ...policy import Policy
+from ...qr import QRCode
+from ...signals import (
     ActionRequired,
     ConnectionFailed,
     Paired,
@@ -28,12 +28,12 @@ from ..signals import (
     Scanned,
     Signal,
 )
-from ..table import single_rows
+from ...table import single_rows
+from ..clock import settle
+from ..judge import Judge
+from ..scripted import Fault, Point, ScriptedPeer, ScriptedTransport
 from .acts import Act
-from .clock import settle
 from .fingerprint import Fingerprint
-from .judge import Judge
-from .scripted import Fault, Point, ScriptedPeer, ScriptedTransport
 
 __all__ = ["Scene", "World"]
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import anyio
 
-from ..errors import TransportError
-from ..transports.base import Transport
+from ...errors import TransportError
+from ...transports.base import Transport
 from .bench import LAST_SECONDS, Bench
 from .checks import Check, listing
 from .operation import Operation

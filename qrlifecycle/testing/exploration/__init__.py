@@ -19,12 +19,12 @@ from unittest.mock import patch
 
 import anyio
 
-from .. import backoff
-from ..errors import InvalidValue
+from ... import backoff
+from ...errors import InvalidValue
+from ..clock import before_each_step, jump, run_virtually, settle, tick
+from ..judge import Breach
 from .acts import Act, Move, Schedule
-from .clock import before_each_step, jump, run_virtually, settle, tick
 from .fingerprint import EPOCH
-from .judge import Breach
 from .scene import Scene, World
 
 __all__ = ["Exploration", "PromiseBroken", "explore", "replay"]
@@ -137,7 +137,7 @@ def replay(schedule: str | Schedule, world: World, *, backend: str = "asyncio") 
                 if move.act is not Act.TICK and move.act not in scene.possible():
                     raise InvalidValue(f"'{move}' cannot happen there; before it: {seen}")
                 await make(scene, move)
-                seen.append(f"{str(move):<24} {move.act.meaning:<52} {scene}")
+                seen.append(f"{move!s:<24} {move.act.meaning:<52} {scene}")
         seen.extend(map(str, scene.judge.breaches))
 
     with _undisturbed():
