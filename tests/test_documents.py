@@ -62,6 +62,21 @@ def test_the_page_on_transports_finds_its_mistake_and_mends_it(tmp_path: Path) -
         assert re.search(rf"^on {backend}: \d+ checks passed, 0 skipped$", printed, re.MULTILINE)
 
 
+def test_the_page_on_property_tests_passes_its_own(tmp_path: Path) -> None:
+    """Its listings are a file of tests, as they stand, and all of them pass."""
+    page = TOP / "docs" / "how-to" / "property-tests.md"
+    script = tmp_path / "test_mine.py"
+    script.write_text("\n\n".join(blocks(page, "python")))
+    (tmp_path / "conftest.py").write_text(
+        "from hypothesis import settings\n"
+        "settings.register_profile('brief', max_examples=10, database=None)\n"
+        "settings.load_profile('brief')\n"
+    )
+    pytest_alone = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    printed = run(*pytest_alone, "--rootdir", str(tmp_path), str(script))
+    assert re.search(r"^8 passed, 4 skipped", printed, re.MULTILINE)
+
+
 def test_the_readmes_example_prints_the_success() -> None:
     """The README's example draws a code and ends connected, with the log that it prints."""
     (listing,) = blocks(README, "python")

@@ -12,10 +12,17 @@ from .contract.checks import Check, CheckResult, ContractFailure
 from .contract.peers import CannotDo, Peer
 from .contract.socketio import greet_socketio, socketio_peer
 from .contract.wire import Wire, WirePeer, relay
+from .exploration.acts import Act
+from .judge import Breach, Judge
 from .pairing_server import Pairing, PairingServer, SocketRecord
+from .performance import perform
+from .plans import Answer, Plan, Reading, Step
 from .scripted import Fault, Goodbye, ScriptedPeer, ScriptedTransport
 
 __all__ = [
+    "Act",
+    "Answer",
+    "Breach",
     "CancellationReport",
     "CannotDo",
     "Check",
@@ -26,13 +33,17 @@ __all__ = [
     "Deadlock",
     "Fault",
     "Goodbye",
+    "Judge",
     "NotCancellationSafe",
     "Pairing",
     "PairingServer",
     "Peer",
+    "Plan",
+    "Reading",
     "ScriptedPeer",
     "ScriptedTransport",
     "SocketRecord",
+    "Step",
     "VirtualClockEventLoop",
     "Wire",
     "WirePeer",
@@ -40,6 +51,7 @@ __all__ = [
     "check_transport",
     "checks",
     "greet_socketio",
+    "perform",
     "relay",
     "settle",
     "socketio_peer",

@@ -25,7 +25,7 @@ from ..transports.base import Transport
 from ..watchers import Change
 from .scripted import Goodbye
 
-__all__ = ["Breach", "Judge", "WatchedPeer"]
+__all__ = ["EPSILON", "Breach", "Judge", "WatchedPeer"]
 
 ENDS = frozenset({State.IDLE, State.CONNECTED, State.FAILED})
 
@@ -39,17 +39,21 @@ class WatchedPeer(Protocol):
     @property
     def open_sockets(self) -> int:
         """How many sockets exist now."""
+        ...
 
     @property
     def listening(self) -> bool:
         """Whether the newest transport listens."""
+        ...
 
     @property
     def goodbyes(self) -> Sequence[Goodbye]:
         """How each call of `aclose()` went."""
+        ...
 
     def __call__(self) -> Transport:
         """A fresh transport to this peer."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +74,21 @@ class Judge:
         peer: the other end, which makes the transports.
         policy: the lifecycle's.
         request_qr: the lifecycle's.
+        late: seconds by which the clock may miss a deadline: a real one does, a virtual one not.
         options: further arguments of the lifecycle.
     """
 
     def __init__(
-        self, peer: WatchedPeer, policy: Policy, request_qr: QRRequest, **options: Any
+        self,
+        peer: WatchedPeer,
+        policy: Policy,
+        request_qr: QRRequest,
+        *,
+        late: float = EPSILON,
+        **options: Any,
     ) -> None:
         self.peer = peer
+        self._late = late
         self.policy = policy
         self.breaches: list[Breach] = []
         self.outcomes: list[Outcome] = []
@@ -121,9 +133,9 @@ class Judge:
     def look_at_goodbyes(self) -> None:
         """Promise 2: each goodbye had its time, and no more."""
         for goodbye in self.peer.goodbyes:
-            if goodbye.seconds > self.policy.close_timeout + EPSILON:
+            if goodbye.seconds > self.policy.close_timeout + self._late:
                 self.note(2, f"a goodbye took {goodbye.seconds} s")
-            if not goodbye.finished and goodbye.seconds < self.policy.close_timeout - EPSILON:
+            if not goodbye.finished and goodbye.seconds < self.policy.close_timeout - self._late:
                 self.note(2, "a goodbye was cut short")
 
     def _on_change(self, change: Change) -> None:
@@ -136,7 +148,7 @@ class Judge:
         if (row.target or change.source) is not change.target:
             self.note(5, f"{change} is no row of the table")
         if not change.internal and self._leave_by is not None:
-            if anyio.current_time() > self._leave_by + EPSILON:
+            if anyio.current_time() > self._leave_by + self._late:
                 self.note(2, "left later than close_timeout after being asked")
             self._leave_by = None
         self._state = change.target

@@ -1,18 +1,27 @@
-"""The contract as a pytest class: subclass it, override one fixture, and each check is a test.
+"""The contract and the promises as pytest classes: subclass one, and override one fixture.
 
-This is a module by itself because it imports pytest; nothing else here does.
+This is a module by itself because it imports pytest and Hypothesis; nothing else here imports
+pytest.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
+import anyio
 import pytest
+from hypothesis import HealthCheck, example, given, settings
 
+from ..attempt import QRRequest
+from ..policy import Policy
 from .contract import checks
-from .contract.checks import Check, PeerFactory
+from .contract.checks import LIMIT, Check, PeerFactory
+from .performance import perform
+from .plans import Plan
+from .strategies import plans
 
-__all__ = ["TransportContract"]
+__all__ = ["LifecyclePromises", "TransportContract"]
 
 
 class TransportContract:
@@ -39,3 +48,86 @@ class TransportContract:
             pytest.skip(result.skipped)
         if result.failure is not None:
             pytest.fail(str(result.failure), pytrace=False)
+
+
+class LifecyclePromises:
+    """The promises under plans that Hypothesis finds, on your ``anyio_backend``'s event loops.
+
+    Override `peer`, and say ``__test__ = True``; override `policy` and `request_qr` if you like.
+    With a peer, the event loop's clock must be real; without one, virtual: see `perform()`.
+    """
+
+    __test__: ClassVar[bool] = False
+
+    max_examples: ClassVar[int | None] = None
+    """How many plans are tried; None: as many as your Hypothesis profile says."""
+
+    examples: ClassVar[Sequence[Plan]] = ()
+    """Plans to try first, such as those that once broke a promise."""
+
+    test_promises_1_2_3_4_5_8_hold_under_every_plan: ClassVar[Callable[..., Any]]
+    """Made for each subclass, with its ``max_examples`` and ``examples``."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.test_promises_1_2_3_4_5_8_hold_under_every_plan = _promises(
+            cls.max_examples, cls.examples
+        )
+
+    @pytest.fixture
+    def peer(self) -> PeerFactory | None:
+        """What makes a fresh peer of your transports'; None: they are scripted, time is virtual."""
+        raise NotImplementedError(
+            "override the fixture 'peer': it gives a function that makes a fresh WirePeer, or None"
+        )
+
+    @pytest.fixture
+    def policy(self) -> Policy | None:
+        """The lifecycle's; None: each plan's own."""
+        return None
+
+    @pytest.fixture
+    def request_qr(self) -> QRRequest | None:
+        """The lifecycle's; None: it answers as each plan has it."""
+        return None
+
+    @pytest.mark.anyio
+    async def test_the_peer_takes_a_transport_in(self, peer: PeerFactory | None) -> None:
+        """A transport opens; if none did, no plan would get far, and none would fail."""
+        if peer is None:
+            pytest.skip("scripted transports open")
+        with anyio.fail_after(LIMIT):
+            async with peer() as far_end, far_end.make():
+                await far_end.wait_until_connected()
+
+
+def _promises(max_examples: int | None, examples: Sequence[Plan]) -> Callable[..., Any]:
+    """A test of its own for each class: Hypothesis keeps settings and examples on the function."""
+
+    @pytest.mark.anyio
+    async def test_promises(
+        self: LifecyclePromises,  # noqa: ARG001
+        plan: Plan,
+        peer: PeerFactory | None,
+        policy: Policy | None,
+        request_qr: QRRequest | None,
+    ) -> None:
+        """Promises 1, 2, 3, 5, 8 and 4's first half hold at every change and at the end."""
+        judge = await perform(plan, peer, policy=policy, request_qr=request_qr)
+        if judge.breaches:
+            breaches = "\n".join(dict.fromkeys(map(str, judge.breaches)))
+            raise AssertionError(f"{breaches}\nTo see it again: await perform({plan!r})")
+
+    test: Callable[..., Any] = given(plan=plans())(test_promises)
+    for plan in examples:
+        test = example(plan=plan)(test)
+    profile = settings()
+    return settings(
+        max_examples=max_examples or profile.max_examples,
+        deadline=None,  # a timed assertion is a flaky test
+        suppress_health_check={
+            *profile.suppress_health_check,
+            HealthCheck.too_slow,
+            HealthCheck.function_scoped_fixture,
+        },
+    )(test)

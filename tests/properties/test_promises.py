@@ -2,18 +2,52 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
-from hypothesis import given
 
-from .judge import Judge
-from .plans import Plan, plans
+from qrlifecycle.testing import socketio_peer
+from qrlifecycle.testing.contract.checks import PeerFactory
+from qrlifecycle.testing.suite import LifecyclePromises
 
-pytestmark = pytest.mark.anyio
+from ..contract.peers import line_peer
 
 
-@given(plan=plans())
-async def test_promises_1_2_3_5_8_hold_under_every_plan(anyio_backend: object, plan: Plan) -> None:
-    """Promises 1, 2, 3, 5 and 8 hold at every change and at the end, whatever happens."""
-    judge = Judge(plan)
-    await judge.perform()
-    assert judge.breaches == []
+class TestScripted(LifecyclePromises):
+    """Scripted transports, on virtual clocks."""
+
+    __test__ = True
+
+    @pytest.fixture
+    def peer(self) -> PeerFactory | None:
+        return None
+
+
+class TestSocketIO(LifecyclePromises):
+    """The Socket.IO adapter and a server of raw bytes: real sockets, real time, on asyncio."""
+
+    __test__ = True
+    max_examples: ClassVar[int | None] = 30
+
+    @pytest.fixture
+    def anyio_backend(self) -> str:
+        return "asyncio"
+
+    @pytest.fixture
+    def peer(self) -> PeerFactory | None:
+        return socketio_peer
+
+
+class TestLineTransport(LifecyclePromises):
+    """The transport of `examples/line_transport.py`, on asyncio and trio."""
+
+    __test__ = True
+    max_examples: ClassVar[int | None] = 30
+
+    @pytest.fixture(params=["asyncio", "trio"])
+    def anyio_backend(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+    @pytest.fixture
+    def peer(self) -> PeerFactory | None:
+        return line_peer

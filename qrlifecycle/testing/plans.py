@@ -1,0 +1,132 @@
+"""Plans: what a person, a service, a wire and a clock do to a lifecycle, one step after another.
+
+A plan is a plain value. Its `repr()` is Python that makes it again, so a plan that broke a promise
+can be pasted into a test. This room must never know how a plan is performed, nor how one is found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import Enum
+from typing import Any
+
+from ..errors import InvalidValue
+from ..policy import Policy
+from ..words import Word
+from .exploration.acts import Act
+from .scripted import Fault
+
+__all__ = ["BY_THE_PEER", "BY_THE_PROGRAM", "Answer", "Plan", "Reading", "Step"]
+
+BY_THE_PROGRAM = (Act.PAIR, Act.GENERATE, Act.CANCEL, Act.RESET, Act.CANCELLED)
+"""What a step may be that the embedding program does."""
+
+BY_THE_PEER = (
+    *(Act.ROTATED, Act.SCANNED, Act.ACTION, Act.PAIRED, Act.STRANGER, Act.EXPIRED, Act.FAILED),
+    *(Act.HANG_UP, Act.BREAK),
+)
+"""What a step may be that comes over the wire."""
+
+
+class Answer(Word):
+    """What the service does when `request_qr` asks for a code."""
+
+    CODE = "code", "it gives a code"
+    SLOW = "slow", "it gives a code, late"
+    LINKED = "linked", "it says that the account is linked already"
+    DENIED = "denied", "it raises ServiceRefused"
+    FAILING = "failing", "it raises an error of its own"
+    HUNG = "hung", "it never answers"
+
+
+class Reading(Word):
+    """What one call of `check_status` gives."""
+
+    NOTHING = "nothing", "there is nothing to say"
+    SLOW = "slow", "there is nothing to say, late"
+    PAIRED = "paired", "an account is linked"
+    STRANGER = "stranger", "somebody else's account is linked"
+    ROTATED = "rotated", "there is another code"
+    EXPIRED = "expired", "the code ran out"
+    FAILED = "failed", "the linking failed"
+    NONSENSE = "nonsense", "it gives what is no signal"
+    FAILING = "failing", "it raises an error of its own"
+    HUNG = "hung", "it never answers"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Step:
+    """An act, and how long it is until the next one.
+
+    Args:
+        act: one of `BY_THE_PROGRAM` or `BY_THE_PEER`.
+        pause: seconds until the next step; 0: until everybody waits; None: none, the two race.
+
+    Raises:
+        InvalidValue: an act that is no step of a plan.
+    """
+
+    act: Act
+    pause: float | None = 0.0
+
+    def __post_init__(self) -> None:
+        if self.act not in BY_THE_PROGRAM and self.act not in BY_THE_PEER:
+            raise InvalidValue(
+                f"'{self.act}' is no step of a plan; the transport's faults, and "
+                "what the service says, have lists of their own"
+            )
+
+    def __repr__(self) -> str:
+        pause = "" if self.pause == 0 else f", {self.pause!r}"
+        return f"Step({_code(self.act)}{pause})"
+
+
+ORDINARY = Policy()
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class Plan:
+    """Everything that happens to one lifecycle.
+
+    Args:
+        steps: what is done, in order.
+        answers: those of the service, in order; afterwards each is a code.
+        statuses: the readings, in order; afterwards there is nothing to say. None: there is no
+            `check_status`.
+        openings: the fault of each opening, in order; afterwards there is none.
+        closings: the fault of each closing, in order; afterwards there is none.
+        policy: the lifecycle's.
+    """
+
+    steps: tuple[Step, ...] = (Step(Act.PAIR),)
+    answers: tuple[Answer, ...] = ()
+    statuses: tuple[Reading, ...] | None = None
+    openings: tuple[Fault, ...] = ()
+    closings: tuple[Fault, ...] = ()
+    policy: Policy = ORDINARY
+
+    def __repr__(self) -> str:
+        return _code_of_fields(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002
+        """IPython's protocol, by which Hypothesis prints what failed."""
+        printer.text(repr(self))
+
+
+def _code(value: object) -> str:
+    """Python that makes a value again."""
+    if isinstance(value, Enum):
+        return f"{type(value).__name__}.{value.name}"
+    if isinstance(value, tuple):
+        items = ", ".join(map(_code, value))
+        return f"({items},)" if len(value) == 1 else f"({items})"
+    if isinstance(value, Policy):
+        return _code_of_fields(value)
+    return 'float("inf")' if value == float("inf") else repr(value)
+
+
+def _code_of_fields(value: Plan | Policy) -> str:
+    """The same, of a call that gives what differs from the defaults."""
+    given = [(field, getattr(value, field.name)) for field in fields(value)]
+    parts = [f"{field.name}={_code(it)}" for field, it in given if it != field.default]
+    return f"{type(value).__name__}({', '.join(parts)})"

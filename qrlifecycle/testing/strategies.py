@@ -1,0 +1,124 @@
+"""Plans for Hypothesis, drawn with an eye on the table.
+
+Most steps are such as the state that the lifecycle is probably in accepts, for unguided lists
+rarely get as far as a displayed code. This is a module by itself because it imports Hypothesis. It
+must never know how a plan is performed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from hypothesis import strategies as st
+
+from ..events import Event
+from ..policy import Policy
+from ..states import State
+from ..table import single_rows
+from .exploration.acts import Act
+from .plans import BY_THE_PEER, BY_THE_PROGRAM, Answer, Plan, Reading, Step
+from .scripted import Fault
+
+__all__ = ["plans"]
+
+ACTS_FOR: dict[Event, tuple[Act, ...]] = {
+    Event.GENERATE: (Act.GENERATE,),
+    Event.CANCEL: (Act.CANCEL, Act.CANCELLED),
+    Event.RESET: (Act.RESET,),
+    Event.QR_READY: (),
+    Event.EXPIRED: (Act.EXPIRED,),
+    Event.FAIL: (Act.BREAK, Act.HANG_UP, Act.FAILED),
+    Event.PAIRED: (Act.PAIRED, Act.STRANGER),
+    Event.QR_UPDATED: (Act.ROTATED,),
+    Event.SCANNED: (Act.SCANNED,),
+    Event.ACTION_REQUIRED: (Act.ACTION,),
+}
+"""What brings an event about, beside time."""
+
+BY_TIME = frozenset({Event.QR_READY, Event.EXPIRED})
+
+TARGETS = {(source, row.event): row.target or source for source, row in single_rows()}
+
+EVENTS = {state: [event for source, event in TARGETS if source is state] for state in State}
+
+WAITS = (0.1, 0.6, 1.1, 3.0, 11.0)
+"""Seconds."""
+
+GUIDED = 7
+"""Of ten steps, those that the table accepts."""
+
+POLICIES = st.builds(
+    Policy,
+    generate_timeout=st.just(2.0),
+    open_timeout=st.just(1.0),
+    close_timeout=st.sampled_from([0.25, 1.0]),
+    attempt_timeout=st.sampled_from([5.0, 30.0]),
+    qr_lifetime=st.sampled_from([1.5, 10.0]),
+    rotated_lifetime=st.just(2.0),
+    grace=st.sampled_from([0.0, 0.5]),
+    confirm_timeout=st.just(4.0),
+    action_timeout=st.just(3.0),
+    refreshes=st.integers(0, 2),
+    reopenings=st.integers(0, 3),
+    reopen_wait=st.sampled_from([0.1, 0.5]),
+    reopen_wait_max=st.just(1.0),
+    status_timeout=st.just(0.75),
+    status_interval=st.sampled_from([1.0, math.inf]),
+    show_at_once=st.booleans(),
+    confirm=st.booleans(),
+)
+
+MOSTLY_CODES = st.sampled_from([Answer.CODE] * 4 + list(Answer))
+MOSTLY_NOTHING = st.sampled_from([Reading.NOTHING] * 10 + list(Reading))
+OPENINGS = st.sampled_from([Fault.NONE] * 6 + [fault for fault in Fault if fault is not Fault.HELD])
+CLOSINGS = st.sampled_from([Fault.NONE, Fault.SLOW, Fault.BROKEN, Fault.HUNG])
+ANY_ACT = st.sampled_from(BY_THE_PROGRAM + BY_THE_PEER)
+
+
+def plans(*, most_steps: int = 12) -> st.SearchStrategy[Plan]:
+    """Plans that mostly do what the table accepts.
+
+    Args:
+        most_steps: how many steps there are at most, after the first, which calls `pair()`.
+    """
+    return _plans(most_steps)
+
+
+@st.composite
+def _plans(draw: st.DrawFn, most_steps: int) -> Plan:
+    steps = draw(_steps(most_steps))
+    reads = draw(st.booleans())
+    policy = draw(POLICIES)
+    return Plan(
+        policy=policy if reads else replace(policy, confirm=False, status_interval=math.inf),
+        answers=tuple(draw(st.lists(MOSTLY_CODES, max_size=4))),
+        statuses=tuple(draw(st.lists(MOSTLY_NOTHING, max_size=8))) if reads else None,
+        openings=tuple(draw(st.lists(OPENINGS, max_size=4))),
+        closings=tuple(draw(st.lists(CLOSINGS, max_size=4))),
+        steps=steps,
+    )
+
+
+@st.composite
+def _steps(draw: st.DrawFn, most_steps: int) -> tuple[Step, ...]:
+    steps = [Step(Act.PAIR)]
+    state = State.DISPLAYED
+    for _ in range(draw(st.integers(0, most_steps))):
+        event = draw(st.sampled_from(EVENTS[state]))
+        if state not in (State.GENERATING, State.DISPLAYED) and draw(st.booleans()):
+            steps.append(_step(draw, Act.PAIR))
+            state = State.DISPLAYED
+            continue
+        if draw(st.integers(0, 9)) >= GUIDED:
+            steps.append(_step(draw, draw(ANY_ACT)))
+        elif not ACTS_FOR[event] or (event in BY_TIME and draw(st.booleans())):
+            steps[-1] = Step(steps[-1].act, draw(st.sampled_from(WAITS)))
+        else:
+            steps.append(_step(draw, draw(st.sampled_from(ACTS_FOR[event]))))
+        state = TARGETS[state, event]
+    return tuple(steps)
+
+
+def _step(draw: st.DrawFn, act: Act) -> Step:
+    return Step(act, 0.0 if draw(st.integers(0, 3)) else None)

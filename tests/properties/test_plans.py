@@ -1,0 +1,297 @@
+"""The kit's plans: what fails is printed to be pasted, and what is broken does fail."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any, ClassVar
+from unittest.mock import patch
+
+import anyio
+import pytest
+from anyio.abc import SocketStream
+from hypothesis import given
+
+import qrlifecycle.link as room_of_the_link
+from qrlifecycle import (
+    Connected,
+    Event,
+    InvalidValue,
+    Paired,
+    Policy,
+    QRCode,
+    Reason,
+    Signal,
+    State,
+    Transport,
+)
+from qrlifecycle.testing import Act, Answer, Fault, Plan, Reading, Step, WirePeer, perform
+from qrlifecycle.testing.contract.checks import PeerFactory
+from qrlifecycle.testing.strategies import plans
+from qrlifecycle.testing.suite import LifecyclePromises, TransportContract
+
+from ..contract.peers import (
+    SIGNALS,
+    GreetedLineTransport,
+    greet_with_a_line,
+    greeted_line_peer,
+    line_peer,
+)
+from ..sockets import needs_proc
+
+NAMES: dict[str, object] = {
+    "Act": Act,
+    "Answer": Answer,
+    "Fault": Fault,
+    "Plan": Plan,
+    "Policy": Policy,
+    "Reading": Reading,
+    "Step": Step,
+}
+
+
+@given(plan=plans())
+def test_what_is_printed_of_a_plan_makes_it_again(plan: Plan) -> None:
+    """The `repr()` of any plan is Python for an equal one."""
+    assert eval(repr(plan), dict(NAMES)) == plan
+
+
+def test_a_plan_prints_only_what_is_not_ordinary() -> None:
+    """Defaults are left out, and infinity is spelt so that it needs no import."""
+    assert repr(Plan()) == "Plan()"
+    plan = Plan(steps=(Step(Act.PAIR, None),), policy=Policy(attempt_timeout=math.inf))
+    assert repr(plan) == (
+        'Plan(steps=(Step(Act.PAIR, None),), policy=Policy(attempt_timeout=float("inf")))'
+    )
+
+
+def test_a_step_is_something_that_can_be_done_at_any_time() -> None:
+    """What answers a question is no step, and is refused."""
+    with pytest.raises(InvalidValue, match="'code' is no step of a plan"):
+        Step(Act.CODE)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("scale", [0, -1, math.inf, math.nan])
+async def test_a_scale_is_a_positive_number(scale: float) -> None:
+    """Anything else is refused before anything happens."""
+    with pytest.raises(InvalidValue, match="scale must be above 0"):
+        await perform(Plan(), line_peer, scale=scale)
+
+
+ROUND = Plan(steps=(Step(Act.PAIR, 0.1), Step(Act.SCANNED), Step(Act.PAIRED, 0.1)))
+
+CUT_SHORT = Plan(steps=(Step(Act.PAIR, 0.1), Step(Act.CANCELLED)), closings=(Fault.SLOW,))
+
+
+@pytest.mark.anyio
+async def test_a_plan_does_what_it_says() -> None:
+    """Code, scan and success: the judge has seen these rows, and the end."""
+    judge = await perform(ROUND)
+    assert judge.breaches == []
+    assert judge.outcomes == [Connected("me")]
+    assert judge.seen >= {
+        (State.IDLE, Event.GENERATE),
+        (State.GENERATING, Event.QR_READY),
+        (State.DISPLAYED, Event.SCANNED),
+        (State.DISPLAYED, Event.PAIRED),
+        Connected,
+    }
+
+
+@pytest.mark.anyio
+async def test_the_guests_request_and_policy_stand_in_for_the_plans() -> None:
+    """They are called and followed; the plan's answers are not."""
+    plan = Plan(steps=(Step(Act.PAIR),), answers=(Answer.HUNG,), policy=Policy(qr_lifetime=9))
+
+    async def request_qr() -> QRCode | Paired:
+        await anyio.sleep(1)
+        return QRCode("mine")
+
+    judge = await perform(plan, request_qr=request_qr, policy=Policy(refreshes=0, confirm=True))
+    assert judge.breaches == []
+    assert judge.seen >= {(State.DISPLAYED, Event.FAIL), Reason.EXPIRED}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("pause", [None, 0.0, 100.0])
+async def test_an_attempt_without_a_deadline_is_cancelled_in_the_end(pause: float | None) -> None:
+    """A plan comes to an end although its policy has none, and the goodbye hangs."""
+    policy = Policy(attempt_timeout=math.inf, qr_lifetime=math.inf)
+    steps = (Step(Act.PAIR, pause),)
+    judge = await perform(Plan(steps=steps, closings=(Fault.HUNG,), policy=policy))
+    assert judge.breaches == []
+    assert (State.DISPLAYED, Event.CANCEL) in judge.seen
+    assert anyio.current_time() >= policy.close_timeout
+
+
+class Unshielded:
+    """anyio, but that nothing is shielded."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(anyio, name)
+
+    def move_on_after(self, seconds: float, *, shield: bool = False) -> anyio.CancelScope:
+        """Not, whatever is asked."""
+        assert shield in (True, False)
+        return anyio.move_on_after(seconds)
+
+
+@pytest.mark.anyio
+async def test_a_goodbye_that_is_cut_short_is_a_breach() -> None:
+    """A lifecycle that does not shield the goodbye is caught by a plan that cancels it."""
+    assert (await perform(CUT_SHORT)).breaches == []
+    with patch.object(room_of_the_link, "anyio", Unshielded()):
+        judge = await perform(CUT_SHORT)
+    assert list(map(str, judge.breaches)) == ["promise 2: a goodbye was cut short"]
+
+
+def patient_line_peer() -> WirePeer:
+    """A line server with clients that wait for it."""
+    return WirePeer(GreetedLineTransport, signals=SIGNALS, heartbeat=30, greet=greet_with_a_line)
+
+
+class ForgetfulTransport(Transport):
+    """It says that it is closed."""
+
+    streams: ClassVar[list[SocketStream]] = []
+    """Those that it left open."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host, self.port = host, port
+
+    async def open(self) -> None:
+        """Connect."""
+        self.streams.append(await anyio.connect_tcp(self.host, self.port))
+
+    async def receive(self) -> Signal:
+        """Nothing ever comes."""
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async def aclose(self) -> None:
+        """Forget about it."""
+
+    def abort(self) -> None:
+        """Forget about it."""
+
+
+def forgetful_peer() -> WirePeer:
+    """A line server that is not told."""
+    return WirePeer(ForgetfulTransport, signals=SIGNALS, heartbeat=30)
+
+
+class OnRealClocks:
+    """Real sockets, real time."""
+
+    pytestmark = pytest.mark.anyio
+
+    @pytest.fixture(params=["asyncio", "trio"])
+    def anyio_backend(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+
+class TestOnAWire(OnRealClocks):
+    """Plans over a real wire."""
+
+    async def test_a_plan_goes_over_a_real_wire(self) -> None:
+        """The peer sends what the plan says, as far as it can; nothing is left."""
+        plan = Plan(steps=(Step(Act.PAIR, 30.0), Step(Act.SCANNED), Step(Act.PAIRED, 30.0)))
+        judge = await perform(plan, patient_line_peer, policy=Policy())
+        assert judge.breaches == []
+        assert judge.outcomes == [Connected("me")]
+
+    async def test_a_plan_that_ends_with_pair_is_ended_at_once(self) -> None:
+        """An attempt that has hardly begun is cancelled; its own deadlines are not waited for."""
+        plan = Plan(steps=(Step(Act.PAIR, None),))
+        with anyio.fail_after(20):
+            judge = await perform(plan, line_peer, policy=Policy())
+        assert judge.breaches == []
+        assert Reason.CANCELLED in judge.seen
+
+    @needs_proc
+    async def test_a_transport_that_forgets_its_socket_is_caught(self) -> None:
+        """By the operating system, though it says that it is closed."""
+        judge = await perform(Plan(steps=(Step(Act.PAIR, 30.0),)), forgetful_peer, policy=Policy())
+        while ForgetfulTransport.streams:
+            await anyio.aclose_forcefully(ForgetfulTransport.streams.pop())
+        promises = {breach.promise for breach in judge.breaches}
+        assert promises >= {1, 5, 8}
+
+    @pytest.mark.parametrize("fault", [Fault.HUNG_HALFWAY, Fault.BROKEN, Fault.UNREACHABLE])
+    async def test_openings_fail_over_a_real_wire(self, fault: Fault) -> None:
+        """The first one does, as the plan says; no promise is broken."""
+        plan = Plan(steps=(Step(Act.PAIR, 60.0),), openings=(fault,))
+        policy = Policy(open_timeout=0.1, reopenings=0)
+        judge = await perform(plan, greeted_line_peer, policy=policy)
+        assert judge.breaches == []
+        assert (State.DISPLAYED, Event.FAIL) in judge.seen
+
+    async def test_a_silent_peer_is_noticed(self) -> None:
+        """A link on which nothing is said any more is lost after the heartbeat."""
+        plan = Plan(steps=(Step(Act.PAIR, 80.0),), openings=(Fault.HUNG,))
+        judge = await perform(plan, line_peer, policy=Policy(reopenings=0))
+        assert judge.breaches == []
+        assert (State.DISPLAYED, Event.FAIL) in judge.seen
+
+
+class Mine(LifecyclePromises):
+    """As a guest would write it; it is not collected."""
+
+    max_examples: ClassVar[int | None] = 3
+    examples: ClassVar[Sequence[Plan]] = (ROUND,)
+
+    @pytest.fixture
+    def peer(self) -> PeerFactory | None:
+        return None
+
+
+@pytest.mark.anyio
+async def test_a_failing_class_prints_a_plan_to_paste() -> None:
+    """Each breach once, then how to see it again."""
+    body = Mine.test_promises_1_2_3_4_5_8_hold_under_every_plan.hypothesis.inner_test  # type: ignore[attr-defined]
+    fixtures = {"peer": None, "policy": None, "request_qr": None}
+    await body(Mine(), plan=CUT_SHORT, **fixtures)
+    with (
+        patch.object(room_of_the_link, "anyio", Unshielded()),
+        pytest.raises(AssertionError) as raised,
+    ):
+        await body(Mine(), plan=CUT_SHORT, **fixtures)
+    assert str(raised.value).splitlines() == [
+        "promise 2: a goodbye was cut short",
+        f"To see it again: await perform({CUT_SHORT!r})",
+    ]
+
+
+def test_a_class_tries_its_own_examples_first_and_as_many_as_it_says() -> None:
+    """Each class has a test of its own; one class's numbers are not another's."""
+    test: Any = Mine.test_promises_1_2_3_4_5_8_hold_under_every_plan
+    tried: list[Plan] = []
+
+    def note(plan: Plan, **_fixtures: object) -> None:
+        tried.append(plan)
+
+    with patch.object(test.hypothesis, "inner_test", note):
+        test(Mine(), peer=None, policy=None, request_qr=None)
+    assert tried[0] == ROUND
+    assert len(tried) == 1 + 3
+
+
+@pytest.mark.parametrize("base", [LifecyclePromises, TransportContract])
+def test_a_class_without_a_peer_says_what_to_do(base: type[Any]) -> None:
+    """Whoever forgot the fixture is told which."""
+    fixture = inspect.unwrap(base.peer._get_wrapped_function())
+    with pytest.raises(NotImplementedError, match="override the fixture 'peer'"):
+        fixture(base())
+
+
+def test_plans_need_neither_pytest_nor_hypothesis() -> None:
+    """They can be made and performed where neither is installed."""
+    code = "import sys, qrlifecycle.testing; print({'pytest', 'hypothesis'} & set(sys.modules))"
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert printed == "set()\n"
