@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from inspect import isawaitable, iscoroutine
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from .codes import PairingCode
@@ -117,6 +118,7 @@ class Attempt:
     async def _generate(self, stay: Stay) -> Step | None:
         """Ask for a code; the answer is how to end if there is none."""
         stay.set_deadline(Deadline.REQUEST, self._policy.generate_timeout)
+        await anyio.lowlevel.checkpoint_if_cancelled()  # while the state before was being left
         try:
             asked: object = self._service.request_qr()
             if not isawaitable(asked):

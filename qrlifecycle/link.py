@@ -133,9 +133,8 @@ class Link:
 
     async def _open(self) -> Exception | None:
         """Make a transport and open it; what went wrong is the answer, None if nothing did."""
-        if self.transport is not None:  # an opening was interrupted
-            await self.close()
-            await anyio.lowlevel.checkpoint_if_cancelled()  # leaving may have begun meanwhile
+        await self.close()  # an opening may have been interrupted
+        await anyio.lowlevel.checkpoint_if_cancelled()  # leaving may have begun meanwhile
         self._opened_at = None
         made: object = self._factory()
         if not isinstance(made, Transport):
