@@ -8,11 +8,14 @@ from __future__ import annotations
 from .cancellation import CancellationReport, NotCancellationSafe, cancel_everywhere
 from .clock import Deadlock, VirtualClockEventLoop, settle
 from .contract import ContractBroken, ContractReport, check_transport, checks
-from .contract.checks import Check, CheckResult, ContractFailure
+from .contract.check import Check, CheckResult, ContractFailure
 from .contract.peers import CannotDo, Peer
 from .contract.socketio import greet_socketio, socketio_peer
 from .contract.wire import Wire, WirePeer, relay
+from .exploration import Exploration, PromiseBroken, explore, replay
 from .exploration.acts import Act
+from .exploration.scene import World
+from .exploration.worlds import WIDE_WORLDS, WORLDS
 from .judge import Breach, Judge
 from .pairing_server import Pairing, PairingServer, SocketRecord
 from .performance import perform
@@ -20,6 +23,8 @@ from .plans import Answer, Plan, Reading, Step
 from .scripted import Fault, Goodbye, ScriptedPeer, ScriptedTransport
 
 __all__ = [
+    "WIDE_WORLDS",
+    "WORLDS",
     "Act",
     "Answer",
     "Breach",
@@ -31,6 +36,7 @@ __all__ = [
     "ContractFailure",
     "ContractReport",
     "Deadlock",
+    "Exploration",
     "Fault",
     "Goodbye",
     "Judge",
@@ -39,6 +45,7 @@ __all__ = [
     "PairingServer",
     "Peer",
     "Plan",
+    "PromiseBroken",
     "Reading",
     "ScriptedPeer",
     "ScriptedTransport",
@@ -47,12 +54,15 @@ __all__ = [
     "VirtualClockEventLoop",
     "Wire",
     "WirePeer",
+    "World",
     "cancel_everywhere",
     "check_transport",
     "checks",
+    "explore",
     "greet_socketio",
     "perform",
     "relay",
+    "replay",
     "settle",
     "socketio_peer",
 ]

@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import math
 import selectors
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import Context
+from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, TypeVarTuple, cast
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, cast
 from unittest.mock import patch
 
 import anyio
@@ -24,14 +25,41 @@ if TYPE_CHECKING:
     import trio
     import trio.testing
 
-__all__ = ["Deadlock", "VirtualClockEventLoop", "before_each_step", "settle", "tick"]
+__all__ = [
+    "Deadlock",
+    "VirtualClockEventLoop",
+    "before_each_step",
+    "jump",
+    "run_virtually",
+    "settle",
+    "tick",
+    "timers",
+]
 
 
+T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
 class Deadlock(RuntimeError):
     """Everybody waits, and no timer is left that could wake anybody."""
+
+
+TIE = 2.0**-36
+"""Seconds between timers for the same time: more than floats are apart in the virtual times that a
+test comes to."""
+
+MOST_TIES = 60
+"""So many timers for the same time are within what the loop takes for one time, which is 1e-9 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """A timer that is set: for when, in virtual seconds, and by which task."""
+
+    when: float
+    task: str
+    handle: asyncio.TimerHandle
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -44,7 +72,7 @@ class _JumpingSelector(selectors.DefaultSelector):
         if not ready and (timeout is None or timeout > 0) and not self.loop.wake_settled(timeout):
             if timeout is None:
                 raise Deadlock("everybody waits and no timer is set")
-            self.loop.jump(timeout)
+            self.loop.jump_to_next_timer(timeout)
         return ready
 
 
@@ -62,6 +90,7 @@ class VirtualClockEventLoop(asyncio.SelectorEventLoop):
         self._settled: list[asyncio.Future[None]] = []
         self._ticks = 0
         self._rousing = 0
+        self._timers: list[Timer] = []
         self.before_each_step: Callable[[], object] | None = None
         """Called before each callback that the loop runs, but for those that `settled()` rouses."""
         selector = _JumpingSelector()
@@ -75,6 +104,20 @@ class VirtualClockEventLoop(asyncio.SelectorEventLoop):
     def jump(self, seconds: float) -> None:
         """Let virtual time pass at once."""
         self._now += seconds
+
+    def jump_to_next_timer(self, seconds: float) -> None:
+        """Let time pass to the earliest timer, or so many seconds if none is known."""
+        soonest = min((timer.when for timer in self.timers()), default=self._now + seconds)
+        self._now = max(self._now, soonest)
+
+    def timers(self) -> list[Timer]:
+        """The timers that are set, in the order in which they will run out."""
+        self._timers = [
+            timer
+            for timer in self._timers
+            if timer.when > self._now and not timer.handle.cancelled()
+        ]
+        return sorted(self._timers, key=lambda timer: timer.handle.when())
 
     async def settled(self) -> None:
         """Wait until everybody else waits; no time passes meanwhile."""
@@ -118,8 +161,13 @@ class VirtualClockEventLoop(asyncio.SelectorEventLoop):
         *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        """As asyncio's own, with the hook before it."""
-        return super().call_at(when, self._step, callback, *args, context=context)
+        """As asyncio's own, with the hook before it; ties run out in the order they were set in."""
+        ties = (timer.handle.when() + TIE for timer in self.timers() if timer.when == when)
+        after = min(max(ties, default=when), when + MOST_TIES * TIE)
+        handle = super().call_at(after, self._step, callback, *args, context=context)
+        task = asyncio.current_task(self)
+        self._timers.append(Timer(when, "" if task is None else task.get_name(), handle))
+        return handle
 
     def _step(self, callback: Callable[[*Ts], object], *args: *Ts) -> None:
         if self._rousing:  # only whoever waited for the others to settle
@@ -184,6 +232,15 @@ def _mock_clock() -> trio.testing.MockClock:
     return clock
 
 
+def timers() -> list[tuple[float, str]]:
+    """When each timer of a `VirtualClockEventLoop` runs out, and which task set it, in their order.
+
+    None on trio, where all that is due is due in the same step.
+    """
+    loop = _virtual_loop()
+    return [] if loop is None else [(timer.when, timer.task) for timer in loop.timers()]
+
+
 class _Steps:
     """Tells a hook of each step of trio's scheduler, but for those of one task."""
 
@@ -221,18 +278,21 @@ def before_each_step(hook: Callable[[], object]) -> Iterator[None]:
 
 
 def run_virtually(main: Callable[[], Awaitable[object]], backend: str) -> None:
-    """Run a coroutine function on a virtual clock that nobody but a test moves.
+    """Run a coroutine function on a virtual clock that nobody but a test moves, in a fixed order.
 
-    On trio, tasks run in a fixed order: its own is drawn by lot
-    (https://github.com/python-trio/trio/issues/32), and there is no public way to have it fixed;
-    this is how trio's own test of its determinism does it.
+    By themselves neither backend has one: trio draws lots which task runs first
+    (https://github.com/python-trio/trio/issues/32; this is how its own test of determinism stops
+    it), and anyio on asyncio cancels tasks and scopes in the order of a set, which is by address.
 
     Args:
         main: what to run.
         backend: "asyncio" or "trio".
     """
     if backend == "asyncio":
-        anyio.run(main, backend_options={"loop_factory": VirtualClockEventLoop})
+        from anyio._backends import _asyncio  # noqa: PLC0415 - whoever is on trio needs it not
+
+        with patch.object(_asyncio, "set", _OrderedSet, create=True):
+            anyio.run(main, backend_options={"loop_factory": VirtualClockEventLoop})
         return
     import trio._core._run as scheduler  # noqa: PLC0415 - whoever is not on trio may not have it
     import trio.testing  # noqa: PLC0415
@@ -242,6 +302,22 @@ def run_virtually(main: Callable[[], Awaitable[object]], backend: str) -> None:
         patch.object(scheduler, "_r", _Unshuffled(0)),
     ):
         anyio.run(main, backend="trio", backend_options={"clock": trio.testing.MockClock()})
+
+
+class _OrderedSet(dict[T, None]):
+    """A set that keeps the order in which its members came."""
+
+    def __init__(self, members: Iterable[T] = ()) -> None:
+        super().__init__(dict.fromkeys(members))
+
+    def add(self, member: T) -> None:
+        self[member] = None
+
+    def remove(self, member: T) -> None:
+        del self[member]
+
+    def discard(self, member: T) -> None:
+        self.pop(member, None)
 
 
 class _Unshuffled(Random):

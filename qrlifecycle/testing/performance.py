@@ -18,7 +18,7 @@ from ..outcome import Reason
 from ..policy import Policy, is_positive
 from ..qr import QRCode
 from ..signals import ConnectionFailed, Paired, QRUpdated, Signal
-from .contract.checks import PeerFactory
+from .contract.check import PeerFactory
 from .exploration.acts import Act
 from .exploration.scene import SIGNALS
 from .far_ends import FarEnd, ScriptedEnd, WireEnd

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from ..attempt import QRRequest
 from ..policy import Policy
 from .contract import checks
-from .contract.checks import LIMIT, Check, PeerFactory
+from .contract.check import LIMIT, Check, PeerFactory
 from .performance import perform
 from .plans import Plan
 from .strategies import plans

@@ -10,7 +10,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from qrlifecycle import TransportLost
 from qrlifecycle.testing import Check, PairingServer, checks, socketio_peer
-from qrlifecycle.testing.contract.checks import PeerFactory
+from qrlifecycle.testing.contract.check import PeerFactory
 from qrlifecycle.testing.contract.socketio import event, frame
 from qrlifecycle.testing.suite import TransportContract
 

@@ -29,7 +29,7 @@ from qrlifecycle import (
     Transport,
 )
 from qrlifecycle.testing import Act, Answer, Fault, Plan, Reading, Step, WirePeer, perform
-from qrlifecycle.testing.contract.checks import PeerFactory
+from qrlifecycle.testing.contract.check import PeerFactory
 from qrlifecycle.testing.strategies import plans
 from qrlifecycle.testing.suite import LifecyclePromises, TransportContract
 

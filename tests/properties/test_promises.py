@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 
 from qrlifecycle.testing import socketio_peer
-from qrlifecycle.testing.contract.checks import PeerFactory
+from qrlifecycle.testing.contract.check import PeerFactory
 from qrlifecycle.testing.suite import LifecyclePromises
 
 from ..contract.peers import line_peer

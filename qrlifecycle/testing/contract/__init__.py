@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ...errors import InvalidValue
 from . import closing, hearing
-from .checks import LIMIT, Check, CheckResult, ContractFailure, PeerFactory
+from .check import LIMIT, Check, CheckResult, ContractFailure, PeerFactory
 
 __all__ = ["CLAUSES", "ContractBroken", "ContractReport", "check_transport", "checks"]
 

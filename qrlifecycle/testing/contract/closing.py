@@ -14,7 +14,7 @@ import anyio
 from ...errors import TransportError
 from ...transports.base import Transport
 from .bench import LAST_SECONDS, Bench
-from .checks import Check, listing
+from .check import Check, listing
 from .operation import Operation
 from .steps import each_stalled_opening, end_of, first_said, judge_failed, pass_turns
 

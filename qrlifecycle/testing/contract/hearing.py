@@ -14,7 +14,7 @@ import anyio.lowlevel
 from ...errors import TransportError, TransportLost
 from ...transports.base import Transport
 from .bench import Bench
-from .checks import Check, listing
+from .check import Check, listing
 from .operation import Breach, Operation
 from .peers import CannotDo
 from .places import place_of_error, place_of_method

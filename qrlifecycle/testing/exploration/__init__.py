@@ -21,9 +21,11 @@ import anyio
 
 from ... import backoff
 from ...errors import InvalidValue
+from ...model import Situation as ModelSituation
 from ..clock import before_each_step, jump, run_virtually, settle, tick
 from ..judge import Breach
 from .acts import Act, Move, Schedule
+from .conformance import BEGINNING, Seen, conforms, may_be, stands
 from .fingerprint import EPOCH
 from .scene import Scene, World
 
@@ -69,8 +71,10 @@ class Situation:
 
     number: int
     possible: tuple[Act, ...]
-    untried: deque[Move]
-    leads_to: dict[Move, Situation] = field(default_factory=dict)
+    untried: deque[Move] = field(repr=False)
+    modelled: frozenset[ModelSituation] = field(repr=False)
+    """Where the model can be."""
+    leads_to: dict[Move, Situation] = field(default_factory=dict, repr=False)
 
 
 @dataclass(slots=True)
@@ -82,16 +86,17 @@ class Exploration:
         moves: how many different moves were tried in them.
         steps: how many were made altogether.
         seen: rows that were taken, as (source, event), and reasons of ends.
+        stood: where the lifecycle stood, in the model's words; see `conformance.Seen`.
         complete: whether there is nothing new any more.
     """
 
     world: World
     backend: str
-    racing: int
-    situations: list[Situation] = field(default_factory=list)
+    situations: list[Situation] = field(default_factory=list, repr=False)
     moves: int = 0
     steps: int = 0
     seen: set[object] = field(default_factory=set)
+    stood: set[Seen] = field(default_factory=set, repr=False)
     complete: bool = False
 
 
@@ -99,7 +104,6 @@ def explore(
     world: World,
     *,
     backend: str = "asyncio",
-    racing: int = 2,
     most: float = math.inf,
     progress: Callable[[Exploration], object] = lambda _exploration: None,
 ) -> Exploration:
@@ -108,7 +112,6 @@ def explore(
     Args:
         world: what the lifecycle is put into.
         backend: "asyncio" or "trio".
-        racing: how many acts race with each other: 1, 2 or 3.
         most: how many moves to make at most; if that ends it, it is not ``complete``.
         progress: told now and then.
 
@@ -116,7 +119,7 @@ def explore(
         PromiseBroken: with a shortest schedule that shows it.
         NotCongruent: the fingerprint is at fault.
     """
-    exploration = Exploration(world, backend, racing)
+    exploration = Exploration(world, backend)
     with _undisturbed():
         run_virtually(lambda: _Explorer(exploration, progress).explore(most), backend)
     return exploration
@@ -154,10 +157,15 @@ async def make(scene: Scene, move: Move) -> list[tuple[Act, ...]]:
     """
     steps: list[tuple[Act, ...]] = []
     due = deque(move.racing)
+    impossible: list[Act] = []
 
     def before_step() -> None:
         while due and due[0][0] == len(steps):
-            scene.do(due.popleft()[1])
+            act = due.popleft()[1]
+            if act in scene.possible():
+                scene.do(act)
+            else:
+                impossible.append(act)
         steps.append(() if due else scene.possible(refused=False))
 
     with before_each_step(before_step):
@@ -170,6 +178,8 @@ async def make(scene: Scene, move: Move) -> list[tuple[Act, ...]]:
             scene.do(move.act)
             before_step()
             await settle()
+    if impossible or due:
+        raise NotCongruent(f"'{move}' cannot be made as it was when it was first thought of")
     return steps
 
 
@@ -201,6 +211,7 @@ class _Explorer:
                 return
             for move in way:
                 await make(scene, move)
+                scene.heard()
                 here = here.leads_to[move]
             if way and self._situation_of(scene) is not here:
                 raise NotCongruent(f"not where this leads otherwise: {Schedule(tuple(way))}")
@@ -210,21 +221,29 @@ class _Explorer:
     async def _try(self, scene: Scene, here: Situation, move: Move) -> Situation:
         """Make a move that was not made before; the answer is where it leads."""
         exploration = self._exploration
+        unheard = scene.unheard
         steps = await make(scene, move)
+        modelled = conforms(may_be(here.modelled, move, unheard), scene)
+        if not modelled:
+            scene.judge.note(5, f"the model cannot be in {stands(scene)}")
+        scene.heard()
         if scene.judge.breaches:
             raise self._breach(scene, here, move)
-        there = here.leads_to[move] = self._situation_of(scene)
+        there = here.leads_to[move] = self._situation_of(scene, modelled)
         exploration.moves += 1
-        if 1 + len(move.racing) < exploration.racing:
+        exploration.stood.add(stands(scene))
+        if 1 + len(move.racing) < exploration.world.racing:
             here.untried.extend(_races(move, steps))
         return there
 
-    def _situation_of(self, scene: Scene) -> Situation:
+    def _situation_of(
+        self, scene: Scene, modelled: frozenset[ModelSituation] = BEGINNING
+    ) -> Situation:
         """The situation in which the scene is; a new one if it was never seen."""
         fingerprint = scene.fingerprint()
         if (situation := self._known.get(fingerprint)) is None:
             possible = (*scene.possible(), Act.TICK)
-            situation = Situation(len(self._known), possible, deque(map(Move, possible)))
+            situation = Situation(len(self._known), possible, deque(map(Move, possible)), modelled)
             self._known[fingerprint] = situation
             self._exploration.situations.append(situation)
         return situation

@@ -85,7 +85,7 @@ class Move:
         first, *others = (part.strip() for part in text.split("&"))
         pairs = [other.partition("@")[::2] for other in others]
         if not {first, *(act for act, _ in pairs)} <= ACTS.keys():
-            raise InvalidValue(f"no move of a schedule: {text!r}")
+            raise InvalidValue(f"no move of a schedule: '{text.strip()}'")
         return cls(ACTS[first], tuple((int(step), ACTS[act]) for act, step in pairs))
 
 

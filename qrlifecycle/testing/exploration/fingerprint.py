@@ -26,11 +26,10 @@ from ...outcome import Connected, Failed
 from ...policy import Policy
 from ...watchers import Watchers
 
-__all__ = ["EPOCH", "Fingerprint"]
+__all__ = ["EPOCH", "Fingerprint", "names_in"]
 
-EPOCH = float(2**20)
-"""Seconds on a virtual clock beyond which a number is a time and no duration. A power of two, so
-that sums of halves and quarters stay exact."""
+EPOCH = float(2**12)
+"""Seconds on a virtual clock beyond which a number is a time and no duration."""
 
 CONSTANT = (Policy, Service, Watchers, Connected, Failed)
 """What does not change, or does not decide; of an outcome, only its kind does."""
@@ -191,6 +190,11 @@ def _kind_of_error(error: BaseException) -> str:
     """Its class if it is one of ours; all others mean the same."""
     known = isinstance(error, QRLifecycleError) or not isinstance(error, Exception)
     return type(error).__name__ if known else "Exception"
+
+
+def names_in(coroutine: object) -> set[str]:
+    """The names of the coroutines that a task is suspended in."""
+    return {name for name, _, _ in _frames(coroutine)}
 
 
 def _frames(coroutine: Any) -> Iterator[tuple[str, FrameType, object]]:

@@ -16,6 +16,7 @@ from anyio.abc import TaskGroup
 from ...codes import PairingCode
 from ...errors import ServiceRefused
 from ...events import Event
+from ...model import Phase
 from ...outcome import Reason
 from ...policy import Policy
 from ...qr import QRCode
@@ -29,11 +30,11 @@ from ...signals import (
     Signal,
 )
 from ...table import single_rows
-from ..clock import settle
+from ..clock import settle, timers
 from ..judge import Judge
 from ..scripted import Fault, Point, ScriptedPeer, ScriptedTransport
 from .acts import Act
-from .fingerprint import Fingerprint
+from .fingerprint import Fingerprint, names_in
 
 __all__ = ["Scene", "World"]
 
@@ -48,12 +49,14 @@ class World:
             situation has been seen; whole numbers and halves, quarters, ... are exact.
         status: whether there is a `check_status`.
         without: acts that do not happen here.
+        racing: how many acts race with each other: 1 for none, 2 or 3.
     """
 
     name: str
     policy: Policy
     status: bool = False
     without: frozenset[Act] = frozenset()
+    racing: int = 2
 
 
 TRIGGERS = {Act.GENERATE: Event.GENERATE, Act.CANCEL: Event.CANCEL, Act.RESET: Event.RESET}
@@ -90,6 +93,8 @@ ON_THE_WIRE = (Act.ROTATED, *SIGNALS, *ENDINGS)
 
 LATE = (Act.PAIRED,)
 """What stands for all that a peer says when it is listened to no more."""
+
+CLOSING_POINTS = (Point.GOODBYE, Point.GONE)
 
 TO_REQUEST = (Act.CODE, Act.LINKED, Act.DENIED, Act.FAILING)
 
@@ -149,6 +154,7 @@ class Scene:
     def __init__(self, world: World, tasks: TaskGroup) -> None:
         self._tasks = tasks
         self._without = world.without
+        self._reads = world.status
         self._idle_names = (set() if world.status else OF_STATUS) | (
             set() if world.policy.reopenings else OF_REOPENING
         )
@@ -163,6 +169,7 @@ class Scene:
             expect_identity="me",
         )
         self.peer.watch = self.judge.look
+        self._on_the_way: list[Act] = []
         self.walk: object = None
         """The coroutine of the `pair()` that runs."""
 
@@ -192,6 +199,25 @@ class Scene:
     def transport(self) -> ScriptedTransport | None:
         """The newest transport."""
         return self.peer.transports[-1] if self.peer.transports else None
+
+    @property
+    def phase(self) -> Phase:
+        """How far the transport is, in the model's words."""
+        transport = self.transport
+        if not self.judge.lifecycle.socket_open or transport is None:
+            return Phase.NONE
+        if transport.point in CLOSING_POINTS:
+            return Phase.CLOSING
+        if transport.listening:
+            return Phase.LISTENING
+        return Phase.HANDSHAKE if transport.socket_exists else Phase.OPENING
+
+    @property
+    def unheard(self) -> tuple[Act, ...]:
+        """What the peer has done, and the lifecycle has yet to hear of."""
+        if (transport := self.transport) is None or not transport.socket_exists:
+            return ()
+        return tuple(act for act in self._on_the_way if transport.buffer or transport.buffer.ended)
 
     def possible(self, *, refused: bool = True) -> tuple[Act, ...]:
         """What can happen now, beside the passing of time.
@@ -275,6 +301,7 @@ class Scene:
         self._read.answer(answers[act])
 
     def _send(self, transport: ScriptedTransport, act: Act) -> None:
+        self._on_the_way.append(act)
         if act is Act.HANG_UP:
             transport.buffer.end(anyio.EndOfStream())
         elif act is Act.BREAK:
@@ -285,6 +312,13 @@ class Scene:
             transport.buffer.put(QRUpdated(self._another_code()))
         else:
             transport.buffer.put(SIGNALS[act])
+
+    def heard(self) -> None:
+        """Whoever listens has heard all that was on the way; an end is heard each time."""
+        if self.phase in {Phase.NONE, Phase.CLOSING}:
+            self._on_the_way.clear()
+        elif self.phase is Phase.LISTENING:
+            self._on_the_way = [act for act in self._on_the_way if act in ENDINGS]
 
     def _another_code(self) -> QRCode:
         """One of two, and not the newest."""
@@ -307,16 +341,17 @@ class Scene:
         return (
             print_of.of(judge.lifecycle),
             print_of.of([self._asked, self._read, self.transport, judge.scope]),
+            print_of.of(timers()),
             print_of.of_coroutine(self.walk),
             *map(print_of.of_coroutine, self._company()),
         )
 
     def _company(self) -> list[object]:
         """What runs beside `pair()`."""
-        if self.judge.lifecycle._standing.stay is None:  # noqa: SLF001 - nothing does, without one
+        if not self._reads or self.walk is None:
             return []
-        runs = (task.coro for task in anyio.get_running_tasks() if task.coro is not self.walk)
-        return [coro for coro in runs if "StatusReader" in getattr(coro, "__qualname__", "")]
+        coroutines = (task.coro for task in anyio.get_running_tasks())
+        return [coro for coro in coroutines if "StatusReader.run" in names_in(coro)]
 
     async def finish(self) -> None:
         """Bring it to an end, well."""

@@ -1,0 +1,180 @@
+"""The explorer: the real code in every situation, and that it would notice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import anyio
+import pytest
+
+from qrlifecycle import Connected, InvalidValue, Reason
+from qrlifecycle.link import Link
+from qrlifecycle.model import rest, situations
+from qrlifecycle.table import single_rows
+from qrlifecycle.testing import exploration
+from qrlifecycle.testing.exploration import (
+    Exploration,
+    NotCongruent,
+    PromiseBroken,
+    explore,
+    fingerprint,
+    replay,
+)
+from qrlifecycle.testing.exploration import conformance as conformance_room
+from qrlifecycle.testing.exploration.acts import Act, Move, Schedule
+from qrlifecycle.testing.exploration.conformance import seen_in
+from qrlifecycle.testing.exploration.scene import World
+from qrlifecycle.testing.exploration.worlds import WIDE_WORLDS, WORLDS
+
+BACKENDS = ("asyncio", "trio")
+
+BY_NAME = {world.name: world for world in (*WORLDS, *WIDE_WORLDS)}
+
+ALONE = [world for world in WORLDS if world.racing == 1]
+"""The worlds without races take seconds; `qrlifecycle verify` explores the others too."""
+
+STATUS = replace(BY_NAME["every answer of a status"], without=frozenset())
+
+
+@pytest.fixture(scope="module")
+def explored() -> dict[str, tuple[Exploration, Exploration]]:
+    """Every world without races, on both backends."""
+    return {
+        world.name: (explore(world, backend="asyncio"), explore(world, backend="trio"))
+        for world in ALONE
+    }
+
+
+@pytest.mark.parametrize("world", [world.name for world in ALONE])
+def test_promises_1_to_8_hold_in_every_situation_on_both_backends(
+    explored: dict[str, tuple[Exploration, Exploration]], world: str
+) -> None:
+    """Promises 1 to 8, as far as they can be seen: no breach, to the last situation."""
+    on_asyncio, on_trio = explored[world]
+    assert on_asyncio.complete
+    assert on_trio.complete
+    if not on_asyncio.world.status:  # with two tasks, asyncio may take them in either order
+        assert len(on_asyncio.situations) == len(on_trio.situations)
+        assert on_asyncio.moves == on_trio.moves
+
+
+def test_every_row_reason_and_resting_place_was_seen(
+    explored: dict[str, tuple[Exploration, Exploration]],
+) -> None:
+    """Nothing is proved about nothing: all rows and reasons, and wherever the model can rest."""
+    explorations = [one for both in explored.values() for one in both]
+    explorations.append(explore(BY_NAME["races of deadlines"]))
+    seen = set().union(*(one.seen for one in explorations))
+    stood = set().union(*(one.stood for one in explorations))
+    assert {(source, row.event) for source, row in single_rows()} <= seen
+    assert {*Reason, Connected} <= seen
+    assert stood == {seen_in(situation) for situation in situations() if rest(situation)}
+
+
+def test_races_are_explored_alike_from_run_to_run() -> None:
+    """The same numbers each time, with races too."""
+    world = BY_NAME["races of a code shown at once"]
+    first, second = explore(world, most=600), explore(world, most=600)
+    assert (len(first.situations), first.steps) == (len(second.situations), second.steps)
+    assert any(move.racing for move in first.situations[0].leads_to)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_promise_2_leaving_while_an_interrupted_opening_closes_takes_one_close_timeout(
+    backend: str,
+) -> None:
+    """A cancellation in the middle of that goodbye: no other transport is made and closed."""
+    schedule = "pair; code; ok; ok; generate; broken; code; tick; says-rotated; cancel; tick"
+    seen = replay(schedule, STATUS, backend=backend)
+    assert seen[-1].endswith("idle, no socket")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_promise_4_a_newer_code_read_while_the_link_closes_is_kept_back(backend: str) -> None:
+    """The link broke and is being closed: a code that is read meanwhile is not handed out."""
+    seen = replay("pair; code; ok; ok; hang-up; ok; says-rotated", STATUS, backend=backend)
+    assert "promise" not in seen[-1]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_promise_5_nobody_is_asked_for_a_code_once_the_caller_has_gone(backend: str) -> None:
+    """Cancelled while the old code's link closes: `request_qr` is not called any more."""
+    seen = replay(
+        "pair; code; generate; cancelled & ok@0; ok",
+        BY_NAME["races for another code"],
+        backend=backend,
+    )
+    assert seen[-1].endswith("idle, no socket")
+
+
+async def _leave_it_open(link: Link) -> None:
+    await anyio.lowlevel.checkpoint()
+    link.transport = None
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_promise_1_broken_is_shown_by_a_shortest_schedule(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link that is not closed: found, told, and seen again from what was printed."""
+    monkeypatch.setattr(Link, "close", _leave_it_open)
+    monkeypatch.setattr(exploration, "conforms", lambda situations, _scene: situations)
+    with pytest.raises(PromiseBroken, match="promise 1: a socket exists") as caught:
+        explore(BY_NAME["every act"], backend=backend)
+    assert len(caught.value.schedule.moves) <= 6
+    text = str(caught.value)
+    again = text[text.index("replay(") :]
+    assert any("promise 1" in line for line in eval(again, _names_for_replay()))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_promise_1_broken_is_told_by_the_model_as_well(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model has no way to a state that is left before its transport is closed."""
+    monkeypatch.setattr(Link, "close", _leave_it_open)
+    with pytest.raises(PromiseBroken, match="the model cannot be in"):
+        explore(BY_NAME["every act"], backend=backend)
+
+
+def _names_for_replay() -> dict[str, object]:
+    from math import inf
+
+    from qrlifecycle import Policy
+
+    return {"replay": replay, "World": World, "Policy": Policy, "inf": inf, "Act": Act}
+
+
+def test_a_fingerprint_that_misses_something_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Situations that count as one must behave alike: without the refreshes left, they do not."""
+    monkeypatch.setattr(fingerprint, "PASSIVE", fingerprint.PASSIVE | {"refreshes"})
+    with pytest.raises(NotCongruent):
+        explore(BY_NAME["everything twice"])
+
+
+def test_code_that_is_not_where_the_model_says_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """If the model had it that a success leads nowhere, the code would be told apart from it."""
+    says = {**conformance_room.SAYS, Act.PAIRED: ()}
+    monkeypatch.setattr(conformance_room, "SAYS", says)
+    with pytest.raises(PromiseBroken, match="the model cannot be in"):
+        explore(BY_NAME["every act"])
+
+
+def test_a_schedule_is_what_it_prints() -> None:
+    """Text and back."""
+    text = "pair; code; ok; paired & cancelled@2 & tick@3"
+    schedule = Schedule.parse(text)
+    assert schedule.moves[-1] == Move(Act.PAIRED, ((2, Act.CANCELLED), (3, Act.TICK)))
+    assert str(schedule) == text
+
+
+def test_a_schedule_that_is_none_says_so() -> None:
+    """An act that does not exist, and one that cannot happen where it is to happen."""
+    with pytest.raises(InvalidValue, match="no move of a schedule: 'dance'"):
+        Schedule.parse("pair; dance")
+    with pytest.raises(InvalidValue, match="'paired' cannot happen"):
+        replay("pair; paired", BY_NAME["every act"])
