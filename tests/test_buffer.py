@@ -62,7 +62,7 @@ async def test_the_first_verdict_counts_where_it_stands(last: Signal) -> None:
     assert await drain(buffer) == [last, Scanned()]
 
 
-async def test_a_flood_costs_no_memory() -> None:
+async def test_promise_7_a_flood_costs_no_memory() -> None:
     """However many signals come, at most one of each kind is kept."""
     buffer = SignalBuffer()
     for number in range(10_000):
@@ -172,3 +172,14 @@ async def test_a_cancelled_get_loses_no_signal() -> None:
         buffer.put(Paired("+1"))
     buffer.end(anyio.EndOfStream())
     assert [*taken, *await drain(buffer)] == [Paired("+1")]
+
+
+async def test_a_buffer_says_how_many_it_keeps_and_whether_it_has_ended() -> None:
+    """Both can be asked without taking anything."""
+    buffer = SignalBuffer()
+    assert (len(buffer), buffer.ended) == (0, False)
+    buffer.put(Scanned())
+    buffer.put(QRExpired())
+    assert (len(buffer), buffer.ended) == (2, False)
+    buffer.end(anyio.EndOfStream())
+    assert (len(buffer), buffer.ended) == (2, True)

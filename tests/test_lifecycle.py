@@ -794,6 +794,22 @@ async def test_promise_5_a_native_cancellation_in_a_goodbye_ends_in_idle(trigger
 
 
 @asyncio_only
+async def test_promise_5_a_success_that_is_closing_survives_a_native_cancellation() -> None:
+    """No shield holds it, the cancellation goes on, and yet the account is linked."""
+    peer = ScriptedPeer(closings=(Fault.HUNG,))
+    lifecycle = QRLifecycle(request_qr, peer)
+    task = asyncio.ensure_future(lifecycle.pair())
+    await settle()
+    peer.send(Paired("me"))
+    await settle()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert lifecycle.state is State.CONNECTED
+    assert peer.open_sockets == 0
+
+
+@asyncio_only
 @pytest.mark.parametrize("trigger", ["generate", "cancel"])
 async def test_promise_5_a_read_that_swallows_cancellations_hides_none(trigger: str) -> None:
     """However badly `check_status` behaves, the cancellation of `pair()` goes on."""
@@ -911,7 +927,7 @@ async def test_promise_6_no_text_shows_the_code(caplog: pytest.LogCaptureFixture
 # Signals that do not fit
 
 
-async def test_a_signal_that_does_not_fit_is_dropped_and_counted() -> None:
+async def test_promise_7_a_signal_that_does_not_fit_is_dropped_and_counted() -> None:
     """Promise 7: a signal that the state does not accept moves nothing and raises nothing."""
 
     class OutOfPlace(Signal):
@@ -924,6 +940,32 @@ async def test_a_signal_that_does_not_fit_is_dropped_and_counted() -> None:
         assert pairing.lifecycle.dropped == {"qr_ready": 1}
         pairing.peer.send(Paired("me"))
     assert pairing.outcome == Connected("me")
+
+
+async def test_promise_7_a_signal_out_of_place_raises_nothing() -> None:
+    """Nor does it break the link that brought it: what was wrong was not the link."""
+
+    class OutOfPlace(Signal):
+        event = Event.QR_READY
+
+    peer = ScriptedPeer()
+    lifecycle = QRLifecycle(request_qr, peer)
+    raised: list[Exception] = []
+
+    async def pair() -> None:
+        try:
+            await lifecycle.pair()
+        except Exception as error:
+            raised.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(pair)
+        await settle()
+        peer.send(OutOfPlace())
+        await settle()
+        peer.send(Paired("me"))
+    assert raised == []
+    assert len(peer.transports) == 1
 
 
 # Watching
@@ -1067,3 +1109,93 @@ async def test_a_change_outside_pair_is_told_to_an_async_hook_by_the_next_pair()
 def test_an_infinite_deadline_is_no_deadline() -> None:
     """Every time but the closing's may be infinite."""
     Policy(attempt_timeout=math.inf, qr_lifetime=math.inf, open_timeout=math.inf)
+
+
+# Promises 1, 2 and 3, each where it is kept
+
+
+def expire(pairing: Pairing) -> None:
+    """Let the service say that the code ran out."""
+    pairing.peer.send(QRExpired())
+
+
+def link(pairing: Pairing) -> None:
+    """Let the service say that an account is linked."""
+    pairing.peer.send(Paired("me"))
+
+
+def refuse(pairing: Pairing) -> None:
+    """Let the service say no."""
+    pairing.peer.send(ConnectionFailed(Reason.CONFLICT))
+
+
+@pytest.mark.parametrize("closing", [Fault.NONE, Fault.SLOW, Fault.BROKEN, Fault.HUNG])
+@pytest.mark.parametrize(
+    "leave",
+    [
+        expire,
+        link,
+        refuse,
+        lambda pairing: pairing.lifecycle.cancel(),
+        lambda pairing: pairing.lifecycle.generate(),
+        lambda pairing: pairing.peer.break_link(),
+    ],
+)
+async def test_promise_1_the_socket_is_gone_before_anybody_is_told_of_the_next_state(
+    leave: Callable[[Pairing], object], closing: Fault
+) -> None:
+    """Whatever leads out of `displayed`, whoever sees another state sees no socket."""
+    seen: list[tuple[State, int]] = []
+
+    def look(change: Change) -> None:
+        seen.append((pairing.lifecycle.state, pairing.peer.open_sockets))
+
+    policy = replace(ONCE, grace=0, close_timeout=1)
+    pairing = Pairing(closings=(closing,), policy=policy, on_change=look)
+    pairing.peer.watch = lambda: seen.append((pairing.lifecycle.state, pairing.peer.open_sockets))
+    async with pairing:
+        assert pairing.peer.open_sockets == 1
+        leave(pairing)
+        await anyio.sleep(2)
+        pairing.lifecycle.cancel()
+    assert (State.DISPLAYED, 1) in seen
+    assert [state for state, sockets in seen if sockets and state is not State.DISPLAYED] == []
+
+
+@pytest.mark.parametrize("closing", [Fault.SLOW, Fault.HUNG])
+@pytest.mark.parametrize("outside", [True, False])
+async def test_promise_2_a_goodbye_has_its_time_and_no_more_even_under_a_cancellation(
+    closing: Fault, outside: bool
+) -> None:
+    """It is not cut short by a cancellation, and when its time is over the door is shut."""
+    peer = ScriptedPeer(closings=(closing,))
+    lifecycle = QRLifecycle(request_qr, peer, policy=Policy(close_timeout=2))
+    seen: list[tuple[int, State]] = []
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lifecycle.pair)
+        await settle()
+        if outside:
+            tasks.cancel_scope.cancel()
+        else:
+            lifecycle.cancel()
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(2.5)
+            seen.append((peer.open_sockets, lifecycle.state))
+            peer.let_go.set()
+    assert seen == [(0, State.IDLE)]
+    seconds = 0.5 if closing is Fault.SLOW else 2
+    assert [goodbye.seconds for goodbye in peer.goodbyes] == [pytest.approx(seconds)]
+
+
+async def test_promise_3_a_second_pair_is_refused_and_opens_no_socket() -> None:
+    """Whoever calls `pair()` while one runs is told so, and disturbs nothing."""
+    async with Pairing() as pairing:
+        refused: object = None
+        try:
+            await pairing.lifecycle.pair()
+        except Exception as error:
+            refused = error
+        assert isinstance(refused, PairingInProgress)
+        assert len(pairing.peer.transports) == 1
+        pairing.peer.send(Paired("me"))
+    assert pairing.outcome == Connected("me")

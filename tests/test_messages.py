@@ -172,3 +172,32 @@ def test_an_owner_that_is_null_is_no_owner() -> None:
     payload = {"botId": None, "userId": None}
     meaning = read_message(DEFAULT_SIGNALS, "whatsapp_connected", (payload,), "b", "u")
     assert isinstance(meaning, Paired)
+
+
+@pytest.mark.parametrize("key", ["botId", "bot_id", "userId", "user_id"])
+def test_promise_7_what_is_for_another_is_foreign(key: str) -> None:
+    """However a message says whose it is, another's is dropped as such."""
+    owner = {"b": "b", "u": "u"}[key[0]]
+    for name in ("whatsapp_connected", "whatsapp_qr_updated"):
+        payload = {"qr": "a code", key: "somebody else's"}
+        assert read_message(DEFAULT_SIGNALS, name, (payload,), "b", "u") is Drop.FOREIGN
+        meaning = read_message(DEFAULT_SIGNALS, name, ({**payload, key: owner},), "b", "u")
+        assert isinstance(meaning, Signal)
+
+
+@pytest.mark.parametrize(
+    "fault", [ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError]
+)
+def test_promise_7_what_cannot_be_read_is_malformed_and_raises_nothing(
+    fault: type[Exception],
+) -> None:
+    """Whatever a function raises over a payload that cannot be meant, the message is dropped."""
+
+    def make(payload: object) -> Signal:
+        raise fault
+
+    try:
+        meaning: object = read_message({"news": make}, "news", (), "b", "u")
+    except Exception as error:
+        meaning = error
+    assert meaning is Drop.MALFORMED

@@ -257,7 +257,7 @@ async def test_a_scan_during_the_last_look_keeps_the_stay() -> None:
     assert pairing.outcome == Connected("me")
 
 
-async def test_success_by_two_ways_at_once_is_delivered_once() -> None:
+async def test_promise_4_success_by_two_ways_at_once_is_delivered_once() -> None:
     """Whoever is first says it; the other finds the stay being left."""
     told: list[Connected] = []
     status = Status(Paired("by reading"), latency=1)
@@ -577,3 +577,20 @@ async def test_a_success_that_was_read_is_logged_like_any_other(
         "connected, found by check_status",
         "transport closed",
     ]
+
+
+async def test_promise_8_nobody_reads_on_when_pair_has_returned() -> None:
+    """The reader of the status ends with the stay; `pair()` need not wait for it."""
+    status = Status()
+    lifecycle = QRLifecycle(
+        request_qr, ScriptedPeer(), policy=Policy(status_interval=10), check_status=status
+    )
+    with anyio.move_on_after(25) as patience:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lifecycle.pair)
+            await settle()
+            lifecycle.cancel()
+    assert not patience.cancelled_caught
+    asked = len(status.asked)
+    await anyio.sleep(100)
+    assert len(status.asked) == asked

@@ -1,0 +1,49 @@
+"""The core rooms, and which tests look at each: from those that notice soonest.
+
+This room must never know what a mutant is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import qrlifecycle
+
+__all__ = ["EXPLORATION", "ROOMS", "path_of"]
+
+EXPLORATION: tuple[str, ...] = ()
+"""Stands for `explore()` in every world, one act at a time."""
+
+CORE = (
+    "tests/test_stay.py",
+    "tests/test_lifecycle.py",
+    "tests/test_link.py",
+    "tests/test_status.py",
+    "tests/test_reasons.py",
+    "tests/test_watchers.py",
+)
+
+
+def _core(*own: str) -> tuple[tuple[str, ...], ...]:
+    return (own, tuple(path for path in CORE if path not in own), EXPLORATION)
+
+
+ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "link": _core("tests/test_stay.py", "tests/test_link.py"),
+    "stay": _core("tests/test_stay.py"),
+    "standing": _core("tests/test_lifecycle.py"),
+    "attempt": _core("tests/test_lifecycle.py"),
+    "lifecycle": _core("tests/test_lifecycle.py"),
+    "status": _core("tests/test_status.py"),
+    "transports.buffer": (("tests/test_buffer.py",), CORE, EXPLORATION),
+    "machine": (("tests/test_machine.py",), ("tests/test_lifecycle.py",)),
+    "table": (("tests/test_machine.py",), ("tests/test_lifecycle.py",), ("tests/test_model.py",)),
+    "backoff": (("tests/test_link.py",),),
+    "transports.messages": (("tests/test_messages.py",), ("tests/test_socketio.py",)),
+    "transports.socketio": (("tests/test_socketio.py",), ("tests/contract/test_transports.py",)),
+}
+
+
+def path_of(room: str) -> Path:
+    """Where the source of a room is."""
+    return Path(qrlifecycle.__file__).parent / f"{room.replace('.', '/')}.py"

@@ -1,0 +1,1 @@
+"""Treacherous changes of the library, each of which a promise's own test must catch."""

@@ -1,0 +1,93 @@
+"""Try every treacherous change: ``python -m tests.treachery`` prints how each test went, as JSON.
+
+Each test runs in a process of its own, in which the changed module takes the place of the one that
+it changes. This room must never know which verdict is the right one.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import qrlifecycle
+
+from ..mutation import trial
+from ..mutation.mutants import Mutant
+from .changes import CHANGES, Change
+from .witness import REPORT
+
+__all__ = ["changed", "main"]
+
+PACKAGE = Path(qrlifecycle.__file__).parent
+
+AT_A_TIME = 2
+
+SECONDS = 60
+"""How long the tests of a change may take; one that makes them hang is not caught by them."""
+
+
+def changed(change: Change) -> Mutant:
+    """The changed module.
+
+    Raises:
+        ValueError: what is to be changed does not stand there once.
+    """
+    text = (PACKAGE / change.file).read_text()
+    for old, new in change.edits:
+        if text.count(old) != 1:
+            raise ValueError(f"{change.name}: not once in {change.file}: {old!r}")
+        text = text.replace(old, new)
+    room = change.file.removesuffix(".py").replace("/", ".")
+    return Mutant(room, "", change.name, 0, partial(ast.parse, text))
+
+
+def passes(tests: tuple[str, ...], options: tuple[str, ...], report: Path) -> bool:
+    """Whether tests pass; how each went is written to the report."""
+    import pytest
+
+    os.environ[REPORT] = str(report)
+    plugin = ("-p", "tests.treachery.witness", "-p", "no:cacheprovider")
+    ignored = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+    return pytest.main(["-q", *plugin, *ignored, *options, *tests]) == pytest.ExitCode.OK
+
+
+def tried() -> Iterator[tuple[str, Mutant | None, tuple[str, ...]]]:
+    """A name, what is changed, and the tests for it; first nothing, and all of them."""
+    yield "", None, tuple(sorted({test for change in CHANGES for test in change.tests}))
+    for change in CHANGES:
+        for test in change.tests:
+            yield f"{change.name}: {test}", changed(change), (test,)
+
+
+def main() -> None:
+    """Try them all."""
+    os.chdir(trial.TOP)
+    trial.prepare()
+    running = 0
+    with TemporaryDirectory() as folder:
+        reports: dict[str, Path] = {}
+        for number, (name, mutant, tests) in enumerate(tried()):
+            reports[name] = Path(folder, str(number))
+            if running == AT_A_TIME:
+                os.wait()
+                running -= 1
+            options = () if mutant is None else ("-x",)
+            trial.begin(mutant, [(SECONDS, partial(passes, tests, options, reports[name]))])
+            running += 1
+        for _ in range(running):
+            os.wait()
+        went = {
+            name: report.read_text().splitlines() if report.exists() else []
+            for name, report in reports.items()
+        }
+    json.dump(went, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""Small worlds: what breaks a promise in one of them is found within a second or two."""
+
+from __future__ import annotations
+
+import math
+
+from qrlifecycle import Policy
+from qrlifecycle.testing.exploration import explore, replay
+from qrlifecycle.testing.exploration.acts import Act
+from qrlifecycle.testing.exploration.scene import World
+
+EVEN = Policy(
+    open_timeout=1,
+    close_timeout=1,
+    generate_timeout=1,
+    attempt_timeout=math.inf,
+    qr_lifetime=1,
+    rotated_lifetime=1,
+    grace=0,
+    refreshes=0,
+    reopenings=0,
+)
+"""Everything takes a second, and nothing is tried twice."""
+
+EVERYWHERE = frozenset({Act.PAIR, Act.CODE, Act.OK, Act.TICK})
+
+CODES = World(
+    name="codes",
+    policy=EVEN,
+    without=frozenset(Act) - EVERYWHERE - {Act.GENERATE, Act.CANCEL, Act.CANCELLED, Act.PAIRED},
+    racing=1,
+)
+
+
+def test_promise_1_holds_in_a_world_of_codes() -> None:
+    """Whatever is done, no socket exists outside `displayed`, and none is denied."""
+    assert explore(CODES).complete
+
+
+def test_promise_7_a_link_that_breaks_as_it_opens_raises_nothing() -> None:
+    """Nor when its goodbye breaks as well: `explore()` found this schedule."""
+    world = World(name="breaks", policy=EVEN)
+    seen = replay("pair; code; ok; ok & break@0; broken", world)
+    assert seen[-1].endswith("failed, no socket"), seen
