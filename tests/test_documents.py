@@ -62,6 +62,25 @@ def test_the_page_on_transports_finds_its_mistake_and_mends_it(tmp_path: Path) -
         assert re.search(rf"^on {backend}: \d+ checks passed, 0 skipped$", printed, re.MULTILINE)
 
 
+def test_the_page_on_cancellation_finds_what_it_says(tmp_path: Path) -> None:
+    """Its listings run as one file: the attempt is clean, and the leak is found at its line."""
+    page = TOP / "docs" / "how-to" / "cancel-everywhere.md"
+    listings = "\n\n".join(blocks(page, "python"))
+    assert listings.count("within=PairingServer)") == 2
+    script = tmp_path / "example.py"
+    script.write_text(
+        listings.replace("within=PairingServer)", "within=PairingServer, patience=0)")
+    )
+    printed = run(sys.executable, str(script))
+    assert re.search(
+        r"^\d+ steps, \d+ runs on asyncio, cancelled by a scope$", printed, re.MULTILINE
+    )
+    (finding,) = blocks(page, "text")
+    found = re.search(r"example\.py:\d+ in connect: .*", finding)
+    assert found is not None
+    assert found[0] in printed
+
+
 def test_the_page_on_property_tests_passes_its_own(tmp_path: Path) -> None:
     """Its listings are a file of tests, as they stand, and all of them pass."""
     page = TOP / "docs" / "how-to" / "property-tests.md"

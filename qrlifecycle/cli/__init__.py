@@ -34,6 +34,7 @@ examples:
   qrlifecycle pair https://bots.example --bot-id bot-7 --user-id user-123
   qrlifecycle diagram                the states and events, as a Mermaid diagram
   qrlifecycle model                  the formal model, for Spin to judge
+  qrlifecycle verify                 whether the promises hold, on this machine
 """
 
 DEMO_TEXT = """\
@@ -84,6 +85,21 @@ examples:
 exit code: 0 done
 """
 
+VERIFY_TEXT = """\
+Hold the lifecycle and a transport to what they promise: every order of events in small worlds, the
+contract T1 to T7, and random plans. MODULE:FACTORY makes a peer, as for check_transport(); without
+it the transport is our own for Socket.IO.
+"""
+
+VERIFY_EXAMPLES = """\
+examples:
+  qrlifecycle verify
+  qrlifecycle verify my_tests:my_peer --only contract
+  qrlifecycle verify --only properties --seed 7
+
+exit code: 0 all held, 1 something broke or was never seen, 130 after Ctrl-C, 143 after SIGTERM
+"""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and say how it ended.
@@ -106,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
 
 
-def _run(argv: Sequence[str] | None, stop: Stop) -> int:
+def _run(argv: Sequence[str] | None, stop: Stop) -> int:  # noqa: PLR0911 - one for each command
     if not sys.stdout:  # a shell's >&- leaves none
         sys.stdout = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     for stream in (sys.stdout, sys.stderr):  # what a server says need not fit this terminal's set
@@ -133,8 +149,14 @@ def _run(argv: Sequence[str] | None, stop: Stop) -> int:
             from .model import run as state
 
             return state(arguments)
+        case "verify":
+            from .verify import run
+
+            return run(arguments, stop)
         case _:
-            return _complain("say what to do: demo, pair, diagram or model (--help tells more)")
+            return _complain(
+                "say what to do: demo, pair, diagram, model or verify (--help tells more)"
+            )
 
 
 def _complain(message: str) -> int:
@@ -181,6 +203,7 @@ def _parser() -> Parser:
     _add_pair(commands)
     _add_diagram(commands)
     _add_model(commands)
+    _add_verify(commands)
     return parser
 
 
@@ -283,6 +306,31 @@ def _add_model(commands: Any) -> None:
     add = model.add_argument
     add("--format", metavar="FORMAT", help="promela or json (promela)")
     add("--output", metavar="FILE", help="write FILE; its suffix (.pml, .json) tells the format")
+
+
+def _add_verify(commands: Any) -> None:
+    verify = commands.add_parser(
+        "verify",
+        help="whether the promises hold, for our transport or your own",
+        description=VERIFY_TEXT,
+        epilog=VERIFY_EXAMPLES,
+    )
+    add = verify.add_argument
+    add("factory", nargs="?", metavar="MODULE:FACTORY", help="makes a peer of your transports")
+    add(
+        "--only",
+        action="append",
+        choices=["exploration", "contract", "properties"],
+        help="this part, any number of times (all)",
+    )
+    add(
+        "--backend",
+        action="append",
+        choices=["asyncio", "trio"],
+        help="on this event loop, any number of times (both)",
+    )
+    add("--seed", type=int, metavar="N", help="draws the same plans again (random)")
+    add("--deep", action="store_true", help="wider worlds and more plans: minutes")
 
 
 def _delay(text: str) -> float:

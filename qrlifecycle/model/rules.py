@@ -13,7 +13,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..events import Event
-from ..signals import Signal
+from ..signals import (
+    ActionRequired,
+    ConnectionFailed,
+    Paired,
+    QRExpired,
+    QRUpdated,
+    Scanned,
+)
 from ..states import State
 from ..table import INITIAL, TABLE, Row, single_rows
 from .situation import Actor, Label, Phase, Plan, Situation, Value, Walk
@@ -30,7 +37,8 @@ CONTINUING = frozenset(Event) - OUTCOMES
 """The events after which a walk goes on; a cancellation may replace them."""
 
 TRIGGERS = (Event.GENERATE, Event.CANCEL, Event.RESET)
-SIGNALS = tuple(dict.fromkeys(kind.event for kind in Signal.__subclasses__()))
+KINDS = (QRUpdated, Scanned, ActionRequired, Paired, QRExpired, ConnectionFailed)
+SIGNALS = tuple(dict.fromkeys(kind.event for kind in KINDS))
 UNASKED = frozenset({Event.QR_READY, Event.PAIRED, Event.FAIL, Event.EXPIRED, Event.CANCEL})
 """What the lifecycle decides on by itself, without asking the table first."""
 

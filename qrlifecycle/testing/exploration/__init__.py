@@ -28,6 +28,7 @@ from .acts import Act, Move, Schedule
 from .conformance import BEGINNING, Seen, conforms, may_be, stands
 from .fingerprint import EPOCH
 from .scene import Scene, World
+from .worlds import WIDE_WORLDS, WORLDS
 
 __all__ = ["Exploration", "PromiseBroken", "explore", "replay"]
 
@@ -57,7 +58,9 @@ class PromiseBroken(AssertionError):
     def __str__(self) -> str:
         what = "\n".join(map(str, self.breaches))
         how = "\n".join(f"  {move}" for move in self.schedule.moves)
-        again = f"replay({str(self.schedule)!r}, {self.world!r}, backend={self.backend!r})"
+        known = self.world in (*WORLDS, *WIDE_WORLDS)
+        world = repr(self.world.name) if known else repr(self.world)
+        again = f"replay({str(self.schedule)!r}, {world}, backend={self.backend!r})"
         return f"{what}\n{how}\nTo see it again: {again}"
 
 
@@ -125,21 +128,31 @@ def explore(
     return exploration
 
 
-def replay(schedule: str | Schedule, world: World, *, backend: str = "asyncio") -> list[str]:
+def replay(schedule: str | Schedule, world: World | str, *, backend: str = "asyncio") -> list[str]:
     """Play a schedule, as a `PromiseBroken` prints it; the answer is what was seen, line by line.
 
+    Args:
+        schedule: what to play.
+        world: where, or the name of one of `WORLDS` and `WIDE_WORLDS`.
+        backend: "asyncio" or "trio".
+
     Raises:
-        ValueError: this is no schedule, or one of its acts cannot happen where it is to happen.
+        ValueError: this is no schedule, one of its acts cannot happen where it is to happen, or
+            there is no world of that name.
     """
     schedule = schedule if isinstance(schedule, Schedule) else Schedule.parse(schedule)
+    world = _world_called(world) if isinstance(world, str) else world
     seen: list[str] = []
 
     async def main() -> None:
+        modelled = BEGINNING
         async with _on_stage(world) as scene:
             for move in schedule.moves:
                 if move.act is not Act.TICK and move.act not in scene.possible():
                     raise InvalidValue(f"'{move}' cannot happen there; before it: {seen}")
+                unheard = scene.unheard
                 await make(scene, move)
+                modelled = _follow(scene, modelled, move, unheard)
                 seen.append(f"{move!s:<24} {move.act.meaning:<52} {scene}")
         seen.extend(map(str, scene.judge.breaches))
 
@@ -183,6 +196,24 @@ async def make(scene: Scene, move: Move) -> list[tuple[Act, ...]]:
     return steps
 
 
+def _follow(
+    scene: Scene, modelled: frozenset[ModelSituation], move: Move, unheard: tuple[Act, ...]
+) -> frozenset[ModelSituation]:
+    """Where the model can be after a move; a breach is noted if the real code is not there."""
+    modelled = conforms(may_be(modelled, move, unheard), scene)
+    if not modelled:
+        scene.judge.note(5, f"the model cannot be in {stands(scene)}")
+    scene.heard()
+    return modelled
+
+
+def _world_called(name: str) -> World:
+    for world in (*WORLDS, *WIDE_WORLDS):
+        if world.name == name:
+            return world
+    raise InvalidValue(f"there is no world called {name!r}")
+
+
 class _Explorer:
     """Walks until nothing is untried."""
 
@@ -223,10 +254,7 @@ class _Explorer:
         exploration = self._exploration
         unheard = scene.unheard
         steps = await make(scene, move)
-        modelled = conforms(may_be(here.modelled, move, unheard), scene)
-        if not modelled:
-            scene.judge.note(5, f"the model cannot be in {stands(scene)}")
-        scene.heard()
+        modelled = _follow(scene, here.modelled, move, unheard)
         if scene.judge.breaches:
             raise self._breach(scene, here, move)
         there = here.leads_to[move] = self._situation_of(scene, modelled)
