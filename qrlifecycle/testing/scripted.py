@@ -87,6 +87,8 @@ class ScriptedPeer:
         watch: Callable[[], object] = lambda: None,
     ) -> None:
         self.transports: list[ScriptedTransport] = []
+        self.open_sockets = 0
+        """How many sockets exist now."""
         self.most_sockets = 0
         self.goodbyes: list[Goodbye] = []
         self.let_go = anyio.Event()
@@ -104,11 +106,6 @@ class ScriptedPeer:
         )
         self.transports.append(transport)
         return transport
-
-    @property
-    def open_sockets(self) -> int:
-        """How many sockets exist now."""
-        return sum(transport.socket_exists for transport in self.transports)
 
     @property
     def listening(self) -> bool:
@@ -137,8 +134,9 @@ class ScriptedPeer:
         for transport in self.transports:
             transport.proceed()
 
-    def noticed(self) -> None:
-        """Note that a socket came or went."""
+    def noticed(self, change: int) -> None:
+        """Note that a socket came (1) or went (-1)."""
+        self.open_sockets += change
         self.most_sockets = max(self.most_sockets, self.open_sockets)
         self.watch()
 
@@ -199,7 +197,7 @@ class ScriptedTransport(Transport):
         if self.socket_exists is not exists:
             self.socket_exists = exists
             self.listening = self.listening and exists
-            self._peer.noticed()
+            self._peer.noticed(1 if exists else -1)
 
     async def _stumble(self, point: Point, scripted: Fault) -> None:
         """Commit the scripted fault, if it is one that happens here, or what is said."""

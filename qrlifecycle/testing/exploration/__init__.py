@@ -78,6 +78,8 @@ class Situation:
     modelled: frozenset[ModelSituation] = field(repr=False)
     """Where the model can be."""
     leads_to: dict[Move, Situation] = field(default_factory=dict, repr=False)
+    neighbours: dict[int, Move] = field(default_factory=dict, repr=False)
+    """By the number of each situation next to this one, the first move that led there."""
 
 
 @dataclass(slots=True)
@@ -258,6 +260,7 @@ class _Explorer:
         if scene.judge.breaches:
             raise self._breach(scene, here, move)
         there = here.leads_to[move] = self._situation_of(scene, modelled)
+        here.neighbours.setdefault(there.number, move)
         exploration.moves += 1
         exploration.stood.add(stands(scene))
         if 1 + len(move.racing) < exploration.world.racing:
@@ -306,10 +309,10 @@ def _way(start: Situation, wanted: Callable[[Situation], bool]) -> list[Move] | 
                 here, move = step
                 way.append(move)
             return way[::-1]
-        for move, there in here.leads_to.items():
-            if there.number not in came_from:
-                came_from[there.number] = (here, move)
-                frontier.append(there)
+        for number, move in here.neighbours.items():
+            if number not in came_from:
+                came_from[number] = (here, move)
+                frontier.append(here.leads_to[move])
     return None
 
 

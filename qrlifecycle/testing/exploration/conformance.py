@@ -99,11 +99,14 @@ def _reach(
     return frozenset(situation for situation, _ in reached)
 
 
+_moves = lru_cache(maxsize=None)(moves)
+
+
 def _steps(
     situation: Situation, left: frozenset[int], said: tuple[tuple[Said, ...], ...], clock: bool
 ) -> Iterator[tuple[Situation, frozenset[int]]]:
     """What can come next: one of the acts that are left, or what nobody does."""
-    for step in moves(situation):
+    for step in _moves(situation):
         if step.by is Actor.LIFECYCLE or (clock and step.by is Actor.CLOCK):
             yield step.situation, left
         for index in left:

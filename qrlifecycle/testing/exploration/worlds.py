@@ -71,7 +71,7 @@ WORLDS: tuple[World, ...] = (
     World(
         name="races for another link",
         policy=replace(EVEN, reopenings=1, qr_lifetime=math.inf),
-        without=_with(Act.UNREACHABLE, Act.BREAK),
+        without=_with(Act.BREAK),
     ),
     World(
         name="races of deadlines",
