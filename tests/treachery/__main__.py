@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import json
 import os
-import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -86,7 +85,8 @@ def main() -> None:
             name: report.read_text().splitlines() if report.exists() else []
             for name, report in reports.items()
         }
-    json.dump(went, sys.stdout)
+    print()  # a trial may have been cut off in the middle of a line
+    print(json.dumps(went))
 
 
 if __name__ == "__main__":
