@@ -1199,3 +1199,30 @@ async def test_promise_3_a_second_pair_is_refused_and_opens_no_socket() -> None:
         assert len(pairing.peer.transports) == 1
         pairing.peer.send(Paired("me"))
     assert pairing.outcome == Connected("me")
+
+
+async def test_a_lifecycle_says_where_it_stands() -> None:
+    """Its repr has the state and the socket; nothing was dropped before anything came."""
+    async with Pairing() as pairing:
+        assert repr(pairing.lifecycle) == "<QRLifecycle displayed, socket open>"
+        pairing.lifecycle.cancel()
+    assert repr(pairing.lifecycle) == "<QRLifecycle idle, socket closed>"
+    assert pairing.lifecycle.dropped == {}
+
+
+async def _knows_nobody(_identity: str | None) -> bool:
+    return False
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"check_status": 7}, "check_status must be a function that is called later, not int"),
+        ({"on_change": "me"}, "on_change must be a function that is called later, not str"),
+        ({"expect_identity": _knows_nobody}, "must be a plain function, not an async one"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_when_it_is_given(wrong: dict[str, Any], says: str) -> None:
+    """Before any attempt, and with the kind of what was given."""
+    with pytest.raises(WrongAnswer, match=says):
+        QRLifecycle(request_qr, ScriptedPeer(), **wrong)
