@@ -105,12 +105,5 @@ WIDE_WORLDS: tuple[World, ...] = (
         without=_with(Act.BREAK) | {Act.GENERATE},
         racing=3,
     ),
-    World(
-        name="everything twice, and a status",
-        policy=replace(EVEN, refreshes=1, reopenings=1),
-        status=True,
-        without=frozenset({Act.NONSENSE, Act.HANG_UP, Act.UNREACHABLE, Act.DENIED}),
-        racing=1,
-    ),
 )
 """For those with minutes."""
