@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 import struct
 from types import TracebackType
@@ -13,12 +12,11 @@ import anyio
 
 from qrlifecycle.testing.contract.socketio import JOINED, ServerHandshake, frame
 from qrlifecycle.testing.listening import stop_listening
+from qrlifecycle.transports.reset import reset_on_close
 
 __all__ = ["PAIRED", "RawPeer", "RawWire"]
 
 PAIRED = '42["whatsapp_connected",{"botId":"bot-7","userId":"user-1","identity":"+49"}]'
-
-RESET = struct.pack("ii", 1, 0)
 
 
 class RawPeer:
@@ -144,7 +142,7 @@ class RawWire(asyncio.Protocol):
     def reset(self) -> None:
         """Break the connection."""
         made = self.transport.get_extra_info("socket")
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        reset_on_close(made)
         self.transport.abort()
 
     def texts(self) -> list[str]:

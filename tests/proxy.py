@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
@@ -12,13 +10,11 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from qrlifecycle.testing.listening import stop_listening
+from qrlifecycle.testing.side import Side as RelayedSide
 
 from .sockets import connected_to
 
 __all__ = ["News", "Proxy"]
-
-RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER: on closing, drop what was not sent and reset the connection."""
 
 PATIENCE = 20.0
 """Seconds after which a test that waits for a fact has failed."""
@@ -221,20 +217,19 @@ class Link:
             side.send(data)
 
 
-class Side(asyncio.Protocol):
+class Side(RelayedSide):
     """One of the two sockets of a link."""
 
     def __init__(self, link: Link) -> None:
+        super().__init__()
         self._link = link
-        self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is there; the client's is not read before the server's is there too."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        super().connection_made(transport)
         self._link.proxy._sides.add(self)
         if self is self._link.client:
-            transport.pause_reading()
+            self.pause()
         self._link.begin(self)
 
     def data_received(self, data: bytes) -> None:
@@ -246,25 +241,3 @@ class Side(asyncio.Protocol):
         self._link.proxy._sides.discard(self)
         self._link.pass_on(None, self)
         self._link.proxy.news.tell()
-
-    def resume(self) -> None:
-        """Read from now on."""
-        if self._transport is not None:
-            self._transport.resume_reading()
-
-    def send(self, data: bytes) -> None:
-        """Send, if the socket is there."""
-        if self._transport is not None:
-            self._transport.write(data)
-
-    def close(self, *, reset: bool) -> None:
-        """Close the socket, if there is one."""
-        if self._transport is None:
-            return
-        if not reset:
-            self._transport.close()
-            return
-        if not self._transport.is_closing():
-            made = self._transport.get_extra_info("socket")
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        self._transport.abort()

@@ -30,6 +30,7 @@ ROOMS = [
     "signals",
     "transports.base",
     "transports.buffer",
+    "transports.reset",
     "transports.messages",
     "transports.handshake",
     "transports.ledger",

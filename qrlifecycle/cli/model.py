@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..errors import InvalidValue
 from ..model import MODEL, Model, document, promela
+from .formats import chosen_format
 
 __all__ = ["run"]
 
@@ -33,13 +34,4 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _format(named: str | None, file: str | None) -> str:
-    if named is not None:
-        if named not in FORMATS:
-            raise InvalidValue(f"there is no format {named!r}; there are: {', '.join(FORMATS)}")
-        return named
-    if file is None:
-        return "promela"
-    suffix = Path(file).suffix.lower()
-    if suffix not in FORMAT_OF_SUFFIX:
-        raise InvalidValue(f"the name {file!r} does not tell a format: give --format")
-    return FORMAT_OF_SUFFIX[suffix]
+    return chosen_format(named, file, known=FORMATS, of_suffix=FORMAT_OF_SUFFIX, usual="promela")

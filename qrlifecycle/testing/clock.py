@@ -107,17 +107,21 @@ class VirtualClockEventLoop(asyncio.SelectorEventLoop):
 
     def jump_to_next_timer(self, seconds: float) -> None:
         """Let time pass to the earliest timer, or so many seconds if none is known."""
-        soonest = min((timer.when for timer in self.timers()), default=self._now + seconds)
+        soonest = min((timer.when for timer in self._set_timers()), default=self._now + seconds)
         self._now = max(self._now, soonest)
 
     def timers(self) -> list[Timer]:
         """The timers that are set, in the order in which they will run out."""
+        return sorted(self._set_timers(), key=lambda timer: timer.handle.when())
+
+    def _set_timers(self) -> list[Timer]:
+        """The same in no order; those that have run out or were cancelled are forgotten."""
         self._timers = [
             timer
             for timer in self._timers
             if timer.when > self._now and not timer.handle.cancelled()
         ]
-        return sorted(self._timers, key=lambda timer: timer.handle.when())
+        return self._timers
 
     async def settled(self) -> None:
         """Wait until everybody else waits; no time passes meanwhile."""
@@ -162,7 +166,7 @@ class VirtualClockEventLoop(asyncio.SelectorEventLoop):
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """As asyncio's own, with the hook before it; ties run out in the order they were set in."""
-        ties = (timer.handle.when() + TIE for timer in self.timers() if timer.when == when)
+        ties = (timer.handle.when() + TIE for timer in self._set_timers() if timer.when == when)
         after = min(max(ties, default=when), when + MOST_TIES * TIE)
         handle = super().call_at(after, self._step, callback, *args, context=context)
         task = asyncio.current_task(self)

@@ -22,13 +22,12 @@ from typing import Any, cast
 import aiohttp
 
 from ..errors import TransportUnreachable
+from .reset import reset_on_close
 
 __all__ = ["Ledger"]
 
 NORMAL_CLOSURE = struct.pack("!H", aiohttp.WSCloseCode.OK)
 
-RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER: on closing, drop what was not sent and reset the connection."""
 
 MAX_UNSENT = 64 * 1024
 """Bytes of answers that a peer may leave unread, beside what the kernel keeps, before it is cut."""
@@ -146,7 +145,7 @@ class Ledger:
         """Do not let the kernel keep a connection for what was not sent."""
         for made in self._open_sockets():
             with suppress(OSError):
-                made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                reset_on_close(made)
 
     def shut(self) -> None:
         """Seal, and shut every socket both ways; their transports close the descriptors."""

@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
-from qrlifecycle import Policy
 from qrlifecycle.testing.exploration import explore, replay
 from qrlifecycle.testing.exploration.acts import Act
 from qrlifecycle.testing.exploration.scene import World
-
-EVEN = Policy(
-    open_timeout=1,
-    close_timeout=1,
-    generate_timeout=1,
-    attempt_timeout=math.inf,
-    qr_lifetime=1,
-    rotated_lifetime=1,
-    grace=0,
-    refreshes=0,
-    reopenings=0,
-)
-"""Everything takes a second, and nothing is tried twice."""
+from qrlifecycle.testing.exploration.worlds import EVEN
 
 EVERYWHERE = frozenset({Act.PAIR, Act.CODE, Act.OK, Act.TICK})
 

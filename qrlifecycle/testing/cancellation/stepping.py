@@ -9,22 +9,22 @@ know what the coroutine does.
 from __future__ import annotations
 
 import asyncio
-import gc
 import linecache
 import site
 import sysconfig
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
 from pathlib import Path
-from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any
 
 from anyio import CancelScope
+
+from ..awaiting import chain
 
 __all__ = ["AsyncioRun", "End", "Place", "SteppedRun", "place_of"]
 
@@ -61,7 +61,7 @@ def place_of(coroutine: object) -> Place | None:
 
     Where all of it is the standard library or installed packages, it is the innermost of those.
     """
-    frames = [frame for frame in _frames(coroutine) if frame.f_code.co_filename not in HERE]
+    frames = [frame for *_, frame in chain(coroutine) if frame.f_code.co_filename not in HERE]
     own = [frame for frame in frames if not frame.f_code.co_filename.startswith(FOREIGN)]
     for frame in (own or frames)[-1:]:
         file, line = frame.f_code.co_filename, frame.f_lineno
@@ -264,28 +264,3 @@ def _plain_task(
     loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
 ) -> asyncio.Task[Any]:
     return asyncio.Task(coroutine, loop=loop, **options)
-
-
-def _frames(awaiting: object) -> Iterator[FrameType]:
-    """The frames of a suspended coroutine, from the outermost inwards."""
-    while awaiting is not None:
-        match awaiting:
-            case CoroutineType():
-                frame, awaiting = awaiting.cr_frame, awaiting.cr_await
-            case GeneratorType():
-                frame, awaiting = awaiting.gi_frame, awaiting.gi_yieldfrom
-            case AsyncGeneratorType():
-                frame, awaiting = awaiting.ag_frame, awaiting.ag_await
-            case _:
-                frame, awaiting = None, _hidden_in(awaiting)
-        if frame is not None:
-            yield frame
-
-
-def _hidden_in(awaiting: object) -> object:
-    """What an opaque awaitable (an async generator's next item, say) runs; None if nothing."""
-    kinds = (CoroutineType, AsyncGeneratorType)
-    opaque = type(awaiting).__name__
-    if opaque not in ("coroutine_wrapper", "async_generator_asend", "async_generator_athrow"):
-        return None
-    return next((held for held in gc.get_referents(awaiting) if isinstance(held, kinds)), None)

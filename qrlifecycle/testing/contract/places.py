@@ -14,6 +14,7 @@ from traceback import walk_tb
 from types import FunctionType
 
 from ...transports.base import Transport
+from ..awaiting import chain
 
 __all__ = ["Place", "place_of_error", "place_of_method", "place_of_waiting"]
 
@@ -48,7 +49,8 @@ def place_of_error(transport: Transport, error: BaseException) -> Place | None:
 
 def place_of_waiting(transport: Transport, awaitable: object) -> Place | None:
     """The innermost line of the transport's own files at which a coroutine of its waits."""
-    return _innermost(transport, _chain(awaitable))
+    frames = ((frame.f_code.co_filename, frame.f_lineno) for *_, frame in chain(awaitable))
+    return _innermost(transport, frames)
 
 
 def place_of_method(transport: Transport, method: str) -> str:
@@ -57,15 +59,6 @@ def place_of_method(transport: Transport, method: str) -> str:
     if code is None:
         return f"{method}()"
     return f"{method}() ({Path(code.co_filename).name}:{code.co_firstlineno})"
-
-
-def _chain(awaitable: object) -> Iterator[tuple[str, int]]:
-    while awaitable is not None:
-        frame = getattr(awaitable, "cr_frame", None) or getattr(awaitable, "gi_frame", None)
-        if frame is not None:
-            yield frame.f_code.co_filename, frame.f_lineno
-        inner = getattr(awaitable, "cr_await", None)
-        awaitable = inner if inner is not None else getattr(awaitable, "gi_yieldfrom", None)
 
 
 def _innermost(transport: Transport, frames: Iterator[tuple[str, int]]) -> Place | None:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import socket
-import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from math import isinf
@@ -19,6 +18,7 @@ from ...errors import InvalidValue
 from ...policy import is_positive
 from ...signals import Signal
 from ...transports.base import Transport
+from ...transports.reset import reset_on_close
 from ..remains import KIT, Remains
 from .peers import CannotDo, Peer
 
@@ -28,9 +28,6 @@ HOST = "127.0.0.1"
 
 READ = 65_536
 """Bytes taken from a socket at once."""
-
-RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER: on closing, drop what was not sent and reset the connection."""
 
 ANSWER = 5.0
 """Seconds that a real server has for passing on a signal that it was told to send."""
@@ -136,7 +133,7 @@ class Wire(ByteStream):
     def reset(self) -> None:
         """Break the connection."""
         with suppress(OSError):
-            self._raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            reset_on_close(self._raw)
         self._scope.cancel()
 
     async def serve(self) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from collections.abc import Set as AbstractSet
 from enum import Enum
 from types import FrameType, MethodType, NoneType
@@ -25,6 +25,7 @@ from ...errors import QRLifecycleError
 from ...outcome import Connected, Failed
 from ...policy import Policy
 from ...watchers import Watchers
+from ..awaiting import chain
 
 __all__ = ["EPOCH", "Fingerprint", "names_in"]
 
@@ -79,7 +80,7 @@ class Fingerprint:
     def of_coroutine(self, coroutine: object) -> Hashable:
         """Where a suspended coroutine stands, and with what in its hands."""
         return tuple(
-            self._of_place(name, frame, suspended) for name, frame, suspended in _frames(coroutine)
+            self._of_place(name, frame, suspended) for suspended, name, frame in chain(coroutine)
         )
 
     def _of_place(self, name: str, frame: FrameType, suspended: object) -> Hashable:
@@ -194,16 +195,4 @@ def _kind_of_error(error: BaseException) -> str:
 
 def names_in(coroutine: object) -> set[str]:
     """The names of the coroutines that a task is suspended in."""
-    return {name for name, _, _ in _frames(coroutine)}
-
-
-def _frames(coroutine: Any) -> Iterator[tuple[str, FrameType, object]]:
-    """The chain of frames from a coroutine to what it waits for."""
-    while coroutine is not None:
-        for kind, waits_for in (("cr", "cr_await"), ("gi", "gi_yieldfrom"), ("ag", "ag_await")):
-            if (frame := getattr(coroutine, f"{kind}_frame", None)) is not None:
-                yield coroutine.__qualname__, frame, coroutine
-                coroutine = getattr(coroutine, waits_for)
-                break
-        else:
-            return
+    return {name for _, name, _ in chain(coroutine)}

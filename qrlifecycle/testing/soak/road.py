@@ -7,18 +7,14 @@ middle of the talk. This room must never know what is said on the road.
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from enum import Enum, auto
 from random import Random
 from typing import Any
 
 from ..listening import stop_listening
+from ..side import Side as RelayedSide
 
 __all__ = ["Fault", "Road"]
-
-RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER: on closing, drop what was not sent and reset the connection."""
 
 
 class Fault(Enum):
@@ -179,25 +175,19 @@ class Link:
             self.end(reset=True)
 
 
-class Side(asyncio.Protocol):
+class Side(RelayedSide):
     """One of the two sockets of a link."""
 
     def __init__(self, link: Link) -> None:
+        super().__init__()
         self._link = link
-        self._transport: asyncio.Transport | None = None
-
-    @property
-    def there(self) -> bool:
-        """Whether there is a socket."""
-        return self._transport is not None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is there; the client's is not read before the server's is there too."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        super().connection_made(transport)
         if self is self._link.client:
             if self._link.fault not in AT_ONCE:  # what is not read would hide the client's end
-                transport.pause_reading()
+                self.pause()
             self._link.begin()
         else:
             self._link.joined(self)
@@ -210,25 +200,3 @@ class Side(asyncio.Protocol):
         """The socket is gone, and the other one goes too."""
         self._transport = None
         self._link.end(reset=exc is not None)
-
-    def resume(self) -> None:
-        """Read from now on."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
-
-    def send(self, data: bytes) -> None:
-        """Send, if the socket is there."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
-
-    def close(self, *, reset: bool) -> None:
-        """Close the socket, if there is one."""
-        if self._transport is None:
-            return
-        if not reset:
-            self._transport.close()
-            return
-        if not self._transport.is_closing():
-            made = self._transport.get_extra_info("socket")
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        self._transport.abort()
