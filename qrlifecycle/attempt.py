@@ -23,6 +23,7 @@ from .link import Link
 from .machine import MACHINE
 from .outcome import REASON_OF_ERROR, Connected, Failed, Outcome, Reason
 from .qr import QRCode
+from .records import FoundByStatus, Leaving
 from .signals import ActionRequired, ConnectionFailed, Paired, QRExpired, QRUpdated, Scanned, Signal
 from .standing import Standing
 from .states import State
@@ -143,7 +144,12 @@ class Attempt:
     async def _display(self, stay: Stay) -> Step | None:
         """Listen while the code is displayed; the answer is how to end if that cannot go on."""
         if stay.link is None:
-            stay.link = Link(self._service.transport, self._policy, self._standing.count)
+            stay.link = Link(
+                self._service.transport,
+                self._policy,
+                self._standing.count,
+                self._standing.reporter,
+            )
             if self._policy.show_at_once and not self._listening(stay):
                 return None  # whoever was shown it has gone away
         self._read_beside(stay)
@@ -187,6 +193,8 @@ class Attempt:
                 stay.reader.stop()
         finally:
             if stay.link is not None:
+                if self._standing.reporter is not None and stay.leaving is not None:
+                    self._standing.reporter.report(Leaving, stay.leaving.event)
                 await stay.link.close()
 
     # Signals, from the transport and from the status
@@ -223,6 +231,8 @@ class Attempt:
         self._put_signal(stay, signal, wake=True)
         if stay.succeeded:
             logger.info("connected, found by check_status")
+            if self._standing.reporter is not None:
+                self._standing.reporter.report(FoundByStatus)
 
     def _read_beside(self, stay: Stay) -> StatusReader | None:
         """What reads the status beside a stay, from now on; None if there is nothing to read."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from inspect import iscoroutinefunction
 
 import anyio
@@ -28,6 +28,7 @@ from .events import Event
 from .outcome import Connected, Failed, Outcome
 from .policy import Policy
 from .qr import QRCode
+from .records import Ended, Recorder, Reporter
 from .signals import ActionRequired
 from .standing import Standing
 from .states import State
@@ -58,6 +59,8 @@ class QRLifecycle:
         on_action_required: told what the service requires of the person.
         on_connection_failed: told the `Failed` outcome, but not of a cancellation.
         on_change: told every `Change`.
+        recorders: each is told every `Record`, in the instant; an `Audit`, a `Journal`, or any
+            plain function that does not block.
 
     A hook may be plain or async. Plain ones are called in the event loop and must not block; async
     ones run beside the lifecycle, in order, and `pair()` waits for them before it returns, at most
@@ -85,6 +88,7 @@ class QRLifecycle:
         on_action_required: Hook[ActionRequired] | None = None,
         on_connection_failed: Hook[Failed] | None = None,
         on_change: Hook[Change] | None = None,
+        recorders: Sequence[Recorder] = (),
     ) -> None:
         hooks = {
             "on_connected": on_connected,
@@ -97,9 +101,11 @@ class QRLifecycle:
         given = {name: hook for name, hook in hooks.items() if hook is not None}
         _require_functions(request_qr=request_qr, transport=transport, **given)
         _require_fitting(policy, check_status, expect_identity)
+        _require_recorders(recorders)
         policy = policy or Policy()
         self._service = Service(request_qr, transport, check_status, expect_identity)
-        self._standing = Standing(policy, Watchers(given, policy.hook_timeout))
+        reporter = Reporter(tuple(recorders)) if recorders else None
+        self._standing = Standing(policy, Watchers(given, policy.hook_timeout), reporter)
         self._attempt: Attempt | None = None
 
     def __repr__(self) -> str:
@@ -165,12 +171,16 @@ class QRLifecycle:
         if standing.thread is not None:
             raise PairingInProgress(standing.state)
         standing.thread = threading.get_ident()
+        if standing.reporter is not None:
+            standing.reporter.begin(standing.policy)
         try:
             if not standing.watchers.hooked and self._service.check_status is None:
                 return await self._walk(None)
             return await self._walk_in_company()
         finally:
             standing.thread = None
+            if standing.reporter is not None:
+                standing.reporter.report(Ended)
 
     def generate(self) -> None:
         """Ask for a code: a fresh one while one is displayed; else for the next `pair()` to fetch.
@@ -239,6 +249,16 @@ def _require_functions(**functions: object) -> None:
         if not callable(function):
             kind = type(function).__name__
             raise WrongAnswer(f"{name} must be a function that is called later, not {kind}")
+
+
+def _require_recorders(recorders: object) -> None:
+    if not isinstance(recorders, Sequence):
+        kind = type(recorders).__name__
+        raise WrongAnswer(f"recorders must be a list of plain functions, not {kind}")
+    for recorder in recorders:
+        _require_functions(**{"each of recorders": recorder})
+        if iscoroutinefunction(recorder):
+            raise WrongAnswer("a recorder must be a plain function, not an async one")
 
 
 def _require_fitting(policy: object, check_status: object, expect_identity: object) -> None:

@@ -25,6 +25,7 @@ from .errors import (
     WrongAnswer,
 )
 from .policy import Policy
+from .records import Closed, Closing, Opened, Opening, Reporter
 from .signals import Signal
 from .transports.base import Transport, TransportFactory
 from .watchers import describe
@@ -44,6 +45,7 @@ class Link:
         factory: makes each transport.
         policy: deadlines, and the waits and the budget of openings.
         count: told what each transport dropped, once it is gone.
+        reporter: told when a transport is made, when it listens, and when it is gone.
     """
 
     __slots__ = (
@@ -53,6 +55,7 @@ class Link:
         "_factory",
         "_opened_at",
         "_policy",
+        "_reporter",
         "ever_opened",
         "listening",
         "transport",
@@ -63,12 +66,14 @@ class Link:
         factory: TransportFactory,
         policy: Policy,
         count: Callable[[Mapping[str, int]], None],
+        reporter: Reporter | None = None,
     ) -> None:
         self.transport: Transport | None = None
         """The one that is held, from before its opening until it is gone."""
         self._factory = factory
         self._policy = policy
         self._count = count
+        self._reporter = reporter
         self._backoff = Backoff(policy.reopen_wait, policy.reopen_wait_max)
         self._breaks = 0
         self._opened_at: float | None = None
@@ -122,13 +127,15 @@ class Link:
         if (transport := self.transport) is None:
             return
         self.listening = False
+        how = Closing.FORCED
         try:
             with anyio.move_on_after(self._policy.close_timeout, shield=True):
                 await transport.aclose()
+                how = Closing.POLITE
         except Exception as error:
             logger.debug("the transport's goodbye failed: %s", type(error).__name__)
         finally:
-            self._abort(transport)
+            self._abort(transport, how)
             logger.info("transport closed")
 
     async def _open(self) -> Exception | None:
@@ -144,6 +151,8 @@ class Link:
         logger.info("connecting for QR display")
         limit = self._policy.open_timeout
         try:
+            if self._reporter is not None:
+                self._reporter.report(Opening, made.subject)
             with anyio.move_on_after(limit):
                 await made.open()
                 self._opened_at = anyio.current_time()
@@ -153,27 +162,34 @@ class Link:
         if self._opened_at is None:
             return TransportUnreachable(f"the transport did not open within {limit:g} s")
         logger.info("connected for QR display")
+        if self._reporter is not None:
+            self._reporter.report(Opened)
         return None
 
     def _sort(self, error: Exception | GeneratorExit) -> Exception:
         """What a transport raised, if it is the peer's or the transport's doing."""
         if isinstance(error, GeneratorExit) and self.transport is not None:
-            self._abort(self.transport)  # nothing may be awaited any more: close() would be late
+            self._abort(
+                self.transport, Closing.FORCED
+            )  # nothing may be awaited any more: close() would be late
         if isinstance(error, GeneratorExit | UsageError):
             raise error
         if not isinstance(error, TransportError):
             logger.error("the transport broke its contract: it raised %s", describe(error))
         return error
 
-    def _abort(self, transport: Transport) -> None:
+    def _abort(self, transport: Transport, how: Closing) -> None:
         """Shut the door; a transport that cannot even do that must not keep us from going on."""
         try:
             transport.abort()
             self._count(transport.dropped)
         except Exception as error:
+            how = Closing.BROKEN
             logger.error("the transport broke its contract: abort() raised %s", describe(error))
         finally:
             self.transport = None
+            if self._reporter is not None:
+                self._reporter.report(Closed, how)
 
     def _may_open_anew(self, error: Exception, broke_at: float) -> bool:
         if isinstance(error, TransportRefused):

@@ -15,8 +15,9 @@ from .codes import Code, PairingCode
 from .errors import EventRefused, WrongThread
 from .events import Event
 from .machine import MACHINE
-from .outcome import Connected
+from .outcome import Connected, Failed
 from .policy import Policy
+from .records import Changed, Reporter
 from .states import State
 from .stay import Stay, Step
 from .table import INITIAL
@@ -31,11 +32,15 @@ PRESENT = ("on_qr_updated", "on_pairing_code", "on_action_required")
 class Standing:
     """State, stay and watchers of one lifecycle; the machine moves it along the table."""
 
-    __slots__ = ("_state", "dropped", "policy", "stay", "thread", "watchers")
+    __slots__ = ("_state", "dropped", "policy", "reporter", "stay", "thread", "watchers")
 
-    def __init__(self, policy: Policy, watchers: Watchers) -> None:
+    def __init__(
+        self, policy: Policy, watchers: Watchers, reporter: Reporter | None = None
+    ) -> None:
         self.policy = policy
         self.watchers = watchers
+        self.reporter = reporter
+        """Who keeps a record, if anybody does."""
         self.stay: Stay | None = None
         """The stay in `generating` or `displayed`, while there is one."""
         self.thread: int | None = None
@@ -86,6 +91,8 @@ class Standing:
         if dropped:
             self.dropped = self.dropped or Counter()
             self.dropped.update(dropped)
+            if self.reporter is not None:
+                self.reporter.drop(dropped)
 
     def _note(self, step: Step) -> None:
         """What an internal row changes."""
@@ -101,6 +108,9 @@ class Standing:
             stay.confirm()
 
     def _tell(self, source: State, step: Step) -> None:
+        if self.reporter is not None:
+            reason = step.outcome.reason if isinstance(step.outcome, Failed) else None
+            self.reporter.report(Changed, source, step.event, self._state, reason)
         self.watchers.tell("on_change", Change(source, step.event, self._state, step.outcome))
         if step.event is Event.QR_UPDATED:
             typed = isinstance(step.code, PairingCode)

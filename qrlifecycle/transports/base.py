@@ -59,6 +59,14 @@ class Transport(ABC):
         """How many messages of the wire became no signal, by cause; none unless overridden."""
         return {}
 
+    @property
+    def subject(self) -> tuple[str, ...] | None:
+        """Whom the socket is for, in a record: a bot and a user, say; None unless overridden.
+
+        An `Audit` raises an alert when two sockets are open for one. No secret belongs in it.
+        """
+        return None
+
     @abstractmethod
     async def open(self) -> None:
         """Do the handshake; return when listening.

@@ -195,6 +195,11 @@ class SocketIOTransport(Transport):
         return f"<SocketIOTransport {place} bot={self._bot_id!r} user={self._user_id!r}>"
 
     @property
+    def subject(self) -> tuple[str, ...]:
+        """The bot and the user."""
+        return self._bot_id, self._user_id
+
+    @property
     def dropped(self) -> Mapping[str, int]:
         """How many messages became nothing, by cause: unknown, malformed or foreign."""
         return dict(self._dropped)

@@ -1,0 +1,270 @@
+"""The audit: one object that any number of lifecycles report to, and that wakes somebody.
+
+Give it to each lifecycle (``recorders=[audit]``), or feed it the records of a journal. It keeps
+figures, and judges what it is told against the promises and against limits. What has ended is
+forgotten, so its memory is that of what goes on now. This room must never know a lifecycle, nor
+where an alert is sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+
+from ..events import Event
+from ..records import (
+    Began,
+    Changed,
+    Closed,
+    Dropped,
+    Ended,
+    Leaving,
+    Opening,
+    Record,
+)
+from ..states import State
+from ..table import SOCKET_OWNER
+from .alerts import (
+    Alert,
+    Limits,
+    PromiseBroken,
+    SecondSocket,
+    SlowSuccess,
+    SocketOutsideDisplayed,
+    Waste,
+)
+from .figures import Durations, Snapshot
+from .trail import Trail
+
+__all__ = [
+    "Alert",
+    "Audit",
+    "Durations",
+    "Limits",
+    "PromiseBroken",
+    "SecondSocket",
+    "SlowSuccess",
+    "Snapshot",
+    "SocketOutsideDisplayed",
+    "Waste",
+]
+
+MOST_TRAILS = 100_000
+"""How many attempts are followed at once; beyond that, the one that began first is forgotten. A
+journal of processes that died has attempts without an end."""
+
+logger = logging.getLogger("qrlifecycle.audit")
+
+
+class Audit:
+    """Counts and judges what lifecycles report. Safe to share between threads.
+
+    Args:
+        limits: from where on something is worth an alert.
+        on_alert: a plain function that is told each alert, in the thread that reported; what it
+            raises is logged. Each alert is also a WARNING on the logger ``qrlifecycle.audit``.
+        clock: what `Record.monotonic` counts, for sockets that are open now; None when the records
+            are of another process.
+    """
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        on_alert: Callable[[Alert], object] | None = None,
+        clock: Callable[[], float] | None = time.monotonic,
+    ) -> None:
+        self._limits = limits or Limits()
+        self._on_alert = on_alert
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._trails: dict[str, Trail] = {}
+        self._open_for: Counter[tuple[str, tuple[str, ...]]] = Counter()
+        self._window: deque[tuple[float, int, bool]] = deque(maxlen=self._limits.window)
+        self._wasted = {"socket_seconds_per_success": False, "codes_per_success": False}
+        self._listeners: list[Callable[[str, float], object]] = []
+        self._counts: Counter[str] = Counter()
+        self._closings: Counter[str] = Counter()
+        self._outcomes: Counter[str] = Counter()
+        self._dropped: Counter[str] = Counter()
+        self._alerts: Counter[str] = Counter()
+        self._durations: dict[str, Durations] = {}
+        self._socket_seconds = 0.0
+
+    def __call__(self, record: Record) -> None:
+        """Take a record: what a lifecycle's recorders are called with."""
+        with self._lock:
+            alerts = list(self._take(record))
+            for alert in alerts:
+                self._alerts[alert.kind] += 1
+        for alert in alerts:
+            logger.warning("%s (lifecycle %s, attempt %d)", alert, alert.lifecycle, alert.attempt)
+            if self._on_alert is not None:
+                self._tell(self._on_alert, alert)
+
+    def snapshot(self) -> Snapshot:
+        """What was counted so far."""
+        with self._lock:
+            held = [trail for trail in self._trails.values() if trail.sockets]
+            now = 0.0 if self._clock is None else self._clock()
+            running = sum(now - trail.socket_since for trail in held) if self._clock else 0.0
+            return Snapshot(
+                sockets_open=self._counts["open"],
+                sockets_most=self._counts["most"],
+                socket_seconds=self._socket_seconds + running,
+                openings=self._counts["openings"],
+                closings=dict(self._closings),
+                attempts=self._counts["attempts"],
+                codes=self._counts["codes"],
+                outcomes=dict(self._outcomes),
+                found_by_status=self._counts["found_by_status"],
+                dropped=dict(self._dropped),
+                success_to_closed=self._durations.get("success_to_closed", Durations()),
+                scan_to_success=self._durations.get("scan_to_success", Durations()),
+                alerts=dict(self._alerts),
+                unfinished=len(self._trails) + self._counts["forgotten"],
+            )
+
+    def listen(self, heard: Callable[[str, float], object]) -> None:
+        """Have a plain function told each duration: its name in `Snapshot`, and its seconds."""
+        self._listeners.append(heard)
+
+    # What a record means
+
+    def _take(self, record: Record) -> Iterator[Alert]:
+        if isinstance(record, Dropped):
+            self._dropped[record.cause] += record.count
+            return
+        trail = self._trail(record)
+        for promise, text in trail.take(record):
+            kind = SocketOutsideDisplayed if promise == 1 else PromiseBroken
+            yield kind(*_who(record, trail), promise, text)
+        match record:
+            case Began():
+                self._counts["attempts"] += 1
+            case Opening():
+                yield from self._opened(record, trail)
+            case Leaving():
+                yield from self._left(record, trail)
+            case Closed():
+                self._closed(record, trail)
+            case Changed():
+                yield from self._changed(record, trail)
+            case Ended():
+                yield from self._ended(record, trail)
+
+    def _trail(self, record: Record) -> Trail:
+        """The trail that a record belongs to; followed from now on if there is more to come."""
+        trail = self._trails.get(record.lifecycle)
+        if trail is not None and not isinstance(record, Began):
+            return trail
+        if trail is not None:  # its end is missing
+            self._forget(record.lifecycle)
+        trail = Trail(record)
+        displayed = isinstance(record, Changed) and record.target is SOCKET_OWNER
+        if displayed or isinstance(record, Began | Opening):
+            if len(self._trails) >= MOST_TRAILS:
+                self._forget(next(iter(self._trails)))
+            self._trails[record.lifecycle] = trail
+        return trail
+
+    def _forget(self, lifecycle: str) -> None:
+        """Follow no longer what has no end."""
+        trail = self._trails.pop(lifecycle)
+        self._counts["forgotten"] += 1
+        self._counts["open"] -= trail.sockets
+        if trail.subject is not None:
+            self._release((lifecycle.partition("-")[0], trail.subject), trail.sockets)
+
+    def _opened(self, record: Opening, trail: Trail) -> Iterator[Alert]:
+        counts = self._counts
+        counts["openings"] += 1
+        counts["open"] += 1
+        counts["most"] = max(counts["most"], counts["open"])
+        if trail.openings > self._limits.openings_per_attempt:
+            limit = self._limits.openings_per_attempt
+            yield Waste(*_who(record, trail), "openings_per_attempt", trail.openings, limit)
+        if record.subject is None:
+            return
+        key = (record.process, record.subject)
+        if others := self._open_for[key] - (trail.sockets - 1):
+            yield SecondSocket(*_who(record, trail), others)
+        self._open_for[key] += 1
+
+    def _closed(self, record: Closed, trail: Trail) -> None:
+        self._closings[record.how] += 1
+        if trail.success_at is not None:
+            self._measure("success_to_closed", record.monotonic - trail.success_at)
+        if record.lifecycle not in self._trails:
+            return
+        self._counts["open"] -= 1
+        self._socket_seconds += record.monotonic - trail.socket_since
+        if trail.subject is not None:
+            self._release((record.process, trail.subject), 1)
+
+    def _release(self, key: tuple[str, tuple[str, ...]], sockets: int) -> None:
+        self._open_for[key] -= sockets
+        if self._open_for[key] <= 0:
+            del self._open_for[key]
+
+    def _changed(self, record: Changed, trail: Trail) -> Iterator[Alert]:
+        if record.event is Event.QR_UPDATED:
+            self._counts["codes"] += 1
+        if record.source is record.target or record.event in (Event.GENERATE, Event.RESET):
+            return
+        if record.target is State.CONNECTED:
+            self._outcomes["connected"] += 1
+            self._counts["found_by_status"] += trail.found_by_status
+            yield from self._succeeded(record, trail)
+        elif record.reason is not None:
+            self._outcomes[record.reason] += 1
+
+    def _left(self, record: Leaving, trail: Trail) -> Iterator[Alert]:
+        if record.event is Event.PAIRED and trail.scanned_at is not None:
+            took = record.monotonic - trail.scanned_at
+            self._measure("scan_to_success", took)
+            if took > self._limits.scan_to_success:
+                yield SlowSuccess(*_who(record, trail), "scan", took, self._limits.scan_to_success)
+
+    def _succeeded(self, record: Changed, trail: Trail) -> Iterator[Alert]:
+        if trail.success_at is not None:
+            took = record.monotonic - trail.success_at
+            if took > self._limits.success:
+                yield SlowSuccess(*_who(record, trail), "signal", took, self._limits.success)
+
+    def _ended(self, record: Ended, trail: Trail) -> Iterator[Alert]:
+        """The attempt is over; what it used counts in the window."""
+        if self._trails.get(record.lifecycle) is not trail:
+            return
+        if not trail.sockets:
+            del self._trails[record.lifecycle]
+        self._window.append((trail.socket_seconds, trail.codes, trail.succeeded))
+        if len(self._window) < self._limits.window:
+            return
+        seconds, codes, successes = map(sum, zip(*self._window, strict=True))
+        for what, used in (("socket_seconds_per_success", seconds), ("codes_per_success", codes)):
+            limit = getattr(self._limits, what)
+            value = used / successes if successes else math.inf
+            too_much = used > 0 and value > limit
+            if too_much and not self._wasted[what]:  # said once, until it is well again
+                yield Waste(*_who(record, trail), what, value, limit)
+            self._wasted[what] = too_much
+
+    def _measure(self, name: str, seconds: float) -> None:
+        self._durations[name] = self._durations.get(name, Durations()).with_one_of(seconds)
+        for heard in self._listeners:
+            self._tell(heard, name, seconds)
+
+    def _tell(self, function: Callable[..., object], *news: object) -> None:
+        try:
+            function(*news)
+        except Exception as error:
+            logger.error("%r raised %s", function, type(error).__name__)
+
+
+def _who(record: Record, trail: Trail) -> tuple[str, int, tuple[str, ...] | None, float]:
+    return record.lifecycle, record.attempt, trail.subject, record.wall
