@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .audit import Alert, Audit, Limits
     from .codes import Code, PairingCode
     from .errors import (
         EventRefused,
@@ -31,10 +32,12 @@ if TYPE_CHECKING:
         WrongThread,
     )
     from .events import Event
+    from .journal import Journal
     from .lifecycle import QRLifecycle
     from .outcome import Connected, Failed, Outcome, Reason
     from .policy import WHATSAPP, Policy
     from .qr import QRCode
+    from .records import Record, Recorder
     from .signals import (
         ActionRequired,
         ConnectionFailed,
@@ -66,6 +69,9 @@ _ROOMS = (
     "watchers",
     "lifecycle",
     "transports.socketio",
+    "records",
+    "audit",
+    "journal",
 )
 """Where to look for a name; a room that costs more to import comes later."""
 
@@ -73,6 +79,8 @@ __all__ = [
     "TABLE",
     "WHATSAPP",
     "ActionRequired",
+    "Alert",
+    "Audit",
     "Change",
     "Changes",
     "Code",
@@ -83,6 +91,8 @@ __all__ = [
     "Failed",
     "InvalidTable",
     "InvalidValue",
+    "Journal",
+    "Limits",
     "MissingExtra",
     "Outcome",
     "Paired",
@@ -97,6 +107,8 @@ __all__ = [
     "QRLifecycleError",
     "QRUpdated",
     "Reason",
+    "Record",
+    "Recorder",
     "Row",
     "Scanned",
     "ServiceRefused",

@@ -66,7 +66,7 @@ class Audit:
     Args:
         limits: from where on something is worth an alert.
         on_alert: a plain function that is told each alert, in the thread that reported; what it
-            raises is logged. Each alert is also a WARNING on the logger ``qrlifecycle.audit``.
+            raises is logged. Without one, alerts are warnings on the logger ``qrlifecycle.audit``.
         clock: what `Record.monotonic` counts, for sockets that are open now; None when the records
             are of another process.
     """
@@ -79,7 +79,7 @@ class Audit:
         clock: Callable[[], float] | None = time.monotonic,
     ) -> None:
         self._limits = limits or Limits()
-        self._on_alert = on_alert
+        self._on_alert = on_alert or _log
         self._clock = clock
         self._lock = threading.Lock()
         self._trails: dict[str, Trail] = {}
@@ -102,9 +102,7 @@ class Audit:
             for alert in alerts:
                 self._alerts[alert.kind] += 1
         for alert in alerts:
-            logger.warning("%s (lifecycle %s, attempt %d)", alert, alert.lifecycle, alert.attempt)
-            if self._on_alert is not None:
-                self._tell(self._on_alert, alert)
+            self._tell(self._on_alert, alert)
 
     def snapshot(self) -> Snapshot:
         """What was counted so far."""
@@ -264,6 +262,10 @@ class Audit:
             function(*news)
         except Exception as error:
             logger.error("%r raised %s", function, type(error).__name__)
+
+
+def _log(alert: Alert) -> None:
+    logger.warning("%s (lifecycle %s, attempt %d)", alert, alert.lifecycle, alert.attempt)
 
 
 def _who(record: Record, trail: Trail) -> tuple[str, int, tuple[str, ...] | None, float]:

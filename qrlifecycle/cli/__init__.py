@@ -35,6 +35,7 @@ examples:
   qrlifecycle diagram                the states and events, as a Mermaid diagram
   qrlifecycle model                  the formal model, for Spin to judge
   qrlifecycle verify                 whether the promises hold, on this machine
+  qrlifecycle audit pairings.jsonl   whether they held, in a program that ran
 """
 
 DEMO_TEXT = """\
@@ -101,6 +102,20 @@ exit code: 0 all held, 1 something broke or was never seen, 130 after Ctrl-C, 14
 """
 
 
+AUDIT_TEXT = """\
+Judge a journal: whether the promises held in what really happened, and which line broke which.
+Limits are those of qrlifecycle.audit.Limits; what is beyond one is found as well.
+"""
+
+AUDIT_EXAMPLES = """\
+examples:
+  qrlifecycle audit pairings.jsonl
+  zcat pairings.jsonl.*.gz | qrlifecycle audit - --codes-per-success 3
+
+exit code: 0 nothing found, 1 something found, 2 the file cannot be read
+"""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and say how it ended.
 
@@ -122,7 +137,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
 
 
-def _run(argv: Sequence[str] | None, stop: Stop) -> int:  # noqa: PLR0911 - one for each command
+def _run(argv: Sequence[str] | None, stop: Stop) -> int:  # noqa: C901, PLR0911 - one for each command
     if not sys.stdout:  # a shell's >&- leaves none
         sys.stdout = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     for stream in (sys.stdout, sys.stderr):  # what a server says need not fit this terminal's set
@@ -153,9 +168,13 @@ def _run(argv: Sequence[str] | None, stop: Stop) -> int:  # noqa: PLR0911 - one 
             from .verify import run
 
             return run(arguments, stop)
+        case "audit":
+            from .audit import run as judge
+
+            return judge(arguments)
         case _:
             return _complain(
-                "say what to do: demo, pair, diagram, model or verify (--help tells more)"
+                "say what to do: demo, pair, diagram, model, verify or audit (--help tells more)"
             )
 
 
@@ -204,6 +223,7 @@ def _parser() -> Parser:
     _add_diagram(commands)
     _add_model(commands)
     _add_verify(commands)
+    _add_audit(commands)
     return parser
 
 
@@ -331,6 +351,23 @@ def _add_verify(commands: Any) -> None:
     )
     add("--seed", type=int, metavar="N", help="draws the same plans again (random)")
     add("--deep", action="store_true", help="wider worlds and more plans: minutes")
+
+
+def _add_audit(commands: Any) -> None:
+    audit = commands.add_parser(
+        "audit",
+        help="judge the journal of a program that ran",
+        description=AUDIT_TEXT,
+        epilog=AUDIT_EXAMPLES,
+    )
+    add = audit.add_argument
+    add("file", metavar="FILE", help="the journal; - is the standard input")
+    add("--success", type=float, metavar="SECONDS", help="from signal to success (1)")
+    add("--scan-to-success", type=float, metavar="SECONDS", help="from scan to success (no limit)")
+    add("--openings-per-attempt", type=float, metavar="N", help="sockets (no limit)")
+    add("--socket-seconds-per-success", type=float, metavar="SECONDS", help="(no limit)")
+    add("--codes-per-success", type=float, metavar="N", help="(no limit)")
+    add("--window", type=int, metavar="N", help="attempts that these two are judged over (20)")
 
 
 def _delay(text: str) -> float:

@@ -1,0 +1,578 @@
+"""The audit: counts what happened, and cries when it should not have."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+from qrlifecycle import (
+    Event,
+    InvalidValue,
+    Paired,
+    Policy,
+    QRLifecycle,
+    Reason,
+    State,
+)
+from qrlifecycle.attempt import Attempt
+from qrlifecycle.audit import (
+    Alert,
+    Audit,
+    Limits,
+    PromiseBroken,
+    SecondSocket,
+    SlowSuccess,
+    SocketOutsideDisplayed,
+    Waste,
+    trail,
+)
+from qrlifecycle.audit.metrics import export_metrics
+from qrlifecycle.link import Link
+from qrlifecycle.records import Closing, Dropped, FoundByStatus, Opening
+from qrlifecycle.testing import Fault, Plan, ScriptedPeer, ScriptedTransport, perform, settle
+from qrlifecycle.testing.strategies import plans
+
+from .pairing import Pairing, request_qr
+from .records import Story, healthy
+
+
+def alerts_of(*stories: Story, limits: Limits | None = None) -> list[Alert]:
+    """What an audit cries when it is told these stories, their records in the order of time."""
+    heard: list[Alert] = []
+    audit = Audit(limits, on_alert=heard.append, clock=None)
+    for record in sorted((r for s in stories for r in s.records), key=lambda r: r.monotonic):
+        audit(record)
+    return heard
+
+
+def breaches_of(story: Story) -> list[int | None]:
+    """The promises that a story breaks."""
+    alerts: list[Alert] = []
+    audit = Audit(on_alert=alerts.append, clock=None)
+    for record in story.records:
+        audit(record)
+    assert all(isinstance(alert, PromiseBroken) for alert in alerts)
+    return [alert.promise for alert in alerts if isinstance(alert, PromiseBroken)]
+
+
+# Promises, as records tell of them
+
+
+def test_a_healthy_round_raises_no_alert() -> None:
+    """Nothing is wrong with a round in which nothing was."""
+    assert alerts_of(healthy()) == []
+
+
+@pytest.mark.parametrize(
+    ("story", "broken"),
+    [
+        pytest.param(
+            Story()
+            .show()
+            .leave(Event.PAIRED)
+            .change(State.DISPLAYED, Event.PAIRED, State.CONNECTED)
+            .close()
+            .end(),
+            [1],
+            id="1: the change before the closing",
+        ),
+        pytest.param(
+            Story().begin().add(Opening, None).close().display(),
+            [1],
+            id="1: an opening before the code",
+        ),
+        pytest.param(
+            Story().show().close(Closing.BROKEN),
+            [1],
+            id="1: a socket that may still be open",
+        ),
+        pytest.param(
+            Story().show().leave(Event.CANCEL).close(after=1.6),
+            [2],
+            id="2: a closing that took too long",
+        ),
+        pytest.param(
+            Story().show().leave(Event.CANCEL).close().open().close(),
+            [2],
+            id="2: an opening after the leaving",
+        ),
+        pytest.param(
+            Story().show().open().close().close(),
+            [3],
+            id="3: two sockets at once",
+        ),
+        pytest.param(
+            Story().begin().display().note(Event.QR_UPDATED),
+            [4],
+            id="4: a code before anybody listens",
+        ),
+        pytest.param(
+            Story().show().close().note(Event.QR_UPDATED),
+            [4],
+            id="4: a code while nobody listens any more",
+        ),
+        pytest.param(
+            Story()
+            .show()
+            .leave(Event.PAIRED)
+            .close()
+            .change(State.DISPLAYED, Event.PAIRED, State.CONNECTED)
+            .change(State.CONNECTED, Event.GENERATE, State.GENERATING)
+            .change(State.GENERATING, Event.PAIRED, State.CONNECTED)
+            .end(),
+            [4],
+            id="4: a success twice",
+        ),
+        pytest.param(
+            Story().show().leave(Event.CANCEL).close().end(),
+            [5],
+            id="5: an end in a state that is none",
+        ),
+        pytest.param(
+            Story().show().end(),
+            [8, 5],
+            id="8: an end with a socket open",
+        ),
+        pytest.param(
+            Story().begin().change(State.GENERATING, Event.SCANNED, State.DISPLAYED),
+            [None],
+            id="no row of the table",
+        ),
+        pytest.param(
+            Story().begin().change(State.IDLE, Event.GENERATE, State.GENERATING),
+            [None],
+            id="a row from where it does not stand",
+        ),
+        pytest.param(Story().begin().close(), [None], id="a closing of nothing"),
+        pytest.param(
+            Story().begin().display().add(Opening, None, after=-9).close(),
+            [None],
+            id="time that runs backwards",
+        ),
+    ],
+)
+def test_each_broken_promise_is_named(story: Story, broken: list[int | None]) -> None:
+    """What the records say against a promise is told under its number, and nothing else is."""
+    assert breaches_of(story) == broken
+
+
+def test_a_closing_may_take_what_the_policy_allows() -> None:
+    """Its own `close_timeout` counts, and a busy event loop has some slack."""
+    late = 5 + trail.SLACK / 2
+    story = Story().begin(close_timeout=5).display().open().note(Event.QR_UPDATED)
+    assert breaches_of(story.leave(Event.CANCEL).close(after=late)) == []
+
+
+def test_a_policy_may_show_codes_at_once() -> None:
+    """With ``show_at_once`` a code before anybody listens breaks nothing."""
+    assert breaches_of(Story().begin(show_at_once=True).display().note(Event.QR_UPDATED)) == []
+
+
+def test_generate_after_the_end_is_for_the_next_attempt() -> None:
+    """A hook that asks for the next code before `pair()` has returned breaks nothing."""
+    story = Story().show().leave(Event.PAIRED).close()
+    story.change(State.DISPLAYED, Event.PAIRED, State.CONNECTED)
+    story.change(State.CONNECTED, Event.GENERATE, State.GENERATING).end()
+    assert breaches_of(story) == []
+
+
+@pytest.mark.parametrize("cut", range(1, 11))
+def test_a_journal_that_was_cut_accuses_nobody(cut: int) -> None:
+    """Of what came before the first record that is there, nothing is held against anybody."""
+    story = healthy()
+    assert cut < len(story.records)
+    del story.records[:cut]
+    assert breaches_of(story) == []
+
+
+@pytest.mark.parametrize("kept", range(1, 11))
+def test_what_has_no_end_is_counted_and_no_breach(kept: int) -> None:
+    """A process may die at any moment; the kernel shuts its sockets."""
+    audit = Audit(clock=None)
+    for record in healthy().records[:kept]:
+        audit(record)
+    assert audit.snapshot().unfinished == 1
+    assert audit.snapshot().alerts == {}
+
+
+# The four alerts
+
+
+def test_alert_a_socket_while_no_code_is_displayed() -> None:
+    """It says whose socket, in which state."""
+    story = Story().show().change(State.DISPLAYED, Event.CANCEL, State.IDLE)
+    (alert,) = alerts_of(story)
+    assert isinstance(alert, SocketOutsideDisplayed)
+    assert alert.subject == ("bot-7", "user-1")
+    assert str(alert) == "promise 1: a socket was open in state 'idle'"
+
+
+def test_alert_a_second_socket_for_one_user() -> None:
+    """Two lifecycles, one bot and user, at the same time: the later one is told of."""
+    first, second = Story("p-1").show(), Story("p-2", start=1).show()
+    (alert,) = alerts_of(first.succeed(), second.succeed())
+    assert isinstance(alert, SecondSocket)
+    assert (alert.lifecycle, alert.others) == ("p-2", 1)
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        Story("p-2", start=30),
+        Story("p-2", subject=("bot-7", "user-2")),
+        Story("p-2", subject=None),
+        Story("q-2"),
+    ],
+    ids=["later", "another user", "nobody named", "another process"],
+)
+def test_what_is_no_second_socket(second: Story) -> None:
+    """One after the other, for somebody else, or in a process whose end nobody saw."""
+    assert alerts_of(Story("p-1").show().succeed(), second.show().succeed()) == []
+
+
+def test_alert_a_slow_success() -> None:
+    """What is counted is the time from the signal until the change that tells of it."""
+    story = Story().show().leave(Event.PAIRED).close(after=0.6)
+    story.change(State.DISPLAYED, Event.PAIRED, State.CONNECTED, after=0.5)
+    (alert,) = alerts_of(story)
+    assert isinstance(alert, SlowSuccess)
+    assert str(alert) == "success 1.100 s after the signal; the limit is 1 s"
+
+
+def test_alert_a_slow_success_after_the_scan() -> None:
+    """With a limit of its own: the phone's time is not ours."""
+    (alert,) = alerts_of(healthy(), limits=Limits(scan_to_success=4))
+    assert isinstance(alert, SlowSuccess)
+    assert (alert.since, alert.limit) == ("scan", 4)
+    assert alert.seconds == pytest.approx(5)
+
+
+def test_alert_waste_of_openings() -> None:
+    """Each opening beyond the limit is told of, in its attempt."""
+    story = Story().show().close().open().close().open().close()
+    alerts = alerts_of(story, limits=Limits(openings_per_attempt=2))
+    assert [(alert.kind, str(alert)) for alert in alerts] == [
+        ("waste", "openings per attempt: 3; the limit is 2")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limits", "value"),
+    [(Limits(socket_seconds_per_success=100, window=3), 125.1), (Limits(codes_per_success=2), 3)],
+)
+def test_alert_waste_for_each_success(limits: Limits, value: float) -> None:
+    """What the last attempts used for each success is told once, until it is well again."""
+    stories = []
+    for number in range(limits.window + 3):
+        story = Story(f"p-{number}", start=number * 100).show()
+        stories.append(story.succeed() if number % 3 == 2 else story.fail())
+    found = [alert for alert in alerts_of(*stories, limits=limits) if isinstance(alert, Waste)]
+    assert [alert.value for alert in found] == [pytest.approx(value, rel=0.2)]
+
+
+def test_alert_waste_without_any_success() -> None:
+    """Attempts that all fail waste without a bound; those that opened nothing waste nothing."""
+    limits = Limits(codes_per_success=10, window=2)
+    failed = [Story(f"p-{n}", start=n * 100).show().fail() for n in range(2)]
+    assert [
+        alert.value for alert in alerts_of(*failed, limits=limits) if isinstance(alert, Waste)
+    ] == [math.inf]
+    linked = [
+        Story(f"p-{n}").begin().change(State.GENERATING, Event.PAIRED, State.CONNECTED).end()
+        for n in range(2)
+    ]
+    assert alerts_of(*linked, limits=limits) == []
+
+
+@pytest.mark.parametrize("name", ["success", "window", "codes_per_success"])
+@pytest.mark.parametrize("value", [0, -1, math.nan, "1", None, True])
+def test_a_limit_that_cannot_be_is_refused(name: str, value: Any) -> None:
+    """A limit is a number above 0."""
+    with pytest.raises(InvalidValue, match=f"Limits.{name}"):
+        Limits(**{name: value})
+
+
+def test_a_window_is_a_whole_number() -> None:
+    """Attempts are counted."""
+    with pytest.raises(InvalidValue, match="whole number"):
+        Limits(window=1.5)  # type: ignore[arg-type]
+
+
+# Figures
+
+
+def test_a_snapshot_counts_what_happened() -> None:
+    """Sockets, seconds, codes, outcomes, causes, and how long it took."""
+    audit = Audit(clock=None)
+    lost = Story("p-2", start=100).show().close(after=2).open().fail(Reason.TRANSPORT_LOST)
+    found = Story("p-3", start=200).show().add(FoundByStatus, after=1).succeed(after=0)
+    for story in (healthy(), lost.add(Dropped, "foreign", 7), found):
+        for record in story.records:
+            audit(record)
+    snapshot = audit.snapshot()
+    assert (snapshot.sockets_open, snapshot.sockets_most) == (0, 1)
+    assert snapshot.openings == 4
+    assert snapshot.closings == {"polite": 4}
+    assert snapshot.socket_seconds == pytest.approx(8.021 + 2.02 + 60.021 + 1.021)
+    assert (snapshot.attempts, snapshot.codes, snapshot.unfinished) == (3, 3, 0)
+    assert snapshot.outcomes == {"connected": 2, "transport_lost": 1}
+    assert snapshot.found_by_status == 1
+    assert snapshot.dropped == {"foreign": 7}
+    assert snapshot.success_to_closed.count == 2
+    assert snapshot.success_to_closed.mean == pytest.approx(0.001)
+    assert snapshot.scan_to_success.longest == pytest.approx(5.0)
+    assert snapshot.alerts == {}
+
+
+def test_a_socket_that_is_open_now_counts_its_seconds() -> None:
+    """A socket that nobody closes does not look like none."""
+    audit = Audit(clock=lambda: 1_000.0)
+    for record in Story().show().records:
+        audit(record)
+    snapshot = audit.snapshot()
+    assert (snapshot.sockets_open, snapshot.unfinished) == (1, 1)
+    assert snapshot.socket_seconds == pytest.approx(999.9)
+
+
+def test_the_memory_is_that_of_what_goes_on_now() -> None:
+    """What has ended is forgotten, whoever it was for."""
+    audit = Audit(clock=None)
+    for number in range(1_000):
+        for record in Story(f"p-{number}", subject=(f"user-{number}",)).show().succeed().records:
+            audit(record)
+    assert audit._trails == {}
+    assert audit._open_for == {}
+
+
+def test_attempts_without_end_are_forgotten_one_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that die leave no more than a bounded number behind; the oldest goes first."""
+    monkeypatch.setattr("qrlifecycle.audit.MOST_TRAILS", 10)
+    audit = Audit(clock=None)
+    for number in range(25):
+        for record in Story(f"p-{number}", subject=(f"user-{number}",)).show().records:
+            audit(record)
+    assert len(audit._trails) == len(audit._open_for) == 10
+    assert audit.snapshot().unfinished == 25
+    assert audit.snapshot().sockets_open == 10
+
+
+def test_an_audit_may_be_shared_between_threads() -> None:
+    """No record is lost when event loops in several threads report at once."""
+    audit = Audit(clock=None)
+
+    def work(thread: int) -> None:
+        for number in range(200):
+            for record in Story(f"p-{thread}{number:03}", (f"{thread}",)).show().succeed().records:
+                audit(record)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    snapshot = audit.snapshot()
+    assert (snapshot.openings, snapshot.outcomes) == (800, {"connected": 800})
+    assert (snapshot.sockets_open, snapshot.alerts) == (0, {})
+
+
+def test_without_a_hook_an_alert_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody has to write a hook to hear of it."""
+    audit = Audit()
+    with caplog.at_level(logging.WARNING, logger="qrlifecycle.audit"):
+        for record in Story().show().end().records[:-1]:
+            audit(record)
+        audit(Story().show().change(State.DISPLAYED, Event.CANCEL, State.IDLE).records[-1])
+    assert [record.getMessage() for record in caplog.records] == [
+        "promise 1: a socket was open in state 'idle' (lifecycle aaaaaaaaaa-1, attempt 1)"
+    ]
+
+
+def test_a_hook_that_raises_breaks_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged, and the audit goes on."""
+
+    def broken(_alert: Alert) -> None:
+        raise RuntimeError("s3cret")
+
+    audit = Audit(on_alert=broken)
+    for record in Story().show().end().records:
+        audit(record)
+    assert "raised RuntimeError" in caplog.text
+    assert "s3cret" not in caplog.text
+    assert audit.snapshot().alerts == {"promise_broken": 2}
+
+
+def test_a_hook_may_ask_for_a_snapshot() -> None:
+    """It is called when the audit is not busy."""
+    snapshots = []
+    audit = Audit(on_alert=lambda _alert: snapshots.append(audit.snapshot()))
+    for record in Story().show().end().records:
+        audit(record)
+    assert snapshots[0].alerts == {"promise_broken": 2}
+
+
+# Live
+
+
+@pytest.mark.anyio
+async def test_live_a_socket_that_outlives_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lifecycle that leaves without closing is found out by what it reports."""
+
+    async def forget(_attempt: Attempt, _stay: object) -> None:
+        pass
+
+    heard: list[Alert] = []
+    async with Pairing(recorders=[Audit(on_alert=heard.append)]) as pairing:
+        monkeypatch.setattr(Attempt, "_clear", forget)
+        pairing.lifecycle.cancel()
+    assert [type(alert) for alert in heard] == [SocketOutsideDisplayed, PromiseBroken]
+
+
+@pytest.mark.anyio
+async def test_live_a_link_that_forgets_its_old_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second socket beside the first breaks promise 3."""
+
+    async def forget(_link: Link) -> None:
+        _link.listening = False
+
+    heard: list[Alert] = []
+    audit = Audit(on_alert=heard.append)
+    async with Pairing(recorders=[audit]) as pairing:
+        with monkeypatch.context() as patch:
+            patch.setattr(Link, "close", forget)
+            pairing.peer.break_link()
+            await anyio.sleep(6)
+        pairing.lifecycle.cancel()
+    assert isinstance(heard[0], PromiseBroken)
+    assert heard[0].promise == 3
+
+
+class Named(ScriptedTransport):
+    """A scripted transport that says whom it is for."""
+
+    @property
+    def subject(self) -> tuple[str, ...]:
+        return "bot-7", "user-1"
+
+
+@pytest.mark.anyio
+async def test_live_two_tabs_of_one_user() -> None:
+    """Two lifecycles for one bot and user, both with a code on screen."""
+    heard: list[Alert] = []
+    audit = Audit(on_alert=heard.append)
+    transport = partial(Named, ScriptedPeer(), Fault.NONE, Fault.NONE)
+    tabs = [QRLifecycle(request_qr, transport, recorders=[audit]) for _ in range(2)]
+    async with anyio.create_task_group() as tasks:
+        for tab in tabs:
+            tasks.start_soon(tab.pair)
+        await settle()
+        assert audit.snapshot().sockets_open == 2
+        for tab in tabs:
+            tab.cancel()
+    assert [type(alert) for alert in heard] == [SecondSocket]
+    assert audit.snapshot().sockets_open == 0
+
+
+@pytest.mark.anyio
+async def test_live_a_peer_that_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A goodbye that hangs makes the success slow, and is told."""
+    clock = SimpleNamespace(monotonic=anyio.current_time, time=anyio.current_time)
+    monkeypatch.setattr("qrlifecycle.records.time", clock)
+    heard: list[Alert] = []
+    audit = Audit(Limits(success=0.9), on_alert=heard.append)
+    async with Pairing(closings=(Fault.HUNG,), recorders=[audit]) as pairing:
+        pairing.peer.send(Paired("me"))
+    assert [type(alert) for alert in heard] == [SlowSuccess]
+    assert audit.snapshot().success_to_closed.longest == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.anyio
+async def test_live_a_link_that_flaps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Openings beyond the limit are told of."""
+    heard: list[Alert] = []
+    audit = Audit(Limits(openings_per_attempt=2), on_alert=heard.append)
+    faults = (Fault.UNREACHABLE,) * 3
+    async with Pairing(openings=faults, recorders=[audit]) as pairing:
+        await anyio.sleep(30)
+        pairing.peer.send(Paired("me"))
+    assert [alert.kind for alert in heard] == ["waste", "waste"]
+
+
+@pytest.mark.anyio
+async def test_live_codes_that_nobody_scans() -> None:
+    """Codes that run out one after the other are waste for who set the limit."""
+    heard: list[Alert] = []
+    audit = Audit(Limits(codes_per_success=2, window=1), on_alert=heard.append)
+    async with Pairing(recorders=[audit], policy=Policy(refreshes=3)):
+        await anyio.sleep(300)
+    assert [str(alert) for alert in heard] == ["codes per success: inf; the limit is 2"]
+    assert audit.snapshot().codes == 4
+    assert audit.snapshot().outcomes == {"refreshes_used_up": 1}
+
+
+@pytest.mark.anyio
+@given(plan=plans())
+async def test_no_plan_makes_a_healthy_lifecycle_raise_an_alert(plan: Plan) -> None:
+    """Whatever happens, the audit agrees with the judge: no promise was broken, no socket left."""
+    heard: list[Alert] = []
+    audit = Audit(Limits(success=math.inf), on_alert=heard.append)
+    with pytest.MonkeyPatch.context() as patch:
+        recorded = partial(QRLifecycle, recorders=[audit])
+        patch.setattr("qrlifecycle.testing.judge.QRLifecycle", recorded)
+        judge = await perform(plan)
+    snapshot = audit.snapshot()
+    assert (judge.breaches, heard) == ([], [])
+    assert snapshot.openings == sum(snapshot.closings.values())
+    assert sum(snapshot.outcomes.values()) >= len(judge.outcomes)
+    assert (snapshot.sockets_open, snapshot.unfinished) == (0, 0)
+    assert snapshot.sockets_most <= 1
+
+
+# OpenTelemetry
+
+
+def exported(reader: InMemoryMetricReader) -> dict[str, dict[str, Any]]:
+    """Each metric's points, by the values of their attributes."""
+    data = reader.get_metrics_data()
+    assert data is not None
+    return {
+        metric.name: {
+            " ".join(map(str, (point.attributes or {}).values())): getattr(point, "value", point)
+            for point in metric.data.data_points
+        }
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
+
+
+def test_figures_are_exported_as_metrics() -> None:
+    """Each figure of the snapshot is observed, and durations are histograms."""
+    reader = InMemoryMetricReader()
+    audit = Audit(clock=None)
+    export_metrics(audit, MeterProvider([reader]))
+    for record in healthy().add(Dropped, "foreign", 7).records:
+        audit(record)
+    for record in Story("p-2", start=100).show().fail().records:
+        audit(record)
+    metrics = exported(reader)
+    assert metrics["qrlifecycle.sockets.opened"] == {"": 2}
+    assert metrics["qrlifecycle.sockets.closed"] == {"polite": 2}
+    assert metrics["qrlifecycle.sockets.open"] == {"": 0}
+    assert metrics["qrlifecycle.sockets.time"][""] == pytest.approx(68.042)
+    assert metrics["qrlifecycle.attempts.begun"] == {"": 2}
+    assert metrics["qrlifecycle.attempts.ended"] == {"connected": 1, "expired": 1}
+    assert metrics["qrlifecycle.codes.shown"] == {"": 2}
+    assert metrics["qrlifecycle.dropped"] == {"foreign": 7}
+    assert metrics["qrlifecycle.successes.found_by_status"] == {"": 0}
+    assert metrics["qrlifecycle.scan_to_success"][""].sum == pytest.approx(5.0)
+    assert metrics["qrlifecycle.success_to_closed"][""].count == 1

@@ -1,0 +1,161 @@
+"""`qrlifecycle audit`: which line of a journal breaks which promise, and what was counted."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from qrlifecycle import Event, State
+from qrlifecycle.cli import main
+from qrlifecycle.journal import format_record
+from qrlifecycle.records import Record
+
+from .records import Story, healthy
+
+
+def write(path: Path, *stories: Story, before: bytes = b"", after: bytes = b"") -> str:
+    """A journal of these stories, their records in the order of time."""
+    records: list[Record] = sorted((r for s in stories for r in s.records), key=lambda r: r.wall)
+    lines = b"".join(format_record(record) + b"\n" for record in records)
+    path.write_bytes(before + lines + after)
+    return str(path)
+
+
+def leaky() -> Story:
+    """A round that leaves before its socket is closed."""
+    story = Story("p-2", start=100).show().leave(Event.PAIRED)
+    return story.change(State.DISPLAYED, Event.PAIRED, State.CONNECTED).close().end()
+
+
+def test_a_healthy_journal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its figures are told, and that every promise held; the exit code is 0."""
+    assert main(["audit", write(tmp_path / "j", healthy())]) == 0
+    told = capsys.readouterr().out
+    assert "11: 11 records of 1 processes" in told
+    assert "connected 1" in told
+    assert "polite 1" in told
+    assert "mean 5,000.0 ms, longest 5,000.0 ms" in told
+    assert told.endswith("Every promise held.\n")
+
+
+def test_the_line_that_breaks_a_promise_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the promise, the lifecycle, and whose socket it was; the exit code is 1."""
+    journal = write(tmp_path / "j", healthy(), leaky(), before=b"hello\n")
+    assert main(["audit", journal]) == 1
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert first == (
+        "line 20: promise 1: a socket was open in state 'connected' "
+        "(lifecycle p-2, attempt 1, bot-7 user-1)"
+    )
+    assert last == "1 found."
+    assert b'"paired"' in Path(journal).read_bytes().splitlines()[19]
+
+
+def test_other_lines_and_a_torn_one_are_no_fault(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Lines of other programs are counted, and so is what a process that died left of one."""
+    torn = format_record(Story("p-3", start=200).begin().records[0])[:50]
+    journal = write(tmp_path / "j", healthy(), before=b"hello\nworld\n", after=torn)
+    assert main(["audit", journal]) == 0
+    told = capsys.readouterr().out.split()
+    assert told[told.index("programs") + 1] == "2"
+    assert told[told.index("torn") + 1] == "1"
+
+
+def test_a_broken_line_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What claims to be a record and is none is no healthy journal."""
+    line = format_record(healthy().records[1]).replace(b'"idle"', b'"asleep"')
+    assert main(["audit", write(tmp_path / "j", after=line + b"\n")]) == 1
+    assert "line 1: a line of a journal, but its 'source' cannot be" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("--success=0.0005", "success 0.001 s after the signal; the limit is 0.0005 s"),
+        ("--scan-to-success=4", "success 5.000 s after the scan; the limit is 4 s"),
+        ("--openings-per-attempt=0.5", "openings per attempt: 1; the limit is 0.5"),
+        ("--socket-seconds-per-success=5", "socket seconds per success: 8.021; the limit is 5"),
+        ("--codes-per-success=0.5", "codes per success: 1; the limit is 0.5"),
+    ],
+)
+def test_a_limit_of_ones_own(
+    limit: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is beyond it is found, in a journal that keeps every promise."""
+    assert main(["audit", write(tmp_path / "j", healthy()), "--window=1", limit]) == 1
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("limit", ["--success=0", "--window=0", "--success=nan"])
+def test_a_limit_that_cannot_be(limit: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is a usage error, before anything is read."""
+    assert main(["audit", "-", limit]) == 2
+    assert "Limits." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["nowhere.jsonl", "."])
+def test_a_file_that_cannot_be_read(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line says which and why; the exit code is 2."""
+    assert main(["audit", name]) == 2
+    assert f"cannot read '{name}': " in capsys.readouterr().err
+
+
+def test_nothing_to_judge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file without any record is not said to have kept promises."""
+    assert main(["audit", write(tmp_path / "j", before=b"hello\n")]) == 0
+    assert capsys.readouterr().out.endswith("There was nothing to judge.\n")
+
+
+def test_many_findings_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first are told in full, the others are not printed without end."""
+    stories = [Story(f"p-{n}", start=n * 100).show().end() for n in range(30)]
+    assert main(["audit", write(tmp_path / "j", *stories)]) == 1
+    told = capsys.readouterr().out
+    assert told.count("line ") == 20
+    assert "... and 69 more" in told
+    assert "89 found." in told
+
+
+def test_nothing_that_moves_a_cursor_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A journal may hold what somebody else wrote into it."""
+    story = Story("p-\x1b[2J", subject=("\x1b]0;gotcha\x07",)).show().end()
+    assert main(["audit", write(tmp_path / "j", story)]) == 1
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_the_standard_input(tmp_path: Path) -> None:
+    """`-` reads what another program unpacks."""
+    journal = Path(write(tmp_path / "j", healthy())).read_bytes()
+    command = [sys.executable, "-m", "qrlifecycle", "audit", "-"]
+    done = subprocess.run(command, input=journal, capture_output=True, check=True)
+    assert b"Every promise held." in done.stdout
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    """A journal of many lifecycles takes no more memory than one of a few."""
+    used = []
+    for lifecycles in (10, 4_000):
+        stories = (Story(f"p-{n}", (f"user-{n}",), n * 100) for n in range(lifecycles))
+        path = tmp_path / f"{lifecycles}"
+        with path.open("wb") as file:
+            for story in stories:
+                for record in story.show().succeed().records:
+                    file.write(format_record(record) + b"\n")
+        script = (
+            "import resource, sys; from qrlifecycle.cli import main; main(sys.argv[1:]); "
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        )
+        command = [sys.executable, "-c", script, "audit", str(path)]
+        done = subprocess.run(command, capture_output=True, check=True)
+        used.append(int(done.stdout.split()[-1]))
+    few, many = used
+    assert many < few * 1.25

@@ -1,0 +1,271 @@
+"""Records: what happened to the socket, told in the instant, and free where nobody listens."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import anyio
+import pytest
+
+from qrlifecycle import (
+    ConnectionFailed,
+    Event,
+    Paired,
+    PairingCode,
+    Policy,
+    QRLifecycle,
+    QRUpdated,
+    Reason,
+    Scanned,
+    State,
+    WrongAnswer,
+)
+from qrlifecycle.journal import format_record
+from qrlifecycle.records import Began, Changed, Closed, Closing, Dropped, Ended, Leaving, Record
+from qrlifecycle.testing import Fault, ScriptedPeer, ScriptedTransport, settle
+
+from .pairing import Pairing, request_qr
+
+pytestmark = pytest.mark.anyio
+
+
+def told(records: list[Record]) -> Iterator[str]:
+    """What was told, in short: the event of a change, the kind of anything else."""
+    for record in records:
+        yield str(record.event) if isinstance(record, Changed) else type(record).__name__
+
+
+async def test_a_healthy_round_tells_of_the_socket_between_the_changes() -> None:
+    """The socket is made after `displayed` is entered, and gone before `connected` is."""
+    records: list[Record] = []
+    async with Pairing(recorders=[records.append]) as pairing:
+        pairing.peer.send(Scanned())
+        pairing.peer.send(Paired("me"))
+    assert " ".join(told(records)) == (
+        "Began generate qr_ready Opening Opened qr_updated scanned Leaving Closed paired Ended"
+    )
+    assert {record.attempt for record in records} == {1}
+    assert len({record.lifecycle for record in records}) == 1
+    assert sorted(record.monotonic for record in records) == [r.monotonic for r in records]
+
+
+async def test_each_lifecycle_and_each_attempt_has_its_own_number() -> None:
+    """Two lifecycles of one process have two identifiers; a second `pair()`, a second attempt."""
+    records: list[Record] = []
+    for _ in range(2):
+        lifecycle = QRLifecycle(_linked_already, ScriptedPeer(), recorders=[records.append])
+        await lifecycle.pair()
+        await lifecycle.pair()
+    begun = [(record.lifecycle, record.attempt) for record in records if isinstance(record, Began)]
+    first, second = begun[0][0], begun[2][0]
+    assert begun == [(first, 1), (first, 2), (second, 1), (second, 2)]
+    assert first != second
+    assert {record.process for record in records} == {first.split("-")[0]}
+
+
+async def _linked_already() -> Paired:
+    return Paired("me")
+
+
+async def test_what_happens_between_attempts_is_told_too() -> None:
+    """A `reset()` is a change of the attempt before it; before the first, of number 0."""
+    records: list[Record] = []
+    lifecycle = QRLifecycle(request_qr, ScriptedPeer(), recorders=[records.append])
+    lifecycle.generate()
+    lifecycle.cancel()
+    assert [(record.attempt, *told([record])) for record in records] == [
+        (0, "generate"),
+        (0, "cancel"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("closing", "how"),
+    [
+        (Fault.NONE, Closing.POLITE),
+        (Fault.SLOW, Closing.POLITE),
+        (Fault.HUNG, Closing.FORCED),
+        (Fault.BROKEN, Closing.FORCED),
+    ],
+)
+async def test_how_the_socket_was_closed_is_told(closing: Fault, how: Closing) -> None:
+    """Politely in time, or by force."""
+    records: list[Record] = []
+    async with Pairing(closings=(closing,), recorders=[records.append]) as pairing:
+        pairing.peer.send(Paired("me"))
+    assert [record.how for record in records if isinstance(record, Closed)] == [how]
+
+
+async def test_a_transport_that_cannot_be_aborted_may_have_left_its_socket() -> None:
+    """That `abort()` raised is told: nobody can say that the socket is gone."""
+
+    class Stubborn(ScriptedTransport):
+        def abort(self) -> None:
+            super().abort()
+            raise RuntimeError
+
+    records: list[Record] = []
+    lifecycle = QRLifecycle(
+        request_qr,
+        lambda: Stubborn(ScriptedPeer(), Fault.NONE, Fault.NONE),
+        recorders=[records.append],
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lifecycle.pair)
+        await settle()
+        lifecycle.cancel()
+    assert [record.how for record in records if isinstance(record, Closed)] == [Closing.BROKEN]
+
+
+async def test_a_failed_opening_and_each_reopening_are_told() -> None:
+    """Each transport that was made has its opening and its closing, whether it listened or not."""
+    records: list[Record] = []
+    faults = (Fault.UNREACHABLE, Fault.BROKEN)
+    async with Pairing(openings=faults, recorders=[records.append]) as pairing:
+        await anyio.sleep(20)
+        pairing.peer.send(Paired("me"))
+    assert " ".join(list(told(records))[3:]) == (
+        "Opening Closed Opening Closed Opening Opened qr_updated Leaving Closed paired Ended"
+    )
+
+
+async def test_why_it_failed_is_told() -> None:
+    """The change that ends the attempt carries the reason; what led out of `displayed` is told."""
+    records: list[Record] = []
+    async with Pairing(recorders=[records.append]) as pairing:
+        pairing.peer.send(ConnectionFailed(Reason.REFUSED_BY_SERVICE))
+    changes = [record for record in records if isinstance(record, Changed)]
+    assert [change.reason for change in changes if change.reason] == [Reason.REFUSED_BY_SERVICE]
+    assert [record.event for record in records if isinstance(record, Leaving)] == [Event.FAIL]
+
+
+async def test_a_success_found_by_reading_is_told_as_such() -> None:
+    """Before the leaving stands that a read of the status found the success."""
+    records: list[Record] = []
+
+    async def check_status() -> Paired:
+        return Paired("me")
+
+    lifecycle = QRLifecycle(
+        request_qr, ScriptedPeer(), check_status=check_status, recorders=[records.append]
+    )
+    await lifecycle.pair()
+    assert " ".join(told(records)).endswith("FoundByStatus Leaving Closed paired Ended")
+
+
+async def test_what_was_dropped_is_told_by_cause() -> None:
+    """A signal that the state does not accept is told under its event."""
+    records: list[Record] = []
+
+    async def check_status() -> None:
+        raise OSError
+
+    policy = Policy(status_timeout=1)
+    async with Pairing(
+        recorders=[records.append], check_status=check_status, policy=policy
+    ) as pairing:
+        pairing.peer.send(Paired("me"))
+    dropped = [(record.cause, record.count) for record in records if isinstance(record, Dropped)]
+    assert dropped == [("check_status", 1)]
+
+
+async def test_promise_5_a_cancellation_is_told_to_its_end() -> None:
+    """After a cancellation from outside, the socket's closing, the change and the end are told."""
+    records: list[Record] = []
+    async with anyio.create_task_group() as tasks:
+        lifecycle = QRLifecycle(request_qr, ScriptedPeer(), recorders=[records.append])
+        tasks.start_soon(lifecycle.pair)
+        await settle()
+        tasks.cancel_scope.cancel()
+    assert list(told(records))[-4:] == ["Leaving", "Closed", "cancel", "Ended"]
+
+
+async def test_a_recorder_that_raises_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """Its error is logged once, without its text; other recorders are told everything."""
+
+    def broken(_record: Record) -> None:
+        raise OSError("No space left, and a s3cret")
+
+    records: list[Record] = []
+    with caplog.at_level(logging.ERROR, logger="qrlifecycle"):
+        async with Pairing(recorders=[broken, records.append]) as pairing:
+            pairing.peer.send(Paired("me"))
+    assert pairing.outcome is not None
+    assert pairing.outcome.connected
+    assert isinstance(records[-1], Ended)
+    assert [record.getMessage() for record in caplog.records] == [
+        "a recorder raised OSError; it is not said again"
+    ]
+
+
+async def test_a_recorder_that_pulls_a_trigger_is_told_in_order() -> None:
+    """What follows from a recorder's own call comes after, for every recorder."""
+    records: list[Record] = []
+    lifecycles: list[QRLifecycle] = []
+
+    def impatient(record: Record) -> None:
+        if isinstance(record, Changed) and record.event is Event.SCANNED:
+            lifecycles[0].generate()
+
+    async with Pairing(recorders=[impatient, records.append]) as pairing:
+        lifecycles.append(pairing.lifecycle)
+        pairing.peer.send(Scanned())
+        await settle()
+        pairing.lifecycle.cancel()
+    kinds = list(told(records))
+    scanned = kinds.index("scanned")
+    assert kinds[scanned : scanned + 4] == ["scanned", "Leaving", "Closed", "generate"]
+
+
+async def test_without_recorders_nothing_is_kept() -> None:
+    """Off means free: there is no reporter at all."""
+    lifecycle = QRLifecycle(request_qr, ScriptedPeer())
+    assert lifecycle._standing.reporter is None
+
+
+@pytest.mark.parametrize("recorders", [print, "print", [None], [_linked_already]])
+async def test_what_is_no_recorder_is_refused_at_once(recorders: Any) -> None:
+    """A recorder is a plain function in a list; an async one would record nothing."""
+    with pytest.raises(WrongAnswer, match="recorder"):
+        QRLifecycle(request_qr, ScriptedPeer(), recorders=recorders)
+
+
+async def test_promise_6_no_secret_is_in_a_record() -> None:
+    """Payloads, typed codes, what came along, and texts of errors are in no record and no line."""
+    records: list[Record] = []
+    async with Pairing(recorders=[records.append]) as pairing:
+        pairing.peer.send(QRUpdated(PairingCode("S3CR-ET")))
+        pairing.peer.send(Paired("me", {"token": "S3CR-ET"}))
+    written = b"".join(map(format_record, records)) + repr(records).encode()
+    assert b"S3CR-ET" not in written
+    assert b"first" not in written
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork() here")
+def test_a_forked_process_is_another_process() -> None:
+    """Workers forked from one parent never share identifiers."""
+    script = (
+        "import os\n"
+        "from qrlifecycle import Policy\n"
+        "from qrlifecycle.records import Reporter\n"
+        "os.fork()\n"
+        "Reporter([lambda record: os.write(1, f'{record.process}\\n'.encode())]).begin(Policy())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    parent, child = done.stdout.split()
+    assert parent != child
+
+
+async def test_a_state_is_told_by_its_word() -> None:
+    """A record of a change carries members of `State` and `Event`, not mere text."""
+    records: list[Record] = []
+    async with Pairing(recorders=[records.append]) as pairing:
+        pairing.lifecycle.cancel()
+    last = [record for record in records if isinstance(record, Changed)][-1]
+    assert (last.source, last.event, last.target) == (State.DISPLAYED, Event.CANCEL, State.IDLE)
+    assert last.reason is Reason.CANCELLED
