@@ -208,7 +208,9 @@ def test_the_seed_repeats(backend: str, monkeypatch: pytest.MonkeyPatch) -> None
     runs = []
     for seed in (1, 1, 2):
         drawn.clear()
-        assert not Properties(None, backend, seed, 10)(lambda _text: None).counterexample
+        for at_once in (1, 2):
+            job = Properties(None, backend, seed, 10, at_once)
+            assert not job(lambda _text: None).counterexample
         runs.append([*drawn])
     assert runs[0] == runs[1] != runs[2]
 

@@ -27,7 +27,8 @@ from ..testing.contract.check import LIMIT, PeerFactory
 from ..testing.exploration import Exploration, PromiseBroken, explore
 from ..testing.exploration.acts import Act
 from ..testing.exploration.scene import World
-from ..testing.performance import perform
+from ..testing.judge import Breach
+from ..testing.performance import perform, perform_together
 from ..testing.plans import Plan
 
 __all__ = [
@@ -193,9 +194,12 @@ class Properties(_Work):
     backend: str
     seed: int
     plans: int
+    at_once: int = 1
+    """Lifecycles in one event loop; more than one only over scripted transports."""
 
     def __str__(self) -> str:
-        return f"properties over {self.factory or 'scripted transports'} on {self.backend}"
+        several = f" of {self.at_once} lifecycles at once" if self.at_once > 1 else ""
+        return f"properties{several} over {self.factory or 'scripted transports'} on {self.backend}"
 
     @property
     def length(self) -> float:
@@ -205,6 +209,7 @@ class Properties(_Work):
     def work(self, tell: Callable[[str], object]) -> Findings:
         """Perform plan after plan."""
         from hypothesis import HealthCheck, Phase, given, seed, settings
+        from hypothesis.strategies import tuples
 
         from ..testing.strategies import plans
 
@@ -214,11 +219,11 @@ class Properties(_Work):
         performed = 0
         broken: list[Findings] = []
 
-        def holds(plan: Plan) -> None:
+        def holds(together: tuple[Plan, ...]) -> None:
             nonlocal performed
-            performed += 1
+            performed += len(together)
             tell(f"{performed:,} plans")
-            if (found := self._perform(plan, factory)) is not None:
+            if (found := self._perform(together, factory)) is not None:
                 broken.append(found)
                 raise AssertionError
 
@@ -229,7 +234,7 @@ class Properties(_Work):
             print_blob=False,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
             phases=[Phase.generate, Phase.shrink] if factory is None else [Phase.generate],
-        )(given(plan=plans())(holds))
+        )(given(together=tuples(*[plans()] * self.at_once))(holds))
         try:
             seed(self.seed)(test)()
         except (Exception, BaseExceptionGroup):
@@ -238,23 +243,28 @@ class Properties(_Work):
             return broken[-1]
         return Findings(counts=Counter(plans=performed))
 
-    def _perform(self, plan: Plan, factory: PeerFactory | None) -> Findings | None:
-        """What a plan broke, if anything."""
-        found: Findings | None = None
+    def _perform(self, together: tuple[Plan, ...], factory: PeerFactory | None) -> Findings | None:
+        """What plans broke that were performed at once, if anything."""
+        breaches: list[Breach] = []
+        peer = "" if self.factory is None else f", {self.factory.rpartition(':')[2]}"
+        again = f"perform({together[0]!r}{peer})"
+        if self.at_once > 1:
+            again = f"perform_together({together!r})"
 
         async def main() -> None:
-            nonlocal found
-            if breaches := (await perform(plan, factory)).breaches:
-                texts = "\n".join(dict.fromkeys(map(str, breaches)))
-                peer = "" if self.factory is None else f", {self.factory.rpartition(':')[2]}"
-                found = Findings(
-                    frozenset(f"promise {breach.promise}" for breach in breaches),
-                    f"{texts}\nTo see it again: await perform({plan!r}{peer})",
-                )
+            if self.at_once > 1:
+                judges = await perform_together(together)
+            else:
+                judges = [await perform(together[0], factory)]
+            breaches.extend(breach for judge in judges for breach in judge.breaches)
 
         options = {} if factory is not None else _virtual(self.backend)
         anyio.run(main, backend=self.backend, backend_options=options)
-        return found
+        if not breaches:
+            return None
+        texts = "\n".join(dict.fromkeys(map(str, breaches)))
+        broken = frozenset(f"promise {breach.promise}" for breach in breaches)
+        return Findings(broken, f"{texts}\nTo see it again: await {again}")
 
 
 def _virtual(backend: str) -> dict[str, Any]:

@@ -98,6 +98,8 @@ def _jobs(arguments: argparse.Namespace, seed: int) -> tuple[list[AnyJob], list[
         if "properties" in parts:
             jobs.append(Properties(None, backend, seed, PLANS * times))
             jobs.append(Properties(factory, backend, seed, WIRE_PLANS * times))
+            if arguments.deep:
+                jobs.append(Properties(None, backend, seed, PLANS * times // 2, at_once=2))
     return sorted(jobs, key=lambda job: -job.length), notes
 
 

@@ -18,7 +18,7 @@ from .exploration.scene import World
 from .exploration.worlds import WIDE_WORLDS, WORLDS
 from .judge import Breach, Judge
 from .pairing_server import Pairing, PairingServer, SocketRecord
-from .performance import perform
+from .performance import perform, perform_together
 from .plans import Answer, Plan, Reading, Step
 from .scripted import Fault, Goodbye, ScriptedPeer, ScriptedTransport
 
@@ -61,6 +61,7 @@ __all__ = [
     "explore",
     "greet_socketio",
     "perform",
+    "perform_together",
     "relay",
     "replay",
     "settle",

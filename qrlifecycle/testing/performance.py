@@ -6,8 +6,10 @@ This room must never know where a plan comes from, nor what becomes of the breac
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from dataclasses import fields, replace
+from functools import partial
 
 import anyio
 import anyio.lowlevel
@@ -25,7 +27,7 @@ from .far_ends import FarEnd, ScriptedEnd, WireEnd
 from .judge import Judge
 from .plans import BY_THE_PEER, Answer, Plan, Reading, Step
 
-__all__ = ["SCALE", "perform"]
+__all__ = ["SCALE", "perform", "perform_together"]
 
 SCALE = 0.02
 """Real seconds for each of a plan's, over a wire: half a minute is well under one."""
@@ -77,7 +79,25 @@ async def perform(
         policy = policy or _scaled(plan.policy, scale)
         performance = _Performance(plan, far_end, policy, request_qr, scale)
         await performance.perform(by_its_deadlines=peer is None)
+        await performance.look_back()
         return performance.judge
+
+
+async def perform_together(plans: Iterable[Plan]) -> list[Judge]:
+    """Perform plans at the same time, each on a lifecycle of its own over scripted transports.
+
+    As for `perform` without a peer, the event loop's clock must be virtual.
+    """
+    performances = [
+        _Performance(plan, ScriptedEnd(plan.openings, plan.closings), plan.policy, None, 1.0)
+        for plan in plans
+    ]
+    async with anyio.create_task_group() as tasks:
+        for performance in performances:
+            tasks.start_soon(partial(performance.perform, by_its_deadlines=True))
+    for performance in performances:
+        await performance.look_back()
+    return [performance.judge for performance in performances]
 
 
 class _Performance:
@@ -134,6 +154,10 @@ class _Performance:
             if judge.scope is not None:
                 judge.note(2, "an attempt outlasted all its deadlines")
                 tasks.cancel_scope.cancel()
+
+    async def look_back(self) -> None:
+        """Look at what is left when all is over."""
+        judge = self.judge
         for left in await self._far_end.left():
             judge.note(8, f"{left} is left")
         judge.look_at_goodbyes()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 import pytest
+from hypothesis import given
 
-from qrlifecycle.testing import socketio_peer
+from qrlifecycle.testing import Plan, perform_together, socketio_peer
 from qrlifecycle.testing.contract.check import PeerFactory
+from qrlifecycle.testing.strategies import plans
 from qrlifecycle.testing.suite import LifecyclePromises
 
 from ..contract.peers import line_peer
@@ -51,3 +53,11 @@ class TestLineTransport(LifecyclePromises):
     @pytest.fixture
     def peer(self) -> PeerFactory | None:
         return line_peer
+
+
+@pytest.mark.anyio
+@given(first=plans(), second=plans())
+async def test_promises_hold_for_two_lifecycles_at_once(first: Plan, second: Plan) -> None:
+    """In one event loop, each with its own plan: no promise of either is broken."""
+    for judge in await perform_together([first, second]):
+        assert judge.breaches == []

@@ -32,6 +32,10 @@ __all__ = ["EPOCH", "Fingerprint", "names_in"]
 EPOCH = float(2**12)
 """Seconds on a virtual clock beyond which a number is a time and no duration."""
 
+DIGITS = 6
+"""Of a time's seconds: what timers for one time are apart says only in which order they were set,
+and what runs out first is told by the order of all timers."""
+
 CONSTANT = (Policy, Service, Watchers, Connected, Failed)
 """What does not change, or does not decide; of an outcome, only its kind does."""
 
@@ -117,7 +121,7 @@ class Fingerprint:
     def _of_number(self, value: float) -> Hashable:
         if value < EPOCH or value == math.inf:
             return value
-        return ("at", max(value - self._now, -self._memory))
+        return ("at", max(round(value - self._now, DIGITS), -self._memory))
 
     def _of_sequence(self, value: Any) -> Hashable:
         return tuple(map(self.of, value))

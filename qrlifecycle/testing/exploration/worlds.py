@@ -98,6 +98,13 @@ WORLDS: tuple[World, ...] = (
 )
 
 WIDE_WORLDS: tuple[World, ...] = (
+    World(
+        name="everything twice, with a status",
+        policy=replace(EVEN, refreshes=1, reopenings=1),
+        status=True,
+        without=_with(*TO_STATUS, Act.ROTATED, Act.BREAK),
+        racing=1,
+    ),
     World(name="races of every act", policy=EVEN),
     World(
         name="races of three",
