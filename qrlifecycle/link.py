@@ -169,9 +169,8 @@ class Link:
     def _sort(self, error: Exception | GeneratorExit) -> Exception:
         """What a transport raised, if it is the peer's or the transport's doing."""
         if isinstance(error, GeneratorExit) and self.transport is not None:
-            self._abort(
-                self.transport, Closing.FORCED
-            )  # nothing may be awaited any more: close() would be late
+            # Nothing may be awaited any more: close() would be late.
+            self._abort(self.transport, Closing.FORCED)
         if isinstance(error, GeneratorExit | UsageError):
             raise error
         if not isinstance(error, TransportError):

@@ -27,7 +27,7 @@ PACKAGE = Path(qrlifecycle.__file__).parent
 
 AT_A_TIME = 2
 
-SECONDS = 60
+SECONDS = 180
 """How long the tests of a change may take; one that makes them hang is not caught by them."""
 
 

@@ -32,6 +32,7 @@ class Change:
 LIFECYCLE = "tests/test_lifecycle.py::test_promise"
 LINK = "tests/test_link.py::test_promise"
 STATUS = "tests/test_status.py::test_promise"
+REAL = "tests/properties/test_real_server.py::test_promises"
 SMALL = "tests/treachery/test_small_worlds.py::test_promise"
 
 EVERY_WAY_OUT = f"{LIFECYCLE}_1_the_socket_is_gone_before_anybody_is_told_of_the_next_state"
@@ -47,11 +48,10 @@ CHANGES = (
         "attempt.py",
         (
             (
-                "            if stay.link is not None:\n                await stay.link.close()",
-                "            step = stay.leaving\n"
-                "            expired = step is not None and step.event is Event.EXPIRED\n"
-                "            if stay.link is not None and not expired:\n"
                 "                await stay.link.close()",
+                "                step = stay.leaving\n"
+                "                if step is None or step.event is not Event.EXPIRED:\n"
+                "                    await stay.link.close()",
             ),
         ),
         (EVERY_WAY_OUT,),
@@ -120,7 +120,7 @@ CHANGES = (
         "link.py",
         (
             (
-                "            self._abort(transport)\n            logger.info",
+                "            self._abort(transport, how)\n            logger.info",
                 "            self.transport = None\n            logger.info",
             ),
         ),
@@ -287,7 +287,7 @@ CHANGES = (
         "say goodbye even when nothing can be awaited",
         5,
         "link.py",
-        (("            self._abort(self.transport)  # nothing", "            pass  # nothing"),),
+        (("            self._abort(self.transport, Closing.FORCED)\n", "            pass\n"),),
         ("tests/test_stay.py::test_promise_5_a_coroutine_that_is_closed_shuts_its_socket_at_once",),
     ),
     Change(
@@ -377,11 +377,43 @@ CHANGES = (
         "link.py",
         (
             (
-                "        self.listening = False\n        try:\n            with anyio.move",
-                "        try:\n            with anyio.move",
+                "        self.listening = False\n        how = Closing.FORCED\n",
+                "        how = Closing.FORCED\n",
             ),
         ),
         (f"{SMALL}_7_a_link_that_breaks_as_it_opens_raises_nothing",),
+    ),
+    Change(
+        "let the client's tasks end when they like",
+        8,
+        "transports/socketio.py",
+        (
+            (
+                "        while self._tasks:\n            await asyncio.wait(",
+                "        while self._client is None:\n            await asyncio.wait(",
+            ),
+            (
+                "                task.cancel()\n        with suppress(ValueError)",
+                "                pass\n        with suppress(ValueError)",
+            ),
+        ),
+        (f"{REAL}_1_3_5_8_hold_against_the_real_server",),
+    ),
+    Change(
+        "wake the reader of the status by a timer",
+        8,
+        "status.py",
+        (
+            (
+                "                with anyio.move_on_after(self._policy.status_interval):\n"
+                "                    await self._wanted.wait()\n",
+                "                import asyncio\n\n"
+                "                interval = min(self._policy.status_interval, 60)\n"
+                "                asyncio.get_running_loop().call_later(interval, self.want)\n"
+                "                await self._wanted.wait()\n",
+            ),
+        ),
+        (f"{SMALL}_8_no_timer_is_left",),
     ),
     Change(
         "leave the reader of the status to itself",

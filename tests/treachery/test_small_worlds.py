@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from qrlifecycle.testing.exploration import explore, replay
 from qrlifecycle.testing.exploration.acts import Act
 from qrlifecycle.testing.exploration.scene import World
@@ -20,6 +22,20 @@ CODES = World(
 def test_promise_1_holds_in_a_world_of_codes() -> None:
     """Whatever is done, no socket exists outside `displayed`, and none is denied."""
     assert explore(CODES).complete
+
+
+READING = World(
+    name="reading",
+    policy=replace(EVEN, status_interval=1),
+    status=True,
+    without=frozenset(Act) - EVERYWHERE - {Act.CANCEL, Act.PAIRED, Act.SAYS_NOTHING},
+    racing=1,
+)
+
+
+def test_promise_8_no_timer_is_left() -> None:
+    """Nor where a status is read now and then: after `pair()`, nothing waits for any time."""
+    assert explore(READING).complete
 
 
 def test_promise_7_a_link_that_breaks_as_it_opens_raises_nothing() -> None:
