@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -159,3 +160,16 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         used.append(int(done.stdout.split()[-1]))
     few, many = used
     assert many < few * 1.25
+
+
+def test_the_page_on_watching_does_what_it_says(tmp_path: Path) -> None:
+    """Its listings run as one program; the journal that it wrote is judged as the page shows."""
+    page = Path(__file__).parent.parent / "docs" / "how-to" / "watch-in-production.md"
+    listings = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    (judged,) = re.findall(r"^```text\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    command = [sys.executable, "-W", "error", "-c", "\n".join(listings)]
+    done = subprocess.run(command, capture_output=True, check=True, cwd=tmp_path)
+    assert b"wake somebody" not in done.stdout
+    command = [sys.executable, "-m", "qrlifecycle", "audit", "pairings.jsonl"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert judged in done.stdout

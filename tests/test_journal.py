@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import stat
 import threading
 from dataclasses import fields
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qrlifecycle import Event, InvalidValue, Paired, Reason, State
+from qrlifecycle import Event, InvalidValue, Paired, Reason, Scanned, State
 from qrlifecycle.journal import (
     KINDS,
     LONGEST_LINE,
@@ -299,3 +300,34 @@ def test_a_line_without_end_takes_no_memory() -> None:
 def test_the_epoch_of_stories_is_the_one_that_the_format_test_expects() -> None:
     """The time of day in a line is UTC."""
     assert parse_record(GOOD).wall == EPOCH
+
+
+PAGE = Path(__file__).parent.parent / "docs" / "journal.md"
+
+
+def test_the_page_on_the_format_names_every_kind_and_key() -> None:
+    """What the docs say of the format is all there is to it."""
+    rows = dict(re.findall(r"^\| `(\w+)` \| [^|]*\|(.*)\|$", PAGE.read_text(), re.MULTILINE))
+    common = {field.name for field in fields(Record)}
+    assert set(rows) >= set(KINDS)
+    for name, kind in KINDS.items():
+        own = {field.name for field in fields(kind)} - common
+        assert own <= set(re.findall(r"`(\w+)`", rows[name]))
+    line = json.loads(format_record(healthy().records[0]))
+    keys = re.findall(r"^\| `(\w+)` \| [^|]*\|$", PAGE.read_text(), re.MULTILINE)
+    assert keys == [*line][: len(keys)]
+
+
+@pytest.mark.anyio
+async def test_the_page_on_the_format_shows_a_healthy_round() -> None:
+    """Its eleven lines are what a lifecycle tells, in this order."""
+    (shown,) = re.findall(r"```text\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    told: list[Record] = []
+    async with Pairing(recorders=[told.append]) as pairing:
+        pairing.peer.send(Scanned())
+        pairing.peer.send(Paired("me"))
+    keys = ("what", "source", "event", "target", "how")
+    lines = [json.loads(format_record(record)) for record in told]
+    assert [[line[key] for key in keys if key in line] for line in lines] == [
+        row.split() for row in shown.splitlines()
+    ]
