@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NoReturn, Self
+from typing import ClassVar, Literal, NoReturn, Self
 
 from .errors import (
     PairingFailed,
@@ -154,7 +154,7 @@ class Connected:
     data: Mapping[str, object] = field(default_factory=dict, repr=False, hash=False)
     already_linked: bool = False
 
-    connected = True
+    connected: ClassVar[Literal[True]] = True
 
     def raise_for_failure(self) -> Self:
         """Itself: there is no failure to raise."""
@@ -173,7 +173,7 @@ class Failed:
     error: Exception | None = None
     data: Mapping[str, object] = field(default_factory=dict, hash=False)
 
-    connected = False
+    connected: ClassVar[Literal[False]] = False
 
     def __repr__(self) -> str:
         error = "" if self.error is None else f", error={type(self.error).__name__}"

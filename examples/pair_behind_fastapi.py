@@ -1,0 +1,103 @@
+"""Pair behind FastAPI: a dependency that is a lifecycle, as long as the request lives.
+
+A dependency with `yield` is a scope, and so is a state: when the stream has been read to its end,
+or its reader has gone, the task group below is left, and with it the lifecycle and its socket.
+`examples/web_service` has what a page needs beside it: sessions, one socket per user, safe headers.
+
+It serves itself, links one user, lets another go away half-way, and prints what was left open.
+"""
+
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Annotated, NamedTuple
+
+import aiohttp
+import anyio
+import uvicorn
+from fastapi import Depends, FastAPI, Header, Request
+from fastapi.responses import StreamingResponse
+
+from qrlifecycle import Changes, Connected, Outcome, QRCode, QRLifecycle, SocketIOTransport
+from qrlifecycle.testing import PairingServer
+
+BOT = "bot-7"
+app = FastAPI()
+
+
+class Pairing(NamedTuple):
+    lifecycle: QRLifecycle
+    changes: Changes
+
+
+def current_user(x_user: Annotated[str, Header()]) -> str:
+    """Here: what your log-in says."""
+    return x_user
+
+
+async def pairing(
+    request: Request, user: Annotated[str, Depends(current_user)]
+) -> AsyncIterator[Pairing]:
+    server: PairingServer = request.app.state.server  # yours: an HTTP client
+
+    async def request_qr() -> QRCode:
+        return QRCode(server.make_code(BOT, user), expires_in=60)
+
+    transport = partial(SocketIOTransport, server.url, bot_id=BOT, user_id=user)
+    lifecycle = QRLifecycle(request_qr, transport)
+    async with anyio.create_task_group() as tasks:
+        changes = lifecycle.changes()
+        tasks.start_soon(lifecycle.pair)
+        yield Pairing(lifecycle, changes)
+        tasks.cancel_scope.cancel()
+
+
+@app.post("/link")
+async def link(pairing: Annotated[Pairing, Depends(pairing)]) -> StreamingResponse:
+    async def lines() -> AsyncIterator[str]:
+        async for change in pairing.changes:
+            yield f"event: {change.event}\ndata: {_data(pairing.lifecycle, change.outcome)}\n\n"
+
+    return StreamingResponse(lines(), media_type="text/event-stream")
+
+
+def _data(lifecycle: QRLifecycle, outcome: Outcome | None) -> str:
+    match outcome:
+        case None:
+            return "" if lifecycle.qr is None else lifecycle.qr.svg()
+        case Connected(identity):
+            return f"Linked to {identity}"
+        case failed:
+            return failed.reason.person
+
+
+async def try_it(url: str, server: PairingServer) -> None:
+    async with aiohttp.ClientSession() as http:
+        async with http.post(f"{url}/link", headers={"X-User": "ada"}) as answer:
+            async for line in answer.content:
+                if line.startswith(b"data: <svg"):
+                    await server.scan(BOT, "ada")  # the phone
+                elif line.startswith(b"data: Linked"):
+                    print(line.decode().strip())
+        async with http.post(f"{url}/link", headers={"X-User": "bob"}) as answer:
+            while not server.open_sockets("bob"):
+                await answer.content.readline()
+            answer.close()  # the tab goes away
+    while server.open_sockets():  # noqa: ASYNC110 - the server tells nobody
+        await anyio.sleep(0.01)
+    print(f"Sockets ever opened: {len(server.sockets)}; open now: {server.open_sockets()}")
+
+
+async def main() -> None:
+    async with PairingServer() as server, anyio.create_task_group() as tasks:
+        app.state.server = server
+        service = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+        tasks.start_soon(service.serve)
+        while not service.started:  # noqa: ASYNC110 - uvicorn tells nobody
+            await anyio.sleep(0.01)
+        port = service.servers[0].sockets[0].getsockname()[1]
+        await try_it(f"http://127.0.0.1:{port}", server)
+        service.should_exit = True
+
+
+if __name__ == "__main__":
+    anyio.run(main)

@@ -1,0 +1,66 @@
+"""Pair in a terminal: the code, the time that is left, and Ctrl-C to go away.
+
+It plays against a pairing server of its own; opening the address below the code stands for the
+phone. With the argument "scan" the phone is played as well.
+"""
+
+import sys
+from contextlib import suppress
+from functools import partial
+
+import anyio
+
+from qrlifecycle import Changes, Connected, Event, Failed, QRCode, QRLifecycle, SocketIOTransport
+from qrlifecycle.testing import PairingServer
+
+BOT, USER = "bot-7", "user-123"
+SENTENCES = {
+    Event.GENERATE: "Asking for a code ...",
+    Event.SCANNED: "Your phone has read the code. Please confirm there.",
+    Event.EXPIRED: "The code ran out. Asking for another ...",
+}
+
+
+async def draw(lifecycle: QRLifecycle, changes: Changes) -> None:
+    left = 0
+    while True:
+        with anyio.move_on_after(1):  # a second without news: only the clock goes on
+            change = await anext(changes, None)
+            if change is None:
+                return
+            left = 0
+            match change.outcome:
+                case Connected(identity):
+                    print(f"\rLinked to {identity}")
+                case Failed(reason):
+                    print(f"\r{reason.person}")
+            if change.event is Event.QR_UPDATED and (qr := lifecycle.qr) is not None:
+                left = int(qr.expires_in or 60)
+                print(f"\r{qr.text()}{qr.reveal()}")
+            elif change.event in SENTENCES:
+                print(f"\r{SENTENCES[change.event]}")
+            continue
+        if left > 0:
+            left -= 1
+            print(f"\r{left:3} s left; Ctrl-C ends it ", end="", flush=True)
+
+
+async def main(*, plays_phone: bool) -> None:
+    async with PairingServer() as server, anyio.create_task_group() as tasks:
+
+        async def request_qr() -> QRCode:  # the HTTP request behind "Generate QR"
+            return QRCode(server.make_code(BOT, USER), expires_in=60)
+
+        async def scan(_qr: QRCode) -> None:
+            if plays_phone:
+                await server.scan(BOT, USER)
+
+        transport = partial(SocketIOTransport, server.url, bot_id=BOT, user_id=USER)
+        lifecycle = QRLifecycle(request_qr, transport, on_qr_updated=scan)
+        tasks.start_soon(draw, lifecycle, lifecycle.changes())
+        await lifecycle.pair()
+
+
+if __name__ == "__main__":
+    with suppress(KeyboardInterrupt):  # whatever was open is closed by then
+        anyio.run(partial(main, plays_phone="scan" in sys.argv))

@@ -1,0 +1,82 @@
+"""Run the service: `python -m examples.web_service`, and open the address that it prints."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+from contextlib import AsyncExitStack
+from types import FrameType
+
+import anyio
+import uvicorn
+
+from qrlifecycle.testing import PairingServer
+
+from .app import create_app
+from .service import BotPlatform
+from .streams import Streams
+
+GONE = 20
+"""Seconds after which a browser that acknowledges nothing counts as gone."""
+
+
+class Server(uvicorn.Server):
+    """Uvicorn waits for open streams before it stops; so they are told to end first."""
+
+    def __init__(self, streams: Streams, *, hosts: tuple[str, ...]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                create_app(streams, hosts=hosts),
+                loop="asyncio",
+                lifespan="off",
+                ws="none",
+                access_log=False,
+                log_level="warning",
+                timeout_graceful_shutdown=5,
+            )
+        )
+        self._streams = streams
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
+        """Stop, and let the program come to its own end: uvicorn would raise the signal again."""
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the lifecycles, then whatever else is open."""
+        self._streams.close()
+        await super().shutdown(sockets)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket whose connections notice when the other end has gone without a word."""
+    listener = socket.create_server((host, port))
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; accepted sockets inherit it
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE * 1000)
+    return listener
+
+
+async def serve(host: str, port: int, url: str | None) -> None:
+    """Serve until a signal comes; without a URL, a pairing server is played as well."""
+    async with AsyncExitStack() as stack:
+        if url is None:
+            played = await stack.enter_async_context(PairingServer(host=host))
+            streams = Streams(BotPlatform(played.url), plays_phone=True)
+        else:
+            streams = Streams(BotPlatform(url.rstrip("/")))
+        listener = stack.enter_context(listen(host, port))
+        print(f"http://{host}:{listener.getsockname()[1]}", flush=True)
+        server = Server(streams, hosts=(host, "localhost"))
+        await server.serve(sockets=[listener])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m examples.web_service", description=__doc__)
+    parser.add_argument("url", nargs="?", help="a pairing server to use; without one, it is played")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="the address to listen on; one that a phone can reach lets it scan for real",
+    )
+    parser.add_argument("--port", type=int, default=8000, help="the port; 0 takes a free one")
+    arguments = parser.parse_args()
+    anyio.run(serve, arguments.host, arguments.port, arguments.url)

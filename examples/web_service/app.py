@@ -1,0 +1,177 @@
+"""The web side: a page, and one request that links a phone and streams how it goes.
+
+`POST /link` answers with server-sent events for as long as a code may be on screen. It is a POST,
+because asking for a code changes something; the page reads it with `fetch`, which, unlike
+`EventSource`, does not come back by itself. This room must never know how a lifecycle goes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from html import escape
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import anyio
+from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from qrlifecycle import State
+from qrlifecycle.diagram import render
+
+from .streams import News, Streams
+
+__all__ = ["create_app", "user_of"]
+
+HERE = Path(__file__).parent
+SESSION = "session"
+FILES = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
+"""What is served beside the page, and as what."""
+
+PICTURE = (
+    '<img data-state="{state}" src="{path}" width="665" height="588" '
+    'alt="State diagram, now in: {state}. {meaning}" hidden>'
+)
+"""The diagram with one state lit. The page holds one for each, so that it need not ask again."""
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Nothing is kept, nothing comes from elsewhere, and nobody frames the page."""
+
+
+def create_app(streams: Streams, *, hosts: tuple[str, ...]) -> ASGIApp:
+    """The application; ``hosts`` are the names under which it may be addressed."""
+    files = {f"/{name}": _file(name, kind) for name, kind in FILES.items()}
+    pictures = []
+    for state in State:
+        path = f"/diagram/{state}.svg"
+        files[path] = Response(render("svg", state=state), media_type="image/svg+xml")
+        pictures.append(PICTURE.format(state=state, path=path, meaning=escape(state.meaning)))
+    text = (HERE / "page.html").read_text().replace("<!-- diagram -->", "\n".join(pictures))
+
+    async def page(request: Request) -> Response:
+        return _with_session(request, HTMLResponse(text))
+
+    async def file(request: Request) -> Response:
+        return files[request.url.path]
+
+    async def link(request: Request) -> Response:
+        session = request.cookies.get(SESSION)
+        if not session:
+            return PlainTextResponse("Load the page first.\n", 403)
+        return PairingStream(streams, user_of(session))
+
+    routes = [Route("/", page), Route("/link", link, methods=["POST"])]
+    app = Starlette(routes=[*routes, *(Route(path, file) for path in files)])
+    return SafeHeaders(TrustedHostMiddleware(SameOriginOnly(app), allowed_hosts=list(hosts)))
+
+
+def user_of(session: str) -> str:
+    """The user that a session belongs to. A service with a log-in of its own asks that.
+
+    The session is a credential, so it is not what the platform is told.
+    """
+    return hashlib.sha256(session.encode()).hexdigest()[:32]
+
+
+def _with_session(request: Request, page: Response) -> Response:
+    """The page; a browser that brings no session is given one."""
+    if SESSION not in request.cookies:
+        page.set_cookie(
+            SESSION,
+            secrets.token_urlsafe(32),
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
+    return page
+
+
+def _file(name: str, kind: str) -> Response:
+    return Response((HERE / name).read_bytes(), media_type=kind)
+
+
+class PairingStream(Response):
+    """A user's pairing as server-sent events: the scope of the request is the lifecycle's scope.
+
+    A dialog that is closed, a tab that goes away, a connection that is lost: each ends the request,
+    and so this scope, and so the lifecycle and its socket.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(self, streams: Streams, user_id: str) -> None:
+        self._streams = streams
+        self._user_id = user_id
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request for as long as somebody listens."""
+
+        async def tell(news: News | None) -> None:
+            text = ": no news\n\n" if news is None else f"data: {json.dumps(news)}\n\n"
+            await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+
+        # The last one is for nginx, which would keep a stream until it is whole.
+        headers = [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_cancel_when_gone, receive, tasks.cancel_scope)
+            await self._streams.pair(self._user_id, tell)
+            tasks.cancel_scope.cancel()
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _cancel_when_gone(receive: Receive, scope: anyio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
+
+
+class SafeHeaders:
+    """Gives every response the headers above, errors included."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, with headers added to the answer."""
+
+        async def add(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        await self.app(scope, receive, add)
+
+
+class SameOriginOnly:
+    """Refuses whatever would change something, unless a page of this very origin asks for it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, or refuse."""
+        app = self.app
+        if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
+            headers = Headers(scope=scope)
+            origin = urlsplit(headers.get("origin", ""))
+            if not origin.netloc or origin.netloc != headers.get("host"):
+                app = PlainTextResponse("Only the page itself may ask for this.\n", 403)
+        await app(scope, receive, send)

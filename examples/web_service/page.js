@@ -1,0 +1,144 @@
+// The page: opens a stream with the dialog, shows what it tells, and ends it with the dialog.
+// It decides nothing. The stream is the pairing: when it goes, the socket behind it goes.
+
+const SILENCE = 25_000; // milliseconds; the service says something every 10 s
+const LOST = "The connection was lost. Please try again.";
+
+const at = (id) => document.getElementById(id);
+const dialog = at("dialog");
+let stream = null; // what ends the stream, while there is one
+let ends = 0; // when the code runs out, in milliseconds of performance.now()
+
+// One stream from its beginning to its end
+
+async function pair() {
+  leave();
+  const mine = (stream = new AbortController());
+  tell({ sentence: "Asking for a code." });
+  let last = {};
+  try {
+    for await (const news of listen(mine)) {
+      if (stream !== mine) return; // left, with something still on its way
+      tell((last = news));
+    }
+  } catch {
+    // refused, broken or silent: told below
+  }
+  if (stream !== mine) return; // left, or begun anew
+  stream = null;
+  if (last.ended) return;
+  mine.abort();
+  tell({ state: "idle", ended: "failed", sentence: LOST, retryable: true });
+}
+
+async function* listen(controller) {
+  let silence;
+  const heard = () => {
+    clearTimeout(silence);
+    silence = setTimeout(() => controller.abort(), SILENCE);
+  };
+  try {
+    heard();
+    const answer = await fetch("link", { method: "POST", signal: controller.signal });
+    if (!answer.ok) return;
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      heard();
+      const messages = (rest + value).split("\n\n");
+      rest = messages.pop();
+      for (const message of messages) {
+        if (message.startsWith("data: ")) yield JSON.parse(message.slice(6));
+      }
+    }
+  } finally {
+    clearTimeout(silence);
+  }
+}
+
+function leave() {
+  stream?.abort();
+  stream = null;
+  forget();
+}
+
+// What is shown
+
+function tell(news) {
+  if (news.state) light(news.state, news.socket_open);
+  if (news.sentence) at("sentence").textContent = news.sentence;
+  if (news.picture || news.text) show(news);
+  else if (news.event === "scanned") look("scanned");
+  else if (news.event !== "action_required") forget(news.ended ?? "waiting");
+  const over = Boolean(news.ended);
+  at("close").textContent = over ? "Close" : "Cancel";
+  at("close").classList.toggle("primary", over && !news.retryable);
+  at("again").hidden = !news.retryable;
+  if (news.ended === "linked") at("linked").textContent = news.sentence;
+  if (document.activeElement === document.body) at("title").focus(); // its button went away
+}
+
+function light(state, socketOpen = false) {
+  for (const picture of document.querySelectorAll("[data-state]")) {
+    picture.hidden = picture.dataset.state !== state;
+  }
+  for (const line of document.querySelectorAll(".socket")) {
+    line.textContent = socketOpen ? "One socket is open." : "No socket is open.";
+    line.classList.toggle("open", socketOpen);
+  }
+}
+
+function show({ picture, text, expires_in, address }) {
+  if (picture) at("picture").src = `data:image/svg+xml,${encodeURIComponent(picture)}`;
+  at("picture").hidden = !picture;
+  at("text").textContent = text ?? "";
+  at("text").hidden = !text;
+  if (address) at("address").href = address;
+  at("address").hidden = !address;
+  ends = performance.now() + expires_in * 1000;
+  at("bar").max = expires_in;
+  at("clock").hidden = false;
+  look("code");
+  tick();
+}
+
+function forget(then = "waiting") {
+  at("picture").removeAttribute("src");
+  at("address").removeAttribute("href");
+  at("text").textContent = "";
+  for (const id of ["picture", "text", "address", "clock"]) at(id).hidden = true;
+  look(then);
+}
+
+function look(name) {
+  at("frame").dataset.look = name;
+  for (const id of ["clock", "address"]) at(id).hidden ||= name === "scanned";
+}
+
+function tick() {
+  const left = Math.max(0, Math.ceil((ends - performance.now()) / 1000));
+  at("bar").value = left;
+  const clock = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+  at("left").textContent = `${clock} left`;
+}
+
+// What the person does
+
+at("open").addEventListener("click", () => {
+  dialog.showModal();
+  pair();
+});
+at("again").addEventListener("click", pair);
+at("close").addEventListener("click", () => dialog.close());
+dialog.addEventListener("close", () => {
+  leave();
+  light("idle");
+});
+addEventListener("pagehide", () => {
+  leave();
+  dialog.close(); // the page may come back from a cache
+});
+setInterval(tick, 1000);
+light("idle");

@@ -1,0 +1,72 @@
+"""The bot platform, as this service sees it: who makes codes, and who knows whether one was used.
+
+The room to change for a platform of your own. It must never know the web.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+
+import aiohttp
+
+from qrlifecycle import (
+    Code,
+    Paired,
+    PairingCode,
+    Policy,
+    QRCode,
+    QRLifecycle,
+    ServiceRefused,
+    SocketIOTransport,
+)
+
+__all__ = ["BotPlatform"]
+
+
+@dataclass(frozen=True, slots=True)
+class BotPlatform:
+    """A bot on a platform that speaks HTTP and Socket.IO, as `PairingServer` does."""
+
+    url: str
+    bot_id: str = "bot-7"
+    policy: Policy = field(default_factory=Policy)
+
+    def lifecycle(self, user_id: str) -> QRLifecycle:
+        """A fresh lifecycle for one user; nothing is asked for or open before its `pair()`."""
+        return QRLifecycle(
+            partial(self.request_code, user_id),
+            partial(SocketIOTransport, self.url, bot_id=self.bot_id, user_id=user_id),
+            check_status=partial(self.check_status, user_id),
+            policy=self.policy,
+        )
+
+    async def request_code(self, user_id: str) -> QRCode | PairingCode | Paired:
+        """The request behind "Link WhatsApp"."""
+        owner = {"botId": self.bot_id, "userId": user_id}
+        async with (
+            aiohttp.ClientSession() as http,
+            http.post(f"{self.url}/qr", json=owner) as answer,
+        ):
+            if answer.status in (401, 403):
+                raise ServiceRefused(f"the platform answered HTTP {answer.status}")
+            answer.raise_for_status()
+            body = await answer.json()
+        if body.get("linked"):
+            return Paired(body["identity"])
+        return QRCode(body["qr"], expires_in=body["expiresIn"])
+
+    async def check_status(self, user_id: str) -> Paired | None:
+        """What is true, in case that nobody heard of it."""
+        owner = {"botId": self.bot_id, "userId": user_id}
+        async with (
+            aiohttp.ClientSession() as http,
+            http.get(f"{self.url}/status", params=owner) as answer,
+        ):
+            answer.raise_for_status()
+            body = await answer.json()
+        return Paired(body["identity"]) if body["status"] == "paired" else None
+
+    def lifetime(self, code: Code) -> float:
+        """For how many seconds a code is good."""
+        return self.policy.qr_lifetime if code.expires_in is None else code.expires_in

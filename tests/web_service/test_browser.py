@@ -1,0 +1,514 @@
+"""The example service with a person in front: headless Chromium, one process for all of this file.
+
+After every test: no request has left the origin, the console is silent, and no socket is left at
+the pairing server.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import pytest
+
+pytest.importorskip("starlette", reason="needs the extra 'examples'")
+pytest.importorskip("uvicorn", reason="needs the extra 'examples'")
+pytest.importorskip("pygraphviz", reason="needs the extra 'examples'")
+pytest.importorskip("playwright", reason="needs playwright, which drives Chromium")
+pytest.importorskip("zxingcpp", reason="needs zxing-cpp, which reads the codes")
+
+import zxingcpp
+from PIL import Image
+from playwright.async_api import Browser, Locator, Page, async_playwright, expect
+from web_service.app import user_of
+
+from qrlifecycle import Reason, State
+
+from .serving import BOT, Offering, Service, serving
+
+CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian's package chromium)"),
+]
+
+expect.set_options(timeout=20_000)  # milliseconds; a busy machine is no failure
+
+WIDE = {"width": 1120, "height": 760}
+CONTRASTS = """
+() => {
+  const rgb = (text) => {
+    const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number);
+    return { r, g, b, a };
+  };
+  const luminance = ({ r, g, b }) => {
+    const [R, G, B] = [r, g, b].map((c) => {
+      c /= 255;
+      return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * R + 0.7152 * G + 0.0722 * B;
+  };
+  const ground = (element) => {
+    for (; element; element = element.parentElement) {
+      const colour = rgb(getComputedStyle(element).backgroundColor);
+      if (colour.a === 1) return colour;
+    }
+    return { r: 255, g: 255, b: 255 };
+  };
+  const root = document.querySelector("dialog[open]") ?? document.body;
+  const found = [];
+  for (const element of root.querySelectorAll("*")) {
+    const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+    if (!own || !element.checkVisibility()) continue;
+    const [a, b] = [rgb(getComputedStyle(element).color), ground(element)].map(luminance);
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    found.push([element.textContent.trim(), ratio]);
+  }
+  return found;
+}
+"""
+"""The contrast of each text that can be seen, as WCAG 2 reckons it."""
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """Uvicorn and playwright need asyncio; a browser wants real time."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """One process for all."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture(scope="module")
+async def running() -> AsyncIterator[Service]:
+    """One service for all."""
+    async with serving() as service:
+        yield service
+
+
+@pytest.fixture
+async def service(running: Service) -> AsyncIterator[Service]:
+    """The service, on which a test leaves nothing."""
+    yield running
+    await running.nothing_left()
+
+
+@dataclass
+class Person:
+    """Somebody in front of a page."""
+
+    page: Page
+    service: Service
+    user_id: str = ""
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def find(self, selector: str) -> Locator:
+        """An element."""
+        return self.page.locator(selector)
+
+    def watch(self, page: Page) -> None:
+        """Take note of what a page asks for, and of what the console says."""
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("console", lambda message: self.complaints.append(message.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    async def another_tab(self) -> Person:
+        """A second tab of the same browser."""
+        page = await self.page.context.new_page()
+        self.watch(page)
+        await page.goto(self.service.url)
+        return Person(page, self.service, self.user_id)
+
+    async def press_link(self) -> None:
+        """Press "Link WhatsApp" and see a code."""
+        await self.page.get_by_role("button", name="Link WhatsApp").click()
+        await self.sees_code()
+
+    async def sees_code(self) -> None:
+        """A code is on screen."""
+        await expect(self.find("#picture")).to_be_visible()
+        await expect(self.find("#frame")).to_have_attribute("data-look", "code")
+        await self.sees_state("displayed")
+
+    async def sees_state(self, state: str, within: str = "dialog") -> None:
+        """The diagram has this state lit."""
+        picture = self.find(f"{within} [data-state]:visible")
+        await expect(picture).to_have_attribute("data-state", state)
+
+    async def sees_no_code(self) -> None:
+        """No code is on screen, nor behind it."""
+        await expect(self.find("#picture")).to_be_hidden()
+        assert await self.find("#picture").get_attribute("src") is None
+        assert await self.find("#address").get_attribute("href") is None
+
+    async def reads(self, sentence: str) -> None:
+        """The sentence in the dialog."""
+        await expect(self.find("#sentence")).to_have_text(sentence)
+
+    async def scans(self) -> None:
+        """Hold a phone before the screen: what it reads in the picture, it opens."""
+        (code,) = zxingcpp.read_barcodes(await self.photograph())
+        async with aiohttp.ClientSession() as phone, phone.get(code.text) as answer:
+            assert answer.ok
+
+    async def photograph(self) -> Image.Image:
+        """What is on screen."""
+        return Image.open(io.BytesIO(await self.page.screenshot()))
+
+    @property
+    def open_sockets(self) -> int:
+        """The pairing server's count."""
+        return self.service.pairing.open_sockets(self.user_id)
+
+
+@asynccontextmanager
+async def sitting_before(
+    browser: Browser, service: Service, **options: Any
+) -> AsyncIterator[Person]:
+    """A person with a browser of their own; leaving checks what the page asked for and said."""
+    context = await browser.new_context(**{"viewport": WIDE, **options})
+    page = await context.new_page()
+    person = Person(page, service)
+    person.watch(page)
+    try:
+        await page.goto(service.url)
+        (cookie,) = await context.cookies()
+        person.user_id = user_of(cookie.get("value", ""))
+        yield person
+        assert person.complaints == []
+        assert person.requests
+        assert all(url.startswith(f"{service.url}/") for url in person.requests)
+    finally:
+        await context.close()
+
+
+Seat = Callable[..., Awaitable[Person]]
+
+
+@pytest.fixture
+async def seat(browser: Browser, service: Service) -> AsyncIterator[Seat]:
+    """Seats a person before the page; the options are those of a browser's context."""
+    async with AsyncExitStack() as people:
+
+        async def sit(**options: Any) -> Person:
+            return await people.enter_async_context(sitting_before(browser, service, **options))
+
+        yield sit
+
+
+@pytest.fixture
+async def ada(seat: Seat) -> Person:
+    """A person."""
+    return await seat()
+
+
+# Linking
+
+
+async def test_promise_1_a_phone_reads_the_screen_and_links(ada: Person) -> None:
+    """There is no socket before the code, one with it, and none when success is shown."""
+    assert ada.service.pairing.most_sockets(ada.user_id) == 0
+    await ada.press_link()
+    assert ada.open_sockets == 1
+    await expect(ada.find("dialog .socket")).to_have_text("One socket is open.")
+    await ada.scans()
+    await ada.reads("Linked to +490001234567.")
+    assert ada.open_sockets == 0
+    await ada.sees_no_code()
+    await ada.sees_state("connected")
+    await expect(ada.find("dialog .socket")).to_have_text("No socket is open.")
+    await ada.page.get_by_role("button", name="Close").click()
+    await expect(ada.find("#linked")).to_have_text("Linked to +490001234567.")
+
+
+async def test_the_phone_may_scan_after_a_rotation(ada: Person) -> None:
+    """The screen shows the new code, and it links."""
+    await ada.press_link()
+    before = await ada.find("#picture").get_attribute("src")
+    assert before is not None
+    await ada.service.pairing.rotate(BOT, ada.user_id)
+    await expect(ada.find("#picture")).not_to_have_attribute("src", before)
+    await ada.scans()
+    await ada.reads("Linked to +490001234567.")
+
+
+async def test_a_scan_that_waits_for_the_phone_is_told(ada: Person) -> None:
+    """The person looks at the phone now; no time runs on screen."""
+    await ada.press_link()
+    await ada.service.scan(ada.user_id, confirm=False)
+    await ada.reads("Your phone has read the code. Please confirm there.")
+    await expect(ada.find("#clock")).to_be_hidden()
+    assert zxingcpp.read_barcodes(await ada.photograph()) == []
+    await ada.service.scan(ada.user_id)
+    await ada.reads("Linked to +490001234567.")
+
+
+async def test_who_comes_back_linked_is_told_without_a_code(ada: Person) -> None:
+    """A scan in the moment of leaving is not lost."""
+    await ada.press_link()
+    await ada.service.scan(ada.user_id, confirm=False)
+    await ada.page.keyboard.press("Escape")
+    await ada.service.scan(ada.user_id)
+    await ada.page.get_by_role("button", name="Link WhatsApp").click()
+    await ada.reads("Linked to +490001234567.")
+    await ada.sees_no_code()
+
+
+async def test_a_code_to_type_is_text(browser: Browser) -> None:
+    """With a name of its own, for whoever cannot see or scan."""
+    async with serving(Offering) as service:
+        async with sitting_before(browser, service) as ada:
+            await ada.page.get_by_role("button", name="Link WhatsApp").click()
+            code = ada.page.get_by_role("status", name="Code to type on your phone")
+            await expect(code).to_have_text("ABCD-1234")
+            await ada.reads("Type this code on your phone.")
+            await service.scan(ada.user_id)
+            await ada.reads("Linked to +490001234567.")
+        await service.nothing_left()
+
+
+# Going away
+
+
+@pytest.mark.parametrize("how", ["Escape", "Cancel"])
+async def test_promise_5_a_closed_dialog_ends_it(ada: Person, how: str) -> None:
+    """The socket is gone, the code forgotten, and the focus where it was."""
+    await ada.press_link()
+    if how == "Escape":
+        await ada.page.keyboard.press(how)
+    else:
+        await ada.page.get_by_role("button", name=how).click()
+    await ada.service.nothing_left()
+    await ada.sees_no_code()
+    await ada.sees_state("idle", within="main")
+    await expect(ada.page.get_by_role("button", name="Link WhatsApp")).to_be_focused()
+
+
+async def test_promise_5_a_closed_tab_ends_it(ada: Person) -> None:
+    """Without a word from the page."""
+    await ada.press_link()
+    await ada.page.close()
+    await ada.service.nothing_left()
+
+
+async def test_promise_5_a_reload_ends_it(ada: Person) -> None:
+    """The page begins anew, without a code; a code can be asked for again."""
+    await ada.press_link()
+    await ada.page.reload()
+    await ada.service.nothing_left()
+    await expect(ada.find("dialog")).to_be_hidden()
+    await ada.press_link()
+    await ada.scans()
+    await ada.reads("Linked to +490001234567.")
+    assert ada.service.pairing.most_sockets(ada.user_id) == 1
+
+
+async def test_a_page_from_the_cache_shows_no_old_code(ada: Person) -> None:
+    """Whoever goes elsewhere and back finds the dialog closed."""
+    await ada.press_link()
+    await ada.page.goto("about:blank")
+    await ada.service.nothing_left()
+    await ada.page.go_back()
+    await expect(ada.find("dialog")).to_be_hidden()
+    await ada.sees_no_code()
+
+
+async def test_a_lost_connection_is_told(ada: Person) -> None:
+    """The socket goes with it, and the person can try again."""
+    await ada.press_link()
+    for connection in tuple(ada.service.server.server_state.connections):
+        connection.transport.abort()
+    await ada.reads(Reason.TRANSPORT_LOST.person)
+    await ada.service.nothing_left()
+    await ada.sees_no_code()
+    assert all("net::ERR_" in complaint for complaint in ada.complaints)
+    ada.complaints.clear()  # the browser's own word
+    await ada.page.get_by_role("button", name="Try again").click()
+    await ada.sees_code()
+
+
+async def test_a_silent_connection_is_given_up(ada: Person) -> None:
+    """The service says something every 10 s; the page waits for 25."""
+    await ada.page.clock.install()
+    await ada.press_link()
+    await ada.page.clock.fast_forward(26_000)
+    await ada.reads(Reason.TRANSPORT_LOST.person)
+    await ada.service.nothing_left()
+
+
+async def test_the_time_that_is_left_runs(ada: Person) -> None:
+    """By the second, on the person's own clock."""
+    await ada.page.clock.install()
+    await ada.press_link()
+    timer = ada.page.get_by_role("timer")
+    await expect(timer).to_have_text("1:00 left")
+    await ada.page.clock.run_for(15_000)
+    await expect(timer).to_have_text("0:45 left")
+
+
+# Failure
+
+
+async def test_a_failure_is_told_in_words_and_can_be_tried_again(ada: Person) -> None:
+    """By keyboard alone: the focus is never lost."""
+    await ada.page.keyboard.press("Tab")
+    await ada.page.keyboard.press("Enter")
+    await ada.sees_code()
+    await ada.service.pairing.refuse(BOT, ada.user_id)
+    await ada.reads(Reason.REFUSED_ON_PHONE.person)
+    await ada.sees_no_code()
+    await ada.sees_state("failed")
+    again = ada.page.get_by_role("button", name="Try again")
+    await ada.page.keyboard.press("Tab")
+    await expect(again).to_be_focused()
+    await ada.page.keyboard.press("Enter")
+    await ada.sees_code()
+    await expect(again).to_be_hidden()
+    await expect(ada.find("#title")).to_be_focused()
+
+
+async def test_a_service_that_stops_says_so(browser: Browser) -> None:
+    """With a stream open; it does not wait for the code to run out."""
+    async with serving() as service, sitting_before(browser, service) as ada:
+        await ada.press_link()
+        service.server.should_exit = True
+        await ada.reads(Reason.CANCELLED.person)
+        await service.nothing_left()
+
+
+# Two tabs, two people
+
+
+async def test_promise_3_of_two_tabs_the_newer_takes_over(ada: Person) -> None:
+    """The older says where it goes on, and can take it back; there are never two sockets."""
+    await ada.press_link()
+    newer = await ada.another_tab()
+    await newer.press_link()
+    await ada.reads(Reason.CONFLICT.person)
+    await ada.sees_no_code()
+    await ada.page.get_by_role("button", name="Try again").click()
+    await ada.sees_code()
+    await newer.reads(Reason.CONFLICT.person)
+    await ada.scans()
+    await ada.reads("Linked to +490001234567.")
+    assert ada.service.pairing.most_sockets(ada.user_id) == 1
+
+
+async def test_two_people_see_their_own_codes(seat: Seat) -> None:
+    """A scan of the one is nothing to the other."""
+    ada, bob = await seat(), await seat()
+    await ada.press_link()
+    await bob.press_link()
+    codes = [zxingcpp.read_barcodes(await each.photograph())[0].text for each in (ada, bob)]
+    assert codes[0] != codes[1]
+    await ada.scans()
+    await ada.reads("Linked to +490001234567.")
+    await bob.reads("Scan the code with your phone.")
+    assert bob.open_sockets == 1
+    assert zxingcpp.read_barcodes(await bob.photograph())[0].text == codes[1]
+
+
+# Whoever cannot see it, and whatever it is looked at with
+
+
+async def test_everything_has_a_name(ada: Person) -> None:
+    """The dialog, what it says, the picture, and the diagram with the state in words."""
+    page = ada.page
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Link WhatsApp")
+    await ada.press_link()
+    dialog = page.get_by_role("dialog", name="Link WhatsApp")
+    await expect(dialog).to_be_visible()
+    await expect(dialog).to_have_accessible_description("Scan the code with your phone.")
+    await expect(ada.find("#title")).to_be_focused()
+    await expect(dialog.get_by_role("status")).to_have_text("Scan the code with your phone.")
+    code = dialog.get_by_role("img", name="QR code that links your phone.")
+    await expect(code).to_have_attribute("alt", re.compile("Linked devices"))
+    diagram = dialog.get_by_role(
+        "img", name=f"State diagram, now in: displayed. {State.DISPLAYED.meaning}"
+    )
+    await expect(diagram).to_be_visible()
+    assert await page.locator("html").get_attribute("lang") == "en"
+    assert await page.locator("img:not([alt]), button:not([type])").count() == 0
+
+
+async def test_the_keyboard_stays_in_the_dialog(ada: Person) -> None:
+    """What is behind it cannot be reached while it is open."""
+    await ada.press_link()
+    for _ in range(6):
+        await ada.page.keyboard.press("Tab")
+        assert not await ada.page.evaluate("document.activeElement.closest('main') !== null")
+
+
+SCREENS = {
+    "light": {"color_scheme": "light"},
+    "dark": {"color_scheme": "dark"},
+    "forced colours": {"color_scheme": "dark", "forced_colors": "active"},
+    "a small phone": {"viewport": {"width": 320, "height": 640}, "color_scheme": "dark"},
+    "a fine screen": {"device_scale_factor": 2, "color_scheme": "dark"},
+}
+
+
+@pytest.mark.parametrize("options", SCREENS.values(), ids=SCREENS)
+async def test_the_code_scans_on_every_screen(seat: Seat, options: dict[str, Any]) -> None:
+    """Black on white, with its quiet zone, whatever the page looks like."""
+    ada = await seat(**options)
+    await ada.press_link()
+    photograph = (await ada.photograph()).convert("RGB")
+    (code,) = zxingcpp.read_barcodes(photograph)
+    pairing = ada.service.pairing.pairing(BOT, ada.user_id)
+    assert code.text == ada.service.pairing.url_of(pairing)
+    box = await ada.find("#picture").bounding_box()
+    assert box is not None
+    factor = options.get("device_scale_factor", 1)
+    left, top, side = (int(box[name] * factor) for name in ("x", "y", "width"))
+    picture = photograph.crop((left + 1, top + 1, left + side - 1, top + side - 1))
+    assert picture.getpixel((3, 3)) == (255, 255, 255)
+    assert (0, 0, 0) in {colour for _, colour in picture.getcolors(maxcolors=100_000) or []}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_every_text_can_be_read(seat: Seat, scheme: str) -> None:
+    """At least 4.5 to 1, as WCAG 2 asks at its level AA: before, with a code, and at each end."""
+    ada = await seat(color_scheme=scheme)
+
+    async def check() -> None:
+        found = await ada.page.evaluate(CONTRASTS)
+        assert found
+        assert [(text, ratio) for text, ratio in found if ratio < 4.5] == []
+
+    await check()
+    await ada.press_link()
+    await check()
+    await ada.service.pairing.refuse(BOT, ada.user_id)
+    await ada.reads(Reason.REFUSED_ON_PHONE.person)
+    await check()
+    await ada.page.get_by_role("button", name="Try again").click()
+    await ada.sees_code()
+    await ada.scans()
+    await ada.reads("Linked to +490001234567.")
+    await check()
+    await ada.page.get_by_role("button", name="Close").click()
+    await check()
+
+
+async def test_nothing_moves_for_whom_motion_is_too_much(seat: Seat) -> None:
+    """Neither while it waits nor at the end."""
+    moving = "document.getAnimations().length"
+    still, lively = await seat(reduced_motion="reduce"), await seat(reduced_motion="no-preference")
+    for person, expected in ((still, 0), (lively, 1)):
+        await person.page.evaluate("document.getElementById('dialog').showModal()")
+        assert await person.page.evaluate(moving) == expected
