@@ -354,6 +354,19 @@ def test_the_memory_is_that_of_what_goes_on_now() -> None:
     assert audit._open_for == {}
 
 
+def test_causes_without_end_are_counted_together() -> None:
+    """A transport that makes causes of what it reads does not make the audit grow."""
+    audit = Audit(clock=None)
+    story = Story().begin()
+    for number in range(1_000):
+        story.add(Dropped, f"cause {number}", 1)
+    for record in story.records:
+        audit(record)
+    dropped = audit.snapshot().dropped
+    assert len(dropped) == 101
+    assert dropped["other"] == 900
+
+
 def test_attempts_without_end_are_forgotten_one_day(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes that die leave no more than a bounded number behind; the oldest goes first."""
     monkeypatch.setattr("qrlifecycle.audit.MOST_TRAILS", 10)

@@ -57,6 +57,12 @@ MOST_TRAILS = 100_000
 """How many attempts are followed at once; beyond that, the one that began first is forgotten. A
 journal of processes that died has attempts without an end."""
 
+MOST_CAUSES = 100
+"""How many causes are counted apart; a transport may make them of what it reads."""
+
+OTHER = "other"
+"""What further causes are counted under."""
+
 logger = logging.getLogger("qrlifecycle.audit")
 
 
@@ -135,7 +141,8 @@ class Audit:
 
     def _take(self, record: Record) -> Iterator[Alert]:
         if isinstance(record, Dropped):
-            self._dropped[record.cause] += record.count
+            known = record.cause in self._dropped or len(self._dropped) < MOST_CAUSES
+            self._dropped[record.cause if known else OTHER] += record.count
             return
         trail = self._trail(record)
         for promise, text in trail.take(record):

@@ -26,6 +26,9 @@ __all__ = ["run"]
 MOST_SHOWN = 20
 """Findings that are told in full; the others are counted."""
 
+MOST_PROCESSES = 10_000
+"""How many are told apart."""
+
 EVERY = 1000
 """Lines between two moves of the progress bar."""
 
@@ -60,7 +63,8 @@ class Reading:
         """Take a line."""
         self.lines = entry.number
         if entry.record is not None:
-            self.processes.add(entry.record.process)
+            if len(self.processes) < MOST_PROCESSES:
+                self.processes.add(entry.record.process)
             self.audit(entry.record)
         elif entry.skipped is not None:
             self.skipped[entry.skipped] += 1
@@ -126,7 +130,10 @@ def _report(reading: Reading) -> None:
 def _lines(reading: Reading) -> Iterator[tuple[str, str]]:
     skipped = reading.skipped
     records = reading.lines - skipped.total()
-    yield "lines", f"{reading.lines:,}: {records:,} records of {len(reading.processes):,} processes"
+    processes = f"{len(reading.processes):,}"
+    if len(reading.processes) == MOST_PROCESSES:
+        processes += " or more"
+    yield "lines", f"{reading.lines:,}: {records:,} records of {processes} processes"
     if skipped[Skipped.FOREIGN]:
         yield "of other programs", f"{skipped[Skipped.FOREIGN]:,}"
     if skipped[Skipped.TORN]:
