@@ -23,7 +23,7 @@ from .events import Event
 from .states import State
 from .table import INITIAL, SOCKET_OWNER, TABLE, Row, single_rows
 
-__all__ = ["FORMATS", "IMAGE_FORMATS", "TEXT_FORMATS", "difference", "draw", "paint", "render"]
+__all__ = ["FORMATS", "IMAGE_FORMATS", "TEXT_FORMATS", "difference", "draw", "paint", "render", "roles"]
 
 TEXT_FORMATS: tuple[str, ...] = ("mermaid", "dot", "text", "json")
 """What `draw` writes."""
@@ -204,13 +204,14 @@ def _ends(table: tuple[Row, ...]) -> tuple[State, ...]:
     return tuple(s for s in State if s not in left_for_more | {INITIAL, SOCKET_OWNER})
 
 
-def _roles(table: tuple[Row, ...]) -> dict[State, Role]:
+def roles(table: tuple[Row, ...] = TABLE) -> dict[State, Role]:
+    """What each state is to somebody who looks at a picture."""
     failures = {row.target for row in table if row.event is Event.FAIL}
-    roles = dict.fromkeys(State, Role.ORDINARY)
+    found = dict.fromkeys(State, Role.ORDINARY)
     for end in _ends(table):
-        roles[end] = Role.FAILURE if end in failures else Role.SUCCESS
-    roles[SOCKET_OWNER] = Role.SOCKET
-    return roles
+        found[end] = Role.FAILURE if end in failures else Role.SUCCESS
+    found[SOCKET_OWNER] = Role.SOCKET
+    return found
 
 
 def _arrows(table: tuple[Row, ...]) -> dict[tuple[State, State], list[Event]]:
@@ -242,7 +243,7 @@ def _mermaid(state: State | None, table: tuple[Row, ...]) -> list[str]:
     for (source, target), events in _arrows(table).items():
         lines.append(f"  {source} --> {target} : {' / '.join(events)}")
     styles: list[str] = []
-    for each, role in _roles(table).items():
+    for each, role in roles(table).items():
         ending = [LEGEND[role]] if role in (Role.SUCCESS, Role.FAILURE) else []
         lines += [f"  {each} : {words}" for words in (each, *_inside(each, table), *ending)]
         lit = each is state
@@ -272,7 +273,7 @@ def _dot(state: State | None, table: tuple[Row, ...]) -> list[str]:
 
 
 def _dot_states(state: State | None, table: tuple[Row, ...]) -> Iterator[str]:
-    for each, role in _roles(table).items():
+    for each, role in roles(table).items():
         fill, border, text = (LIT if each is state else UNLIT)[role]
         yield (
             f'  {each} [fillcolor="{fill}" color="{border}" fontcolor="{text}"'
@@ -281,9 +282,9 @@ def _dot_states(state: State | None, table: tuple[Row, ...]) -> Iterator[str]:
 
 
 def _dot_arrows(state: State | None, table: tuple[Row, ...]) -> Iterator[str]:
-    roles = _roles(table)
+    role_of = roles(table)
     for (source, target), events in _arrows(table).items():
-        colour = ARROWS[roles[target]]
+        colour = ARROWS[role_of[target]]
         label = "\\n".join(f" {event} " for event in events)
         yield (
             f'  {source} -> {target} [label="{label}" color="{colour}" fontcolor="{colour}"'
@@ -347,7 +348,7 @@ def _block(state: State, lit: State | None, table: tuple[Row, ...]) -> list[tupl
 
 def _marks(state: State, lit: State | None, table: tuple[Row, ...]) -> list[str]:
     """The first column: the state's name, and what is to be known of it."""
-    role = _roles(table)[state]
+    role = roles(table)[state]
     marks = {"now": state is lit, "initial": state is INITIAL, "socket open": role is Role.SOCKET}
     marks |= {end: role is end for end in (Role.SUCCESS, Role.FAILURE)}
     name = f"{'>' if state is lit else ' '} {state}"

@@ -38,7 +38,7 @@ from qrlifecycle.audit import (
 )
 from qrlifecycle.audit.metrics import export_metrics
 from qrlifecycle.link import Link
-from qrlifecycle.records import Closing, Dropped, FoundByStatus, Opening
+from qrlifecycle.records import Began, Closing, Dropped, FoundByStatus, Opening
 from qrlifecycle.testing import Fault, Plan, ScriptedPeer, ScriptedTransport, perform, settle
 from qrlifecycle.testing.strategies import plans
 
@@ -144,6 +144,21 @@ def test_a_healthy_round_raises_no_alert() -> None:
             id="8: an end with a socket open",
         ),
         pytest.param(
+            healthy().add(Opening, None).close(),
+            [1],
+            id="1: a socket after the end",
+        ),
+        pytest.param(
+            healthy().change(State.IDLE, Event.GENERATE, State.GENERATING),
+            [None],
+            id="a step after the end, from where it does not stand",
+        ),
+        pytest.param(
+            healthy().begin(),
+            [None],
+            id="another attempt, from where it does not stand",
+        ),
+        pytest.param(
             Story().begin().change(State.GENERATING, Event.SCANNED, State.DISPLAYED),
             [None],
             id="no row of the table",
@@ -176,6 +191,15 @@ def test_a_closing_may_take_what_the_policy_allows() -> None:
 def test_a_policy_may_show_codes_at_once() -> None:
     """With ``show_at_once`` a code before anybody listens breaks nothing."""
     assert breaches_of(Story().begin(show_at_once=True).display().note(Event.QR_UPDATED)) == []
+
+
+def test_what_may_come_after_an_end() -> None:
+    """A reset, a code asked for beforehand, and another attempt from there break nothing."""
+    story = healthy().change(State.CONNECTED, Event.RESET, State.IDLE)
+    story.begin().display().open().note(Event.QR_UPDATED).succeed()
+    story.change(State.CONNECTED, Event.GENERATE, State.GENERATING)
+    story.add(Began, 1.0, False).display().open().note(Event.QR_UPDATED).succeed()
+    assert breaches_of(story) == []
 
 
 def test_generate_after_the_end_is_for_the_next_attempt() -> None:
@@ -344,14 +368,16 @@ def test_a_socket_that_is_open_now_counts_its_seconds() -> None:
     assert snapshot.socket_seconds == pytest.approx(999.9)
 
 
-def test_the_memory_is_that_of_what_goes_on_now() -> None:
-    """What has ended is forgotten, whoever it was for."""
+def test_the_memory_is_that_of_what_goes_on_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has ended is forgotten, but for the latest, whoever it was for."""
+    monkeypatch.setattr("qrlifecycle.audit.MOST_ENDED", 100)
     audit = Audit(clock=None)
     for number in range(1_000):
         for record in Story(f"p-{number}", subject=(f"user-{number}",)).show().succeed().records:
             audit(record)
     assert audit._trails == {}
     assert audit._open_for == {}
+    assert len(audit._past) == 100
 
 
 def test_causes_without_end_are_counted_together() -> None:

@@ -17,6 +17,7 @@ TOP = PACKAGE.parent
 
 ROOMS = [
     "words",
+    "printable",
     "states",
     "events",
     "errors",
@@ -46,6 +47,7 @@ ROOMS = [
     "audit",
     "journal",
     "diagram",
+    "timeline",
     "model",
     "testing",
     "cli",

@@ -57,6 +57,9 @@ MOST_TRAILS = 100_000
 """How many attempts are followed at once; beyond that, the one that began first is forgotten. A
 journal of processes that died has attempts without an end."""
 
+MOST_ENDED = 1_000
+"""How many attempts are remembered after their end."""
+
 MOST_CAUSES = 100
 """How many causes are counted apart; a transport may make them of what it reads."""
 
@@ -89,6 +92,8 @@ class Audit:
         self._clock = clock
         self._lock = threading.Lock()
         self._trails: dict[str, Trail] = {}
+        self._past: dict[str, Trail] = {}
+        """The latest, for what should not come after an end."""
         self._open_for: Counter[tuple[str, tuple[str, ...]]] = Counter()
         self._window: deque[tuple[float, int, bool]] = deque(maxlen=self._limits.window)
         self._wasted = {"socket_seconds_per_success": False, "codes_per_success": False}
@@ -160,21 +165,23 @@ class Audit:
             case Changed():
                 yield from self._changed(record, trail)
             case Ended():
-                yield from self._ended(record, trail)
+                yield from self._over(record, trail)
 
     def _trail(self, record: Record) -> Trail:
         """The trail that a record belongs to; followed from now on if there is more to come."""
-        trail = self._trails.get(record.lifecycle)
-        if trail is not None and not isinstance(record, Began):
-            return trail
-        if trail is not None:  # its end is missing
-            self._forget(record.lifecycle)
-        trail = Trail(record)
+        name, ended = record.lifecycle, self._past.get(record.lifecycle)
+        begins = isinstance(record, Began)
+        if begins and name in self._trails:  # its end is missing
+            self._forget(name)
+        trail = self._trails.get(name) or (None if begins else ended)
+        if trail is None:
+            trail = Trail(record, state=None if ended is None else ended.state)
         displayed = isinstance(record, Changed) and record.target is SOCKET_OWNER
-        if displayed or isinstance(record, Began | Opening):
+        if name not in self._trails and (begins or displayed or isinstance(record, Opening)):
+            self._past.pop(name, None)
             if len(self._trails) >= MOST_TRAILS:
                 self._forget(next(iter(self._trails)))
-            self._trails[record.lifecycle] = trail
+            self._trails[name] = trail
         return trail
 
     def _forget(self, lifecycle: str) -> None:
@@ -241,12 +248,14 @@ class Audit:
             if took > self._limits.success:
                 yield SlowSuccess(*_who(record, trail), "signal", took, self._limits.success)
 
-    def _ended(self, record: Ended, trail: Trail) -> Iterator[Alert]:
+    def _over(self, record: Ended, trail: Trail) -> Iterator[Alert]:
         """The attempt is over; what it used counts in the window."""
         if self._trails.get(record.lifecycle) is not trail:
             return
         if not trail.sockets:
-            del self._trails[record.lifecycle]
+            self._past[record.lifecycle] = self._trails.pop(record.lifecycle)
+            if len(self._past) > MOST_ENDED:
+                del self._past[next(iter(self._past))]
         self._window.append((trail.socket_seconds, trail.codes, trail.succeeded))
         if len(self._window) < self._limits.window:
             return

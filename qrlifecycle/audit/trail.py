@@ -48,6 +48,7 @@ class Trail:
     Args:
         first: the record it begins with. If that is not `Began` (a journal was cut), what came
             before is not known, and nobody is accused of it.
+        state: where the attempt before ended, if that is known.
     """
 
     __slots__ = (
@@ -70,8 +71,8 @@ class Trail:
         "success_at",
     )
 
-    def __init__(self, first: Record) -> None:
-        self.state: State | None = None
+    def __init__(self, first: Record, state: State | None = None) -> None:
+        self.state = state
         self.sockets = 0
         """How many are open now."""
         self.socket_since = 0.0

@@ -6,20 +6,15 @@ This room must never know what a promise is, nor how a line is read.
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from importlib.util import find_spec
-from pathlib import Path
-from typing import IO
 
 from ..audit import Alert, Audit, Durations, Limits, Snapshot
-from ..errors import InvalidValue
-from ..journal import Entry, Skipped, read_journal
-from .printable import printable
+from ..journal import Entry, Skipped
+from ..printable import printable
+from .journals import entries
+from .stopping import Stop
 
 __all__ = ["run"]
 
@@ -29,19 +24,13 @@ MOST_SHOWN = 20
 MOST_PROCESSES = 10_000
 """How many are told apart."""
 
-EVERY = 1000
-"""Lines between two moves of the progress bar."""
 
-
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace, _stop: Stop) -> int:
     """Judge a journal, and say whether all was well."""
     limits = {limit.name: getattr(arguments, limit.name) for limit in fields(Limits)}
     reading = Reading(Limits(**{name: v for name, v in limits.items() if v is not None}))
-    with _opened(arguments.file) as file, _progress(file) as moved:
-        for entry in read_journal(file):
-            reading.take(entry)
-            if entry.number % EVERY == 0:
-                moved()
+    for entry in entries(arguments.file):
+        reading.take(entry)
     _report(reading)
     return 1 if reading.found else 0
 
@@ -79,31 +68,6 @@ class Reading:
         self.found += 1
         if self.found <= MOST_SHOWN:
             print(f"line {self.lines}: {printable(text)}", flush=True)
-
-
-def _opened(name: str) -> AbstractContextManager[IO[bytes]]:
-    if name == "-":
-        return nullcontext(sys.stdin.buffer)
-    try:
-        return Path(name).open("rb")
-    except OSError as error:
-        raise InvalidValue(f"cannot read {name!r}: {error.strerror}") from None
-
-
-@contextmanager
-def _progress(file: IO[bytes]) -> Iterator[Callable[[], object]]:
-    """What is called now and then; a bar where there is a terminal and the size is known."""
-    size = os.fstat(file.fileno()).st_size if file.seekable() else 0
-    if not (size and sys.stderr.isatty() and find_spec("rich") is not None):
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
-
-    columns = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=size)
-        yield lambda: progress.update(task, completed=file.tell())
 
 
 # Afterwards

@@ -13,6 +13,7 @@ from ..diagram import FORMATS, IMAGE_FORMATS, TEXT_FORMATS, difference, render
 from ..errors import InvalidValue
 from ..states import State
 from .formats import chosen_format
+from .stopping import Stop
 
 __all__ = ["run"]
 
@@ -30,7 +31,7 @@ FORMAT_OF_SUFFIX = {
 DIFFERS = 1
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace, _stop: Stop) -> int:
     """Draw, write or check, and say whether all is well."""
     file = arguments.check or arguments.output
     form = _format(arguments.format, file)

@@ -13,6 +13,7 @@ from pathlib import Path
 from ..errors import InvalidValue
 from ..model import MODEL, Model, document, promela
 from .formats import chosen_format
+from .stopping import Stop
 
 __all__ = ["run"]
 
@@ -20,7 +21,7 @@ FORMATS: dict[str, Callable[[Model], str]] = {"promela": promela, "json": docume
 FORMAT_OF_SUFFIX = {".pml": "promela", ".json": "json"}
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace, _stop: Stop) -> int:
     """Print or write the model."""
     text = FORMATS[_format(arguments.format, arguments.output)](MODEL)
     if arguments.output is None:

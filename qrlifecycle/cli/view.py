@@ -18,10 +18,10 @@ from ..errors import QRLifecycleError
 from ..events import Event
 from ..lifecycle import QRLifecycle
 from ..outcome import Connected, Outcome, Reason
+from ..printable import printable
 from ..qr import BLOCKS, QRCode
 from ..signals import ActionRequired
 from ..watchers import Change
-from .printable import printable
 from .stopping import BROKEN_PIPE, Stop, discard_output
 
 __all__ = ["View", "draws_blocks", "sentences"]
@@ -31,6 +31,9 @@ Hints = Callable[[QRCode], tuple[str, ...]]
 
 BLACK_ON_WHITE = "\x1b[38;5;16;48;5;231m{}\x1b[0m"
 """Of the 256 colours these two are the same in every theme."""
+
+LONGEST = 200
+"""Characters of the longest thing a server said that is repeated."""
 
 NEWS = {
     Event.SCANNED: "the phone has scanned the code and is confirming",
@@ -75,13 +78,13 @@ class View:
 
     def spell(self, code: PairingCode) -> None:
         """A code to type; that is what it is there for, so it is written as text."""
-        self.say(f"type this code on the phone: {printable(code.reveal())}")
+        self.say(f"type this code on the phone: {printable(code.reveal(), LONGEST)}")
 
     def require(self, action: ActionRequired) -> None:
         """The service wants something more from the person."""
         code = action.data.get("code")
-        said = f": {printable(code)}" if isinstance(code, str) else ""
-        self.say(f"the service requires an action, {printable(action.action)}{said}")
+        said = f": {printable(code, LONGEST)}" if isinstance(code, str) else ""
+        self.say(f"the service requires an action, {printable(action.action, LONGEST)}{said}")
 
     def changed(self, change: Change) -> None:
         """A row of the table was taken."""
@@ -141,7 +144,7 @@ def sentences(outcome: Outcome) -> Iterator[str]:
     if isinstance(outcome, Connected):
         already = " already" if outcome.already_linked else ""
         yield (
-            f"linked{already}: {printable(outcome.identity)}"
+            f"linked{already}: {printable(outcome.identity, LONGEST)}"
             if outcome.identity
             else f"linked{already}"
         )
@@ -153,7 +156,9 @@ def sentences(outcome: Outcome) -> Iterator[str]:
     error = outcome.error
     # The library's own errors hold no secret; of any other only the kind is told.
     detail = str(error) if isinstance(error, QRLifecycleError) else type(error).__name__
-    yield f"{reason}: {reason.meaning}" + (f" ({printable(detail)})" if error is not None else "")
+    yield f"{reason}: {reason.meaning}" + (
+        f" ({printable(detail, LONGEST)})" if error is not None else ""
+    )
 
 
 def _width(qr: QRCode) -> int:

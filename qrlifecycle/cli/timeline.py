@@ -1,0 +1,181 @@
+"""`qrlifecycle timeline`: a journal as a picture, in the terminal or as an image.
+
+This room must never know how a picture is drawn, nor how a line is read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from ..errors import InvalidValue
+from ..journal import Skipped
+from ..records import Record
+from ..states import State
+from ..timeline import GLYPHS, IMAGE_FORMATS, LAST, Line, Style, Timeline, draw, paint, read
+from ..timeline.colours import OUTSIDE, PAPER, SOCKET, STATES
+from .formats import chosen_format
+from .journals import entries
+from .stopping import Stop
+
+__all__ = ["run"]
+
+FORMATS = ("text", *IMAGE_FORMATS)
+FORMAT_OF_SUFFIX = {".txt": "text", ".svg": "svg", ".png": "png", ".pdf": "pdf"}
+
+COLUMNS = 80
+"""Of a text that goes to no terminal."""
+
+
+def run(arguments: argparse.Namespace, _stop: Stop) -> int:
+    """Read, draw, and write or print."""
+    form = chosen_format(
+        arguments.format,
+        arguments.output,
+        known=FORMATS,
+        of_suffix=FORMAT_OF_SUFFIX,
+        usual="text",
+    )
+    if form != "text" and arguments.output is None and sys.stdout.isatty():
+        raise InvalidValue(f"a terminal cannot show {form}: say where to, with --output FILE")
+    timeline = _read(arguments)
+    if form != "text":
+        _deliver(paint(timeline, form, absolute=arguments.absolute), arguments.output)
+    elif arguments.output is not None:
+        lines = draw(timeline, columns=COLUMNS, absolute=arguments.absolute)
+        _deliver(_plain(lines).encode(), arguments.output)
+    else:
+        _print(timeline, absolute=arguments.absolute)
+    return 0
+
+
+def _read(arguments: argparse.Namespace) -> Timeline:
+    lines = Lines(arguments.file)
+    timeline = read(
+        lines,
+        last=LAST if arguments.last is None else arguments.last,
+        lifecycle=arguments.lifecycle,
+        subject=arguments.subject,
+    )
+    if not timeline.lanes:
+        raise InvalidValue(f"nothing to draw in {arguments.file!r}: {lines.why_not()}")
+    if told := lines.passed_over():
+        print(f"passed over: {told}", file=sys.stderr)
+    return timeline
+
+
+class Lines:
+    """The records of a file, and a count of what was none."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lines = 0
+        self._skipped = Counter[Skipped]()
+
+    def __iter__(self) -> Iterator[Record]:
+        for entry in entries(self._name):
+            self._lines = entry.number
+            if entry.record is not None:
+                yield entry.record
+            elif entry.skipped is not None:
+                self._skipped[entry.skipped] += 1
+
+    def passed_over(self) -> str:
+        """What was no record, in words; empty if every line was one."""
+        return ", ".join(
+            f"{self._skipped[why]:,} {words}"
+            for why, words in (
+                (Skipped.FOREIGN, "of other programs"),
+                (Skipped.TORN, "torn"),
+                (Skipped.BROKEN, "broken"),
+            )
+            if self._skipped[why]
+        )
+
+    def why_not(self) -> str:
+        """Why nothing can be drawn."""
+        if not self._lines:
+            return "it is empty"
+        if self._lines == self._skipped.total():
+            return f"no line is a journal's (lines: {self.passed_over()})"
+        return "its records are of no attempt that was asked for"
+
+
+# Where it goes
+
+
+def _deliver(picture: bytes, file: str | None) -> None:
+    if file is None:
+        sys.stdout.buffer.write(picture)
+        return
+    try:
+        Path(file).write_bytes(picture)
+    except OSError as error:
+        raise InvalidValue(f"cannot write {file}: {error.strerror}") from None
+
+
+def _print(timeline: Timeline, *, absolute: bool) -> None:
+    """To standard output: in colour, and as wide as it is, if that is a terminal."""
+    in_terminal = sys.stdout.isatty()
+    lines = draw(
+        timeline,
+        columns=shutil.get_terminal_size((COLUMNS, 24)).columns if in_terminal else COLUMNS,
+        ascii_only=not _draws_glyphs(),
+        absolute=absolute,
+    )
+    if in_terminal and find_spec("rich") is not None:
+        _print_in_colour(lines)
+    else:
+        sys.stdout.write(_plain(lines))
+
+
+def _draws_glyphs() -> bool:
+    """Whether standard output's encoding has all characters."""
+    try:
+        "".join(glyph.rich for glyph in GLYPHS).encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _plain(lines: Sequence[Line]) -> str:
+    return "".join(f"{''.join(text for text, _ in line).rstrip()}\n" for line in lines)
+
+
+def _print_in_colour(lines: Sequence[Line]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for line in lines:
+        text = Text.assemble(*((text, STYLES[style]) for text, style in line))
+        text.rstrip()
+        console.print(text, soft_wrap=True)
+
+
+def _of(state: State) -> str:
+    fill, _, ink = STATES[state]
+    return f"{ink} on {fill}"
+
+
+STYLES = {
+    Style.PLAIN: "",
+    Style.TITLE: "bold",
+    Style.TROUBLE: f"bold {PAPER} on {OUTSIDE}",
+    Style.QUIET: "dim",
+    Style.IDLE: _of(State.IDLE),
+    Style.GENERATING: _of(State.GENERATING),
+    # Most of a shaded character is its foreground.
+    Style.DISPLAYED: f"{STATES[State.DISPLAYED].fill} on {STATES[State.DISPLAYED].border}",
+    Style.CONNECTED: _of(State.CONNECTED),
+    Style.FAILED: _of(State.FAILED),
+    Style.MARK: f"bold {_of(State.DISPLAYED)}",
+    Style.SOCKET: SOCKET,
+    Style.ALARM: STATES[State.FAILED].border,
+}
+"""What each style looks like, as rich writes it."""
