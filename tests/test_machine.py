@@ -103,8 +103,10 @@ def test_an_unknown_name_is_refused_when_the_machine_is_built(row: Row) -> None:
 def test_an_unreachable_state_is_refused_when_the_machine_is_built() -> None:
     """A table that leads nowhere near some state makes no machine."""
     cut = tuple(row for row in TABLE if row.target is not State.CONNECTED)
-    with pytest.raises(InvalidTable, match="no row leads to: connected"):
-        TableMachine(cut)
+    to_itself = Row((State.CONNECTED,), Event.PAIRED, State.CONNECTED, "round in a circle")
+    for table in (cut, (*cut, to_itself)):
+        with pytest.raises(InvalidTable, match="no row leads to: connected"):
+            TableMachine(table)
 
 
 def test_a_changed_row_changes_the_machine() -> None:
@@ -115,6 +117,23 @@ def test_a_changed_row_changes_the_machine() -> None:
     model = Model(State.DISPLAYED)
     TableMachine(changed).fire(model, Event.EXPIRED)
     assert model._state is State.FAILED
+
+
+def test_an_event_that_has_no_row_at_all_is_refused() -> None:
+    """A table may do without an event: then no state accepts it."""
+    fewer = TableMachine(tuple(row for row in TABLE if row.event is not Event.SCANNED))
+    model = Model(State.DISPLAYED)
+    with pytest.raises(EventRefused, match="'scanned' is not accepted in state 'displayed'"):
+        fewer.fire(model, Event.SCANNED)
+    assert model._state is State.DISPLAYED
+
+
+def test_the_machine_is_made_of_the_table_and_of_nothing_else() -> None:
+    """`transitions` adds no state, no event (it has a ``to_idle`` of its own) and no object."""
+    made = MACHINE._machine
+    assert [state.value for state in made.states.values()] == list(State)
+    assert set(made.events) == {row.event for row in TABLE}
+    assert made.models == []
 
 
 def test_the_shared_machine_keeps_no_object_alive() -> None:

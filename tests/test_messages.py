@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qrlifecycle import (
+    ActionRequired,
     ConnectionFailed,
     Paired,
+    PairingCode,
     QRCode,
     QRExpired,
     QRUpdated,
@@ -47,6 +49,39 @@ def test_a_message_is_known_by_its_event_name_or_its_type(
     assert read(kind, {**OWNER, **payload}) == signal
     assert read("message", {**OWNER, **payload, "type": kind}) == signal
     assert read("anything", {**payload, "type": kind}) == signal
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "other", "kind"),
+    [
+        ("qr_updated", "qr", "qrCode", QRCode),
+        ("pairing_code", "code", "pairingCode", PairingCode),
+    ],
+)
+def test_a_code_has_two_names_and_a_lifetime(
+    name: str, key: str, other: str, kind: type[QRCode | PairingCode]
+) -> None:
+    """A picture or a code to type, by the first of its names, and for so many seconds."""
+    for payload in ({key: "new", other: "old"}, {other: "new"}):
+        meaning = read(name, {**payload, "expiresIn": 20})
+        assert isinstance(meaning, QRUpdated)
+        assert meaning.qr == kind("new")
+        assert meaning.qr.expires_in == 20
+        assert read(name, payload) == meaning
+
+
+def test_an_action_is_a_word_and_what_is_needed_for_it() -> None:
+    """The whole payload is handed on; an action that is no text is malformed."""
+    payload = {"action": "compare_code", "code": "123"}
+    assert read("action_required", payload) == ActionRequired("compare_code", payload)
+    for wrong in ({}, {"action": 7}, {"action": ""}):
+        assert read("action_required", wrong) is Drop.MALFORMED
+
+
+@pytest.mark.parametrize("kind", ["whatsapp_qr_expired", "nobody"])
+def test_the_event_name_counts_before_the_type(kind: str) -> None:
+    """An event that is known by its name may have a ``type`` in its payload that means else."""
+    assert read("whatsapp_qr_scanned", {**OWNER, "type": kind}) == Scanned()
 
 
 def test_success_is_known_only_with_its_prefix() -> None:
@@ -116,9 +151,9 @@ def test_a_code_that_cannot_be_meant_is_malformed(payload: dict[str, object]) ->
 
 def test_a_failure_keeps_a_reason_of_ours_and_no_other() -> None:
     """The list of reasons is closed; what the service makes up is its refusal."""
-    known = read("whatsapp_connection_failed", {"reason": "refused_on_phone"})
-    assert isinstance(known, ConnectionFailed)
-    assert known.reason is Reason.REFUSED_ON_PHONE
+    payload = {"reason": "refused_on_phone"}
+    known = read("whatsapp_connection_failed", payload)
+    assert known == ConnectionFailed(Reason.REFUSED_ON_PHONE, payload)
     for reason in ("made up", 7, None, ["refused_on_phone"], {"a": 1}):
         made_up = read("whatsapp_connection_failed", {"reason": reason})
         assert isinstance(made_up, ConnectionFailed)

@@ -7,6 +7,7 @@ import gc
 import json
 import logging
 import math
+import signal
 import socket
 import ssl
 import struct
@@ -15,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -43,11 +45,7 @@ from qrlifecycle.testing.contract.socketio import CONNECT, HEADERS, OPENED, UPGR
 from qrlifecycle.testing.remains import Remains
 from qrlifecycle.transports import ledger as ledger_room
 from qrlifecycle.transports.messages import Payload
-from qrlifecycle.transports.socketio import (
-    MAX_ATTACHMENTS,
-    REAP_INTERVAL,
-    SocketIOTransport,
-)
+from qrlifecycle.transports.socketio import REAP_INTERVAL, SocketIOTransport
 
 from .peers import PAIRED, RawPeer
 
@@ -101,6 +99,13 @@ async def test_the_ids_and_the_token_are_sent_on_connecting(peer: RawPeer) -> No
     assert joining[:2] == "40"
     assert json.loads(joining[2:]) == {**OWNER, "token": TOKEN}
     assert TOKEN.encode() not in peer.wire.handshake.request
+
+
+async def test_without_auth_the_ids_are_sent_alone(peer: RawPeer) -> None:
+    """Not every server wants a token."""
+    async with transport_to(peer.url, auth=None):
+        (joining,) = peer.wire.texts()
+    assert json.loads(joining[2:]) == OWNER
 
 
 async def test_headers_query_and_path_are_sent(peer: RawPeer) -> None:
@@ -160,22 +165,27 @@ async def test_http_statuses(status: int, error: type[TransportError]) -> None:
             await transport_to(peer.url).open()
 
 
+CREDENTIALS = "the server refused the credentials or the bot"
+
+
 @pytest.mark.parametrize(
-    ("answer", "error"),
+    ("answer", "error", "said"),
     [
-        ('44{"message":"no"}', TransportRefused),
-        ('44{"message":[]}', TransportRefused),
-        ('44"no"', TransportRefused),
-        ("44", TransportRefused),
-        ('44{"message":"Invalid namespace"}', TransportUnreachable),
-        ("41", TransportUnreachable),
-        ("1", TransportUnreachable),
+        ('44{"message":"no"}', TransportRefused, CREDENTIALS),
+        ('44{"message":[]}', TransportRefused, CREDENTIALS),
+        ('44"no"', TransportRefused, CREDENTIALS),
+        ("44", TransportRefused, CREDENTIALS),
+        ('44{"message":"Invalid namespace"}', TransportUnreachable, "no such namespace"),
+        ("41", TransportUnreachable, "the server closed before the namespace was joined"),
+        ("1", TransportUnreachable, "before the namespace was joined"),
     ],
 )
-async def test_answers_to_the_wish_to_join(answer: str, error: type[TransportError]) -> None:
+async def test_answers_to_the_wish_to_join(
+    answer: str, error: type[TransportError], said: str
+) -> None:
     """A refusal in any shape is one, at once; a good-bye is a server that is not ready."""
     async with RawPeer(answer=answer) as peer:
-        with anyio.fail_after(2), pytest.raises(error):
+        with anyio.fail_after(2), pytest.raises(error, match=said):
             await transport_to(peer.url).open()
 
 
@@ -232,19 +242,19 @@ async def test_a_dropped_message_is_seen_in_the_log_and_by_the_lifecycle(
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "said"),
     [
-        {"auth": "a token"},
-        {"auth": {"token": object()}},
-        {"headers": ["x"]},
-        {"signals": ["x"]},
-        {"heartbeat": "x"},
-        {"max_message": None},
+        ({"auth": "a token"}, "auth must be a mapping, not str"),
+        ({"auth": {"token": object()}}, "auth must hold only what JSON can say"),
+        ({"headers": ["x"]}, "headers must be a mapping, not list"),
+        ({"signals": ["x"]}, "signals must be a mapping, not list"),
+        ({"heartbeat": "x"}, "max_message and heartbeat must be above 0"),
+        ({"max_message": None}, "max_message and heartbeat must be above 0"),
     ],
 )
-def test_an_argument_that_cannot_be_meant_is_refused(wrong: dict[str, Any]) -> None:
-    """At construction, by name where it has one of its own."""
-    with pytest.raises(InvalidValue, match=r"auth|headers|signals|heartbeat"):
+def test_an_argument_that_cannot_be_meant_is_refused(wrong: dict[str, Any], said: str) -> None:
+    """At construction, by name."""
+    with pytest.raises(InvalidValue, match=f"^{said}"):
         transport_to("http://127.0.0.1:1", **wrong)
 
 
@@ -277,11 +287,35 @@ async def test_a_transport_is_opened_once(peer: RawPeer) -> None:
     await transport.aclose()
     with pytest.raises(TransportUnreachable, match="once"):
         await transport.open()
-    closed = transport_to(peer.url)
-    closed.abort()
-    with pytest.raises(TransportUnreachable, match="once"):
-        await closed.open()
+    closed, aborted = transport_to(peer.url), transport_to(peer.url)
+    await closed.aclose()
+    aborted.abort()
+    for gone in (closed, aborted):
+        with pytest.raises(TransportUnreachable, match="once"):
+            await gone.open()
     assert len(peer.wires) == 1
+
+
+@pytest.mark.parametrize("polite", [True, False])
+async def test_an_opening_ends_when_its_transport_is_closed(peer: RawPeer, polite: bool) -> None:
+    """Whoever waits for the handshake is told at once that somebody closed the door."""
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    peer.stop_at = UPGRADED
+    before = asyncio.all_tasks()
+    transport = transport_to(peer.url)
+    opening = asyncio.ensure_future(transport.open())
+    with anyio.fail_after(2):
+        await peer.asked.wait()
+        if polite:
+            await transport.aclose()
+        else:
+            transport.abort()
+        with pytest.raises(TransportUnreachable, match="the transport was closed while it opened"):
+            await opening
+    assert asyncio.all_tasks() == before
+    assert transport.dropped == {}
+    assert complaints == []
 
 
 # TLS
@@ -394,15 +428,17 @@ async def test_a_message_that_asks_for_an_answer_gets_one(peer: RawPeer) -> None
                 await anyio.sleep(0.001)
 
 
-async def test_a_message_with_attachments_is_heard(peer: RawPeer) -> None:
-    """A picture beside the success makes it a binary event; it is a success all the same."""
+@pytest.mark.parametrize("count", [1, 8])
+async def test_a_message_with_attachments_is_heard(peer: RawPeer, count: int) -> None:
+    """Pictures beside the success make it a binary event; it is a success all the same."""
     async with transport_to(peer.url) as transport:
-        picture = {"_placeholder": True, "num": 0}
-        header = json.dumps(["whatsapp_connected", {**OWNER, "identity": "+49", "is": picture}])
-        peer.wire.send_raw(frame(f"451-{header}") + frame(b"\x89PNG", kind=2))
+        pictures = [{"_placeholder": True, "num": number} for number in range(count)]
+        header = json.dumps(["whatsapp_connected", {**OWNER, "identity": "+49", "are": pictures}])
+        peer.wire.send_raw(frame(f"45{count}-{header}") + frame(b"\x89PNG", kind=2) * count)
         paired = await receive(transport)
         assert isinstance(paired, Paired)
         assert paired.identity == "+49"
+        assert paired.data["are"] == [b"\x89PNG"] * count
 
 
 # Hostile peers
@@ -418,12 +454,20 @@ async def test_a_message_that_is_too_large_breaks_the_link(peer: RawPeer) -> Non
             await receive(transport)
 
 
-async def test_attachments_without_end_are_not_collected(peer: RawPeer) -> None:
-    """Python-socketio would keep as many as the server announces, each as large as a message."""
+async def test_a_message_may_have_a_mebibyte_unless_told_otherwise(peer: RawPeer) -> None:
+    """One of about as much is read; half a kilobyte beyond it breaks the link."""
     async with transport_to(peer.url) as transport:
-        peer.wire.send_raw(
-            frame(f'45{MAX_ATTACHMENTS + 1}-["x"]') + frame(b"a" * 1000, kind=2) * 20
-        )
+        peer.wire.send(event("whatsapp_qr_scanned", {"x": "y" * (2**20 - 500)}))
+        assert await receive(transport) == Scanned()
+        peer.wire.send(event("whatsapp_qr_scanned", {"x": "y" * (2**20 + 500)}))
+        with pytest.raises(TransportLost):
+            await receive(transport)
+
+
+async def test_attachments_without_end_are_not_collected(peer: RawPeer) -> None:
+    """Python-socketio would keep as many as the server announces; more than eight are too many."""
+    async with transport_to(peer.url) as transport:
+        peer.wire.send_raw(frame('459-["x"]') + frame(b"a" * 1000, kind=2) * 20)
         peer.wire.send(event("whatsapp_qr_scanned"))
         assert await receive(transport) == Scanned()
         assert transport.dropped == {"malformed": 21}
@@ -490,6 +534,36 @@ async def test_success_right_before_the_close_is_heard(peer: RawPeer) -> None:
             await receive(transport)
 
 
+@pytest.mark.parametrize(
+    ("goodbye", "end"),
+    [
+        pytest.param(frame("1"), anyio.EndOfStream, id="engine.io"),
+        pytest.param(frame("41"), anyio.EndOfStream, id="socket.io"),
+        pytest.param(frame(b"\x03\xe8", kind=8), TransportLost, id="websocket"),
+        pytest.param(frame(b"", kind=8), TransportLost, id="websocket, without a code"),
+    ],
+)
+async def test_a_server_that_closes_need_not_say_so_twice(
+    peer: RawPeer, goodbye: bytes, end: type[Exception]
+) -> None:
+    """Whichever layer says goodbye: the end is known though nothing more comes."""
+    async with transport_to(peer.url) as transport:
+        peer.wire.send_raw(goodbye)
+        with anyio.fail_after(1), pytest.raises(end):
+            await transport.receive()
+
+
+async def test_a_namespace_of_ones_own_may_be_closed_alone() -> None:
+    """The server's goodbye to it is the end."""
+    async with (
+        RawPeer(answer='40/pairing,{"sid":"x"}') as peer,
+        transport_to(peer.url, namespace="/pairing") as transport,
+    ):
+        peer.wire.send("41/pairing,")
+        with pytest.raises(anyio.EndOfStream):
+            await receive(transport)
+
+
 async def test_a_flood_does_not_slow_the_closing(peer: RawPeer) -> None:
     """The peer sends without end and never answers: `aclose()` is quick all the same."""
     transport = transport_to(peer.url)
@@ -534,6 +608,26 @@ async def open_and_receive(transport: SocketIOTransport) -> None:
     await transport.receive()
 
 
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        ((25_000, 20_000), (25, 20)),
+        ((60_000, 30_000), (60, 30)),
+        ((500, 200), (0.5, 0.2)),
+        ((60_000, 30_500), (90, 0)),
+        ((500, -500), (90, 0)),
+    ],
+)
+async def test_a_server_s_own_intervals_count_up_to_the_heartbeat(
+    asked: tuple[int, int], kept: tuple[int, int]
+) -> None:
+    """What would notice a dead peer later than in 90 s, or at once, is not taken over."""
+    async with RawPeer(intervals=asked) as peer, transport_to(peer.url) as transport:
+        assert transport._client is not None
+        eio = transport._client.eio
+        assert (eio.ping_interval, eio.ping_timeout) == kept
+
+
 async def test_pings_keep_a_quiet_link_alive(peer: RawPeer) -> None:
     """A peer that pings is not silent; once it stops, the link is lost."""
     async with transport_to(peer.url, heartbeat=0.2) as transport:
@@ -549,14 +643,40 @@ async def test_pings_keep_a_quiet_link_alive(peer: RawPeer) -> None:
             await transport.receive()
 
 
+async def test_a_link_that_broke_is_not_opened_anew(peer: RawPeer) -> None:
+    """That is for the lifecycle to do, with a transport of its own: nothing goes on running."""
+    async with transport_to(peer.url) as transport:
+        peer.wire.reset()
+        with pytest.raises(TransportLost):
+            await receive(transport)
+        with anyio.fail_after(2):
+            while transport._tasks:
+                await anyio.lowlevel.checkpoint()
+        assert len(peer.wires) == 1
+
+
+async def test_ctrl_c_stays_the_program_s_own(
+    peer: RawPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python-engineio would have the event loop call a handler of its own."""
+    monkeypatch.setattr("engineio.async_client.async_signal_handler_set", False)  # by others
+    async with transport_to(peer.url):
+        assert not asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+
+
 # Closing
 
 
 async def test_the_goodbye_is_polite(peer: RawPeer) -> None:
-    """Socket.IO's disconnect and WebSocket's close, and no waiting for an answer."""
+    """Socket.IO's disconnect, WebSocket's close, no waiting; and nothing is heard any more."""
     transport = transport_to(peer.url)
     await transport.open()
+    peer.wire.send(PAIRED)
+    while not len(transport._buffer):
+        await anyio.lowlevel.checkpoint()
     await transport.aclose()
+    with pytest.raises(anyio.EndOfStream):
+        await receive(transport)
     with anyio.fail_after(2):
         await peer.wire.gone.wait()
     assert peer.wire.texts()[-1] == "41"
@@ -607,6 +727,7 @@ async def test_abort_resets_the_connection(peer: RawPeer) -> None:
     transport = transport_to(peer.url)
     await transport.open()
     peer.wire.send(PAIRED)
+    waits_for_no_socket = transport._start(asyncio.Event().wait())
     transport.abort()
     assert transport._ledger is not None
     for made in transport._ledger._open_sockets():
@@ -616,6 +737,7 @@ async def test_abort_resets_the_connection(peer: RawPeer) -> None:
     with anyio.fail_after(2):
         await peer.wire.gone.wait()
     assert "41" not in peer.wire.texts()
+    assert waits_for_no_socket.cancelled()
     await transport.aclose()
 
 
@@ -635,6 +757,58 @@ async def test_native_cancellation_waits_until_all_is_gone(peer: RawPeer, cancel
         await task
     assert not transport._tasks
     assert remains.sockets() == []
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+async def test_a_goodbye_that_is_cancelled_leaves_nothing(peer: RawPeer, turns: int) -> None:
+    """`aclose()` goes on to the end, and then the cancellation does."""
+    remains, before = Remains({peer.port}), asyncio.all_tasks()
+    transport = transport_to(peer.url)
+    await transport.open()
+    task = asyncio.ensure_future(transport.aclose())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert asyncio.all_tasks() == before
+    assert remains.sockets() == []
+
+
+async def be_stubborn() -> None:
+    """Swallow a cancellation, as a client's task may, and end at the next."""
+    for _ in range(2):
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+
+async def test_a_task_that_swallows_a_cancellation_is_told_again(peer: RawPeer) -> None:
+    """Closing takes one more telling, and then it is gone."""
+    transport = transport_to(peer.url)
+    await transport.open()
+    stubborn = transport._start(be_stubborn())
+    await asyncio.sleep(0)
+    with anyio.fail_after(1):
+        await transport.aclose()
+    assert stubborn.done()
+
+
+async def test_a_cancellation_while_a_failed_opening_is_cleared_away_goes_on(
+    peer: RawPeer,
+) -> None:
+    """The caller gets the cancellation, and not the failure that came before it."""
+    peer.stop_at = UPGRADED
+    transport = transport_to(peer.url, heartbeat=0.1)
+    task = asyncio.ensure_future(transport.open())
+    await asyncio.sleep(0)
+    stubborn = transport._start(be_stubborn())
+    with anyio.fail_after(2):
+        while not transport._closing:
+            await anyio.lowlevel.checkpoint()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert stubborn.done()
 
 
 AFTER_THE_LOOP = """
@@ -785,6 +959,8 @@ def test_the_repr_says_where_and_for_whom() -> None:
     assert (
         repr(transport) == "<SocketIOTransport https://example.org:8443 bot='bot-7' user='user-1'>"
     )
+    transport = transport_to("wss://example.org/a")
+    assert repr(transport) == "<SocketIOTransport wss://example.org bot='bot-7' user='user-1'>"
 
 
 # Usage
@@ -818,7 +994,7 @@ def test_a_bad_url_is_an_invalid_value_that_is_not_shown(url: Any) -> None:
 def test_a_bad_id_is_an_invalid_value(name: str, value: Any) -> None:
     """Empty, or no text."""
     ids: dict[str, Any] = {"bot_id": BOT, "user_id": USER, name: value}
-    with pytest.raises(InvalidValue, match=name):
+    with pytest.raises(InvalidValue, match=f"^{name} must be text that is not empty"):
         SocketIOTransport("http://host", **ids)
 
 
@@ -840,12 +1016,12 @@ def test_bad_options_are_invalid_values(options: dict[str, Any]) -> None:
         transport_to("http://host", **options)
 
 
-def test_on_trio_it_says_what_to_do() -> None:
-    """`open()` raises the typed error; closing what never opened is fine there, too."""
+def test_without_asyncio_it_says_what_to_do() -> None:
+    """On trio, `open()` raises the typed error; closing what never opened is fine there, too."""
 
     async def main() -> None:
         transport = transport_to("http://127.0.0.1:1")
-        with pytest.raises(UnsupportedBackend, match="needs asyncio"):
+        with pytest.raises(UnsupportedBackend, match=r"^SocketIOTransport needs asyncio"):
             await transport.open()
         transport.abort()
         await transport.aclose()

@@ -16,6 +16,7 @@ from qrlifecycle import (
     Connected,
     ConnectionFailed,
     Failed,
+    Outcome,
     Paired,
     Policy,
     QRCode,
@@ -28,6 +29,7 @@ from qrlifecycle import (
     State,
     WrongAnswer,
 )
+from qrlifecycle.status import StatusReader
 from qrlifecycle.testing import Fault, ScriptedPeer, settle
 
 from .pairing import ONCE, Pairing, request_qr
@@ -299,7 +301,8 @@ async def test_a_read_that_was_written_wrong_is_told_how(
     async with Pairing(check_status=check_status) as pairing:
         await settle()
         pairing.lifecycle.cancel()
-    assert [record.getMessage() for record in caplog.records] == [f"check_status failed: {said}"]
+    lines = [(record.name, record.getMessage()) for record in caplog.records]
+    assert lines == [("qrlifecycle", f"check_status failed: {said}")]
 
 
 @pytest.mark.parametrize(
@@ -323,12 +326,13 @@ async def test_promise_7_a_read_that_fails_is_counted_and_asked_again(
     assert "down" not in caplog.text
 
 
-async def test_a_read_has_its_own_deadline() -> None:
-    """A read that hangs is given up, counted, and tried again."""
+async def test_a_read_has_its_own_deadline(caplog: pytest.LogCaptureFixture) -> None:
+    """A read that hangs is given up, logged and counted as what took too long, and tried again."""
     status = Status(latency=math.inf)
     async with Beside(status, policy=Policy(status_timeout=2)) as pairing:
         await anyio.sleep(2.1)
         assert pairing.lifecycle.dropped == {"check_status": 1}
+        assert "check_status failed: TimeoutError" in caplog.text
         status.latency, status.says = 0, Paired("me")
     assert pairing.outcome == Connected("me")
     assert anyio.current_time() - pairing.began < 3
@@ -345,14 +349,43 @@ async def test_a_last_look_that_gets_no_answer_ends_within_its_deadline() -> Non
     assert anyio.current_time() - pairing.began == pytest.approx(64)
 
 
+async def test_a_last_look_after_many_faults_asks_as_often_as_after_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The pause that grew with the faults is cut off, and short again: there is little time."""
+    monkeypatch.setattr("qrlifecycle.backoff.uniform", lambda _least, most: most)
+    status = Status()
+    status.says = OSError("down")
+    policy = Policy(grace=0, refreshes=0, reopen_wait=0.5, reopen_wait_max=30)
+    async with Beside(status, policy=policy) as pairing:
+        await anyio.sleep(61)
+        status.says = Paired("me")
+    assert pairing.outcome == Connected("me")
+    assert status.since(pairing.began)[-4:] == [31.5, 60.25, 60.75, 61.75]
+
+
+async def test_a_read_under_way_makes_way_for_the_last_look() -> None:
+    """What was asked before is given up for what is true now, and that is no fault."""
+    status = Status(latency=math.inf)
+    policy = Policy(grace=0, refreshes=0, status_timeout=100)
+    async with Beside(status, policy=policy) as pairing:
+        await anyio.sleep(59)
+        status.latency, status.says = 0, Paired("me")
+    assert pairing.outcome == Connected("me")
+    assert 60 < anyio.current_time() - pairing.began < 61
+    assert len(status.asked) == 2
+    assert pairing.lifecycle.dropped == {}
+
+
+async def stubborn() -> Signal:
+    """A read that nobody can stop."""
+    with anyio.CancelScope(shield=True):
+        await anyio.sleep(100)
+    return Paired("too late")
+
+
 async def test_promise_2_a_read_that_cannot_be_stopped_does_not_delay_the_closing() -> None:
     """A `check_status` that shields itself keeps `pair()` waiting, but no socket open."""
-
-    async def stubborn() -> Signal | None:
-        with anyio.CancelScope(shield=True):
-            await anyio.sleep(100)
-        return Paired("too late")
-
     async with Pairing(check_status=stubborn) as pairing:
         began = anyio.current_time()
         pairing.lifecycle.cancel()
@@ -361,6 +394,39 @@ async def test_promise_2_a_read_that_cannot_be_stopped_does_not_delay_the_closin
         assert pairing.peer.open_sockets == 0
         assert anyio.current_time() == began
     assert pairing.failed().reason is Reason.CANCELLED
+
+
+async def test_nothing_is_told_once_it_is_stopped() -> None:
+    """An answer that could not be stopped on its way leads to nothing any more."""
+    told: list[Signal] = []
+    reader = StatusReader(stubborn, Policy(), learn=told.append, miss=lambda: None)
+    reader.want()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(reader.run)
+        await settle()
+        reader.stop()
+    assert told == []
+
+
+async def test_what_was_asked_before_a_last_look_does_not_end_it() -> None:
+    """An answer that could not be stopped on its way is passed over; one more is asked for."""
+    told: list[Signal] = []
+    asked, satisfied = 0, anyio.Event()
+
+    async def check_status() -> Signal | None:
+        nonlocal asked
+        asked += 1
+        return await stubborn() if asked == 1 else None
+
+    reader = StatusReader(check_status, Policy(), learn=told.append, miss=lambda: None)
+    reader.want()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(reader.run)
+        await settle()
+        reader.look(satisfied.set)
+        await satisfied.wait()
+        reader.stop()
+    assert (asked, told) == (2, [])
 
 
 # What it finds
@@ -437,6 +503,34 @@ async def test_what_was_read_of_an_older_code_is_stale(stale: Signal) -> None:
     assert pairing.failed().reason is Reason.EXPIRED
     assert anyio.current_time() - pairing.began == pytest.approx(1 + 60 + 3, abs=0.6)
     assert pairing.status.since(pairing.began)[1] == pytest.approx(3.4, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "outcome"),
+    [
+        (Paired("me"), Connected("me")),
+        (ConnectionFailed(Reason.CONFLICT), Failed(Reason.CONFLICT)),
+    ],
+)
+async def test_a_verdict_that_was_read_of_an_older_code_is_none_the_less_true(
+    verdict: Signal, outcome: Outcome
+) -> None:
+    """An account is linked, or refused, by whichever code it was: nobody asks again."""
+    async with Beside(Status(verdict, latency=3)) as pairing:
+        await anyio.sleep(1)
+        pairing.peer.send(QRUpdated(QRCode("newest")))
+    assert pairing.outcome == outcome
+    assert anyio.current_time() == pairing.began + 3
+
+
+async def test_nothing_to_say_of_an_older_code_is_an_answer() -> None:
+    """It is no news of the newer one either, and not asked for again."""
+    async with Beside(Status(latency=3)) as pairing:
+        await anyio.sleep(1)
+        pairing.peer.send(QRUpdated(QRCode("newest")))
+        await anyio.sleep(20)
+        assert pairing.status.since(pairing.began) == [0]
+        pairing.lifecycle.cancel()
 
 
 async def test_what_the_status_says_goes_through_the_same_table() -> None:
