@@ -16,7 +16,7 @@ import anyio
 import anyio.lowlevel
 
 from .backoff import Backoff
-from .errors import QRLifecycleError, WrongAnswer
+from .errors import PeerError, QRLifecycleError, WrongAnswer
 from .policy import Policy
 from .signals import ConnectionFailed, Paired, Signal
 from .watchers import describe
@@ -153,7 +153,7 @@ class StatusReader:
             except Exception as error:
                 return error
             return None
-        return TimeoutError(f"no answer within {limit:g} s")
+        return PeerError(f"no answer within {limit:g} s")
 
     async def _answer(self) -> Signal | None:
         asked: object = self._check()

@@ -91,11 +91,7 @@ class Client(socketio.AsyncClient):  # type: ignore[misc]
     async def _handle_eio_message(self, data: str | bytes) -> None:
         if isinstance(data, str):
             self._binary_packet = None
-        try:
-            await super()._handle_eio_message(data)
-        except Exception:
-            self._binary_packet = None
-            raise
+        await super()._handle_eio_message(data)
 
 
 class SocketIOTransport(Transport):
@@ -301,8 +297,6 @@ class SocketIOTransport(Transport):
                 socketio_path=self._path,
                 wait=False,
             )
-        except asyncio.CancelledError:
-            raise
         except Exception as error:  # garbage before OPEN raises anything
             return explain(error)
         heartbeat = client.eio.ping_interval + client.eio.ping_timeout

@@ -44,8 +44,8 @@ class Report:
         """Count a verdict."""
         listed, survived = mutant in self._equivalents, verdict is Verdict.SURVIVED
         self.clean = self.clean and survived is listed
-        if survived and not listed:
-            print(f"survived: {mutant}", flush=True)
+        if verdict is not Verdict.KILLED and not listed:
+            print(f"{verdict}: {mutant}", flush=True)
         if listed and not survived:
             print(f"listed as equivalent, and {verdict}: {mutant}", flush=True)
         end = End.KILLED if not survived else End.EQUIVALENT if listed else End.UNEXPLAINED

@@ -21,7 +21,15 @@ CORE = (
     "tests/test_status.py",
     "tests/test_reasons.py",
     "tests/test_watchers.py",
+    "tests/test_records.py",
 )
+
+
+MODEL = tuple(
+    f"tests/test_model.py::Test{name}"
+    for name in ("Enumeration", "Following", "Proof", "Printed", "Page")
+)
+"""Those that take no minute."""
 
 
 def _core(*own: str) -> tuple[tuple[str, ...], ...]:
@@ -37,10 +45,13 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "status": _core("tests/test_status.py"),
     "transports.buffer": (("tests/test_buffer.py",), CORE, EXPLORATION),
     "machine": (("tests/test_machine.py",), ("tests/test_lifecycle.py",)),
-    "table": (("tests/test_machine.py",), ("tests/test_lifecycle.py",), ("tests/test_model.py",)),
+    "table": (("tests/test_machine.py",), ("tests/test_lifecycle.py",), MODEL),
     "backoff": (("tests/test_link.py",),),
     "transports.messages": (("tests/test_messages.py",), ("tests/test_socketio.py",)),
-    "transports.socketio": (("tests/test_socketio.py",), ("tests/contract/test_transports.py",)),
+    "transports.socketio": (
+        ("tests/test_socketio.py",),
+        ("tests/contract/test_transports.py::TestSocketIO",),
+    ),
 }
 
 
