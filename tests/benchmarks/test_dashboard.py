@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import groupby, pairwise
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from .dashboard.day import LIFETIMES, Act, Assumptions, Day, Moment, make_day
 from .dashboard.designs import DESIGNS, CodePollingTab, LifecycleTab, PagePollingTab
 from .dashboard.living import Account, live
+from .dashboard.page import MARKS
 from .dashboard.socket_tabs import SocketPerPageTab, SocketPerVisitTab
 from .dashboard.study import KINDS, LINKING, ORDINARY, Lived, Study, percentile, plans
 from .dashboard.tab import Tab
@@ -317,3 +319,13 @@ def test_the_page_keeps_its_own_words(study: Study, tmp_path: Path) -> None:
     assert "old" not in text
     assert page.fill(text, study) == text
     assert "<svg" in (tmp_path / "images" / "measured.svg").read_text()
+
+
+def test_the_readmes_figures_are_the_pages() -> None:
+    """What the README says of the two days is what was measured last."""
+    top = Path(__file__).parents[2]
+    finding = MARKS.search((top / "docs" / "measured.md").read_text())
+    assert finding is not None
+    figures = re.findall(r"\*\*([\d.]+ %)\*\*", finding[0])
+    section = (top / "README.md").read_text().partition("## What it saves")[2].partition("\n## ")[0]
+    assert re.findall(r"[\d.]+ %", section) == figures
