@@ -44,6 +44,7 @@ from qrlifecycle import (
     State,
     Transport,
     TransportLost,
+    TransportUnreachable,
     WrongAnswer,
     WrongThread,
 )
@@ -113,11 +114,28 @@ async def test_promise_4_the_code_is_handed_out_once_the_transport_listens() -> 
         p.lifecycle.cancel()
 
 
-async def test_show_at_once_hands_the_code_out_before_the_transport_listens() -> None:
-    """A policy may ask for the code at once; then it is there while the transport opens."""
+@pytest.mark.parametrize("check_status", [None, hang])
+async def test_show_at_once_hands_the_code_out_before_the_transport_listens(
+    check_status: Any,
+) -> None:
+    """A policy may ask for the code at once; it is there while the transport opens, at once too."""
     policy = Policy(show_at_once=True)
-    async with Pairing(openings=(Fault.SLOW,), policy=policy) as pairing:
+    async with Pairing(openings=(Fault.SLOW,), policy=policy, check_status=check_status) as pairing:
         assert pairing.lifecycle.qr == QRCode("first")
+        assert len(pairing.peer.transports) == 1
+        pairing.lifecycle.cancel()
+
+
+async def test_show_at_once_is_for_a_code_that_was_read_as_well() -> None:
+    """A newer code that `check_status` finds while the transport opens is not kept back."""
+
+    async def newer() -> Signal | None:
+        return QRUpdated(QRCode("second"))
+
+    policy = Policy(show_at_once=True, status_interval=1)
+    async with Pairing(openings=(Fault.HUNG,), policy=policy, check_status=newer) as pairing:
+        await anyio.sleep(1.5)
+        assert pairing.lifecycle.qr == QRCode("second")
         pairing.lifecycle.cancel()
 
 
@@ -410,6 +428,77 @@ async def test_promise_4_what_came_in_time_counts_though_the_loop_was_busy(signa
     assert pairing.outcome == Connected("me")
 
 
+def at_the_end_of_each_opening(
+    monkeypatch: pytest.MonkeyPatch, act: Callable[[ScriptedTransport], object]
+) -> None:
+    """Do something in the very instant in which a transport comes to listen."""
+    opens = ScriptedTransport.open
+
+    async def open_and_act(transport: ScriptedTransport) -> None:
+        await opens(transport)
+        act(transport)
+
+    monkeypatch.setattr(ScriptedTransport, "open", open_and_act)
+
+
+@pytest.mark.parametrize("error", [TransportUnreachable, TransportLost])
+async def test_a_code_that_ran_out_as_its_transport_opened_is_not_shown(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody listened in time; if the link broke as well, that is what went wrong."""
+
+    def be_late(transport: ScriptedTransport) -> None:
+        be_busy(60)
+        if error is TransportLost:
+            transport.buffer.end(TransportLost("at once"))
+
+    at_the_end_of_each_opening(monkeypatch, be_late)
+    shown: list[QRCode] = []
+    async with Pairing(policy=replace(ONCE, grace=0), on_qr_updated=shown.append) as pairing:
+        pass
+    assert shown == []
+    assert type(pairing.failed().error) is error
+
+
+async def test_whoever_goes_away_as_the_transport_opens_is_shown_no_code(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That it listens from this very instant on is no news to anybody."""
+    at_the_end_of_each_opening(monkeypatch, lambda _transport: lifecycle.cancel())
+    shown: list[QRCode] = []
+    lifecycle = QRLifecycle(request_qr, ScriptedPeer(), on_qr_updated=shown.append)
+    assert await lifecycle.pair() == Failed(Reason.CANCELLED)
+    assert shown == []
+
+
+async def test_a_status_that_never_answers_puts_no_deadline_off() -> None:
+    """The last look begins when the code has run out, and takes its time only then."""
+    began = anyio.current_time()
+    policy = replace(ONCE, refreshes=0, qr_lifetime=5, grace=0, status_timeout=10)
+
+    async def request() -> QRCode:
+        return QRCode("ageless")
+
+    async with Pairing(request, policy=policy, check_status=hang):
+        pass
+    assert anyio.current_time() - began == pytest.approx(15)
+
+
+async def test_a_success_in_doubt_deafens_nobody() -> None:
+    """While it is asked whether it is true, whatever else comes is heard at once."""
+
+    async def unknown() -> Signal | None:
+        return None
+
+    began = anyio.current_time()
+    async with Pairing(policy=Policy(confirm=True), check_status=unknown) as pairing:
+        for signal in (Paired("me"), Paired("me"), ConnectionFailed(Reason.CONFLICT)):
+            pairing.peer.send(signal)
+            await settle()
+    assert pairing.failed().reason is Reason.CONFLICT
+    assert anyio.current_time() == began
+
+
 async def test_an_attempt_that_is_over_asks_for_nothing_more() -> None:
     """A deadline that passes during a last look is the end, whatever the look was for."""
     asked = 0
@@ -426,6 +515,15 @@ async def test_an_attempt_that_is_over_asks_for_nothing_more() -> None:
     assert pairing.failed().reason is Reason.ATTEMPT_TIMED_OUT
     assert anyio.current_time() - began == pytest.approx(15)
     assert asked == 1
+
+
+async def test_what_broke_is_the_reason_though_time_ran_out_in_the_last_look() -> None:
+    """A deadline that came later did not end it."""
+    policy = replace(ONCE, attempt_timeout=3, status_timeout=5)
+    async with Pairing(policy=policy, check_status=hang) as pairing:
+        await anyio.sleep(2)
+        pairing.peer.break_link()
+    assert pairing.failed().reason is Reason.TRANSPORT_LOST
 
 
 # More to say than yes and no
@@ -721,6 +819,27 @@ async def test_a_failing_request_qr_is_logged_with_its_place(
     assert "token-of-a-user" not in caplog.text.replace('LookupError("token-of-a-user")', "")
 
 
+def _breaks(_identity: str | None) -> NoReturn:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("expectation", "says"),
+    [
+        (_breaks, "expect_identity raised ZeroDivisionError"),
+        (lambda _identity: "yes", "expect_identity gave back str, not True or False"),
+    ],
+)
+async def test_an_expectation_that_decides_nothing_is_logged(
+    expectation: Any, says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """To the person it is a wrong identity; the log says that a function has to be mended."""
+    async with Pairing(expect_identity=expectation) as pairing:
+        pairing.peer.send(Paired("me"))
+    assert pairing.failed().reason is Reason.WRONG_IDENTITY
+    assert says in caplog.text
+
+
 async def test_promise_7_a_transport_that_hands_over_nonsense_ends_the_attempt(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -757,6 +876,25 @@ async def test_promise_5_a_cancellation_from_outside_goes_on(after: float, closi
     assert lifecycle.state is State.IDLE
     assert not lifecycle.socket_open
     assert peer.open_sockets == 0
+
+
+async def test_promise_5_a_cancellation_while_a_code_is_closed_asks_for_no_other() -> None:
+    """The goodbye is shielded from it; what comes after is not even begun."""
+    asked: list[State] = []
+
+    async def request() -> QRCode:
+        asked.append(lifecycle.state)
+        return QRCode("first")
+
+    lifecycle = QRLifecycle(request, ScriptedPeer(closings=(Fault.SLOW,)))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lifecycle.pair)
+        await settle()
+        lifecycle.generate()
+        await settle()
+        tasks.cancel_scope.cancel()
+    assert asked == [State.GENERATING]
+    assert lifecycle.state is State.IDLE
 
 
 async def test_promise_5_a_success_that_is_closing_survives_a_cancellation() -> None:
@@ -849,6 +987,38 @@ async def test_somebody_elses_cancellation_is_a_fault_and_no_more(
     assert "CancelledError" in caplog.text
 
 
+@asyncio_only
+async def test_promise_5_a_native_cancellation_waits_for_no_hook() -> None:
+    """Whoever cancels `pair()` gets it back at once: async hooks are cancelled with it."""
+    lifecycle = QRLifecycle(request_qr, ScriptedPeer(), on_qr_updated=lambda _qr: hang())
+    task = asyncio.ensure_future(lifecycle.pair())
+    await settle()
+    began = anyio.current_time()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert anyio.current_time() == began
+
+
+@asyncio_only
+@pytest.mark.parametrize("hooks", [{}, {"on_change": lambda _change: None}])
+async def test_a_request_that_somebody_else_cancelled_comes_out_of_pair(
+    hooks: dict[str, Any],
+) -> None:
+    """It is a cancellation, whoever meant it; that there are hooks makes no difference."""
+    shared = asyncio.ensure_future(hang())
+
+    async def be_impatient() -> None:
+        with anyio.move_on_after(1):
+            await shared
+
+    lifecycle = QRLifecycle(lambda: shared, ScriptedPeer(), **hooks)
+    pairing, other = asyncio.ensure_future(lifecycle.pair()), asyncio.ensure_future(be_impatient())
+    await asyncio.wait([pairing, other])
+    assert pairing.cancelled()
+    assert lifecycle.state is State.IDLE
+
+
 @pytest.mark.parametrize("broken", ["abort", "dropped"])
 async def test_a_transport_that_cannot_even_be_aborted_does_not_hide_the_end(
     broken: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
@@ -927,10 +1097,14 @@ async def test_promise_6_no_text_shows_the_code(caplog: pytest.LogCaptureFixture
 # Signals that do not fit
 
 
-async def test_promise_7_a_signal_that_does_not_fit_is_dropped_and_counted() -> None:
+@pytest.mark.parametrize("kind", [Signal, QRExpired])
+async def test_promise_7_a_signal_that_does_not_fit_is_dropped_and_counted(
+    kind: type[Signal], caplog: pytest.LogCaptureFixture
+) -> None:
     """Promise 7: a signal that the state does not accept moves nothing and raises nothing."""
+    caplog.set_level(logging.DEBUG, "qrlifecycle")
 
-    class OutOfPlace(Signal):
+    class OutOfPlace(kind):  # type: ignore[misc,valid-type]
         event = Event.QR_READY
 
     async with Pairing() as pairing:
@@ -938,8 +1112,21 @@ async def test_promise_7_a_signal_that_does_not_fit_is_dropped_and_counted() -> 
         await settle()
         assert pairing.lifecycle.state is State.DISPLAYED
         assert pairing.lifecycle.dropped == {"qr_ready": 1}
+        assert caplog.messages[-1] == "signal for 'qr_ready' dropped in state 'displayed'"
         pairing.peer.send(Paired("me"))
     assert pairing.outcome == Connected("me")
+
+
+async def test_promise_7_a_signal_of_an_unknown_kind_breaks_the_contract() -> None:
+    """Nobody knows what it carries; the error says whose class it was."""
+
+    class Strange(Signal):
+        event = Event.SCANNED
+
+    async with Pairing(policy=ONCE) as pairing:
+        pairing.peer.send(Strange())
+    assert pairing.failed().reason is Reason.TRANSPORT_LOST
+    assert str(pairing.failed().error) == "Strange carries nothing that is known"
 
 
 async def test_promise_7_a_signal_out_of_place_raises_nothing() -> None:
@@ -1106,6 +1293,25 @@ async def test_a_change_outside_pair_is_told_to_an_async_hook_by_the_next_pair()
     assert heard == [Event.GENERATE, Event.PAIRED, Event.RESET, Event.GENERATE, Event.PAIRED]
 
 
+async def test_an_async_hook_is_told_by_the_next_pair_also_after_a_cancellation() -> None:
+    """Nothing of a `pair()` that was cancelled is kept, so a trigger finds what it needs."""
+    heard: list[Event] = []
+
+    async def hear(change: Change) -> None:
+        heard.append(change.event)
+
+    lifecycle = QRLifecycle(request_qr, ScriptedPeer(), on_change=hear)
+    with anyio.move_on_after(1):
+        await lifecycle.pair()
+    assert lifecycle._attempt is None
+    heard.clear()
+    lifecycle.generate()
+    assert heard == []
+    with anyio.move_on_after(1):
+        await lifecycle.pair()
+    assert heard[:2] == [Event.GENERATE, Event.QR_READY]
+
+
 def test_an_infinite_deadline_is_no_deadline() -> None:
     """Every time but the closing's may be infinite."""
     Policy(attempt_timeout=math.inf, qr_lifetime=math.inf, open_timeout=math.inf)
@@ -1203,6 +1409,9 @@ async def test_promise_3_a_second_pair_is_refused_and_opens_no_socket() -> None:
 
 async def test_a_lifecycle_says_where_it_stands() -> None:
     """Its repr has the state and the socket; nothing was dropped before anything came."""
+    async with Pairing(hang) as pairing:
+        assert repr(pairing.lifecycle) == "<QRLifecycle generating, socket closed>"
+        pairing.lifecycle.cancel()
     async with Pairing() as pairing:
         assert repr(pairing.lifecycle) == "<QRLifecycle displayed, socket open>"
         pairing.lifecycle.cancel()
@@ -1219,6 +1428,8 @@ async def _knows_nobody(_identity: str | None) -> bool:
     [
         ({"check_status": 7}, "check_status must be a function that is called later, not int"),
         ({"on_change": "me"}, "on_change must be a function that is called later, not str"),
+        ({"recorders": 7}, "recorders must be a list of plain functions, not int"),
+        ({"expect_identity": 7}, "expect_identity must be text or a plain function"),
         ({"expect_identity": _knows_nobody}, "must be a plain function, not an async one"),
     ],
 )

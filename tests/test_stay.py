@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
+from itertools import permutations
 from typing import Any, NoReturn
 
 import anyio
@@ -139,17 +141,19 @@ async def test_a_last_look_ends_when_there_is_more_time_and_not_before() -> None
     assert scope.cancel_called
 
 
-async def test_a_newer_code_stops_the_clocks_of_what_went_before() -> None:
-    """Neither a confirmation nor an action of the older code can run out any more."""
+async def test_what_the_person_is_at_has_the_only_clock_beside_the_attempts() -> None:
+    """A code, a confirmation, an action: each ends the clock of the one before, whichever it is."""
     stay = Stay(Policy())
-    for begin, clock in (
-        (stay.confirm, Deadline.CONFIRMATION),
-        (lambda: stay.require(ActionRequired("passkey")), Deadline.ACTION),
-    ):
-        begin()
-        assert stay.deadlines.keys() == {clock}
-        stay.replace_code(QRCode("newer", expires_in=10))
-        assert stay.deadlines.keys() == {Deadline.CODE}
+    begin: dict[Deadline, Callable[[], None]] = {
+        Deadline.CODE: lambda: stay.replace_code(QRCode("newer")),
+        Deadline.CONFIRMATION: stay.confirm,
+        Deadline.ACTION: lambda: stay.require(ActionRequired("passkey")),
+    }
+    stay.set_deadline(Deadline.ATTEMPT, 600)
+    for before, clock in permutations(begin, 2):
+        begin[before]()
+        begin[clock]()
+        assert stay.deadlines.keys() == {Deadline.ATTEMPT, clock}
 
 
 # A link
