@@ -150,8 +150,8 @@ class Attempt:
                 self._standing.count,
                 self._standing.reporter,
             )
-            if self._policy.show_at_once and not self._listening(stay):
-                return None  # whoever was shown it has gone away
+            if self._policy.show_at_once:
+                self._listening(stay)
         self._read_beside(stay)
         error = await stay.link.hold(
             lambda: self._listening(stay), lambda signal: self._take(stay, signal)
@@ -219,7 +219,7 @@ class Attempt:
                 stay.reader.doubt()  # anybody may have said so
                 return True
             logger.info("pairing event received")
-        self._put_signal(stay, signal, wake=False)  # the owner is awake: it has just received it
+        self._put_signal(stay, signal)
         if stay.succeeded:
             logger.info("connected, immediate success")
         return stay.leaving is None
@@ -228,7 +228,7 @@ class Attempt:
         """Put what a read of the status found to the table."""
         if stay.leaving is not None:
             return
-        self._put_signal(stay, signal, wake=True)
+        self._put_signal(stay, signal)
         if stay.succeeded:
             logger.info("connected, found by check_status")
             if self._standing.reporter is not None:
@@ -248,7 +248,7 @@ class Attempt:
             self._company.start_soon(stay.reader.run)
         return stay.reader
 
-    def _put_signal(self, stay: Stay, signal: Signal, *, wake: bool) -> None:
+    def _put_signal(self, stay: Stay, signal: Signal) -> None:
         """Put a signal to the table; one that it does not accept is dropped."""
         if isinstance(signal, QRUpdated):
             if signal.qr == stay.code:
@@ -261,7 +261,7 @@ class Attempt:
                 MACHINE.row(self._standing.state, signal.event)
                 stay.expire_code()
             else:
-                self._standing.put(self._step_of(signal), wake=wake)
+                self._standing.put(self._step_of(signal))
         except EventRefused:
             self._standing.count({signal.event.value: 1})
             logger.debug(

@@ -59,7 +59,7 @@ class Standing:
         """The code that has been handed out and is still good."""
         return self.stay.code if self.stay is not None and self.stay.shown else None
 
-    def put(self, step: Step, *, wake: bool = True) -> None:
+    def put(self, step: Step) -> None:
         """Put a step to the table, now: it is noted, it decides where to go, or it is refused."""
         if self.thread not in (None, threading.get_ident()):
             raise WrongThread(step.event)
@@ -67,7 +67,7 @@ class Standing:
         stay = self.stay
         if stay is None or (row.internal and stay.leaving is None):
             self.commit(step)
-        elif row.internal or not stay.leave(step, wake=wake):
+        elif not stay.leave(step):  # being left, it takes no internal row either
             raise EventRefused(self._state, step.event)
 
     def commit(self, step: Step) -> None:

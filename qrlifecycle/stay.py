@@ -80,7 +80,7 @@ class Stay:
 
     # The end
 
-    def leave(self, step: Step, *, wake: bool = True) -> bool:
+    def leave(self, step: Step) -> bool:
         """Decide how the stay ends and wake its owner; say whether it was still to be decided.
 
         Whoever goes away need not wait for a code that was about to be asked for or shown: a
@@ -89,8 +89,7 @@ class Stay:
         if self.leaving is not None and (step.event is not Event.CANCEL or self.leaving.outcome):
             return False
         self.leaving = step
-        if wake:
-            self.scope.cancel()
+        self.scope.cancel()
         return True
 
     def end(self, step: Step) -> None:

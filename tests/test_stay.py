@@ -86,13 +86,12 @@ async def test_a_cancellation_replaces_no_end(first: Step) -> None:
     assert stay.leaving is first
 
 
-async def test_whoever_leaves_wakes_the_owner_unless_he_is_awake() -> None:
-    """Leaving cancels the scope that is stood in; with ``wake=False`` it does not."""
-    for wake in (True, False):
-        stay = Stay(Policy())
-        with stay.begin() as scope:
-            stay.leave(FAILED, wake=wake)
-        assert scope.cancel_called is wake
+async def test_whoever_leaves_wakes_the_owner() -> None:
+    """Leaving cancels the scope that is stood in."""
+    stay = Stay(Policy())
+    with stay.begin() as scope:
+        stay.leave(FAILED)
+    assert scope.cancel_called
 
 
 async def test_only_a_link_is_a_success() -> None:

@@ -195,7 +195,7 @@ CHANGES = (
         "hand the code out before listening",
         4,
         "attempt.py",
-        (("            if self._policy.show_at_once and not self", "            if not self"),),
+        (("            if self._policy.show_at_once:\n", "            if True:\n"),),
         (f"{LIFECYCLE}_4_the_code_is_handed_out_once_the_transport_listens",),
     ),
     Change(
