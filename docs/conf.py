@@ -30,6 +30,27 @@ def draw(_app: Sphinx) -> None:
     (GENERATED / "lifecycle.svg").write_bytes(paint("svg"))
 
 
+def keep(
+    _app: Sphinx, what: str, name: str, _object: object, _options: object, lines: list[str]
+) -> None:
+    """Keep the text of a datum as it is, before napoleon takes what precedes a colon for a type."""
+    if what in ("attribute", "data"):
+        KEPT[name] = list(lines)
+
+
+def put_back(
+    _app: Sphinx, _what: str, name: str, _object: object, _options: object, lines: list[str]
+) -> None:
+    """Put back what was kept."""
+    if name in KEPT:
+        lines[:] = KEPT.pop(name)
+
+
+KEPT: dict[str, list[str]] = {}
+
+
 def setup(app: Sphinx) -> None:
     """Hook into the build."""
     app.connect("builder-inited", draw)
+    app.connect("autodoc-process-docstring", keep, priority=400)
+    app.connect("autodoc-process-docstring", put_back, priority=600)

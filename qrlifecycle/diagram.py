@@ -23,7 +23,16 @@ from .events import Event
 from .states import State
 from .table import INITIAL, SOCKET_OWNER, TABLE, Row, single_rows
 
-__all__ = ["FORMATS", "IMAGE_FORMATS", "TEXT_FORMATS", "difference", "draw", "paint", "render", "roles"]
+__all__ = [
+    "FORMATS",
+    "IMAGE_FORMATS",
+    "TEXT_FORMATS",
+    "difference",
+    "draw",
+    "paint",
+    "render",
+    "roles",
+]
 
 TEXT_FORMATS: tuple[str, ...] = ("mermaid", "dot", "text", "json")
 """What `draw` writes."""

@@ -126,6 +126,7 @@ TABLE: tuple[Row, ...] = (
         "ready for another round",
     ),
 )
+"""The rows. Two for one event in a state, or a state that none leads to, are refused on import."""
 
 
 def single_rows(table: tuple[Row, ...] = TABLE) -> Iterator[tuple[State, Row]]:
