@@ -101,7 +101,7 @@ class WrongThread(UsageError):
 
     def __str__(self) -> str:
         return (
-            f"'{self.event}' was called from another thread than pair(); call it in the event loop, "
+            f"'{self.event}' was called from another thread than pair(); call it in the loop, "
             "by anyio.from_thread.run_sync() from a worker thread, by a portal's call() from others"
         )
 
