@@ -18,10 +18,21 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import socketio
 
-from qrlifecycle import Event, QRCode, QRLifecycle, SocketIOTransport, State
+from qrlifecycle import (
+    Audit,
+    Event,
+    Journal,
+    QRCode,
+    QRLifecycle,
+    Recorder,
+    SocketIOTransport,
+    State,
+)
 from qrlifecycle.machine import MACHINE
 
 Measure = Callable[[str], Awaitable[float]]
@@ -115,11 +126,23 @@ async def listening_default(url: str) -> float:
 # A whole round
 
 
-async def round_ours(url: str) -> float:
+async def round_ours(url: str, *recorders: Recorder) -> float:
     """Milliseconds of a whole lifecycle, without the server's pause before the success."""
     began = time.monotonic()
-    outcome = await QRLifecycle(request_qr, partial(transport, url)).pair()
+    lifecycle = QRLifecycle(request_qr, partial(transport, url), recorders=recorders)
+    outcome = await lifecycle.pair()
     return (time.monotonic() - began - _pause(outcome.data)) * 1e3
+
+
+async def round_audited(url: str) -> float:
+    """The same, reported to an audit."""
+    return await round_ours(url, Audit())
+
+
+async def round_journalled(url: str) -> float:
+    """The same, written to a journal."""
+    with TemporaryDirectory() as folder, Journal(Path(folder, "journal.jsonl")) as journal:
+        return await round_ours(url, journal)
 
 
 async def round_by_hand(url: str) -> float:
@@ -258,6 +281,14 @@ COMPARISONS = [
     Comparison(
         "a whole lifecycle",
         "ms", round_ours, round_by_hand, "connect, wait, disconnect", None, 200,
+    ),
+    Comparison(
+        "a whole lifecycle, with an audit",
+        "ms", round_audited, round_ours, "without", None, 200,
+    ),
+    Comparison(
+        "a whole lifecycle, with a journal",
+        "ms", round_journalled, round_ours, "without", None, 200,
     ),
     Comparison("one event", "us", event_ours, event_by_dictionary, "a dictionary", None, 7),
     Comparison("an idle lifecycle", "B", memory_idle, two_kilobytes, "aim: 2 kB", 1.0, 5),
