@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import re
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -17,7 +18,16 @@ import anyio.lowlevel
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
-from qrlifecycle import Paired, Policy, QRCode, QRLifecycle, Signal, SocketIOTransport, Transport
+from qrlifecycle import (
+    InvalidValue,
+    Paired,
+    Policy,
+    QRCode,
+    QRLifecycle,
+    Signal,
+    SocketIOTransport,
+    Transport,
+)
 from qrlifecycle.testing import NotCancellationSafe, PairingServer, cancel_everywhere
 from qrlifecycle.testing.remains import CAN_SEE_SOCKETS
 
@@ -382,7 +392,63 @@ def test_who_does_not_end_is_found(backend: str) -> None:
     assert "did not end when it was cancelled" in trouble(stubborn, backend, timeout=0.2)
 
 
+@needs_proc
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_place_is_never_within_a_package(backend: str) -> None:
+    """Where only anyio's and asyncio's own tasks run, it is the line that started them."""
+
+    async def attempt(port: int) -> None:
+        lost.append(socket.socket())
+        stream = await anyio.connect_tcp("localhost", port)  # tasks of its own
+        lost.pop().close()
+        await stream.aclose()
+
+    with pytest.raises(NotCancellationSafe) as caught:
+        cancel_everywhere(attempt, within=a_silent_server, backend=backend, patience=0)
+    places = [finding.place for finding in caught.value.report.findings]
+    assert len(places) > 2
+    assert {place and place.file for place in places} == {__file__}
+
+
+def test_a_task_without_a_line_of_ours_is_named_by_its_start() -> None:
+    """A forgotten `asyncio.sleep()` says which line made a task of it."""
+
+    async def attempt() -> None:
+        forgotten = asyncio.ensure_future(asyncio.sleep(60))  # the start
+        await asyncio.sleep(0.001)
+        forgotten.cancel()
+
+    text = trouble(attempt, "asyncio", patience=0)
+    assert re.search(r"left open: task \S+, .*# the start", text)
+    assert "tasks.py" not in text
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_error_is_told_without_its_group(backend: str) -> None:
+    """What a task group wraps is named itself."""
+
+    async def loud() -> None:
+        async with anyio.create_task_group():
+            try:
+                await anyio.sleep(0.01)
+            except BaseException as error:
+                raise ConnectionError("lost") from error
+
+    text = trouble(loud, backend)
+    assert "it raised ConnectionError: lost in place of" in text
+    assert "ExceptionGroup" not in text
+
+
 # What cannot be swept
+
+
+def test_what_there_is_not_is_said_before_anything_runs() -> None:
+    """A way to cancel, or a backend, that nobody knows."""
+    how: Any = "hard"
+    with pytest.raises(InvalidValue, match="no how 'hard'; there are 'scope' and 'native'"):
+        cancel_everywhere(anyio.sleep_forever, how=how)
+    with pytest.raises(InvalidValue, match="no backend 'curio'"):
+        cancel_everywhere(anyio.sleep_forever, backend="curio")
 
 
 def test_an_attempt_that_fails_by_itself_is_not_swept() -> None:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import anyio
 import pytest
 
-from qrlifecycle import Connected, InvalidValue, Reason
+from qrlifecycle import Connected, InvalidValue, MissingExtra, Reason
 from qrlifecycle.link import Link
 from qrlifecycle.model import rest, situations
 from qrlifecycle.table import single_rows
-from qrlifecycle.testing import exploration
+from qrlifecycle.testing import NotCongruent, backends
 from qrlifecycle.testing.exploration import (
     Exploration,
-    NotCongruent,
     PromiseBroken,
     explore,
     fingerprint,
+    playing,
     replay,
 )
 from qrlifecycle.testing.exploration import conformance as conformance_room
@@ -117,7 +121,7 @@ def test_promise_1_broken_is_shown_by_a_shortest_schedule(
 ) -> None:
     """A link that is not closed: found, told, and seen again from what was printed."""
     monkeypatch.setattr(Link, "close", _leave_it_open)
-    monkeypatch.setattr(exploration, "conforms", lambda situations, _scene: situations)
+    monkeypatch.setattr(playing, "conforms", lambda situations, _scene: situations)
     with pytest.raises(PromiseBroken, match="promise 1: a socket exists") as caught:
         explore(BY_NAME["every act"], backend=backend)
     assert len(caught.value.schedule.moves) <= 6
@@ -132,11 +136,11 @@ def test_promise_1_broken_is_told_by_the_model_as_well(
 ) -> None:
     """The model has no way to a state that is left before its transport is closed."""
     monkeypatch.setattr(Link, "close", _leave_it_open)
-    with pytest.raises(PromiseBroken, match="the model cannot be in") as caught:
+    with pytest.raises(PromiseBroken, match="by the model it can be in '") as caught:
         explore(BY_NAME["every act"], backend=backend)
-    assert (
-        "the model cannot be in" in replay(caught.value.schedule, "every act", backend=backend)[-1]
-    )
+    last = replay(caught.value.schedule, "every act", backend=backend)[-1]
+    assert re.search(r"the code is in '\w+' with no transport; by the model .*, leaving by '", last)
+    assert "<" not in str(caught.value)
 
 
 def test_a_fingerprint_that_misses_something_is_found_out(
@@ -144,6 +148,7 @@ def test_a_fingerprint_that_misses_something_is_found_out(
 ) -> None:
     """Situations that count as one must behave alike: without the refreshes left, they do not."""
     monkeypatch.setattr(fingerprint, "PASSIVE", fingerprint.PASSIVE | {"refreshes"})
+    monkeypatch.setattr(fingerprint, "_WITHOUT", {})  # what it knows of names until now
     with pytest.raises(NotCongruent):
         explore(BY_NAME["everything twice"])
 
@@ -154,7 +159,7 @@ def test_code_that_is_not_where_the_model_says_is_found_out(
     """If the model had it that a success leads nowhere, the code would be told apart from it."""
     says = {**conformance_room.SAYS, Act.PAIRED: ()}
     monkeypatch.setattr(conformance_room, "SAYS", says)
-    with pytest.raises(PromiseBroken, match="the model cannot be in"):
+    with pytest.raises(PromiseBroken, match="by the model it can be in '"):
         explore(BY_NAME["every act"])
 
 
@@ -170,5 +175,64 @@ def test_a_schedule_that_is_none_says_so() -> None:
     """An act that does not exist, and one that cannot happen where it is to happen."""
     with pytest.raises(InvalidValue, match="no move of a schedule: 'dance'"):
         Schedule.parse("pair; dance")
+    with pytest.raises(InvalidValue, match="no move of a schedule: 'pair & ok@soon'"):
+        Schedule.parse("pair & ok@soon")
     with pytest.raises(InvalidValue, match="'paired' cannot happen"):
         replay("pair; paired", BY_NAME["every act"])
+    for nothing in ("", " ; "):
+        with pytest.raises(InvalidValue, match="at least one move"):
+            replay(nothing, "every act")
+
+
+@pytest.mark.parametrize("most", [1, 300, 700])
+def test_no_more_moves_are_made_than_asked_for(most: int) -> None:
+    """`most` is exact, within a walk and beyond one."""
+    explored = explore("every act", most=most)
+    assert explored.moves == most
+    assert not explored.complete
+
+
+def test_what_was_explored_is_one_line() -> None:
+    """`print(explore(...))` is a sentence, and its repr no wall."""
+    explored = explore("every act", most=20)
+    assert re.fullmatch(
+        r"'every act' on asyncio: \d+ situations, 20 moves, not complete", str(explored)
+    )
+    assert "Event." not in repr(explored)
+
+
+def test_what_there_is_not_is_said_before_anything_runs() -> None:
+    """A backend or a world that nobody knows."""
+    for call in (explore, lambda *given, **more: replay("pair", *given, **more)):
+        with pytest.raises(
+            InvalidValue, match="no backend 'curio'; there are 'asyncio' and 'trio'"
+        ):
+            call("every act", backend="curio")
+        with pytest.raises(InvalidValue, match="no world called 'mine'; there are 'every act', "):
+            call("mine")
+
+
+def test_a_backend_that_is_not_installed_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without trio there is an error that says what to install."""
+    monkeypatch.setattr(backends, "find_spec", lambda _name: None)
+    with pytest.raises(MissingExtra, match=r"'trio' needs an extra: pip install"):
+        explore("every act", backend="trio")
+
+
+def test_the_page_on_exploring_does_what_it_says(tmp_path: Path) -> None:
+    """Its listings run as one file, and print what the page shows."""
+    page = Path(__file__).parents[1].joinpath("docs", "how-to", "explore.md").read_text()
+    listings = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (shown,) = re.findall(r"^```text\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    script = tmp_path / "example.py"
+    script.write_text("\n\n".join(listings))
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", str(script)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith(shown)
+    assert ran.stdout.rstrip().endswith("connected, no socket")

@@ -42,6 +42,8 @@ def test_it_ends_when_the_time_is_over() -> None:
 def test_the_help_says_what_can_be_asked_for() -> None:
     """All options are there."""
     _, printed = run(*SOAK, "--help")
+    assert "``" not in printed
+    assert printed.count("python -m qrlifecycle.testing.soak") == 1
     assert all(option in printed for option in ("--seconds", "--lifecycles", "--seed", "--at-once"))
 
 

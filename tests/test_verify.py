@@ -7,15 +7,20 @@ import re
 import signal
 import subprocess
 import sys
-from collections import deque
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from qrlifecycle.cli import main, verify
-from qrlifecycle.cli.verification import Explore, Findings, Properties, never_seen
+from qrlifecycle.cli import main, verdicts, verify
+from qrlifecycle.cli.stopping import Stop
+from qrlifecycle.cli.verdicts import Results, breaches, never_seen, tables
+from qrlifecycle.cli.verification import OURS, AnyJob, Contract, Explore, Findings, Properties
+from qrlifecycle.cli.workers import work_off
 from qrlifecycle.link import Link
 from qrlifecycle.testing.exploration import replay
 from qrlifecycle.testing.exploration.acts import Act
@@ -66,6 +71,27 @@ def peer(make=LineTransport, **options):
 
 def broken():
     return peer(Leaky, greet=greet)
+
+def raises():
+    raise RuntimeError("boom")
+
+def none():
+    return None
+
+def number():
+    return 7
+
+async def asynchronous():
+    return peer()
+
+def one_signal():
+    return WirePeer(LineTransport, signals={{b"x": Paired("me")}}, heartbeat=0.3)
+
+def cannot_make():
+    def make(*_address, **_options):
+        raise RuntimeError("no transport today")
+
+    return peer(make)
 """
 
 
@@ -74,6 +100,7 @@ def here(tmp_path: Path) -> Path:
     """A directory with a module in it."""
     (tmp_path / "my_peers.py").write_text(MODULE)
     (tmp_path / "faulty.py").write_text("1 / 0")
+    (tmp_path / "leaving.py").write_text("raise SystemExit(3)")
     return tmp_path
 
 
@@ -113,6 +140,17 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
         ("faulty:peer", "cannot import 'faulty': ZeroDivisionError"),
         ("my_peers:nobody", "module 'my_peers' has no 'nobody'"),
         ("my_peers:NUMBER", "my_peers:NUMBER cannot be called"),
+        ("faulty:peer", "ZeroDivisionError: division by zero (faulty.py:1)"),
+        ("leaving:peer", "cannot import 'leaving': SystemExit: 3 (leaving.py:1)"),
+        ("./my_peers:peer", "give a module, not a file: my_peers:peer"),
+        ("my_peers.py:peer", "give a module, not a file: my_peers:peer"),
+        ("sub/my_peers.py:peer", "give a module, not a file: sub.my_peers:peer"),
+        ("my_peers:none", "my_peers:none gave None, which is no Peer"),
+        ("my_peers:number", "my_peers:number gave an int, which is no Peer"),
+        ("my_peers:raises", "my_peers:raises raised RuntimeError: boom (my_peers.py:"),
+        ("my_peers:asynchronous", "my_peers:asynchronous is async; a factory is a plain function"),
+        ("my_peers:one_signal", "InvalidValue: a peer needs at least two signals"),
+        ("json:dumps", "json:dumps raised TypeError: dumps() missing 1 required"),
     ],
 )
 def test_a_wrong_name_is_one_sentence(
@@ -122,19 +160,22 @@ def test_a_wrong_name_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """It says what is wrong, in one line, and ends with 2."""
+    """It says what is wrong, in one line, before anything is done, and ends with 2."""
     monkeypatch.chdir(here)
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.delitem(sys.modules, "my_peers", raising=False)
     assert main(["verify", name]) == 2
-    error = capsys.readouterr().err
-    assert says in error
-    assert error.count("\n") == 1
+    printed = capsys.readouterr()
+    assert says in printed.err
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
 
 
 def test_a_good_transport_keeps_the_contract(here: Path) -> None:
     """Each clause is held, and what its peer cannot do is said to be skipped."""
     ended = run(here, "my_peers:peer", "--only", "contract", "--backend", "asyncio")
+    (news,) = (line for line in ended.stdout.splitlines() if line.startswith("[1/1]"))
+    assert news.endswith(" checks")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert re.search(r"^  T2  held +\d+ checks made", ended.stdout, re.MULTILINE)
     assert "skipped: T1" in ended.stdout
@@ -163,6 +204,10 @@ def test_what_was_never_seen_is_not_proved(capsys: pytest.CaptureFixture[str]) -
         r"^  tiny +asyncio +\d+ situations +\d+ moves +complete", printed, re.MULTILINE
     )
     assert "Everything held." not in printed
+    resting = re.search(r"On trio, the code was seen in (\d+) of the (\d+) places", printed)
+    assert resting is not None
+    assert 0 < int(resting[1]) < int(resting[2]) == len(verdicts.RESTING_PLACES)
+    assert "On trio, the code was not wherever the model can rest." in printed
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -178,9 +223,14 @@ def test_a_broken_lifecycle_comes_with_a_schedule(
             await whole(link)
 
     monkeypatch.setattr(Link, "close", close)
-    assert main(["verify", "--only", "exploration", "--backend", "asyncio"]) == 1
+    assert main(["verify", "--only", "exploration"]) == 1
     printed = capsys.readouterr().out
     assert "BROKEN: exploration of 'tiny' on asyncio" in printed
+    assert "The same broke in: exploration of 'tiny' on trio" in printed
+    assert printed.count("To see it again") == 1
+    assert re.search(
+        r"^  tiny +trio +\d+ situations +[1-9]\d* moves +BROKEN$", printed, re.MULTILINE
+    )
     schedule = re.search(r"replay\('([^']*)'", printed)
     assert schedule is not None
     assert any("promise" in line for line in replay(schedule[1], TINY))
@@ -215,8 +265,9 @@ def test_the_seed_repeats(backend: str, monkeypatch: pytest.MonkeyPatch) -> None
     assert runs[0] == runs[1] != runs[2]
 
 
-def test_ctrl_c_ends_at_once(here: Path) -> None:
-    """It ends with 130, without a traceback, and its processes end with it."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_of_its_processes_ends_at_once(here: Path, number: signal.Signals) -> None:
+    """It ends with 130 or 143, says that nothing was refuted, and its processes end with it."""
     command = [sys.executable, "-m", "qrlifecycle", "verify", "--only", "exploration"]
     with subprocess.Popen(
         command,
@@ -228,7 +279,222 @@ def test_ctrl_c_ends_at_once(here: Path) -> None:
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        os.killpg(process.pid, signal.SIGINT)
-        _, error = process.communicate(timeout=20)
-    assert process.returncode == 130
-    assert error == ""
+        process.stdout.readline()  # by then its processes are at work
+        os.killpg(process.pid, number)
+        printed, error = process.communicate(timeout=20)
+    assert process.returncode == 128 + number
+    assert error == "interrupted; nothing was refuted so far\n"
+    assert "BROKEN" not in printed
+
+
+# What is said of findings
+
+
+TRIED = Counter(moves=9, situations=3)
+
+EXPLORE, AGAIN = Explore(TINY, "asyncio"), Explore(TINY, "trio")
+
+CONTRACT = Contract(OURS, "asyncio")
+
+
+def verdict_on(promise: int, results: Results) -> tuple[str, str]:
+    """The verdict on a promise, and by what."""
+    (row,) = (row for row in dict(tables(results))["promises"] if row[0] == str(promise))
+    return row[2], row[3]
+
+
+def test_a_verdict_is_what_was_tried() -> None:
+    """Held, not tried, broken, or held by others than the part that came to no end."""
+    broken = Findings(frozenset({"promise 5"}), "so", counts=TRIED)
+    unfinished = Findings(failure="its process died: signal 9")
+    assert verdict_on(1, {EXPLORE: Findings(skipped="so")}) == ("not tried", "")
+    assert verdict_on(1, {EXPLORE: unfinished}) == ("not tried", "")
+    assert verdict_on(1, {EXPLORE: Findings(counts=TRIED)}) == ("held", "exploration")
+    assert verdict_on(5, {EXPLORE: broken})[0] == "BROKEN"
+    held = ("held by the other checks", "exploration")
+    assert verdict_on(1, {EXPLORE: broken}) == held
+    assert verdict_on(1, {EXPLORE: unfinished, AGAIN: Findings(counts=TRIED)}) == held
+
+
+def test_a_broken_clause_leaves_the_others_held() -> None:
+    """All checks of the contract are made, whatever one of them finds."""
+    results: Results = {
+        CONTRACT: Findings(frozenset({"T5"}), "so", counts=Counter(T1=1, T3=1, T5=1))
+    }
+    assert verdict_on(7, results)[0] == "BROKEN"
+    assert verdict_on(5, results) == ("held", "contract T1 T3")
+    assert verdict_on(6, results) == ("not tried", "")
+    assert verdict_on(4, results) == ("not tried", "")
+
+
+def test_a_schedule_is_told_once() -> None:
+    """Worlds that broke alike are listed with the first; what came to no end is no breach."""
+    broken = [Findings(frozenset({"promise 1"}), f"in {n}", alike="the same") for n in range(2)]
+    (told,) = breaches({AGAIN: broken[1], EXPLORE: broken[0]})
+    assert told == f"BROKEN: {EXPLORE}\nin 0\nThe same broke in: {AGAIN}"
+    (told,) = breaches({EXPLORE: Findings(failure="its process died: signal 9")})
+    assert told == f"NOT FINISHED: {EXPLORE}: its process died: signal 9"
+
+
+@pytest.fixture
+def all_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every job finds that all is well."""
+
+    def work_off(lines: Sequence[deque[Any]], *_rest: object) -> Iterator[tuple[Any, Findings]]:
+        for line in lines:
+            while line:
+                yield line.popleft(), Findings(counts=Counter({**TRIED, "plans": 1, "T1": 1}))
+
+    monkeypatch.setattr(verify, "work_off", work_off)
+    monkeypatch.setattr(verify, "unproved", lambda _results: [])
+
+
+def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a bare install."""
+    monkeypatch.setattr(verify, "find_spec", lambda _name: None)
+
+
+@pytest.mark.usefixtures("all_held")
+def test_all_that_was_tried_held(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With nothing left out everything held; otherwise what was not tried is named."""
+    assert main(["verify", "--only", "exploration"]) == 0
+    assert capsys.readouterr().out.endswith("\nEverything held.\n")
+    nothing_installed(monkeypatch)
+    assert main(["verify", "--only", "exploration"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.endswith("\nEverything that was tried held; not tried: trio.\n")
+    assert main(["verify"]) == 0
+    printed = capsys.readouterr().out
+    clauses = "T2, T3, T4, T5, T6, T7"
+    assert printed.endswith(f"held; not tried: trio, properties, {clauses}.\n")
+
+
+@pytest.mark.usefixtures("all_held")
+@pytest.mark.parametrize("named", [("--backend", "trio"), ("--only", "properties")])
+def test_what_is_named_must_be_there(
+    named: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Asked for by name and not installed: it says what to install, and ends with 2."""
+    nothing_installed(monkeypatch)
+    assert main(["verify", *named]) == 2
+    printed = capsys.readouterr()
+    assert f"{' '.join(named)} needs an extra: pip install 'qrlifecycle[testing]'" in printed.err
+    assert printed.out == ""
+
+
+@pytest.mark.parametrize(
+    ("named", "says"),
+    [
+        (("--only", "contract", "--backend", "trio"), "error: nothing was checked: cannot"),
+        (("--backend", "asyncio", "--only", "contract"), "nothing was checked: cannot"),
+        (
+            ("--only", "contract", "--only", "exploration", "--backend", "trio"),
+            "--only contract: nothing was checked: cannot",
+        ),
+    ],
+)
+def test_what_is_named_and_cannot_be_checked_is_an_error(
+    named: tuple[str, ...],
+    says: str,
+    all_held: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """If it turns out only later, it ends with 2 all the same, and does not say that all held."""
+    whole = vars(verify)["work_off"]
+
+    def work_off(*given: Any) -> Iterator[tuple[Any, Findings]]:
+        for job, found in whole(*given):
+            yield job, Findings(skipped="cannot") if isinstance(job, Contract) else found
+
+    monkeypatch.setattr(verify, "work_off", work_off)
+    assert main(["verify", *named]) == 2
+    printed = capsys.readouterr()
+    assert says in printed.err
+    assert "held." not in printed.out
+
+
+def test_what_a_peer_raises_refutes_nothing(here: Path) -> None:
+    """A transport that cannot be made: it ends with 2, and says where, and breaks no clause."""
+    ended = run(here, "my_peers:cannot_make", "--only", "contract")
+    assert ended.returncode == 2
+    assert "no transport today (my_peers.py:" in ended.stdout
+    assert "nothing was checked: " in ended.stderr
+    assert "BROKEN" not in ended.stdout
+    assert "ExceptionGroup" not in ended.stdout
+
+
+def test_an_interruption_says_what_was_refuted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What broke until then is printed, and named in the last line."""
+
+    def work_off(_lines: object, stop: Stop, *_rest: object) -> Iterator[tuple[AnyJob, Findings]]:
+        yield EXPLORE, Findings(frozenset({"promise 3"}), "two sockets at once")
+        stop.request(130)
+
+    monkeypatch.setattr(verify, "work_off", work_off)
+    assert main(["verify"]) == 130
+    printed = capsys.readouterr()
+    assert printed.err == "interrupted; refuted so far: promise 3\n"
+    assert f"BROKEN: {EXPLORE}\ntwo sockets at once\n" in printed.out
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_without_a_terminal_there_is_news_of_what_is_under_way(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line says how far a job is, unless one was printed a moment ago."""
+    monkeypatch.setattr(verify, "NEWS_INTERVAL", 0.0)
+    main(["verify", "--only", "exploration", "--backend", "asyncio"])
+    first, second = capsys.readouterr().out.splitlines()[1:3]
+    assert first == "[0/1] exploration of 'tiny' on asyncio, under way: 0 situations, 0 moves"
+    assert ", under way: " in second
+    monkeypatch.setattr(verify, "NEWS_INTERVAL", 1000.0)
+    main(["verify", "--only", "exploration", "--backend", "asyncio"])
+    assert ", under way: " not in capsys.readouterr().out
+
+
+# Processes
+
+
+@dataclass(frozen=True)
+class Doomed:
+    """A job that ends its process."""
+
+    how: int
+
+    def __call__(self, tell: Callable[[str], object]) -> str:
+        """End."""
+        tell("farewell")
+        if self.how < 0:
+            os.kill(os.getpid(), -self.how)
+            time.sleep(60)  # until it strikes
+        os._exit(self.how)
+
+    def undone(self, why: str) -> str:
+        """What is said."""
+        return why
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [(-signal.SIGKILL, "its process died: signal 9"), (3, "its process ended with exit code 3")],
+)
+def test_a_process_that_dies_is_told_and_its_jobs_are_not_lost(how: int, says: str) -> None:
+    """How it ended is said; what was still in its line is said to be undone."""
+    line = deque([Doomed(how), Doomed(how)])
+    told = [said for _, said in work_off([line], Stop(owns_process=False), lambda *_: None)]
+    assert told == [says, "no process was left for it"]
+
+
+def test_the_page_shows_what_is_printed(here: Path) -> None:
+    """The page's sample is the command's output, but for the seconds."""
+    page = Path(__file__).parents[1].joinpath("docs", "how-to", "verify.md").read_text()
+    (shown,) = re.findall(r"^```text\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    ended = run(here, "--only", "contract", "--seed", "7")
+    lines = [line for line in ended.stdout.splitlines() if ", under way: " not in line]
+    seconds = re.compile(r"\d+ s$", re.MULTILINE)
+    assert seconds.sub("N s", "\n".join(lines)) == seconds.sub("N s", shown.rstrip())

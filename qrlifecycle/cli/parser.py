@@ -89,7 +89,8 @@ examples:
   qrlifecycle verify my_tests:my_peer --only contract
   qrlifecycle verify --only properties --seed 7
 
-exit code: 0 all held, 1 something broke or was never seen, 130 after Ctrl-C, 143 after SIGTERM
+exit code: 0 all held, 1 something broke, was never seen or came to no end, 2 nothing could be
+checked, 130 after Ctrl-C, 143 after SIGTERM
 """
 
 AUDIT_TEXT = """\

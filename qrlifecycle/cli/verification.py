@@ -1,75 +1,38 @@
 """What `qrlifecycle verify` does: explorations, the contract, and properties, as jobs.
 
 A job can be pickled, and done in another process; what it found can be sent back. This room must
-never know how jobs are dealt out, nor how what they found is told.
+never know how jobs are dealt out, nor what is said of what they found.
 """
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
-from importlib.util import find_spec
-from typing import Any, cast
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import anyio
 
-from ..errors import InvalidValue, MissingExtra, PeerError, UnsupportedBackend
-from ..outcome import Connected, Reason
-from ..states import State
-from ..table import single_rows
+from ..errors import UnsupportedBackend
 from ..testing.clock import VirtualClockEventLoop
-from ..testing.contract import checks
+from ..testing.contract import CLAUSES, checks
 from ..testing.contract.check import LIMIT, PeerFactory
+from ..testing.contract.smoke import smoke_test
 from ..testing.exploration import Exploration, PromiseBroken, explore
 from ..testing.exploration.acts import Act
+from ..testing.exploration.conformance import Seen
 from ..testing.exploration.scene import World
 from ..testing.judge import Breach
 from ..testing.performance import perform, perform_together
 from ..testing.plans import Plan
+from ..testing.wording import innermost
+from .factories import error_with_place, peer_factory
 
-__all__ = [
-    "BEARS",
-    "OURS",
-    "PROMISES",
-    "Contract",
-    "Explore",
-    "Findings",
-    "Properties",
-    "is_there",
-    "missing",
-    "never_seen",
-    "peer_factory",
-]
+__all__ = ["OURS", "AnyJob", "Contract", "Explore", "Findings", "Properties"]
 
 OURS = "qrlifecycle.testing:socketio_peer"
 """The factory of our own transport's peer."""
-
-PROMISES = {
-    1: "exclusion",
-    2: "prompt leaving",
-    3: "one socket",
-    4: "no lost success",
-    5: "cancellation",
-    6: "secrets",
-    7: "hostile input",
-    8: "nothing left behind",
-}
-
-BEARS = {
-    1: ("T2",),
-    2: ("T2", "T4"),
-    3: ("T1", "T2", "T3"),
-    4: ("T4", "T7"),
-    5: ("T1", "T3"),
-    6: (),
-    7: ("T5", "T6"),
-    8: ("T1", "T2"),
-}
-"""The clauses that a promise rests on."""
 
 
 @dataclass(frozen=True)
@@ -79,20 +42,31 @@ class Findings:
     Attributes:
         broken: promises and clauses, as "promise 3" or "T1"; nothing if the job itself failed.
         counterexample: how to see it; empty if nothing broke.
-        skipped: why the job was not done.
+        alike: what is equal in two counterexamples that tell the same.
+        failure: why the job was not done to its end, which refutes nothing.
+        skipped: why it cannot be done here.
         counts: how many of what were seen or made.
         complete: whether a world was explored to its end.
         seen: rows that were taken, and ends.
+        stood: where the lifecycle stood, in the model's words.
         notes: more to be said, line by line.
     """
 
     broken: frozenset[str] = frozenset()
     counterexample: str = ""
+    alike: str = ""
+    failure: str = ""
     skipped: str = ""
     counts: Counter[str] = field(default_factory=Counter)
     complete: bool = False
     seen: frozenset[object] = frozenset()
+    stood: frozenset[Seen] = frozenset()
     notes: tuple[str, ...] = ()
+
+    @property
+    def checked(self) -> bool:
+        """Whether anything was put to the test."""
+        return any(self.counts[what] for what in ("moves", "plans", *CLAUSES))
 
 
 class _Work:
@@ -102,15 +76,15 @@ class _Work:
         """Do it."""
         try:
             return self.work(tell)
-        except UnsupportedBackend as error:
-            return Findings(skipped=str(error))
-        except (Exception, BaseExceptionGroup) as error:
-            text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            return Findings(counterexample=f"{self} could not be done: {text}")
+        except (Exception, BaseExceptionGroup, SystemExit) as error:
+            errors = [*innermost(error)]
+            if all(isinstance(inner, UnsupportedBackend) for inner in errors):
+                return Findings(skipped=str(errors[0]))
+            return Findings(failure=error_with_place(error))
 
-    def ended(self) -> Findings:
-        """What is to be said if the process that did it is gone."""
-        return Findings(counterexample=f"{self} could not be done: its process ended")
+    def undone(self, why: str) -> Findings:
+        """What is to be said if nobody could do it to its end."""
+        return Findings(failure=why)
 
     def work(self, tell: Callable[[str], object]) -> Findings:
         """Do it, and raise what goes wrong."""
@@ -130,23 +104,33 @@ class Explore(_Work):
     @property
     def length(self) -> float:
         """About how long it takes, compared with others."""
-        return float(len(frozenset(Act) - self.world.without) ** self.world.racing)
+        acts = len(frozenset(Act) - self.world.without)
+        return float(acts**self.world.racing * (2 if self.world.status else 1))
 
     def work(self, tell: Callable[[str], object]) -> Findings:
         """Explore."""
+        explored: list[Exploration] = []
 
         def progress(exploration: Exploration) -> None:
+            explored[:] = [exploration]
             tell(f"{len(exploration.situations):,} situations, {exploration.moves:,} moves")
 
+        broken, counterexample, alike = frozenset[str](), "", ""
         try:
-            explored = explore(self.world, backend=self.backend, progress=progress)
+            explore(self.world, backend=self.backend, progress=progress)
         except PromiseBroken as error:
             broken = frozenset(f"promise {breach.promise}" for breach in error.breaches)
-            return Findings(broken, str(error))
+            counterexample = str(error)
+            alike = f"{[*map(str, error.breaches)]} {error.schedule}"
+        (seen,) = explored
         return Findings(
-            counts=Counter(situations=len(explored.situations), moves=explored.moves),
-            complete=explored.complete,
-            seen=frozenset(explored.seen),
+            broken,
+            counterexample,
+            alike,
+            counts=Counter(situations=len(seen.situations), moves=seen.moves),
+            complete=seen.complete,
+            seen=frozenset(seen.seen),
+            stood=frozenset(seen.stood),
         )
 
 
@@ -165,16 +149,21 @@ class Contract(_Work):
     def work(self, tell: Callable[[str], object]) -> Findings:
         """Make the checks."""
         factory = peer_factory(self.factory)
-        with suppress(PeerError, OSError):  # a check is about to say more
-            anyio.run(_take_in, factory, backend=self.backend)
+        anyio.run(smoke_test, factory, backend=self.backend)
         return anyio.run(self._check, factory, tell, backend=self.backend)
 
     async def _check(self, factory: PeerFactory, tell: Callable[[str], object]) -> Findings:
         counts: Counter[str] = Counter()
-        failures, notes = [], []
+        failures, notes, failure = [], [], ""
         for check in checks():
             tell(check.name)
-            result = await check.run(factory, limit=LIMIT)
+            try:
+                result = await check.run(factory, limit=LIMIT)
+            except UnsupportedBackend:
+                raise
+            except Exception as error:  # the other checks would raise it as well
+                failure = f"{check}: {error_with_place(error)}"
+                break
             if result.skipped is not None:
                 counts[f"{check.clause} skipped"] += 1
                 notes.append(f"{check}, on {self.backend}: {result.skipped}")
@@ -182,8 +171,9 @@ class Contract(_Work):
                 counts[check.clause] += 1
             if result.failure is not None:
                 failures.append(result.failure)
-        broken = frozenset(failure.clause for failure in failures)
-        return Findings(broken, "\n".join(map(str, failures)), counts=counts, notes=tuple(notes))
+        broken = frozenset(broken.clause for broken in failures)
+        text = "\n".join(map(str, failures))
+        return Findings(broken, text, failure=failure, counts=counts, notes=tuple(notes))
 
 
 @dataclass(frozen=True)
@@ -215,7 +205,7 @@ class Properties(_Work):
 
         factory = None if self.factory is None else peer_factory(self.factory)
         if factory is not None:
-            anyio.run(_take_in, factory, backend=self.backend)
+            anyio.run(smoke_test, factory, backend=self.backend)
         performed = 0
         broken: list[Findings] = []
 
@@ -240,7 +230,7 @@ class Properties(_Work):
         except (Exception, BaseExceptionGroup):
             if not broken:
                 raise
-            return broken[-1]
+            return replace(broken[-1], counts=Counter(plans=performed))
         return Findings(counts=Counter(plans=performed))
 
     def _perform(self, together: tuple[Plan, ...], factory: PeerFactory | None) -> Findings | None:
@@ -276,71 +266,4 @@ def _virtual(backend: str) -> dict[str, Any]:
     return {"clock": MockClock(autojump_threshold=0)}
 
 
-async def _take_in(factory: PeerFactory) -> None:
-    """Open a transport; if none did, no plan would get far, and none would fail."""
-    trouble: Exception | None = None
-    async with factory() as peer:
-        transport = peer.make()
-        try:
-            with anyio.fail_after(LIMIT):
-                await transport.open()
-                await peer.wait_until_connected()
-        except Exception as error:  # the task groups around us would wrap it
-            trouble = error
-        transport.abort()
-        with anyio.move_on_after(LIMIT):
-            await transport.aclose()
-        peer.drop()
-    if trouble is not None:
-        raise trouble
-
-
-def peer_factory(named: str) -> PeerFactory:
-    """What ``MODULE:FACTORY`` names.
-
-    Raises:
-        InvalidValue: nothing that can be called.
-    """
-    module_name, colon, name = named.partition(":")
-    if not (module_name and colon and name):
-        raise InvalidValue(f"{named!r} names no factory: give MODULE:FACTORY, as in my_tests:peer")
-    try:
-        found: Any = importlib.import_module(module_name)
-    except Exception as error:
-        raise InvalidValue(
-            f"cannot import {module_name!r}: {type(error).__name__}: {error}"
-        ) from error
-    for part in name.split("."):
-        if not hasattr(found, part):
-            raise InvalidValue(f"module {module_name!r} has no {name!r}")
-        found = getattr(found, part)
-    if not callable(found):
-        raise InvalidValue(f"{named} cannot be called; a factory makes a fresh peer at each call")
-    return cast("PeerFactory", found)
-
-
-def never_seen(seen: frozenset[object]) -> list[str]:
-    """The states, rows and ends that are not among those seen, in words."""
-    rows = [(source, row.event) for source, row in single_rows()]
-    states = {State.IDLE} | {
-        state
-        for source, row in single_rows()
-        if (source, row.event) in seen
-        for state in (source, row.target or source)
-    }
-    return [
-        *(f"state {state}" for state in State if state not in states),
-        *(f"row {source} : {event}" for source, event in rows if (source, event) not in seen),
-        *(f"reason {reason}" for reason in Reason if reason not in seen),
-        *([] if Connected in seen else ["a success"]),
-    ]
-
-
-def is_there(package: str) -> bool:
-    """Whether a package is installed."""
-    return find_spec(package) is not None
-
-
-def missing(feature: str) -> str:
-    """How to get what the extra for tests brings."""
-    return f"skipped: {MissingExtra(feature, 'testing')}"
+AnyJob = Explore | Contract | Properties

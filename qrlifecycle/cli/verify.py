@@ -1,4 +1,4 @@
-"""`qrlifecycle verify`: a verdict per promise, per clause and per world, and a counterexample.
+"""`qrlifecycle verify`: the jobs that were asked for, news of them, and how it ended.
 
 This room must never know how a promise is put to the test.
 """
@@ -10,39 +10,33 @@ import os
 import random
 import sys
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ..errors import MissingExtra, UsageError
+from ..testing.backends import BACKENDS
 from ..testing.contract import CLAUSES
-from ..testing.exploration.scene import World
 from ..testing.exploration.worlds import WIDE_WORLDS, WORLDS
+from .factories import check_factory
 from .stopping import Stop
-from .verification import (
-    BEARS,
-    OURS,
-    PROMISES,
-    Contract,
-    Explore,
-    Findings,
-    Properties,
-    is_there,
-    missing,
-    never_seen,
-    peer_factory,
-)
+from .verdicts import Results, Rows, breaches, tables, totals, unproved, untried
+from .verification import OURS, AnyJob, Contract, Explore, Findings, Properties
 from .workers import work_off
 
 __all__ = ["run"]
 
-AnyJob = Explore | Contract | Properties
-Results = dict[AnyJob, Findings]
-Rows = list[tuple[str, ...]]
+PARTS: dict[str, type[AnyJob]] = {
+    "exploration": Explore,
+    "contract": Contract,
+    "properties": Properties,
+}
 
-PARTS = ("exploration", "contract", "properties")
-BACKENDS = ("asyncio", "trio")
+NEEDS = {"trio": "trio", "properties": "hypothesis"}
+"""The packages, of the extra for tests, that something needs."""
 
 MOST_PROCESSES = 4
 
@@ -52,45 +46,63 @@ PLANS, WIRE_PLANS = 300, 30
 DEEPER = 20
 """Times as many with --deep."""
 
+NEWS_INTERVAL = 5.0
+"""Seconds between two lines of news, where there is no terminal."""
+
 
 def run(arguments: argparse.Namespace, stop: Stop) -> int:
     """Verify, and say whether all held."""
     if arguments.factory is not None:
         sys.path.insert(0, str(Path.cwd()))
-        peer_factory(arguments.factory)
+        check_factory(arguments.factory)
     seed = random.randrange(2**32) if arguments.seed is None else arguments.seed  # noqa: S311
-    jobs, notes = _jobs(arguments, seed)
+    missing = _missing(arguments)
+    jobs = _jobs(arguments, seed, missing)
     began = time.monotonic()
-    print(f"seed {seed}", *notes, sep="\n", flush=True)
+    print(f"seed {seed}", *(f"skipped: {why}" for why in missing.values()), sep="\n", flush=True)
     results: Results = {}
     with _progress(len(jobs)) as (news, done):
         for job, findings in work_off(_lines(jobs), stop, news):
             results[job] = findings
             done(job, findings)
     if stop.code is not None:
+        _tell_interruption(results)
         return stop.leave(stop.code)
-    return _report(results, seed, time.monotonic() - began)
+    _report(results, seed, time.monotonic() - began)
+    return _verdict(results, arguments, list(missing))
 
 
 # What is to be done
 
 
-def _jobs(arguments: argparse.Namespace, seed: int) -> tuple[list[AnyJob], list[str]]:
-    """The jobs, the longest first, and what is left out and why."""
-    parts = [part for part in PARTS if not arguments.only or part in arguments.only]
-    backends = [name for name in BACKENDS if not arguments.backend or name in arguments.backend]
-    notes = []
-    if "trio" in backends and not is_there("trio"):
-        backends.remove("trio")
-        notes.append(missing("what runs on trio"))
-    if "properties" in parts and not is_there("hypothesis"):
-        parts.remove("properties")
-        notes.append(missing("drawing plans for the properties"))
+def _missing(arguments: argparse.Namespace) -> dict[str, MissingExtra]:
+    """What is left out because its package is not installed.
+
+    Raises:
+        MissingExtra: it was asked for by name.
+    """
+    absent = [name for name, package in NEEDS.items() if find_spec(package) is None]
+    for name in absent:
+        if name in (arguments.backend or ()):
+            raise MissingExtra(f"--backend {name}", "testing")
+        if name in (arguments.only or ()):
+            raise MissingExtra(f"--only {name}", "testing")
+    left = [
+        name for name in absent if not (arguments.backend if name in BACKENDS else arguments.only)
+    ]
+    texts = {"trio": "what runs on trio", "properties": "drawing plans for the properties"}
+    return {name: MissingExtra(texts[name], "testing") for name in left}
+
+
+def _jobs(arguments: argparse.Namespace, seed: int, missing: Collection[str]) -> list[AnyJob]:
+    """The jobs, the longest first."""
+    parts = [part for part in arguments.only or PARTS if part not in missing]
+    backends = [name for name in arguments.backend or BACKENDS if name not in missing]
     factory = arguments.factory or OURS
     times = DEEPER if arguments.deep else 1
     worlds = (*WORLDS, *WIDE_WORLDS) if arguments.deep else WORLDS
     jobs: list[AnyJob] = []
-    for backend in backends:
+    for backend in dict.fromkeys(backends):
         if "exploration" in parts:
             jobs += [Explore(world, backend) for world in worlds]
         if "contract" in parts:
@@ -100,7 +112,7 @@ def _jobs(arguments: argparse.Namespace, seed: int) -> tuple[list[AnyJob], list[
             jobs.append(Properties(factory, backend, seed, WIRE_PLANS * times))
             if arguments.deep:
                 jobs.append(Properties(None, backend, seed, PLANS * times // 2, at_once=2))
-    return sorted(jobs, key=lambda job: -job.length), notes
+    return sorted(jobs, key=lambda job: -job.length)
 
 
 def _lines(jobs: Sequence[AnyJob]) -> list[deque[AnyJob]]:
@@ -119,15 +131,9 @@ def _progress(
     count: int,
 ) -> Iterator[tuple[Callable[[Any, str], object], Callable[[Any, Findings], object]]]:
     """What is told of a job, and of its end: a bar in a terminal, plain lines elsewhere."""
-    ended = 0
-    if not (sys.stdout.isatty() and is_there("rich")):
-
-        def line(job: AnyJob, findings: Findings) -> None:
-            nonlocal ended
-            ended += 1
-            print(f"[{ended}/{count}] {job}: {_in_short(findings)}", flush=True)
-
-        yield lambda _job, _text: None, line
+    if not (sys.stdout.isatty() and find_spec("rich") is not None):
+        lines = _Lines(count)
+        yield lines.news, lines.done
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -140,9 +146,34 @@ def _progress(
         )
 
 
+class _Lines:
+    """Plain lines: one for each job that has ended, and now and then how far another one is."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._ended = 0
+        self._said = time.monotonic()
+
+    def news(self, job: AnyJob, text: str) -> None:
+        """How far a job is, unless something was said just now."""
+        if time.monotonic() >= self._said + NEWS_INTERVAL:
+            self._say(f"{job}, under way: {text}")
+
+    def done(self, job: AnyJob, findings: Findings) -> None:
+        """A job has ended."""
+        self._ended += 1
+        self._say(f"{job}: {_in_short(findings)}")
+
+    def _say(self, text: str) -> None:
+        self._said = time.monotonic()
+        print(f"[{self._ended}/{self._count}] {text}", flush=True)
+
+
 def _in_short(findings: Findings) -> str:
     if findings.counterexample:
         return "BROKEN"
+    if findings.failure:
+        return f"not finished: {findings.failure}"
     if findings.skipped:
         return f"skipped: {findings.skipped}"
     counts = findings.counts
@@ -156,14 +187,9 @@ def _in_short(findings: Findings) -> str:
 # Afterwards
 
 
-def _report(results: Results, seed: int, seconds: float) -> int:
-    """Print what came of it; the answer is the exit code."""
-    unseen = _unseen(results)
-    for title, rows in (
-        ("promises", _promises(results)),
-        ("clauses", _clauses(results)),
-        ("worlds", _worlds(results)),
-    ):
+def _report(results: Results, seed: int, seconds: float) -> None:
+    """Print what came of it."""
+    for title, rows in tables(results):
         if rows:
             print(f"\n{title}")
             _print_columns(rows)
@@ -171,63 +197,57 @@ def _report(results: Results, seed: int, seconds: float) -> int:
     for findings in results.values():
         for note in findings.notes:
             print(f"skipped: {note}")
-    for line in [*_bound(results), _totals(results, seed, seconds), *unseen]:
-        print(line)
-    broken = [(job, found) for job, found in results.items() if found.counterexample]
-    for job, found in broken:
-        print(f"\nBROKEN: {job}\n{found.counterexample}")
-    if not broken and not unseen:
-        print("Everything held.")
-    return 1 if broken or unseen else 0
+    print(*totals(results, seed, seconds), *unproved(results), sep="\n")
+    for text in breaches(results):
+        print(f"\n{text}")
 
 
-def _promises(results: Results) -> Rows:
-    """A verdict for each promise, and the parts that bear on it."""
-    broken = frozenset[str]().union(*(found.broken for found in results.values()))
-    done = {type(job) for job, found in results.items() if not found.skipped}
-    failed = {type(job) for job, found in results.items() if found.counterexample}
-    rows: Rows = []
-    for number, title in PROMISES.items():
-        clauses = BEARS[number] if Contract in done else ()
-        parts = [kind for kind in (Explore, Properties) if kind in done]
-        by = [{Explore: "exploration", Properties: "properties"}[kind] for kind in parts]
-        by += [f"contract {' '.join(clauses)}"] if clauses else []
-        verdict = "held" if by else "not tried"
-        if {f"promise {number}", *clauses} & broken:
-            verdict = "BROKEN"
-        elif failed & {*parts, *([Contract] if clauses else [])}:
-            verdict = "held elsewhere; a part was not finished"
-        rows.append((str(number), title, verdict, ", ".join(by)))
-    return rows
+def _verdict(results: Results, arguments: argparse.Namespace, missing: list[str]) -> int:
+    """Say whether all held; the answer is the exit code.
+
+    Raises:
+        UsageError: nothing was checked, or nothing of what was named on the command line.
+    """
+    sys.stdout.flush()
+    if any(found.counterexample for found in results.values()):
+        return 1
+    if not any(found.checked for found in results.values()):
+        why = dict.fromkeys(found.failure or found.skipped for found in results.values())
+        raise UsageError(f"nothing was checked: {'; '.join(filter(None, why)) or 'nothing to do'}")
+    if unproved(results) or any(found.failure for found in results.values()):
+        return 1
+    for option, name in _named(arguments):
+        own = [found for job, found in results.items() if _is_of(job, name)]
+        if not any(found.checked for found in own):
+            why = dict.fromkeys(found.skipped for found in own if found.skipped)
+            raise UsageError(f"{option} {name}: nothing was checked: {'; '.join(why)}")
+    left = [*missing, *untried(results)]
+    some = f"Everything that was tried held; not tried: {', '.join(left)}."
+    print(some if left else "Everything held.")
+    return 0
 
 
-def _clauses(results: Results) -> Rows:
-    """A verdict for each clause, with the checks that were made."""
-    found = [found for job, found in results.items() if isinstance(job, Contract)]
-    counts = sum((one.counts for one in found), Counter[str]())
-    rows: Rows = []
-    for clause in CLAUSES if counts else ():
-        made, skipped = counts[clause], counts[f"{clause} skipped"]
-        verdict = "held" if made else "not tried"
-        if any(clause in one.broken for one in found):
-            verdict = "BROKEN"
-        rows.append((clause, verdict, f"{made} checks made", f"{skipped} skipped"))
-    return rows
+def _named(arguments: argparse.Namespace) -> list[tuple[str, str]]:
+    """What was asked for by name, with its option."""
+    return [
+        *(("--only", name) for name in arguments.only or ()),
+        *(("--backend", name) for name in arguments.backend or ()),
+    ]
 
 
-def _worlds(results: Results) -> Rows:
-    """What was seen of each world."""
-    rows: Rows = []
-    for job, found in results.items():
-        if isinstance(job, Explore):
-            seen = (
-                f"{found.counts['situations']:,} situations",
-                f"{found.counts['moves']:,} moves",
-            )
-            end = "complete" if found.complete else "not complete"
-            end = "BROKEN" if found.counterexample else end
-            rows.append((job.world.name, job.backend, *seen, end))
-    return sorted(rows)
+def _is_of(job: AnyJob, name: str) -> bool:
+    """Whether a job is of a part, or on an event loop."""
+    return job.backend == name or (name in PARTS and isinstance(job, PARTS[name]))
+
+
+def _tell_interruption(results: Results) -> None:
+    """Say what was found until a stop was asked for."""
+    broken = {job: found for job, found in results.items() if found.broken}
+    for text in breaches(broken):
+        print(f"\n{text}", flush=True)
+    names = sorted(frozenset[str]().union(*(found.broken for found in broken.values())))
+    refuted = f"refuted so far: {', '.join(names)}" if names else "nothing was refuted so far"
+    print(f"interrupted; {refuted}", file=sys.stderr, flush=True)
 
 
 def _print_columns(rows: Rows) -> None:
@@ -235,46 +255,3 @@ def _print_columns(rows: Rows) -> None:
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print("  " + "  ".join(cells).rstrip())
-
-
-RACES = {1: "one act at a time", 2: "two racing acts", 3: "three racing acts"}
-
-
-def _bound(results: Results) -> list[str]:
-    """What was covered, in words."""
-    worlds: list[World] = list(
-        dict.fromkeys(job.world for job in results if isinstance(job, Explore))
-    )
-    if not worlds:
-        return []
-    count = Counter(world.racing for world in worlds)
-    parts = (f"{RACES[n]} in {count[n]} worlds" for n in sorted(count))
-    text = f"bound: {', '.join(parts)}; of racing acts, each before every step of the event loop"
-    return [text]
-
-
-def _totals(results: Results, seed: int, seconds: float) -> str:
-    counts = sum((found.counts for found in results.values()), Counter[str]())
-    checks = sum(counts[clause] for clause in CLAUSES)
-    return (
-        f"total: {counts['situations']:,} situations, {counts['moves']:,} moves, {checks} checks, "
-        f"{counts['plans']:,} plans (--seed {seed}), {seconds:.0f} s"
-    )
-
-
-def _unseen(results: Results) -> list[str]:
-    """What nothing was proved about, on each event loop, where nothing broke."""
-    lines = []
-    for backend in BACKENDS:
-        found = [
-            found
-            for job, found in results.items()
-            if isinstance(job, Explore) and job.backend == backend
-        ]
-        if not found or any(one.counterexample for one in found):
-            continue
-        if missed := never_seen(frozenset[object]().union(*(one.seen for one in found))):
-            lines.append(f"On {backend}, nothing was proved about: {', '.join(missed)}.")
-        if not all(one.complete for one in found):
-            lines.append(f"On {backend}, a world was not explored to its end.")
-    return lines

@@ -9,10 +9,11 @@ from .cancellation import CancellationReport, NotCancellationSafe, cancel_everyw
 from .clock import Deadlock, VirtualClockEventLoop, settle
 from .contract import ContractBroken, ContractReport, check_transport, checks
 from .contract.check import Check, CheckResult, ContractFailure
-from .contract.peers import CannotDo, Peer
+from .contract.peers import CannotCheck, CannotDo, Peer
+from .contract.smoke import smoke_test
 from .contract.socketio import greet_socketio, socketio_peer
 from .contract.wire import Wire, WirePeer, relay
-from .exploration import Exploration, PromiseBroken, explore, replay
+from .exploration import Exploration, NotCongruent, PromiseBroken, explore, replay
 from .exploration.acts import Act
 from .exploration.scene import World
 from .exploration.worlds import WIDE_WORLDS, WORLDS
@@ -29,6 +30,7 @@ __all__ = [
     "Answer",
     "Breach",
     "CancellationReport",
+    "CannotCheck",
     "CannotDo",
     "Check",
     "CheckResult",
@@ -41,6 +43,7 @@ __all__ = [
     "Goodbye",
     "Judge",
     "NotCancellationSafe",
+    "NotCongruent",
     "Pairing",
     "PairingServer",
     "Peer",
@@ -65,5 +68,6 @@ __all__ = [
     "relay",
     "replay",
     "settle",
+    "smoke_test",
     "socketio_peer",
 ]

@@ -10,10 +10,12 @@ import asyncio
 import gc
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-__all__ = ["Complaints"]
+__all__ = ["Complaints", "complaints_of_the_loop"]
 
 NEVER_AWAITED = "coroutine .* was never awaited"
 
@@ -80,3 +82,20 @@ class Complaints:
         error = context.get("exception")
         text = "" if error is None else f": {type(error).__name__}: {error}"
         self.texts.append(f"{context.get('message', 'the event loop complains')}{text}")
+
+
+@contextmanager
+def complaints_of_the_loop() -> Iterator[list[dict[str, Any]]]:
+    """What asyncio's event loop is complained to about meanwhile; nothing on other loops."""
+    heard: list[dict[str, Any]] = []
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        yield heard
+        return
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _loop, context: heard.append(context))
+    try:
+        yield heard
+    finally:
+        loop.set_exception_handler(before)

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+import anyio
 from anyio import TaskInfo, get_running_tasks
 
-__all__ = ["CAN_SEE_SOCKETS", "KIT", "Remains", "own_sockets"]
+from .awaiting import chain
+
+__all__ = ["CAN_SEE_SOCKETS", "KIT", "TASK", "Remains", "own_sockets"]
 
 DESCRIPTORS = Path("/proc/self/fd")
 
@@ -23,6 +27,13 @@ CAN_SEE_SOCKETS = DESCRIPTORS.exists()
 
 KIT = "qrlifecycle.testing"
 """The name of tasks that never count, because they are the test kit's own."""
+
+TASK = "task "
+"""How a task that is left begins, in words."""
+
+NAMED_BY_ASYNCIO = re.compile(r"Task-\d+")
+
+ANYIO = str(Path(anyio.__file__).parent)
 
 
 def own_sockets(wanted: Callable[[socket.socket], bool] = lambda _made: True) -> dict[str, str]:
@@ -63,7 +74,7 @@ class Remains:
 
     def tasks(self) -> list[str]:
         """Each new task of this event loop, in words."""
-        return [f"task {task.name}" for task in self._new_tasks()]
+        return [f"{TASK}{_named(task)}" for task in self._new_tasks()]
 
     def all(self) -> list[str]:
         """Sockets, then tasks."""
@@ -112,6 +123,21 @@ def _whither(made: socket.socket) -> str:
     except OSError:
         return f"socket {host}:{port}, not connected"
     return f"socket {host}:{port} -> {to_host}:{to_port}"
+
+
+def _named(task: TaskInfo) -> str:
+    """By its own name, or else its coroutine's, and the line at which that waits.
+
+    A task of anyio's runs the coroutine inside one of anyio's own.
+    """
+    steps = (step for step in chain(task.coro) if not step[2].f_code.co_filename.startswith(ANYIO))
+    if (step := next(steps, None)) is None:
+        return task.name or "without a name"
+    _, coroutine, frame = step
+    name = task.name
+    if name is None or NAMED_BY_ASYNCIO.fullmatch(name):
+        name = coroutine
+    return f"{name}, {Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
 
 
 def _is_a_test_runners(task: TaskInfo) -> bool:

@@ -10,7 +10,12 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from hypothesis import strategies as st
+from ..errors import MissingExtra
+
+try:
+    from hypothesis import strategies as st
+except ImportError:
+    raise MissingExtra("drawing plans", "testing") from None
 
 from ..events import Event
 from ..policy import Policy

@@ -10,12 +10,18 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import anyio
-import pytest
-from hypothesis import HealthCheck, example, given, settings
+
+from ..errors import MissingExtra
+
+try:
+    import pytest
+    from hypothesis import HealthCheck, example, given, settings
+except ImportError:
+    raise MissingExtra("the contract and the promises as pytest classes", "testing") from None
 
 from ..attempt import QRRequest
 from ..policy import Policy
-from .contract import checks
+from .contract import checks, smoke_test
 from .contract.check import LIMIT, Check, PeerFactory
 from .performance import perform
 from .plans import Plan
@@ -42,7 +48,8 @@ class TransportContract:
     @pytest.mark.anyio
     @pytest.mark.parametrize("check", checks(), ids=str)
     async def test_contract(self, check: Check, peer: PeerFactory) -> None:
-        """The transport keeps the clause."""
+        """The transport keeps the clause; before that, one opens and a signal comes through."""
+        await smoke_test(peer)
         result = await check.run(peer)
         if result.skipped is not None:
             pytest.skip(result.skipped)

@@ -5,7 +5,8 @@ time, owns it before it awaits anything on it, and ends it with `aclose()` under
 by `abort()`, whatever happened. The contract:
 
 T1
-    After a cancelled or failed `open()`, `abort()` leaves nothing open.
+    After a cancelled or failed `open()`, `abort()` leaves nothing open. A cancelled `open()`,
+    `receive()` or `aclose()` lets the cancellation out.
 T2
     When `abort()` has returned, the socket is shut and the peer sees it; tasks and descriptors of
     the transport are gone when `aclose()` ends.

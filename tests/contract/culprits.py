@@ -75,11 +75,46 @@ class RaisesWhatItLikes(GreetedLineTransport):
             raise
 
 
+class TurnsACancellationIntoAnError(GreetedLineTransport):
+    """T1: `open()` takes a cancellation for a failure."""
+
+    async def open(self) -> None:
+        try:
+            await super().open()
+        except BaseException as error:
+            raise TransportUnreachable("no") from error  # and the cancellation is gone
+
+
+class WaitsOnRegardless(GreetedLineTransport):
+    """T1: `receive()` takes a cancellation for a broken line."""
+
+    async def receive(self) -> Signal:
+        try:
+            return await super().receive()
+        except anyio.get_cancelled_exc_class() as error:
+            raise TransportLost("the line broke") from error  # and the cancellation is gone
+
+
+class ClosesRegardless(GreetedLineTransport):
+    """T1: `aclose()` forgives everything."""
+
+    async def aclose(self) -> None:
+        with suppress(BaseException):
+            await super().aclose()
+
+
 class AbortIsPolite(GreetedLineTransport):
     """T2: `abort()` only takes note."""
 
     def abort(self) -> None:
         self.closed = True
+
+
+class AbortIsPoliteAndPatient(AbortIsPolite):
+    """T4: so nothing ever ends a wait."""
+
+    def __init__(self, host: str, port: int, heartbeat: float = 30) -> None:
+        super().__init__(host, port)
 
 
 class AcloseLeavesIt(GreetedLineTransport):
@@ -109,6 +144,29 @@ class LeavesATask(GreetedLineTransport):
     async def open(self) -> None:
         await super().open()
         self.task = asyncio.create_task(asyncio.sleep(60), name="ping")
+
+
+class LeavesItsKeepAlive(GreetedLineTransport):
+    """T2: as above, but nobody gave the task a name. For asyncio."""
+
+    async def open(self) -> None:
+        await super().open()
+        self.task = asyncio.create_task(self.keep_alive())
+
+    async def keep_alive(self) -> None:
+        """Say something now and then."""
+        assert self.stream is not None
+        while True:
+            await asyncio.sleep(60)
+            await self.stream.send(b"\n")
+
+
+class ComplainsOfTheEnd(GreetedLineTransport):
+    """T2: `aclose()` raises if it could not say goodbye."""
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        raise TransportLost("nobody heard it")
 
 
 class ClosesOnce(GreetedLineTransport):
@@ -232,10 +290,19 @@ class DropsWhatIsEarly(GreetedLineTransport):
         with suppress(anyio.EndOfStream), anyio.move_on_after(self.heartbeat):
             await stream.send(b"hello\n")
             welcome = b""
-            while not welcome.startswith(b"welcome\n"):
+            while b"welcome\n" not in welcome:
                 welcome += await stream.receive()
             return
         raise TransportUnreachable("no welcome")
+
+
+class LatestEarlyFirst(GreetedLineTransport):
+    """T7: keeps what is early, and hands out the newest first."""
+
+    async def receive(self) -> Signal:
+        if self.early and not self.closed:
+            return self.early.pop()
+        return await super().receive()
 
 
 class LastInFirstOut(Queued):
@@ -264,8 +331,13 @@ class RaisesOnAbort(GreetedLineTransport):
     """T3: `abort()` before `open()` raises."""
 
     def abort(self) -> None:
-        assert self.stream is not None  # not before open()
+        if self.stream is None:
+            raise RuntimeError("not open yet")  # nor ever, perhaps
         super().abort()
+
+    async def aclose(self) -> None:
+        if self.stream is not None:
+            await super().aclose()
 
 
 class Stray(GreetedLineTransport):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
@@ -62,7 +63,11 @@ HEARTBEAT = 0.5
 
 FLOOD = b"qrs " + b"x" * 100 + b"\n"
 
-SIGNALS = {b"qr one\n": QRUpdated(QRCode("one")), b"paired me\n": Paired("me")}
+SIGNALS: dict[bytes, Signal] = {
+    b"qr one\n": QRUpdated(QRCode("one")),
+    b"paired me\n": Paired("me"),
+    b"qr two\n": QRUpdated(QRCode("two")),
+}
 
 
 def relayed_peer(server: PairingServer, portal: BlockingPortal) -> WirePeer:
@@ -101,7 +106,14 @@ def line_peer() -> WirePeer:
 
 
 class GreetedLineTransport(LineTransport):
-    """A line transport with a handshake: it says hello, and waits for a welcome."""
+    """A line transport with a handshake: it says hello, and waits for a welcome.
+
+    What the server says before the welcome is kept.
+    """
+
+    def __init__(self, host: str, port: int, heartbeat: float = 30) -> None:
+        super().__init__(host, port, heartbeat)
+        self.early: deque[Signal] = deque()
 
     async def open(self) -> None:
         """Connect, and be welcomed; if not, close what was opened."""
@@ -118,18 +130,24 @@ class GreetedLineTransport(LineTransport):
         try:
             with anyio.fail_after(self.heartbeat):
                 await stream.send(b"hello\n")
-                welcome = await self.lines.receive_until(b"\n", 2048)
+                while (line := await self.lines.receive_until(b"\n", 2048)) != b"welcome":
+                    self.early.append(SIGNALS[line + b"\n"])
         except (TimeoutError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
             raise TransportUnreachable("no welcome") from error
-        except (anyio.IncompleteRead, anyio.DelimiterNotFound) as error:
+        except (anyio.IncompleteRead, anyio.DelimiterNotFound, KeyError) as error:
             raise TransportUnreachable("that was no welcome") from error
-        if welcome != b"welcome":
-            raise TransportUnreachable("that was no welcome")
+
+    async def receive(self) -> Signal:
+        """The next signal; the early ones come first."""
+        if self.early and not self.closed:
+            return self.early.popleft()
+        return await super().receive()
 
 
 async def greet_with_a_line(wire: Wire) -> None:
     """The server's part of it."""
     await wire.receive()
+    await wire.speak_early()
     await wire.send(b"wel")
     await wire.send(b"come\n")
 

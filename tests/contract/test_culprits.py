@@ -9,23 +9,30 @@ from pathlib import Path
 
 import anyio
 import pytest
+import trio
 from anyio.abc import SocketStream
 
-from qrlifecycle import Transport
+from qrlifecycle import Signal, Transport
 from qrlifecycle.testing import CheckResult, ContractBroken, check_transport, checks
+from qrlifecycle.testing.contract import opening
 
 from ..sockets import needs_proc
 from . import culprits
 from .culprits import (
     AbortIsPolite,
+    AbortIsPoliteAndPatient,
     AcloseLeavesIt,
     ClosesOnce,
+    ClosesRegardless,
+    ComplainsOfTheEnd,
     DeafWhileOpening,
     DeliversAfterTheEnd,
     DropsWhatIsEarly,
     ForgetsTheSocket,
     LastInFirstOut,
+    LatestEarlyFirst,
     LeavesATask,
+    LeavesItsKeepAlive,
     NoCloseOnCancel,
     NoHeartbeat,
     Queued,
@@ -35,9 +42,11 @@ from .culprits import (
     ShieldsItself,
     Stray,
     TrustsEveryByte,
+    TurnsACancellationIntoAnError,
     WaitsForEver,
+    WaitsOnRegardless,
 )
-from .peers import greeted_line_peer
+from .peers import GreetedLineTransport, greeted_line_peer
 
 pytestmark = [pytest.mark.anyio, needs_proc]
 
@@ -82,6 +91,24 @@ SILENCE = "open cancelled while the peer is silent"
         (NoCloseOnCancel, "T1", SILENCE, ["open: socket 127.0.0.1:", "abort() (", "must close it"]),
         (ForgetsTheSocket, "T1", SILENCE, ["open: socket 127.0.0.1:", "must close it"]),
         (RaisesWhatItLikes, "T1", EVERY, ["raised OSError", "must raise TransportError"]),
+        (
+            TurnsACancellationIntoAnError,
+            "T1",
+            "cancellation comes out of open",
+            ["was cancelled at", "raised TransportUnreachable: no", "open() (", "must let it out"],
+        ),
+        (
+            WaitsOnRegardless,
+            "T1",
+            "cancellation comes out of receive",
+            ["by a cancel scope, and raised TransportLost", "receive() (", "must let it out"],
+        ),
+        (
+            ClosesRegardless,
+            "T1",
+            "cancellation comes out of aclose",
+            ["by a cancel scope, and returned", "aclose() (", "must let it out"],
+        ),
         (AbortIsPolite, "T2", "abort shuts the socket", ["still open", "abort() (", "must shut"]),
         (
             AcloseLeavesIt,
@@ -94,15 +121,57 @@ SILENCE = "open cancelled while the peer is silent"
             LeavesATask,
             "T2",
             "aclose ends tasks and descriptors",
-            ["still open: task ping", "aclose() ("],
+            ["still open: task ping, tasks.py:", "aclose() (", "must end it"],
         ),
+        (
+            LeavesItsKeepAlive,
+            "T2",
+            "aclose ends tasks and descriptors",
+            ["still open: task LeavesItsKeepAlive.keep_alive, culprits.py:", "must end it"],
+        ),
+        (
+            AcloseLeavesIt,
+            "T2",
+            "abort in the middle of open",
+            ["Even aclose() left it", ". aclose() (", "must close it"],
+        ),
+        (
+            AbortIsPolite,
+            "T2",
+            "abort in the middle of open",
+            ["abort() was called", ". abort() (", "must shut the socket"],
+        ),
+        (ComplainsOfTheEnd, "T2", "aclose cancelled at each turn", ["It must not raise."]),
         (ShieldsItself, "T2", "aclose ends tasks and descriptors", ["aclose() did not end within"]),
         (ClosesOnce, "T3", EVERY, ["raised RuntimeError: closed already"]),
-        (RaisesOnAbort, "T3", EVERY, ["aclose() came before open()", "raised AssertionError"]),
+        (
+            RaisesOnAbort,
+            "T3",
+            EVERY,
+            ["abort() came before open()", "abort() raised RuntimeError: not open yet, at"],
+        ),
         (DeliversAfterTheEnd, "T4", EVERY, ["gave Paired(", "must raise EndOfStream"]),
         (WaitsForEver, "T4", "waiting receive ends with abort", ["receive() did not end within"]),
+        (
+            AbortIsPolite,
+            "T4",
+            "waiting receive ends with abort",
+            ["receive() raised TransportLost", "abort() (", "never shut the socket"],
+        ),
+        (
+            AbortIsPoliteAndPatient,
+            "T4",
+            "waiting receive ends with abort",
+            ["receive() did not end within 1 s of abort()", "abort() (", "never shut the socket"],
+        ),
         (Stray, "T4", EVERY, ["CancelledError, which nobody asked for"]),
         (NoHeartbeat, "T5", "silent peer is lost", ["receive() did not end within 2.5 s"]),
+        (
+            AcloseLeavesIt,
+            "T5",
+            "silent peer is lost",
+            ["then aclose() was called", ". aclose() (", "must close it"],
+        ),
         (
             TrustsEveryByte,
             "T6",
@@ -110,8 +179,9 @@ SILENCE = "open cancelled while the peer is silent"
             ["raised UnicodeDecodeError", "must raise TransportLost"],
         ),
         (RaisesInItsProtocol, "T6", "garbage", ["event loop was told", "UnicodeDecodeError"]),
-        (DropsWhatIsEarly, "T7", EVERY, ["receive() raised TransportLost", "was to come"]),
-        (LastInFirstOut, "T7", EVERY, ["receive() gave Paired(", "was to come"]),
+        (DropsWhatIsEarly, "T7", EVERY, ["raised TransportLost", ". open() (", "must keep what"]),
+        (LatestEarlyFirst, "T7", EVERY, ["receive() gave Paired(", "and receive() ("]),
+        (LastInFirstOut, "T7", EVERY, ["receive() gave another QRUpdated(", "was to come"]),
     ],
 )
 async def test_a_culprit_is_caught_by_its_clause(
@@ -141,6 +211,46 @@ def marked_line(culprit: type) -> int | None:
     """The line of a culprit that has a comment: that is where it goes wrong."""
     lines, first = inspect.getsourcelines(culprit)
     return next((first + n for n, line in enumerate(lines) if "  # " in line), None)
+
+
+@pytest.mark.parametrize(
+    "culprit", [TurnsACancellationIntoAnError, WaitsOnRegardless, ClosesRegardless]
+)
+async def test_a_native_cancellation_is_tried_as_well(
+    culprit: type[Transport], monkeypatch: pytest.MonkeyPatch, anyio_backend: str
+) -> None:
+    """On asyncio a task can be cancelled without any scope; that must come out, too."""
+    if anyio_backend != "asyncio":
+        pytest.skip("only asyncio's tasks can be cancelled")
+    monkeypatch.setattr(opening, "ways", lambda: (True,))
+    peer = partial(greeted_line_peer, culprit)
+    results = [await check.run(peer) for check in checks(["T1"])]
+    (failure,) = (result.failure for result in results if result.failure is not None)
+    assert "by Task.cancel(), and" in str(failure)
+
+
+class InANursery(GreetedLineTransport):
+    """A transport for trio, with a nursery of trio's own; it keeps the contract."""
+
+    async def open(self) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.lowlevel.checkpoint)
+            await super().open()
+
+    async def receive(self) -> Signal:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep, 0.1)
+            return await super().receive()
+
+
+async def test_a_group_of_cancellations_is_a_cancellation(anyio_backend: str) -> None:
+    """A nursery that is cancelled raises a group, or not; both come out."""
+    if anyio_backend != "trio":
+        pytest.skip("trio's nurseries are for trio")
+    names = {f"cancellation comes out of {method}" for method in ("open", "receive", "aclose")}
+    chosen = [check for check in checks(["T1"]) if check.name in names]
+    results = [await check.run(partial(greeted_line_peer, InANursery)) for check in chosen]
+    assert [str(result.failure) for result in results if not result.passed] == []
 
 
 async def test_what_they_are_built_on_keeps_the_contract() -> None:

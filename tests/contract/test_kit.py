@@ -9,8 +9,23 @@ from functools import partial
 import anyio
 import pytest
 
-from qrlifecycle import InvalidValue, Paired, Scanned, Signal, Transport
-from qrlifecycle.testing import CannotDo, Peer, WirePeer, check_transport, checks, socketio_peer
+from qrlifecycle import (
+    ConnectionFailed,
+    InvalidValue,
+    Paired,
+    QRExpired,
+    QRUpdated,
+    Scanned,
+    Transport,
+)
+from qrlifecycle.testing import (
+    CannotDo,
+    Peer,
+    WirePeer,
+    check_transport,
+    checks,
+    socketio_peer,
+)
 from qrlifecycle.testing.contract.places import place_of_method
 from qrlifecycle.testing.suite import TransportContract
 
@@ -18,7 +33,6 @@ from .peers import (
     SIGNALS,
     GreetedLineTransport,
     ScriptedEnd,
-    greet_with_a_line,
     greeted_line_peer,
     line_peer,
 )
@@ -47,6 +61,12 @@ def test_a_clause_that_there_is_not_is_refused() -> None:
         checks(["T8"])
 
 
+def test_a_clause_is_given_in_a_list() -> None:
+    """Text is a collection of letters, and no letter is a clause."""
+    with pytest.raises(InvalidValue, match=r"give a list of clauses: \['T7'\], not 'T7'"):
+        checks("T7")
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -71,7 +91,7 @@ async def test_what_a_peer_cannot_do_is_skipped_and_says_why() -> None:
         "open whose peer hangs up",
     }
     assert all("greet=" in str(result.skipped) for result in report.skipped)
-    assert len(report.passed) == 3
+    assert len(report.passed) == 6
     assert [line.split()[0] for line in str(report).splitlines()].count("skipped") == 2
 
 
@@ -86,26 +106,6 @@ async def test_the_least_of_a_peer_is_enough() -> None:
     report = await check_transport(Least, clauses=["T1", "T3", "T4", "T5", "T6", "T7"])
     assert {result.check.clause for result in report.passed} == {"T1", "T3", "T4"}
     assert len(report.skipped) + len(report.passed) == len(report.results)
-
-
-async def test_a_failing_greeting_is_told_with_the_failure() -> None:
-    """Whoever wrote the server's part of the handshake wrong is not told only of the transport."""
-
-    async def greet(_wire: object) -> None:
-        raise KeyError("no such header")
-
-    peer = partial(
-        WirePeer,
-        partial(GreetedLineTransport, heartbeat=0.5),
-        signals=SIGNALS,
-        heartbeat=0.5,
-        greet=greet,
-    )
-    (check,) = checks(["T7"])
-    result = await check.run(peer)
-    assert result.failure is not None
-    assert "open() raised TransportUnreachable" in str(result.failure)
-    assert "greeting failed: KeyError: 'no such header'" in str(result.failure)
 
 
 async def test_what_the_making_raises_comes_out_as_it_is() -> None:
@@ -162,10 +162,36 @@ def test_the_kit_imports_neither_pytest_nor_hypothesis() -> None:
     assert result.stdout.strip() == "set()"
 
 
-def test_the_raw_socketio_server_sends_what_it_says() -> None:
-    """The ready-made peer has two signals, and garbage of its protocol."""
+@pytest.mark.parametrize("module", ["suite", "strategies"])
+def test_what_needs_an_extra_says_which(module: str) -> None:
+    """Without Hypothesis, the error names what to install."""
+    code = (
+        "import sys; sys.modules['hypothesis'] = None\n"
+        "from qrlifecycle import MissingExtra\n"
+        f"try: import qrlifecycle.testing.{module}\n"
+        "except MissingExtra as error: print(error)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert "pip install 'qrlifecycle[testing]'" in result.stdout
+
+
+async def test_the_raw_socketio_server_sends_what_it_says() -> None:
+    """The ready-made peer has a signal of each kind that its protocol has beside codes to type."""
     peer = socketio_peer()
-    kinds: list[type[Signal]] = [type(signal) for signal in peer.signals]
-    assert len(set(kinds)) == 2
+    kinds = {type(signal) for signal in peer.signals}
+    assert kinds == {Scanned, QRExpired, QRUpdated, Paired, ConnectionFailed}
+    assert len(peer.signals) == len(kinds)
     assert peer.garbage
-    assert greet_with_a_line is greeted_line_peer().greet
+
+
+async def test_each_signal_of_the_raw_socketio_server_arrives(anyio_backend: str) -> None:
+    """The adapter makes of each message what the peer says that it means."""
+    if anyio_backend != "asyncio":
+        pytest.skip("the adapter is for asyncio")
+    async with socketio_peer() as peer, peer.make() as transport:
+        await peer.wait_until_connected()
+        await peer.send(*peer.signals)
+        with anyio.fail_after(5):
+            assert [await transport.receive() for _ in peer.signals] == list(peer.signals)

@@ -18,6 +18,8 @@ from typing import Any, Literal, TypeVar, overload
 
 import anyio
 
+from ...errors import InvalidValue
+from ..backends import check_backend
 from ..complaints import Complaints
 from ..remains import Remains, own_sockets
 from .stepping import AsyncioRun, End, Place, SteppedRun
@@ -39,7 +41,8 @@ class Finding:
     after: bool
     """Whether the step was made first, and the coroutine waited for something again."""
     place: Place | None
-    """Where it stood then: the innermost line that is neither Python's nor a package's."""
+    """Where it stood then: the innermost line that is neither Python's nor a package's; for a task
+    that runs only those, where it was started."""
     troubles: tuple[str, ...]
     """In words."""
 
@@ -154,11 +157,16 @@ def cancel_everywhere(
     Raises:
         NotCancellationSafe: something was left behind, or a cancellation was swallowed; each with
             the step and the line where the coroutine stood.
+        InvalidValue: there is no such backend or no such ``how``, or not both together.
+        MissingExtra: the backend is not installed.
         Exception: whatever the attempt itself raises when nobody cancels it.
         TimeoutError: the attempt does not end when nobody cancels it.
     """
+    check_backend(backend)
+    if how not in ("scope", "native"):
+        raise InvalidValue(f"no how {how!r}; there are 'scope' and 'native'")
     if how == "native" and backend != "asyncio":
-        raise ValueError(f"native cancellation is asyncio's; on {backend} use how='scope'")
+        raise InvalidValue(f"native cancellation is asyncio's; on {backend} use how='scope'")
     sweep = Sweep(attempt, within, backend, dict(backend_options or {}), timeout, patience)
     with _old_objects_aside():
         report = _sweep(sweep, how, repeat)

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import linecache
-import site
-import sysconfig
+import sys
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Generator
@@ -20,13 +19,16 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from anyio import CancelScope
 
 from ..awaiting import chain
+from ..own_code import is_own
+from ..wording import error_text
 
-__all__ = ["AsyncioRun", "End", "Place", "SteppedRun", "place_of"]
+__all__ = ["AsyncioRun", "End", "Place", "SteppedRun", "place_of", "place_of_start"]
 
 OWNER: ContextVar[SteppedRun] = ContextVar("qrlifecycle_stepped_run")
 """The run that a task belongs to."""
@@ -35,12 +37,6 @@ OURS = "cancelled by qrlifecycle.testing"
 """What a cancellation of ours says, to be told from others."""
 
 HERE = {__file__, str(Path(__file__).with_name("stepping_trio.py"))}
-
-FOREIGN = tuple(
-    {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    | {*site.getsitepackages(), site.getusersitepackages(), "<"}
-)
-"""Where code is that is neither the program's nor, with an editable install, ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +52,40 @@ class Place:
         return f"{self.file}:{self.line} in {self.function}: {self.source}"
 
 
-def place_of(coroutine: object) -> Place | None:
+def place_of(coroutine: object, started: Place | None = None) -> Place | None:
     """The innermost line of the program's own code on a coroutine's chain of awaits.
 
-    Where all of it is the standard library or installed packages, it is the innermost of those.
+    Where all of it is the standard library or installed packages, it is the line of the program's
+    at which the task was started, or else the innermost of all.
     """
     frames = [frame for *_, frame in chain(coroutine) if frame.f_code.co_filename not in HERE]
-    own = [frame for frame in frames if not frame.f_code.co_filename.startswith(FOREIGN)]
-    for frame in (own or frames)[-1:]:
-        file, line = frame.f_code.co_filename, frame.f_lineno
-        name = getattr(frame.f_code, "co_qualname", frame.f_code.co_name)
-        return Place(file, line, name, linecache.getline(file, line).strip())
-    return None
+    own = [frame for frame in frames if is_own(frame.f_code.co_filename)]
+    if not own and started is not None:
+        return started
+    return next(map(_place_in, (own or frames)[-1:]), None)
+
+
+def place_of_start(starter: object, its_own: Place | None) -> Place | None:
+    """The innermost line of the program's own code that runs now, while a task is being started.
+
+    Args:
+        starter: the coroutine of the task that starts it.
+        its_own: where that was started itself, which is the answer if it runs no such line.
+    """
+    outermost = getattr(starter, "cr_frame", None)
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - public, for all its underscore
+    while frame is not None and outermost is not None:
+        file = frame.f_code.co_filename
+        if is_own(file) and file not in HERE:
+            return _place_in(frame)
+        frame = None if frame is outermost else frame.f_back
+    return its_own
+
+
+def _place_in(frame: FrameType) -> Place:
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    name = getattr(frame.f_code, "co_qualname", frame.f_code.co_name)
+    return Place(file, line, name, linecache.getline(file, line).strip())
 
 
 class End(Enum):
@@ -132,7 +150,7 @@ class SteppedRun(ABC):
             self.end = End.CANCELLED
         else:
             self.end = End.RAISED
-            self.raised = f"{type(error).__name__}: {error}"
+            self.raised = error_text(error)
             if self.cancel_at is None and isinstance(error, Exception):
                 self.error = error
 
@@ -167,13 +185,13 @@ class AsyncioRun(SteppedRun):
         """Let a task make a step; cancel before or after it, if it is the one."""
         if not self.reached():
             return resume()
-        self.place = place_of(inner.coroutine)
+        self.place = inner.place()
         # A step that has begun is too late for a native cancellation: the next one brings it
         # instead of what was awaited, as if it had come right before this one.
         if not self.after and self._cancel() and self.native and not thrown:
             return None
         result = resume()
-        self.place = place_of(inner.coroutine) or self.place
+        self.place = inner.place() or self.place
         if self.after:
             self._cancel()
         return result
@@ -218,7 +236,12 @@ class AsyncioRun(SteppedRun):
         context = options.get("context") or copy_context()
         if context.get(OWNER) is not self:
             return make(loop, coroutine, **options)
-        task = make(loop, SteppedCoroutine(coroutine, self), **options)
+        current = asyncio.current_task(loop)
+        starter = None if current is None else current.get_coro()
+        started = None
+        if isinstance(starter, SteppedCoroutine):
+            started = place_of_start(starter.coroutine, starter.started)
+        task = make(loop, SteppedCoroutine(coroutine, self, started), **options)
         self._tasks.add(task)
         return task
 
@@ -226,8 +249,12 @@ class AsyncioRun(SteppedRun):
 class SteppedCoroutine(Coroutine[Any, Any, Any]):
     """A coroutine whose every step is told to a run; it looks like the one that it wraps."""
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], run: AsyncioRun) -> None:
+    def __init__(
+        self, coroutine: Coroutine[Any, Any, Any], run: AsyncioRun, started: Place | None
+    ) -> None:
         self.coroutine = coroutine
+        self.started = started
+        """Where the program started the task that runs this."""
         self._run = run
 
     def __getattr__(self, name: str) -> Any:
@@ -235,6 +262,10 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
 
     def __await__(self) -> Generator[Any, Any, Any]:
         raise TypeError("a task runs this, nobody awaits it")
+
+    def place(self) -> Place | None:
+        """Where it stands; None if it has ended."""
+        return place_of(self.coroutine, self.started)
 
     def send(self, value: Any) -> Any:
         """Make a step."""
@@ -256,7 +287,7 @@ def _describe(task: asyncio.Future[Any]) -> str:
     if not isinstance(task, asyncio.Task):
         return repr(task)
     coroutine = task.get_coro()
-    place = place_of(coroutine.coroutine) if isinstance(coroutine, SteppedCoroutine) else None
+    place = coroutine.place() if isinstance(coroutine, SteppedCoroutine) else None
     return f"task {task.get_name()}" + ("" if place is None else f", {place}")
 
 

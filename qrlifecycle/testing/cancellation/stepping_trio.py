@@ -19,7 +19,7 @@ import outcome
 import trio
 import trio._core._run as scheduler
 
-from .stepping import OURS, OWNER, End, SteppedRun, place_of
+from .stepping import OURS, OWNER, End, Place, SteppedRun, place_of, place_of_start
 
 __all__ = ["TrioRun", "same_dice"]
 
@@ -49,7 +49,8 @@ class TrioRun(SteppedRun, trio.abc.Instrument):
 
     async def perform(self, attempt: Callable[[], Awaitable[object]], timeout: float) -> None:
         """Run to the end; see `SteppedRun.perform`."""
-        self._tasks: dict[trio.lowlevel.Task, object] = {}
+        self._tasks: dict[trio.lowlevel.Task, Place | None] = {}
+        """Those of the coroutine, and where the program started each."""
         self._scope = trio.CancelScope()
         self._ended = trio.Event()
         self._attempt: Awaitable[object] | None = None
@@ -66,14 +67,22 @@ class TrioRun(SteppedRun, trio.abc.Instrument):
 
     def left(self) -> list[str]:
         """The coroutine's children that are still there, in words."""
-        return [f"task {task.name}" for task in self._tasks]
+        places = ((task, place_of(task.coro, at)) for task, at in self._tasks.items())
+        return [
+            f"task {task.name}" + ("" if place is None else f", {place}") for task, place in places
+        ]
 
     # The instrument
 
     def task_spawned(self, task: trio.lowlevel.Task) -> None:
         """Note a task of the coroutine's."""
         if task.context.get(OWNER) is self:
-            self._tasks[task] = task.coro
+            nursery = task.parent_nursery
+            starter = None if nursery is None else nursery.parent_task
+            if starter is None or starter not in self._tasks:
+                self._tasks[task] = None
+            else:
+                self._tasks[task] = place_of_start(starter.coro, self._tasks[starter])
 
     def task_exited(self, task: trio.lowlevel.Task) -> None:
         """Forget a task."""
@@ -82,7 +91,7 @@ class TrioRun(SteppedRun, trio.abc.Instrument):
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         """Count the step, and cancel first if it is the one."""
         if task in self._tasks and self.reached():
-            self.place = place_of(self._coroutine_of(task))
+            self.place = self._place_of(task)
             self._stepping = task
             if not self.after:
                 self._cancel()
@@ -90,7 +99,7 @@ class TrioRun(SteppedRun, trio.abc.Instrument):
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
         """See how far the task came, and cancel it there if it is the step."""
         if task is self._stepping:
-            self.place = place_of(self._coroutine_of(task)) or self.place
+            self.place = self._place_of(task) or self.place
             self._stepping = None
             if self.after:
                 self._cancel()
@@ -101,9 +110,10 @@ class TrioRun(SteppedRun, trio.abc.Instrument):
         else:
             self._scope.cancel()
 
-    def _coroutine_of(self, task: trio.lowlevel.Task) -> object:
+    def _place_of(self, task: trio.lowlevel.Task) -> Place | None:
         host = next(iter(self._tasks), None)
-        return self._attempt if task is host and self._attempt is not None else task.coro
+        own = self._attempt if task is host and self._attempt is not None else task.coro
+        return place_of(own, self._tasks.get(task))
 
     # The coroutine
 

@@ -11,12 +11,24 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from ...errors import InvalidValue
-from . import closing, hearing
+from . import closing, hearing, malformed, opening
 from .check import LIMIT, Check, CheckResult, ContractFailure, PeerFactory
+from .peers import CannotCheck
+from .smoke import smoke_test
 
-__all__ = ["CLAUSES", "ContractBroken", "ContractReport", "check_transport", "checks"]
+__all__ = [
+    "CLAUSES",
+    "CannotCheck",
+    "ContractBroken",
+    "ContractReport",
+    "check_transport",
+    "checks",
+    "smoke_test",
+]
 
-EVERY = (*closing.CHECKS, *hearing.CHECKS)
+ROOMS = (opening, closing, hearing, malformed)
+
+EVERY = sorted((one for room in ROOMS for one in room.CHECKS), key=lambda one: one.clause)
 
 CLAUSES = ("T1", "T2", "T3", "T4", "T5", "T6", "T7")
 
@@ -62,8 +74,10 @@ def checks(clauses: Collection[str] = CLAUSES) -> tuple[Check, ...]:
     """The checks of these clauses, in order.
 
     Raises:
-        InvalidValue: a clause that there is not.
+        InvalidValue: a clause that there is not, or no list of clauses.
     """
+    if isinstance(clauses, str):
+        raise InvalidValue(f"give a list of clauses: [{clauses!r}], not {clauses!r}")
     if unknown := set(clauses) - set(CLAUSES):
         raise InvalidValue(f"no clause {min(unknown)!r}; there are {', '.join(CLAUSES)}")
     return tuple(check for check in EVERY if check.clause in clauses)
@@ -78,8 +92,9 @@ async def check_transport(
 ) -> ContractReport:
     """Put a transport to the contract: every check, each with a fresh peer.
 
-    Nothing is printed. A transport that hangs breaks the clause at hand. One that shields itself
-    from cancellation, and hangs although `abort()` was called and its peer is gone, nobody can end.
+    Before all checks, one transport must open and give a signal. Nothing is printed. A transport
+    that hangs breaks the clause at hand. One that shields itself from cancellation, and hangs
+    although `abort()` was called and its peer is gone, nobody can end.
 
     Args:
         peer_factory: makes a fresh peer, which makes the transports: see `WirePeer`.
@@ -89,10 +104,15 @@ async def check_transport(
 
     Raises:
         ContractBroken: at least one check failed; all were made.
+        CannotCheck: no transport came as far as a signal, or a peer did not do what it was told.
+        InvalidValue: a clause that there is not.
+        WrongAnswer: ``peer_factory`` is no function that makes a peer.
         Exception: what the peer, or the making of a transport, raised.
     """
     results = []
-    for check in checks(clauses):
+    chosen = checks(clauses)
+    await smoke_test(peer_factory, limit=limit)
+    for check in chosen:
         results.append(await check.run(peer_factory, limit=limit))
         if progress is not None:
             progress(results[-1])

@@ -6,9 +6,9 @@ it must not, leave something open) is dealt with here. This room must never know
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from math import isinf
 from typing import Any
 
@@ -18,9 +18,10 @@ from anyio.abc import TaskGroup
 
 from ...signals import Signal
 from ...transports.base import Transport
-from ..remains import KIT
-from .operation import Breach, Operation
-from .peers import Peer
+from ..complaints import complaints_of_the_loop
+from ..remains import KIT, TASK
+from .operation import Breach, Operation, in_words
+from .peers import CannotCheck, Peer
 from .places import Place, place_of_error, place_of_method
 
 __all__ = ["LAST_SECONDS", "Bench", "at_the_bench"]
@@ -33,6 +34,9 @@ LAST_TURNS = 100
 After them it has `LAST_SECONDS`."""
 
 LAST_SECONDS = 0.2
+
+DEED_PATIENCES = 2
+"""How many times as long as a call a peer may take that is told to do something."""
 
 
 class Bench:
@@ -59,12 +63,16 @@ class Bench:
         """A fresh transport that is open, as its peer knows."""
         transport = self.make()
         await self.call(transport, "open")
+        await self.wait_until_connected(transport)
+        return transport
+
+    async def wait_until_connected(self, transport: Transport) -> None:
+        """The peer knows that this one is open."""
         if not await self.soon(self.peer.wait_until_connected):
             raise Breach(
                 "open() returned, but nobody had connected to the peer.",
                 mend=f"{place_of_method(transport, 'open')} must return when listening.",
             )
-        return transport
 
     def start(self, transport: Transport, method: str, **options: Any) -> Operation:
         """Begin a call; the options are those of `Operation`."""
@@ -73,20 +81,40 @@ class Bench:
         self._tasks.start_soon(operation.run, name=KIT)
         return operation
 
+    async def told(self, deed: Callable[..., Awaitable[object]], *details: object) -> None:
+        """Have the peer do something, in time; what it raises comes out.
+
+        Raises:
+            CannotCheck: the peer does not come to an end with it.
+        """
+        limit = DEED_PATIENCES * self.patience
+        if not await self.soon(partial(deed, *details), limit):
+            name = getattr(deed, "__name__", "deed")
+            raise CannotCheck(f"the peer's {name}() did not end within {limit:g} s")
+
     async def end(self, operation: Operation, limit: float | None = None) -> Operation:
         """Wait until a call has ended, in whatever way; its time is limited."""
         limit = self.limit if limit is None else limit
         if not await self.soon(operation.done.wait, limit):
-            place = operation.where()
-            await self._rescue(operation)
-            raise Breach(
-                f"{operation} did not end within {limit:g} s"
-                + (f"; it waited at {place}." if place else "."),
-                place=place,
-                mend=f"Find out what {place_of_method(operation.transport, operation.method)} "
-                "waits for there, and end the wait.",
-            )
+            raise await self.overdue(operation, f"did not end within {limit:g} s")
         return operation
+
+    async def overdue(self, operation: Operation, how: str, mend: str = "") -> Breach:
+        """A call should have ended; it is ended now."""
+        place = operation.where()
+        await self._rescue(operation)
+        method = place_of_method(operation.transport, operation.method)
+        return Breach(
+            f"{operation} {how}" + (f"; it waited at {place}." if place else "."),
+            place=place,
+            mend=mend or f"Find out what {method} waits for there, and end the wait.",
+        )
+
+    def waits(self) -> str:
+        """Which calls have not ended, and where they wait."""
+        running = [one for one in self._operations if not one.done.is_set()]
+        places = [f"{one} at {place}" if (place := one.where()) else str(one) for one in running]
+        return ", ".join(places) or "the peer"
 
     async def call(self, transport: Transport, method: str, limit: float | None = None) -> Any:
         """Make a call that must return."""
@@ -122,11 +150,9 @@ class Bench:
 
     def raised(self, operation: Operation, mend: str) -> Breach:
         """A call raised what it must not."""
-        error, place = operation.error, operation.where()
-        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return Breach(
-            f"{operation} raised {text}" + (f", at {place}." if place else "."),
-            place=place,
+            f"{operation} raised {operation.raised()}.",
+            place=operation.where(),
             mend=f"Mend {place_of_method(operation.transport, operation.method)}: {mend}",
         )
 
@@ -137,7 +163,7 @@ class Bench:
         except Exception as error:
             place = place_of_error(transport, error)
             raise Breach(
-                f"abort() raised {type(error).__name__}" + (f", at {place}." if place else "."),
+                f"abort() raised {in_words(error)}" + (f", at {place}." if place else "."),
                 place=place,
                 mend=f"{place_of_method(transport, 'abort')} is the last resort: never raise.",
             ) from None
@@ -196,7 +222,7 @@ class Bench:
         happened: str,
         place: Place | None = None,
         *,
-        by: tuple[str, ...] = ("abort",),
+        by: tuple[str, ...],
     ) -> None:
         """Nothing of the transport's is left, now or in a few turns, and the peer sees the end."""
         for _ in range(LAST_TURNS):
@@ -222,7 +248,7 @@ class Bench:
                 happened,
                 left_open=left,
                 place=place,
-                mend=f"{_places(transport, by)} must close it.",
+                mend=f"{_places(transport, by)} must {_to_end(left)}.",
             )
 
     async def peer_sees_the_end(
@@ -242,33 +268,41 @@ class Bench:
                 mend=f"{_places(transport, by)} must shut the socket.",
             )
 
-    async def receive(self, transport: Transport, *wanted: Signal) -> None:
-        """These signals must come, in this order."""
+    async def receive(self, transport: Transport, *wanted: Signal, mend: str = "") -> None:
+        """These signals must come, in this order; if not, ``mend`` is what is to be done."""
         for signal in wanted:
             operation = await self.end(self.start(transport, "receive"), self.patience)
             if not operation.returned:
-                raise self.raised(operation, f"{signal!r} was to come.")
+                breach = self.raised(operation, f"{signal!r} was to come.")
+                breach.mend = mend or breach.mend
+                raise breach
             if operation.result != signal:
+                given = repr(operation.result)
+                given = f"another {given}" if given == repr(signal) else given  # codes are hidden
                 raise Breach(
-                    f"receive() gave {operation.result!r} when {signal!r} was to come.",
-                    mend=f"Mend {place_of_method(transport, 'receive')}, "
+                    f"receive() gave {given} when {signal!r} was to come.",
+                    mend=mend
+                    or f"Mend {place_of_method(transport, 'receive')}, "
                     "or what the peer was told that the bytes mean.",
                 )
 
-    async def clean_up(self) -> None:
-        """End whatever still runs, shut whatever is open: the next check shall not hear of it."""
-        for transport in self._transports:
+    async def discard(self, *transports: Transport) -> None:
+        """Abort and close; how is not judged."""
+        for transport in transports:
             with suppress(Exception):
                 transport.abort()
-        for operation in self._operations:
-            operation.cancel()
-        closings = [Operation(transport, "aclose") for transport in self._transports]
-        for closing in closings:
-            self._tasks.start_soon(closing.run, name=KIT)
+        for transport in transports:
+            closing = self.start(transport, "aclose")
             await self.soon(closing.done.wait, LAST_SECONDS)
             closing.cancel()
+
+    async def clean_up(self) -> None:
+        """End whatever still runs, shut whatever is open: the next check shall not hear of it."""
+        for operation in self._operations:
+            operation.cancel()
+        await self.discard(*self._transports)
         self.peer.drop()
-        for operation in [*self._operations, *closings]:
+        for operation in self._operations:
             await self.soon(operation.done.wait, LATE)
             operation.error = operation.cancellation = None
 
@@ -284,7 +318,7 @@ class Bench:
 @asynccontextmanager
 async def at_the_bench(peer: Peer, limit: float) -> AsyncIterator[Bench]:
     """A bench for one check; what the check leaves behind is cleaned up."""
-    with _complaints_heard() as complaints:
+    with complaints_of_the_loop() as complaints:
         async with anyio.create_task_group() as tasks:
             bench = Bench(peer, tasks, limit)
             bench.complaints = complaints
@@ -296,22 +330,11 @@ async def at_the_bench(peer: Peer, limit: float) -> AsyncIterator[Bench]:
                 tasks.cancel_scope.cancel()
 
 
+def _to_end(left: tuple[str, ...]) -> str:
+    """What is to be done about sockets and tasks."""
+    deeds = {"end" if one.startswith(TASK) else "close": None for one in left}
+    return f"{' and '.join(deeds)} {'it' if len(left) == 1 else 'them'}"
+
+
 def _places(transport: Transport, methods: tuple[str, ...]) -> str:
     return " or ".join(place_of_method(transport, method) for method in methods)
-
-
-@contextmanager
-def _complaints_heard() -> Iterator[list[dict[str, Any]]]:
-    """What asyncio's event loop is complained to about meanwhile; nothing on other loops."""
-    heard: list[dict[str, Any]] = []
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        yield heard
-        return
-    before = loop.get_exception_handler()
-    loop.set_exception_handler(lambda _loop, context: heard.append(context))
-    try:
-        yield heard
-    finally:
-        loop.set_exception_handler(before)

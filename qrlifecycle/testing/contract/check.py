@@ -7,16 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from inspect import iscoroutine
 
+import anyio
+
+from ...errors import WrongAnswer
 from .bench import Bench, at_the_bench
 from .operation import Breach
 from .peers import CannotDo, Peer
 from .places import Place
 
-__all__ = ["LIMIT", "Check", "CheckResult", "ContractFailure", "PeerFactory", "listing"]
+__all__ = ["LIMIT", "Check", "CheckResult", "ContractFailure", "PeerFactory", "listing", "made_by"]
 
 LIMIT = 5.0
 """Seconds for a call that does not depend on a peer's silence: it takes milliseconds, or hangs."""
+
+PATIENCES = 20
+"""How many times as long as a call a whole check may take; the longest takes a heartbeat for each
+step of a handshake."""
 
 Judge = Callable[[Bench], Awaitable[None]]
 """A check's work: it finds nothing, or raises."""
@@ -50,7 +58,7 @@ class ContractFailure:
             parts.append(f"This is still open: {'; '.join(self.left_open)}.")
         parts.append(self.mend)
         if self.trouble:
-            parts.append(f"(The peer's own greeting failed: {self.trouble}.)")
+            parts.append(f"(On the peer's side, {self.trouble}.)")
         return " ".join(parts)
 
 
@@ -98,13 +106,15 @@ class Check:
             limit: seconds for a call that does not depend on a peer's silence.
 
         Raises:
+            WrongAnswer: ``peer_factory`` makes no peer.
+            CannotCheck: the peer does not come to an end with what it is told.
             Exception: what the peer, or the making of a transport, raised.
         """
         trouble: Exception | None = None
         result = CheckResult(self)
-        async with peer_factory() as peer, at_the_bench(peer, limit) as bench:
+        async with made_by(peer_factory) as peer, at_the_bench(peer, limit) as bench:
             try:
-                await self.judge(bench)
+                await self._judge_in_time(bench)
             except CannotDo as reason:
                 result = CheckResult(self, skipped=str(reason))
             except Breach as breach:
@@ -114,6 +124,16 @@ class Check:
         if trouble is not None:
             raise trouble
         return result
+
+    async def _judge_in_time(self, bench: Bench) -> None:
+        longest = PATIENCES * bench.patience
+        with anyio.move_on_after(longest) as scope:
+            await self.judge(bench)
+        if scope.cancelled_caught:
+            raise Breach(
+                f"It takes more than {longest:g} s to find out; there waited {bench.waits()}.",
+                mend="Have these calls end, or end sooner.",
+            )
 
     def _failure(self, breach: Breach, trouble: str) -> ContractFailure:
         return ContractFailure(
@@ -126,6 +146,28 @@ class Check:
             mend=breach.mend,
             trouble=trouble,
         )
+
+
+def made_by(peer_factory: PeerFactory) -> Peer:
+    """A fresh peer.
+
+    Raises:
+        WrongAnswer: what was given is no function that makes one.
+    """
+    if not callable(peer_factory):
+        raise WrongAnswer(
+            f"give the function that makes the peer, not a {type(peer_factory).__name__}: each "
+            "check needs a fresh one; check_transport(my_peer), not check_transport(my_peer())"
+        )
+    peer: object = peer_factory()
+    if isinstance(peer, Peer):
+        return peer
+    if iscoroutine(peer):
+        peer.close()
+    raise WrongAnswer(
+        "what makes the peer must be a plain function that returns a Peer, such as a WirePeer, "
+        f"not {'an async one' if iscoroutine(peer) else f'one that returns {peer!r}'}"
+    )
 
 
 def listing(checks: list[Check]) -> Callable[[str], Callable[[Judge], Judge]]:

@@ -1,4 +1,4 @@
-"""Clauses T4 to T7, as checks: what `receive()` gives, when, and what it must never give.
+"""Clauses T4, T5 and T7, as checks: what `receive()` gives, when, and when it must end.
 
 A check's docstring is its fact. It finds nothing, or raises `Breach`; `CannotDo` of the peer's
 skips it. This room must never know a protocol.
@@ -11,26 +11,20 @@ import math
 import anyio
 import anyio.lowlevel
 
-from ...errors import TransportError, TransportLost
+from ...errors import TransportLost
 from ...transports.base import Transport
-from .bench import Bench
+from .bench import LAST_SECONDS, Bench
 from .check import Check, listing
 from .operation import Breach, Operation
 from .peers import CannotDo
-from .places import place_of_error, place_of_method
-from .steps import WAITS, each_stalled_opening, end_of, first_said, judge_failed, pass_turns
+from .places import place_of_method
+from .steps import WAITS, each_stalled_opening, end_of, judge_failed, pass_turns
 
 __all__ = ["CHECKS"]
 
 CHECKS: list[Check] = []
 
 check = listing(CHECKS)
-
-FLOOD = 128 * 1024
-"""Bytes."""
-
-ONE_READ = 64 * 1024
-"""Bytes that a transport may work on before others have their turn; what one read brings."""
 
 
 # T4
@@ -54,11 +48,23 @@ async def judge_waiting(bench: Bench, step: str) -> None:
     waiting = bench.start(transport, "receive")
     await pass_turns(WAITS)
     await bench.take(transport, step)
-    await bench.end(waiting)
+    if not await bench.soon(waiting.done.wait):
+        how = f"did not end within {bench.limit:g} s of {step}()"
+        raise await bench.overdue(waiting, how, await unshut(bench, transport, step))
     if waiting.returned:
         raise _delivered(transport, step, waiting)
-    bench.require(waiting, anyio.EndOfStream)
+    if not isinstance(waiting.error, anyio.EndOfStream):
+        breach = bench.raised(waiting, "It must raise EndOfStream here.")
+        breach.mend = await unshut(bench, transport, step) or breach.mend
+        raise breach
     await bench.finish(transport)
+
+
+async def unshut(bench: Bench, transport: Transport, step: str) -> str:
+    """What to mend if a wait went on because the socket was not shut; nothing if it was."""
+    if await bench.soon(bench.peer.wait_until_gone, LAST_SECONDS):
+        return ""
+    return f"{place_of_method(transport, step)} never shut the socket: shut it, and the wait ends."
 
 
 @check("T4")
@@ -77,7 +83,7 @@ async def judge_silence(bench: Bench, step: str) -> None:
     """What came before the closing and was not taken is not delivered after it."""
     transport = await bench.opened()
     first, second = bench.peer.signals[:2]
-    await bench.peer.send(first, second)
+    await bench.told(bench.peer.send, first, second)
     await bench.receive(transport, first)
     await bench.take(transport, step)
     for _ in range(2):
@@ -119,7 +125,8 @@ async def silent_peer_is_lost(bench: Bench) -> None:
             mend=f"{place_of_method(transport, 'receive')} must wait for the heartbeat.",
         )
     await bench.finish(transport)
-    await bench.nothing_left(transport, "The peer fell silent; then aclose() was called.")
+    happened = "The peer fell silent; then aclose() was called."
+    await bench.nothing_left(transport, happened, by=("aclose",))
 
 
 @check("T5")
@@ -149,8 +156,8 @@ async def signals_before_the_end_come_first(bench: Bench) -> None:
     """What a peer says right before it hangs up is not overtaken by its hanging up."""
     transport = await bench.opened()
     first, second = bench.peer.signals[:2]
-    await bench.peer.send(first, second)
-    await bench.peer.hang_up()
+    await bench.told(bench.peer.send, first, second)
+    await bench.told(bench.peer.hang_up)
     await bench.receive(transport, first, second)
     await end_of(bench, transport)
     await bench.finish(transport)
@@ -161,116 +168,11 @@ async def signals_before_the_break_are_kept(bench: Bench) -> None:
     """Signals that were taken before the link breaks are followed by the end, and no other."""
     transport = await bench.opened()
     first, second = bench.peer.signals[:2]
-    await bench.peer.send(first, second)
+    await bench.told(bench.peer.send, first, second)
     await bench.receive(transport, first, second)  # a reset may discard what was not read yet
     bench.peer.reset()
     await end_of(bench, transport)
     await bench.finish(transport)
-
-
-# T6
-
-
-@check("T6")
-async def garbage(bench: Bench) -> None:
-    """Malformed input becomes nothing or TransportLost, never another exception."""
-    for strict, kinds in ((True, bench.peer.garbage), (False, bench.peer.anything)):
-        for name, data in kinds.items():
-            await judge_garbage(bench, name, data, strict=strict)
-    if not (bench.peer.garbage or bench.peer.anything):
-        await bench.peer.send_bytes(b"")  # says why there is none
-
-
-async def judge_garbage(bench: Bench, name: str, data: bytes, *, strict: bool) -> None:
-    """Garbage, then two signals, of which the first may be taken for the garbage's tail."""
-    transport = await bench.opened()
-    await bench.peer.send_bytes(data)
-    await bench.peer.send(*bench.peer.signals[:2])
-    for _ in data:  # it cannot hold more messages than bytes
-        receiving = await bench.end(bench.start(transport, "receive"), bench.patience)
-        with first_said(f"The garbage {name!r} was received."):
-            bench.require(receiving, TransportLost)
-        if receiving.error is not None or receiving.result in bench.peer.signals:
-            break
-        if strict:
-            raise Breach(
-                f"The garbage {name!r} became {receiving.result!r}.",
-                mend=f"{place_of_method(transport, 'receive')} must pass over what means nothing.",
-            )
-    await bench.finish(transport)
-    happened = f"The garbage {name!r} was received; then aclose() was called."
-    await bench.nothing_left(transport, happened, by=("aclose",))
-    judge_complaints(bench, transport, name)
-
-
-@check("T6")
-async def garbage_in_place_of_a_handshake(bench: Bench) -> None:
-    """A peer that answers the opening with garbage makes open() raise the typed error."""
-    for name, data in bench.peer.anything.items() or [("nothing", b"")]:
-        bench.peer.greet_with(data)
-        transport = bench.make()
-        opening = await bench.end(bench.start(transport, "open"), bench.patience)
-        with first_said(f"The garbage {name!r} was received."):
-            bench.require(opening, TransportError)
-        bench.abort(transport)
-        await bench.take(transport, "aclose")
-        await bench.nothing_left(transport, f"open() was answered with the garbage {name!r}.")
-        judge_complaints(bench, transport, name)
-
-
-def judge_complaints(bench: Bench, transport: Transport, name: str) -> None:
-    """On asyncio, an exception that nobody catches goes to the event loop."""
-    for complaint in bench.complaints:
-        error = complaint.get("exception")
-        place = place_of_error(transport, error) if error is not None else None
-        raise Breach(
-            f"After the garbage {name!r} the event loop was told: {complaint.get('message')}"
-            + (f" ({type(error).__name__})" if error is not None else "")
-            + (f", at {place}." if place else "."),
-            place=place,
-            mend=f"Catch it there, and let {place_of_method(transport, 'receive')} raise "
-            "TransportLost.",
-        )
-
-
-@check("T6")
-async def flood(bench: Bench) -> None:
-    """A flood does not keep other tasks from running, and the signal after it comes."""
-    if not bench.peer.flood:
-        await bench.peer.send_bytes(b"")
-        return
-    transport = await bench.opened()
-    last = bench.peer.signals[1]
-    data = bench.peer.flood * (FLOOD // len(bench.peer.flood) + 1)
-    count = 0
-
-    async def send() -> None:
-        await bench.peer.send_bytes(data)
-        await bench.peer.send(last)
-
-    async def turn() -> None:
-        nonlocal count
-        while True:
-            count += 1
-            await anyio.lowlevel.checkpoint()
-
-    async def drain() -> None:
-        while await transport.receive() != last:
-            pass
-
-    with bench.beside(send, turn):
-        draining = await bench.end(bench.start(transport, "receive", call=drain), bench.patience)
-    if not draining.returned:
-        raise bench.raised(draining, f"{last!r} was to come after the flood.")
-    if count < len(data) // ONE_READ:
-        raise Breach(
-            f"While {len(data)} bytes came in, other tasks had {count} turns.",
-            mend=f"{place_of_method(transport, 'receive')} must let others run between messages.",
-        )
-    await bench.finish(transport)
-    await bench.nothing_left(
-        transport, "A flood came in; then aclose() was called.", by=("aclose",)
-    )
 
 
 # T7
@@ -279,9 +181,13 @@ async def flood(bench: Bench) -> None:
 @check("T7")
 async def early_signals_are_kept(bench: Bench) -> None:
     """Signals that arrive while open() is still under way are kept for receive(), in order."""
-    early = bench.peer.signals[:2]
+    early = bench.peer.signals[:3]
     bench.peer.send_early(*early)
     transport = await bench.opened()
     await pass_turns(WAITS)
-    await bench.receive(transport, *early)
+    mend = (
+        f"{place_of_method(transport, 'open')} must keep what comes before it returns, in order, "
+        f"and {place_of_method(transport, 'receive')} must give that first."
+    )
+    await bench.receive(transport, *early, mend=mend)
     await bench.finish(transport)

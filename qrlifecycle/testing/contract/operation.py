@@ -16,7 +16,7 @@ import anyio
 from ...transports.base import Transport
 from .places import Place, place_of_error, place_of_waiting
 
-__all__ = ["Breach", "Operation"]
+__all__ = ["Breach", "Operation", "in_words"]
 
 
 class Breach(Exception):
@@ -37,6 +37,11 @@ class Breach(Exception):
         super().__init__(happened)
 
 
+def in_words(error: BaseException | None) -> str:
+    """An error's type, and its text if it has one."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
 class Operation:
     """One call of a transport's method, in a task of its own.
 
@@ -44,6 +49,7 @@ class Operation:
         transport: whose method.
         method: its name.
         cancel_at: the wait of the call at which it is cancelled, the first being 1; 0 for none.
+        native: whether to cancel by asyncio's `Task.cancel()`, and not by a scope.
         call: what makes the call, or several; a single one unless given.
     """
 
@@ -52,6 +58,8 @@ class Operation:
         transport: Transport,
         method: str,
         cancel_at: int = 0,
+        *,
+        native: bool = False,
         call: Callable[[], Awaitable[Any]] | None = None,
     ) -> None:
         self.transport = transport
@@ -66,18 +74,43 @@ class Operation:
         """Kept as it came, for what its frames hold is not to vanish unseen."""
         self.place: Place | None = None
         """Where it was when it was cancelled."""
+        self.cancelled = False
+        """Whether it was cancelled before it had ended."""
+        self.delivered = False
+        """Whether the cancellation was raised in it."""
         self._scope = anyio.CancelScope()
         self._awaitable: object = None
         self._cancel_at = cancel_at
+        self._native = native
+        self._task: asyncio.Task[Any] | None = None
         self._call = call or getattr(transport, method)
 
     def __str__(self) -> str:
         return f"{self.method}()"
 
+    @property
+    def swallowed(self) -> bool:
+        """Whether it kept the cancellation that was raised in it to itself."""
+        return self.delivered and self.done.is_set() and self.cancellation is None
+
     def cancel(self) -> None:
-        """Cancel it; note where it waits."""
+        """Cancel it; note where it waits. The second time, always by the scope."""
         self.place = self.where() or self.place
-        self._scope.cancel()
+        if self._native and self._task is not None and not self.cancelled:
+            self._task.cancel()
+        else:
+            self._scope.cancel()
+        self.cancelled = self.cancelled or not self.done.is_set()
+
+    def raised(self) -> str:
+        """What it raised, and where, in words."""
+        place = self.where()
+        return in_words(self.error) + (f", at {place}" if place else "")
+
+    def note_raised(self, error: object) -> None:
+        """Something was raised in it, at a wait: perhaps the cancellation."""
+        if self.cancelled and isinstance(error, anyio.get_cancelled_exc_class()):
+            self.delivered = True
 
     def where(self) -> Place | None:
         """The line of the transport's where it waits, or raised."""
@@ -87,42 +120,59 @@ class Operation:
 
     async def run(self) -> None:
         """Make the call. Nothing is raised but this task's own cancellation."""
+        self._task = _current_task()
         self.begun.set()
         try:
             with self._scope:
                 try:
                     self._awaitable = awaitable = self._call()
-                    self.result = await _Watched(awaitable, self._cancel_at, self.cancel)
+                    self.result = await _Watched(awaitable, self, self._cancel_at)
                     self.returned = True
                 except anyio.get_cancelled_exc_class() as error:
-                    if _is_stray():
+                    if self._is_stray():
                         self.error = RuntimeError(f"{type(error).__name__}, which nobody asked for")
                         self.error.__cause__ = error
                     else:
                         self.cancellation = error
-                        raise
+                        if not self._is_native_only():
+                            raise
                 except Exception as error:
                     self.error = error
+                except BaseExceptionGroup as group:  # as trio's nurseries raise
+                    rest: object = group.split(anyio.get_cancelled_exc_class())[1]
+                    if not isinstance(rest, Exception):
+                        self.cancellation = group
+                        raise
+                    self.error = rest
         finally:
             self.done.set()
 
+    def _is_stray(self) -> bool:
+        """Whether a cancellation that was just caught is one that nobody asked for."""
+        return self._task is not None and not self._task.cancelling()
 
-def _is_stray() -> bool:
-    """Whether a cancellation that was just caught is one that nobody asked for."""
+    def _is_native_only(self) -> bool:
+        """Whether whoever cancelled this task was we, and it concerns nobody else."""
+        if not (self._native and self.cancelled and self._task) or self._scope.cancel_called:
+            return False
+        return self._task.uncancel() == 0
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    """The task that runs; None on another event loop, where a cancellation is always a scope's."""
     try:
-        task = asyncio.current_task()
-    except RuntimeError:  # another event loop, where a cancellation is always somebody's
-        return False
-    return task is not None and not task.cancelling()
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
 
 
 class _Watched:
-    """Awaits, and tells at the given wait of it, the first being 1."""
+    """Awaits, and cancels at the given wait of it, the first being 1."""
 
-    def __init__(self, awaitable: Awaitable[Any], at: int, tell: Callable[[], None]) -> None:
+    def __init__(self, awaitable: Awaitable[Any], operation: Operation, cancel_at: int) -> None:
         self._awaitable = awaitable
-        self._at = at
-        self._tell = tell
+        self._operation = operation
+        self._cancel_at = cancel_at
 
     def __await__(self) -> Generator[Any, Any, Any]:
         steps = self._awaitable.__await__()
@@ -132,10 +182,14 @@ class _Watched:
                 wanted = go_on()
             except StopIteration as stop:
                 return stop.value
-            if count == self._at:
-                self._tell()
+            if count == self._cancel_at:
+                self._operation.cancel()
             try:
-                go_on = partial(cast(Any, steps).send, (yield wanted))
+                sent = yield wanted
             except BaseException as error:  # whatever it is, it is for the inner one
+                self._operation.note_raised(error)
                 go_on = partial(cast(Any, steps).throw, error)
+            else:
+                self._operation.note_raised(getattr(sent, "error", None))  # as trio raises
+                go_on = partial(cast(Any, steps).send, sent)
         return None

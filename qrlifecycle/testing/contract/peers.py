@@ -12,14 +12,19 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
+from ...errors import UsageError
 from ...signals import Signal
 from ...transports.base import Transport
 
-__all__ = ["CannotDo", "Peer"]
+__all__ = ["CannotCheck", "CannotDo", "Peer"]
 
 
 class CannotDo(Exception):
     """A peer cannot do what it was asked for; the check that asked is skipped, and says why."""
+
+
+class CannotCheck(UsageError, RuntimeError):
+    """Nothing can be checked: peer and transport do not come together, or the peer does nothing."""
 
 
 class Peer(ABC):
@@ -125,4 +130,8 @@ class Peer(ABC):
 
     def trouble(self) -> str:
         """What went wrong on the peer's own side, in words; empty if nothing did."""
+        return ""
+
+    def unreached(self) -> str:
+        """In words, that no transport has come as far as this peer; empty if one has, or it may."""
         return ""

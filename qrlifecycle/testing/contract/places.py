@@ -16,7 +16,9 @@ from types import FunctionType
 from ...transports.base import Transport
 from ..awaiting import chain
 
-__all__ = ["Place", "place_of_error", "place_of_method", "place_of_waiting"]
+__all__ = ["Place", "place_of_error", "place_of_method", "place_of_trouble", "place_of_waiting"]
+
+KIT = str(Path(__file__).parent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,14 @@ def place_of_error(transport: Transport, error: BaseException) -> Place | None:
             return place
         chain = chain.__cause__ or chain.__context__
     return None
+
+
+def place_of_trouble(error: BaseException) -> str | None:
+    """Where what this kit had called raised, in short: the innermost line of that file, or None."""
+    frames = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
+    called = next((path for path, _ in frames if not path.startswith(KIT)), None)
+    line = next((line for path, line in reversed(frames) if path == called), None)
+    return None if called is None else f"{Path(called).name}:{line}"
 
 
 def place_of_waiting(transport: Transport, awaitable: object) -> Place | None:

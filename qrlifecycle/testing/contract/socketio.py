@@ -13,7 +13,8 @@ import json
 
 import engineio.base_client
 
-from ...signals import QRExpired, Scanned
+from ...qr import QRCode
+from ...signals import ConnectionFailed, Paired, QRExpired, QRUpdated, Scanned, Signal
 from ...transports.socketio import SocketIOTransport
 from .wire import Wire, WirePeer
 
@@ -157,22 +158,33 @@ class SocketIOPeer(WirePeer):
 
 def socketio_peer() -> WirePeer:
     """A raw Socket.IO server for `check_transport()`, and the adapter as the README makes it."""
-    owner = {"botId": BOT, "userId": USER}
     nobody = frame(event("nobody", "x" * 100))
     return SocketIOPeer(
         lambda host, port: SocketIOTransport(
             f"http://{host}:{port}", bot_id=BOT, user_id=USER, heartbeat=HEARTBEAT
         ),
-        signals={
-            frame(event("whatsapp_qr_scanned", owner)): Scanned(),
-            frame(event("whatsapp_qr_expired", owner)): QRExpired(),
-        },
+        signals=_signals(),
         heartbeat=HEARTBEAT,
         greet=greet_socketio,
         farewell=frame("1"),
         garbage=GARBAGE,
         flood=nobody,
     )
+
+
+def _signals() -> dict[bytes, Signal]:
+    """The default messages, and what the adapter makes of each."""
+    owner = {"botId": BOT, "userId": USER}
+    paired = {**owner, "identity": "49170"}
+    rotated = {**owner, "qr": "rotated"}
+    refused = {**owner, "reason": "refused_by_service"}
+    return {
+        frame(event("whatsapp_qr_scanned", owner)): Scanned(),
+        frame(event("whatsapp_qr_expired", owner)): QRExpired(),
+        frame(event("whatsapp_qr_updated", rotated)): QRUpdated(QRCode("rotated")),
+        frame(event("whatsapp_connected", paired)): Paired("49170", paired),
+        frame(event("whatsapp_connection_failed", refused)): ConnectionFailed(data=refused),
+    }
 
 
 GARBAGE = {

@@ -18,10 +18,32 @@ from .bench import Bench
 from .operation import Breach, Operation
 from .places import place_of_method
 
-__all__ = ["each_stalled_opening", "end_of", "first_said", "judge_failed", "pass_turns"]
+__all__ = [
+    "WAITS",
+    "at_each_turn",
+    "each_stalled_opening",
+    "each_stop",
+    "end_of",
+    "first_said",
+    "judge_cancelled",
+    "judge_failed",
+    "judge_left_alone",
+    "pass_turns",
+    "waits",
+]
 
 WAITS = 5
 """Turns after which a call that has begun waits."""
+
+EACH_TURN = 100
+"""Turns of the event loop that a sweep takes one by one; then it takes longer and longer strides:
+a server in another thread makes a client turn thousands of times."""
+
+SWEEP = 4.0
+"""Seconds after which a sweep is over, however far it came."""
+
+MOST_STEPS = 50
+"""Steps of a handshake; the longest known has three."""
 
 
 async def pass_turns(count: int) -> None:
@@ -40,17 +62,88 @@ def first_said(what: str) -> Iterator[None]:
         raise
 
 
+def turns() -> Iterator[int]:
+    """How many turns of the event loop to wait, in one opening or closing after another."""
+    count = 0
+    for _ in waits():
+        yield count
+        count += 1 if count < EACH_TURN else count // 4
+
+
+def waits() -> Iterator[int]:
+    """At which of its waits to cancel one call after another: 1, 2, and so on, for a while."""
+    over = anyio.current_time() + SWEEP
+    for count in itertools.count(1):
+        yield count
+        if anyio.current_time() > over:
+            return
+
+
+async def at_each_turn(judge: Callable[[int], Awaitable[bool]]) -> None:
+    """Judge call after call, each a turn later than the one before.
+
+    ``judge`` says whether its call had ended by then; after two that had, it is over.
+    """
+    ended = 0
+    for count in turns():
+        ended = ended + 1 if await judge(count) else 0
+        if ended == 2:
+            return
+
+
+async def each_stop(
+    bench: Bench, stop: Callable[[int], None], judge: Callable[[Operation], Awaitable[None]]
+) -> None:
+    """Openings that are stopped: before the peer's first step of the handshake, after it, and on.
+
+    The last is one that nobody stops, and returns.
+    """
+    for after in range(MOST_STEPS):
+        stop(after)
+        opening = bench.start(bench.make(), "open")
+        await judge(opening)
+        if opening.returned:
+            await bench.discard(opening.transport)
+            return
+    raise Breach(
+        f"It never returned, with a peer that takes {MOST_STEPS} steps of its handshake or fewer.",
+        mend="See that open() returns when nobody stops it.",
+    )
+
+
 async def each_stalled_opening(bench: Bench, judge: Callable[[Operation], Awaitable[None]]) -> None:
     """Openings that hang: before the peer's first step of the handshake, after it, and so on."""
-    for after in itertools.count():
-        bench.peer.stall(after)
-        opening = bench.start(bench.make(), "open")
+
+    async def judge_if_stalled(opening: Operation) -> None:
         await bench.first(opening.done.wait, bench.peer.wait_until_stalled)
         await pass_turns(WAITS)
-        if opening.returned:
-            await bench.finish(opening.transport)
-            return
-        await judge(opening)
+        if not opening.returned:
+            await judge(opening)
+
+    await each_stop(bench, bench.peer.stall, judge_if_stalled)
+
+
+async def judge_cancelled(bench: Bench, operation: Operation) -> None:
+    """After a cancelled call and `abort()`, nothing may be left open."""
+    await bench.end(operation)
+    if operation.method == "aclose" and operation.error is not None:
+        raise bench.raised(operation, "It must not raise.")
+    judge_left_alone(bench, operation)
+    bench.require(operation, TransportError)
+    if operation.returned and operation.method == "open":  # too late to be cancelled
+        await bench.discard(operation.transport)
+        return
+    bench.abort(operation.transport)
+    at = f" at {operation.place}" if operation.place else ""
+    happened = f"{operation} was cancelled{at}; then abort() was called."
+    by = ("abort", operation.method)
+    await bench.nothing_left(operation.transport, happened, operation.place, by=by)
+
+
+def judge_left_alone(bench: Bench, opening: Operation) -> None:
+    """An opening that failed before it could be cancelled would fail always."""
+    if opening.method == "open" and opening.error is not None and not opening.cancelled:
+        raise bench.raised(opening, "Nobody cancelled it, so it must return.")
 
 
 async def judge_failed(bench: Bench, opening: Operation, how: str) -> None:

@@ -11,26 +11,22 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from math import isinf
 
 import anyio
-import anyio.lowlevel
-from anyio.abc import ByteStream, SocketAttribute
+from anyio.abc import ByteStream
 
 from ...errors import InvalidValue
 from ...policy import is_positive
 from ...signals import Signal
 from ...transports.base import Transport
-from ...transports.reset import reset_on_close
 from ..remains import KIT, Remains
-from .peers import CannotDo, Peer
+from .connection import Greeting, Orders, Wire
+from .peers import CannotCheck, CannotDo, Peer
 
 __all__ = ["Greeting", "Wire", "WirePeer", "relay"]
 
 HOST = "127.0.0.1"
 
-READ = 65_536
-"""Bytes taken from a socket at once."""
-
 ANSWER = 5.0
-"""Seconds that a real server has for passing on a signal that it was told to send."""
+"""Seconds that a real server has for taking a connection, and for a signal that it is to send."""
 
 GARBAGE: Mapping[str, bytes] = {
     "noise": bytes(range(256)) * 8,
@@ -42,173 +38,6 @@ GARBAGE: Mapping[str, bytes] = {
     "a number out of range": b'{"n": 1e999999}\n',
 }
 """What is sent to every transport over TCP, whatever it speaks."""
-
-
-class Wire(ByteStream):
-    """One connection to a `WirePeer`: the stream that its greeting is given."""
-
-    def __init__(self, peer: WirePeer, raw: socket.socket) -> None:
-        self.gone = anyio.Event()
-        """Set when the client is gone, in order or not."""
-        self.peer = peer
-        self.passed_on = 0
-        """How many times something was sent."""
-        self._raw = raw
-        self._scope = anyio.CancelScope()
-        self._steps = 0
-        self._writing: set[anyio.CancelScope] = set()
-        self._unsaid = list(peer.early)
-        self._held = b""
-        self._broken_off = False
-        self.greeting = True
-        """Whether the handshake is still under way."""
-
-    async def receive(self, max_bytes: int = READ) -> bytes:
-        """What the client sent.
-
-        Raises:
-            EndOfStream: the client is gone.
-        """
-        await self._release()
-        try:
-            data = await self._read(max_bytes)
-        except OSError:
-            data = b""
-        if not data:
-            self.gone.set()
-            raise anyio.EndOfStream
-        return data
-
-    async def send(self, item: bytes) -> None:
-        """Send to the client. In the greeting, each call is a step that the peer may stop at.
-
-        Raises:
-            BrokenResourceError: the client is gone.
-        """
-        if self.greeting and self.peer.stops_at == self._steps:
-            if self.peer.hangs_up:
-                self._broken_off = True
-                raise anyio.EndOfStream
-            self.peer.stalled.set()  # from here on nothing is sent
-            return
-        self._steps += 1
-        await self._release()
-        if self._unsaid:
-            self._held = item
-        else:
-            await self.write(item)
-
-    async def send_eof(self) -> None:
-        """Say that nothing more will come."""
-        await self._release()
-        with suppress(OSError):
-            self._raw.shutdown(socket.SHUT_WR)
-
-    async def aclose(self) -> None:
-        """Close this end."""
-        self._scope.cancel()
-        await anyio.lowlevel.checkpoint()
-
-    async def speak_early(self) -> None:
-        """Call it in a greeting where your server may speak before the handshake is done.
-
-        The first of the early signals goes out here, and the others with the last bytes.
-        """
-        if self._unsaid:
-            self._held += self._unsaid.pop(0)
-
-    async def write(self, data: bytes) -> None:
-        """Send, whatever the greeting says; nothing goes out once the peer is silent."""
-        with anyio.CancelScope() as scope:
-            self._writing.add(scope)
-            try:
-                await self._write_all(b"" if self.peer.silent else data)
-            finally:
-                self._writing.discard(scope)
-        if scope.cancelled_caught:
-            raise anyio.BrokenResourceError
-        self.passed_on += 1
-        self.peer.noticed()
-
-    def reset(self) -> None:
-        """Break the connection."""
-        with suppress(OSError):
-            reset_on_close(self._raw)
-        self._scope.cancel()
-
-    async def serve(self) -> None:
-        """Greet, then read until the client is gone."""
-        try:
-            with self._raw:
-                with self._scope:
-                    await self._greet_and_read()
-                await self._end_writing()
-        finally:
-            self.gone.set()
-            self.peer.noticed()
-
-    def count_as_peers(self, stream: ByteStream) -> None:
-        """A connection of the greeting's own to a server of this process is not the transport's."""
-        ends = (SocketAttribute.local_port, SocketAttribute.remote_port)
-        self.peer.remains.servers |= {stream.extra(end) for end in ends}  # noqa: S610 - anyio's
-
-    async def _greet_and_read(self) -> None:
-        self._raw.setblocking(False)
-        self._raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
-            await self._greet()
-        while not self._broken_off and not self.gone.is_set():
-            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
-                await self.receive()
-
-    async def _end_writing(self) -> None:
-        """The socket is about to be closed: nobody may wait for it any more."""
-        with anyio.CancelScope(shield=True):
-            while self._writing:
-                for scope in self._writing:
-                    scope.cancel()
-                await anyio.lowlevel.checkpoint()
-
-    async def _write_all(self, data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            try:
-                rest = rest[self._raw.send(rest) :]
-            except (BlockingIOError, InterruptedError):
-                await anyio.wait_writable(self._raw)
-            except OSError as error:
-                raise anyio.BrokenResourceError from error
-
-    async def _greet(self) -> None:
-        if self.peer.garbled is not None:
-            await self.write(self.peer.garbled)
-        elif self.peer.greet is not None:
-            try:
-                await self.peer.greet(self)
-            except (anyio.EndOfStream, anyio.BrokenResourceError):
-                raise
-            except Exception as error:
-                self.peer.troubles.append(f"{type(error).__name__}: {error}")
-                raise anyio.EndOfStream from error
-        self._held += b"".join(self._unsaid)
-        await self._release()
-        self.greeting = False
-
-    async def _release(self) -> None:
-        if self._held:
-            held, self._held = self._held, b""
-            await self.write(held)
-
-    async def _read(self, most: int) -> bytes:
-        while True:
-            try:
-                return self._raw.recv(most)
-            except (BlockingIOError, InterruptedError):
-                await anyio.wait_readable(self._raw)
-
-
-Greeting = Callable[[Wire], Awaitable[None]]
-"""The server's part of a handshake, over the bytes of one connection."""
 
 
 class WirePeer(Peer):
@@ -257,20 +86,11 @@ class WirePeer(Peer):
         self.greet = greet
         self.wires: list[Wire] = []
         self.remains: Remains
-        self.stops_at: int | None = None
-        """The step of the greeting that is not taken."""
-        self.hangs_up = False
-        """Whether the peer hangs up there, instead of falling silent."""
-        self.silent = False
-        self.garbled: bytes | None = None
-        self.early: list[bytes] = []
-        self.stalled = anyio.Event()
-        self.troubles: list[str] = []
         self._make = make
         self._spelt = spelt
         self._send = send
         self._farewell = farewell
-        self._news = anyio.Event()
+        self._orders: Orders
         self._accepting: anyio.CancelScope
         self._deaf = anyio.Event()
 
@@ -285,6 +105,7 @@ class WirePeer(Peer):
             self._listener.setblocking(False)
             self.port: int = self._listener.getsockname()[1]
             self.remains = Remains(servers={self.port})
+            self._orders = Orders(self.greet, servers=self.remains.servers)
             self._accepting = anyio.CancelScope()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._accept, tasks, name=KIT)
@@ -301,10 +122,10 @@ class WirePeer(Peer):
                 except (BlockingIOError, InterruptedError, ConnectionError):
                     await anyio.wait_readable(self._listener)
                     continue
-                wire = Wire(self, raw)
+                wire = Wire(self._orders, raw)
                 self.wires.append(wire)
                 tasks.start_soon(wire.serve, name=KIT)
-                self.noticed()
+                self._orders.noticed()
         self._deaf.set()
 
     def make(self) -> Transport:
@@ -343,7 +164,7 @@ class WirePeer(Peer):
 
     async def wait_until_stalled(self) -> None:
         """Wait until a greeting was stopped."""
-        await self.stalled.wait()
+        await self._orders.stalled.wait()
 
     def break_off(self, after: int) -> None:
         """Hang up in the greeting, after it has sent this many times."""
@@ -353,7 +174,7 @@ class WirePeer(Peer):
         """Answer at once, with these bytes."""
         if self.greet is None:
             raise CannotDo("the peer was given no greet=, so there is no handshake to spoil")
-        self.garbled = data
+        self._orders.garbled = data
 
     async def refuse(self) -> None:
         """Do not listen any more; the port stays this peer's."""
@@ -368,7 +189,7 @@ class WirePeer(Peer):
         """Where the greeting says so, and with its last bytes."""
         if self._send is not None:
             raise CannotDo("a server behind a relay cannot be made to speak before its time")
-        self.early = [self._spell(signal) for signal in signals]
+        self._orders.early = [self._spell(signal) for signal in signals]
 
     async def hang_up(self) -> None:
         """Say farewell, and that nothing more will come; then wait for the client to go."""
@@ -384,7 +205,7 @@ class WirePeer(Peer):
 
     def fall_silent(self) -> None:
         """Read on, and say nothing."""
-        self.silent = True
+        self._orders.silent = True
 
     async def send_bytes(self, data: bytes) -> None:
         """To every client that is there."""
@@ -393,27 +214,31 @@ class WirePeer(Peer):
                 await wire.write(data)
 
     def trouble(self) -> str:
-        """What the greeting raised."""
-        return "; ".join(dict.fromkeys(self.troubles))
+        """What the greeting raised, and where."""
+        return "; ".join(dict.fromkeys(self._orders.troubles))
 
-    def noticed(self) -> None:
-        """Something was sent, or a client is gone."""
-        self._news.set()
-        self._news = anyio.Event()
+    def unreached(self) -> str:
+        """Nobody connected to its port."""
+        if self.wires:
+            return ""
+        return f"nobody connected to {HOST}:{self.port}, the host and port that make= was given"
 
     def _stop(self, after: int, *, hang_up: bool) -> None:
         if self.greet is None:
             raise CannotDo("the peer was given no greet=, so there is no handshake to stop in")
-        self.stops_at, self.hangs_up, self.stalled = after, hang_up, anyio.Event()
+        self._orders.stop(after, hang_up=hang_up)
 
     async def _have_sent(self, signal: Signal, send: Callable[[Signal], Awaitable[object]]) -> None:
         """Have the server send a signal; wait until it went through, or nobody listens any more."""
         before = self._passed_on()
-        await send(signal)
         with anyio.move_on_after(ANSWER):
+            await send(signal)
             await self._until(lambda: self._passed_on() > before or not self._open())
             return
-        raise TimeoutError(f"the server sent nothing within {ANSWER:g} s of send({signal!r})")
+        raise CannotCheck(
+            f"the server behind the relay sent nothing within {ANSWER:g} s of send({signal!r}): "
+            "send= must have it send that signal"
+        )
 
     def _spell(self, signal: Signal) -> bytes:
         return next(data for data, meant in self._spelt.items() if meant == signal)
@@ -426,7 +251,7 @@ class WirePeer(Peer):
 
     async def _until(self, fact: Callable[[], bool]) -> None:
         while not fact():
-            await self._news.wait()
+            await self._orders.news.wait()
 
 
 def relay(host: str, port: int) -> Greeting:
@@ -441,8 +266,15 @@ def relay(host: str, port: int) -> Greeting:
                 await target.send(await source.receive())
         done.cancel()
 
+    async def connected() -> ByteStream:
+        try:
+            with anyio.fail_after(ANSWER):
+                return await anyio.connect_tcp(host, port)
+        except OSError as error:  # a deadline's is one as well
+            raise ConnectionError(f"no server answers at {host}:{port}") from error
+
     async def greet(wire: Wire) -> None:
-        async with await anyio.connect_tcp(host, port) as server:
+        async with await connected() as server:
             wire.count_as_peers(server)
             async with anyio.create_task_group() as tasks:
                 for source, target in ((wire, server), (server, wire)):

@@ -9,28 +9,24 @@ shows it. This room must never know what an act does.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Hashable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
-from unittest.mock import patch
 
-import anyio
-
-from ... import backoff
 from ...errors import InvalidValue
 from ...model import Situation as ModelSituation
-from ..clock import before_each_step, jump, run_virtually, settle, tick
+from ..backends import check_backend
+from ..clock import jump, run_virtually
 from ..judge import Breach
 from .acts import Act, Move, Schedule
-from .conformance import BEGINNING, Seen, conforms, may_be, stands
+from .conformance import BEGINNING, Seen, stands
 from .fingerprint import EPOCH
+from .playing import NotCongruent, follow, make, on_stage, undisturbed
 from .scene import Scene, World
 from .worlds import WIDE_WORLDS, WORLDS
 
-__all__ = ["Exploration", "PromiseBroken", "explore", "replay"]
+__all__ = ["Exploration", "NotCongruent", "PromiseBroken", "explore", "replay"]
 
 LONGEST_WALK = 500
 """Moves after which a walk begins anew: the books of a scene grow with each."""
@@ -64,10 +60,6 @@ class PromiseBroken(AssertionError):
         return f"{what}\n{how}\nTo see it again: {again}"
 
 
-class NotCongruent(AssertionError):
-    """Two situations counted as one and did not behave alike: the fingerprint misses something."""
-
-
 @dataclass(slots=True)
 class Situation:
     """One of the situations in which everybody waits, and what has been tried in it."""
@@ -89,7 +81,7 @@ class Exploration:
     Attributes:
         situations: all that can be reached, in the order in which they were found.
         moves: how many different moves were tried in them.
-        steps: how many were made altogether.
+        steps: how many were made altogether, with those on the way to one that was not yet tried.
         seen: rows that were taken, as (source, event), and reasons of ends.
         stood: where the lifecycle stood, in the model's words; see `conformance.Seen`.
         complete: whether there is nothing new any more.
@@ -100,13 +92,20 @@ class Exploration:
     situations: list[Situation] = field(default_factory=list, repr=False)
     moves: int = 0
     steps: int = 0
-    seen: set[object] = field(default_factory=set)
+    seen: set[object] = field(default_factory=set, repr=False)
     stood: set[Seen] = field(default_factory=set, repr=False)
     complete: bool = False
 
+    def __str__(self) -> str:
+        end = "complete" if self.complete else "not complete"
+        return (
+            f"{self.world.name!r} on {self.backend}: {len(self.situations):,} situations, "
+            f"{self.moves:,} moves, {end}"
+        )
+
 
 def explore(
-    world: World,
+    world: World | str,
     *,
     backend: str = "asyncio",
     most: float = math.inf,
@@ -115,17 +114,22 @@ def explore(
     """Explore a world until every situation has been seen and every move has been tried.
 
     Args:
-        world: what the lifecycle is put into.
+        world: what the lifecycle is put into, or the name of one of `WORLDS` and `WIDE_WORLDS`.
         backend: "asyncio" or "trio".
-        most: how many moves to make at most; if that ends it, it is not ``complete``.
-        progress: told now and then.
+        most: how many different moves to try at most; if that ends it, it is not ``complete``.
+        progress: told at the beginning, and after some hundred steps again and again. It is given
+            what is given back at the end, as far as it has come.
 
     Raises:
         PromiseBroken: with a shortest schedule that shows it.
-        NotCongruent: the fingerprint is at fault.
+        NotCongruent: the exploration itself is at fault, not the lifecycle.
+        InvalidValue: no such world, or no such backend.
+        MissingExtra: the backend is not installed.
     """
-    exploration = Exploration(world, backend)
-    with _undisturbed():
+    check_backend(backend)
+    exploration = Exploration(_world(world), backend)
+    progress(exploration)
+    with undisturbed():
         run_virtually(lambda: _Explorer(exploration, progress).explore(most), backend)
     return exploration
 
@@ -139,81 +143,41 @@ def replay(schedule: str | Schedule, world: World | str, *, backend: str = "asyn
         backend: "asyncio" or "trio".
 
     Raises:
-        ValueError: this is no schedule, one of its acts cannot happen where it is to happen, or
-            there is no world of that name.
+        InvalidValue: this is no schedule, one of its acts cannot happen where it is to happen, or
+            there is no such world or backend.
+        MissingExtra: the backend is not installed.
     """
+    check_backend(backend)
     schedule = schedule if isinstance(schedule, Schedule) else Schedule.parse(schedule)
-    world = _world_called(world) if isinstance(world, str) else world
+    world = _world(world)
     seen: list[str] = []
 
     async def main() -> None:
         modelled = BEGINNING
-        async with _on_stage(world) as scene:
+        async with on_stage(world) as scene:
             for move in schedule.moves:
                 if move.act is not Act.TICK and move.act not in scene.possible():
                     raise InvalidValue(f"'{move}' cannot happen there; before it: {seen}")
                 unheard = scene.unheard
                 await make(scene, move)
-                modelled = _follow(scene, modelled, move, unheard)
+                modelled = follow(scene, modelled, move, unheard)
                 seen.append(f"{move!s:<24} {move.act.meaning:<52} {scene}")
         seen.extend(map(str, scene.judge.breaches))
 
-    with _undisturbed():
+    with undisturbed():
         run_virtually(main, backend)
     return seen
 
 
-async def make(scene: Scene, move: Move) -> list[tuple[Act, ...]]:
-    """Make a move, and wait until everybody waits again.
-
-    Returns:
-        What else was possible before each step of the event loop that followed; nothing for those
-        before the last of the racing acts.
-    """
-    steps: list[tuple[Act, ...]] = []
-    due = deque(move.racing)
-    impossible: list[Act] = []
-
-    def before_step() -> None:
-        while due and due[0][0] == len(steps):
-            act = due.popleft()[1]
-            if act in scene.possible():
-                scene.do(act)
-            else:
-                impossible.append(act)
-        steps.append(() if due else scene.possible(refused=False))
-
-    with before_each_step(before_step):
-        if move.act is Act.TICK:
-            steps.append(())
-            ended = scene.judge.scope is None
-            if await tick() and ended:
-                scene.judge.note(8, "a timer is left")
-        else:
-            scene.do(move.act)
-            before_step()
-            await settle()
-    if impossible or due:
-        raise NotCongruent(f"'{move}' cannot be made as it was when it was first thought of")
-    return steps
-
-
-def _follow(
-    scene: Scene, modelled: frozenset[ModelSituation], move: Move, unheard: tuple[Act, ...]
-) -> frozenset[ModelSituation]:
-    """Where the model can be after a move; a breach is noted if the real code is not there."""
-    modelled = conforms(may_be(modelled, move, unheard), scene)
-    if not modelled:
-        scene.judge.note(5, f"the model cannot be in {stands(scene)}")
-    scene.heard()
-    return modelled
-
-
-def _world_called(name: str) -> World:
+def _world(named: World | str) -> World:
+    """A world, which may be called by its name."""
+    if isinstance(named, World):
+        return named
     for world in (*WORLDS, *WIDE_WORLDS):
-        if world.name == name:
+        if world.name == named:
             return world
-    raise InvalidValue(f"there is no world called {name!r}")
+    names = ", ".join(repr(world.name) for world in (*WORLDS, *WIDE_WORLDS))
+    raise InvalidValue(f"there is no world called {named!r}; there are {names}")
 
 
 class _Explorer:
@@ -229,21 +193,23 @@ class _Explorer:
         jump(2 * EPOCH)
         exploration = self._exploration
         while not exploration.complete and exploration.moves < most:
-            async with _on_stage(exploration.world) as scene:
-                await self._walk(scene)
+            async with on_stage(exploration.world) as scene:
+                await self._walk(scene, most)
             exploration.seen |= scene.judge.seen
             self._progress(exploration)
 
-    async def _walk(self, scene: Scene) -> None:
+    async def _walk(self, scene: Scene, most: float) -> None:
         """Walk from the beginning, along what is untried, or the shortest way to it."""
         here = self._situation_of(scene)
         for _ in range(LONGEST_WALK):
-            way = _way(here, lambda situation: bool(situation.untried))
+            if self._exploration.moves >= most:
+                return
+            way = [] if here.untried else _way(here, lambda there: bool(there.untried))
             if way is None:
                 self._exploration.complete = here.number == 0
                 return
             for move in way:
-                await make(scene, move)
+                await make(scene, move, listing=False)
                 scene.heard()
                 here = here.leads_to[move]
             if way and self._situation_of(scene) is not here:
@@ -255,15 +221,16 @@ class _Explorer:
         """Make a move that was not made before; the answer is where it leads."""
         exploration = self._exploration
         unheard = scene.unheard
-        steps = await make(scene, move)
-        modelled = _follow(scene, here.modelled, move, unheard)
+        more = 1 + len(move.racing) < exploration.world.racing
+        steps = await make(scene, move, listing=more)
+        modelled = follow(scene, here.modelled, move, unheard)
         if scene.judge.breaches:
             raise self._breach(scene, here, move)
         there = here.leads_to[move] = self._situation_of(scene, modelled)
         here.neighbours.setdefault(there.number, move)
         exploration.moves += 1
         exploration.stood.add(stands(scene))
-        if 1 + len(move.racing) < exploration.world.racing:
+        if more:
             here.untried.extend(_races(move, steps))
         return there
 
@@ -314,29 +281,3 @@ def _way(start: Situation, wanted: Callable[[Situation], bool]) -> list[Move] | 
                 came_from[number] = (here, move)
                 frontier.append(here.leads_to[move])
     return None
-
-
-@asynccontextmanager
-async def _on_stage(world: World) -> AsyncIterator[Scene]:
-    """A scene, brought to a good end."""
-    found: Exception | None = None
-    async with anyio.create_task_group() as tasks:
-        scene = Scene(world, tasks)
-        try:
-            yield scene
-        except Exception as error:  # kept out of the group, which would wrap it
-            found = error
-        await scene.finish()
-    if found is not None:
-        raise found
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Without a log, and without chance: waits are as long as they may be."""
-    logger = logging.getLogger("qrlifecycle")
-    with (
-        patch.object(logger, "disabled", True),
-        patch.object(backoff, "uniform", lambda _low, high: high),
-    ):
-        yield

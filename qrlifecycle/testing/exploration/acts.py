@@ -79,12 +79,12 @@ class Move:
         """What `str()` gave.
 
         Raises:
-            InvalidValue: an act that does not exist.
-            ValueError: a step that is no number.
+            InvalidValue: an act that does not exist, or a step that is no number.
         """
         first, *others = (part.strip() for part in text.split("&"))
         pairs = [other.partition("@")[::2] for other in others]
-        if not {first, *(act for act, _ in pairs)} <= ACTS.keys():
+        known = {first, *(act for act, _ in pairs)} <= ACTS.keys()
+        if not (known and all(step.isdecimal() for _, step in pairs)):
             raise InvalidValue(f"no move of a schedule: '{text.strip()}'")
         return cls(ACTS[first], tuple((int(step), ACTS[act]) for act, step in pairs))
 
@@ -107,6 +107,9 @@ class Schedule:
         """What `str()` gave.
 
         Raises:
-            ValueError: this is no schedule.
+            InvalidValue: this is no schedule, or one without a move.
         """
-        return cls(tuple(map(Move.parse, filter(str.strip, text.split(";")))))
+        moves = tuple(map(Move.parse, filter(str.strip, text.split(";"))))
+        if not moves:
+            raise InvalidValue("a schedule has at least one move, as in 'pair; code; ok'")
+        return cls(moves)

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from ...events import Event
-from ...model import Label, Situation, Walk, initial, moves
+from ...model import Label, Phase, Situation, Walk, initial, moves
 from ...model.situation import Actor
 from .acts import Act, Move
 from .scene import Scene
 
-__all__ = ["BEGINNING", "Seen", "conforms", "may_be", "seen_in", "stands"]
+__all__ = ["BEGINNING", "Seen", "conforms", "differs", "may_be", "phrase", "seen_in", "stands"]
 
 BEGINNING = frozenset({initial()})
 
@@ -83,7 +83,7 @@ def may_be(
     return _reach(before, tuple(SAYS[act] for act in sorted(acts)), not TIMELY.isdisjoint(acts))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=2**16)
 def _reach(
     before: frozenset[Situation], said: tuple[tuple[Said, ...], ...], clock: bool
 ) -> frozenset[Situation]:
@@ -143,3 +143,45 @@ def conforms(situations: Iterable[Situation], scene: Scene) -> frozenset[Situati
         for situation in situations
         if seen_in(situation) == seen and (situation.socket or not socket)
     )
+
+
+# In words
+
+WALKS = {
+    Walk.NOBODY: ", nobody in pair()",
+    Walk.WALKING: "",
+    Walk.RETURNING: ", pair() about to return",
+}
+
+PHASES = {
+    Phase.NONE: " with no transport",
+    Phase.OPENING: " with a transport that connects",
+    Phase.HANDSHAKE: " with a transport in its handshake",
+    Phase.LISTENING: " with a transport that listens",
+    Phase.CLOSING: " with a transport that says goodbye",
+}
+
+MOST_PLACES = 4
+"""Places that are told of where the model can be."""
+
+
+def phrase(seen: Seen) -> str:
+    """What can be seen of a situation, in words."""
+    state, walk, leaving, phase, cancelled = seen
+    assert isinstance(walk, Walk)
+    assert isinstance(phase, Phase)
+    by = f", leaving by '{leaving}'" if leaving else ""
+    late = ", the caller cancelled" if cancelled else ""
+    return f"'{state}'{PHASES[phase]}{by}{WALKS[walk]}{late}"
+
+
+def differs(situations: Iterable[Situation], scene: Scene) -> str:
+    """That the real code is in none of the model's situations, in a sentence."""
+    seen = stands(scene)
+    places = sorted({phrase(seen_in(situation)) for situation in situations})
+    if phrase(seen) in places:  # all else is as it can be
+        return f"the code is in {phrase(seen)} and has a socket; by the model it can have none"
+    told = "; ".join(places[:MOST_PLACES])
+    rest = len(places) - MOST_PLACES
+    more = f"; or in {rest} other places" if rest > 0 else ""
+    return f"the code is in {phrase(seen)}; by the model it can be in {told}{more}"

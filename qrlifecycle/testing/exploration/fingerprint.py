@@ -12,8 +12,8 @@ import asyncio
 import gc
 import math
 from collections.abc import Callable, Hashable, Mapping
-from collections.abc import Set as AbstractSet
 from enum import Enum
+from itertools import repeat
 from types import FrameType, MethodType, NoneType
 from typing import Any
 
@@ -52,7 +52,10 @@ PASSIVE = frozenset(
 STAGE = "qrlifecycle.testing."
 """Rooms whose frames are told by their places alone: what is in their hands is known otherwise."""
 
-NUMBERS = (int, float, asyncio.TimerHandle)
+PLAIN = frozenset({NoneType, bool, int, str, bytes})
+"""Classes whose values are what decides, as they stand."""
+
+NUMBERS = frozenset({bool, int, float, asyncio.TimerHandle})
 """What counts in the hands of a frame that is not ours."""
 
 
@@ -65,10 +68,12 @@ class Fingerprint:
         without: attributes and local variables that decide nothing now.
     """
 
-    def __init__(self, now: float, memory: float, without: AbstractSet[str] = frozenset()) -> None:
+    def __init__(self, now: float, memory: float, without: frozenset[str] = frozenset()) -> None:
         self._now = now
         self._memory = memory
-        self._without = PASSIVE | without
+        if (known := _WITHOUT.get(without)) is None:
+            known = _WITHOUT[without] = (PASSIVE | without, {})
+        self._without, self._names = known
         self._known: dict[int, int] = {}
         self._codes: dict[str, int] = {}
         self._kept: list[object] = []
@@ -76,8 +81,9 @@ class Fingerprint:
     def of(self, value: Any) -> Hashable:
         """What decides, of any value."""
         kind = type(value)
-        describe = _DESCRIBE.get(kind)
-        if describe is None:
+        if kind in PLAIN:
+            return value  # type: ignore[no-any-return]
+        if (describe := _DESCRIBE.get(kind)) is None:
             describe = _DESCRIBE[kind] = _describer(kind)
         return describe(self, value)
 
@@ -89,17 +95,23 @@ class Fingerprint:
 
     def _of_place(self, name: str, frame: FrameType, suspended: object) -> Hashable:
         module = str(frame.f_globals.get("__name__"))
-        names = frame.f_locals
-        if not module.startswith("qrlifecycle"):
-            numbers = {key: item for key, item in names.items() if isinstance(item, NUMBERS)}
-            return (name, self._of_names(numbers), self._of_held(suspended, names))
         if module.startswith(STAGE):
             return (name, frame.f_lineno)
+        names = frame.f_locals
+        if not module.startswith("qrlifecycle"):
+            numbers = {key: item for key, item in names.items() if type(item) in NUMBERS}
+            return (name, self._of_names(numbers), self._of_held(suspended, names))
         return (name, frame.f_lineno, self._of_names(names), self._of_held(suspended, names))
 
     def _of_names(self, names: Mapping[str, object]) -> Hashable:
-        without = self._without
-        return tuple((name, self.of(names[name])) for name in names if name not in without)
+        without, of = self._without, self.of
+        return tuple(
+            [
+                (name, value if type(value) in PLAIN else of(value))
+                for name, value in names.items()
+                if name not in without
+            ]
+        )
 
     def _of_held(self, suspended: object, names: Mapping[str, object]) -> Hashable:
         """What a frame holds beside its names: what with statements will leave, and errors.
@@ -108,7 +120,7 @@ class Fingerprint:
         """
         held: list[Hashable] = []
         for referent in gc.get_referents(suspended):
-            if isinstance(referent, MethodType) and referent.__name__ == "__exit__":
+            if type(referent) is MethodType and referent.__name__ == "__exit__":
                 held.append(self.of(referent.__self__))
                 inner = getattr(referent.__self__, "gen", None)  # of @contextmanager
                 held.append(inner and self._of_held(inner, inner.gi_frame.f_locals))
@@ -146,19 +158,24 @@ class Fingerprint:
         self._known[id(value)] = len(self._known)
         self._kept.append(value)  # so that nothing else gets its id
         kind = type(value)
-        if (names := _NAMES.get(kind)) is None:
-            slots = (name for base in kind.__mro__ for name in getattr(base, "__slots__", ()))
-            names = _NAMES[kind] = tuple(name for name in slots if not name.startswith("__"))
-        without = self._without
-        return (
-            kind.__name__,
-            *(self.of(getattr(value, name, None)) for name in names if name not in without),
-            self._of_names(getattr(value, "__dict__", {})),
-        )
+        if (names := self._names.get(kind)) is None:
+            names = self._names[kind] = _slots(kind, self._without)
+        of = self.of
+        values = map(getattr, repeat(value), names, repeat(None))
+        parts = [part if type(part) in PLAIN else of(part) for part in values]
+        more = getattr(value, "__dict__", None)
+        return (kind.__name__, *parts, self._of_names(more) if more else ())
 
 
-_NAMES: dict[type, tuple[str, ...]] = {}
-"""The slots of each class."""
+_WITHOUT: dict[frozenset[str], tuple[frozenset[str], dict[type, tuple[str, ...]]]] = {}
+"""For each set of names without, all that decide nothing, and the slots of each class that do."""
+
+
+def _slots(kind: type, without: frozenset[str]) -> tuple[str, ...]:
+    """The slots of a class and its bases, but for these."""
+    slots = (name for base in kind.__mro__ for name in getattr(base, "__slots__", ()))
+    return tuple(name for name in slots if not name.startswith("__") and name not in without)
+
 
 _DESCRIBE: dict[type, Callable[[Fingerprint, Any], Hashable]] = {}
 """How each class is described."""
@@ -178,8 +195,8 @@ def _describer(kind: type) -> Callable[[Fingerprint, Any], Hashable]:
 
 
 _DESCRIBE_BASE: dict[Any, Callable[[Fingerprint, Any], Hashable]] = {
-    Enum: lambda _print, value: value.name,
-    (NoneType, int, str, bytes): lambda _print, value: value,
+    Enum: lambda _print, value: value._name_,  # `name` itself is slow
+    tuple(PLAIN): lambda _print, value: value,
     CONSTANT: lambda _print, value: type(value).__name__,
     BaseException: lambda _print, value: _kind_of_error(value),
     anyio.Event: lambda _print, value: value.is_set(),

@@ -14,7 +14,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ...codes import PairingCode
-from ...errors import ServiceRefused
+from ...errors import ServiceRefused, TransportLost
 from ...events import Event
 from ...model import Phase
 from ...outcome import Reason
@@ -107,16 +107,18 @@ TO_STATUS = (
 )
 
 
-PAST = {
-    *("code", "shown", "action", "deadlines", "looking", "scope"),
-    *("ever_opened", "_opened_at", "_breaks", "_backoff", "error", "broke_at"),
-}
+PAST = frozenset(
+    {
+        *("code", "shown", "action", "deadlines", "looking", "scope"),
+        *("ever_opened", "_opened_at", "_breaks", "_backoff", "error", "broke_at"),
+    }
+)
 """What decides no more, in a stay that is being left."""
 
-OF_STATUS = {"_shown"}
+OF_STATUS = frozenset({"_shown"})
 """What decides only where there is a status to read."""
 
-OF_REOPENING = {"_opened_at", "_breaks", "_backoff"}
+OF_REOPENING = frozenset({"_opened_at", "_breaks", "_backoff"})
 """What decides only where a link may be opened anew."""
 
 
@@ -155,8 +157,9 @@ class Scene:
         self._tasks = tasks
         self._without = world.without
         self._reads = world.status
-        self._idle_names = (set() if world.status else OF_STATUS) | (
-            set() if world.policy.reopenings else OF_REOPENING
+        nothing = frozenset[str]()
+        self._idle_names = (nothing if world.status else OF_STATUS) | (
+            nothing if world.policy.reopenings else OF_REOPENING
         )
         self._asked: _Question | None = None
         self._read: _Question | None = None
@@ -305,7 +308,7 @@ class Scene:
         if act is Act.HANG_UP:
             transport.buffer.end(anyio.EndOfStream())
         elif act is Act.BREAK:
-            self.peer.break_link()
+            transport.buffer.end(TransportLost("the link broke, as the schedule wished"))
         elif act is Act.NONSENSE:
             transport.buffer.end(ZeroDivisionError("as the schedule wished"))
         elif act is Act.ROTATED:
@@ -336,7 +339,7 @@ class Scene:
         print_of = Fingerprint(
             now=anyio.current_time(),
             memory=judge.policy.reopen_wait_max,
-            without=self._idle_names | (PAST if leaving else set()),
+            without=self._idle_names | PAST if leaving else self._idle_names,
         )
         return (
             print_of.of(judge.lifecycle),

@@ -12,10 +12,17 @@ import anyio
 
 from . import Soak
 
+DESCRIPTION = """\
+Many lifecycles at a time against real and misbehaving servers, for as long as asked. It ends with
+1 if a promise was broken.
+"""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Soak, print a summary, and say by the exit code whether every promise held."""
-    parser = argparse.ArgumentParser(prog="python -m qrlifecycle.testing.soak", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m qrlifecycle.testing.soak", description=DESCRIPTION
+    )
     parser.add_argument("--seconds", type=float, help="how long (default: 60, if no number given)")
     parser.add_argument("--lifecycles", type=int, help="how many (default: no limit)")
     parser.add_argument("--seed", type=int, help="draws the same plans again (default: random)")

@@ -1,0 +1,143 @@
+"""Clause T1, as checks: what cancelled and failed openings leave, and where cancellations go.
+
+A check's docstring is its fact. It finds nothing, or raises `Breach`; `CannotDo` of the peer's
+skips it. This room must never know a protocol.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from anyio import get_cancelled_exc_class
+
+from .bench import Bench
+from .check import Check, listing
+from .operation import Breach, Operation
+from .places import place_of_method
+from .steps import (
+    WAITS,
+    at_each_turn,
+    each_stalled_opening,
+    each_stop,
+    judge_cancelled,
+    judge_failed,
+    judge_left_alone,
+    pass_turns,
+    waits,
+)
+
+__all__ = ["CHECKS"]
+
+CHECKS: list[Check] = []
+
+check = listing(CHECKS)
+
+
+@check("T1")
+async def open_cancelled_at_each_turn(bench: Bench) -> None:
+    """A cancelled open() leaves nothing, whenever it is cancelled."""
+
+    async def judge(count: int) -> bool:
+        opening = bench.start(bench.make(), "open")
+        await pass_turns(count)
+        had_ended = opening.done.is_set()
+        opening.cancel()
+        await judge_cancelled(bench, opening)
+        return had_ended
+
+    await at_each_turn(judge)
+
+
+@check("T1")
+async def open_cancelled_at_each_wait(bench: Bench) -> None:
+    """A cancelled open() leaves nothing, whatever it waits for."""
+    for count in waits():
+        opening = bench.start(bench.make(), "open", cancel_at=count)
+        await judge_cancelled(bench, opening)
+        if not opening.cancelled:  # there was no such wait
+            return
+
+
+@check("T1")
+async def open_cancelled_while_the_peer_is_silent(bench: Bench) -> None:
+    """A cancelled open() leaves nothing, however far the handshake came."""
+
+    async def judge(opening: Operation) -> None:
+        opening.cancel()
+        await judge_cancelled(bench, opening)
+
+    await each_stalled_opening(bench, judge)
+
+
+@check("T1")
+async def open_that_is_refused(bench: Bench) -> None:
+    """A refused open() raises the typed error, and leaves nothing."""
+    await bench.told(bench.peer.refuse)
+    await judge_failed(bench, bench.start(bench.make(), "open"), "refused")
+
+
+@check("T1")
+async def open_whose_peer_hangs_up(bench: Bench) -> None:
+    """An open() whose peer hangs up raises the typed error, and leaves nothing."""
+
+    async def judge(opening: Operation) -> None:
+        await bench.end(opening, bench.patience)
+        if not opening.returned:
+            await judge_failed(bench, opening, "hung up on")
+
+    await each_stop(bench, bench.peer.break_off, judge)
+
+
+@check("T1")
+async def cancellation_comes_out_of_open(bench: Bench) -> None:
+    """A cancelled open() lets the cancellation out, whatever it waits for."""
+    for native in ways():
+        for count in waits():
+            opening = bench.start(bench.make(), "open", cancel_at=count, native=native)
+            await judge_let_out(bench, opening, native=native)
+            if not opening.cancelled:
+                break
+
+
+@check("T1")
+async def cancellation_comes_out_of_receive(bench: Bench) -> None:
+    """A receive() that waits and is cancelled lets the cancellation out."""
+    for native in ways():
+        receiving = bench.start(await bench.opened(), "receive", native=native)
+        await pass_turns(WAITS)
+        receiving.cancel()
+        await judge_let_out(bench, receiving, native=native)
+
+
+@check("T1")
+async def cancellation_comes_out_of_aclose(bench: Bench) -> None:
+    """A cancelled aclose() lets the cancellation out, whatever it waits for."""
+    for native in ways():
+        for count in waits():
+            transport = await bench.opened()
+            closing = bench.start(transport, "aclose", cancel_at=count, native=native)
+            await judge_let_out(bench, closing, native=native)
+            if not closing.cancelled:
+                break
+
+
+def ways() -> tuple[bool, ...]:
+    """Whether to cancel natively: by a scope everywhere, and on asyncio by the task as well."""
+    return (False, True) if get_cancelled_exc_class() is asyncio.CancelledError else (False,)
+
+
+async def judge_let_out(bench: Bench, operation: Operation, *, native: bool) -> None:
+    """A cancellation that was raised in a call must come out of it; nothing else is judged."""
+    await bench.end(operation)
+    judge_left_alone(bench, operation)
+    if operation.swallowed:
+        at = f" at {operation.place}," if operation.place else ""
+        by = "Task.cancel()" if native else "a cancel scope"
+        raised = f"raised {operation.raised()}" if operation.error else "returned"
+        raise Breach(
+            f"{operation} was cancelled{at} by {by}, and {raised}.",
+            place=operation.where() or operation.place,
+            mend=f"{place_of_method(operation.transport, operation.method)} must let it out: "
+            "clean up under `except BaseException:`, and end that with a bare `raise`.",
+        )
+    await bench.discard(operation.transport)

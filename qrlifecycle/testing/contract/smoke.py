@@ -1,0 +1,58 @@
+"""Before anything is checked: that a transport opens at all, and that a signal comes through.
+
+Where none does, every check would tell of it in words of its own. This room must never know the
+clauses.
+"""
+
+from __future__ import annotations
+
+from ...errors import UnsupportedBackend
+from .bench import Bench, at_the_bench
+from .check import LIMIT, PeerFactory, made_by
+from .operation import Breach
+from .peers import CannotCheck
+
+__all__ = ["smoke_test"]
+
+
+async def smoke_test(peer_factory: PeerFactory, *, limit: float = LIMIT) -> None:
+    """Open one transport, receive one signal, and close it; how it closes is not judged.
+
+    Args:
+        peer_factory: makes a fresh peer, which makes the transport.
+        limit: seconds for a call that does not depend on a peer's silence.
+
+    Raises:
+        WrongAnswer: ``peer_factory`` makes no peer.
+        CannotCheck: the transport did not open, or gave no signal; it says what went wrong on whose
+            side.
+        UnsupportedBackend: the transport is for another event loop.
+        Exception: what the peer, or the making of a transport, raised.
+    """
+    trouble: Exception | None = None
+    async with made_by(peer_factory) as peer, at_the_bench(peer, limit) as bench:
+        try:
+            await _come_together(bench)
+        except Breach as breach:
+            side = peer.trouble() or peer.unreached()
+            trouble = CannotCheck(
+                f"nothing can be checked: {breach.happened} "
+                + (f"On the peer's side, {side}." if side else breach.mend)
+            )
+        except Exception as error:  # it must not be wrapped by the task groups around us
+            trouble = error
+    if trouble is not None:
+        raise trouble
+
+
+async def _come_together(bench: Bench) -> None:
+    transport = bench.make()
+    opening = await bench.end(bench.start(transport, "open"), bench.patience)
+    if isinstance(opening.error, UnsupportedBackend):
+        raise opening.error  # it says best what to do
+    if not opening.returned:
+        raise bench.raised(opening, "It must not raise here.")
+    await bench.wait_until_connected(transport)
+    signal = bench.peer.signals[0]
+    await bench.told(bench.peer.send, signal)
+    await bench.receive(transport, signal)
