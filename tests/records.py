@@ -1,8 +1,13 @@
-"""Records made by hand, at chosen times: what a journal might say."""
+"""Records made by hand, at chosen times: what a lifecycle might tell.
+
+This room knows what records there are and never what is made of them: no file, no page, no audit.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Self
 
 from qrlifecycle import Event, Reason, State
 from qrlifecycle.records import (
@@ -11,103 +16,138 @@ from qrlifecycle.records import (
     Closed,
     Closing,
     Ended,
+    FoundByStatus,
     Leaving,
     Opened,
     Opening,
     Record,
 )
 
-__all__ = ["EPOCH", "Story", "healthy"]
+__all__ = ["EPOCH", "UPTIME", "Story", "healthy"]
 
-EPOCH = 1_795_000_000.0
-"""Seconds since 1970 at which every story begins."""
+EPOCH = datetime(2026, 11, 23, 8, 0, tzinfo=UTC).timestamp()
+"""Seconds since 1970 from which every story counts its own."""
+
+UPTIME = 5000.0
+"""Seconds that the monotonic clock shows then."""
 
 
 class Story:
-    """The records of one lifecycle; each method tells of something, ``after`` so many seconds.
+    """The records of one lifecycle; each call tells what happens next.
+
+    What a call tells fits to the state that the calls before it led to. A step that is wrong on
+    purpose names its ``source``, or is told with `add()`. An ``after`` is in seconds.
 
     Args:
         lifecycle: its identifier.
+        at: when it starts, in seconds after the epoch.
         subject: whom its sockets are for.
-        start: seconds after the epoch at which it begins.
     """
 
     def __init__(
         self,
-        lifecycle: str = "aaaaaaaaaa-1",
-        subject: tuple[str, ...] | None = ("bot-7", "user-1"),
-        start: float = 0.0,
+        lifecycle: str = "c0ffee0001-1",
+        *,
+        at: float = 0.0,
+        subject: tuple[str, ...] | None = ("bot-7", "user-123"),
     ) -> None:
         self.records: list[Record] = []
         self._lifecycle = lifecycle
+        self._at = at
         self._subject = subject
-        self._now = start
         self._attempt = 0
+        self._state = State.IDLE
 
-    def add(self, kind: Any, *fields: object, after: float = 0.0) -> Story:
-        """Tell of anything."""
-        self._now += after
+    def add(self, kind: Callable[..., Record], *fields: object) -> Self:
+        """Tell of anything; the fields are those that not every record has."""
         self._attempt += kind is Began
-        common = (self._lifecycle, self._attempt, self._now, EPOCH + self._now)
-        self.records.append(kind(*common, *fields))
+        record = kind(self._lifecycle, self._attempt, UPTIME + self._at, EPOCH + self._at, *fields)
+        if isinstance(record, Changed):
+            self._state = record.target
+        self.records.append(record)
         return self
 
-    def begin(self, *, close_timeout: float = 1.0, show_at_once: bool = False) -> Story:
-        """`pair()` is called, and a code asked for."""
-        self.add(Began, close_timeout, show_at_once)
-        return self.change(State.IDLE, Event.GENERATE, State.GENERATING)
+    def wait(self, seconds: float) -> Self:
+        """Let time pass."""
+        self._at += seconds
+        return self
 
     def change(
         self,
-        source: State,
         event: Event,
-        target: State,
+        target: State | None = None,
         reason: Reason | None = None,
-        after: float = 0.0,
-    ) -> Story:
-        """A row is taken."""
-        return self.add(Changed, source, event, target, reason, after=after)
+        *,
+        source: State | None = None,
+    ) -> Self:
+        """Take a row; without a target, an internal one."""
+        source = source or self._state
+        return self.add(Changed, source, event, target or source, reason)
 
-    def display(self) -> Story:
-        """The code comes; nobody listens yet."""
-        return self.change(State.GENERATING, Event.QR_READY, State.DISPLAYED, after=0.1)
+    def begin(self, *, close_timeout: float = 1.0, show_at_once: bool = False) -> Self:
+        """`pair()` is called; a code is asked for, unless it was before."""
+        self.add(Began, close_timeout, show_at_once)
+        if self._state is State.GENERATING:
+            return self
+        return self.change(Event.GENERATE, State.GENERATING)
 
-    def open(self) -> Story:
+    def answer(self) -> Self:
+        """The service answers with a code; nobody listens yet."""
+        return self.wait(0.3).change(Event.QR_READY, State.DISPLAYED)
+
+    def open(self) -> Self:
         """A transport is made, and listens."""
-        self.add(Opening, self._subject)
-        return self.add(Opened, after=0.02)
+        return self.add(Opening, self._subject).wait(0.1).add(Opened)
 
-    def note(self, event: Event, after: float = 0.0) -> Story:
-        """An internal row."""
-        return self.change(State.DISPLAYED, event, State.DISPLAYED, after=after)
+    def show(self) -> Self:
+        """The code is handed out."""
+        return self.change(Event.QR_UPDATED)
 
-    def show(self) -> Story:
+    def display(self) -> Self:
         """From the call of `pair()` until a code is on screen."""
-        return self.begin().display().open().note(Event.QR_UPDATED)
+        return self.begin().answer().open().show()
 
-    def leave(self, event: Event, after: float = 0.0) -> Story:
+    def scan(self, after: float) -> Self:
+        """The phone reads the code."""
+        return self.wait(after).change(Event.SCANNED)
+
+    def find_by_status(self) -> Self:
+        """A read of the status tells of the success first."""
+        return self.add(FoundByStatus)
+
+    def leave(self, event: Event) -> Self:
         """It is decided that `displayed` is left."""
-        return self.add(Leaving, event, after=after)
+        return self.add(Leaving, event)
 
-    def close(self, how: Closing = Closing.POLITE, after: float = 0.001) -> Story:
+    def close(self, how: Closing = Closing.POLITE) -> Self:
         """The socket is gone."""
-        return self.add(Closed, how, after=after)
+        return self.add(Closed, how)
 
-    def succeed(self, after: float = 5.0) -> Story:
-        """The success signal comes, and everything that follows from it."""
-        self.leave(Event.PAIRED, after=after).close()
-        return self.change(State.DISPLAYED, Event.PAIRED, State.CONNECTED).end()
-
-    def fail(self, reason: Reason = Reason.EXPIRED, after: float = 60.0) -> Story:
-        """It fails while a code is on screen."""
-        self.leave(Event.FAIL, after=after).close()
-        return self.change(State.DISPLAYED, Event.FAIL, State.FAILED, reason).end()
-
-    def end(self) -> Story:
+    def end(self) -> Self:
         """`pair()` returns."""
         return self.add(Ended)
+
+    def pair(self, after: float = 5.0) -> Self:
+        """The account is linked while a code is on screen, and it is over."""
+        return self.wait(after)._leave_for(State.CONNECTED, Event.PAIRED).end()
+
+    def fail(self, after: float = 60.0, reason: Reason = Reason.EXPIRED) -> Self:
+        """It fails while a code is on screen."""
+        return self.wait(after)._leave_for(State.FAILED, Event.FAIL, reason).end()
+
+    def cancel(self, after: float) -> Self:
+        """The person goes away while a code is on screen."""
+        return self.wait(after)._leave_for(State.IDLE, Event.CANCEL, Reason.CANCELLED).end()
+
+    def expire(self, after: float) -> Self:
+        """The code runs out; another is shown over another socket."""
+        return self.wait(after)._leave_for(State.GENERATING, Event.EXPIRED).answer().open().show()
+
+    def _leave_for(self, target: State, event: Event, reason: Reason | None = None) -> Self:
+        """Leave `displayed` as is promised: the socket is gone before the row is taken."""
+        return self.leave(event).wait(0.01).close().change(event, target, reason)
 
 
 def healthy() -> Story:
     """A round in which nothing is wrong."""
-    return Story().show().note(Event.SCANNED, after=3.0).succeed()
+    return Story().display().scan(3).pair()

@@ -38,19 +38,20 @@ from qrlifecycle.audit import (
 )
 from qrlifecycle.audit.metrics import export_metrics
 from qrlifecycle.link import Link
-from qrlifecycle.records import Began, Closing, Dropped, FoundByStatus, Opening
+from qrlifecycle.records import Began, Closing, Dropped, Opening
 from qrlifecycle.testing import Fault, Plan, ScriptedPeer, ScriptedTransport, perform, settle
 from qrlifecycle.testing.strategies import plans
 
+from .journals import together
 from .pairing import Pairing, request_qr
-from .records import Story, healthy
+from .records import UPTIME, Story, healthy
 
 
 def alerts_of(*stories: Story, limits: Limits | None = None) -> list[Alert]:
     """What an audit cries when it is told these stories, their records in the order of time."""
     heard: list[Alert] = []
     audit = Audit(limits, on_alert=heard.append, clock=None)
-    for record in sorted((r for s in stories for r in s.records), key=lambda r: r.monotonic):
+    for record in together(*stories):
         audit(record)
     return heard
 
@@ -78,68 +79,68 @@ def test_a_healthy_round_raises_no_alert() -> None:
     [
         pytest.param(
             Story()
-            .show()
+            .display()
             .leave(Event.PAIRED)
-            .change(State.DISPLAYED, Event.PAIRED, State.CONNECTED)
+            .change(Event.PAIRED, State.CONNECTED)
             .close()
             .end(),
             [1],
             id="1: the change before the closing",
         ),
         pytest.param(
-            Story().begin().add(Opening, None).close().display(),
+            Story().begin().add(Opening, None).close().answer(),
             [1],
             id="1: an opening before the code",
         ),
         pytest.param(
-            Story().show().close(Closing.BROKEN),
+            Story().display().close(Closing.BROKEN),
             [1],
             id="1: a socket that may still be open",
         ),
         pytest.param(
-            Story().show().leave(Event.CANCEL).close(after=1.6),
+            Story().display().leave(Event.CANCEL).wait(1.6).close(),
             [2],
             id="2: a closing that took too long",
         ),
         pytest.param(
-            Story().show().leave(Event.CANCEL).close().open().close(),
+            Story().display().leave(Event.CANCEL).close().open().close(),
             [2],
             id="2: an opening after the leaving",
         ),
         pytest.param(
-            Story().show().open().close().close(),
+            Story().display().open().close().close(),
             [3],
             id="3: two sockets at once",
         ),
         pytest.param(
-            Story().begin().display().note(Event.QR_UPDATED),
+            Story().begin().answer().show(),
             [4],
             id="4: a code before anybody listens",
         ),
         pytest.param(
-            Story().show().close().note(Event.QR_UPDATED),
+            Story().display().close().show(),
             [4],
             id="4: a code while nobody listens any more",
         ),
         pytest.param(
             Story()
-            .show()
+            .display()
             .leave(Event.PAIRED)
             .close()
-            .change(State.DISPLAYED, Event.PAIRED, State.CONNECTED)
-            .change(State.CONNECTED, Event.GENERATE, State.GENERATING)
-            .change(State.GENERATING, Event.PAIRED, State.CONNECTED)
+            .change(Event.PAIRED, State.CONNECTED)
+            .change(Event.GENERATE, State.GENERATING)
+            .change(Event.PAIRED, State.CONNECTED)
             .end(),
             [4],
             id="4: a success twice",
         ),
         pytest.param(
-            Story().show().leave(Event.CANCEL).close().end(),
+            Story().display().leave(Event.CANCEL).close().end(),
             [5],
             id="5: an end in a state that is none",
         ),
         pytest.param(
-            Story().show().end(),
+            Story().display().end(),
             [8, 5],
             id="8: an end with a socket open",
         ),
@@ -149,28 +150,30 @@ def test_a_healthy_round_raises_no_alert() -> None:
             id="1: a socket after the end",
         ),
         pytest.param(
-            healthy().change(State.IDLE, Event.GENERATE, State.GENERATING),
+            healthy().change(Event.GENERATE, State.GENERATING, source=State.IDLE),
             [None],
             id="a step after the end, from where it does not stand",
         ),
         pytest.param(
-            healthy().begin(),
+            healthy()
+            .add(Began, 1.0, False)
+            .change(Event.GENERATE, State.GENERATING, source=State.IDLE),
             [None],
             id="another attempt, from where it does not stand",
         ),
         pytest.param(
-            Story().begin().change(State.GENERATING, Event.SCANNED, State.DISPLAYED),
+            Story().begin().change(Event.SCANNED, State.DISPLAYED),
             [None],
             id="no row of the table",
         ),
         pytest.param(
-            Story().begin().change(State.IDLE, Event.GENERATE, State.GENERATING),
+            Story().begin().change(Event.GENERATE, State.GENERATING, source=State.IDLE),
             [None],
             id="a row from where it does not stand",
         ),
         pytest.param(Story().begin().close(), [None], id="a closing of nothing"),
         pytest.param(
-            Story().begin().display().add(Opening, None, after=-9).close(),
+            Story().begin().answer().wait(-9).add(Opening, None).close(),
             [None],
             id="time that runs backwards",
         ),
@@ -184,29 +187,26 @@ def test_each_broken_promise_is_named(story: Story, broken: list[int | None]) ->
 def test_a_closing_may_take_what_the_policy_allows() -> None:
     """Its own `close_timeout` counts, and a busy event loop has some slack."""
     late = 5 + trail.SLACK / 2
-    story = Story().begin(close_timeout=5).display().open().note(Event.QR_UPDATED)
-    assert breaches_of(story.leave(Event.CANCEL).close(after=late)) == []
+    story = Story().begin(close_timeout=5).answer().open().show()
+    assert breaches_of(story.leave(Event.CANCEL).wait(late).close()) == []
 
 
 def test_a_policy_may_show_codes_at_once() -> None:
     """With ``show_at_once`` a code before anybody listens breaks nothing."""
-    assert breaches_of(Story().begin(show_at_once=True).display().note(Event.QR_UPDATED)) == []
+    assert breaches_of(Story().begin(show_at_once=True).answer().show()) == []
 
 
 def test_what_may_come_after_an_end() -> None:
     """A reset, a code asked for beforehand, and another attempt from there break nothing."""
-    story = healthy().change(State.CONNECTED, Event.RESET, State.IDLE)
-    story.begin().display().open().note(Event.QR_UPDATED).succeed()
-    story.change(State.CONNECTED, Event.GENERATE, State.GENERATING)
-    story.add(Began, 1.0, False).display().open().note(Event.QR_UPDATED).succeed()
+    story = healthy().change(Event.RESET, State.IDLE).display().pair()
+    story.change(Event.GENERATE, State.GENERATING).display().pair()
     assert breaches_of(story) == []
 
 
 def test_generate_after_the_end_is_for_the_next_attempt() -> None:
     """A hook that asks for the next code before `pair()` has returned breaks nothing."""
-    story = Story().show().leave(Event.PAIRED).close()
-    story.change(State.DISPLAYED, Event.PAIRED, State.CONNECTED)
-    story.change(State.CONNECTED, Event.GENERATE, State.GENERATING).end()
+    story = Story().display().leave(Event.PAIRED).close()
+    story.change(Event.PAIRED, State.CONNECTED).change(Event.GENERATE, State.GENERATING).end()
     assert breaches_of(story) == []
 
 
@@ -234,17 +234,17 @@ def test_what_has_no_end_is_counted_and_no_breach(kept: int) -> None:
 
 def test_alert_a_socket_while_no_code_is_displayed() -> None:
     """It says whose socket, in which state."""
-    story = Story().show().change(State.DISPLAYED, Event.CANCEL, State.IDLE)
+    story = Story().display().change(Event.CANCEL, State.IDLE)
     (alert,) = alerts_of(story)
     assert isinstance(alert, SocketOutsideDisplayed)
-    assert alert.subject == ("bot-7", "user-1")
+    assert alert.subject == ("bot-7", "user-123")
     assert str(alert) == "promise 1: a socket was open in state 'idle'"
 
 
 def test_alert_a_second_socket_for_one_user() -> None:
     """Two lifecycles, one bot and user, at the same time: the later one is told of."""
-    first, second = Story("p-1").show(), Story("p-2", start=1).show()
-    (alert,) = alerts_of(first.succeed(), second.succeed())
+    first, second = Story("p-1").display(), Story("p-2", at=1).display()
+    (alert,) = alerts_of(first.pair(), second.pair())
     assert isinstance(alert, SecondSocket)
     assert (alert.lifecycle, alert.others) == ("p-2", 1)
 
@@ -252,7 +252,7 @@ def test_alert_a_second_socket_for_one_user() -> None:
 @pytest.mark.parametrize(
     "second",
     [
-        Story("p-2", start=30),
+        Story("p-2", at=30),
         Story("p-2", subject=("bot-7", "user-2")),
         Story("p-2", subject=None),
         Story("q-2"),
@@ -261,13 +261,13 @@ def test_alert_a_second_socket_for_one_user() -> None:
 )
 def test_what_is_no_second_socket(second: Story) -> None:
     """One after the other, for somebody else, or in a process whose end nobody saw."""
-    assert alerts_of(Story("p-1").show().succeed(), second.show().succeed()) == []
+    assert alerts_of(Story("p-1").display().pair(), second.display().pair()) == []
 
 
 def test_alert_a_slow_success() -> None:
     """What is counted is the time from the signal until the change that tells of it."""
-    story = Story().show().leave(Event.PAIRED).close(after=0.6)
-    story.change(State.DISPLAYED, Event.PAIRED, State.CONNECTED, after=0.5)
+    story = Story().display().leave(Event.PAIRED).wait(0.6).close()
+    story.wait(0.5).change(Event.PAIRED, State.CONNECTED)
     (alert,) = alerts_of(story)
     assert isinstance(alert, SlowSuccess)
     assert str(alert) == "success 1.100 s after the signal; the limit is 1 s"
@@ -283,7 +283,7 @@ def test_alert_a_slow_success_after_the_scan() -> None:
 
 def test_alert_waste_of_openings() -> None:
     """Each opening beyond the limit is told of, in its attempt."""
-    story = Story().show().close().open().close().open().close()
+    story = Story().display().close().open().close().open().close()
     alerts = alerts_of(story, limits=Limits(openings_per_attempt=2))
     assert [(alert.kind, str(alert)) for alert in alerts] == [
         ("waste", "openings per attempt: 3; the limit is 2")
@@ -298,8 +298,8 @@ def test_alert_waste_for_each_success(limits: Limits, value: float) -> None:
     """What the last attempts used for each success is told once, until it is well again."""
     stories = []
     for number in range(limits.window + 3):
-        story = Story(f"p-{number}", start=number * 100).show()
-        stories.append(story.succeed() if number % 3 == 2 else story.fail())
+        story = Story(f"p-{number}", at=number * 100).display()
+        stories.append(story.pair() if number % 3 == 2 else story.fail())
     found = [alert for alert in alerts_of(*stories, limits=limits) if isinstance(alert, Waste)]
     assert [alert.value for alert in found] == [pytest.approx(value, rel=0.2)]
 
@@ -307,14 +307,11 @@ def test_alert_waste_for_each_success(limits: Limits, value: float) -> None:
 def test_alert_waste_without_any_success() -> None:
     """Attempts that all fail waste without a bound; those that opened nothing waste nothing."""
     limits = Limits(codes_per_success=10, window=2)
-    failed = [Story(f"p-{n}", start=n * 100).show().fail() for n in range(2)]
+    failed = [Story(f"p-{n}", at=n * 100).display().fail() for n in range(2)]
     assert [
         alert.value for alert in alerts_of(*failed, limits=limits) if isinstance(alert, Waste)
     ] == [math.inf]
-    linked = [
-        Story(f"p-{n}").begin().change(State.GENERATING, Event.PAIRED, State.CONNECTED).end()
-        for n in range(2)
-    ]
+    linked = [Story(f"p-{n}").begin().change(Event.PAIRED, State.CONNECTED).end() for n in range(2)]
     assert alerts_of(*linked, limits=limits) == []
 
 
@@ -338,8 +335,8 @@ def test_a_window_is_a_whole_number() -> None:
 def test_a_snapshot_counts_what_happened() -> None:
     """Sockets, seconds, codes, outcomes, causes, and how long it took."""
     audit = Audit(clock=None)
-    lost = Story("p-2", start=100).show().close(after=2).open().fail(Reason.TRANSPORT_LOST)
-    found = Story("p-3", start=200).show().add(FoundByStatus, after=1).succeed(after=0)
+    lost = Story("p-2", at=100).display().wait(2).close().open().fail(reason=Reason.TRANSPORT_LOST)
+    found = Story("p-3", at=200).display().wait(1).find_by_status().pair(0)
     for story in (healthy(), lost.add(Dropped, "foreign", 7), found):
         for record in story.records:
             audit(record)
@@ -347,25 +344,25 @@ def test_a_snapshot_counts_what_happened() -> None:
     assert (snapshot.sockets_open, snapshot.sockets_most) == (0, 1)
     assert snapshot.openings == 4
     assert snapshot.closings == {"polite": 4}
-    assert snapshot.socket_seconds == pytest.approx(8.021 + 2.02 + 60.021 + 1.021)
+    assert snapshot.socket_seconds == pytest.approx(8.11 + 2.1 + 60.11 + 1.11)
     assert (snapshot.attempts, snapshot.codes, snapshot.unfinished) == (3, 3, 0)
     assert snapshot.outcomes == {"connected": 2, "transport_lost": 1}
     assert snapshot.found_by_status == 1
     assert snapshot.dropped == {"foreign": 7}
     assert snapshot.success_to_closed.count == 2
-    assert snapshot.success_to_closed.mean == pytest.approx(0.001)
+    assert snapshot.success_to_closed.mean == pytest.approx(0.01)
     assert snapshot.scan_to_success.longest == pytest.approx(5.0)
     assert snapshot.alerts == {}
 
 
 def test_a_socket_that_is_open_now_counts_its_seconds() -> None:
     """A socket that nobody closes does not look like none."""
-    audit = Audit(clock=lambda: 1_000.0)
-    for record in Story().show().records:
+    audit = Audit(clock=lambda: UPTIME + 1_000.0)
+    for record in Story().display().records:
         audit(record)
     snapshot = audit.snapshot()
     assert (snapshot.sockets_open, snapshot.unfinished) == (1, 1)
-    assert snapshot.socket_seconds == pytest.approx(999.9)
+    assert snapshot.socket_seconds == pytest.approx(999.7)
 
 
 def test_the_memory_is_that_of_what_goes_on_now(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -373,7 +370,7 @@ def test_the_memory_is_that_of_what_goes_on_now(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("qrlifecycle.audit.MOST_ENDED", 100)
     audit = Audit(clock=None)
     for number in range(1_000):
-        for record in Story(f"p-{number}", subject=(f"user-{number}",)).show().succeed().records:
+        for record in Story(f"p-{number}", subject=(f"user-{number}",)).display().pair().records:
             audit(record)
     assert audit._trails == {}
     assert audit._open_for == {}
@@ -398,7 +395,7 @@ def test_attempts_without_end_are_forgotten_one_day(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("qrlifecycle.audit.MOST_TRAILS", 10)
     audit = Audit(clock=None)
     for number in range(25):
-        for record in Story(f"p-{number}", subject=(f"user-{number}",)).show().records:
+        for record in Story(f"p-{number}", subject=(f"user-{number}",)).display().records:
             audit(record)
     assert len(audit._trails) == len(audit._open_for) == 10
     assert audit.snapshot().unfinished == 25
@@ -411,7 +408,9 @@ def test_an_audit_may_be_shared_between_threads() -> None:
 
     def work(thread: int) -> None:
         for number in range(200):
-            for record in Story(f"p-{thread}{number:03}", (f"{thread}",)).show().succeed().records:
+            for record in (
+                Story(f"p-{thread}{number:03}", subject=(f"{thread}",)).display().pair().records
+            ):
                 audit(record)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
@@ -428,11 +427,11 @@ def test_without_a_hook_an_alert_is_a_warning(caplog: pytest.LogCaptureFixture) 
     """Nobody has to write a hook to hear of it."""
     audit = Audit()
     with caplog.at_level(logging.WARNING, logger="qrlifecycle.audit"):
-        for record in Story().show().end().records[:-1]:
+        for record in Story().display().end().records[:-1]:
             audit(record)
-        audit(Story().show().change(State.DISPLAYED, Event.CANCEL, State.IDLE).records[-1])
+        audit(Story().display().change(Event.CANCEL, State.IDLE).records[-1])
     assert [record.getMessage() for record in caplog.records] == [
-        "promise 1: a socket was open in state 'idle' (lifecycle aaaaaaaaaa-1, attempt 1)"
+        "promise 1: a socket was open in state 'idle' (lifecycle c0ffee0001-1, attempt 1)"
     ]
 
 
@@ -443,7 +442,7 @@ def test_a_hook_that_raises_breaks_nothing(caplog: pytest.LogCaptureFixture) -> 
         raise RuntimeError("s3cret")
 
     audit = Audit(on_alert=broken)
-    for record in Story().show().end().records:
+    for record in Story().display().end().records:
         audit(record)
     assert "raised RuntimeError" in caplog.text
     assert "s3cret" not in caplog.text
@@ -454,7 +453,7 @@ def test_a_hook_may_ask_for_a_snapshot() -> None:
     """It is called when the audit is not busy."""
     snapshots = []
     audit = Audit(on_alert=lambda _alert: snapshots.append(audit.snapshot()))
-    for record in Story().show().end().records:
+    for record in Story().display().end().records:
         audit(record)
     assert snapshots[0].alerts == {"promise_broken": 2}
 
@@ -601,13 +600,13 @@ def test_figures_are_exported_as_metrics() -> None:
     export_metrics(audit, MeterProvider([reader]))
     for record in healthy().add(Dropped, "foreign", 7).records:
         audit(record)
-    for record in Story("p-2", start=100).show().fail().records:
+    for record in Story("p-2", at=100).display().fail().records:
         audit(record)
     metrics = exported(reader)
     assert metrics["qrlifecycle.sockets.opened"] == {"": 2}
     assert metrics["qrlifecycle.sockets.closed"] == {"polite": 2}
     assert metrics["qrlifecycle.sockets.open"] == {"": 0}
-    assert metrics["qrlifecycle.sockets.time"][""] == pytest.approx(68.042)
+    assert metrics["qrlifecycle.sockets.time"][""] == pytest.approx(68.22)
     assert metrics["qrlifecycle.attempts.begun"] == {"": 2}
     assert metrics["qrlifecycle.attempts.ended"] == {"connected": 1, "expired": 1}
     assert metrics["qrlifecycle.codes.shown"] == {"": 2}

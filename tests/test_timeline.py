@@ -53,8 +53,9 @@ from qrlifecycle.timeline import (
 from qrlifecycle.timeline.scale import Scale
 from qrlifecycle.timeline.words import duration
 
-from .journals import JOURNAL, MORNING, Story, bad_day, together, working_day, write
+from .journals import JOURNAL, bad_day, together, working_day, write
 from .pairing import Pairing
+from .records import EPOCH, Story
 
 TOP = Path(__file__).parent.parent
 PICTURE = TOP / "docs" / "images" / "timeline.svg"
@@ -101,7 +102,7 @@ def test_a_lane_has_the_spans_of_its_records() -> None:
         1,
         ("bot-7", "user-123"),
     )
-    assert lane.wall == MORNING + 100
+    assert lane.wall == EPOCH + 100
     assert (lane.began, lane.ended, lane.healthy) == (True, True, True)
 
 
@@ -117,21 +118,21 @@ def test_a_clock_that_was_set_does_not_bend_a_lane() -> None:
 
 def test_each_attempt_has_a_lane() -> None:
     """Two attempts of one lifecycle are two lanes; what is between them belongs to none."""
-    first, second = Story(at=0).display().cancel(5), Story(at=90, attempt=2).display().pair(4)
-    first.wait(10).change(Event.GENERATE, State.GENERATING)  # for the next attempt to fetch
-    one, two = read(together(first, second)).lanes
+    story = Story().display().cancel(5)
+    story.wait(10).change(Event.GENERATE, State.GENERATING)  # for the next attempt to fetch
+    story.wait(75).display().pair(4)
+    one, two = read(story.records).lanes
     assert one.length == pytest.approx(5.41)
     assert (one.state, one.reason) == (State.IDLE, Reason.CANCELLED)
     assert (two.attempt, two.state) == (2, State.CONNECTED)
-    assert "c0ffee0001-1 #2" in text(read(together(first, second)))
+    assert "c0ffee0001-1 #2" in text(read(story.records))
 
 
 def test_a_reason_and_the_status_are_told() -> None:
     """A failure says its reason, and a success how it was found."""
     failed = Story("p-1").display().fail(8, Reason.CONFIRMATION_TIMED_OUT)
     found = Story("p-2").display().wait(3).find_by_status().pair(0)
-    linked = Story("p-3").change(Event.GENERATE, State.GENERATING)
-    linked.change(Event.PAIRED, State.CONNECTED).end()
+    linked = Story("p-3").begin().change(Event.PAIRED, State.CONNECTED).end()
     drawn = text(read(together(failed, found, linked)))
     assert "confirmation timed out" in drawn
     assert "connected, by status" in drawn
@@ -264,13 +265,8 @@ def test_promise_1_a_socket_that_should_not_be_is_seen(
 
 def test_a_socket_that_may_be_open_still_is_drawn_so() -> None:
     """When abort() raised, the socket has no end, and from then on it is outside."""
-    story = (
-        Story()
-        .display()
-        .wait(5)
-        .leave(Event.CANCEL, State.IDLE, Reason.CANCELLED, how=Closing.BROKEN)
-    )
-    timeline = read(story.end().records)
+    story = Story().display().wait(5).leave(Event.CANCEL).wait(0.01).close(Closing.BROKEN)
+    timeline = read(story.change(Event.CANCEL, State.IDLE, Reason.CANCELLED).end().records)
     (socket,) = timeline.sockets
     assert (socket.end, socket.how) == (None, Closing.BROKEN)
     assert [end for _, end in socket.outside] == [None]
@@ -279,7 +275,7 @@ def test_a_socket_that_may_be_open_still_is_drawn_so() -> None:
 
 def test_a_finding_that_is_no_sockets_is_told_too() -> None:
     """A slow success shows in its lane and in the title, though no socket was where it must not."""
-    story = Story().display().wait(3).decide(Event.PAIRED).wait(1.4).close()
+    story = Story().display().wait(3).leave(Event.PAIRED).wait(1.4).close()
     timeline = read(story.change(Event.PAIRED, State.CONNECTED).end().records)
     assert not timeline.healthy
     assert finding(timeline).endswith("within 'displayed', but 1 attempt with another finding")
@@ -408,7 +404,7 @@ def test_an_image_of_nothing_is_an_image(absolute: bool) -> None:
     """No lane, or a lane of one record, is drawn without complaint."""
     assert paint(Timeline(()), "svg", absolute=absolute)
     assert text(Timeline(()))
-    assert paint(read(Story().records), "svg", absolute=absolute)
+    assert paint(read(Story().begin().records[:1]), "svg", absolute=absolute)
 
 
 @needs_matplotlib
