@@ -9,6 +9,7 @@ import asyncio
 import functools
 import gc
 import os
+from abc import ABCMeta
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,10 +78,16 @@ def _descriptors() -> int:
 
 
 def _empty_caches() -> None:
-    """Empty every `functools.lru_cache`: aiohttp keeps the last thousand servers in one."""
+    """Empty what grows with what was met, up to a bound.
+
+    Aiohttp keeps the last thousand servers in a `functools.lru_cache`, and each ABC the classes
+    that it was asked about.
+    """
     for thing in gc.get_objects():
         if isinstance(thing, CACHE):
             thing.cache_clear()
+        elif isinstance(thing, ABCMeta):
+            thing._abc_caches_clear()  # type: ignore[attr-defined] # noqa: SLF001
 
 
 def resident_bytes() -> int:
