@@ -123,10 +123,11 @@ def tables() -> dict[str, str]:
             ],
         ),
         "signals": table_of(
-            ["signal", "event", "meaning"],
+            ["signal", "made of", "event", "meaning"],
             [
                 [
                     f"`{s.__name__}`",
+                    ", ".join(f"`{field.name}`" for field in fields(s)) or "nothing",
                     f"`{s.event}`",
                     str(s.__doc__).split("\n\n")[0].replace("\n", " "),
                 ]

@@ -17,7 +17,13 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from .codes import PairingCode
-from .errors import EventRefused, PeerError, TransportUnreachable, WrongAnswer
+from .errors import (
+    EventRefused,
+    PeerError,
+    QRLifecycleError,
+    TransportUnreachable,
+    WrongAnswer,
+)
 from .events import Event
 from .link import Link
 from .machine import MACHINE
@@ -114,6 +120,7 @@ class Attempt:
             finally:
                 assert stay.leaving is not None
                 self._standing.commit(stay.leaving)
+        _log_failure(stay.leaving.outcome)
         return stay.leaving.outcome
 
     async def _generate(self, stay: Stay) -> Step | None:
@@ -318,6 +325,13 @@ class Attempt:
         if reason is Reason.TRANSPORT_UNREACHABLE and ever_opened:
             reason = Reason.TRANSPORT_LOST
         return Step(Event.FAIL, Failed(reason, error))
+
+
+def _log_failure(outcome: Outcome | None) -> None:
+    """Say why there is no link; the text of our own errors only: it holds no secret."""
+    if isinstance(outcome, Failed) and outcome.reason is not Reason.CANCELLED:
+        ours = isinstance(outcome.error, QRLifecycleError) and str(outcome.error)
+        logger.info("failed, %s: %s", outcome.reason, ours or outcome.reason.meaning)
 
 
 def _is_expected(identity: str | None, expected: Expectation | None) -> bool:

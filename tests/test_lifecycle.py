@@ -99,6 +99,34 @@ async def test_the_healthy_round_is_logged_in_five_lines(caplog: pytest.LogCaptu
     ]
 
 
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ServiceRefused("no more bots"), "failed, refused_by_service: no more bots"),
+        (OSError("s3cret"), f"failed, generating_failed: {Reason.GENERATING_FAILED.meaning}"),
+    ],
+)
+async def test_a_failed_attempt_says_why_in_one_line(
+    error: Exception, line: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The last line has the reason, and the text of an error of ours; of another it has none."""
+
+    async def fail() -> QRCode:
+        raise error
+
+    caplog.set_level(logging.INFO)
+    await QRLifecycle(fail, ScriptedPeer()).pair()
+    assert caplog.records[-1].getMessage() == line
+
+
+async def test_a_cancellation_is_no_failure_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Who went away need not be told why."""
+    caplog.set_level(logging.INFO)
+    async with Pairing() as pairing:
+        pairing.lifecycle.cancel()
+    assert caplog.records[-1].getMessage() == "transport closed"
+
+
 async def test_promise_4_the_code_is_handed_out_once_the_transport_listens() -> None:
     """While the transport opens there is no code to show; when it listens, there is."""
     shown: list[str] = []

@@ -1,4 +1,7 @@
-"""Run the service: `python -m examples.web_service`, and open the address that it prints."""
+"""Run the service: `python -m examples.web_service`, and open the address that it prints.
+
+What it needs is in the extra ``examples``: ``pip install '.[examples]'``.
+"""
 
 from __future__ import annotations
 

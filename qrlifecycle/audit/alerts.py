@@ -111,7 +111,8 @@ class SecondSocket(Alert):
     """How many were open before this one."""
 
     def __str__(self) -> str:
-        return f"a socket was opened for somebody who had {self.others} open already"
+        whom = "somebody" if self.subject is None else " ".join(self.subject)
+        return f"a socket was opened for {whom}, who had {self.others} open already"
 
 
 @dataclass(frozen=True, slots=True)
