@@ -29,7 +29,7 @@ from .link import Link
 from .machine import MACHINE
 from .outcome import REASON_OF_ERROR, Connected, Failed, Outcome, Reason
 from .qr import QRCode
-from .records import FoundByStatus, Leaving
+from .records import FoundByStatus
 from .signals import ActionRequired, ConnectionFailed, Paired, QRExpired, QRUpdated, Scanned, Signal
 from .standing import Standing
 from .states import State
@@ -86,13 +86,18 @@ class Attempt:
     async def walk(self) -> Outcome:
         """Walk to an end, and say which; whatever happens, nothing is left behind."""
         standing = self._standing
-        standing.stay = Stay(self._policy)
-        if standing.state is not State.GENERATING:
-            standing.commit(Step(Event.GENERATE))
-        while True:
-            assert standing.stay is not None
-            if (outcome := await self._stand(standing.stay)) is not None:
-                return outcome
+        standing.stay = Stay(self._policy, standing.reporter)
+        try:
+            if standing.state is not State.GENERATING:
+                standing.commit(Step(Event.GENERATE))
+            while True:
+                assert standing.stay is not None
+                if (outcome := await self._stand(standing.stay)) is not None:
+                    return outcome
+        except BaseException:
+            if standing.stay is not None:  # interrupted while it was told of a change
+                standing.commit(CANCELLED)
+            raise
 
     async def _stand(self, stay: Stay) -> Outcome | None:
         """Stand in the state until a step leads out; whatever happens, leave it, then commit."""
@@ -200,8 +205,6 @@ class Attempt:
                 stay.reader.stop()
         finally:
             if stay.link is not None:
-                if self._standing.reporter is not None and stay.leaving is not None:
-                    self._standing.reporter.report(Leaving, stay.leaving.event)
                 await stay.link.close()
 
     # Signals, from the transport and from the status
@@ -238,8 +241,9 @@ class Attempt:
         self._put_signal(stay, signal)
         if stay.succeeded:
             logger.info("connected, found by check_status")
-            if self._standing.reporter is not None:
-                self._standing.reporter.report(FoundByStatus)
+            reporter, reader = self._standing.reporter, stay.reader
+            if reporter is not None and reader is not None and not reader.in_doubt:
+                reporter.report(FoundByStatus)
 
     def _read_beside(self, stay: Stay) -> StatusReader | None:
         """What reads the status beside a stay, from now on; None if there is nothing to read."""

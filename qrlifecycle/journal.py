@@ -47,6 +47,15 @@ know; a field more in a line does not make another version."""
 LONGEST_LINE = 64 * 1024
 """Bytes. Ours are some 250; a longer line is another program's."""
 
+LONGEST_TEXT = 200
+"""Characters of an identifier, a cause, or a word of a subject."""
+
+MOST_WORDS = 8
+"""Of a subject."""
+
+LARGEST = 2**63 - 1
+"""Of numbers that count."""
+
 MARK = b'{"qrlifecycle":'
 """What each of our lines begins with."""
 
@@ -86,13 +95,16 @@ class Journal:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._lock = threading.Lock()
+        self._process = os.getpid()
+        self._lock = threading.RLock()
         self._file: int | None = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         self._torn = _ends_torn(self._file)
 
     def __call__(self, record: Record) -> None:
         """Append a record; after `close()` nothing happens."""
         line = format_record(record) + b"\n"
+        if self._process != os.getpid():  # a fork may have copied a lock that somebody held
+            self._process, self._lock = os.getpid(), threading.RLock()
         with self._lock:
             if self._file is None:
                 return
@@ -141,8 +153,15 @@ def format_record(record: Record) -> bytes:
     }
     for name in OWN[type(record)]:
         if (value := getattr(record, name)) is not None:
-            line[name] = value
+            line[name] = _short(value)
     return json.dumps(line, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _short(value: Any) -> Any:
+    """What a transport said, not without end."""
+    if isinstance(value, tuple):
+        return [word[:LONGEST_TEXT] for word in value[:MOST_WORDS]]
+    return value[:LONGEST_TEXT] if type(value) is str else value
 
 
 def parse_record(line: bytes) -> Record:
@@ -175,15 +194,22 @@ def _record(said: Mapping[str, Any]) -> Record:
         raise InvalidValue(f"its {name!r} cannot be") from None
 
 
-def _of(kind: type) -> Callable[[object], Any]:
-    """A reader for exactly this type; true and false are no numbers."""
+def _bool(value: object) -> bool:
+    if type(value) is not bool:
+        raise TypeError
+    return value
 
-    def read(value: object) -> object:
-        if type(value) is not kind:
-            raise TypeError
-        return value
 
-    return read
+def _text(value: object) -> str:
+    if type(value) is not str or len(value) > LONGEST_TEXT:
+        raise TypeError
+    return value
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= LARGEST:
+        raise TypeError
+    return value
 
 
 def _number(value: object) -> float:
@@ -197,7 +223,7 @@ def _time(value: str) -> float:
 
 
 def _subject(value: list[object]) -> tuple[str, ...]:
-    return tuple(map(_of(str), value))
+    return tuple(map(_text, value[:MOST_WORDS]))
 
 
 def _word(kind: type[W]) -> Callable[[str], W]:
@@ -210,20 +236,20 @@ def _or_none(read: Callable[[Any], T]) -> Callable[[Any], T | None]:
 
 
 READ: Mapping[str, Callable[[Any], object]] = {
-    "lifecycle": _of(str),
-    "attempt": _of(int),
+    "lifecycle": _text,
+    "attempt": _whole,
     "monotonic": _number,
     "wall": _time,
     "close_timeout": _number,
-    "show_at_once": _of(bool),
+    "show_at_once": _bool,
     "source": _word(State),
     "event": _word(Event),
     "target": _word(State),
     "reason": _or_none(_word(Reason)),
     "subject": _or_none(_subject),
     "how": _word(Closing),
-    "cause": _of(str),
-    "count": _of(int),
+    "cause": _text,
+    "count": _whole,
 }
 """How each field of a record is read."""
 
@@ -261,9 +287,20 @@ def read_journal(file: IO[bytes]) -> Iterator[Entry]:
         if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
             while (rest := file.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
                 pass
-            yield Entry(number, None, Skipped.FOREIGN)
+            if line.startswith(MARK):
+                yield Entry(number, None, Skipped.BROKEN, "it is too long")
+            else:
+                yield Entry(number, None, Skipped.FOREIGN)
         else:
-            yield _entry(number, line.strip())
+            yield from _entries(number, line.strip())
+
+
+def _entries(number: int, line: bytes) -> Iterator[Entry]:
+    """What a line holds; behind the beginning of one, another process may have put a whole one."""
+    entry = _entry(number, line)
+    yield entry
+    if entry.skipped is Skipped.TORN and (again := line.find(MARK, 1)) > 0:
+        yield from _entries(number, line[again:])
 
 
 def _entry(number: int, line: bytes) -> Entry:

@@ -28,7 +28,7 @@ from .events import Event
 from .outcome import Connected, Failed, Outcome
 from .policy import Policy
 from .qr import QRCode
-from .records import Ended, Recorder, Reporter
+from .records import Recorder, Reporter
 from .signals import ActionRequired
 from .standing import Standing
 from .states import State
@@ -171,16 +171,16 @@ class QRLifecycle:
         if standing.thread is not None:
             raise PairingInProgress(standing.state)
         standing.thread = threading.get_ident()
-        if standing.reporter is not None:
-            standing.reporter.begin(standing.policy)
         try:
+            if standing.reporter is not None:
+                standing.reporter.begin(standing.policy)
             if not standing.watchers.hooked and self._service.check_status is None:
                 return await self._walk(None)
             return await self._walk_in_company()
         finally:
             standing.thread = None
             if standing.reporter is not None:
-                standing.reporter.report(Ended)
+                standing.reporter.end()
 
     def generate(self) -> None:
         """Ask for a code: a fresh one while one is displayed; else for the next `pair()` to fetch.

@@ -152,7 +152,8 @@ class Link:
         limit = self._policy.open_timeout
         try:
             if self._reporter is not None:
-                self._reporter.report(Opening, made.subject)
+                subject = made.subject
+                self._reporter.report(Opening, None if subject is None else tuple(subject))
             with anyio.move_on_after(limit):
                 await made.open()
                 self._opened_at = anyio.current_time()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -36,6 +37,9 @@ __all__ = [
     "Recorder",
     "Reporter",
 ]
+
+MOST_INTERNAL = 1_000
+"""Internal changes of one stay in a state that are told; a peer may have more."""
 
 logger = logging.getLogger("qrlifecycle")
 
@@ -120,7 +124,7 @@ class Closed(Record):
 
 @dataclass(frozen=True, slots=True)
 class Dropped(Record):
-    """So many messages, signals or answers became of nothing, by one cause."""
+    """So many messages, signals or answers of an attempt became of nothing, by one cause."""
 
     cause: str
     count: int
@@ -138,28 +142,63 @@ Recorder = Callable[[Record], object]
 class Reporter:
     """Tells the recorders of one lifecycle what happens to it.
 
+    What a peer may repeat without end is told once, or counted until the attempt ends, so that
+    nobody fills a disk.
+
     Args:
         recorders: each is told each record, in order.
     """
 
-    __slots__ = ("_attempt", "_complained", "_lifecycle", "_pending", "_recorders", "_telling")
+    __slots__ = (
+        "_attempt",
+        "_complained",
+        "_dropped",
+        "_internal",
+        "_number",
+        "_pending",
+        "_recorders",
+        "_telling",
+    )
 
     def __init__(self, recorders: Sequence[Recorder]) -> None:
         self._recorders = recorders
-        self._lifecycle = f"{_process}-{next(_numbers)}"
+        self._number = next(_numbers)
         self._attempt = 0
+        self._dropped: Counter[str] = Counter()
+        self._internal: list[Event] = []
         self._pending: list[Record] = []
         self._telling = self._complained = False
 
     def begin(self, policy: Policy) -> None:
         """Another attempt begins."""
         self._attempt += 1
+        self._internal.clear()
         self.report(Began, policy.close_timeout, policy.show_at_once)
+
+    def end(self) -> None:
+        """The attempt has ended."""
+        for cause, number in self._dropped.items():
+            self.report(Dropped, cause, number)
+        self._dropped.clear()
+        self.report(Ended)
 
     def drop(self, dropped: Mapping[str, int]) -> None:
         """Something became of nothing."""
-        for cause, number in dropped.items():
-            self.report(Dropped, cause, number)
+        self._dropped.update(dropped)
+
+    def change(
+        self, source: State, event: Event, target: State, reason: Reason | None = None
+    ) -> None:
+        """A row was taken. The same internal row once more is no news, but for another code."""
+        told = self._internal
+        if source is not target:
+            told.clear()
+        else:
+            again = event in told[-1:] and event is not Event.QR_UPDATED
+            if again or len(told) >= MOST_INTERNAL:
+                return
+            told.append(event)
+        self.report(Changed, source, event, target, reason)
 
     def report(self, kind: Callable[..., Record], *fields: object) -> None:
         """Tell of something that happens now.
@@ -167,8 +206,8 @@ class Reporter:
         Told while it tells (a recorder called a trigger), it finishes the earlier record first, so
         that all recorders see one order.
         """
-        now, wall = time.monotonic(), time.time()
-        self._pending.append(kind(self._lifecycle, self._attempt, now, wall, *fields))
+        name = f"{_process}-{self._number}"
+        self._pending.append(kind(name, self._attempt, time.monotonic(), time.time(), *fields))
         if self._telling:
             return
         self._telling = True

@@ -17,7 +17,7 @@ from .events import Event
 from .machine import MACHINE
 from .outcome import Connected, Failed
 from .policy import Policy
-from .records import Changed, Reporter
+from .records import Reporter
 from .states import State
 from .stay import Stay, Step
 from .table import INITIAL
@@ -81,7 +81,7 @@ class Standing:
                 self.watchers.forget(hook)
             if self.stay is not None:
                 self.stay.forget()
-                self.stay = Stay(self.policy) if step.outcome is None else None
+                self.stay = Stay(self.policy, self.reporter) if step.outcome is None else None
             if self.stay is not None and step.code is not None:
                 self.stay.replace_code(step.code)
         self._tell(source, step)
@@ -110,7 +110,7 @@ class Standing:
     def _tell(self, source: State, step: Step) -> None:
         if self.reporter is not None:
             reason = step.outcome.reason if isinstance(step.outcome, Failed) else None
-            self.reporter.report(Changed, source, step.event, self._state, reason)
+            self.reporter.change(source, step.event, self._state, reason)
         self.watchers.tell("on_change", Change(source, step.event, self._state, step.outcome))
         if step.event is Event.QR_UPDATED:
             typed = isinstance(step.code, PairingCode)

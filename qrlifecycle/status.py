@@ -90,6 +90,11 @@ class StatusReader:
         self._doubt_ends = anyio.current_time() + self._policy.status_timeout
         self.want()
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a success was told, and is being read because of it."""
+        return anyio.current_time() < self._doubt_ends
+
     def look(self, satisfied: Callable[[], None] | None) -> None:
         """Begin a last look: a read that begins now, but for the pause; None ends the look.
 
@@ -175,7 +180,7 @@ class StatusReader:
         stale = self._outdated and not isinstance(answer, Paired | ConnectionFailed | None)
         if answer is not None and not stale:
             self._learn(answer)
-        if stale or anyio.current_time() < self._doubt_ends:
+        if stale or self.in_doubt:
             self.want()
         else:
             self._backoff.reset()

@@ -21,6 +21,7 @@ from .link import Link
 from .outcome import Connected, Failed, Outcome, Reason
 from .policy import Policy
 from .qr import QRCode
+from .records import Leaving, Reporter
 from .signals import ActionRequired
 from .status import StatusReader
 
@@ -64,6 +65,8 @@ class Stay:
     """One stay in `generating` or `displayed`; the first step that leads out decides its end."""
 
     policy: Policy
+    reporter: Reporter | None = None
+    """Told the moment in which it is decided that a transport is to go."""
     code: QRCode | PairingCode | None = None
     """The newest code, handed out or not."""
     shown: bool = False
@@ -90,12 +93,18 @@ class Stay:
             return False
         self.leaving = step
         self.scope.cancel()
+        self._tell()
         return True
 
     def end(self, step: Step) -> None:
         """Decide on an end, unless one has been decided on: the owner cannot walk further."""
         if self.leaving is None or self.leaving.outcome is None:
             self.leaving = step
+            self._tell()
+
+    def _tell(self) -> None:
+        if self.reporter is not None and self.leaving is not None and self.link is not None:
+            self.reporter.report(Leaving, self.leaving.event)
 
     @property
     def succeeded(self) -> bool:

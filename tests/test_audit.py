@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
+import os
+import subprocess
+import sys
 import threading
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -38,7 +42,7 @@ from qrlifecycle.audit import (
 )
 from qrlifecycle.audit.metrics import export_metrics
 from qrlifecycle.link import Link
-from qrlifecycle.records import Began, Closing, Dropped, Opening
+from qrlifecycle.records import Began, Closing, Dropped, Leaving, Opening
 from qrlifecycle.testing import Fault, Plan, ScriptedPeer, ScriptedTransport, perform, settle
 from qrlifecycle.testing.strategies import plans
 
@@ -373,7 +377,7 @@ def test_the_memory_is_that_of_what_goes_on_now(monkeypatch: pytest.MonkeyPatch)
         for record in Story(f"p-{number}", subject=(f"user-{number}",)).display().pair().records:
             audit(record)
     assert audit._trails == {}
-    assert audit._open_for == {}
+    assert audit._sockets._held == {}
     assert len(audit._past) == 100
 
 
@@ -397,7 +401,7 @@ def test_attempts_without_end_are_forgotten_one_day(monkeypatch: pytest.MonkeyPa
     for number in range(25):
         for record in Story(f"p-{number}", subject=(f"user-{number}",)).display().records:
             audit(record)
-    assert len(audit._trails) == len(audit._open_for) == 10
+    assert len(audit._trails) == len(audit._sockets._held) == 10
     assert audit.snapshot().unfinished == 25
     assert audit.snapshot().sockets_open == 10
 
@@ -456,6 +460,112 @@ def test_a_hook_may_ask_for_a_snapshot() -> None:
     for record in Story().display().end().records:
         audit(record)
     assert snapshots[0].alerts == {"promise_broken": 2}
+
+
+def test_a_closing_that_nobody_saw_opened_counts_nothing() -> None:
+    """A journal that was cut in the middle of an attempt has no absurd figures."""
+    story = healthy()
+    cut = next(n for n, record in enumerate(story.records) if isinstance(record, Leaving))
+    audit = Audit(clock=None)
+    for record in story.records[cut:]:
+        audit(record)
+    snapshot = audit.snapshot()
+    assert (snapshot.sockets_open, snapshot.socket_seconds) == (0, 0.0)
+    assert snapshot.outcomes == {}
+
+
+def test_sockets_that_leak_stay_in_the_figures() -> None:
+    """Live, a socket that was left behind is open until it is closed, whatever comes next."""
+    audit = Audit(on_alert=lambda _alert: None, clock=lambda: UPTIME + 1_000)
+    for number in range(3):
+        for record in Story("p-1", at=number).display().end().records:
+            audit(record)
+    for record in Story("p-2", at=10).display().pair().records:
+        audit(record)
+    snapshot = audit.snapshot()
+    assert (snapshot.sockets_open, snapshot.sockets_most) == (3, 4)
+    assert snapshot.socket_seconds > 2_900
+    assert snapshot.alerts["second_socket"] == 1
+
+
+def test_between_attempts_there_is_no_outcome() -> None:
+    """A code that is asked for and given up before `pair()` is no attempt that was cancelled."""
+    audit = Audit(clock=None)
+    story = healthy()
+    for _ in range(5):
+        story.change(Event.GENERATE, State.GENERATING)
+        story.change(Event.CANCEL, State.IDLE, Reason.CANCELLED)
+    for record in story.records:
+        audit(record)
+    assert audit.snapshot().outcomes == {"connected": 1}
+
+
+def test_the_first_scan_counts() -> None:
+    """A service that repeats it does not make the success look quicker."""
+    audit = Audit(clock=None)
+    story = Story().display().scan(1.0).scan(1.0).scan(1.0).pair(0.5)
+    for record in story.records:
+        audit(record)
+    assert audit.snapshot().scan_to_success.longest == pytest.approx(2.5, abs=0.05)
+
+
+def test_a_socket_that_was_closed_before_the_success_is_timed_to_the_change() -> None:
+    """While the old link's goodbye was hanging, a read found the success."""
+    audit = Audit(clock=None)
+    story = Story().display().leave(Event.PAIRED).wait(0.7).close()
+    story.change(Event.PAIRED, State.CONNECTED).end()
+    late = Story("p-2", at=100).display().close().leave(Event.PAIRED).wait(0.3)
+    late.change(Event.PAIRED, State.CONNECTED).end()
+    for record in story.records + late.records:
+        audit(record)
+    measured = audit.snapshot().success_to_closed
+    assert measured.count == 2
+    assert measured.total == pytest.approx(1.0)
+
+
+def test_who_listens_to_durations_may_ask_for_a_snapshot() -> None:
+    """It is told when the audit is not busy."""
+    audit = Audit(clock=None)
+    heard = []
+    audit.listen(lambda name, _seconds: heard.append((name, audit.snapshot().attempts)))
+    for record in healthy().records:
+        audit(record)
+    assert heard == [("scan_to_success", 1), ("success_to_closed", 1)]
+
+
+def test_promise_6_a_hook_with_a_token_bound_is_not_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What is logged of a hook that raises is no repr of it."""
+
+    def post(_alert: Alert, *, token: str) -> None:
+        raise OSError(token)
+
+    audit = Audit(on_alert=partial(post, token="s3cret"))
+    for record in Story().display().end().records:
+        audit(record)
+    assert "on_alert raised OSError" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork() here")
+def test_a_forked_process_counts_its_own() -> None:
+    """What the parent holds open is not the child's, nor is a lock that somebody held."""
+    script = (
+        "import os, sys\n"
+        "from qrlifecycle import Audit\n"
+        "from tests.records import Story\n"
+        "audit = Audit()\n"
+        "for record in Story().display().records: audit(record)\n"
+        "audit._lock.acquire()\n"
+        "child = os.fork()\n"
+        "if child: sys.exit(os.waitpid(child, 0)[1])\n"
+        "for record in Story('p-2').display().pair().records: audit(record)\n"
+        "now = audit.snapshot()\n"
+        "sys.exit(not (now.attempts == 1 and now.sockets_open == 0))\n"
+    )
+    command = [sys.executable, "-c", script]
+    subprocess.run(command, check=True, timeout=60, cwd=Path(__file__).parent.parent)
 
 
 # Live

@@ -28,7 +28,7 @@ from qrlifecycle.journal import (
     parse_record,
     read_journal,
 )
-from qrlifecycle.records import Closing, Record
+from qrlifecycle.records import Closing, Opening, Record
 
 from .pairing import Pairing
 from .records import EPOCH, Story, healthy
@@ -229,6 +229,10 @@ GOOD = format_record(healthy().records[1])
         (GOOD.replace(b'"idle"', b'"asleep"'), Skipped.BROKEN),
         (GOOD.replace(b'"generate"', b"[]"), Skipped.BROKEN),
         (GOOD.replace(b'"changed"', b'"danced"'), Skipped.BROKEN),
+        (GOOD.replace(b'"attempt":1', b'"attempt":-1'), Skipped.BROKEN),
+        (GOOD.replace(b'"attempt":1', b'"attempt":' + b"9" * 4_000), Skipped.BROKEN),
+        (GOOD.replace(b"c0ffee", b"c0ffee" * 100), Skipped.BROKEN),
+        (b'{"qrlifecycle":1,"x":"' + b"x" * LONGEST_LINE, Skipped.BROKEN),
         (GOOD.replace(b'"attempt":1', b'"attempt":true'), Skipped.BROKEN),
         (GOOD.replace(b'"monotonic":5000.0', b'"monotonic":Infinity'), Skipped.BROKEN),
         (GOOD.replace(b"2026-", b"0000-"), Skipped.BROKEN),
@@ -243,6 +247,23 @@ def test_a_line_that_is_no_record_is_told_apart(line: bytes, skipped: Skipped) -
     assert entry.record is None
     assert entry.skipped is skipped
     assert bool(entry.text) is (skipped is Skipped.BROKEN)
+
+
+def test_behind_a_torn_line_another_process_may_have_put_a_whole_one() -> None:
+    """Nobody is accused because of a line that stands behind somebody else's half."""
+    torn, whole, after = entries(GOOD[:60] + GOOD + b"\n" + GOOD)
+    assert torn.skipped is Skipped.TORN
+    assert whole.record == after.record
+    assert (torn.number, whole.number, after.number) == (1, 1, 2)
+
+
+def test_what_a_transport_says_is_written_in_bounds() -> None:
+    """A subject without end makes no line that cannot be read."""
+    story = Story(subject=("x" * 100_000,) * 50).begin().answer().open()
+    (opening,) = (record for record in story.records if isinstance(record, Opening))
+    read = parse_record(format_record(opening))
+    assert isinstance(read, Opening)
+    assert read.subject == ("x" * 200,) * 8
 
 
 def test_a_field_more_is_read_over() -> None:

@@ -145,7 +145,7 @@ async def test_why_it_failed_is_told() -> None:
 
 
 async def test_a_success_found_by_reading_is_told_as_such() -> None:
-    """Before the leaving stands that a read of the status found the success."""
+    """Beside the leaving stands that a read of the status found the success."""
     records: list[Record] = []
 
     async def check_status() -> Paired:
@@ -155,7 +155,104 @@ async def test_a_success_found_by_reading_is_told_as_such() -> None:
         request_qr, ScriptedPeer(), check_status=check_status, recorders=[records.append]
     )
     await lifecycle.pair()
-    assert " ".join(told(records)).endswith("FoundByStatus Leaving Closed paired Ended")
+    assert " ".join(told(records)).endswith("Leaving FoundByStatus Closed paired Ended")
+
+
+async def test_a_success_that_was_only_confirmed_was_not_found_by_reading() -> None:
+    """With ``confirm`` the transport told first, and the read agreed."""
+    records: list[Record] = []
+    linked = False
+
+    async def check_status() -> Paired | None:
+        return Paired("me") if linked else None
+
+    async with Pairing(
+        recorders=[records.append], check_status=check_status, policy=Policy(confirm=True)
+    ) as pairing:
+        linked = True
+        pairing.peer.send(Paired("me"))
+    assert "FoundByStatus" not in list(told(records))
+    assert list(told(records))[-2:] == ["paired", "Ended"]
+
+
+async def test_leaving_is_told_when_it_is_decided() -> None:
+    """A success that is read while the old link's goodbye hangs is told before the closing."""
+    records: list[Record] = []
+    answers: list[Paired | None] = [None]
+
+    async def check_status() -> Paired | None:
+        return answers[-1]
+
+    policy = Policy(status_interval=0.1, reopen_wait=0.1)
+    async with Pairing(
+        closings=(Fault.HUNG,), recorders=[records.append], check_status=check_status, policy=policy
+    ) as pairing:
+        pairing.peer.break_link()
+        await anyio.sleep(0.2)
+        answers.append(Paired("me"))
+    assert list(told(records))[-5:] == ["Leaving", "FoundByStatus", "Closed", "paired", "Ended"]
+
+
+async def test_what_a_peer_repeats_is_told_once() -> None:
+    """A flood of the same internal change fills no disk; each other code is news."""
+    records: list[Record] = []
+    async with Pairing(recorders=[records.append]) as pairing:
+        for number in range(3):
+            for _ in range(5):
+                pairing.peer.send(Scanned())
+                await settle()
+            pairing.peer.send(QRUpdated(PairingCode(f"{number}")))
+            await settle()
+        pairing.lifecycle.cancel()
+    assert list(told(records)).count("scanned") == 3
+    assert list(told(records)).count("qr_updated") == 1 + 3
+
+
+async def test_internal_changes_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer that shows codes without end is told of so many times, and heard all the same."""
+    monkeypatch.setattr("qrlifecycle.records.MOST_INTERNAL", 5)
+    records: list[Record] = []
+    async with Pairing(recorders=[records.append]) as pairing:
+        for number in range(20):
+            pairing.peer.send(QRUpdated(PairingCode(f"{number}")))
+            await settle()
+        assert pairing.lifecycle.pairing_code == PairingCode("19")
+        pairing.lifecycle.cancel()
+    assert list(told(records)).count("qr_updated") == 5
+    assert list(told(records))[-1] == "Ended"
+
+
+class Interruption(BaseException):
+    """Ctrl-C, for a test."""
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["Began", "generate", "qr_ready", "Opening", "Opened", "qr_updated", "Leaving", "paired"],
+)
+async def test_promises_1_5_8_hold_when_a_recorder_is_interrupted(moment: str) -> None:
+    """Ctrl-C in a recorder comes out of `pair()`, and leaves no socket; the next attempt works."""
+    struck = False
+
+    def scan(record: Record) -> None:
+        if list(told([record])) == ["qr_updated"]:
+            peer.send(Paired("me"))
+
+    def interrupt(record: Record) -> None:
+        nonlocal struck
+        if not struck and [moment] == list(told([record])):
+            struck = True
+            raise Interruption
+
+    peer = ScriptedPeer()
+    lifecycle = QRLifecycle(request_qr, peer, recorders=[scan, interrupt])
+    with pytest.raises(Interruption):
+        await lifecycle.pair()
+    assert peer.open_sockets == 0
+    assert not lifecycle.socket_open
+    assert lifecycle.state in {State.IDLE, State.CONNECTED, State.FAILED}
+    outcome = await lifecycle.pair()
+    assert outcome.connected
 
 
 async def test_what_was_dropped_is_told_by_cause() -> None:

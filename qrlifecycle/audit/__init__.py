@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
 
 from ..events import Event
@@ -38,6 +39,7 @@ from .alerts import (
     Waste,
 )
 from .figures import Durations, Snapshot
+from .sockets import Sockets
 from .trail import Trail
 
 __all__ = [
@@ -90,41 +92,54 @@ class Audit:
         self._limits = limits or Limits()
         self._on_alert = on_alert or _log
         self._clock = clock
-        self._lock = threading.Lock()
-        self._trails: dict[str, Trail] = {}
-        self._past: dict[str, Trail] = {}
+        self._listeners: list[Callable[[str, float], object]] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin with nothing; in a forked process too, whose parent goes on counting its own."""
+        self._process = os.getpid()
+        self._lock = threading.RLock()  # a signal handler may ask for a snapshot in the middle
+        self._trails: OrderedDict[str, Trail] = OrderedDict()
+        self._past: OrderedDict[str, Trail] = OrderedDict()
         """The latest, for what should not come after an end."""
-        self._open_for: Counter[tuple[str, tuple[str, ...]]] = Counter()
+        self._sockets = Sockets()
         self._window: deque[tuple[float, int, bool]] = deque(maxlen=self._limits.window)
         self._wasted = {"socket_seconds_per_success": False, "codes_per_success": False}
-        self._listeners: list[Callable[[str, float], object]] = []
         self._counts: Counter[str] = Counter()
         self._closings: Counter[str] = Counter()
         self._outcomes: Counter[str] = Counter()
         self._dropped: Counter[str] = Counter()
         self._alerts: Counter[str] = Counter()
         self._durations: dict[str, Durations] = {}
-        self._socket_seconds = 0.0
+        self._measured: list[tuple[str, float]] = []
 
     def __call__(self, record: Record) -> None:
         """Take a record: what a lifecycle's recorders are called with."""
+        if self._process != os.getpid():
+            self._begin()
         with self._lock:
             alerts = list(self._take(record))
             for alert in alerts:
                 self._alerts[alert.kind] += 1
+            measured, self._measured = self._measured, []
         for alert in alerts:
-            self._tell(self._on_alert, alert)
+            _tell("on_alert", self._on_alert, alert)
+        for name, seconds in measured:
+            for heard in self._listeners:
+                _tell("what listens to an audit", heard, name, seconds)
 
     def snapshot(self) -> Snapshot:
         """What was counted so far."""
+        if self._process != os.getpid():
+            self._begin()
         with self._lock:
-            held = [trail for trail in self._trails.values() if trail.sockets]
-            now = 0.0 if self._clock is None else self._clock()
-            running = sum(now - trail.socket_since for trail in held) if self._clock else 0.0
+            sockets = self._sockets
             return Snapshot(
-                sockets_open=self._counts["open"],
-                sockets_most=self._counts["most"],
-                socket_seconds=self._socket_seconds + running,
+                sockets_open=sockets.open,
+                sockets_most=sockets.most,
+                socket_seconds=(
+                    sockets.seconds if self._clock is None else sockets.seconds_at(self._clock())
+                ),
                 openings=self._counts["openings"],
                 closings=dict(self._closings),
                 attempts=self._counts["attempts"],
@@ -161,7 +176,7 @@ class Audit:
             case Leaving():
                 yield from self._left(record, trail)
             case Closed():
-                self._closed(record, trail)
+                self._closed(record)
             case Changed():
                 yield from self._changed(record, trail)
             case Ended():
@@ -185,47 +200,29 @@ class Audit:
         return trail
 
     def _forget(self, lifecycle: str) -> None:
-        """Follow no longer what has no end."""
-        trail = self._trails.pop(lifecycle)
+        """Follow no longer what has no end; in a journal, its process may have died."""
+        del self._trails[lifecycle]
         self._counts["forgotten"] += 1
-        self._counts["open"] -= trail.sockets
-        if trail.subject is not None:
-            self._release((lifecycle.partition("-")[0], trail.subject), trail.sockets)
+        if self._clock is None:
+            self._sockets.gone(lifecycle)
 
     def _opened(self, record: Opening, trail: Trail) -> Iterator[Alert]:
-        counts = self._counts
-        counts["openings"] += 1
-        counts["open"] += 1
-        counts["most"] = max(counts["most"], counts["open"])
+        self._counts["openings"] += 1
         if trail.openings > self._limits.openings_per_attempt:
             limit = self._limits.openings_per_attempt
             yield Waste(*_who(record, trail), "openings_per_attempt", trail.openings, limit)
-        if record.subject is None:
-            return
-        key = (record.process, record.subject)
-        if others := self._open_for[key] - (trail.sockets - 1):
+        if others := self._sockets.opened(record.lifecycle, record.subject, record.monotonic):
             yield SecondSocket(*_who(record, trail), others)
-        self._open_for[key] += 1
 
-    def _closed(self, record: Closed, trail: Trail) -> None:
+    def _closed(self, record: Closed) -> None:
         self._closings[record.how] += 1
-        if trail.success_at is not None:
-            self._measure("success_to_closed", record.monotonic - trail.success_at)
-        if record.lifecycle not in self._trails:
-            return
-        self._counts["open"] -= 1
-        self._socket_seconds += record.monotonic - trail.socket_since
-        if trail.subject is not None:
-            self._release((record.process, trail.subject), 1)
-
-    def _release(self, key: tuple[str, tuple[str, ...]], sockets: int) -> None:
-        self._open_for[key] -= sockets
-        if self._open_for[key] <= 0:
-            del self._open_for[key]
+        self._sockets.closed(record.lifecycle, record.monotonic)
 
     def _changed(self, record: Changed, trail: Trail) -> Iterator[Alert]:
         if record.event is Event.QR_UPDATED:
             self._counts["codes"] += 1
+        if self._trails.get(record.lifecycle) is not trail:
+            return  # between attempts there is no outcome
         if record.source is record.target or record.event in (Event.GENERATE, Event.RESET):
             return
         if record.target is State.CONNECTED:
@@ -244,6 +241,10 @@ class Audit:
 
     def _succeeded(self, record: Changed, trail: Trail) -> Iterator[Alert]:
         if trail.success_at is not None:
+            closed_at = max(trail.closed_at or 0.0, trail.success_at)
+            if closed_at == trail.success_at:  # it had been closed before, and is now at the latest
+                closed_at = record.monotonic
+            self._measure("success_to_closed", closed_at - trail.success_at)
             took = record.monotonic - trail.success_at
             if took > self._limits.success:
                 yield SlowSuccess(*_who(record, trail), "signal", took, self._limits.success)
@@ -255,7 +256,7 @@ class Audit:
         if not trail.sockets:
             self._past[record.lifecycle] = self._trails.pop(record.lifecycle)
             if len(self._past) > MOST_ENDED:
-                del self._past[next(iter(self._past))]
+                self._past.popitem(last=False)
         self._window.append((trail.socket_seconds, trail.codes, trail.succeeded))
         if len(self._window) < self._limits.window:
             return
@@ -270,14 +271,16 @@ class Audit:
 
     def _measure(self, name: str, seconds: float) -> None:
         self._durations[name] = self._durations.get(name, Durations()).with_one_of(seconds)
-        for heard in self._listeners:
-            self._tell(heard, name, seconds)
+        if self._listeners:
+            self._measured.append((name, seconds))
 
-    def _tell(self, function: Callable[..., object], *news: object) -> None:
-        try:
-            function(*news)
-        except Exception as error:
-            logger.error("%r raised %s", function, type(error).__name__)
+
+def _tell(who: str, function: Callable[..., object], *news: object) -> None:
+    """Call a function of the program's; what it raises is logged, without any text of its own."""
+    try:
+        function(*news)
+    except Exception as error:
+        logger.error("%s raised %s", who, type(error).__name__)
 
 
 def _log(alert: Alert) -> None:

@@ -22,6 +22,10 @@ __all__ = [
 ]
 
 
+LARGEST_WINDOW = 1_000_000
+"""Attempts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """From where on something is worth an alert; ``math.inf`` means never.
@@ -58,8 +62,9 @@ class Limits:
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
             if not is_number or not value > 0:
                 raise InvalidValue(f"Limits.{name} must be a number above 0, not {value!r}")
-        if not isinstance(self.window, int):
-            raise InvalidValue(f"Limits.window must be a whole number, not {self.window!r}")
+        if not isinstance(self.window, int) or self.window > LARGEST_WINDOW:
+            rule = f"a whole number of at most {LARGEST_WINDOW:,}"
+            raise InvalidValue(f"Limits.window must be {rule}, not {self.window!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ class Trail:
         "_listening",
         "_show_at_once",
         "_successes",
+        "closed_at",
         "codes",
         "found_by_status",
         "left_at",
@@ -86,6 +87,8 @@ class Trail:
         self.scanned_at: float | None = None
         self.left_at: float | None = None
         """When leaving `displayed` was decided, until it is left."""
+        self.closed_at: float | None = None
+        """When the latest socket was closed."""
         self.success_at: float | None = None
         """When it was decided that it is left because the account is linked."""
         self.found_by_status = False
@@ -114,9 +117,7 @@ class Trail:
             case Opened():
                 self._listening = True
             case Leaving():
-                self.left_at = record.monotonic
-                if record.event is Event.PAIRED:
-                    self.success_at = record.monotonic
+                self._leave(record)
             case Closed():
                 yield from self._close(record)
             case FoundByStatus():
@@ -136,9 +137,10 @@ class Trail:
             yield Breach(1, f"a socket was open in state '{target}'")
         if event is Event.QR_UPDATED:
             self.codes += 1
+            self.scanned_at = None
             if not (self._listening or self._show_at_once):
                 yield Breach(4, "a code was handed out while nobody listened")
-        elif event is Event.SCANNED:
+        elif event is Event.SCANNED and self.scanned_at is None:
             self.scanned_at = record.monotonic
         self.state = target
         if source is not target:
@@ -160,8 +162,15 @@ class Trail:
         self.subject = record.subject
         self.socket_since = record.monotonic
 
+    def _leave(self, record: Leaving) -> None:
+        if self.left_at is None:
+            self.left_at = record.monotonic
+        if record.event is Event.PAIRED:
+            self.success_at = record.monotonic
+
     def _close(self, record: Closed) -> Iterator[Breach]:
         self._listening = False
+        self.closed_at = record.monotonic
         if not self.sockets:
             if self._attempt_known:
                 yield Breach(None, "a socket was closed that had not been opened")

@@ -46,7 +46,8 @@ class Reading:
     processes: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.audit = Audit(self.limits, on_alert=self._on_alert, clock=None)
+        self._alerts: list[Alert] = []
+        self.audit = Audit(self.limits, on_alert=self._alerts.append, clock=None)
 
     def take(self, entry: Entry) -> None:
         """Take a line."""
@@ -55,12 +56,15 @@ class Reading:
             if len(self.processes) < MOST_PROCESSES:
                 self.processes.add(entry.record.process)
             self.audit(entry.record)
+            for alert in self._alerts:
+                self._tell_of(alert)
+            self._alerts.clear()
         elif entry.skipped is not None:
             self.skipped[entry.skipped] += 1
             if entry.skipped is Skipped.BROKEN:
                 self._tell(f"a line of a journal, but {entry.text}")
 
-    def _on_alert(self, alert: Alert) -> None:
+    def _tell_of(self, alert: Alert) -> None:
         subject = "" if alert.subject is None else f", {' '.join(alert.subject)}"
         self._tell(f"{alert} (lifecycle {alert.lifecycle}, attempt {alert.attempt}{subject})")
 

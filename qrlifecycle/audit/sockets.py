@@ -1,0 +1,73 @@
+"""Which sockets are open now, for whom, and how long sockets were open.
+
+A socket that nobody closed stays open in these books, until its process is known to be gone. This
+room must never know what is right or wrong.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+__all__ = ["Sockets"]
+
+Subject = tuple[str, ...]
+
+MOST_OF_ONE = 100
+"""Sockets of one lifecycle that are kept apart; there should be one."""
+
+
+class Sockets:
+    """The books of the sockets.
+
+    Attributes:
+        open: how many are open now.
+        most: how many were, at once.
+        seconds: for how long those were open that are closed again.
+    """
+
+    def __init__(self) -> None:
+        self.open = self.most = 0
+        self.seconds = 0.0
+        self._held: dict[str, list[tuple[float, tuple[str, Subject] | None]]] = {}
+        self._held_for: Counter[tuple[str, Subject]] = Counter()
+
+    def opened(self, lifecycle: str, subject: Subject | None, at: float) -> int:
+        """One was opened; the answer is how many other lifecycles have one open for its subject."""
+        held = self._held.setdefault(lifecycle, [])
+        if len(held) == MOST_OF_ONE:
+            return 0
+        key = None if subject is None else (lifecycle.partition("-")[0], subject)
+        own = sum(key is not None and key == other for _, other in held)
+        held.append((at, key))
+        self.open += 1
+        self.most = max(self.most, self.open)
+        if key is None:
+            return 0
+        self._held_for[key] += 1
+        return self._held_for[key] - 1 - own
+
+    def closed(self, lifecycle: str, at: float) -> None:
+        """The latest of a lifecycle was closed, if it has any."""
+        if held := self._held.get(lifecycle):
+            since, key = held.pop()
+            self.seconds += at - since
+            self._release(lifecycle, key)
+
+    def gone(self, lifecycle: str) -> None:
+        """A lifecycle's process is gone, and whatever it held."""
+        for _, key in self._held.get(lifecycle, ())[:]:
+            self._held[lifecycle].pop()
+            self._release(lifecycle, key)
+
+    def seconds_at(self, now: float) -> float:
+        """For how long sockets were open, those that are open now included."""
+        return self.seconds + sum(now - since for held in self._held.values() for since, _ in held)
+
+    def _release(self, lifecycle: str, key: tuple[str, Subject] | None) -> None:
+        self.open -= 1
+        if not self._held[lifecycle]:
+            del self._held[lifecycle]
+        if key is not None:
+            self._held_for[key] -= 1
+            if not self._held_for[key]:
+                del self._held_for[key]
