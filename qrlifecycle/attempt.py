@@ -95,7 +95,9 @@ class Attempt:
                 if (outcome := await self._stand(standing.stay)) is not None:
                     return outcome
         except BaseException:
-            if standing.stay is not None:  # interrupted while it was told of a change
+            # Interrupted while it was told of a change; or in a goodbye, for a task can be
+            # cancelled natively even under a shield.
+            if standing.stay is not None:
                 standing.commit(CANCELLED)
             raise
 
@@ -119,9 +121,6 @@ class Attempt:
         finally:
             try:
                 await self._clear(stay)
-            except BaseException:  # a task can be cancelled natively even under a shield
-                stay.end(CANCELLED)
-                raise
             finally:
                 assert stay.leaving is not None
                 self._standing.commit(stay.leaving)

@@ -258,12 +258,13 @@ CHANGES = (
     Change(
         "a cancellation overrules a success that is closing",
         5,
-        "stay.py",
+        "attempt.py",
         (
             (
-                "        if self.leaving is None or self.leaving.outcome is None:\n"
-                "            self.leaving = step",
-                "        self.leaving = step",
+                "                await self._clear(stay)\n            finally:\n",
+                "                await self._clear(stay)\n            except BaseException:\n"
+                "                stay.leaving = CANCELLED\n                raise\n"
+                "            finally:\n",
             ),
         ),
         (f"{LIFECYCLE}_5_a_success_that_is_closing_survives_a_native_cancellation",),
@@ -272,15 +273,7 @@ CHANGES = (
         "walk on when a goodbye was cancelled natively",
         5,
         "attempt.py",
-        (
-            (
-                "            except BaseException:  # a task can be cancelled natively"
-                " even under a shield\n"
-                "                stay.end(CANCELLED)\n"
-                "                raise\n",
-                "            except ZeroDivisionError:\n                raise\n",
-            ),
-        ),
+        (("            if standing.stay is not None:\n", "            if False:\n"),),
         (f"{LIFECYCLE}_5_a_native_cancellation_in_a_goodbye_ends_in_idle",),
     ),
     Change(
