@@ -12,6 +12,7 @@ def line_peer() -> WirePeer:
         lambda host, port: LineTransport(host, port, heartbeat=0.5),
         signals={b"qr one\n": QRUpdated(QRCode("one")), b"paired me\n": Paired("me")},
         heartbeat=0.5,
+        alive=b"\n",
         garbage={"no identity": b"paired\n", "no code": b"qr \n"},
     )
 

@@ -26,6 +26,7 @@ from qrlifecycle import (
     Reason,
     Scanned,
     Signal,
+    State,
     TransportLost,
     WrongAnswer,
 )
@@ -405,3 +406,26 @@ async def test_a_state_that_is_being_left_takes_nothing_in() -> None:
             with pytest.raises(EventRefused):
                 standing.put(step)
         assert pairing.lifecycle.qr == QRCode("first")
+
+
+async def test_an_error_of_usage_is_a_failure_though_a_fresh_code_was_asked_for() -> None:
+    """What comes out of `pair()` leaves the lifecycle in `failed`, whatever was decided before."""
+
+    class Misused(ScriptedTransport):
+        async def receive(self) -> Signal:
+            try:
+                return await super().receive()
+            finally:
+                raise WrongAnswer("used in a way that cannot be")
+
+    lifecycle = QRLifecycle(request_qr, lambda: Misused(ScriptedPeer(), Fault.NONE, Fault.NONE))
+
+    async def pair() -> None:
+        with pytest.raises(WrongAnswer):
+            await lifecycle.pair()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(pair)
+        await settle()
+        lifecycle.generate()
+    assert lifecycle.state is State.FAILED

@@ -173,7 +173,7 @@ def _in_short(findings: Findings) -> str:
     if findings.counterexample:
         return "BROKEN"
     if findings.failure:
-        return f"not finished: {findings.failure}"
+        return "not finished"
     if findings.skipped:
         return f"skipped: {findings.skipped}"
     counts = findings.counts
@@ -198,8 +198,15 @@ def _report(results: Results, seed: int, seconds: float) -> None:
         for note in findings.notes:
             print(f"skipped: {note}")
     print(*totals(results, seed, seconds), *unproved(results), sep="\n")
+    if not _checked(results):  # why not is said in the end, and once
+        results = {job: found for job, found in results.items() if found.counterexample}
     for text in breaches(results):
         print(f"\n{text}")
+
+
+def _checked(results: Results) -> bool:
+    """Whether anything was put to the test at all."""
+    return any(found.checked for found in results.values())
 
 
 def _verdict(results: Results, arguments: argparse.Namespace, missing: list[str]) -> int:
@@ -211,7 +218,7 @@ def _verdict(results: Results, arguments: argparse.Namespace, missing: list[str]
     sys.stdout.flush()
     if any(found.counterexample for found in results.values()):
         return 1
-    if not any(found.checked for found in results.values()):
+    if not _checked(results):
         why = dict.fromkeys(found.failure or found.skipped for found in results.values())
         raise UsageError(f"nothing was checked: {'; '.join(filter(None, why)) or 'nothing to do'}")
     if unproved(results) or any(found.failure for found in results.values()):

@@ -16,7 +16,8 @@ T3
 T4
     After either, no signal is delivered and a waiting `receive()` ends.
 T5
-    A dead peer becomes an error within the heartbeat, never an endless wait.
+    A dead peer becomes an error within the heartbeat, never an endless wait; a quiet one that lives
+    does not.
 T6
     Malformed input becomes nothing or the typed error, never another exception.
 T7

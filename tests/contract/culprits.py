@@ -231,6 +231,24 @@ class NoHeartbeat(GreetedLineTransport):
         return await super().receive()  # and waits
 
 
+class NoPong(GreetedLineTransport):
+    """T5: what the server sends to say that it is there is no signal, and so it is passed over."""
+
+    async def pong(self) -> None:
+        await anyio.lowlevel.checkpoint()
+
+
+class HeartbeatBySignal(GreetedLineTransport):
+    """T5: has a deadline for the next signal, and none for the next message."""
+
+    async def receive(self) -> Signal:
+        try:
+            with anyio.fail_after(self.heartbeat):
+                return await super().receive()
+        except TimeoutError:
+            raise TransportLost("silence") from None  # on a healthy link
+
+
 class TrustsEveryByte(GreetedLineTransport):
     """T6: raises what decoding raises."""
 

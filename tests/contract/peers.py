@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -16,6 +16,7 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import SocketStream
 from anyio.from_thread import BlockingPortal
+from anyio.streams.buffered import BufferedByteReceiveStream
 
 from qrlifecycle import (
     Paired,
@@ -38,7 +39,7 @@ from qrlifecycle.testing import (
     WirePeer,
     relay,
 )
-from qrlifecycle.testing.contract.socketio import SocketIOPeer, event, frame
+from qrlifecycle.testing.contract.socketio import PING, PONG, SocketIOPeer, event, frame
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
@@ -88,6 +89,8 @@ def relayed_peer(server: PairingServer, portal: BlockingPortal) -> WirePeer:
         signals=[Scanned(), QRExpired()],
         send=send,
         heartbeat=HEARTBEAT,
+        alive=PING,
+        answers=PONG,
         greet=relay(parts.hostname, parts.port),
         farewell=frame("1"),
         flood=frame(event("nobody", "x" * 100)),
@@ -100,15 +103,31 @@ def line_peer() -> WirePeer:
         lambda host, port: LineTransport(host, port, heartbeat=HEARTBEAT),
         signals=SIGNALS,
         heartbeat=HEARTBEAT,
+        alive=b"\n",
         flood=FLOOD,
         garbage={"no identity": b"paired\n", "no code": b"qr \n", "zero": b"\0\n"},
     )
 
 
+class AnsweredLines(BufferedByteReceiveStream):
+    """Lines from a server; a "ping" among them is told when it comes."""
+
+    def __init__(self, stream: SocketStream, pinged: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(stream)
+        self.pinged = pinged
+
+    async def receive_until(self, delimiter: bytes, max_bytes: int) -> bytes:
+        """The next line."""
+        line = await super().receive_until(delimiter, max_bytes)
+        if line == b"ping":
+            await self.pinged()
+        return line
+
+
 class GreetedLineTransport(LineTransport):
     """A line transport with a handshake: it says hello, and waits for a welcome.
 
-    What the server says before the welcome is kept.
+    What the server says before the welcome is kept; its pings are answered.
     """
 
     def __init__(self, host: str, port: int, heartbeat: float = 30) -> None:
@@ -119,6 +138,7 @@ class GreetedLineTransport(LineTransport):
         """Connect, and be welcomed; if not, close what was opened."""
         await super().open()
         assert self.stream is not None
+        self.lines = AnsweredLines(self.stream, self.pong)
         try:
             await self.be_welcomed(self.stream)
         except BaseException:
@@ -136,6 +156,12 @@ class GreetedLineTransport(LineTransport):
             raise TransportUnreachable("no welcome") from error
         except (anyio.IncompleteRead, anyio.DelimiterNotFound, KeyError) as error:
             raise TransportUnreachable("that was no welcome") from error
+
+    async def pong(self) -> None:
+        """Answer a ping."""
+        assert self.stream is not None
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            await self.stream.send(b"pong\n")
 
     async def receive(self) -> Signal:
         """The next signal; the early ones come first."""
@@ -158,6 +184,8 @@ def greeted_line_peer(make: Callable[..., Transport] = GreetedLineTransport) -> 
         partial(make, heartbeat=HEARTBEAT),
         signals=SIGNALS,
         heartbeat=HEARTBEAT,
+        alive=b"ping\n",
+        answers=b"pong\n",
         greet=greet_with_a_line,
         flood=FLOOD,
     )

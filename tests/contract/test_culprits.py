@@ -29,12 +29,14 @@ from .culprits import (
     DeliversAfterTheEnd,
     DropsWhatIsEarly,
     ForgetsTheSocket,
+    HeartbeatBySignal,
     LastInFirstOut,
     LatestEarlyFirst,
     LeavesATask,
     LeavesItsKeepAlive,
     NoCloseOnCancel,
     NoHeartbeat,
+    NoPong,
     Queued,
     RaisesInItsProtocol,
     RaisesOnAbort,
@@ -83,6 +85,8 @@ async def closed_in_the_end(
 EVERY = ""
 
 SILENCE = "open cancelled while the peer is silent"
+
+QUIET = "quiet but living peer is not lost"
 
 
 @pytest.mark.parametrize(
@@ -165,7 +169,19 @@ SILENCE = "open cancelled while the peer is silent"
             ["receive() did not end within 1 s of abort()", "abort() (", "never shut the socket"],
         ),
         (Stray, "T4", EVERY, ["CancelledError, which nobody asked for"]),
-        (NoHeartbeat, "T5", "silent peer is lost", ["receive() did not end within 2.5 s"]),
+        (
+            NoHeartbeat,
+            "T5",
+            "silent peer is lost",
+            ["receive() did not end within 2.5 s", "heartbeat=0.5 s; does the transport know it?"],
+        ),
+        (NoPong, "T5", QUIET, ["had no answer after 0.33 s", "receive() (", "must answer it"]),
+        (
+            HeartbeatBySignal,
+            "T5",
+            QUIET,
+            ["every 0.17 s that it is there, and receive() raised TransportLost", "must wait on"],
+        ),
         (
             AcloseLeavesIt,
             "T5",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ from qrlifecycle import (
     QRUpdated,
     Scanned,
     Signal,
+    Transport,
     WrongAnswer,
 )
 from qrlifecycle.testing import (
@@ -24,6 +26,7 @@ from qrlifecycle.testing import (
     CheckResult,
     Fault,
     ScriptedTransport,
+    Wire,
     WirePeer,
     check_transport,
     checks,
@@ -87,6 +90,17 @@ def a_server_that_says_something_else() -> WirePeer:
     return a_peer(signals={b"paired you\n": Paired("me"), b"qr two\n": QRUpdated(QRCode("two"))})
 
 
+async def welcome_otherwise(wire: Wire) -> None:
+    """A greeting in other words than the transport's."""
+    await wire.receive()
+    await wire.send(b"hi\n")
+
+
+def a_server_that_spells_otherwise() -> WirePeer:
+    """Its bytes mean nothing to the transport."""
+    return a_peer(signals={b"PAIRED me\n": Paired("me"), b"qr two\n": QRUpdated(QRCode("two"))})
+
+
 async def silence(_signal: Signal) -> None:
     """Have nothing sent."""
 
@@ -112,6 +126,16 @@ NOT_READY: list[tuple[Callable[[], WirePeer], str]] = [
         a_server_that_says_something_else,
         r"receive\(\) gave Paired\(identity='you'\) when Paired\(identity='me'\) was to come\. "
         r"Mend receive\(\) .*, or what the peer was told that the bytes mean\.$",
+    ),
+    (
+        partial(a_peer, welcome_otherwise),
+        r"open\(\) raised TransportUnreachable: that was no welcome, at .* Mend open\(\) "
+        r"\(peers\.py:\d+\), or the peer's greet: it must not raise here\.$",
+    ),
+    (
+        a_server_that_spells_otherwise,
+        r"receive\(\) raised TransportLost: .* Mend receive\(\) \(peers\.py:\d+\), or what the "
+        r"peer was told that the bytes mean: Paired\(identity='me'\) was to come\.$",
     ),
 ]
 
@@ -211,6 +235,57 @@ async def test_a_peer_without_a_flood_skips_the_flood() -> None:
     (check,) = (one for one in checks() if one.name == "flood")
     result = await check.run(partial(a_peer, signals=[Scanned(), Paired()], send=silence))
     assert "no flood=" in str(result.skipped)
+
+
+QUIET = "quiet but living peer is not lost"
+
+
+async def outlasts_quiet(**options: Any) -> CheckResult:
+    """What is said of a transport whose peer is quiet, and lives."""
+    (check,) = (one for one in checks() if one.name == QUIET)
+    return await check.run(partial(a_peer, **options))
+
+
+async def test_a_peer_with_nothing_but_signals_skips_the_quiet() -> None:
+    """Without `alive=` there is nothing to be quiet with, and the reason says so."""
+    assert "given no alive=" in str((await outlasts_quiet()).skipped)
+
+
+async def test_a_sign_of_life_that_means_a_signal_is_told() -> None:
+    """Bytes that the transport takes for a signal are no sign of life."""
+    text = str((await outlasts_quiet(alive=b"paired me\n")).failure)
+    assert "receive() gave Paired(identity='me'). receive() (peers.py:" in text
+    assert text.endswith("or mend what the peer was told in alive=.")
+
+
+async def test_a_busy_machine_breaks_no_heartbeat() -> None:
+    """Where the peer cannot speak in time, nothing is said of the transport."""
+
+    def make(host: str, port: int) -> Transport:
+        return HoldsUpTheLoop(host, port, heartbeat=0.2)
+
+    (check,) = (one for one in checks() if one.name == QUIET)
+    peer = partial(WirePeer, make, signals=SIGNALS, heartbeat=0.2, alive=b"\n")
+    result = await check.run(partial(peer, greet=greet_with_a_line))
+    assert result.skipped == "this machine is too busy for a heartbeat of 0.2 s"
+
+
+class HoldsUpTheLoop(GreetedLineTransport):
+    """As a machine that has no time for this process."""
+
+    async def receive(self) -> Signal:
+        """Later."""
+        time.sleep(0.2)  # noqa: ASYNC251
+        return await super().receive()
+
+
+async def test_a_transport_that_was_told_no_heartbeat_is_asked_about_it() -> None:
+    """Whoever told only the peer how long it takes is reminded of the transport."""
+    (check,) = (one for one in checks() if one.name == "silent peer is lost")
+    peer = partial(WirePeer, GreetedLineTransport, signals=SIGNALS, heartbeat=0.1)
+    result = await check.run(partial(peer, greet=greet_with_a_line), limit=0.5)
+    told = "The peer was told heartbeat=0.1 s; does the transport know it?"
+    assert str(result.failure).endswith(told)
 
 
 class SlowlyRead(ScriptedTransport):

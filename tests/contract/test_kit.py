@@ -74,6 +74,7 @@ def test_a_clause_is_given_in_a_list() -> None:
         ({"signals": {b"one": Scanned(), b"two": Scanned()}}, "must differ"),
         ({"signals": [Scanned(), Paired()]}, "give send="),
         ({"heartbeat": 0}, "above 0"),
+        ({"answers": b"pong"}, "give that as well"),
         ({"heartbeat": float("inf")}, "finite"),
     ],
 )

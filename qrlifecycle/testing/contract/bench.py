@@ -35,6 +35,8 @@ After them it has `LAST_SECONDS`."""
 
 LAST_SECONDS = 0.2
 
+MEANING = "what the peer was told that the bytes mean"
+
 DEED_PATIENCES = 2
 """How many times as long as a call a peer may take that is told to do something."""
 
@@ -92,11 +94,20 @@ class Bench:
             name = getattr(deed, "__name__", "deed")
             raise CannotCheck(f"the peer's {name}() did not end within {limit:g} s")
 
-    async def end(self, operation: Operation, limit: float | None = None) -> Operation:
-        """Wait until a call has ended, in whatever way; its time is limited."""
-        limit = self.limit if limit is None else limit
-        if not await self.soon(operation.done.wait, limit):
-            raise await self.overdue(operation, f"did not end within {limit:g} s")
+    async def end(
+        self, operation: Operation, limit: float | None = None, *, mend: str = ""
+    ) -> Operation:
+        """Wait until a call has ended, in whatever way; its time is limited.
+
+        A ``limit`` is for a call that may have to notice a peer's silence; ``mend`` is what else
+        may be wrong if it does not end.
+        """
+        seconds = self.limit if limit is None else limit
+        if not await self.soon(operation.done.wait, seconds):
+            breach = await self.overdue(operation, f"did not end within {seconds:g} s")
+            told = "" if limit is None else self._told_of_the_heartbeat()
+            breach.mend = " ".join(filter(None, (breach.mend, mend, told)))
+            raise breach
         return operation
 
     async def overdue(self, operation: Operation, how: str, mend: str = "") -> Breach:
@@ -271,20 +282,23 @@ class Bench:
     async def receive(self, transport: Transport, *wanted: Signal, mend: str = "") -> None:
         """These signals must come, in this order; if not, ``mend`` is what is to be done."""
         for signal in wanted:
-            operation = await self.end(self.start(transport, "receive"), self.patience)
-            if not operation.returned:
-                breach = self.raised(operation, f"{signal!r} was to come.")
-                breach.mend = mend or breach.mend
-                raise breach
-            if operation.result != signal:
-                given = repr(operation.result)
-                given = f"another {given}" if given == repr(signal) else given  # codes are hidden
-                raise Breach(
-                    f"receive() gave {given} when {signal!r} was to come.",
-                    mend=mend
-                    or f"Mend {place_of_method(transport, 'receive')}, "
-                    "or what the peer was told that the bytes mean.",
-                )
+            await self.give(self.start(transport, "receive"), signal, mend)
+
+    async def give(self, receiving: Operation, signal: Signal, mend: str = "") -> None:
+        """This call of `receive()` must give this signal; if not, ``mend`` is to be done."""
+        await self.end(receiving, self.patience, mend=f"Or mend {MEANING}.")
+        place = place_of_method(receiving.transport, "receive")
+        if not receiving.returned:
+            breach = self.raised(receiving, "")
+            breach.mend = mend or f"Mend {place}, or {MEANING}: {signal!r} was to come."
+            raise breach
+        if receiving.result != signal:
+            given = repr(receiving.result)
+            given = f"another {given}" if given == repr(signal) else given  # codes are hidden
+            raise Breach(
+                f"receive() gave {given} when {signal!r} was to come.",
+                mend=mend or f"Mend {place}, or {MEANING}.",
+            )
 
     async def discard(self, *transports: Transport) -> None:
         """Abort and close; how is not judged."""
@@ -305,6 +319,13 @@ class Bench:
         for operation in self._operations:
             await self.soon(operation.done.wait, LATE)
             operation.error = operation.cancellation = None
+
+    def _told_of_the_heartbeat(self) -> str:
+        """Where a silence was not noticed, the transport may have been told of no heartbeat."""
+        if isinf(self.peer.heartbeat):
+            return ""
+        told = f"The peer was told heartbeat={self.peer.heartbeat:g} s"
+        return f"{told}; does the transport know it?"
 
     async def _rescue(self, operation: Operation) -> None:
         """End a call that hangs: by cancelling it, or else by taking away what it waits for."""

@@ -40,6 +40,8 @@ class Orders:
     """Set when a greeting was stopped."""
     silent: bool = False
     """Whether nothing is said any more."""
+    heard: bytearray = field(default_factory=bytearray)
+    """What clients have sent since this was last cleared."""
     garbled: bytes | None = None
     """What is said in place of the greeting."""
     troubles: list[str] = field(default_factory=list)
@@ -47,14 +49,14 @@ class Orders:
     servers: set[int] = field(default_factory=set)
     """Ports of this process whose ends of connections are not the transport's."""
     news: anyio.Event = field(default_factory=anyio.Event)
-    """Set when something was sent, or a client is gone; it is a fresh one each time."""
+    """Set when something was sent or came, or a client is gone; it is a fresh one each time."""
 
     def stop(self, after: int, *, hang_up: bool) -> None:
         """From now on, stop in each greeting after this many steps."""
         self.stops_at, self.hangs_up, self.stalled = after, hang_up, anyio.Event()
 
     def noticed(self) -> None:
-        """Something was sent, or a client is gone."""
+        """Something was sent or came, or a client is gone."""
         self.news.set()
         self.news = anyio.Event()
 
@@ -92,6 +94,8 @@ class Wire(ByteStream):
         if not data:
             self.gone.set()
             raise anyio.EndOfStream
+        self.orders.heard += data
+        self.orders.noticed()
         return data
 
     async def send(self, item: bytes) -> None:

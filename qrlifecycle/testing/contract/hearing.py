@@ -26,6 +26,14 @@ CHECKS: list[Check] = []
 
 check = listing(CHECKS)
 
+QUIET_HEARTBEATS = 3
+
+SIGNS_OF_LIFE = 3
+"""How many a peer without a signal gives in a heartbeat."""
+
+TRIES = 3
+"""How often a machine may be too busy to give them in time."""
+
 
 # T4
 
@@ -138,6 +146,57 @@ async def silent_handshake_fails(bench: Bench) -> None:
         await judge_failed(bench, opening, "met with silence")
 
     await each_stalled_opening(bench, judge)
+
+
+@check("T5")
+async def quiet_but_living_peer_is_not_lost(bench: Bench) -> None:
+    """A peer that says no more than that it is there is not lost, and its next signal comes."""
+    require_heartbeat(bench)
+    for _ in range(TRIES):
+        transport = await bench.opened()
+        receiving = bench.start(transport, "receive")
+        if await outlasts_quiet(bench, receiving):
+            signal = bench.peer.signals[0]
+            await bench.told(bench.peer.send, signal)
+            await bench.give(receiving, signal)
+            await bench.finish(transport)
+            return
+        await bench.discard(transport)
+    raise CannotDo(f"this machine is too busy for a heartbeat of {bench.peer.heartbeat:g} s")
+
+
+async def outlasts_quiet(bench: Bench, receiving: Operation) -> bool:
+    """Some heartbeats without a signal; False if the machine did not let the peer speak in time."""
+    interval = bench.peer.heartbeat / SIGNS_OF_LIFE
+    for _ in range(QUIET_HEARTBEATS * SIGNS_OF_LIFE):
+        began = anyio.current_time()
+        await bench.told(bench.peer.show_life)
+        ended = await bench.soon(receiving.done.wait, interval)
+        if anyio.current_time() - began > 2 * interval:
+            return False
+        if ended:
+            raise _given_up(receiving, interval)
+        if not await bench.soon(bench.peer.wait_until_answered, interval):
+            if anyio.current_time() - began > bench.peer.heartbeat:
+                return False
+            raise Breach(
+                f"The peer said that it is there, and had no answer after {2 * interval:.2g} s.",
+                place=receiving.where(),
+                mend=f"{place_of_method(receiving.transport, 'receive')} must answer it, or mend "
+                "what the peer was told in answers=.",
+            )
+    return True
+
+
+def _given_up(receiving: Operation, interval: float) -> Breach:
+    """A wait for a signal ended, although there was none, and the peer was there."""
+    how = f"gave {receiving.result!r}" if receiving.returned else f"raised {receiving.raised()}"
+    return Breach(
+        f"The peer said every {interval:.2g} s that it is there, and receive() {how}.",
+        place=receiving.where(),
+        mend=f"{place_of_method(receiving.transport, 'receive')} must wait on after any message, "
+        "and give up only when none comes; or mend what the peer was told in alive=.",
+    )
 
 
 @check("T5")

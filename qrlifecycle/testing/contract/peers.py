@@ -128,6 +128,13 @@ class Peer(ABC):
         """Send bytes as they are."""
         raise CannotDo("the peer has no bytes to send")
 
+    async def show_life(self) -> None:
+        """Say that this peer is there, and nothing else."""
+        raise CannotDo("the peer has no way to say that it is there")
+
+    async def wait_until_answered(self) -> None:  # noqa: B027 - at once, unless overridden
+        """Wait until what `show_life()` said last is answered, if it has to be."""
+
     def trouble(self) -> str:
         """What went wrong on the peer's own side, in words; empty if nothing did."""
         return ""

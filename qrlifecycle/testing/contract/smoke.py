@@ -11,6 +11,7 @@ from .bench import Bench, at_the_bench
 from .check import LIMIT, PeerFactory, made_by
 from .operation import Breach
 from .peers import CannotCheck
+from .places import place_of_method
 
 __all__ = ["smoke_test"]
 
@@ -47,11 +48,15 @@ async def smoke_test(peer_factory: PeerFactory, *, limit: float = LIMIT) -> None
 
 async def _come_together(bench: Bench) -> None:
     transport = bench.make()
-    opening = await bench.end(bench.start(transport, "open"), bench.patience)
+    opening = bench.start(transport, "open")
+    await bench.end(opening, bench.patience, mend="Or mend the peer's greet.")
     if isinstance(opening.error, UnsupportedBackend):
         raise opening.error  # it says best what to do
     if not opening.returned:
-        raise bench.raised(opening, "It must not raise here.")
+        breach = bench.raised(opening, "")
+        place = place_of_method(transport, "open")
+        breach.mend = f"Mend {place}, or the peer's greet: it must not raise here."
+        raise breach
     await bench.wait_until_connected(transport)
     signal = bench.peer.signals[0]
     await bench.told(bench.peer.send, signal)

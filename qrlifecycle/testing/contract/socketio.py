@@ -23,6 +23,8 @@ __all__ = [
     "HEADERS",
     "JOINED",
     "OPENED",
+    "PING",
+    "PONG",
     "UPGRADED",
     "ServerHandshake",
     "SocketIOPeer",
@@ -55,6 +57,13 @@ def frame(payload: str | bytes, kind: int = 1) -> bytes:
     if size < 1 << 16:
         return bytes([0x80 | kind, 126]) + size.to_bytes(2, "big") + body
     return bytes([0x80 | kind, 127]) + size.to_bytes(8, "big") + body
+
+
+PING = frame("2")
+"""Engine.IO's, from the server."""
+
+PONG = b"\x81\x81"
+"""How the answer begins, which is "3": a frame of text, masked, of one byte."""
 
 
 def event(name: object, *args: object) -> str:
@@ -165,6 +174,8 @@ def socketio_peer() -> WirePeer:
         ),
         signals=_signals(),
         heartbeat=HEARTBEAT,
+        alive=PING,
+        answers=PONG,
         greet=greet_socketio,
         farewell=frame("1"),
         garbage=GARBAGE,

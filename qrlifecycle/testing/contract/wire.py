@@ -48,6 +48,10 @@ class WirePeer(Peer):
         signals: what goes over the wire, and what `receive()` must make of it; at least two,
             different. With ``send``, just the signals.
         heartbeat: seconds after which these transports count a silent peer as dead.
+        alive: what the server sends to say that it is there, such as a ping; None if it has nothing
+            to say but signals.
+        answers: what the transport must send back to each; None if nothing. A WebSocket's client
+            masks what it sends: give the two bytes that its frame begins with.
         greet: plays the server's part of the handshake; none if the client's connecting is all.
         send: has the server behind a `relay()` send a signal.
         farewell: what a server of this protocol says before it closes in order.
@@ -55,8 +59,8 @@ class WirePeer(Peer):
         flood: bytes to send again and again; the first signal's unless given.
 
     Raises:
-        InvalidValue: fewer than two different signals, a heartbeat that is not above 0, or signals
-            without bytes and no ``send``.
+        InvalidValue: fewer than two different signals, a heartbeat that is not above 0, signals
+            without bytes and no ``send``, or ``answers`` without ``alive``.
     """
 
     def __init__(
@@ -65,6 +69,8 @@ class WirePeer(Peer):
         *,
         signals: Mapping[bytes, Signal] | Sequence[Signal],
         heartbeat: float,
+        alive: bytes | None = None,
+        answers: bytes | None = None,
         greet: Greeting | None = None,
         send: Callable[[Signal], Awaitable[object]] | None = None,
         farewell: bytes = b"",
@@ -79,6 +85,8 @@ class WirePeer(Peer):
             raise InvalidValue("say how the signals are spelt (bytes: signal), or give send=")
         if not is_positive(heartbeat) or isinf(heartbeat):
             raise InvalidValue("heartbeat must be above 0, and finite")
+        if answers and not alive:
+            raise InvalidValue("answers= is what comes back to alive=: give that as well")
         self.heartbeat = heartbeat
         self.garbage = dict(garbage or {})
         self.anything = GARBAGE
@@ -90,6 +98,8 @@ class WirePeer(Peer):
         self._spelt = spelt
         self._send = send
         self._farewell = farewell
+        self._alive = alive
+        self._answers = answers
         self._orders: Orders
         self._accepting: anyio.CancelScope
         self._deaf = anyio.Event()
@@ -212,6 +222,17 @@ class WirePeer(Peer):
         for wire in self._open():
             with suppress(anyio.BrokenResourceError):
                 await wire.write(data)
+
+    async def show_life(self) -> None:
+        """To every client that is there; what was heard before is no answer to it."""
+        if not self._alive:
+            raise CannotDo("the peer was given no alive=, so it has nothing to say but signals")
+        self._orders.heard.clear()
+        await self.send_bytes(self._alive)
+
+    async def wait_until_answered(self) -> None:
+        """The answer has come, if there has to be one."""
+        await self._until(lambda: (self._answers or b"") in self._orders.heard)
 
     def trouble(self) -> str:
         """What the greeting raised, and where."""
