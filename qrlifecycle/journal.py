@@ -72,10 +72,12 @@ KINDS: Mapping[str, type[Record]] = {
 }
 """The values of ``what`` in a line."""
 
-NAMES = {kind: name for name, kind in KINDS.items()}
+NAMES: Mapping[type[Record], str] = {kind: name for name, kind in KINDS.items()}
 
 COMMON = tuple(field.name for field in fields(Record))
-OWN = {kind: tuple(f.name for f in fields(kind) if f.name not in COMMON) for kind in NAMES}
+OWN: Mapping[type[Record], tuple[str, ...]] = {
+    kind: tuple(f.name for f in fields(kind) if f.name not in COMMON) for kind in NAMES
+}
 """The fields that a kind has beside what all have."""
 
 
@@ -253,7 +255,9 @@ READ: Mapping[str, Callable[[Any], object]] = {
 }
 """How each field of a record is read."""
 
-READ_OF = {kind: (*COMMON, *own) for kind, own in OWN.items()}
+READ_OF: Mapping[type[Record], tuple[str, ...]] = {
+    kind: (*COMMON, *own) for kind, own in OWN.items()
+}
 
 
 # A whole file

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import io
 import os
 import pty
 import re
@@ -10,10 +12,13 @@ import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from typing import IO
 
 import pytest
 from hypothesis import given, settings
@@ -44,12 +49,15 @@ from qrlifecycle.timeline import (
     IMAGE_FORMATS,
     Lane,
     MarkKind,
+    Socket,
+    Span,
     Timeline,
     draw,
     finding,
     paint,
     read,
 )
+from qrlifecycle.timeline.colours import SOCKET
 from qrlifecycle.timeline.scale import Scale
 from qrlifecycle.timeline.words import duration
 
@@ -225,6 +233,136 @@ def test_a_flood_on_the_wire_is_no_flood_of_marks() -> None:
     assert len(lane_of(story.pair(1)).marks) == 1000
 
 
+def flapping(attempts: int) -> Story:
+    """One attempt whose link comes and goes, with a code and a socket each time."""
+    story = Story().display()
+    for _ in range(attempts - 1):
+        story.expire(0.5)
+    return story.pair(0.5)
+
+
+def test_of_a_lane_without_end_a_bounded_part_is_drawn() -> None:
+    """Spans and sockets have an end, and the lane and the title say how many more there were."""
+    timeline = read(flapping(3000).records)
+    (lane,) = timeline.lanes
+    assert (len(lane.spans), lane.spans_left_out) == (1001, 5001)
+    assert (len(lane.sockets), lane.sockets_left_out) == (1000, 2000)
+    assert all(socket.end is not None for socket in lane.sockets)
+    assert (lane.state, lane.ended) == (State.CONNECTED, True)
+    drawn = text(timeline)
+    assert "! 5,001 other states and 2,000 other sockets not drawn" in drawn
+    assert "2,000 other sockets not drawn" in finding(timeline)
+    assert "The sockets drawn were open for" in drawn
+
+
+def test_what_is_not_drawn_covers_nothing() -> None:
+    """Between the spans that are kept and the last one a lane is empty, its sockets' row too."""
+    lines = text(read(flapping(3000).records)).splitlines()
+    states, sockets = (line[28:70] for line in lines[lines.index("") + 3 :][:2])
+    assert " " * 20 in states
+    assert " " * 20 in sockets
+
+
+def test_a_socket_between_spans_that_are_not_drawn_stands_at_its_time() -> None:
+    """It begins where it began, and not where the last span before it ended."""
+    spans = (
+        Span(State.GENERATING, 0, 1),
+        Span(State.DISPLAYED, 1, 2),
+        Span(State.DISPLAYED, 90),
+    )
+    sockets = (Socket(50, opened=50, end=60, how=Closing.POLITE),)
+    lane = Lane("p-1", 1, EPOCH, 100, spans=spans, sockets=sockets, ended=False)
+    states, row = text(Timeline((lane,)), columns=140).splitlines()[6:8]
+    first, last = states.index("░"), states.index("▶")
+    assert "╌" not in row
+    assert 0.45 < (row.index("━") - first) / (last - first) < 0.55
+    assert 0.55 < (row.rindex("━") - first) / (last - first) < 0.65
+
+
+def test_sockets_that_nobody_closes_fill_no_page() -> None:
+    """Of sockets that are open at once ten have a row; the rest is counted, and closed in turn."""
+    story = Story().begin().answer()
+    for _ in range(500):
+        story.open()
+    assert len(text(read(story.records)).splitlines()) < 30
+    for _ in range(499):
+        story.close()
+    lane = lane_of(story)
+    assert (len(lane.sockets), lane.sockets_left_out) == (10, 490)
+    assert [socket.end is None for socket in lane.sockets] == [True] + [False] * 9
+    assert not lane.healthy
+
+
+def test_a_socket_that_is_never_closed_has_a_bounded_number_of_times_outside() -> None:
+    """However often the state that owns it is left."""
+    story = Story().display()
+    for _ in range(3000):
+        story.wait(0.1).change(Event.EXPIRED, State.GENERATING).answer()
+    (socket,) = lane_of(story).sockets
+    assert len(socket.outside) == 1000
+
+
+class Counted(float):
+    """A time that counts how often it is compared."""
+
+    compared = 0
+
+    def __le__(self, other: float) -> bool:
+        Counted.compared += 1
+        return float(self) <= float(other)
+
+    def __lt__(self, other: float) -> bool:
+        Counted.compared += 1
+        return float(self) < float(other)
+
+    def __ge__(self, other: float) -> bool:
+        Counted.compared += 1
+        return float(self) >= float(other)
+
+    def __gt__(self, other: float) -> bool:
+        Counted.compared += 1
+        return float(self) > float(other)
+
+
+def test_drawing_takes_time_by_the_socket_and_not_by_its_square() -> None:
+    """To find a socket's columns not every span is looked at."""
+    lane = lane_of(flapping(400))
+    spans = tuple(
+        replace(
+            span, start=Counted(span.start), end=None if span.end is None else Counted(span.end)
+        )
+        for span in lane.spans
+    )
+    Counted.compared = 0
+    text(Timeline((replace(lane, spans=spans),)))
+    assert 0 < Counted.compared < 100 * len(lane.sockets)
+
+
+def test_what_is_long_is_not_kept_whole() -> None:
+    """Identifiers and subjects are kept short; those that differ in the middle stay two."""
+    long = "x" * 30_000
+    stories = [
+        Story(
+            f"p-{long}{n}{long}-1", at=n, subject=("bot", f"{long}{n}{long}", *map(str, range(99)))
+        )
+        for n in range(2)
+    ]
+    lanes = read(together(*(story.display().pair(3) for story in stories))).lanes
+    assert len({lane.lifecycle for lane in lanes}) == 2
+    assert len({lane.subject for lane in lanes}) == 2
+    for lane in lanes:
+        assert len(lane.lifecycle) <= 200
+        assert lane.lifecycle.startswith("p-xxx")
+        assert lane.lifecycle.endswith("xxx-1")
+        assert lane.subject is not None
+        assert lane.subject[0] == "bot"
+        assert sum(map(len, lane.subject)) <= 600
+    beside = Story("q-1", at=1, subject=(long,)).display()
+    first = Story("q-2", subject=(long,)).display()
+    for lane in read(together(first, beside)).lanes:
+        assert all(len(alert) <= 200 for alert in lane.alerts)
+
+
 def test_a_long_subject_keeps_its_end() -> None:
     """Of a label that is too long the middle is left out, for the end tells users apart."""
     story = Story(subject=("support-bot-of-the-west", "user-4711")).display().pair(3)
@@ -396,6 +534,35 @@ def test_an_image_tells_what_was_found() -> None:
     assert svg.count(title) >= 2
     assert "! promise 1: a socket was open in state 'connected'" in svg
     assert diagram.UNLIT[diagram.Role.SOCKET].fill.lower() in svg
+
+
+def never_opened() -> Story:
+    """An attempt whose socket was refused."""
+    story = Story().begin().answer().add(Opening, ("bot-7", "user-123")).wait(8)
+    story.leave(Event.FAIL).close().change(Event.FAIL, State.FAILED, Reason.EXPIRED)
+    return story.end()
+
+
+@needs_matplotlib
+def test_a_socket_that_never_opened_is_drawn_as_opening() -> None:
+    """In text and in images alike, and the legend says what it is; where none is, it does not."""
+    refused, opened = read(never_opened().records), read(Story().display().pair(9).records)
+    assert "╌╌╌╌" in text(refused)
+    assert "━" not in text(refused)
+    image, other = (paint(timeline, "svg").decode() for timeline in (refused, opened))
+    filled = f"fill: {SOCKET.lower()}"
+    assert (image.count("stroke-dasharray"), other.count("stroke-dasharray")) == (2, 0)
+    assert image.count(filled) == other.count(filled) - 1
+    assert ("socket opening" in image, "socket opening" in other) == (True, False)
+
+
+@needs_matplotlib
+def test_a_socket_that_was_long_in_opening_is_drawn_in_two_parts() -> None:
+    """First opening, then open."""
+    story = Story().begin().answer().add(Opening, ("bot-7", "user-123")).wait(4).add(Opened)
+    image = paint(read(story.show().pair(4).records), "svg").decode()
+    assert image.count("stroke-dasharray") == 2
+    assert image.count(f"fill: {SOCKET.lower()}") == 2
 
 
 @needs_matplotlib
@@ -659,6 +826,95 @@ def test_what_cannot_be_drawn_is_told_in_one_line(
     assert said in err
     assert err.startswith("qrlifecycle: error: ")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("link", [None, Path.symlink_to, Path.hardlink_to])
+def test_the_command_does_not_overwrite_its_journal(
+    journal: Path,
+    link: Callable[[Path, Path], None] | None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """By whatever name it goes; also one that is read from standard input."""
+    output = journal
+    if link is not None:
+        output = journal.with_name("other.txt")
+        link(output, journal)
+    before = journal.read_bytes()
+    assert main(["timeline", str(journal), "--output", str(output), "--format", "text"]) == 2
+    assert "would overwrite the journal" in capsys.readouterr().err
+    with journal.open("rb") as file:
+        done = reading("timeline", "-", "--output", str(output), "--format", "text", stdin=file)
+    assert done.returncode == 2
+    assert b"would overwrite the journal" in done.stderr
+    assert journal.read_bytes() == before
+
+
+# A journal that is named
+
+
+def reading(*arguments: str, stdin: IO[bytes] | None = None) -> subprocess.CompletedProcess[bytes]:
+    """A command that reads what it is given; without standard input if it is given none."""
+    command = [sys.executable, "-m", "qrlifecycle", *arguments]
+    if stdin is None:
+        command = ["/bin/sh", "-c", 'exec "$@" <&-', "sh", *command]
+    return subprocess.run(command, check=False, capture_output=True, stdin=stdin, timeout=60)
+
+
+@pytest.mark.parametrize("command", ["audit", "timeline"])
+def test_a_standard_input_that_is_closed_is_told_in_one_line(command: str) -> None:
+    """As a shell's ``<&-`` leaves it."""
+    done = reading(command, "-")
+    assert done.returncode == 2
+    assert done.stderr == b"qrlifecycle: error: cannot read '-': standard input is closed\n"
+
+
+class Failing(io.BytesIO):
+    """A file on a disk that fails."""
+
+    def readline(self, _size: int | None = -1) -> bytes:
+        """Fail."""
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+@pytest.mark.parametrize("command", ["audit", "timeline"])
+def test_what_cannot_be_read_is_not_said_to_be_unwritable(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A read that fails half-way is told as one."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Failing()))
+    monkeypatch.setattr(Failing, "seekable", lambda _self: False)
+    assert main([command, "-"]) == 2
+    assert capsys.readouterr().err == "qrlifecycle: error: cannot read '-': Input/output error\n"
+
+
+def test_a_bar_leaves_output_and_cursor_alone(tmp_path: Path) -> None:
+    """What goes to a file while a bar is drawn gets there, and Ctrl-C leaves a cursor to see."""
+    pytest.importorskip("rich")
+    path = tmp_path / "long.jsonl"
+    path.write_bytes(b"GET /qr 200\n" * 5000)
+    script = (
+        "import sys; from qrlifecycle.cli import journals; journals.LONG = 1000\n"
+        "for entry in journals.entries(sys.argv[1]):\n"
+        "    if entry.number % 1000 == 500: print(entry.number)"
+    )
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)],
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        timeout=60,
+        env={**os.environ, "TERM": "xterm-256color"},
+    )
+    os.close(theirs)
+    drawn = b""
+    with suppress(OSError):  # how Linux says that the other end is closed
+        while chunk := os.read(ours, 65536):
+            drawn += chunk
+    os.close(ours)
+    assert done.stdout == b"500\n1500\n2500\n3500\n4500\n"
+    assert b"%" in drawn
+    assert b"\x1b[?25l" not in drawn
 
 
 def test_the_command_names_the_extra(

@@ -7,12 +7,9 @@ because asking for a code changes something; the page reads it with `fetch`, whi
 
 from __future__ import annotations
 
-import hashlib
 import json
-import secrets
 from html import escape
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import anyio
 from starlette.applications import Starlette
@@ -26,12 +23,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from qrlifecycle import State
 from qrlifecycle.diagram import render
 
+from .sessions import Sessions, user_of
 from .streams import News, Streams
 
-__all__ = ["create_app", "user_of"]
+__all__ = ["create_app"]
 
 HERE = Path(__file__).parent
-SESSION = "session"
 FILES = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
 """What is served beside the page, and as what."""
 
@@ -65,42 +62,27 @@ def create_app(streams: Streams, *, hosts: tuple[str, ...]) -> ASGIApp:
         pictures.append(PICTURE.format(state=state, path=path, meaning=escape(state.meaning)))
     text = (HERE / "page.html").read_text().replace("<!-- diagram -->", "\n".join(pictures))
 
+    sessions = Sessions()
+
     async def page(request: Request) -> Response:
-        return _with_session(request, HTMLResponse(text))
+        response = HTMLResponse(text)
+        sessions.give(request, response)
+        return response
 
     async def file(request: Request) -> Response:
         return files[request.url.path]
 
     async def link(request: Request) -> Response:
-        session = request.cookies.get(SESSION)
-        if not session:
+        session = sessions.of(request)
+        if session is None:
             return PlainTextResponse("Load the page first.\n", 403)
+        if streams.full:
+            return PlainTextResponse("Too many people at once. Try again later.\n", 503)
         return PairingStream(streams, user_of(session))
 
     routes = [Route("/", page), Route("/link", link, methods=["POST"])]
     app = Starlette(routes=[*routes, *(Route(path, file) for path in files)])
     return SafeHeaders(TrustedHostMiddleware(SameOriginOnly(app), allowed_hosts=list(hosts)))
-
-
-def user_of(session: str) -> str:
-    """The user that a session belongs to. A service with a log-in of its own asks that.
-
-    The session is a credential, so it is not what the platform is told.
-    """
-    return hashlib.sha256(session.encode()).hexdigest()[:32]
-
-
-def _with_session(request: Request, page: Response) -> Response:
-    """The page; a browser that brings no session is given one."""
-    if SESSION not in request.cookies:
-        page.set_cookie(
-            SESSION,
-            secrets.token_urlsafe(32),
-            httponly=True,
-            samesite="strict",
-            secure=request.url.scheme == "https",
-        )
-    return page
 
 
 def _file(name: str, kind: str) -> Response:
@@ -161,7 +143,10 @@ class SafeHeaders:
 
 
 class SameOriginOnly:
-    """Refuses whatever would change something, unless a page of this very origin asks for it."""
+    """Refuses whatever would change something, unless a page of this very origin asks for it.
+
+    Behind a proxy that speaks https the scheme is what its ``X-Forwarded-Proto`` says.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -171,7 +156,6 @@ class SameOriginOnly:
         app = self.app
         if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
             headers = Headers(scope=scope)
-            origin = urlsplit(headers.get("origin", ""))
-            if not origin.netloc or origin.netloc != headers.get("host"):
+            if headers.getlist("origin") != [f"{scope['scheme']}://{headers.get('host', '')}"]:
                 app = PlainTextResponse("Only the page itself may ask for this.\n", 403)
         await app(scope, receive, send)

@@ -83,19 +83,28 @@ class Streams:
     Args:
         platform: makes the lifecycles.
         plays_phone: whether the page may be told what a code says, to open it in place of a phone.
+        most: how many pages may be told at a time.
     """
 
-    def __init__(self, platform: BotPlatform, *, plays_phone: bool = False) -> None:
+    def __init__(
+        self, platform: BotPlatform, *, plays_phone: bool = False, most: int = 1000
+    ) -> None:
         self.closed = False
         """Whether the service is about to stop."""
         self._platform = platform
         self._plays_phone = plays_phone
+        self._most = most
         self._seats: dict[str, Seat] = {}
 
     @property
     def users(self) -> int:
         """How many users are linking now."""
         return len(self._seats)
+
+    @property
+    def full(self) -> bool:
+        """Whether nobody more may be let in for now."""
+        return sum(seat.guests for seat in self._seats.values()) >= self._most
 
     async def pair(self, user_id: str, tell: Tell) -> None:
         """Link one user's phone and tell the page how it goes.

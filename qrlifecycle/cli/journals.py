@@ -32,14 +32,23 @@ def entries(name: str) -> Iterator[Entry]:
         InvalidValue: it cannot be read.
     """
     with _opened(name) as file, _progress(file) as moved:
-        for entry in read_journal(file):
+        for entry in _read(file, name):
             yield entry
             if entry.number % EVERY == 0:
                 moved()
 
 
+def _read(file: IO[bytes], name: str) -> Iterator[Entry]:
+    try:
+        yield from read_journal(file)
+    except OSError as error:
+        raise InvalidValue(f"cannot read {name!r}: {error.strerror}") from None
+
+
 def _opened(name: str) -> AbstractContextManager[IO[bytes]]:
     if name == "-":
+        if not sys.stdin:  # a shell's <&- leaves none
+            raise InvalidValue("cannot read '-': standard input is closed")
         return nullcontext(sys.stdin.buffer)
     try:
         return Path(name).open("rb")
@@ -57,7 +66,19 @@ def _progress(file: IO[bytes]) -> Iterator[Callable[[], object]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 
-    columns = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    class SteadyConsole(Console):
+        """One that leaves the cursor alone: a process that ends on the spot cannot show it."""
+
+        def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002 - rich's
+            return False
+
+    with Progress(
+        *(BarColumn(), TaskProgressColumn(), TimeRemainingColumn()),
+        console=SteadyConsole(stderr=True),
+        transient=True,
+        # Rich would write to the terminal what was meant for a file.
+        redirect_stdout=sys.stdout.isatty(),
+        redirect_stderr=False,
+    ) as progress:
         task = progress.add_task("", total=size)
         yield lambda: progress.update(task, completed=file.tell())

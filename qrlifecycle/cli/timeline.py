@@ -6,7 +6,9 @@ This room must never know how a picture is drawn, nor how a line is read.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
+import stat
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -43,6 +45,8 @@ def run(arguments: argparse.Namespace, _stop: Stop) -> int:
     )
     if form != "text" and arguments.output is None and sys.stdout.isatty():
         raise InvalidValue(f"a terminal cannot show {form}: say where to, with --output FILE")
+    if arguments.output is not None and _same(arguments.file, arguments.output):
+        raise InvalidValue(f"the picture would overwrite the journal {arguments.output}")
     timeline = _read(arguments)
     if form != "text":
         _deliver(paint(timeline, form, absolute=arguments.absolute), arguments.output)
@@ -107,6 +111,15 @@ class Lines:
 
 
 # Where it goes
+
+
+def _same(journal: str, output: str) -> bool:
+    """Whether both names are one file's; a device may well be read and written."""
+    try:
+        read = os.fstat(sys.stdin.fileno()) if journal == "-" else Path(journal).stat()
+        return stat.S_ISREG(read.st_mode) and os.path.samestat(read, Path(output).stat())
+    except (OSError, AttributeError):  # there is none, as reading or writing it will tell
+        return False
 
 
 def _deliver(picture: bytes, file: str | None) -> None:

@@ -1,9 +1,10 @@
 """The timeline: what a journal tells, as a picture that shows whether the promise was kept.
 
 Each attempt is a lane: the states it went through, and under them its socket. So anybody can see
-that a socket is open only while a code is on screen, or where it is not. `reading` makes `lanes`
-of records, `words` says in a sentence what they show, `scale` lays out time, `text` draws for a
-terminal and `plot` draws images. This room must never know where records come from, nor who looks.
+that a socket is open only while a code is on screen, or where it is not. `reading` and `growing`
+make `lanes` of records, `words` says in a sentence what they show, `scale` lays out time, `text`
+draws for a terminal and `plot` draws images. This room must never know where records come from, nor
+who looks.
 """
 
 from __future__ import annotations

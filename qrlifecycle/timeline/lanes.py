@@ -94,6 +94,9 @@ class Lane:
     """False if its beginning is missing."""
     ended: bool = True
     """False if its end is missing: it ran on, or its process died."""
+    spans_left_out: int = 0
+    sockets_left_out: int = 0
+    """How many more it had, which were read and not kept."""
 
     @property
     def state(self) -> State | None:

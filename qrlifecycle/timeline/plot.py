@@ -44,6 +44,9 @@ NEVER_CLOSED = 0.5
 """Inches more for a socket that was left open: short as it is, for all that is known, it must be
 seen."""
 
+SHORT_OPENING = 0.12
+"""Inches; opening that took no longer is not told from being open, where all is well."""
+
 MOST_LANES = 200
 """More would be no picture; and PNG has an end."""
 
@@ -113,6 +116,7 @@ class _Painting:
         self._ink = Shapes(axes)
         self._timeline = timeline
         self._absolute = absolute
+        self._has_openings = False
         self._scale = Scale.of(timeline.lanes, absolute=absolute)
         free = ((lane, 1.1 + CHARACTER * len(words.outcome(lane))) for lane in timeline.lanes)
         self._per_second = self._scale.per_second(free, CHART)
@@ -171,6 +175,9 @@ class _Painting:
         x, y = 0.4, y + 0.3
         self._ink.socket(x, y - SOCKET_HEIGHT / 2, 0.35)
         x = self._named(x + 0.35, y, "socket open")
+        if self._has_openings:
+            self._ink.opening(x, y - SOCKET_HEIGHT / 2, 0.35)
+            x = self._named(x + 0.35, y, "socket opening")
         self._ink.alarm(x, y - SOCKET_HEIGHT / 2, 0.35)
         x = self._named(x + 0.35, y, f"socket open outside '{SOCKET_OWNER}', or a second one")
         self._ink.on(x + 0.1, y, QUIET)
@@ -221,7 +228,7 @@ class _Painting:
         if socket.second:
             self._ink.alarm(x, y, end - x)
         else:
-            self._ink.socket(x, y, end - x)
+            self._opening(lane, socket, y)
         for start, stop in socket.outside:
             left = self._x(lane, start)
             width = self._x(lane, lane.until(stop)) - left + (NEVER_CLOSED if stop is None else 0)
@@ -230,6 +237,17 @@ class _Painting:
         if socket.end is None:
             colour = SOCKET if socket.healthy else OUTSIDE
             self._ink.on(end + 0.06, y + SOCKET_HEIGHT / 2, colour)
+
+    def _opening(self, lane: Lane, socket: Socket, y: float) -> None:
+        """A socket that is the only one: how long it was opening, and how long open."""
+        x, end = self._x(lane, socket.start), self._x(lane, lane.until(socket.end))
+        opened = end if socket.opened is None else self._x(lane, socket.opened)
+        if socket.opened is None or opened - x > SHORT_OPENING:
+            self._has_openings = True
+            self._ink.opening(x, y, opened - x)
+            x = opened
+        if socket.opened is not None:
+            self._ink.socket(x, y, end - x)
 
     def _x(self, lane: Lane, at: float) -> float:
         return LEFT + (self._scale.shift(lane) + at) * self._per_second

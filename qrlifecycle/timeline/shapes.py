@@ -51,6 +51,11 @@ class Shapes:
         """A socket."""
         self.box(x, y, (width, SOCKET_HEIGHT), SOCKET)
 
+    def opening(self, x: float, y: float, width: float) -> None:
+        """A socket that does not listen yet: its outline, in dashes."""
+        outline = {"edgecolor": SOCKET, "linewidth": 0.8, "linestyle": (0, (3, 2))}
+        self.box(x, y, (width, SOCKET_HEIGHT), PAPER, **outline)
+
     def alarm(self, x: float, y: float, width: float) -> None:
         """A socket where none may be: higher than others, hatched, red."""
         size = max(width, NARROWEST_ALARM), SOCKET_HEIGHT + 0.06

@@ -9,6 +9,7 @@ never know what colours there are, nor whether anybody shows them.
 from __future__ import annotations
 
 import textwrap
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -224,18 +225,18 @@ class _Columns:
     def start(self, at: float) -> int:
         """The column in which something begins that belongs to what began last."""
         column = self._nearest(at)
-        for span in reversed(self.spans):
-            if span.start <= at:
-                return max(min(column, span.stop - 1), span.column)
-        return column
+        behind = bisect_right(self.spans, at, key=lambda span: span.start)
+        if not behind or at > (span := self.spans[behind - 1]).end:
+            return column  # in no span that is drawn
+        return max(min(column, span.stop - 1), span.column)
 
     def _stop(self, at: float) -> int:
         """The column before which something ends that belongs to what had not ended."""
         column = self._nearest(at)
-        for span in self.spans:
-            if at <= span.end:
-                return min(max(column, span.column), span.stop)
-        return column
+        index = bisect_left(self.spans, at, key=lambda span: span.end)
+        if index == len(self.spans) or (at < (span := self.spans[index]).start and index):
+            return column
+        return min(max(column, span.column), span.stop)
 
     def _nearest(self, at: float) -> int:
         return round((self._shift + at) * self._per_second)

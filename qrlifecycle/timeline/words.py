@@ -88,6 +88,8 @@ def _other_findings(timeline: Timeline) -> Iterator[str]:
     )
     if others:
         yield f"{count(others, 'attempt')} with another finding"
+    if left_out := sum(lane.sockets_left_out for lane in timeline.lanes):
+        yield f"{count(left_out, 'other socket')} not drawn"
     if timeline.alerts_left_out:
         yield f"{count(timeline.alerts_left_out, 'finding')} not drawn"
 
@@ -99,7 +101,10 @@ def usage(timeline: Timeline) -> str:
     spans = [(lane, socket) for lane in timeline.lanes for socket in lane.sockets]
     total = sum(lane.until(socket.end) - socket.start for lane, socket in spans)
     outside = [(lane, start, end) for lane, socket in spans for start, end in socket.outside]
-    said = [f"Sockets were open for {duration(total)}"]
+    whose = (
+        "The sockets drawn" if any(lane.sockets_left_out for lane in timeline.lanes) else "Sockets"
+    )
+    said = [f"{whose} were open for {duration(total)}"]
     if not outside:
         said.append("all of it while a code was displayed")
     if (seconds := sum(lane.until(end) - start for lane, start, end in outside)) > 0:
@@ -167,10 +172,18 @@ def end(lane: Lane) -> tuple[str, str]:
 
 
 def remarks(lane: Lane) -> list[str]:
-    """What was found in a lane, in sentences, each once; the first few, and how many more."""
+    """What was found in a lane, in sentences, each once; the first few, and how many more.
+
+    The last one says what of the lane is not drawn.
+    """
     told = list(dict.fromkeys(printable(text) for text in lane.alerts))
     if len(told) > MOST_REMARKS:
         told[MOST_REMARKS:] = [f"... and {len(told) - MOST_REMARKS} more"]
+    left_out = ((lane.spans_left_out, "state"), (lane.sockets_left_out, "socket"))
+    if counted := " and ".join(
+        count(number, f"other {what}") for number, what in left_out if number
+    ):
+        told.append(f"{counted} not drawn")
     return told
 
 

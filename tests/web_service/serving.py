@@ -12,8 +12,8 @@ from typing import Any, Self
 import aiohttp
 import anyio
 from web_service.__main__ import Server, listen
-from web_service.app import SESSION, user_of
 from web_service.service import BotPlatform
+from web_service.sessions import SESSION, user_of
 from web_service.streams import Streams
 
 from qrlifecycle import Paired, PairingCode, QRCode
@@ -70,11 +70,14 @@ class Service:
 
 @asynccontextmanager
 async def serving(
-    make: Callable[[str], BotPlatform] = BotPlatform, *, qr_lifetime: float = 60.0
+    make: Callable[[str], BotPlatform] = BotPlatform,
+    *,
+    qr_lifetime: float = 60.0,
+    most: int = 1000,
 ) -> AsyncIterator[Service]:
     """Serve, and be gone on leaving, whatever happens."""
     async with PairingServer(qr_lifetime=qr_lifetime) as pairing:
-        streams = Streams(make(pairing.url), plays_phone=True)
+        streams = Streams(make(pairing.url), plays_phone=True, most=most)
         server = QuietServer(streams, hosts=("127.0.0.1",))
         with listen("127.0.0.1", 0) as listener:
 
@@ -165,9 +168,10 @@ class Client:
 
     async def ask(self, method: str, path: str, **options: Any) -> aiohttp.ClientResponse:
         """Any request, read to its end."""
-        async with self.http.request(method, self.service.url + path, **options) as answer:
-            await answer.read()
-            return answer
+        with anyio.fail_after(WITHIN):
+            async with self.http.request(method, self.service.url + path, **options) as answer:
+                await answer.read()
+                return answer
 
 
 def payload(svg: str) -> str:

@@ -26,7 +26,7 @@ pytest.importorskip("zxingcpp", reason="needs zxing-cpp, which reads the codes")
 import zxingcpp
 from PIL import Image
 from playwright.async_api import Browser, Locator, Page, async_playwright, expect
-from web_service.app import user_of
+from web_service.sessions import user_of
 
 from qrlifecycle import Reason, State
 

@@ -22,8 +22,9 @@ pytest.importorskip("uvicorn", reason="needs the extra 'examples'")
 pytest.importorskip("pygraphviz", reason="needs the extra 'examples'")
 
 from web_service.__main__ import GONE
-from web_service.app import HEADERS, SESSION
+from web_service.app import HEADERS
 from web_service.service import BotPlatform
+from web_service.sessions import SESSION
 
 from qrlifecycle import Paired, PairingCode, Policy, QRCode, Reason, State
 from qrlifecycle.testing.remains import own_sockets
@@ -143,15 +144,86 @@ async def test_the_platform_is_not_told_the_session(ada: Client) -> None:
         "http://evil.example",
         "http://127.0.0.1:1",
         "https://127.0.0.1.evil.example",
+        "http://[bad",
+        "ftp://{host}",
+        "https://{host}",
+        "//{host}",
     ],
 )
 async def test_another_site_cannot_ask_for_a_code(ada: Client, origin: str | None) -> None:
     """Without the page's own origin nothing is asked for and nothing opened."""
-    headers = {} if origin is None else {"Origin": origin}
+    host = ada.service.url.removeprefix("http://")
+    headers = {} if origin is None else {"Origin": origin.format(host=host)}
     answer = await ada.ask("POST", "/link", headers=headers)
     assert answer.status == 403
     with pytest.raises(KeyError):
         ada.service.pairing.pairing(BOT, ada.user_id)
+
+
+async def test_of_two_origins_neither_counts(ada: Client) -> None:
+    """What one reader takes for the origin, another may not."""
+    headers = [("Origin", ada.service.url), ("Origin", "http://evil.example")]
+    for order in (headers, headers[::-1]):
+        assert (await ada.ask("POST", "/link", headers=order)).status == 403
+
+
+@pytest.mark.parametrize("made_up", ["", "chosen", "chosen.", ".", "chosen.0123", "\xe9.\xe9"])
+async def test_a_session_that_the_service_did_not_give_is_none(
+    service: Service, made_up: str
+) -> None:
+    """Nobody chooses another's session: the page gives a new one, and that one is good."""
+    chosen = {"Cookie": f"{SESSION}={made_up}"}
+    async with aiohttp.ClientSession() as http:
+        refused = await http.post(f"{service.url}/link", headers={"Origin": service.url, **chosen})
+        assert refused.status == 403
+        page = await http.get(service.url, headers=chosen)
+        assert page.cookies[SESSION].value
+    async with Client(service) as browser, browser.link() as stream:
+        await stream.code()
+
+
+async def test_a_session_of_another_process_is_none(ada: Client) -> None:
+    """Each has a key of its own, so a restart makes new ones."""
+    async with serving() as other:
+        headers = {"Origin": other.url, "Cookie": f"{SESSION}={ada.session}"}
+        answer = await ada.http.post(f"{other.url}/link", headers=headers)
+        assert answer.status == 403
+
+
+async def test_over_https_no_neighbour_can_set_the_session(ada: Client) -> None:
+    """The cookie's name says so to browsers; it is Secure, and of the whole host."""
+    proxied = {"X-Forwarded-Proto": "https"}
+    page = await ada.ask("GET", "/", headers=proxied)
+    cookie = page.cookies[f"__Host-{SESSION}"]
+    assert (bool(cookie["secure"]), cookie["path"], cookie["domain"]) == (True, "/", "")
+    headers = {
+        **proxied,
+        "Origin": ada.service.url.replace("http:", "https:"),
+        "Cookie": f"__Host-{SESSION}={cookie.value}",
+    }
+    async with aiohttp.ClientSession() as http:
+        answer = await http.post(f"{ada.service.url}/link", headers=headers)
+        assert answer.status == 200
+        answer.close()
+
+
+async def test_a_full_service_lets_nobody_in() -> None:
+    """Not one stream more than it may have; when one is left, there is room again."""
+    async with serving(most=2) as service, Client(service) as ada, Client(service) as bob:
+        origin = {"Origin": service.url}
+        async with ada.link() as stream:
+            await stream.code()
+            async with ada.link() as newer:
+                await newer.code()
+                await stream.until(ended="failed")
+                async with bob.link() as bobs:
+                    await bobs.code()
+                    answer = await bob.http.post(f"{service.url}/link", headers=origin)
+                    answer.close()
+                    assert answer.status == 503
+        await service.nothing_left()
+        async with bob.link() as stream:
+            await stream.code()
 
 
 async def test_without_a_session_there_is_no_code(service: Service) -> None:

@@ -1,0 +1,59 @@
+"""Sessions: a browser's, in a cookie that only this service can have made.
+
+Each is signed with a key of the process's, so nothing is kept of those that were given, and a
+session that somebody made up is none. A restart makes new ones. A service with a log-in of its own
+has sessions already, and does not need this room. It must never know what a session is good for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+__all__ = ["SESSION", "Sessions", "cookie_name", "user_of"]
+
+SESSION = "session"
+
+
+class Sessions:
+    """Gives sessions, and knows them again."""
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+
+    def of(self, request: Request) -> str | None:
+        """The session that the browser brings; None if it has none of ours."""
+        session = request.cookies.get(cookie_name(request), "")
+        signed = self._sign(session.partition(".")[0])
+        return session if hmac.compare_digest(signed.encode(), session.encode()) else None
+
+    def give(self, request: Request, response: Response) -> None:
+        """Give the browser a session, unless it has one."""
+        if self.of(request) is None:
+            response.set_cookie(
+                cookie_name(request),
+                self._sign(secrets.token_urlsafe(32)),
+                httponly=True,
+                samesite="strict",
+                secure=request.url.scheme == "https",
+            )
+
+    def _sign(self, token: str) -> str:
+        return f"{token}.{hmac.new(self._key, token.encode(), hashlib.sha256).hexdigest()}"
+
+
+def cookie_name(request: Request) -> str:
+    """Over https one that no neighbouring domain can set; browsers refuse it over http."""
+    return f"__Host-{SESSION}" if request.url.scheme == "https" else SESSION
+
+
+def user_of(session: str) -> str:
+    """The user that a session belongs to. A service with a log-in of its own asks that.
+
+    The session is a credential, so it is not what the platform is told.
+    """
+    return hashlib.sha256(session.encode()).hexdigest()[:32]
