@@ -13,16 +13,14 @@ from dataclasses import dataclass, field
 
 import anyio
 import anyio.lowlevel
-from anyio.abc import ByteStream, SocketAttribute
+from anyio.abc import ByteStream
 
 from ...transports.reset import reset_on_close
 from .operation import in_words
 from .places import place_of_trouble
+from .plain import READ, read, write_all
 
 __all__ = ["Greeting", "Orders", "Wire"]
-
-READ = 65_536
-"""Bytes taken from a socket at once."""
 
 
 @dataclass
@@ -88,7 +86,7 @@ class Wire(ByteStream):
         """
         await self._release()
         try:
-            data = await self._read(max_bytes)
+            data = await read(self._raw, max_bytes)
         except OSError:
             data = b""
         if not data:
@@ -142,7 +140,7 @@ class Wire(ByteStream):
         with anyio.CancelScope() as scope:
             self._writing.add(scope)
             try:
-                await self._write_all(b"" if self.orders.silent else data)
+                await write_all(self._raw, b"" if self.orders.silent else data)
             finally:
                 self._writing.discard(scope)
         if scope.cancelled_caught:
@@ -167,10 +165,9 @@ class Wire(ByteStream):
             self.gone.set()
             self.orders.noticed()
 
-    def count_as_peers(self, stream: ByteStream) -> None:
-        """A connection of the greeting's own to a server of this process is not the transport's."""
-        ends = (SocketAttribute.local_port, SocketAttribute.remote_port)
-        self.orders.servers |= {stream.extra(end) for end in ends}  # noqa: S610 - anyio's
+    def count_as_peers(self, port: int) -> None:
+        """A socket on this port is the greeting's own or its server's, and not the transport's."""
+        self.orders.servers.add(port)
 
     async def _greet_and_read(self) -> None:
         self._raw.setblocking(False)
@@ -188,16 +185,6 @@ class Wire(ByteStream):
                 for scope in self._writing:
                     scope.cancel()
                 await anyio.lowlevel.checkpoint()
-
-    async def _write_all(self, data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            try:
-                rest = rest[self._raw.send(rest) :]
-            except (BlockingIOError, InterruptedError):
-                await anyio.wait_writable(self._raw)
-            except OSError as error:
-                raise anyio.BrokenResourceError from error
 
     async def _greet(self) -> None:
         if self.orders.garbled is not None:
@@ -219,13 +206,6 @@ class Wire(ByteStream):
         if self._held:
             held, self._held = self._held, b""
             await self.write(held)
-
-    async def _read(self, most: int) -> bytes:
-        while True:
-            try:
-                return self._raw.recv(most)
-            except (BlockingIOError, InterruptedError):
-                await anyio.wait_readable(self._raw)
 
 
 def _told(error: Exception) -> str:

@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from math import isinf
 
 import anyio
-from anyio.abc import ByteStream
 
 from ...errors import InvalidValue
 from ...policy import is_positive
@@ -20,6 +19,7 @@ from ...transports.base import Transport
 from ..remains import KIT, Remains
 from .connection import Greeting, Orders, Wire
 from .peers import CannotCheck, CannotDo, Peer
+from .plain import connect, read, write_all
 
 __all__ = ["Greeting", "Wire", "WirePeer", "relay"]
 
@@ -281,24 +281,31 @@ def relay(host: str, port: int) -> Greeting:
     A server in this process must run in another thread, or its tasks would count as left behind.
     """
 
-    async def pass_on(source: ByteStream, target: ByteStream, done: anyio.CancelScope) -> None:
-        with suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
-            while True:
-                await target.send(await source.receive())
-        done.cancel()
-
-    async def connected() -> ByteStream:
-        try:
-            with anyio.fail_after(ANSWER):
-                return await anyio.connect_tcp(host, port)
-        except OSError as error:  # a deadline's is one as well
-            raise ConnectionError(f"no server answers at {host}:{port}") from error
-
     async def greet(wire: Wire) -> None:
-        async with await connected() as server:
-            wire.count_as_peers(server)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family) as server:
+            server.setblocking(False)
+            server.bind(("", 0))  # known from the beginning, it is never taken for the transport's
+            for its in (server.getsockname()[1], port):
+                wire.count_as_peers(its)
+            try:
+                with anyio.fail_after(ANSWER):
+                    await connect(server, host, port)
+            except OSError as error:  # a deadline's is one as well
+                raise ConnectionError(f"no server answers at {host}:{port}") from error
             async with anyio.create_task_group() as tasks:
-                for source, target in ((wire, server), (server, wire)):
-                    tasks.start_soon(pass_on, source, target, tasks.cancel_scope, name=KIT)
+                tasks.start_soon(_pass_on, wire, server, tasks.cancel_scope, name=KIT)
+                with suppress(anyio.EndOfStream, anyio.BrokenResourceError, OSError):
+                    while data := await read(server):
+                        await wire.send(data)
+                tasks.cancel_scope.cancel()
 
     return greet
+
+
+async def _pass_on(wire: Wire, server: socket.socket, done: anyio.CancelScope) -> None:
+    """From the client to the server, until one of them is gone."""
+    with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+        while True:
+            await write_all(server, await wire.receive())
+    done.cancel()
