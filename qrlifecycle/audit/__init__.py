@@ -96,7 +96,7 @@ class Audit:
         self._begin()
 
     def _begin(self) -> None:
-        """Begin with nothing; in a forked process too, whose parent goes on counting its own."""
+        """Begin with nothing."""
         self._process = os.getpid()
         self._lock = threading.RLock()  # a signal handler may ask for a snapshot in the middle
         self._trails: OrderedDict[str, Trail] = OrderedDict()
@@ -113,11 +113,15 @@ class Audit:
         self._durations: dict[str, Durations] = {}
         self._measured: list[tuple[str, float]] = []
 
-    def __call__(self, record: Record) -> None:
-        """Take a record: what a lifecycle's recorders are called with."""
+    def _locked(self) -> threading.RLock:
+        """The lock. A forked process begins with nothing: its parent goes on counting its own."""
         if self._process != os.getpid():
             self._begin()
-        with self._lock:
+        return self._lock
+
+    def __call__(self, record: Record) -> None:
+        """Take a record: what a lifecycle's recorders are called with."""
+        with self._locked():
             alerts = list(self._take(record))
             for alert in alerts:
                 self._alerts[alert.kind] += 1
@@ -130,9 +134,7 @@ class Audit:
 
     def snapshot(self) -> Snapshot:
         """What was counted so far."""
-        if self._process != os.getpid():
-            self._begin()
-        with self._lock:
+        with self._locked():
             sockets = self._sockets
             return Snapshot(
                 sockets_open=sockets.open,
@@ -241,9 +243,7 @@ class Audit:
 
     def _succeeded(self, record: Changed, trail: Trail) -> Iterator[Alert]:
         if trail.success_at is not None:
-            closed_at = max(trail.closed_at or 0.0, trail.success_at)
-            if closed_at == trail.success_at:  # it had been closed before, and is now at the latest
-                closed_at = record.monotonic
+            closed_at = record.monotonic if trail.closed_at is None else trail.closed_at
             self._measure("success_to_closed", closed_at - trail.success_at)
             took = record.monotonic - trail.success_at
             if took > self._limits.success:

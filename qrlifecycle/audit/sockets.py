@@ -55,8 +55,8 @@ class Sockets:
 
     def gone(self, lifecycle: str) -> None:
         """A lifecycle's process is gone, and whatever it held."""
-        for _, key in self._held.get(lifecycle, ())[:]:
-            self._held[lifecycle].pop()
+        while lifecycle in self._held:
+            _, key = self._held[lifecycle].pop()
             self._release(lifecycle, key)
 
     def seconds_at(self, now: float) -> float:

@@ -57,6 +57,7 @@ class Trail:
         "_latest",
         "_listening",
         "_show_at_once",
+        "_socket_since",
         "_successes",
         "closed_at",
         "codes",
@@ -65,7 +66,6 @@ class Trail:
         "openings",
         "scanned_at",
         "socket_seconds",
-        "socket_since",
         "sockets",
         "state",
         "subject",
@@ -76,8 +76,6 @@ class Trail:
         self.state = state
         self.sockets = 0
         """How many are open now."""
-        self.socket_since = 0.0
-        """When the latest was opened, as `Record.monotonic`."""
         self.socket_seconds = 0.0
         """Of the sockets that are closed again."""
         self.openings = 0
@@ -87,15 +85,16 @@ class Trail:
         self.scanned_at: float | None = None
         self.left_at: float | None = None
         """When leaving `displayed` was decided, until it is left."""
-        self.closed_at: float | None = None
-        """When the latest socket was closed."""
         self.success_at: float | None = None
         """When it was decided that it is left because the account is linked."""
+        self.closed_at: float | None = None
+        """When the socket was closed after that decision; None if it had been closed before."""
         self.found_by_status = False
         self._attempt_known = isinstance(first, Began)
         self._close_timeout = first.close_timeout if isinstance(first, Began) else math.inf
         self._show_at_once = not isinstance(first, Began) or first.show_at_once
         self._listening = False
+        self._socket_since = 0.0
         self._successes = 0
         self._latest = first.monotonic
 
@@ -160,7 +159,7 @@ class Trail:
         self.sockets += 1
         self.openings += 1
         self.subject = record.subject
-        self.socket_since = record.monotonic
+        self._socket_since = record.monotonic
 
     def _leave(self, record: Leaving) -> None:
         if self.left_at is None:
@@ -170,13 +169,14 @@ class Trail:
 
     def _close(self, record: Closed) -> Iterator[Breach]:
         self._listening = False
-        self.closed_at = record.monotonic
+        if self.success_at is not None:
+            self.closed_at = record.monotonic
         if not self.sockets:
             if self._attempt_known:
                 yield Breach(None, "a socket was closed that had not been opened")
             return
         self.sockets -= 1
-        self.socket_seconds += record.monotonic - self.socket_since
+        self.socket_seconds += record.monotonic - self._socket_since
         if record.how is Closing.BROKEN:
             yield Breach(1, "the transport's abort() raised: its socket may still be open")
         if self.left_at is not None:
@@ -197,4 +197,4 @@ def _is_row(source: State, event: Event, target: State) -> bool:
         row = MACHINE.row(source, event)
     except EventRefused:
         return False
-    return target is (source if row.internal else row.target)
+    return target is (row.target or source)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 
-from ..audit import Alert, Audit, Durations, Limits, Snapshot
+from ..audit import Alert, Audit, Durations, Limits, SecondSocket, Snapshot
 from ..journal import Entry, Skipped
 from ..printable import printable
 from .journals import entries
@@ -65,8 +65,10 @@ class Reading:
                 self._tell(f"a line of a journal, but {entry.text}")
 
     def _tell_of(self, alert: Alert) -> None:
-        subject = "" if alert.subject is None else f", {' '.join(alert.subject)}"
-        self._tell(f"{alert} (lifecycle {alert.lifecycle}, attempt {alert.attempt}{subject})")
+        who = f"lifecycle {alert.lifecycle}, attempt {alert.attempt}"
+        if alert.subject is not None and not isinstance(alert, SecondSocket):  # whose text has it
+            who += f", {' '.join(alert.subject)}"
+        self._tell(f"{alert} ({who})")
 
     def _tell(self, text: str) -> None:
         self.found += 1

@@ -16,6 +16,7 @@ from ..testing.backends import BACKENDS
 from ..testing.contract import CLAUSES
 from ..testing.exploration.conformance import seen_in
 from ..testing.exploration.scene import World
+from ..testing.wording import PROMISES
 from .verification import AnyJob, Contract, Explore, Findings, Properties
 
 __all__ = ["Results", "breaches", "never_seen", "tables", "totals", "unproved", "untried"]
@@ -23,17 +24,6 @@ __all__ = ["Results", "breaches", "never_seen", "tables", "totals", "unproved", 
 Results = dict[AnyJob, Findings]
 
 Rows = list[tuple[str, ...]]
-
-PROMISES = {
-    1: "exclusion",
-    2: "prompt leaving",
-    3: "one socket",
-    4: "no lost success",
-    5: "cancellation",
-    6: "secrets",
-    7: "hostile input",
-    8: "nothing left behind",
-}
 
 BEARS = {
     1: ("T2",),

@@ -1,4 +1,4 @@
-"""Errors in words, without the groups that task groups wrap them in.
+"""The promises by name, and errors in words, without the groups that task groups wrap them in.
 
 This room must never know what was tried.
 """
@@ -7,7 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-__all__ = ["error_text", "innermost"]
+__all__ = ["PROMISES", "error_text", "in_words", "innermost"]
+
+PROMISES = {
+    1: "exclusion",
+    2: "prompt leaving",
+    3: "one socket",
+    4: "no lost success",
+    5: "cancellation",
+    6: "secrets",
+    7: "hostile input",
+    8: "nothing left behind",
+}
 
 
 def innermost(error: BaseException) -> Iterator[BaseException]:
@@ -19,10 +30,12 @@ def innermost(error: BaseException) -> Iterator[BaseException]:
         yield from innermost(inner)
 
 
+def in_words(error: BaseException | None) -> str:
+    """An error's class, and its text if it has one."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
 def error_text(error: BaseException) -> str:
     """Class and text of an error, or of each one in a group, in one line."""
-    texts = (
-        f"{type(inner).__name__}: {inner}" if str(inner) else type(inner).__name__
-        for inner in innermost(error)
-    )
+    texts = map(in_words, innermost(error))
     return "; ".join(" ".join(text.split()) for text in dict.fromkeys(texts))

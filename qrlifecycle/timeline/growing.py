@@ -13,6 +13,7 @@ from hashlib import blake2b
 
 from ..audit import Alert, PromiseBroken, SecondSocket
 from ..events import Event
+from ..journal import LONGEST_TEXT, MOST_WORDS
 from ..outcome import Reason
 from ..records import (
     Began,
@@ -41,12 +42,6 @@ an attempt whose link comes and goes may last for days."""
 MOST_TRACKS = 10
 """Sockets of a lane that were open at once."""
 
-MOST_WORDS = 8
-"""Of a subject; they are two as a rule."""
-
-MOST_CHARACTERS = 200
-"""Of an identifier, a word of a subject or a finding; in a journal they may have thousands."""
-
 ONE_SOCKET = 3
 """The number of the promise that a second socket in one lifecycle breaks."""
 
@@ -63,10 +58,10 @@ Key = tuple[str, int]
 
 def shortened(said: str) -> str:
     """Both ends of what is long, and a digest that tells it from others with the same ends."""
-    if len(said) <= MOST_CHARACTERS:
+    if len(said) <= LONGEST_TEXT:
         return said
     digest = blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    side = (MOST_CHARACTERS - len(digest) - 6) // 2
+    side = (LONGEST_TEXT - len(digest) - 6) // 2
     return f"{said[:side]}...{digest}...{said[-side:]}"
 
 

@@ -92,20 +92,6 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest.fixture(scope="module")
-async def running() -> AsyncIterator[Service]:
-    """One service for all."""
-    async with serving() as service:
-        yield service
-
-
-@pytest.fixture
-async def service(running: Service) -> AsyncIterator[Service]:
-    """The service, on which a test leaves nothing."""
-    yield running
-    await running.nothing_left()
-
-
 @dataclass
 class Person:
     """Somebody in front of a page."""

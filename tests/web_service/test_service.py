@@ -43,20 +43,6 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="module")
-async def running() -> AsyncIterator[Service]:
-    """One service for all of this file."""
-    async with serving() as service:
-        yield service
-
-
-@pytest.fixture
-async def service(running: Service) -> AsyncIterator[Service]:
-    """The service, on which a test leaves nothing."""
-    yield running
-    await running.nothing_left()
-
-
 @pytest.fixture
 async def ada(service: Service) -> AsyncIterator[Client]:
     """A browser."""

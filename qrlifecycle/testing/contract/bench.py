@@ -20,7 +20,8 @@ from ...signals import Signal
 from ...transports.base import Transport
 from ..complaints import complaints_of_the_loop
 from ..remains import KIT, TASK
-from .operation import Breach, Operation, in_words
+from ..wording import in_words
+from .operation import Breach, Operation
 from .peers import CannotCheck, Peer
 from .places import Place, place_of_error, place_of_method
 

@@ -16,7 +16,7 @@ import anyio.lowlevel
 from anyio.abc import ByteStream
 
 from ...transports.reset import reset_on_close
-from .operation import in_words
+from ..wording import in_words
 from .places import place_of_trouble
 from .plain import READ, read, write_all
 

@@ -14,9 +14,10 @@ from typing import Any, cast
 import anyio
 
 from ...transports.base import Transport
+from ..wording import in_words
 from .places import Place, place_of_error, place_of_waiting
 
-__all__ = ["Breach", "Operation", "in_words"]
+__all__ = ["Breach", "Operation"]
 
 
 class Breach(Exception):
@@ -35,11 +36,6 @@ class Breach(Exception):
         self.left_open = left_open
         self.place = place
         super().__init__(happened)
-
-
-def in_words(error: BaseException | None) -> str:
-    """An error's type, and its text if it has one."""
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 class Operation:

@@ -21,6 +21,7 @@ from random import Random
 from ...transports.base import Transport
 from ...transports.socketio import SocketIOTransport
 from ..complaints import Complaints
+from ..wording import PROMISES
 from .balance import Balance, resident_bytes
 from .ordeal import MakeTransport, Ordeal
 from .witness import Breach, make_task, see_sockets
@@ -39,16 +40,6 @@ SAY = partial(print, flush=True)
 
 PROGRESS_INTERVAL = 10.0
 """Seconds between two lines of progress."""
-
-PROMISES = {
-    1: "exclusion",
-    3: "one socket",
-    4: "no lost success",
-    5: "cancellation",
-    7: "hostile input",
-    8: "nothing left behind",
-}
-"""The promises that are watched, by number."""
 
 
 @dataclass(slots=True)
