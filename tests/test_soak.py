@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+
+from qrlifecycle.testing.soak.pulse import Pulse
 
 from .sockets import needs_proc
 
@@ -51,7 +56,7 @@ BROKEN = """
 import anyio, sys
 from qrlifecycle import SocketIOTransport
 from qrlifecycle.testing.soak import Soak
-
+{starved}
 class Broken(SocketIOTransport):
     __slots__ = ()
 {methods}
@@ -60,7 +65,7 @@ def make(url, bot_id, user_id):
     return Broken(url, bot_id=bot_id, user_id=user_id)
 
 report = anyio.run(Soak(lifecycles=100, seed=3, at_once=10, make_transport=make).run)
-print(*report.breaches, sep="\\n")
+print(*report.breaches, *report.summary(), sep="\\n")
 """
 
 NO_CLOSING = """
@@ -74,6 +79,12 @@ DEAF = """
         await anyio.sleep_forever()
 """
 
+STARVED = """
+from itertools import count
+from qrlifecycle.testing.soak.pulse import Pulse
+Pulse.stood_still = property(lambda self, beats=count(): 2.0 * next(beats), lambda self, _: None)
+"""
+
 
 @pytest.mark.parametrize(
     ("methods", "promise"),
@@ -84,9 +95,55 @@ def test_a_broken_transport_is_found_and_the_promise_named(
     tmp_path: Path, methods: str, promise: str
 ) -> None:
     """What breaks a promise is told in a sentence with the promise and the seed."""
+    assert f"{promise} did not hold, seed 3, lifecycle " in soak(tmp_path, methods)
+
+
+def test_a_process_that_was_starved_is_excused_and_it_is_said(tmp_path: Path) -> None:
+    """While the event loop stood still nobody could hear: no promise is called broken by that."""
+    printed = soak(tmp_path, DEAF, starved=STARVED)
+    assert "did not hold" not in printed
+    assert "not judged, for the event loop stood still: " in printed
+
+
+def soak(tmp_path: Path, methods: str, *, starved: str = "") -> str:
+    """What is printed of a soak with a broken transport."""
     script = tmp_path / "broken.py"
-    script.write_text(BROKEN.format(methods=methods))
+    script.write_text(BROKEN.format(methods=methods, starved=starved))
     result = subprocess.run(
         [sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=120
     )
-    assert f"{promise} did not hold, seed 3, lifecycle " in result.stdout
+    return result.stdout
+
+
+class SlowLoop:
+    """An event loop whose clock and timers are at hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.timers: list[tuple[float, Callable[[], object]]] = []
+
+    def time(self) -> float:
+        """The time."""
+        return self.now
+
+    def call_at(self, when: float, callback: Callable[..., object], *args: object) -> None:
+        """Take note of a timer."""
+        self.timers.append((when, partial(callback, *args)))
+
+    def fire(self, late: float) -> None:
+        """Let the next timer fire, so many seconds late."""
+        when, callback = self.timers.pop(0)
+        self.now = when + late
+        callback()
+
+
+def test_the_pulse_adds_up_for_how_long_the_loop_stood_still(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A beat that is late by more than a beat counts, by as much; a loop that is busy does not."""
+    loop, pulse = SlowLoop(), Pulse()
+    monkeypatch.setattr(asyncio, "get_running_loop", lambda: loop)
+    pulse.start()
+    for late in (0.0, 0.04, 4.0, 0.01, 0.5):
+        loop.fire(late)
+    assert pulse.stood_still == pytest.approx(4.5)

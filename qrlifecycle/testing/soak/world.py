@@ -12,6 +12,7 @@ from random import Random
 
 from ..pairing_server import PairingServer
 from .ordeal import MakeTransport
+from .pulse import Pulse
 from .road import Road
 from .witness import Owner
 
@@ -29,10 +30,12 @@ class World:
     Args:
         dice: draw faults and the times of the server's ends.
         make_transport: what each lifecycle listens with.
+        pulse: tells for how long the process was starved.
     """
 
-    def __init__(self, dice: Random, make_transport: MakeTransport) -> None:
+    def __init__(self, dice: Random, make_transport: MakeTransport, pulse: Pulse) -> None:
         self.make_transport = make_transport
+        self.pulse = pulse
         self.kills = 0
         """How many times the server was killed."""
         self.alive = True
