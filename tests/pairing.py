@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
 import anyio
+import pytest
+import trio
+from trio.testing import MockClock
 
 from qrlifecycle import Failed, Outcome, Paired, Policy, QRCode, QRLifecycle
-from qrlifecycle.testing import Fault, ScriptedPeer, settle
+from qrlifecycle.testing import Fault, ScriptedPeer, VirtualClockEventLoop, settle
 
-__all__ = ["ONCE", "Pairing", "hang", "request_qr"]
+__all__ = ["ONCE", "Pairing", "asyncio_only", "be_busy", "hang", "request_qr"]
+
+asyncio_only = pytest.mark.parametrize(
+    "anyio_backend",
+    [pytest.param(("asyncio", {"loop_factory": VirtualClockEventLoop}), id="asyncio")],
+)
+"""For what only asyncio can do: to cancel a task, rather than a scope."""
 
 
 async def request_qr() -> QRCode | Paired:
@@ -22,6 +32,19 @@ async def hang() -> QRCode | Paired:
     """A service that never answers."""
     await anyio.sleep_forever()
     raise AssertionError
+
+
+def be_busy(seconds: float) -> None:
+    """Block the event loop, in virtual time."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        clock = trio.lowlevel.current_clock()
+        assert isinstance(clock, MockClock)
+        clock.jump(seconds)
+    else:
+        assert isinstance(loop, VirtualClockEventLoop)
+        loop.jump(seconds)
 
 
 ONCE = Policy(reopenings=0)

@@ -36,18 +36,12 @@ from qrlifecycle.testing import (
     Fault,
     ScriptedPeer,
     ScriptedTransport,
-    VirtualClockEventLoop,
     settle,
 )
 
-from .pairing import Pairing, request_qr
+from .pairing import Pairing, asyncio_only, request_qr
 
 pytestmark = pytest.mark.anyio
-
-asyncio_only = pytest.mark.parametrize(
-    "anyio_backend",
-    [pytest.param(("asyncio", {"loop_factory": VirtualClockEventLoop}), id="asyncio")],
-)
 
 FAILED = Step(Event.FAIL, Failed(Reason.CONFLICT))
 

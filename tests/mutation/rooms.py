@@ -16,7 +16,7 @@ EXPLORATION: tuple[str, ...] = ()
 
 CORE = (
     "tests/test_stay.py",
-    "tests/test_lifecycle.py",
+    "tests/lifecycle",
     "tests/test_link.py",
     "tests/test_status.py",
     "tests/test_reasons.py",
@@ -39,13 +39,13 @@ def _core(*own: str) -> tuple[tuple[str, ...], ...]:
 ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "link": _core("tests/test_stay.py", "tests/test_link.py"),
     "stay": _core("tests/test_stay.py"),
-    "standing": _core("tests/test_lifecycle.py"),
-    "attempt": _core("tests/test_lifecycle.py"),
-    "lifecycle": _core("tests/test_lifecycle.py"),
+    "standing": _core("tests/lifecycle"),
+    "attempt": _core("tests/lifecycle"),
+    "lifecycle": _core("tests/lifecycle"),
     "status": _core("tests/test_status.py"),
     "transports.buffer": (("tests/test_buffer.py",), CORE, EXPLORATION),
-    "machine": (("tests/test_machine.py",), ("tests/test_lifecycle.py",)),
-    "table": (("tests/test_machine.py",), ("tests/test_lifecycle.py",), MODEL),
+    "machine": (("tests/test_machine.py",), ("tests/lifecycle",)),
+    "table": (("tests/test_machine.py",), ("tests/lifecycle",), MODEL),
     "backoff": (("tests/test_link.py",),),
     "transports.messages": (("tests/test_messages.py",), ("tests/test_socketio.py",)),
     "transports.socketio": (

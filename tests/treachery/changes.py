@@ -29,7 +29,7 @@ class Change:
     tests: tuple[str, ...]
 
 
-LIFECYCLE = "tests/test_lifecycle.py::test_promise"
+LIFECYCLE = "tests/lifecycle/test_promises.py::test_promise"
 LINK = "tests/test_link.py::test_promise"
 STATUS = "tests/test_status.py::test_promise"
 REAL = "tests/properties/test_real_server.py::test_promises"

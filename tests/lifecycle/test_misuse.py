@@ -1,0 +1,216 @@
+"""What an embedding program gets wrong, and cancellations that nobody there asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any, NoReturn
+
+import anyio
+import pytest
+
+from qrlifecycle import (
+    Connected,
+    Paired,
+    QRCode,
+    QRLifecycle,
+    Reason,
+    State,
+    Transport,
+    WrongAnswer,
+)
+from qrlifecycle.testing import (
+    ScriptedPeer,
+    ScriptedTransport,
+)
+
+from ..pairing import Pairing, asyncio_only, hang, request_qr
+
+pytestmark = pytest.mark.anyio
+
+
+# What the embedding program did wrong
+
+
+async def test_a_wrong_answer_of_request_qr_comes_out_of_pair() -> None:
+    """A `request_qr` that gives back text is told what to give back; the state is `failed`."""
+
+    async def wrong() -> Any:
+        return "just text"
+
+    lifecycle = QRLifecycle(wrong, ScriptedPeer(), on_change=lambda _change: None)
+    with pytest.raises(WrongAnswer, match="gave back str; give back a code or Paired"):
+        await lifecycle.pair()
+    assert lifecycle.state is State.FAILED
+
+
+async def test_a_request_qr_that_is_not_async_comes_out_of_pair() -> None:
+    """A plain function is told to be an async one, before anything is awaited."""
+
+    def plain() -> Any:
+        return QRCode("a code")
+
+    with pytest.raises(WrongAnswer, match="must be an async function; it gave back QRCode"):
+        await QRLifecycle(plain, ScriptedPeer()).pair()
+
+
+async def test_an_error_of_the_transport_factory_comes_out_of_pair() -> None:
+    """A factory that raises is the program's own bug; the state is `failed`."""
+
+    def broken() -> Transport:
+        raise ZeroDivisionError
+
+    lifecycle = QRLifecycle(request_qr, broken)
+    with pytest.raises(ZeroDivisionError):
+        await lifecycle.pair()
+    assert lifecycle.state is State.FAILED
+    assert not lifecycle.socket_open
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"request_qr": "http://service.example"},
+        {"transport": 5},
+        {"policy": {"refreshes": 3}},
+        {"on_connected": "x"},
+    ],
+)
+async def test_a_thing_of_the_wrong_kind_is_refused_when_it_is_given(wrong: dict[str, Any]) -> None:
+    """Not when it is first used: the error names the argument."""
+    arguments: dict[str, Any] = {"request_qr": request_qr, "transport": ScriptedPeer()}
+    with pytest.raises(WrongAnswer, match=next(iter(wrong))):
+        QRLifecycle(**{**arguments, **wrong})
+
+
+@pytest.mark.parametrize("made", [None, "a transport", ScriptedPeer])
+async def test_a_factory_that_makes_no_transport_is_told_so(made: object) -> None:
+    """What a factory gives back must be a `Transport`; anything else comes out of `pair()`."""
+    factory: Any = lambda: made  # noqa: E731
+    with pytest.raises(WrongAnswer, match="no Transport"):
+        await QRLifecycle(request_qr, factory).pair()
+
+
+async def test_a_failing_request_qr_is_logged_with_its_place(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A bug in `request_qr` is an outcome, and a warning that says where; never its text."""
+
+    async def buggy() -> QRCode | Paired:
+        raise LookupError("token-of-a-user")
+
+    async with Pairing(buggy) as pairing:
+        pass
+    assert repr(pairing.failed()) == "Failed(reason='generating_failed', error=LookupError)"
+    assert "request_qr raised LookupError" in caplog.text
+    assert Path(__file__).name in caplog.text
+    assert "token-of-a-user" not in caplog.text.replace('LookupError("token-of-a-user")', "")
+
+
+def _breaks(_identity: str | None) -> NoReturn:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("expectation", "says"),
+    [
+        (_breaks, "expect_identity raised ZeroDivisionError"),
+        (lambda _identity: "yes", "expect_identity gave back str, not True or False"),
+    ],
+)
+async def test_an_expectation_that_decides_nothing_is_logged(
+    expectation: Any, says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """To the person it is a wrong identity; the log says that a function has to be mended."""
+    async with Pairing(expect_identity=expectation) as pairing:
+        pairing.peer.send(Paired("me"))
+    assert pairing.failed().reason is Reason.WRONG_IDENTITY
+    assert says in caplog.text
+
+
+def test_an_abort_that_must_be_awaited_is_refused_when_it_is_written() -> None:
+    """`abort()` is the last resort and plain; an async one is told so at the class."""
+    with pytest.raises(TypeError, match=r"Slow.abort\(\) must be a plain function"):
+
+        class Slow(Transport):
+            async def abort(self) -> None:  # type: ignore[override]
+                """Not plain."""
+
+
+# Promise 5
+
+
+@asyncio_only
+@pytest.mark.parametrize("role", ["check_status", "on_qr_updated"])
+async def test_somebody_elses_cancellation_is_a_fault_and_no_more(
+    role: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A read or a hook that awaits a task which is cancelled has failed; `pair()` has not."""
+
+    async def wait_for_another(*_arguments: object) -> Any:
+        another = asyncio.ensure_future(asyncio.sleep(100))
+        another.cancel()
+        await another
+
+    options: dict[str, Any] = {role: wait_for_another}
+    async with Pairing(**options) as pairing:
+        await anyio.sleep(1)
+        pairing.peer.send(Paired("me"))
+    assert pairing.outcome == Connected("me")
+    assert "CancelledError" in caplog.text
+
+
+@asyncio_only
+@pytest.mark.parametrize("hooks", [{}, {"on_change": lambda _change: None}])
+async def test_a_request_that_somebody_else_cancelled_comes_out_of_pair(
+    hooks: dict[str, Any],
+) -> None:
+    """It is a cancellation, whoever meant it; that there are hooks makes no difference."""
+    shared = asyncio.ensure_future(hang())
+
+    async def be_impatient() -> None:
+        with anyio.move_on_after(1):
+            await shared
+
+    lifecycle = QRLifecycle(lambda: shared, ScriptedPeer(), **hooks)
+    pairing, other = asyncio.ensure_future(lifecycle.pair()), asyncio.ensure_future(be_impatient())
+    await asyncio.wait([pairing, other])
+    assert pairing.cancelled()
+    assert lifecycle.state is State.IDLE
+
+
+@pytest.mark.parametrize("broken", ["abort", "dropped"])
+async def test_a_transport_that_cannot_even_be_aborted_does_not_hide_the_end(
+    broken: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its contract is broken, and said to be; the success stands, and is told."""
+
+    def fail(*_arguments: object) -> NoReturn:
+        raise ZeroDivisionError
+
+    broken_one: Any = property(fail) if broken == "dropped" else fail
+    monkeypatch.setattr(ScriptedTransport, broken, broken_one)
+    async with Pairing() as pairing:
+        pairing.peer.send(Paired("me"))
+    assert pairing.outcome == Connected("me")
+    assert "abort() raised ZeroDivisionError" in caplog.text
+
+
+async def _knows_nobody(_identity: str | None) -> bool:
+    return False
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"check_status": 7}, "check_status must be a function that is called later, not int"),
+        ({"on_change": "me"}, "on_change must be a function that is called later, not str"),
+        ({"recorders": 7}, "recorders must be a list of plain functions, not int"),
+        ({"expect_identity": 7}, "expect_identity must be text or a plain function"),
+        ({"expect_identity": _knows_nobody}, "must be a plain function, not an async one"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_when_it_is_given(wrong: dict[str, Any], says: str) -> None:
+    """Before any attempt, and with the kind of what was given."""
+    with pytest.raises(WrongAnswer, match=says):
+        QRLifecycle(request_qr, ScriptedPeer(), **wrong)

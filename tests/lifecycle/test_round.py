@@ -1,0 +1,329 @@
+"""A round from the beginning to its end: what a program is told, and how an attempt ends."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import anyio
+import pytest
+
+from qrlifecycle import (
+    ActionRequired,
+    Connected,
+    ConnectionFailed,
+    Event,
+    Failed,
+    InvalidValue,
+    Outcome,
+    Paired,
+    Policy,
+    QRCode,
+    QRLifecycle,
+    QRUpdated,
+    Reason,
+    Scanned,
+    ServiceRefused,
+    Signal,
+    State,
+    TransportLost,
+)
+from qrlifecycle.testing import (
+    Fault,
+    ScriptedPeer,
+    settle,
+)
+
+from ..pairing import ONCE, Pairing, hang, request_qr
+
+pytestmark = pytest.mark.anyio
+
+
+# A healthy round
+
+
+async def test_a_scan_connects_over_one_socket() -> None:
+    """The success ends the attempt, with the identity, over one socket that is gone afterwards."""
+    async with Pairing() as pairing:
+        lifecycle = pairing.lifecycle
+        assert (lifecycle.state, lifecycle.socket_open) == (State.DISPLAYED, True)
+        assert pairing.peer.open_sockets == 1
+        pairing.peer.send(Scanned())
+        pairing.peer.send(Paired("me", {"token": "t"}))
+    assert pairing.outcome == Connected("me", {"token": "t"})
+    assert lifecycle.state is State.CONNECTED
+    assert not lifecycle.socket_open
+    assert (pairing.peer.open_sockets, pairing.peer.most_sockets) == (0, 1)
+    assert len(pairing.peer.transports) == 1
+
+
+async def test_the_healthy_round_is_logged_in_five_lines(caplog: pytest.LogCaptureFixture) -> None:
+    """At INFO a healthy round writes its five lines, in order, and nothing else."""
+    caplog.set_level(logging.INFO)
+    async with Pairing() as pairing:
+        pairing.peer.send(Paired())
+    assert [r.message for r in caplog.records if r.name == "qrlifecycle"] == [
+        "connecting for QR display",
+        "connected for QR display",
+        "pairing event received",
+        "connected, immediate success",
+        "transport closed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ServiceRefused("no more bots"), "failed, refused_by_service: no more bots"),
+        (OSError("s3cret"), f"failed, generating_failed: {Reason.GENERATING_FAILED.meaning}"),
+    ],
+)
+async def test_a_failed_attempt_says_why_in_one_line(
+    error: Exception, line: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The last line has the reason, and the text of an error of ours; of another it has none."""
+
+    async def fail() -> QRCode:
+        raise error
+
+    caplog.set_level(logging.INFO)
+    await QRLifecycle(fail, ScriptedPeer()).pair()
+    assert caplog.records[-1].getMessage() == line
+
+
+async def test_a_cancellation_is_no_failure_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Who went away need not be told why."""
+    caplog.set_level(logging.INFO)
+    async with Pairing() as pairing:
+        pairing.lifecycle.cancel()
+    assert caplog.records[-1].getMessage() == "transport closed"
+
+
+@pytest.mark.parametrize("check_status", [None, hang])
+async def test_show_at_once_hands_the_code_out_before_the_transport_listens(
+    check_status: Any,
+) -> None:
+    """A policy may ask for the code at once; it is there while the transport opens, at once too."""
+    policy = Policy(show_at_once=True)
+    async with Pairing(openings=(Fault.SLOW,), policy=policy, check_status=check_status) as pairing:
+        assert pairing.lifecycle.qr == QRCode("first")
+        assert len(pairing.peer.transports) == 1
+        pairing.lifecycle.cancel()
+
+
+async def test_show_at_once_is_for_a_code_that_was_read_as_well() -> None:
+    """A newer code that `check_status` finds while the transport opens is not kept back."""
+
+    async def newer() -> Signal | None:
+        return QRUpdated(QRCode("second"))
+
+    policy = Policy(show_at_once=True, status_interval=1)
+    async with Pairing(openings=(Fault.HUNG,), policy=policy, check_status=newer) as pairing:
+        await anyio.sleep(1.5)
+        assert pairing.lifecycle.qr == QRCode("second")
+        pairing.lifecycle.cancel()
+
+
+async def test_whoever_goes_away_on_seeing_the_code_opens_no_socket() -> None:
+    """With `show_at_once`, a hook that cancels is heeded before a transport is made."""
+    lifecycle: QRLifecycle
+    peer = ScriptedPeer()
+    lifecycle = QRLifecycle(
+        request_qr,
+        peer,
+        policy=Policy(show_at_once=True),
+        on_qr_updated=lambda _qr: lifecycle.cancel(),
+    )
+    assert await lifecycle.pair() == Failed(Reason.CANCELLED)
+    assert peer.transports == []
+
+
+async def test_an_account_linked_already_opens_no_socket() -> None:
+    """If the service says that the account is linked, no transport is ever made."""
+
+    async def linked() -> QRCode | Paired:
+        return Paired("me")
+
+    async with Pairing(linked) as pairing:
+        pass
+    assert pairing.outcome == Connected("me", already_linked=True)
+    assert pairing.peer.transports == []
+
+
+async def test_a_rotation_changes_the_picture_on_the_same_socket() -> None:
+    """`qr_updated` replaces the code and opens nothing."""
+    shown: list[str] = []
+    async with Pairing(on_qr_updated=lambda qr: shown.append(qr.reveal())) as pairing:
+        pairing.peer.send(QRUpdated(QRCode("second")))
+        await settle()
+        assert pairing.lifecycle.qr == QRCode("second")
+        pairing.lifecycle.cancel()
+    assert shown == ["first", "second"]
+    assert len(pairing.peer.transports) == 1
+
+
+async def test_two_rounds_open_a_fresh_transport_each() -> None:
+    """After an end, `pair()` goes round again, with a transport made anew."""
+    async with Pairing() as pairing:
+        pairing.peer.send(ConnectionFailed())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(pairing.lifecycle.pair)
+        await settle()
+        pairing.peer.send(Paired())
+    assert pairing.lifecycle.state is State.CONNECTED
+    assert len(pairing.peer.transports) == 2
+    assert pairing.peer.most_sockets == 1
+
+
+# Ends
+
+
+async def failing(error: Exception) -> Outcome:
+    """How an attempt ends whose `request_qr` raises ``error``."""
+
+    async def request() -> QRCode | Paired:
+        raise error
+
+    async with Pairing(request) as pairing:
+        pass
+    assert pairing.outcome is not None
+    return pairing.outcome
+
+
+async def test_a_service_that_refuses_is_named_as_the_reason() -> None:
+    """`ServiceRefused` from `request_qr` ends with "refused by the service", and is the error."""
+    error = ServiceRefused("not today")
+    assert await failing(error) == Failed(Reason.REFUSED_BY_SERVICE, error)
+
+
+async def test_a_service_that_breaks_fails_the_generating() -> None:
+    """Any other error of `request_qr` is an outcome too, never an exception of `pair()`."""
+    error = OSError("no route")
+    assert await failing(error) == Failed(Reason.GENERATING_FAILED, error)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"request": hang, "policy": Policy(generate_timeout=3)}, Reason.GENERATING_TIMED_OUT),
+        ({"request": hang, "policy": Policy(attempt_timeout=3)}, Reason.ATTEMPT_TIMED_OUT),
+        (
+            {"openings": (Fault.HUNG,), "policy": Policy(open_timeout=3, reopenings=0)},
+            Reason.TRANSPORT_UNREACHABLE,
+        ),
+        (
+            {"openings": (Fault.HUNG_HALFWAY,), "policy": Policy(open_timeout=3, reopenings=0)},
+            Reason.TRANSPORT_UNREACHABLE,
+        ),
+        ({"policy": Policy(attempt_timeout=3)}, Reason.ATTEMPT_TIMED_OUT),
+    ],
+)
+async def test_a_deadline_that_runs_out_names_its_reason(
+    options: dict[str, Any], reason: Reason
+) -> None:
+    """Each deadline ends the attempt when it runs out, not sooner nor later, with its reason."""
+    began = anyio.current_time()
+    async with Pairing(**options) as pairing:
+        pass
+    assert pairing.failed().reason is reason
+    assert anyio.current_time() - began == pytest.approx(3)
+    assert pairing.peer.open_sockets == 0
+
+
+@pytest.mark.parametrize(
+    ("opening", "reason"),
+    [
+        (Fault.UNREACHABLE, Reason.TRANSPORT_UNREACHABLE),
+        (Fault.BROKEN, Reason.TRANSPORT_UNREACHABLE),
+        (Fault.REFUSED, Reason.AUTHENTICATION_REFUSED),
+    ],
+)
+async def test_a_transport_that_does_not_open_names_its_reason(
+    opening: Fault, reason: Reason
+) -> None:
+    """An opening that fails ends the attempt, and what had come to exist of a socket is gone."""
+    async with Pairing(openings=(opening,), policy=ONCE) as pairing:
+        pass
+    assert pairing.failed().reason is reason
+    assert pairing.failed().error is not None
+    assert pairing.peer.open_sockets == 0
+
+
+async def test_a_link_that_breaks_is_named_as_the_reason() -> None:
+    """A broken link ends with "transport lost" and the transport's own error."""
+    async with Pairing(policy=ONCE) as pairing:
+        pairing.peer.break_link()
+    assert pairing.failed().reason is Reason.TRANSPORT_LOST
+    assert isinstance(pairing.failed().error, TransportLost)
+
+
+async def test_a_peer_that_closes_in_order_is_named_as_the_reason() -> None:
+    """A peer that hangs up while a code is displayed has lost us the transport, too."""
+    async with Pairing(policy=ONCE) as pairing:
+        pairing.peer.hang_up()
+    assert pairing.failed().reason is Reason.TRANSPORT_LOST
+
+
+async def test_a_refusal_over_the_wire_carries_reason_and_data() -> None:
+    """`ConnectionFailed` ends the attempt with what it carried."""
+    async with Pairing() as pairing:
+        pairing.peer.send(ConnectionFailed(Reason.REFUSED_ON_PHONE, {"why": "not me"}))
+    assert pairing.outcome == Failed(Reason.REFUSED_ON_PHONE, data={"why": "not me"})
+
+
+# More to say than yes and no
+
+
+async def test_an_action_that_is_required_is_told_and_shown_until_it_is_past() -> None:
+    """A passkey, a code to compare: the person is told, with what the service sent along."""
+    told: list[ActionRequired] = []
+    action = ActionRequired("compare_code", {"code": "123-456"})
+    async with Pairing(on_action_required=told.append) as pairing:
+        changes = pairing.lifecycle.changes()
+        pairing.peer.send(Scanned())
+        pairing.peer.send(action)
+        await settle()
+        assert (pairing.lifecycle.state, pairing.lifecycle.action) == (State.DISPLAYED, action)
+        pairing.peer.send(Scanned())  # it is done, the phone goes on confirming
+        await settle()
+        assert (pairing.lifecycle.state, pairing.lifecycle.action) == (State.DISPLAYED, None)
+        pairing.peer.send(action)
+        await settle()
+        pairing.peer.send(Paired("me"))
+    assert pairing.outcome == Connected("me")
+    assert pairing.lifecycle.action is None
+    assert told == [action, action]
+    events = [change.event async for change in changes]
+    assert events[:2] == [Event.SCANNED, Event.ACTION_REQUIRED]
+    assert "123-456" not in repr(action)
+
+
+async def test_an_action_has_a_deadline_of_its_own() -> None:
+    """While the person is at it neither the code nor the confirmation runs out."""
+    began = anyio.current_time()
+    policy = Policy(refreshes=0, confirm_timeout=10, action_timeout=200)
+    async with Pairing(policy=policy) as pairing:
+        pairing.peer.send(Scanned())
+        await anyio.sleep(5)
+        pairing.peer.send(ActionRequired("passkey"))
+    assert pairing.failed().reason is Reason.ACTION_TIMED_OUT
+    assert anyio.current_time() - began == pytest.approx(205)
+
+
+async def test_a_new_code_ends_what_was_asked_of_the_person_before() -> None:
+    """Whoever gets a new code begins anew: nothing is required, and the code's clock runs."""
+    async with Pairing(policy=Policy(refreshes=0, grace=0)) as pairing:
+        pairing.peer.send(ActionRequired("passkey"))
+        pairing.peer.send(QRUpdated(QRCode("second", expires_in=30)))
+        await settle()
+        assert pairing.lifecycle.action is None
+        began = anyio.current_time()
+    assert pairing.failed().reason is Reason.EXPIRED
+    assert anyio.current_time() - began == pytest.approx(30)
+
+
+@pytest.mark.parametrize("action", ["", "x" * 65, None, 5])
+def test_an_action_is_a_word(action: Any) -> None:
+    """What nobody could be told is refused where it is made."""
+    with pytest.raises(InvalidValue, match="at most 64 characters"):
+        ActionRequired(action)
