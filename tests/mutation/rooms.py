@@ -47,9 +47,9 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "machine": (("tests/test_machine.py",), ("tests/lifecycle",)),
     "table": (("tests/test_machine.py",), ("tests/lifecycle",), MODEL),
     "backoff": (("tests/test_link.py",),),
-    "transports.messages": (("tests/test_messages.py",), ("tests/test_socketio.py",)),
+    "transports.messages": (("tests/test_messages.py",), ("tests/socketio",)),
     "transports.socketio": (
-        ("tests/test_socketio.py",),
+        ("tests/socketio",),
         ("tests/contract/test_transports.py::TestSocketIO",),
     ),
 }

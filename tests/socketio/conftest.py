@@ -1,0 +1,33 @@
+"""Real sockets, real time: a server that wants a token, and a peer of raw bytes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from qrlifecycle.testing import PairingServer
+
+from ..peers import RawPeer
+from .transport import BOT, TOKEN, USER
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Real sockets want real time."""
+    return "asyncio"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[PairingServer]:
+    """A pairing server that wants a token."""
+    async with PairingServer(token=TOKEN) as server:
+        server.make_code(BOT, USER)
+        yield server
+
+
+@pytest.fixture
+async def peer() -> AsyncIterator[RawPeer]:
+    """A peer of raw bytes that joins the client and then says nothing."""
+    async with RawPeer() as peer:
+        yield peer

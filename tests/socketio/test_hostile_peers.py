@@ -1,0 +1,247 @@
+"""Peers that flood, stall, lie and never read: the Socket.IO transport holds."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import math
+import signal
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from qrlifecycle import (
+    Paired,
+    Scanned,
+    TransportLost,
+    TransportUnreachable,
+)
+from qrlifecycle.testing.contract.socketio import event, frame
+from qrlifecycle.transports import ledger as ledger_room
+from qrlifecycle.transports.socketio import SocketIOTransport
+
+from ..peers import PAIRED, RawPeer
+from .transport import receive, transport_to
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_message_that_is_too_large_breaks_the_link(peer: RawPeer) -> None:
+    """One below the limit is read."""
+    async with transport_to(peer.url, max_message=1000) as transport:
+        peer.wire.send(event("whatsapp_qr_scanned", {"x": "y" * 900}))
+        assert await receive(transport) == Scanned()
+        peer.wire.send(event("whatsapp_connected", {"x": "y" * 1000}))
+        with pytest.raises(TransportLost):
+            await receive(transport)
+
+
+async def test_a_message_may_have_a_mebibyte_unless_told_otherwise(peer: RawPeer) -> None:
+    """One of about as much is read; half a kilobyte beyond it breaks the link."""
+    async with transport_to(peer.url) as transport:
+        peer.wire.send(event("whatsapp_qr_scanned", {"x": "y" * (2**20 - 500)}))
+        assert await receive(transport) == Scanned()
+        peer.wire.send(event("whatsapp_qr_scanned", {"x": "y" * (2**20 + 500)}))
+        with pytest.raises(TransportLost):
+            await receive(transport)
+
+
+async def test_attachments_without_end_are_not_collected(peer: RawPeer) -> None:
+    """Python-socketio would keep as many as the server announces; more than eight are too many."""
+    async with transport_to(peer.url) as transport:
+        peer.wire.send_raw(frame('459-["x"]') + frame(b"a" * 1000, kind=2) * 20)
+        peer.wire.send(event("whatsapp_qr_scanned"))
+        assert await receive(transport) == Scanned()
+        assert transport.dropped == {"malformed": 21}
+
+
+@pytest.mark.parametrize(
+    ("frames", "size"),
+    [
+        pytest.param(frame("2" + "x" * 900_000), 900_007, id="large engine.io pings"),
+        pytest.param(frame("2" + "x" * 100_000), 100_007, id="engine.io pings"),
+        pytest.param(frame("x" * 100, kind=9) * 500, 53_000, id="websocket pings"),
+    ],
+)
+async def test_a_peer_that_never_reads_its_answers_is_cut_off(
+    peer: RawPeer, monkeypatch: pytest.MonkeyPatch, frames: bytes, size: int
+) -> None:
+    """Answers that pile up break the link: they neither grow without bound nor hold up the news."""
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    async with transport_to(peer.url) as transport:
+        peer.wire.transport.pause_reading()
+        lost = False
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(flood, peer, frames)
+                try:
+                    await transport.receive()
+                except TransportLost:
+                    lost = True
+                tasks.cancel_scope.cancel()
+        assert lost
+        assert unsent_of(transport) < ledger_room.MAX_UNSENT + 2 * size
+        with anyio.fail_after(0.5):
+            await transport.aclose()
+    gc.collect()
+    assert complaints == []
+
+
+async def flood(peer: RawPeer, frames: bytes) -> None:
+    """Send without end, as fast as the client takes it."""
+    while not peer.wire.gone.is_set():
+        if peer.wire.transport.get_write_buffer_size() < 1_000_000:
+            peer.wire.send_raw(frames)
+        await anyio.lowlevel.checkpoint()
+
+
+def unsent_of(transport: SocketIOTransport) -> int:
+    """Bytes that wait in this process to be sent."""
+    assert transport._ledger is not None
+    websockets = transport._ledger._websockets
+    wires = [wire for w in websockets if (wire := ledger_room._transport_of(w)) is not None]
+    assert transport._client is not None
+    return sum(wire.get_write_buffer_size() for wire in wires) + sum(
+        len(packet.data) for packet in transport._client.eio.queue._queue if packet is not None
+    )
+
+
+async def test_success_right_before_the_close_is_heard(peer: RawPeer) -> None:
+    """In one segment: the success, then Engine.IO's close. From Python 3.12 on it was overtaken."""
+    async with transport_to(peer.url) as transport:
+        peer.wire.send(PAIRED, "1")
+        assert isinstance(await receive(transport), Paired)
+        with pytest.raises(anyio.EndOfStream):
+            await receive(transport)
+
+
+@pytest.mark.parametrize(
+    ("goodbye", "end"),
+    [
+        pytest.param(frame("1"), anyio.EndOfStream, id="engine.io"),
+        pytest.param(frame("41"), anyio.EndOfStream, id="socket.io"),
+        pytest.param(frame(b"\x03\xe8", kind=8), TransportLost, id="websocket"),
+        pytest.param(frame(b"", kind=8), TransportLost, id="websocket, without a code"),
+    ],
+)
+async def test_a_server_that_closes_need_not_say_so_twice(
+    peer: RawPeer, goodbye: bytes, end: type[Exception]
+) -> None:
+    """Whichever layer says goodbye: the end is known though nothing more comes."""
+    async with transport_to(peer.url) as transport:
+        peer.wire.send_raw(goodbye)
+        with anyio.fail_after(1), pytest.raises(end):
+            await transport.receive()
+
+
+async def test_a_namespace_of_ones_own_may_be_closed_alone() -> None:
+    """The server's goodbye to it is the end."""
+    async with (
+        RawPeer(answer='40/pairing,{"sid":"x"}') as peer,
+        transport_to(peer.url, namespace="/pairing") as transport,
+    ):
+        peer.wire.send("41/pairing,")
+        with pytest.raises(anyio.EndOfStream):
+            await receive(transport)
+
+
+async def test_a_flood_does_not_slow_the_closing(peer: RawPeer) -> None:
+    """The peer sends without end and never answers: `aclose()` is quick all the same."""
+    transport = transport_to(peer.url)
+    await transport.open()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(flood, peer, frame(event("nobody", {})) * 100)
+        while not transport.dropped:
+            await anyio.lowlevel.checkpoint()
+        with anyio.fail_after(0.5):
+            await transport.aclose()
+        tasks.cancel_scope.cancel()
+    assert not transport._tasks
+
+
+@pytest.mark.parametrize(
+    "intervals",
+    [
+        (math.nan, 1),
+        (math.inf, 1),
+        ("soon", 1),
+        (None, 1),
+        (10**99, 1),
+        (-5, -5),
+        (0, 0),
+        (25_000, 10**9),
+    ],
+)
+async def test_absurd_intervals_do_not_outlive_the_heartbeat(
+    intervals: tuple[object, object],
+) -> None:
+    """Whatever the server says about pings, a silent peer is lost within our heartbeat."""
+    async with RawPeer(intervals=intervals) as peer:
+        transport = transport_to(peer.url, heartbeat=0.1)
+        with anyio.fail_after(1), pytest.raises((TransportUnreachable, TransportLost)):
+            await open_and_receive(transport)
+        await transport.aclose()
+
+
+async def open_and_receive(transport: SocketIOTransport) -> None:
+    """Some intervals are refused, others replaced."""
+    await transport.open()
+    await transport.receive()
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        ((25_000, 20_000), (25, 20)),
+        ((60_000, 30_000), (60, 30)),
+        ((500, 200), (0.5, 0.2)),
+        ((60_000, 30_500), (90, 0)),
+        ((500, -500), (90, 0)),
+    ],
+)
+async def test_a_server_s_own_intervals_count_up_to_the_heartbeat(
+    asked: tuple[int, int], kept: tuple[int, int]
+) -> None:
+    """What would notice a dead peer later than in 90 s, or at once, is not taken over."""
+    async with RawPeer(intervals=asked) as peer, transport_to(peer.url) as transport:
+        assert transport._client is not None
+        eio = transport._client.eio
+        assert (eio.ping_interval, eio.ping_timeout) == kept
+
+
+async def test_pings_keep_a_quiet_link_alive(peer: RawPeer) -> None:
+    """A peer that pings is not silent; once it stops, the link is lost."""
+    async with transport_to(peer.url, heartbeat=0.2) as transport:
+        with anyio.move_on_after(0.5) as longer_than_the_heartbeat:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(transport.receive)
+                while True:
+                    peer.wire.send("2")
+                    await anyio.sleep(0.05)
+        assert longer_than_the_heartbeat.cancelled_caught
+        assert "3" in peer.wire.texts()
+        with anyio.fail_after(1), pytest.raises(TransportLost):
+            await transport.receive()
+
+
+async def test_a_link_that_broke_is_not_opened_anew(peer: RawPeer) -> None:
+    """That is for the lifecycle to do, with a transport of its own: nothing goes on running."""
+    async with transport_to(peer.url) as transport:
+        peer.wire.reset()
+        with pytest.raises(TransportLost):
+            await receive(transport)
+        with anyio.fail_after(2):
+            while transport._tasks:
+                await anyio.lowlevel.checkpoint()
+        assert len(peer.wires) == 1
+
+
+async def test_ctrl_c_stays_the_program_s_own(
+    peer: RawPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python-engineio would have the event loop call a handler of its own."""
+    monkeypatch.setattr("engineio.async_client.async_signal_handler_set", False)  # by others
+    async with transport_to(peer.url):
+        assert not asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)

@@ -1,0 +1,86 @@
+"""What a Socket.IO transport can be made with, and where it can be used."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import pytest
+
+from qrlifecycle import (
+    InvalidValue,
+    UnsupportedBackend,
+)
+from qrlifecycle.transports.socketio import SocketIOTransport
+
+from .transport import BOT, USER, texts_of, transport_to
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "s3cret",
+        "127.0.0.1:8000/s3cret",
+        "ftp://s3cret",
+        "http://",
+        "http://:80/s3cret",
+        "http://host:s3cret",
+        "http://host:99999/?s3cret",
+        "http://[::s3cret",
+        None,
+        b"http://s3cret",
+    ],
+)
+def test_a_bad_url_is_an_invalid_value_that_is_not_shown(url: Any) -> None:
+    """The URL itself may hold a token."""
+    with pytest.raises(InvalidValue, match="http://host:port") as caught:
+        transport_to(url)
+    assert "s3cret" not in "".join(map(str, texts_of(caught.value)[:3]))
+
+
+@pytest.mark.parametrize("name", ["bot_id", "user_id"])
+@pytest.mark.parametrize("value", ["", None, 7])
+def test_a_bad_id_is_an_invalid_value(name: str, value: Any) -> None:
+    """Empty, or no text."""
+    ids: dict[str, Any] = {"bot_id": BOT, "user_id": USER, name: value}
+    with pytest.raises(InvalidValue, match=f"^{name} must be text that is not empty"):
+        SocketIOTransport("http://host", **ids)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"namespace": "pairing"},
+        {"max_message": 0},
+        {"max_message": -1},
+        {"heartbeat": 0},
+        {"heartbeat": -1},
+        {"heartbeat": math.inf},
+        {"heartbeat": math.nan},
+    ],
+)
+def test_bad_options_are_invalid_values(options: dict[str, Any]) -> None:
+    """Numbers that are not above 0 and finite, a namespace without its stroke."""
+    with pytest.raises(InvalidValue):
+        transport_to("http://host", **options)
+
+
+def test_without_asyncio_it_says_what_to_do() -> None:
+    """On trio, `open()` raises the typed error; closing what never opened is fine there, too."""
+
+    async def main() -> None:
+        transport = transport_to("http://127.0.0.1:1")
+        with pytest.raises(UnsupportedBackend, match=r"^SocketIOTransport needs asyncio"):
+            await transport.open()
+        transport.abort()
+        await transport.aclose()
+        with pytest.raises(anyio.EndOfStream):
+            await transport.receive()
+
+    check: Callable[[], Any] = main
+    anyio.run(check, backend="trio")
