@@ -74,8 +74,10 @@ def create_app(streams: Streams, *, hosts: tuple[str, ...]) -> ASGIApp:
 
     async def link(request: Request) -> Response:
         session = sessions.of(request)
-        if session is None:
-            return PlainTextResponse("Load the page first.\n", 403)
+        if session is None:  # the page was loaded before the service was started anew, perhaps
+            refusal = PlainTextResponse("A session was missing. Ask again.\n", 403)
+            sessions.give(request, refusal)
+            return refusal
         if streams.full:
             return PlainTextResponse("Too many people at once. Try again later.\n", 503)
         return PairingStream(streams, user_of(session))
