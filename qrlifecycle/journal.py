@@ -11,17 +11,20 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from enum import Enum, auto
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NamedTuple, Self, TypeVar
 
 from . import records
 from .errors import InvalidValue
 from .events import Event
+from .forks import in_each_fork
 from .outcome import Reason
 from .records import Closing, Record
 from .states import State
@@ -58,6 +61,8 @@ LARGEST = 2**63 - 1
 
 MARK = b'{"qrlifecycle":'
 """What each of our lines begins with."""
+
+BEGINNING = re.compile(b"(?=%s)" % re.escape(MARK))
 
 KINDS: Mapping[str, type[Record]] = {
     "began": records.Began,
@@ -97,16 +102,17 @@ class Journal:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._process = os.getpid()
+        self._unlock()
+        in_each_fork(self._unlock)
+        self._file: int | None = _open(path)
+        self._torn = _ends_torn(Path(path))
+
+    def _unlock(self) -> None:
         self._lock = threading.RLock()
-        self._file: int | None = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-        self._torn = _ends_torn(self._file)
 
     def __call__(self, record: Record) -> None:
         """Append a record; after `close()` nothing happens."""
         line = format_record(record) + b"\n"
-        if self._process != os.getpid():  # a fork may have copied a lock that somebody held
-            self._process, self._lock = os.getpid(), threading.RLock()
         with self._lock:
             if self._file is None:
                 return
@@ -133,10 +139,28 @@ class Journal:
         self.close()
 
 
-def _ends_torn(file: int) -> bool:
-    """Whether somebody died in the middle of the last line."""
-    size = os.fstat(file).st_size
-    return size > 0 and os.pread(file, 1, size - 1) != b"\n"
+def _open(path: str | os.PathLike[str]) -> int:
+    """For writing only: whoever could read a pipe as well would never hear that nobody else does.
+
+    Opening a pipe that nobody reads is an error, instead of an endless wait.
+    """
+    at_once = getattr(os, "O_NONBLOCK", 0)  # there is none on Windows
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | at_once, 0o600)
+    if at_once:
+        os.set_blocking(file, True)
+    return file
+
+
+def _ends_torn(path: Path) -> bool:
+    """Whether somebody died in the middle of the last line; if that cannot be seen, perhaps."""
+    if not (path.is_file() and path.stat().st_size):
+        return False
+    try:
+        with path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read() != b"\n"
+    except PermissionError:
+        return True
 
 
 # One line
@@ -162,7 +186,7 @@ def format_record(record: Record) -> bytes:
 def _short(value: Any) -> Any:
     """What a transport said, not without end."""
     if isinstance(value, tuple):
-        return [word[:LONGEST_TEXT] for word in value[:MOST_WORDS]]
+        return [str(word)[:LONGEST_TEXT] for word in value[:MOST_WORDS]]
     return value[:LONGEST_TEXT] if type(value) is str else value
 
 
@@ -182,7 +206,8 @@ def parse_record(line: bytes) -> Record:
 
 
 def _record(said: Mapping[str, Any]) -> Record:
-    if said.get("qrlifecycle") != VERSION:
+    version = said.get("qrlifecycle")
+    if type(version) is not int or version != VERSION:
         raise InvalidValue(f"its version is not {VERSION}")
     name = "what"
     try:
@@ -300,11 +325,15 @@ def read_journal(file: IO[bytes]) -> Iterator[Entry]:
 
 
 def _entries(number: int, line: bytes) -> Iterator[Entry]:
-    """What a line holds; behind the beginning of one, another process may have put a whole one."""
+    """What a line holds. Behind half a line of anybody's, another process may have put a whole one.
+
+    In a text of ours the mark's quotes are escaped, so each mark is where a line of ours begins.
+    """
     entry = _entry(number, line)
     yield entry
-    if entry.skipped is Skipped.TORN and (again := line.find(MARK, 1)) > 0:
-        yield from _entries(number, line[again:])
+    if entry.skipped in (Skipped.TORN, Skipped.FOREIGN) and MARK in line:
+        pieces = (_entry(number, piece) for piece in BEGINNING.split(line))
+        yield from (piece for piece in pieces if piece.record is not None)
 
 
 def _entry(number: int, line: bytes) -> Entry:

@@ -144,6 +144,16 @@ def test_a_healthy_round_raises_no_alert() -> None:
             id="5: an end in a state that is none",
         ),
         pytest.param(
+            Story().begin().end(),
+            [5],
+            id="5: an end before anything was decided",
+        ),
+        pytest.param(
+            Story().display().begin(),
+            [8],
+            id="8: another attempt begins, and the socket of the one before is open",
+        ),
+        pytest.param(
             Story().display().end(),
             [8, 5],
             id="8: an end with a socket open",
@@ -486,6 +496,53 @@ def test_sockets_that_leak_stay_in_the_figures() -> None:
     assert (snapshot.sockets_open, snapshot.sockets_most) == (3, 4)
     assert snapshot.socket_seconds > 2_900
     assert snapshot.alerts["second_socket"] == 1
+
+
+def test_a_socket_that_never_closes_is_found_by_who_asks() -> None:
+    """No record will ever come of it; the alert does, once, also if it closes in the end."""
+    now = UPTIME
+    heard: list[Alert] = []
+    audit = Audit(on_alert=heard.append, clock=lambda: now)
+    story = Story().display().leave(Event.CANCEL)
+    for record in story.records:
+        audit(record)
+    now = story.records[-1].monotonic + 1.4
+    assert audit.snapshot().alerts == {}
+    for seconds in (0.2, 60.0):
+        now += seconds
+        assert audit.snapshot().alerts == {"promise_broken": 1}
+    (alert,) = heard
+    assert str(alert).startswith("promise 2: leaving has taken 1.600 s so far")
+    assert (alert.lifecycle, alert.attempt, alert.subject) == (
+        "c0ffee0001-1",
+        1,
+        ("bot-7", "user-123"),
+    )
+    audit(story.wait(60.0).close().records[-1])
+    assert len(heard) == 1
+
+
+def test_socket_seconds_never_get_less() -> None:
+    """Although a record may come late, and say that a socket was closed before somebody asked."""
+    story = Story().display().leave(Event.CANCEL).close()
+    *before, closed = story.records
+    audit = Audit(clock=lambda: closed.monotonic + 0.5)
+    for record in before:
+        audit(record)
+    asked = audit.snapshot().socket_seconds
+    audit(closed)
+    assert audit.snapshot().socket_seconds == asked
+
+
+def test_an_attempt_has_one_outcome() -> None:
+    """What a hook begins and gives up again before `pair()` has returned is no second one."""
+    audit = Audit(clock=None)
+    story = Story().display().leave(Event.PAIRED).close().change(Event.PAIRED, State.CONNECTED)
+    story.change(Event.GENERATE, State.GENERATING)
+    story.change(Event.CANCEL, State.IDLE, Reason.CANCELLED).end()
+    for record in story.records:
+        audit(record)
+    assert audit.snapshot().outcomes == {"connected": 1}
 
 
 def test_between_attempts_there_is_no_outcome() -> None:

@@ -41,6 +41,25 @@ def test_a_healthy_journal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert told.endswith("Every promise held.\n")
 
 
+def test_a_whole_line_behind_half_a_line_counts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody is accused because another process died in the middle of a line."""
+    journal = write(tmp_path / "j", healthy(), before=b'{"qrlif')
+    assert main(["audit", journal]) == 0
+    assert "11: 11 records of 1 processes" in capsys.readouterr().out
+
+
+def test_two_sockets_for_one_user_are_told_with_the_user_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The sentence names whom."""
+    stories = [Story(f"c0ffee0001-{n}", at=n).display().pair() for n in (1, 2)]
+    assert main(["audit", write(tmp_path / "j", *stories)]) == 1
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.count("bot-7 user-123") == 1
+
+
 def test_the_line_that_breaks_a_promise_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,6 +18,7 @@ TOP = PACKAGE.parent
 ROOMS = [
     "words",
     "printable",
+    "forks",
     "states",
     "events",
     "errors",

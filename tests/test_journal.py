@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -11,6 +12,7 @@ import threading
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -20,6 +22,7 @@ from qrlifecycle import Event, InvalidValue, Paired, Reason, Scanned, State
 from qrlifecycle.journal import (
     KINDS,
     LONGEST_LINE,
+    MARK,
     VERSION,
     Entry,
     Journal,
@@ -225,6 +228,8 @@ GOOD = format_record(healthy().records[1])
         (GOOD[:-1], Skipped.TORN),
         (b'{"qrlifecycle":' + b"[" * 5_000, Skipped.TORN),
         (b'{"qrlifecycle":2}', Skipped.BROKEN),
+        (GOOD.replace(b'"qrlifecycle":1', b'"qrlifecycle":true'), Skipped.BROKEN),
+        (GOOD.replace(b'"qrlifecycle":1', b'"qrlifecycle":1.0'), Skipped.BROKEN),
         (b'{"qrlifecycle":1}', Skipped.BROKEN),
         (GOOD.replace(b'"idle"', b'"asleep"'), Skipped.BROKEN),
         (GOOD.replace(b'"generate"', b"[]"), Skipped.BROKEN),
@@ -255,6 +260,61 @@ def test_behind_a_torn_line_another_process_may_have_put_a_whole_one() -> None:
     assert torn.skipped is Skipped.TORN
     assert whole.record == after.record
     assert (torn.number, whole.number, after.number) == (1, 1, 2)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [GOOD[:length] for length in (1, 5, 14, 15, 40)]
+    + [b"2026 GET /x", b'{"level":"info","msg":"x', b"\0" * 500, b"\xef\xbb\xbf", GOOD],
+)
+def test_what_stands_before_a_whole_line_loses_it_not(before: bytes) -> None:
+    """Half a line, a whole one without its end, zeros of a crashed disk, another program's half."""
+    first, *held = entries(before + GOOD)
+    assert first.skipped in (Skipped.TORN, Skipped.FOREIGN)
+    assert [entry.record for entry in held] == [parse_record(GOOD)] * (1 + (before == GOOD))
+
+
+def test_a_line_of_nothing_but_beginnings_is_torn() -> None:
+    """However many there are."""
+    (entry,) = entries(MARK * 4_000)
+    assert entry.skipped is Skipped.TORN
+
+
+def test_a_line_of_another_program_may_hold_what_looks_like_ours() -> None:
+    """It stays the other program's."""
+    (entry,) = entries(b'{"x":' + GOOD + b"}")
+    assert entry.skipped is Skipped.FOREIGN
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_that_nobody_reads_is_an_error_and_no_endless_wait(tmp_path: Path) -> None:
+    """Neither at the beginning nor when the reader has gone."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(OSError, match=os.strerror(errno.ENXIO)):
+        Journal(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with Journal(path) as journal:
+        journal(healthy().records[0])
+        assert os.read(reader, 10_000).endswith(b"\n")
+        os.close(reader)
+        with pytest.raises(BrokenPipeError):
+            journal(healthy().records[0])
+
+
+def test_a_file_that_can_only_be_written_may_end_in_half_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If nobody can see it, a line is begun."""
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(GOOD[:30])
+    refuse = Mock(side_effect=PermissionError)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", refuse)
+        journal = Journal(path)
+    with journal:
+        journal(healthy().records[0])
+    assert [entry.record is None for entry in entries(path.read_bytes())] == [True, False]
 
 
 def test_what_a_transport_says_is_written_in_bounds() -> None:

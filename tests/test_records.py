@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import anyio
@@ -26,7 +27,17 @@ from qrlifecycle import (
     WrongAnswer,
 )
 from qrlifecycle.journal import format_record
-from qrlifecycle.records import Began, Changed, Closed, Closing, Dropped, Ended, Leaving, Record
+from qrlifecycle.records import (
+    Began,
+    Changed,
+    Closed,
+    Closing,
+    Dropped,
+    Ended,
+    Leaving,
+    Opening,
+    Record,
+)
 from qrlifecycle.testing import Fault, ScriptedPeer, ScriptedTransport, settle
 
 from .pairing import Pairing, request_qr
@@ -52,6 +63,27 @@ async def test_a_healthy_round_tells_of_the_socket_between_the_changes() -> None
     assert {record.attempt for record in records} == {1}
     assert len({record.lifecycle for record in records}) == 1
     assert sorted(record.monotonic for record in records) == [r.monotonic for r in records]
+
+
+async def test_an_opening_tells_whom_its_socket_is_for() -> None:
+    """If the transport says."""
+
+    class Named(ScriptedTransport):
+        @property
+        def subject(self) -> tuple[str, ...]:
+            return ("bot-7", "user-123")
+
+    records: list[Record] = []
+    for kind in (ScriptedTransport, Named):
+        lifecycle = QRLifecycle(
+            request_qr,
+            partial(kind, ScriptedPeer(), Fault.NONE, Fault.NONE),
+            policy=Policy(attempt_timeout=1.0),
+            recorders=[records.append],
+        )
+        await lifecycle.pair()
+    openings = [record for record in records if isinstance(record, Opening)]
+    assert [opening.subject for opening in openings] == [None, ("bot-7", "user-123")]
 
 
 async def test_each_lifecycle_and_each_attempt_has_its_own_number() -> None:

@@ -17,7 +17,10 @@ from qrlifecycle.testing import PairingServer
 
 from .app import create_app
 from .service import BotPlatform
-from .streams import Streams
+from .streams import MOST, Streams
+
+DESCRIPTORS = 6
+"""For each page that is told: its own, the socket's, a played server's, and those of requests."""
 
 GONE = 20
 """Seconds after which a browser that acknowledges nothing counts as gone."""
@@ -58,18 +61,31 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def serve(host: str, port: int, url: str | None) -> None:
+def most_streams() -> int:
+    """How many streams the descriptors suffice for; this process asks for as many as it needs."""
+    try:
+        import resource  # noqa: PLC0415 - there is none on Windows
+    except ImportError:
+        return MOST
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = MOST * DESCRIPTORS if hard == resource.RLIM_INFINITY else hard
+    if soft != resource.RLIM_INFINITY and soft < MOST * DESCRIPTORS:
+        soft = min(allowed, MOST * DESCRIPTORS)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return MOST if soft == resource.RLIM_INFINITY else min(MOST, soft // DESCRIPTORS)
+
+
+async def serve(listener: socket.socket, host: str, url: str | None) -> None:
     """Serve until a signal comes; without a URL, a pairing server is played as well."""
     async with AsyncExitStack() as stack:
         if url is None:
             played = await stack.enter_async_context(PairingServer(host=host))
-            streams = Streams(BotPlatform(played.url), plays_phone=True)
+            platform = BotPlatform(played.url)
         else:
-            streams = Streams(BotPlatform(url.rstrip("/")))
-        listener = stack.enter_context(listen(host, port))
+            platform = BotPlatform(url.rstrip("/"))
+        streams = Streams(platform, plays_phone=url is None, most=most_streams())
         print(f"http://{host}:{listener.getsockname()[1]}", flush=True)
-        server = Server(streams, hosts=(host, "localhost"))
-        await server.serve(sockets=[listener])
+        await Server(streams, hosts=(host, "localhost")).serve(sockets=[listener])
 
 
 if __name__ == "__main__":
@@ -82,4 +98,11 @@ if __name__ == "__main__":
     )
     parser.add_argument("--port", type=int, default=8000, help="the port; 0 takes a free one")
     arguments = parser.parse_args()
-    anyio.run(serve, arguments.host, arguments.port, arguments.url)
+    if arguments.host in ("", "0.0.0.0", "::"):  # noqa: S104 - refused
+        parser.error("--host takes one address: the page is served under no other name")
+    try:
+        listener = listen(arguments.host, arguments.port)
+    except (OSError, OverflowError) as error:
+        parser.error(f"cannot listen on {arguments.host}, port {arguments.port}: {error}")
+    with listener:
+        anyio.run(serve, listener, arguments.host, arguments.url)

@@ -28,8 +28,10 @@ async function pair() {
   stream = null;
   if (last.ended) return;
   mine.abort();
-  tell({ state: "idle", ended: "failed", sentence: LOST, retryable: true });
+  tell(refusal(LOST));
 }
+
+const refusal = (sentence) => ({ state: "idle", ended: "failed", sentence, retryable: true });
 
 async function* listen(controller) {
   let silence;
@@ -39,7 +41,10 @@ async function* listen(controller) {
   };
   try {
     heard();
-    const answer = await fetch("link", { method: "POST", signal: controller.signal });
+    const ask = () => fetch("link", { method: "POST", signal: controller.signal });
+    let answer = await ask();
+    if (answer.status === 403) answer = await ask(); // started anew, it gave another session
+    if (answer.status === 503) yield refusal(await answer.text());
     if (!answer.ok) return;
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
@@ -142,3 +147,4 @@ addEventListener("pagehide", () => {
 });
 setInterval(tick, 1000);
 light("idle");
+at("open").hidden = false; // without a script it would do nothing

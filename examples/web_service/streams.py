@@ -35,6 +35,9 @@ whatever is in between, can tell a quiet connection from a dead one."""
 LARGEST = 320
 """CSS pixels of a code's side, at most."""
 
+MOST = 1000
+"""Pages that may be told at a time."""
+
 SENTENCES = {
     Event.GENERATE: "Asking for a code.",
     Event.QR_READY: "Getting the code ready.",
@@ -87,7 +90,7 @@ class Streams:
     """
 
     def __init__(
-        self, platform: BotPlatform, *, plays_phone: bool = False, most: int = 1000
+        self, platform: BotPlatform, *, plays_phone: bool = False, most: int = MOST
     ) -> None:
         self.closed = False
         """Whether the service is about to stop."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
 
 from ..events import Event
+from ..forks import in_each_fork
 from ..records import (
     Began,
     Changed,
@@ -94,10 +94,10 @@ class Audit:
         self._clock = clock
         self._listeners: list[Callable[[str, float], object]] = []
         self._begin()
+        in_each_fork(self._begin)
 
     def _begin(self) -> None:
-        """Begin with nothing."""
-        self._process = os.getpid()
+        """Begin with nothing; so does a forked process, whose parent goes on counting its own."""
         self._lock = threading.RLock()  # a signal handler may ask for a snapshot in the middle
         self._trails: OrderedDict[str, Trail] = OrderedDict()
         self._past: OrderedDict[str, Trail] = OrderedDict()
@@ -113,51 +113,64 @@ class Audit:
         self._durations: dict[str, Durations] = {}
         self._measured: list[tuple[str, float]] = []
 
-    def _locked(self) -> threading.RLock:
-        """The lock. A forked process begins with nothing: its parent goes on counting its own."""
-        if self._process != os.getpid():
-            self._begin()
-        return self._lock
-
     def __call__(self, record: Record) -> None:
         """Take a record: what a lifecycle's recorders are called with."""
-        with self._locked():
-            alerts = list(self._take(record))
-            for alert in alerts:
-                self._alerts[alert.kind] += 1
+        with self._lock:
+            alerts = self._counted(self._take(record))
             measured, self._measured = self._measured, []
-        for alert in alerts:
-            _tell("on_alert", self._on_alert, alert)
+        self._alert(alerts)
         for name, seconds in measured:
             for heard in self._listeners:
                 _tell("what listens to an audit", heard, name, seconds)
 
     def snapshot(self) -> Snapshot:
-        """What was counted so far."""
-        with self._locked():
-            sockets = self._sockets
-            return Snapshot(
-                sockets_open=sockets.open,
-                sockets_most=sockets.most,
-                socket_seconds=(
-                    sockets.seconds if self._clock is None else sockets.seconds_at(self._clock())
-                ),
-                openings=self._counts["openings"],
-                closings=dict(self._closings),
-                attempts=self._counts["attempts"],
-                codes=self._counts["codes"],
-                outcomes=dict(self._outcomes),
-                found_by_status=self._counts["found_by_status"],
-                dropped=dict(self._dropped),
-                success_to_closed=self._durations.get("success_to_closed", Durations()),
-                scan_to_success=self._durations.get("scan_to_success", Durations()),
-                alerts=dict(self._alerts),
-                unfinished=len(self._trails) + self._counts["forgotten"],
-            )
+        """What was counted so far.
+
+        A socket whose closing is overdue is found here too: if it never closes, no record comes.
+        """
+        now = None if self._clock is None else self._clock()
+        with self._lock:
+            alerts = [] if now is None else self._counted(self._overdue(now))
+            snapshot = self._snapshot(now)
+        self._alert(alerts)
+        return snapshot
+
+    def _snapshot(self, now: float | None) -> Snapshot:
+        sockets = self._sockets
+        return Snapshot(
+            sockets_open=sockets.open,
+            sockets_most=sockets.most,
+            socket_seconds=sockets.seconds if now is None else sockets.seconds_at(now),
+            openings=self._counts["openings"],
+            closings=dict(self._closings),
+            attempts=self._counts["attempts"],
+            codes=self._counts["codes"],
+            outcomes=dict(self._outcomes),
+            found_by_status=self._counts["found_by_status"],
+            dropped=dict(self._dropped),
+            success_to_closed=self._durations.get("success_to_closed", Durations()),
+            scan_to_success=self._durations.get("scan_to_success", Durations()),
+            alerts=dict(self._alerts),
+            unfinished=len(self._trails) + self._counts["forgotten"],
+        )
 
     def listen(self, heard: Callable[[str, float], object]) -> None:
         """Have a plain function told each duration: its name in `Snapshot`, and its seconds."""
         self._listeners.append(heard)
+
+    def _counted(self, alerts: Iterator[Alert]) -> list[Alert]:
+        counted = list(alerts)
+        self._alerts.update(alert.kind for alert in counted)
+        return counted
+
+    def _alert(self, alerts: list[Alert]) -> None:
+        for alert in alerts:
+            _tell("on_alert", self._on_alert, alert)
+
+    def _overdue(self, now: float) -> Iterator[Alert]:
+        for name, trail in tuple(self._trails.items()):
+            for promise, text in trail.overdue(now):
+                yield PromiseBroken(name, trail.attempt, trail.subject, time.time(), promise, text)
 
     # What a record means
 
@@ -166,6 +179,7 @@ class Audit:
             known = record.cause in self._dropped or len(self._dropped) < MOST_CAUSES
             self._dropped[record.cause if known else OTHER] += record.count
             return
+        yield from self._cut_off(record)
         trail = self._trail(record)
         for promise, text in trail.take(record):
             kind = SocketOutsideDisplayed if promise == 1 else PromiseBroken
@@ -183,6 +197,13 @@ class Audit:
                 yield from self._changed(record, trail)
             case Ended():
                 yield from self._over(record, trail)
+
+    def _cut_off(self, record: Record) -> Iterator[Alert]:
+        """An attempt begins, and the one before it of the same lifecycle has no end."""
+        trail = self._trails.get(record.lifecycle) if isinstance(record, Began) else None
+        if trail is not None:
+            for promise, text in trail.cut_off("another attempt began while a socket was open"):
+                yield PromiseBroken(*_who(record, trail), promise, text)
 
     def _trail(self, record: Record) -> Trail:
         """The trail that a record belongs to; followed from now on if there is more to come."""
@@ -223,8 +244,8 @@ class Audit:
     def _changed(self, record: Changed, trail: Trail) -> Iterator[Alert]:
         if record.event is Event.QR_UPDATED:
             self._counts["codes"] += 1
-        if self._trails.get(record.lifecycle) is not trail:
-            return  # between attempts there is no outcome
+        if self._trails.get(record.lifecycle) is not trail or trail.ends != 1:
+            return  # between attempts there is no outcome, and of each attempt there is one
         if record.source is record.target or record.event in (Event.GENERATE, Event.RESET):
             return
         if record.target is State.CONNECTED:

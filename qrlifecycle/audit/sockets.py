@@ -28,6 +28,7 @@ class Sockets:
     def __init__(self) -> None:
         self.open = self.most = 0
         self.seconds = 0.0
+        self._told = 0.0
         self._held: dict[str, list[tuple[float, tuple[str, Subject] | None]]] = {}
         self._held_for: Counter[tuple[str, Subject]] = Counter()
 
@@ -60,8 +61,13 @@ class Sockets:
             self._release(lifecycle, key)
 
     def seconds_at(self, now: float) -> float:
-        """For how long sockets were open, those that are open now included."""
-        return self.seconds + sum(now - since for held in self._held.values() for since, _ in held)
+        """For how long sockets were open, those that are open now included. It never gets less.
+
+        It would, if a record that is on its way says that one was closed before ``now``.
+        """
+        open_now = sum(now - since for held in self._held.values() for since, _ in held)
+        self._told = max(self._told, self.seconds + open_now)
+        return self._told
 
     def _release(self, lifecycle: str, key: tuple[str, Subject] | None) -> None:
         self.open -= 1

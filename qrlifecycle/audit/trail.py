@@ -31,6 +31,8 @@ from ..table import SOCKET_OWNER
 
 __all__ = ["SLACK", "Breach", "Trail"]
 
+ENDS = frozenset({State.IDLE, State.CONNECTED, State.FAILED})
+
 SLACK = 0.5
 """Seconds by which a busy event loop may be late, beyond what a promise allows."""
 
@@ -54,13 +56,16 @@ class Trail:
     __slots__ = (
         "_attempt_known",
         "_close_timeout",
+        "_late_told",
         "_latest",
         "_listening",
         "_show_at_once",
         "_socket_since",
         "_successes",
+        "attempt",
         "closed_at",
         "codes",
+        "ends",
         "found_by_status",
         "left_at",
         "openings",
@@ -73,6 +78,7 @@ class Trail:
     )
 
     def __init__(self, first: Record, state: State | None = None) -> None:
+        self.attempt = first.attempt
         self.state = state
         self.sockets = 0
         """How many are open now."""
@@ -90,9 +96,12 @@ class Trail:
         self.closed_at: float | None = None
         """When the socket was closed after that decision; None if it had been closed before."""
         self.found_by_status = False
+        self.ends = 0
+        """How many times a state without an attempt was reached; the first is its outcome."""
         self._attempt_known = isinstance(first, Began)
         self._close_timeout = first.close_timeout if isinstance(first, Began) else math.inf
         self._show_at_once = not isinstance(first, Began) or first.show_at_once
+        self._late_told = False
         self._listening = False
         self._socket_since = 0.0
         self._successes = 0
@@ -144,6 +153,7 @@ class Trail:
         self.state = target
         if source is not target:
             self.left_at = self.scanned_at = None
+            self.ends += target in ENDS
             if target is State.CONNECTED:
                 self._successes += 1
                 if self._successes > 1:
@@ -181,15 +191,34 @@ class Trail:
             yield Breach(1, "the transport's abort() raised: its socket may still be open")
         if self.left_at is not None:
             took = record.monotonic - self.left_at
-            if took > self._close_timeout + SLACK:
-                limit = f"close_timeout is {self._close_timeout:g} s"
-                yield Breach(2, f"leaving took {took:.3f} s; {limit}")
+            if self._is_late(took) and not self._late_told:
+                yield Breach(2, f"leaving took {took:.3f} s; {self._limit()}")
+
+    def overdue(self, now: float) -> Iterator[Breach]:
+        """What has not happened and should have by now; it is said once."""
+        if not self.sockets or self.left_at is None or self._late_told:
+            return
+        took = now - self.left_at
+        if self._is_late(took):
+            self._late_told = True
+            yield Breach(2, f"leaving has taken {took:.3f} s so far; {self._limit()}")
+
+    def _is_late(self, took: float) -> bool:
+        return took > self._close_timeout + SLACK
+
+    def _limit(self) -> str:
+        return f"close_timeout is {self._close_timeout:g} s"
 
     def _end(self) -> Iterator[Breach]:
-        if self.sockets:
-            yield Breach(8, "pair() ended and left a socket open")
-        if self.state is SOCKET_OWNER:
+        yield from self.cut_off("pair() ended and left a socket open")
+        undecided = self.state is State.GENERATING and not self.ends and self._attempt_known
+        if self.state is SOCKET_OWNER or undecided:
             yield Breach(5, f"pair() ended in state '{self.state}'")
+
+    def cut_off(self, text: str) -> Iterator[Breach]:
+        """Nothing more can come of it: a socket that is open now was left behind."""
+        if self.sockets:
+            yield Breach(8, text)
 
 
 def _is_row(source: State, event: Event, target: State) -> bool:

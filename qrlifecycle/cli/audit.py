@@ -42,6 +42,7 @@ class Reading:
     limits: Limits
     found: int = 0
     lines: int = 0
+    records: int = 0
     skipped: Counter[Skipped] = field(default_factory=Counter)
     processes: set[str] = field(default_factory=set)
 
@@ -53,6 +54,7 @@ class Reading:
         """Take a line."""
         self.lines = entry.number
         if entry.record is not None:
+            self.records += 1
             if len(self.processes) < MOST_PROCESSES:
                 self.processes.add(entry.record.process)
             self.audit(entry.record)
@@ -99,11 +101,10 @@ def _report(reading: Reading) -> None:
 
 def _lines(reading: Reading) -> Iterator[tuple[str, str]]:
     skipped = reading.skipped
-    records = reading.lines - skipped.total()
     processes = f"{len(reading.processes):,}"
     if len(reading.processes) == MOST_PROCESSES:
         processes += " or more"
-    yield "lines", f"{reading.lines:,}: {records:,} records of {processes} processes"
+    yield "lines", f"{reading.lines:,}: {reading.records:,} records of {processes} processes"
     if skipped[Skipped.FOREIGN]:
         yield "of other programs", f"{skipped[Skipped.FOREIGN]:,}"
     if skipped[Skipped.TORN]:

@@ -101,7 +101,7 @@ Limits are those of qrlifecycle.audit.Limits; what is beyond one is found as wel
 AUDIT_EXAMPLES = """\
 examples:
   qrlifecycle audit pairings.jsonl
-  zcat pairings.jsonl.*.gz | qrlifecycle audit - --codes-per-success 3
+  zcat -f $(ls -tr pairings.jsonl*) | qrlifecycle audit - --codes-per-success 3
 
 exit code: 0 nothing found, 1 something found, 2 the file cannot be read
 """
@@ -115,7 +115,7 @@ TIMELINE_EXAMPLES = """\
 examples:
   qrlifecycle timeline pairings.jsonl
   qrlifecycle timeline pairings.jsonl --output pairings.svg --last 40
-  zcat pairings.jsonl.*.gz | qrlifecycle timeline - --subject user-123
+  zcat -f $(ls -tr pairings.jsonl*) | qrlifecycle timeline - --subject user-123
 
 exit code: 0 drawn, 2 the file cannot be read, or has nothing to draw
 """

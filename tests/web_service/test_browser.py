@@ -26,7 +26,7 @@ pytest.importorskip("zxingcpp", reason="needs zxing-cpp, which reads the codes")
 import zxingcpp
 from PIL import Image
 from playwright.async_api import Browser, Locator, Page, async_playwright, expect
-from web_service.sessions import user_of
+from web_service.sessions import SESSION, user_of
 
 from qrlifecycle import Reason, State
 
@@ -376,6 +376,42 @@ async def test_a_service_that_stops_says_so(browser: Browser) -> None:
         await service.nothing_left()
 
 
+async def test_a_page_that_outlives_the_service_need_not_be_loaded_again(browser: Browser) -> None:
+    """Started anew, it knows no session of before: it gives one, and is asked again."""
+    async with serving() as service, sitting_before(browser, service) as ada:
+        cookies = ada.page.context
+        await cookies.clear_cookies()
+        await cookies.add_cookies([{"name": SESSION, "value": "of.before", "url": service.url}])
+        await ada.page.get_by_role("button", name="Link WhatsApp").click()
+        await ada.sees_code()
+        (complaint,) = ada.complaints
+        assert "403" in complaint
+        ada.complaints.clear()
+
+
+async def test_a_service_that_is_full_says_so(browser: Browser) -> None:
+    """It is not the connection that was lost."""
+    async with serving(most=0) as service, sitting_before(browser, service) as ada:
+        await ada.page.get_by_role("button", name="Link WhatsApp").click()
+        await ada.reads("Too many people at once. Try again later.")
+        await expect(ada.page.get_by_role("button", name="Try again")).to_be_visible()
+        (complaint,) = ada.complaints
+        assert "503" in complaint
+        ada.complaints.clear()
+
+
+async def test_without_a_script_there_is_no_button(browser: Browser, service: Service) -> None:
+    """It could do nothing."""
+    context = await browser.new_context(java_script_enabled=False)
+    try:
+        page = await context.new_page()
+        await page.goto(service.url)
+        await expect(page.get_by_role("button")).to_have_count(0)
+        await expect(page.get_by_role("heading", level=1)).to_be_visible()
+    finally:
+        await context.close()
+
+
 # Two tabs, two people
 
 
@@ -444,6 +480,8 @@ SCREENS = {
     "dark": {"color_scheme": "dark"},
     "forced colours": {"color_scheme": "dark", "forced_colors": "active"},
     "a small phone": {"viewport": {"width": 320, "height": 640}, "color_scheme": "dark"},
+    "a phone on its side": {"viewport": {"width": 667, "height": 320}},
+    "twice as large": {"viewport": {"width": 640, "height": 360}},
     "a fine screen": {"device_scale_factor": 2, "color_scheme": "dark"},
 }
 
