@@ -7,7 +7,6 @@ This room must never know the plan as a whole, nor judge.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Protocol
@@ -22,11 +21,9 @@ from ..transports.base import Transport
 from .clock import settle
 from .contract.bench import LAST_SECONDS, LAST_TURNS, LATE
 from .contract.peers import CannotDo, Peer
-from .contract.wire import WirePeer
 from .exploration.acts import Act
 from .exploration.scene import SIGNALS
 from .judge import EPSILON, WatchedPeer
-from .remains import own_sockets
 from .scripted import Fault, Goodbye, ScriptedPeer
 
 __all__ = ["FarEnd", "ScriptedEnd", "WireEnd"]
@@ -41,16 +38,13 @@ loopback, about."""
 NEVER = 1_000_000
 """Steps that no handshake has."""
 
-OPEN_STATES = frozenset({1, 8})
-"""Linux's TCP_ESTABLISHED and TCP_CLOSE_WAIT (include/net/tcp_states.h): this end is not shut."""
-
 
 class FarEnd(WatchedPeer, Protocol):
     """What a plan is performed against.
 
     Attributes:
         late: seconds by which its clock may miss a deadline.
-        watch: called whenever a socket has come to exist or is gone.
+        watch: called whenever a socket has come to exist, listens, or is gone.
     """
 
     late: float
@@ -123,7 +117,7 @@ class WireEnd:
     def open_sockets(self) -> int:
         """By what was called, or by what the operating system says, whichever is more."""
         held = sum(transport.held for transport in self._transports)
-        return max(held, _sockets_to(self.peer.port) if isinstance(self.peer, WirePeer) else 0)
+        return max(held, len(self.peer.unshut()))
 
     @property
     def listening(self) -> bool:
@@ -214,6 +208,7 @@ class _Watched(Transport):
         await self._end.before_opening(self._opening)
         await self._inner.open()
         self.listening = True
+        self._end.watch()
         self._end.at_opened(self._opening)
 
     async def receive(self) -> Signal:
@@ -254,17 +249,6 @@ def _codes() -> Iterator[QRUpdated]:
         number += 1
         yield QRUpdated(QRCode(f"rotated {number}", expires_in=ROTATED_LIFETIME))
         yield QRUpdated(PairingCode(f"TYPE-{number}", expires_in=ROTATED_LIFETIME))
-
-
-def _sockets_to(port: int) -> int:
-    """How many sockets of this process lead to a port and are not shut."""
-
-    def leads_there(made: socket.socket) -> bool:
-        if made.family != socket.AF_INET or made.getpeername()[1] != port:
-            return False
-        return made.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in OPEN_STATES
-
-    return len(own_sockets(leads_there))
 
 
 def _tasks_alive() -> int:

@@ -18,7 +18,7 @@ from anyio import TaskInfo, get_running_tasks
 
 from .awaiting import chain
 
-__all__ = ["CAN_SEE_SOCKETS", "KIT", "TASK", "Remains", "own_sockets"]
+__all__ = ["CAN_SEE_SOCKETS", "KIT", "TASK", "Remains", "own_sockets", "unshut_sockets"]
 
 DESCRIPTORS = Path("/proc/self/fd")
 
@@ -32,6 +32,9 @@ TASK = "task "
 """How a task that is left begins, in words."""
 
 NAMED_BY_ASYNCIO = re.compile(r"Task-\d+")
+
+OPEN_STATES = frozenset({1, 8})
+"""Linux's TCP_ESTABLISHED and TCP_CLOSE_WAIT (include/net/tcp_states.h): this end is not shut."""
 
 ANYIO = str(Path(anyio.__file__).parent)
 
@@ -53,6 +56,17 @@ def own_sockets(wanted: Callable[[socket.socket], bool] = lambda _made: True) ->
         except OSError:  # gone meanwhile
             continue
     return found
+
+
+def unshut_sockets(port: int) -> list[str]:
+    """Where each of this process's sockets leads that leads to a port and is not shut, in words."""
+
+    def leads_there(made: socket.socket) -> bool:
+        if made.family != socket.AF_INET or made.getpeername()[1] != port:
+            return False
+        return made.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in OPEN_STATES
+
+    return list(own_sockets(leads_there).values())
 
 
 class Remains:

@@ -371,3 +371,82 @@ class Stray(GreetedLineTransport):
         if self.waiting is not None:
             self.waiting.cancel()
         super().abort()
+
+
+class AbortsInAMoment(GreetedLineTransport):
+    """T2: `abort()` leaves it to the event loop, which comes to it a turn later. For asyncio."""
+
+    def abort(self) -> None:
+        self.closed = True
+        asyncio.get_running_loop().call_soon(super().abort)
+
+
+class ForgetsWhenCancelled(GreetedLineTransport):
+    """T2: whoever gives up waiting takes the socket along."""
+
+    async def receive(self) -> Signal:
+        try:
+            return await super().receive()
+        except anyio.get_cancelled_exc_class():
+            self.stream = None
+            raise
+
+
+class AnswersWhateverHappens(GreetedLineTransport):
+    """T1: a cancellation in an answer is nothing to it. For asyncio, where it comes once."""
+
+    async def pong(self) -> None:
+        with suppress(anyio.get_cancelled_exc_class()):
+            await super().pong()  # cancelled here
+
+
+class DeliversWhatIsOnItsWay(GreetedLineTransport):
+    """T4: looks whether it is closed before it reads, and not after."""
+
+    async def receive(self) -> Signal:
+        while not self.closed:
+            try:
+                with anyio.fail_after(self.heartbeat):
+                    line = await self.lines.receive_until(b"\n", 2048)
+            except (anyio.IncompleteRead, anyio.ClosedResourceError):
+                break
+            except (TimeoutError, anyio.BrokenResourceError) as error:
+                raise TransportLost("the line broke") from error
+            if line.startswith(b"qr "):
+                return QRUpdated(QRCode(line[3:].decode()))
+        raise anyio.EndOfStream
+
+
+class HeartbeatUntilTheFirstSignal(GreetedLineTransport):
+    """T5: once it has heard a signal it waits without end."""
+
+    async def receive(self) -> Signal:
+        signal = await super().receive()  # and waits
+        self.heartbeat = 3600
+        return signal
+
+
+class HeartbeatUntilTheFirstPing(GreetedLineTransport):
+    """T5: once it was told that the peer is there, it believes that for ever."""
+
+    async def pong(self) -> None:
+        await super().pong()
+        self.heartbeat = 3600
+
+
+class TakesAReadForAMessage(GreetedLineTransport):
+    """T7: whatever comes in one read is a message."""
+
+    async def receive(self) -> Signal:
+        assert self.stream is not None
+        while not self.closed:
+            try:
+                with anyio.fail_after(self.heartbeat):
+                    text = (await self.stream.receive()).decode(errors="replace")
+            except anyio.EndOfStream:
+                break
+            except (TimeoutError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+                raise TransportLost("the line broke") from error
+            if text.startswith("qr ") and text.endswith("\n"):
+                return QRUpdated(QRCode(text[3:].strip()))
+        raise anyio.EndOfStream

@@ -170,7 +170,7 @@ async def test_no_check_hangs_on_a_transport_that_never_opens(
 
 async def test_a_failing_greeting_is_told_with_the_failure() -> None:
     """Whoever wrote the server's part of the handshake wrong is not told only of the transport."""
-    (check,) = checks(["T7"])
+    *_, check = checks(["T7"])
     result = await check.run(partial(a_peer, greet_wrongly))
     assert result.failure is not None
     assert "open() raised TransportUnreachable" in str(result.failure)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from functools import partial
+from typing import Any
 
 import anyio
 import pytest
@@ -16,7 +17,9 @@ from qrlifecycle import (
     QRExpired,
     QRUpdated,
     Scanned,
+    Signal,
     Transport,
+    WrongAnswer,
 )
 from qrlifecycle.testing import (
     CannotDo,
@@ -67,6 +70,34 @@ def test_a_clause_is_given_in_a_list() -> None:
         checks("T7")
 
 
+@pytest.mark.parametrize("limit", [0, -1, float("nan"), "5", None])
+async def test_a_limit_that_cannot_be_is_refused(limit: Any) -> None:
+    """Nobody is accused of needing more than no time."""
+    with pytest.raises(InvalidValue, match="limit must be seconds above 0"):
+        await check_transport(line_peer, limit=limit)
+
+
+@pytest.mark.parametrize("made", [None, GreetedLineTransport])
+async def test_what_makes_no_transport_is_told_so(made: object) -> None:
+    """Before anything is checked, with what was made."""
+    with pytest.raises(WrongAnswer, match="which is no Transport"):
+        await check_transport(partial(greeted_line_peer, lambda *_, **__: made))  # type: ignore[arg-type]
+
+
+async def test_what_is_no_exception_is_a_failure_like_another() -> None:
+    """`receive()` raises what nobody expects: the check tells of it, and the others are made."""
+
+    class Odd(GreetedLineTransport):
+        async def receive(self) -> Signal:
+            await super().receive()
+            raise GeneratorExit
+
+    check = next(check for check in checks(["T7"]) if check.name == "signal in halves is whole")
+    result = await check.run(partial(greeted_line_peer, Odd))
+    assert result.failure is not None
+    assert "GeneratorExit, which is no Exception" in str(result.failure)
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -92,7 +123,7 @@ async def test_what_a_peer_cannot_do_is_skipped_and_says_why() -> None:
         "open whose peer hangs up",
     }
     assert all("greet=" in str(result.skipped) for result in report.skipped)
-    assert len(report.passed) == 6
+    assert len(report.passed) == 7
     assert [line.split()[0] for line in str(report).splitlines()].count("skipped") == 2
 
 
@@ -115,7 +146,7 @@ async def test_what_the_making_raises_comes_out_as_it_is() -> None:
     def make(_host: str, _port: int) -> Transport:
         raise ZeroDivisionError
 
-    (check,) = checks(["T7"])
+    *_, check = checks(["T7"])
     with pytest.raises(ZeroDivisionError):
         await check.run(lambda: WirePeer(make, signals=SIGNALS, heartbeat=1))
 

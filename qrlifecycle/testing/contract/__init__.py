@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from ...errors import InvalidValue
+from ...policy import is_positive
 from . import closing, hearing, malformed, opening
 from .check import LIMIT, Check, CheckResult, ContractFailure, PeerFactory
 from .peers import CannotCheck
@@ -105,12 +106,14 @@ async def check_transport(
     Raises:
         ContractBroken: at least one check failed; all were made.
         CannotCheck: no transport came as far as a signal, or a peer did not do what it was told.
-        InvalidValue: a clause that there is not.
-        WrongAnswer: ``peer_factory`` is no function that makes a peer.
+        InvalidValue: a clause that there is not, or a limit that is not above 0.
+        WrongAnswer: ``peer_factory`` is no function that makes a peer, or that makes no transports.
         Exception: what the peer, or the making of a transport, raised.
     """
     results = []
     chosen = checks(clauses)
+    if not is_positive(limit):
+        raise InvalidValue(f"limit must be seconds above 0, not {limit!r}")
     await smoke_test(peer_factory, limit=limit)
     for check in chosen:
         results.append(await check.run(peer_factory, limit=limit))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
+from inspect import iscoroutine
 from math import isinf
 from typing import Any
 
@@ -16,6 +17,7 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
+from ...errors import WrongAnswer
 from ...signals import Signal
 from ...transports.base import Transport
 from ..complaints import complaints_of_the_loop
@@ -58,9 +60,18 @@ class Bench:
         self._operations: list[Operation] = []
 
     def make(self) -> Transport:
-        """A fresh transport."""
-        self._transports.append(transport := self.peer.make())
-        return transport
+        """A fresh transport.
+
+        Raises:
+            WrongAnswer: the peer made something else.
+        """
+        made: object = self.peer.make()
+        if not isinstance(made, Transport):
+            if iscoroutine(made):
+                made.close()
+            raise WrongAnswer(f"what makes the transports returned {made!r}, which is no Transport")
+        self._transports.append(made)
+        return made
 
     async def opened(self) -> Transport:
         """A fresh transport that is open, as its peer knows."""

@@ -10,8 +10,10 @@ from ...errors import TransportError
 from ...transports.base import Transport
 from .bench import LAST_SECONDS, Bench
 from .check import Check, listing
-from .operation import Operation
+from .operation import Breach, Operation
+from .places import place_of_method
 from .steps import (
+    WAITS,
     at_each_turn,
     each_stalled_opening,
     end_of,
@@ -46,9 +48,16 @@ def named(order: tuple[str, ...]) -> str:
 
 @check("T2")
 async def abort_shuts_the_socket(bench: Bench) -> None:
-    """abort() is enough to shut the socket, without any aclose(): the peer sees the end."""
+    """abort() shuts the socket before it returns, without any aclose(), and the peer sees it."""
     transport = await bench.opened()
     bench.abort(transport)
+    if left := tuple(bench.peer.unshut()):
+        raise Breach(
+            "abort() returned.",
+            left_open=left,
+            mend=f"{place_of_method(transport, 'abort')} must shut the socket itself, and not have "
+            "the event loop, a task or a thread do it later: nobody awaits it.",
+        )
     await bench.peer_sees_the_end(transport, "abort() was called.", by=("abort",))
 
 
@@ -82,6 +91,19 @@ async def aclose_cancelled_at_each_turn(bench: Bench) -> None:
         return had_ended
 
     await at_each_turn(judge)
+
+
+@check("T2")
+async def aclose_after_a_cancelled_receive(bench: Bench) -> None:
+    """When receive() was cancelled, aclose() leaves nothing either: that is the usual order."""
+    transport = await bench.opened()
+    receiving = bench.start(transport, "receive")
+    await pass_turns(WAITS)
+    receiving.cancel()
+    await bench.end(receiving)
+    await bench.take(transport, "aclose")
+    happened = "receive() was cancelled; then aclose() was called."
+    await bench.nothing_left(transport, happened, by=("receive", "aclose"))
 
 
 @check("T2")

@@ -13,12 +13,12 @@ import anyio.lowlevel
 
 from ...errors import TransportLost
 from ...transports.base import Transport
-from .bench import LAST_SECONDS, Bench
+from .bench import LAST_SECONDS, LATE, Bench
 from .check import Check, listing
 from .operation import Breach, Operation
 from .peers import CannotDo
 from .places import place_of_method
-from .steps import WAITS, each_stalled_opening, end_of, judge_failed, pass_turns
+from .steps import WAITS, at_each_turn, each_stalled_opening, end_of, judge_failed, pass_turns
 
 __all__ = ["CHECKS"]
 
@@ -65,6 +65,8 @@ async def judge_waiting(bench: Bench, step: str) -> None:
         breach = bench.raised(waiting, "It must raise EndOfStream here.")
         breach.mend = await unshut(bench, transport, step) or breach.mend
         raise breach
+    happened = f"{step}() was called while somebody waited in receive()."
+    await bench.peer_sees_the_end(transport, happened, by=(step,))
     await bench.finish(transport)
 
 
@@ -85,6 +87,27 @@ async def no_signal_after_aclose(bench: Bench) -> None:
 async def no_signal_after_abort(bench: Bench) -> None:
     """A signal that has arrived is not delivered any more once abort() was called."""
     await judge_silence(bench, "abort")
+
+
+@check("T4")
+async def no_signal_overtakes_abort(bench: Bench) -> None:
+    """A signal on its way to a waiting receive() is not delivered once abort() was called."""
+
+    async def judge(count: int) -> bool:
+        transport = await bench.opened()
+        waiting = bench.start(transport, "receive")
+        await pass_turns(WAITS)
+        await bench.told(bench.peer.send, bench.peer.signals[0])
+        await pass_turns(count)
+        had_ended = waiting.done.is_set()
+        bench.abort(transport)
+        await bench.end(waiting)
+        if waiting.returned and not had_ended:
+            raise _delivered(transport, "abort", waiting)
+        await bench.finish(transport)
+        return had_ended
+
+    await at_each_turn(judge)
 
 
 async def judge_silence(bench: Bench, step: str) -> None:
@@ -126,7 +149,7 @@ async def silent_peer_is_lost(bench: Bench) -> None:
     began = anyio.current_time()
     transport = await bench.opened()
     bench.peer.fall_silent()
-    await bench.call_for(transport, "receive", TransportLost, limit=bench.patience)
+    await bench.call_for(transport, "receive", TransportLost, limit=bench.peer.heartbeat + LATE)
     if anyio.current_time() - began < bench.peer.heartbeat / 2:
         raise Breach(
             f"receive() gave the peer up after less than half of {bench.peer.heartbeat:g} s.",
@@ -135,6 +158,41 @@ async def silent_peer_is_lost(bench: Bench) -> None:
     await bench.finish(transport)
     happened = "The peer fell silent; then aclose() was called."
     await bench.nothing_left(transport, happened, by=("aclose",))
+
+
+@check("T5")
+async def peer_that_falls_silent_after_a_signal_is_lost(bench: Bench) -> None:
+    """A peer that falls silent after a signal is lost as well, and stays lost."""
+    require_heartbeat(bench)
+    transport, signal = await bench.opened(), bench.peer.signals[0]
+    await bench.told(bench.peer.send, signal)
+    await bench.receive(transport, signal)
+    await judge_lost(bench, bench.start(transport, "receive"))
+
+
+@check("T5")
+async def peer_that_falls_silent_after_it_said_that_it_is_there_is_lost(bench: Bench) -> None:
+    """A peer that said that it is there, and then nothing more, is lost, and stays lost."""
+    require_heartbeat(bench)
+    receiving = bench.start(await bench.opened(), "receive")
+    await bench.told(bench.peer.show_life)
+    await bench.soon(bench.peer.wait_until_answered, LAST_SECONDS)
+    await judge_lost(bench, receiving)
+
+
+async def judge_lost(bench: Bench, receiving: Operation) -> None:
+    """The peer falls silent, and whoever waits is told of it; so is whoever asks again."""
+    transport = receiving.transport
+    bench.peer.fall_silent()
+    await bench.end(receiving, bench.peer.heartbeat + LATE)
+    if receiving.returned:
+        raise Breach(
+            f"receive() gave {receiving.result!r}, and the peer had fallen silent.",
+            mend=f"{place_of_method(transport, 'receive')} must raise TransportLost here.",
+        )
+    bench.require(receiving, TransportLost)
+    await end_of(bench, transport)
+    await bench.finish(transport)
 
 
 @check("T5")
@@ -235,6 +293,20 @@ async def signals_before_the_break_are_kept(bench: Bench) -> None:
 
 
 # T7
+
+
+@check("T7")
+async def signal_in_halves_is_whole(bench: Bench) -> None:
+    """A signal of which half comes first, and the rest a moment later, is one signal."""
+    transport = await bench.opened()
+    receiving = bench.start(transport, "receive")
+    await bench.told(bench.peer.send_in_halves, bench.peer.signals[0])
+    mend = (
+        f"{place_of_method(transport, 'receive')} must put together what comes in several reads: "
+        "a stream has no messages."
+    )
+    await bench.give(receiving, bench.peer.signals[0], mend)
+    await bench.finish(transport)
 
 
 @check("T7")

@@ -7,12 +7,15 @@ skips it. This room must never know a protocol.
 from __future__ import annotations
 
 import asyncio
+import itertools
+from contextlib import suppress
 
 from anyio import get_cancelled_exc_class
 
-from .bench import Bench
+from .bench import LAST_SECONDS, Bench
 from .check import Check, listing
 from .operation import Breach, Operation
+from .peers import CannotDo
 from .places import place_of_method
 from .steps import (
     WAITS,
@@ -51,11 +54,12 @@ async def open_cancelled_at_each_turn(bench: Bench) -> None:
 @check("T1")
 async def open_cancelled_at_each_wait(bench: Bench) -> None:
     """A cancelled open() leaves nothing, whatever it waits for."""
-    for count in waits():
-        opening = bench.start(bench.make(), "open", cancel_at=count)
-        await judge_cancelled(bench, opening)
-        if not opening.cancelled:  # there was no such wait
-            return
+    for native in ways():
+        for count in waits():
+            opening = bench.start(bench.make(), "open", cancel_at=count, native=native)
+            await judge_cancelled(bench, opening)
+            if not opening.cancelled:  # there was no such wait
+                break
 
 
 @check("T1")
@@ -101,12 +105,31 @@ async def cancellation_comes_out_of_open(bench: Bench) -> None:
 
 @check("T1")
 async def cancellation_comes_out_of_receive(bench: Bench) -> None:
-    """A receive() that waits and is cancelled lets the cancellation out."""
-    for native in ways():
-        receiving = bench.start(await bench.opened(), "receive", native=native)
+    """A receive() that waits, for the first signal or another, lets a cancellation out."""
+    signals = bench.peer.signals
+    for native, heard in itertools.product(ways(), ((), signals[:1])):
+        transport = await bench.opened()
+        await bench.told(bench.peer.send, *heard)
+        await bench.receive(transport, *heard)
+        receiving = bench.start(transport, "receive", native=native)
         await pass_turns(WAITS)
         receiving.cancel()
         await judge_let_out(bench, receiving, native=native)
+
+
+@check("T1")
+async def cancellation_comes_out_of_receive_in_the_middle(bench: Bench) -> None:
+    """A receive() that is cancelled lets it out, whatever it waits for when something comes."""
+    for native in ways():
+        for count in waits():
+            receiving = bench.start(await bench.opened(), "receive", cancel_at=count, native=native)
+            with suppress(CannotDo):
+                await bench.told(bench.peer.show_life)
+                await bench.soon(bench.peer.wait_until_answered, LAST_SECONDS)
+            await bench.told(bench.peer.send, bench.peer.signals[0])
+            await judge_let_out(bench, receiving, native=native)
+            if not receiving.cancelled:
+                break
 
 
 @check("T1")

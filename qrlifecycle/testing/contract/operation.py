@@ -132,6 +132,8 @@ class Operation:
                         self.cancellation = error
                         if not self._is_native_only():
                             raise
+                except (KeyboardInterrupt, SystemExit):
+                    raise
                 except Exception as error:
                     self.error = error
                 except BaseExceptionGroup as group:  # as trio's nurseries raise
@@ -140,6 +142,9 @@ class Operation:
                         self.cancellation = group
                         raise
                     self.error = rest
+                except BaseException as error:
+                    self.error = RuntimeError(f"{type(error).__name__}, which is no Exception")
+                    self.error.__cause__ = error
         finally:
             self.done.set()
 

@@ -74,6 +74,10 @@ class Peer(ABC):
     async def send(self, *signals: Signal) -> None:
         """Send these, in order, to every transport that is open."""
 
+    async def send_in_halves(self, signal: Signal) -> None:  # noqa: ARG002
+        """Send the first half of what it is over the wire, and a little later the other."""
+        raise CannotDo("the peer cannot send half of a signal")
+
     @abstractmethod
     async def wait_until_gone(self) -> None:
         """Wait until no transport is connected to this peer any more."""
@@ -81,6 +85,10 @@ class Peer(ABC):
     @abstractmethod
     def leftovers(self) -> list[str]:
         """What there is now, in words, that was not there before the first transport was made."""
+
+    def unshut(self) -> list[str]:
+        """In words, this process's sockets to this peer that are not shut; none if nobody knows."""
+        return []
 
     async def wait_until_connected(self) -> None:  # noqa: B027 - at once, unless overridden
         """Wait until this peer, too, knows of the transport that was opened."""

@@ -49,7 +49,9 @@ async def smoke_test(peer_factory: PeerFactory, *, limit: float = LIMIT) -> None
 async def _come_together(bench: Bench) -> None:
     transport = bench.make()
     opening = bench.start(transport, "open")
-    await bench.end(opening, bench.patience, mend="Or mend the peer's greet.")
+    await bench.end(
+        opening, bench.patience, mend="Or mend the peer's greet, or give more time: limit=."
+    )
     if isinstance(opening.error, UnsupportedBackend):
         raise opening.error  # it says best what to do
     if not opening.returned:

@@ -16,7 +16,7 @@ from ...errors import InvalidValue
 from ...policy import is_positive
 from ...signals import Signal
 from ...transports.base import Transport
-from ..remains import KIT, Remains
+from ..remains import KIT, Remains, unshut_sockets
 from .connection import Greeting, Orders, Wire
 from .peers import CannotCheck, CannotDo, Peer
 from .plain import connect, read, write_all
@@ -27,6 +27,9 @@ HOST = "127.0.0.1"
 
 ANSWER = 5.0
 """Seconds that a real server has for taking a connection, and for a signal that it is to send."""
+
+BETWEEN_HALVES = 0.01
+"""Seconds in which a client reads the first half of a signal."""
 
 GARBAGE: Mapping[str, bytes] = {
     "noise": bytes(range(256)) * 8,
@@ -150,6 +153,15 @@ class WirePeer(Peer):
         for signal in signals:
             await self._have_sent(signal, self._send)
 
+    async def send_in_halves(self, signal: Signal) -> None:
+        """In two segments."""
+        if self._send is not None:
+            raise CannotDo("a server behind a relay cannot be made to send half of a signal")
+        data = self._spell(signal)
+        await self.send_bytes(data[: len(data) // 2])
+        await anyio.sleep(BETWEEN_HALVES)
+        await self.send_bytes(data[len(data) // 2 :])
+
     async def wait_until_gone(self) -> None:
         """Every client is gone, as the operating system says."""
         await self._until(lambda: all(wire.gone.is_set() for wire in self.wires))
@@ -157,6 +169,10 @@ class WirePeer(Peer):
     def leftovers(self) -> list[str]:
         """Sockets and tasks."""
         return self.remains.all()
+
+    def unshut(self) -> list[str]:
+        """Those that lead to its port, as the operating system says."""
+        return unshut_sockets(self.port)
 
     async def wait_until_connected(self) -> None:
         """A client is there that is not gone."""
