@@ -127,9 +127,39 @@ def test_a_file_that_cannot_be_read(name: str, capsys: pytest.CaptureFixture[str
 
 
 def test_nothing_to_judge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file without any record is not said to have kept promises."""
-    assert main(["audit", write(tmp_path / "j", before=b"hello\n")]) == 0
+    """An empty journal is not said to have kept promises."""
+    assert main(["audit", write(tmp_path / "j")]) == 0
     assert capsys.readouterr().out.endswith("There was nothing to judge.\n")
+
+
+@pytest.mark.parametrize("content", [b"hello\n", b"\x1f\x8b\x08\x00 compressed", b'{"qrlifec'])
+def test_a_file_that_is_no_journal(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A job that is given the wrong path is not green for ever: the exit code is 2."""
+    assert main(["audit", write(tmp_path / "j", before=content)]) == 2
+    assert "no line is a journal's" in capsys.readouterr().err
+
+
+def test_a_socket_of_a_process_that_died_was_open_until_its_last_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody is accused, and its seconds count."""
+    assert main(["audit", write(tmp_path / "j", Story().display().scan(5.0))]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"without an end +1\n", told)
+    assert re.search(r"socket-seconds +5\.1\n", told)
+
+
+def test_a_closing_that_is_missing_is_not_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the attempt leaves out is accused; what it has is told, its end too."""
+    story = Story().display().leave(Event.PAIRED).change(Event.PAIRED, State.CONNECTED).end()
+    assert main(["audit", write(tmp_path / "j", story)]) == 1
+    told = capsys.readouterr().out
+    assert "without an end" not in told
+    assert re.search(r"signal to closed +none\n", told)
 
 
 def test_many_findings_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -140,7 +140,7 @@ class Audit:
         return Snapshot(
             sockets_open=sockets.open,
             sockets_most=sockets.most,
-            socket_seconds=sockets.seconds if now is None else sockets.seconds_at(now),
+            socket_seconds=self._journaled_seconds() if now is None else sockets.seconds_at(now),
             openings=self._counts["openings"],
             closings=dict(self._closings),
             attempts=self._counts["attempts"],
@@ -151,12 +151,17 @@ class Audit:
             success_to_closed=self._durations.get("success_to_closed", Durations()),
             scan_to_success=self._durations.get("scan_to_success", Durations()),
             alerts=dict(self._alerts),
-            unfinished=len(self._trails) + self._counts["forgotten"],
+            unfinished=self._counts["forgotten"]
+            + sum(not trail.ended for trail in self._trails.values()),
         )
 
     def listen(self, heard: Callable[[str, float], object]) -> None:
         """Have a plain function told each duration: its name in `Snapshot`, and its seconds."""
         self._listeners.append(heard)
+
+    def _journaled_seconds(self) -> float:
+        """Of what another process wrote: a socket that is open was so until its latest record."""
+        return self._sockets.seconds + sum(trail.open_seconds for trail in self._trails.values())
 
     def _counted(self, alerts: Iterator[Alert]) -> list[Alert]:
         counted = list(alerts)
@@ -224,10 +229,10 @@ class Audit:
 
     def _forget(self, lifecycle: str) -> None:
         """Follow no longer what has no end; in a journal, its process may have died."""
-        del self._trails[lifecycle]
-        self._counts["forgotten"] += 1
+        trail = self._trails.pop(lifecycle)
+        self._counts["forgotten"] += not trail.ended
         if self._clock is None:
-            self._sockets.gone(lifecycle)
+            self._sockets.gone(lifecycle, trail.open_seconds)
 
     def _opened(self, record: Opening, trail: Trail) -> Iterator[Alert]:
         self._counts["openings"] += 1
@@ -263,7 +268,7 @@ class Audit:
                 yield SlowSuccess(*_who(record, trail), "scan", took, self._limits.scan_to_success)
 
     def _succeeded(self, record: Changed, trail: Trail) -> Iterator[Alert]:
-        if trail.success_at is not None:
+        if trail.success_at is not None and not trail.sockets:
             closed_at = record.monotonic if trail.closed_at is None else trail.closed_at
             self._measure("success_to_closed", closed_at - trail.success_at)
             took = record.monotonic - trail.success_at

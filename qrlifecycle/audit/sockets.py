@@ -54,8 +54,9 @@ class Sockets:
             self.seconds += at - since
             self._release(lifecycle, key)
 
-    def gone(self, lifecycle: str) -> None:
-        """A lifecycle's process is gone, and whatever it held."""
+    def gone(self, lifecycle: str, seconds: float) -> None:
+        """A lifecycle's process is gone, and whatever it held, which was open for so long."""
+        self.seconds += seconds
         while lifecycle in self._held:
             _, key = self._held[lifecycle].pop()
             self._release(lifecycle, key)

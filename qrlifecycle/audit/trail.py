@@ -65,6 +65,7 @@ class Trail:
         "attempt",
         "closed_at",
         "codes",
+        "ended",
         "ends",
         "found_by_status",
         "left_at",
@@ -98,6 +99,8 @@ class Trail:
         self.found_by_status = False
         self.ends = 0
         """How many times a state without an attempt was reached; the first is its outcome."""
+        self.ended = False
+        """Whether `pair()` has returned or raised."""
         self._attempt_known = isinstance(first, Began)
         self._close_timeout = first.close_timeout if isinstance(first, Began) else math.inf
         self._show_at_once = not isinstance(first, Began) or first.show_at_once
@@ -106,6 +109,11 @@ class Trail:
         self._socket_since = 0.0
         self._successes = 0
         self._latest = first.monotonic
+
+    @property
+    def open_seconds(self) -> float:
+        """For how long the socket that is open now has been, up to the latest record."""
+        return self._latest - self._socket_since if self.sockets else 0.0
 
     @property
     def succeeded(self) -> bool:
@@ -210,6 +218,7 @@ class Trail:
         return f"close_timeout is {self._close_timeout:g} s"
 
     def _end(self) -> Iterator[Breach]:
+        self.ended = True
         yield from self.cut_off("pair() ended and left a socket open")
         undecided = self.state is State.GENERATING and not self.ends and self._attempt_known
         if self.state is SOCKET_OWNER or undecided:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 
 from ..audit import Alert, Audit, Durations, Limits, SecondSocket, Snapshot
+from ..errors import InvalidValue
 from ..journal import Entry, Skipped
 from ..printable import printable
 from .journals import entries
@@ -31,6 +32,8 @@ def run(arguments: argparse.Namespace, _stop: Stop) -> int:
     reading = Reading(Limits(**{name: v for name, v in limits.items() if v is not None}))
     for entry in entries(arguments.file):
         reading.take(entry)
+    if reading.lines and not (reading.records or reading.found):
+        raise InvalidValue(f"nothing to judge in {arguments.file!r}: no line is a journal's")
     _report(reading)
     return 1 if reading.found else 0
 

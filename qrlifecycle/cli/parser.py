@@ -103,7 +103,7 @@ examples:
   qrlifecycle audit pairings.jsonl
   zcat -f $(ls -tr pairings.jsonl*) | qrlifecycle audit - --codes-per-success 3
 
-exit code: 0 nothing found, 1 something found, 2 the file cannot be read
+exit code: 0 nothing found, 1 something found, 2 the file cannot be read, or is no journal
 """
 
 TIMELINE_TEXT = """\

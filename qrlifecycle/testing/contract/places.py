@@ -64,11 +64,15 @@ def place_of_waiting(transport: Transport, awaitable: object) -> Place | None:
 
 
 def place_of_method(transport: Transport, method: str) -> str:
-    """Where a method begins, in words: ``abort() (file.py:58)``."""
-    code = getattr(unwrap(getattr(type(transport), method)), "__code__", None)
+    """Where a method begins, in words: ``abort() (file.py:58)``; and whether it is inherited."""
+    kind = type(transport)
+    code = getattr(unwrap(getattr(kind, method)), "__code__", None)
     if code is None:
         return f"{method}()"
-    return f"{method}() ({Path(code.co_filename).name}:{code.co_firstlineno})"
+    place = f"{Path(code.co_filename).name}:{code.co_firstlineno}"
+    return (
+        f"{method}() ({place}{'' if method in vars(kind) else f', which {kind.__name__} inherits'})"
+    )
 
 
 def _innermost(transport: Transport, frames: Iterator[tuple[str, int]]) -> Place | None:
