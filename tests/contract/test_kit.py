@@ -18,6 +18,7 @@ from qrlifecycle import (
     QRUpdated,
     Scanned,
     Signal,
+    SocketIOTransport,
     Transport,
     WrongAnswer,
 )
@@ -82,6 +83,20 @@ async def test_what_makes_no_transport_is_told_so(made: object) -> None:
     """Before anything is checked, with what was made."""
     with pytest.raises(WrongAnswer, match="which is no Transport"):
         await check_transport(partial(greeted_line_peer, lambda *_, **__: made))  # type: ignore[arg-type]
+
+
+async def test_a_socketio_server_may_have_words_of_its_own(anyio_backend: str) -> None:
+    """The peer says them, and what the adapter is told to make of them must come."""
+    if anyio_backend != "asyncio":
+        pytest.skip("the adapter is for asyncio")
+
+    def make(host: str, port: int) -> SocketIOTransport:
+        url, signals = f"http://{host}:{port}", {"linked": lambda who: Paired(who["name"])}
+        return SocketIOTransport(url, bot_id="bot-7", user_id="user-1", signals=signals)
+
+    messages = [("linked", {"name": name}, Paired(name)) for name in ("ada", "bob")]
+    report = await check_transport(partial(socketio_peer, make, messages), clauses=["T4", "T7"])
+    assert report.passed == report.results
 
 
 async def test_what_is_no_exception_is_a_failure_like_another() -> None:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 
 import engineio.base_client
 
 from ...qr import QRCode
 from ...signals import ConnectionFailed, Paired, QRExpired, QRUpdated, Scanned, Signal
+from ...transports.base import Transport
 from ...transports.socketio import SocketIOTransport
 from .wire import Wire, WirePeer
 
@@ -165,15 +167,32 @@ class SocketIOPeer(WirePeer):
         return [*super().leftovers(), *(f"python-engineio's entry of {one!r}" for one in clients)]
 
 
-def socketio_peer() -> WirePeer:
-    """A raw Socket.IO server for `check_transport()`, and the adapter as the README makes it."""
+def _make(host: str, port: int) -> Transport:
+    """The adapter, as the README makes it."""
+    url = f"http://{host}:{port}"
+    return SocketIOTransport(url, bot_id=BOT, user_id=USER, heartbeat=HEARTBEAT)
+
+
+def socketio_peer(
+    make: Callable[[str, int], Transport] = _make,
+    messages: Sequence[tuple[str, object, Signal]] = (),
+    *,
+    heartbeat: float = HEARTBEAT,
+) -> WirePeer:
+    """A raw Socket.IO server for `check_transport()`; as it is, for the adapter of the README.
+
+    Args:
+        make: makes a fresh transport to the server at this host and port.
+        messages: what the server says: an event's name, what comes with it, and the signal that
+            the transport must make of it; at least two, if any. The adapter's own unless given.
+        heartbeat: seconds after which these transports count a silent peer as dead.
+    """
     nobody = frame(event("nobody", "x" * 100))
+    spelt = {frame(event(name, payload)): signal for name, payload, signal in messages}
     return SocketIOPeer(
-        lambda host, port: SocketIOTransport(
-            f"http://{host}:{port}", bot_id=BOT, user_id=USER, heartbeat=HEARTBEAT
-        ),
-        signals=_signals(),
-        heartbeat=HEARTBEAT,
+        make,
+        signals=spelt or _signals(),
+        heartbeat=heartbeat,
         alive=PING,
         answers=PONG,
         greet=greet_socketio,
