@@ -91,10 +91,14 @@ async def test_a_socketio_server_may_have_words_of_its_own(anyio_backend: str) -
         pytest.skip("the adapter is for asyncio")
 
     def make(host: str, port: int) -> SocketIOTransport:
-        url, signals = f"http://{host}:{port}", {"linked": lambda who: Paired(who["name"])}
-        return SocketIOTransport(url, bot_id="bot-7", user_id="user-1", signals=signals)
+        return SocketIOTransport(
+            f"http://{host}:{port}",
+            bot_id="bot-7",
+            user_id="user-1",
+            signals={"linked": lambda who: Paired(who["name"]), "late": lambda _: QRExpired()},
+        )
 
-    messages = [("linked", {"name": name}, Paired(name)) for name in ("ada", "bob")]
+    messages = [("linked", {"name": "ada"}, Paired("ada")), ("late", {}, QRExpired())]
     report = await check_transport(partial(socketio_peer, make, messages), clauses=["T4", "T7"])
     assert report.passed == report.results
 
