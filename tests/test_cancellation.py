@@ -16,7 +16,7 @@ from typing import Any, Literal
 import anyio
 import anyio.lowlevel
 import pytest
-from anyio.abc import SocketAttribute, SocketStream
+from anyio.abc import SocketAttribute, SocketStream, TaskGroup
 
 from qrlifecycle import (
     InvalidValue,
@@ -389,7 +389,67 @@ def test_who_does_not_end_is_found(backend: str) -> None:
                 await anyio.sleep(0.3)
             raise
 
-    assert "did not end when it was cancelled" in trouble(stubborn, backend, timeout=0.2)
+    text = trouble(stubborn, backend, timeout=0.2)
+    assert "did not end when it was cancelled; it waited at" in text
+    assert "await anyio.sleep(0.3)" in text
+
+
+async def deaf() -> None:
+    """Goes on for ever, whatever is raised in it."""
+    while True:
+        try:
+            await anyio.sleep(0.01)  # here
+        except BaseException:  # as people write it
+            continue
+
+
+async def deaf_when_cancelled() -> None:
+    """Goes on for ever once it was cancelled."""
+    try:
+        await anyio.sleep(0.001)
+    except BaseException:
+        await deaf()
+
+
+async def deaf_child() -> None:
+    """Waits for a child that goes on for ever once both were cancelled."""
+    try:
+        await anyio.sleep(0.001)
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(deaf)
+        raise
+
+
+async def shielded_when_cancelled() -> None:
+    """Waits for ever under a shield once it was cancelled."""
+    try:
+        await anyio.sleep(0.001)
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep_forever()  # here
+        raise
+
+
+@pytest.mark.parametrize("how", ["scope", "native"])
+@pytest.mark.parametrize("attempt", [deaf_when_cancelled, deaf_child, shielded_when_cancelled])
+def test_who_never_ends_is_thrown_away(attempt: Callable[[], Awaitable[None]], how: How) -> None:
+    """On asyncio it is found with the line where it waited, and the sweep comes to its end."""
+    text = trouble(attempt, "asyncio", how=how, timeout=0.05)
+    assert "did not end when it was cancelled; it waited at" in text
+    assert "# here" in text
+
+
+def test_a_task_that_never_ends_is_thrown_away() -> None:
+    """One that nobody waits for, and that goes on for ever, is found, and gone afterwards."""
+
+    async def attempt() -> None:
+        forgotten = asyncio.create_task(deaf(), name="forgotten")
+        await asyncio.sleep(0)
+        assert not forgotten.done()
+
+    assert "left open: task forgotten" in trouble(attempt, "asyncio", timeout=0.05, patience=0)
 
 
 @needs_proc
@@ -467,6 +527,68 @@ def test_an_attempt_that_never_ends_is_not_swept(backend: str) -> None:
     """It is said what is wrong with it."""
     with pytest.raises(TimeoutError, match="did not end by itself"):
         cancel_everywhere(anyio.sleep_forever, backend=backend, timeout=0.05)
+
+
+def test_an_attempt_that_can_never_be_ended_is_not_swept() -> None:
+    """It is said where it waits; on asyncio it is thrown away."""
+    with pytest.raises(TimeoutError, match=r"did not end by itself .* in deaf: .*# here"):
+        cancel_everywhere(deaf, timeout=0.05)
+
+
+async def raises_a_cancellation() -> None:
+    """Ends cancelled, by a library that raises it."""
+    await anyio.sleep(0.001)
+    raise asyncio.CancelledError  # the stray one
+
+
+async def awaits_what_was_cancelled() -> None:
+    """Ends cancelled, by a future that somebody had cancelled."""
+    future = asyncio.get_running_loop().create_future()
+    future.cancel()
+    await future  # the stray one
+
+
+async def wraps_a_cancellation() -> None:
+    """Ends cancelled within a task group."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(anyio.sleep, 0)
+        await raises_a_cancellation()
+
+
+@pytest.mark.parametrize(
+    "attempt", [raises_a_cancellation, awaits_what_was_cancelled, wraps_a_cancellation]
+)
+@pytest.mark.parametrize("how", ["scope", "native"])
+def test_an_attempt_that_ends_cancelled_by_itself_is_not_swept(
+    attempt: Callable[[], Awaitable[None]], how: How
+) -> None:
+    """Nothing behind the line that raised it was ever run; the line is said."""
+    with pytest.raises(RuntimeError, match=r"ended cancelled at .*# the stray one, though nobody"):
+        cancel_everywhere(attempt, how=how)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_attempt_that_is_cancelled_by_what_it_is_within_is_not_swept(backend: str) -> None:
+    """What the attempt needs may have cancelled it: that is no end of its own either."""
+
+    async def attempt(tasks: TaskGroup) -> None:
+        tasks.cancel_scope.cancel()
+        await anyio.sleep(60)
+
+    with pytest.raises(RuntimeError, match="ended cancelled"):
+        cancel_everywhere(attempt, within=anyio.create_task_group, backend=backend)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_attempt_that_is_skipped_is_not_swept(backend: str) -> None:
+    """What it raises comes out as it is, even where that is no `Exception`."""
+
+    async def attempt() -> None:
+        await anyio.lowlevel.checkpoint()
+        pytest.skip("not here")
+
+    with pytest.raises(pytest.skip.Exception, match="not here"):
+        cancel_everywhere(attempt, backend=backend)
 
 
 def test_there_is_no_native_cancellation_on_trio() -> None:

@@ -7,13 +7,16 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
-from qrlifecycle import Connected, InvalidValue, MissingExtra, Reason
+from qrlifecycle import Connected, InvalidValue, MissingExtra, Reason, Signal
+from qrlifecycle.attempt import Attempt
 from qrlifecycle.link import Link
 from qrlifecycle.model import rest, situations
+from qrlifecycle.stay import Stay
 from qrlifecycle.table import single_rows
 from qrlifecycle.testing import NotCongruent, backends
 from qrlifecycle.testing.exploration import (
@@ -143,6 +146,46 @@ def test_promise_1_broken_is_told_by_the_model_as_well(
     assert "<" not in str(caught.value)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_promise_4_broken_by_an_opening_that_no_read_follows(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A status that is read on the first opening of a link only: a break and an opening show it."""
+    listening = Attempt._listening
+
+    def read_once(attempt: Attempt, stay: Stay) -> bool:
+        assert stay.link is not None
+        reader = stay.reader
+        stay.reader = None if stay.link._breaks else reader
+        try:
+            return listening(attempt, stay)
+        finally:
+            stay.reader = reader
+
+    monkeypatch.setattr(Attempt, "_listening", read_once)
+    with pytest.raises(PromiseBroken, match="listens, and the status was not read") as caught:
+        explore("another link, with a status", backend=backend)
+    assert str(caught.value.schedule).startswith("pair; code; ok; ok; ")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_promise_4_broken_by_a_success_that_is_told_twice(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As soon as it is read, and once more when it is reached: it was told before there was one."""
+    learn = Attempt._learn
+
+    def tell_and_learn(attempt: Attempt, stay: Stay, signal: Signal) -> None:
+        learn(attempt, stay, signal)
+        if stay.succeeded:
+            assert stay.leaving is not None
+            attempt._standing.watchers.tell("on_connected", stay.leaving.outcome)
+
+    monkeypatch.setattr(Attempt, "_learn", tell_and_learn)
+    with pytest.raises(PromiseBroken, match="promise 4: on_connected was called 1 times for 0"):
+        explore("another link, with a status", backend=backend)
+
+
 def test_a_fingerprint_that_misses_something_is_found_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -182,6 +225,18 @@ def test_a_schedule_that_is_none_says_so() -> None:
     for nothing in ("", " ; "):
         with pytest.raises(InvalidValue, match="at least one move"):
             replay(nothing, "every act")
+    for kind in (None, 3, b"pair"):
+        schedule: Any = kind
+        with pytest.raises(InvalidValue, match=r"a schedule is text, as in .*, not "):
+            replay(schedule, "every act")
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("written", ["pair & cancelled@999", "pair & paired@0"])
+def test_a_schedule_that_cannot_be_played_says_so(written: str, backend: str) -> None:
+    """One that was written by hand is at fault itself, not the exploration."""
+    with pytest.raises(InvalidValue, match=f"'{written}' cannot happen there: what races with"):
+        replay(written, "every act", backend=backend)
 
 
 @pytest.mark.parametrize("most", [1, 300, 700])

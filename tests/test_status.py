@@ -13,6 +13,7 @@ import pytest
 
 from qrlifecycle import (
     ActionRequired,
+    Change,
     Connected,
     ConnectionFailed,
     Failed,
@@ -269,6 +270,41 @@ async def test_promise_4_success_by_two_ways_at_once_is_delivered_once() -> None
         pairing.peer.send(Paired("by wire"))
     assert told == [Connected("by wire")]
     assert pairing.outcome == Connected("by wire")
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("after", [0.0, 5.0, 50.0, 59.9])
+async def test_promise_4_success_found_by_the_status_is_delivered_once(
+    after: float, asynchronous: bool
+) -> None:
+    """On opening, now and then, or in the last look: the hook and the changes tell of it once."""
+    told: list[Connected] = []
+    changes: list[Change] = []
+
+    async def tell_later(outcome: Connected) -> None:
+        told.append(outcome)
+
+    status = Status(None if after else Paired("me"))
+    policy = Policy(status_interval=10, grace=0, refreshes=0)
+    on_connected = tell_later if asynchronous else told.append
+    hooks = {"on_connected": on_connected, "on_change": changes.append}
+    async with Beside(status, policy=policy, **hooks) as pairing:
+        await anyio.sleep(after)
+        status.says = Paired("me")
+    assert pairing.outcome == Connected("me")
+    assert told == [Connected("me")]
+    assert [change.outcome for change in changes if change.outcome] == [Connected("me")]
+
+
+@pytest.mark.parametrize("says", [Paired("you"), ConnectionFailed(Reason.CONFLICT)])
+async def test_promise_4_no_success_is_delivered_that_was_none(says: Signal) -> None:
+    """Somebody else's account, or a refusal: `on_connected` is not told."""
+    told: list[Connected] = []
+    status = Status(says)
+    async with Beside(status, expect_identity="me", on_connected=told.append) as pairing:
+        pass
+    assert isinstance(pairing.outcome, Failed)
+    assert told == []
 
 
 # Faults

@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from qrlifecycle.cli.verdicts import Results, breaches, never_seen, tables
 from qrlifecycle.cli.verification import OURS, AnyJob, Contract, Explore, Findings, Properties
 from qrlifecycle.cli.workers import work_off
 from qrlifecycle.link import Link
+from qrlifecycle.testing.contract import CLAUSES
 from qrlifecycle.testing.exploration import replay
 from qrlifecycle.testing.exploration.acts import Act
 from qrlifecycle.testing.exploration.scene import World
@@ -34,7 +36,9 @@ TINY = World(name="tiny", policy=EVEN, without=frozenset(Act) - FEW, racing=1)
 LINES = str(Path(__file__).parent.parent / "examples")
 
 MODULE = f"""
+import multiprocessing
 import sys
+import time
 sys.path.insert(0, {LINES!r})
 from line_transport import LineTransport
 from qrlifecycle import Paired, QRCode, QRUpdated
@@ -75,6 +79,26 @@ def broken():
 def raises():
     raise RuntimeError("boom")
 
+def closes():
+    raise GeneratorExit
+
+def groups():
+    raise BaseExceptionGroup("several", [GeneratorExit("one"), ValueError("two")])
+
+def paints():
+    raise RuntimeError("\x1b[31mred\x07")
+
+def interrupts():
+    raise KeyboardInterrupt
+
+class Blocking(LineTransport):
+    async def open(self):
+        print("blocked", flush=True)
+        time.sleep(600)
+
+def blocking():
+    return peer(Blocking)
+
 def none():
     return None
 
@@ -92,6 +116,27 @@ def cannot_make():
         raise RuntimeError("no transport today")
 
     return peer(make)
+
+made = 0
+
+def skips_in_the_middle():
+    global made
+    made += 1
+    if made > 3:
+        raise GeneratorExit("no fourth peer")
+    return peer()
+
+def skips_later():
+    if multiprocessing.parent_process() is not None:
+        import pytest
+        pytest.skip("no peer today")
+    return peer()
+"""
+
+SKIPPING = """
+class Skipped(BaseException):  # as pytest's is, which would skip the test instead of failing it
+    pass
+raise Skipped("no such package")
 """
 
 
@@ -101,6 +146,7 @@ def here(tmp_path: Path) -> Path:
     (tmp_path / "my_peers.py").write_text(MODULE)
     (tmp_path / "faulty.py").write_text("1 / 0")
     (tmp_path / "leaving.py").write_text("raise SystemExit(3)")
+    (tmp_path / "skipping.py").write_text(SKIPPING)
     return tmp_path
 
 
@@ -142,6 +188,10 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
         ("my_peers:NUMBER", "my_peers:NUMBER cannot be called"),
         ("faulty:peer", "ZeroDivisionError: division by zero (faulty.py:1)"),
         ("leaving:peer", "cannot import 'leaving': SystemExit: 3 (leaving.py:1)"),
+        ("skipping:peer", "cannot import 'skipping': Skipped: no such package (skipping.py:4)"),
+        ("my_peers:closes", "my_peers:closes raised GeneratorExit (my_peers.py:"),
+        ("my_peers:groups", "my_peers:groups raised GeneratorExit: one; ValueError: two (my_peers"),
+        ("my_peers:paints", "my_peers:paints raised RuntimeError: ?[31mred? (my_peers.py:"),
         ("./my_peers:peer", "give a module, not a file: my_peers:peer"),
         ("my_peers.py:peer", "give a module, not a file: my_peers:peer"),
         ("sub/my_peers.py:peer", "give a module, not a file: sub.my_peers:peer"),
@@ -168,6 +218,65 @@ def test_a_wrong_name_is_one_sentence(
     printed = capsys.readouterr()
     assert says in printed.err
     assert printed.err.count("\n") == 1
+    assert printed.out == ""
+
+
+def test_an_interruption_of_a_factory_is_no_fault_of_its(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C stays Ctrl-C."""
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "my_peers", raising=False)
+    with pytest.raises(KeyboardInterrupt):
+        main(["verify", "my_peers:interrupts"])
+
+
+def test_a_factory_that_skips_in_a_process_of_its_own_refutes_nothing(here: Path) -> None:
+    """It ends with 2 and says what the factory raised."""
+    ended = run(here, "my_peers:skips_later", "--only", "contract", "--backend", "asyncio")
+    assert ended.returncode == 2
+    assert "nothing was checked: Skipped: no peer today (my_peers.py:" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_what_was_checked_before_a_factory_gave_up_is_told(here: Path) -> None:
+    """Whatever it raises: the checks that were made count, and the next one is named."""
+    ended = run(here, "my_peers:skips_in_the_middle", "--only", "contract", "--backend", "asyncio")
+    assert ended.returncode == 1
+    assert re.search(r"total: .* 2 checks", ended.stdout)
+    assert re.search(
+        r"NOT FINISHED: .*: T1 \D+: GeneratorExit: no fourth peer \(my_peers.py:", ended.stdout
+    )
+
+
+def test_nothing_is_stored_in_the_current_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not what Hypothesis keeps for itself either."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HYPOTHESIS_STORAGE_DIRECTORY", raising=False)
+    monkeypatch.setattr(verify, "PLANS", 3)
+    monkeypatch.setattr(verify, "WIRE_PLANS", 1)
+    assert main(["verify", "--only", "properties", "--backend", "trio"]) == 0
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("arguments", [["verify"], ["verify", "my_peers:peer"]])
+def test_a_current_directory_that_is_gone_is_named(
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It is said so, in one line, before anything is done, and ends with 2."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert "error: there is no current directory any more: " in printed.err
     assert printed.out == ""
 
 
@@ -322,9 +431,41 @@ def test_a_broken_clause_leaves_the_others_held() -> None:
         CONTRACT: Findings(frozenset({"T5"}), "so", counts=Counter(T1=1, T3=1, T5=1))
     }
     assert verdict_on(7, results)[0] == "BROKEN"
-    assert verdict_on(5, results) == ("held", "contract T1 T3")
+    assert verdict_on(5, results) == ("held", "contract T1 T3: the transport only")
     assert verdict_on(6, results) == ("not tried", "")
     assert verdict_on(4, results) == ("not tried", "")
+
+
+def test_a_clause_that_was_not_tried_bears_on_nothing() -> None:
+    """What the peer cannot do was not tried: its clause is not named beside a promise."""
+    results: Results = {CONTRACT: Findings(counts=Counter({"T4": 2, "T7 skipped": 1}))}
+    assert verdict_on(4, results) == ("held", "contract T4: the transport only")
+    results[Contract(OURS, "trio")] = Findings(counts=Counter({"T7": 1}))
+    assert verdict_on(4, results) == ("held", "contract T4 T7: the transport only")
+    results[EXPLORE] = Findings(counts=TRIED)
+    assert verdict_on(4, results) == ("held", "exploration, contract T4 T7")
+
+
+def test_a_verdict_says_what_of_a_promise_was_tried() -> None:
+    """Below the row, in 80 columns, where it is not the whole; nothing where nothing was tried."""
+    results: Results = {EXPLORE: Findings(counts=TRIED)}
+    results[CONTRACT] = Findings(counts=Counter(dict.fromkeys(CLAUSES, 1)))
+    results[Properties(None, "asyncio", 1, 10)] = Findings(counts=Counter(plans=10))
+    rows = dict(tables(results))["promises"]
+    said: dict[str, list[str]] = {}
+    for number, _, _, text in rows:
+        said.setdefault(number or list(said)[-1], []).append(text)
+    assert said["1"] == ["exploration, properties, contract T2"]
+    assert said["4"] == [
+        "exploration, properties, contract T4 T7",
+        "of the lifecycle: no code before listening,",
+        "a read on each opening, success told once",
+    ]
+    assert {number for number, texts in said.items() if len(texts) > 1} == set("45678")
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    assert sum(widths) + 2 * len(widths) <= 80
+    nothing = dict(tables({EXPLORE: Findings(skipped="so")}))["promises"]
+    assert [row[0] for row in nothing] == list("12345678")
 
 
 def test_a_schedule_is_told_once() -> None:
@@ -489,6 +630,27 @@ def test_a_process_that_dies_is_told_and_its_jobs_are_not_lost(how: int, says: s
     line = deque([Doomed(how), Doomed(how)])
     told = [said for _, said in work_off([line], Stop(owns_process=False), lambda *_: None)]
     assert told == [says, "no process was left for it"]
+
+
+def test_its_processes_end_with_it_whatever_they_do(here: Path) -> None:
+    """Killed while a job blocks its process, it leaves none: the pipe they print to is closed."""
+    command = [sys.executable, "-m", "qrlifecycle", "verify", "my_peers:blocking"]
+    with subprocess.Popen(
+        [*command, "--only", "contract", "--backend", "asyncio"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=here,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        assert any(line == "blocked\n" for line in process.stdout)
+        process.kill()
+        try:
+            process.communicate(timeout=20)
+        finally:
+            with suppress(ProcessLookupError):  # none is left, as it should be
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_the_page_shows_what_is_printed(here: Path) -> None:

@@ -13,6 +13,7 @@ from traceback import walk_tb
 from typing import Any, cast
 
 from ..errors import InvalidValue
+from ..printable import printable
 from ..testing.contract.check import PeerFactory
 from ..testing.contract.peers import Peer
 from ..testing.own_code import is_own
@@ -37,7 +38,9 @@ def peer_factory(named: str) -> PeerFactory:
         raise InvalidValue(f"give a module, not a file: {module}:{name}")
     try:
         found: Any = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # pytest.importorskip raises one, for example
         raise InvalidValue(f"cannot import {module_name!r}: {error_with_place(error)}") from error
     for part in name.split("."):
         if not hasattr(found, part):
@@ -57,7 +60,9 @@ def check_factory(named: str) -> None:
     factory = peer_factory(named)
     try:
         given: object = factory()
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise InvalidValue(f"{named} raised {error_with_place(error)}") from error
     if inspect.iscoroutine(given):
         given.close()
@@ -73,12 +78,12 @@ def check_factory(named: str) -> None:
 
 def error_with_place(error: BaseException) -> str:
     """An error in words, with the innermost line of the program's own that it came through."""
-    for inner in innermost(error):
+    for inner in (*innermost(error), error):
         frames = [(frame.f_code.co_filename, line) for frame, line in walk_tb(inner.__traceback__)]
         own = [place for place in frames if is_own(place[0]) and not place[0].startswith(PACKAGE)]
         for file, line in own[-1:]:
-            return f"{error_text(error)} ({Path(file).name}:{line})"
-    return error_text(error)
+            return printable(f"{error_text(error)} ({Path(file).name}:{line})")
+    return printable(error_text(error))
 
 
 def _module_in(name: str) -> str | None:

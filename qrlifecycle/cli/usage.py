@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 
+from ..printable import printable
+
 __all__ = ["USAGE", "complain"]
 
 USAGE = 2
@@ -13,6 +15,7 @@ USAGE = 2
 
 def complain(message: str) -> int:
     """Say it in one line; the answer is the exit code."""
+    line = printable(" ".join(message.split()))
     with suppress(OSError):
-        print(f"qrlifecycle: error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+        print(f"qrlifecycle: error: {line}", file=sys.stderr, flush=True)
     return USAGE

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from textwrap import wrap
 
 from ..model import rest, situations
 from ..outcome import Connected, Reason
@@ -37,6 +38,21 @@ BEARS = {
 }
 """The clauses that a promise rests on."""
 
+TRIED = {
+    4: "no code before listening, a read on each opening, success told once",
+    5: "cancel scopes, but not task.cancel()",
+    6: "codes are forgotten; no text is looked at",
+    7: "signals out of place, and errors; no floods",
+    8: "tasks, timers and sockets",
+}
+"""What the exploration and the properties try of a promise, where that is not the whole of it."""
+
+LIFECYCLES = ("exploration", "properties")
+"""The parts that try the lifecycle itself."""
+
+NARROW = 43
+"""Characters of a line about what was tried: a row of the table is to fit into 80 columns."""
+
 RACES = {1: "one act at a time", 2: "two racing acts", 3: "three racing acts"}
 
 RESTING_PLACES = frozenset(seen_in(situation) for situation in situations() if rest(situation))
@@ -56,7 +72,7 @@ def tables(results: Results) -> list[tuple[str, Rows]]:
 
 
 def _promises(results: Results) -> Rows:
-    """A verdict for each promise, and the parts that bear on it."""
+    """A verdict for each promise, the parts that bear on it, and what they tried of it."""
     broken = frozenset[str]().union(*(found.broken for found in results.values()))
     rows: Rows = []
     for number, title in PROMISES.items():
@@ -66,32 +82,39 @@ def _promises(results: Results) -> Rows:
             verdict = "BROKEN"
         elif by and stopped:
             verdict = "held by the other checks"
-        rows.append((str(number), title, verdict, ", ".join(by)))
+        first, *more = _extent(number, by)
+        rows.append((str(number), title, verdict, first))
+        rows += [("", "", "", line) for line in more]
     return rows
 
 
 def _bearing(results: Results, clauses: tuple[str, ...]) -> tuple[list[str], bool]:
     """The parts that tried a promise which rests on these clauses; whether one came to no end."""
-    tried: dict[str, None] = {}
+    tried: set[str] = set()
     stopped = False
     for job, found in results.items():
         match job:
-            case Contract() if clauses:
-                part, made = f"contract {' '.join(clauses)}", any(map(found.counts.get, clauses))
-                ended = not found.failure
             case Contract():
-                continue
-            case Explore():
-                part, made = "exploration", found.checked
-                ended = not (found.failure or found.counterexample)
-            case Properties():
-                part, made = "properties", found.checked
-                ended = not (found.failure or found.counterexample)
-        stopped = stopped or not ended
-        if made:
-            tried[part] = None
-    order = ("exploration", "properties", "contract")
-    return sorted(tried, key=lambda part: order.index(part.partition(" ")[0])), stopped
+                tried.update(clause for clause in clauses if found.counts[clause])
+                stopped = stopped or bool(clauses and found.failure)
+            case Explore() | Properties():
+                if found.checked:
+                    tried.add("exploration" if isinstance(job, Explore) else "properties")
+                stopped = stopped or bool(found.failure or found.counterexample)
+    by = [part for part in LIFECYCLES if part in tried]
+    if kept := [clause for clause in clauses if clause in tried]:
+        by.append(f"contract {' '.join(kept)}")
+    return by, stopped
+
+
+def _extent(number: int, by: list[str]) -> list[str]:
+    """By which parts a promise was tried and, where that is not the whole of it, what; in lines."""
+    line = ", ".join(by)
+    if by and not set(LIFECYCLES) & set(by):
+        return [f"{line}: the transport only"]
+    if not by or number not in TRIED:
+        return [line]
+    return [line, *wrap(f"of the lifecycle: {TRIED[number]}", NARROW)]
 
 
 def _clauses(results: Results) -> Rows:

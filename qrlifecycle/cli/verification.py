@@ -76,7 +76,9 @@ class _Work:
         """Do it."""
         try:
             return self.work(tell)
-        except (Exception, BaseExceptionGroup, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             errors = [*innermost(error)]
             if all(isinstance(inner, UnsupportedBackend) for inner in errors):
                 return Findings(skipped=str(errors[0]))
@@ -159,9 +161,9 @@ class Contract(_Work):
             tell(check.name)
             try:
                 result = await check.run(factory, limit=LIMIT)
-            except UnsupportedBackend:
+            except (UnsupportedBackend, KeyboardInterrupt, anyio.get_cancelled_exc_class()):
                 raise
-            except Exception as error:  # the other checks would raise it as well
+            except BaseException as error:  # the other checks would raise it as well
                 failure = f"{check}: {error_with_place(error)}"
                 break
             if result.skipped is not None:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from ..errors import MissingExtra, UsageError
 from ..testing.backends import BACKENDS
@@ -52,8 +53,9 @@ NEWS_INTERVAL = 5.0
 
 def run(arguments: argparse.Namespace, stop: Stop) -> int:
     """Verify, and say whether all held."""
+    here = _here()
     if arguments.factory is not None:
-        sys.path.insert(0, str(Path.cwd()))
+        sys.path.insert(0, str(here))
         check_factory(arguments.factory)
     seed = random.randrange(2**32) if arguments.seed is None else arguments.seed  # noqa: S311
     missing = _missing(arguments)
@@ -61,7 +63,7 @@ def run(arguments: argparse.Namespace, stop: Stop) -> int:
     began = time.monotonic()
     print(f"seed {seed}", *(f"skipped: {why}" for why in missing.values()), sep="\n", flush=True)
     results: Results = {}
-    with _progress(len(jobs)) as (news, done):
+    with _nothing_stored(), _progress(len(jobs)) as (news, done):
         for job, findings in work_off(_lines(jobs), stop, news):
             results[job] = findings
             done(job, findings)
@@ -70,6 +72,20 @@ def run(arguments: argparse.Namespace, stop: Stop) -> int:
         return stop.leave(stop.code)
     _report(results, seed, time.monotonic() - began)
     return _verdict(results, arguments, list(missing))
+
+
+def _here() -> Path:
+    """The directory in which this was called.
+
+    Raises:
+        UsageError: it was deleted; no process can be started in it.
+    """
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise UsageError(
+            f"there is no current directory any more: {error.strerror}; change to one that exists"
+        ) from error
 
 
 # What is to be done
@@ -124,6 +140,17 @@ def _lines(jobs: Sequence[AnyJob]) -> list[deque[AnyJob]]:
 
 
 # While it is done
+
+
+@contextmanager
+def _nothing_stored() -> Iterator[None]:
+    """Hypothesis stores nothing in the processes that are started meanwhile.
+
+    It puts a cache beside its database, in the current directory, and does without where it cannot.
+    """
+    name = "HYPOTHESIS_STORAGE_DIRECTORY"
+    with patch.dict(os.environ, {name: os.environ.get(name, os.devnull)}):
+        yield
 
 
 @contextmanager

@@ -9,7 +9,9 @@ from __future__ import annotations
 import gc
 import logging
 import multiprocessing
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -155,6 +157,7 @@ def _deaf() -> Iterator[None]:
 
 def _serve(end: Connection) -> None:
     """Do jobs until nobody gives any."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     for number in DEAF_TO:
         signal.signal(number, signal.SIG_IGN)
     gc.freeze()
@@ -164,3 +167,14 @@ def _serve(end: Connection) -> None:
         while True:
             job: Job[object] = end.recv()
             end.send((True, job(lambda text: end.send((False, text)))))
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it has ended, whatever is being done here.
+
+    A job that blocks would never see that nobody is at the other end of the pipe.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)

@@ -7,7 +7,7 @@ lifecycle's to handle. This room must never know how what is done was chosen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,7 +19,9 @@ from ..lifecycle import QRLifecycle
 from ..machine import MACHINE
 from ..outcome import Connected, Failed, Outcome, Reason
 from ..policy import Policy
+from ..signals import Signal
 from ..states import State
+from ..status import StatusCheck
 from ..table import SOCKET_OWNER
 from ..transports.base import Transport
 from ..watchers import Change
@@ -75,6 +77,7 @@ class Judge:
         policy: the lifecycle's.
         request_qr: the lifecycle's.
         late: seconds by which the clock may miss a deadline: a real one does, a virtual one not.
+        check_status: the lifecycle's, if it has one.
         options: further arguments of the lifecycle.
     """
 
@@ -85,6 +88,7 @@ class Judge:
         request_qr: QRRequest,
         *,
         late: float = EPSILON,
+        check_status: StatusCheck | None = None,
         **options: Any,
     ) -> None:
         self.peer = peer
@@ -96,6 +100,9 @@ class Judge:
         """Rows that were taken, as (source, event), and reasons of ends."""
         self.scope: anyio.CancelScope | None = None
         """Around `pair()`, while it runs."""
+        self.read_by: float | None = None
+        """When a read of the status must have begun, since a transport listens; None if none is
+        due."""
         self.lifecycle = QRLifecycle(
             request_qr,
             peer,
@@ -103,8 +110,14 @@ class Judge:
             on_change=self._on_change,
             on_qr_updated=lambda _qr: self._on_code(),
             on_pairing_code=lambda _code: self._on_code(),
+            on_connected=self._on_connected,
+            check_status=None if check_status is None else self._read,
             **options,
         )
+        self._check_status = check_status
+        self._listening = False
+        self._reached: list[Outcome] = []
+        self._told: list[Outcome] = []
         self._leave_by: float | None = None
         self._cancelled = False
         self._asked_again = False
@@ -117,7 +130,7 @@ class Judge:
     # What is looked at
 
     def look(self) -> None:
-        """Promises 1, 3 and 6, at an instant that somebody can observe."""
+        """Promises 1, 3, 4 and 6, at an instant that somebody can observe."""
         state, sockets = self.lifecycle.state, self.peer.open_sockets
         if sockets and state is not SOCKET_OWNER:
             self.note(1, f"a socket exists in state {state}")
@@ -129,6 +142,27 @@ class Judge:
             self.note(3, "two sockets at once")
         if self.lifecycle.qr is not None and state is not SOCKET_OWNER:
             self.note(6, f"a code is kept in state {state}")
+        self._look_at_opening()
+
+    def _look_at_opening(self) -> None:
+        """Promise 4: where there is a status, a read of it is begun after each opening.
+
+        A read that is under way may take its time, and between two reads there is a pause; then
+        whatever else ends the stay may come first.
+        """
+        if self.read_by is not None and anyio.current_time() > self.read_by:
+            self.note_missing_read()
+        listened, self._listening = self._listening, self.peer.listening
+        if self._check_status is not None and self._listening and not listened:
+            policy = self.policy
+            pause = max(policy.reopen_wait, policy.reopen_wait_max)
+            within = policy.status_timeout + pause + policy.close_timeout
+            self.read_by = anyio.current_time() + within + self._late
+
+    def note_missing_read(self) -> None:
+        """Note that a read was due, and was not begun."""
+        self.note(4, "a transport listens, and the status was not read")
+        self.read_by = None
 
     def look_at_goodbyes(self) -> None:
         """Promise 2: each goodbye had its time, and no more."""
@@ -151,13 +185,34 @@ class Judge:
             if anyio.current_time() > self._leave_by + self._late:
                 self.note(2, "left later than close_timeout after being asked")
             self._leave_by = None
+        if not change.internal:
+            self.read_by = None
+        if isinstance(change.outcome, Connected):
+            self._reached.append(change.outcome)
         self._state = change.target
 
     def _on_code(self) -> None:
         if not self.policy.show_at_once and not self.peer.listening:
             self.note(4, "a code was handed out before the transport listened")
 
+    def _on_connected(self, outcome: Connected) -> None:
+        self._told.append(outcome)
+        self._look_at_told()
+
+    def _look_at_told(self) -> None:
+        """Promise 4: each success is told, once, and in the instant in which it is reached."""
+        if self._told != self._reached:
+            told, reached = len(self._told), len(self._reached)
+            self.note(4, f"on_connected was called {told} times for {reached} successes")
+
     # What is done
+
+    def _read(self) -> Awaitable[Signal | None]:
+        """Read the status, as the lifecycle asks for it."""
+        assert self._check_status is not None
+        self._look_at_opening()
+        self.read_by = None
+        return self._check_status()
 
     def cancel(self) -> None:
         """Call `cancel()`."""
@@ -189,6 +244,7 @@ class Judge:
                 return
             self.note(3, "a second pair() was let in")
         self._cancelled = False
+        self._reached, self._told = [], []
         with anyio.CancelScope() as scope:
             self.scope = scope
             try:
@@ -214,6 +270,8 @@ class Judge:
     def _note_outcome(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
         self.seen.add(outcome.reason if isinstance(outcome, Failed) else Connected)
+        if self._reached != ([outcome] if isinstance(outcome, Connected) else []):
+            self.note(4, f"pair() ended with {outcome}; reached was {self._reached}")
         if outcome == Failed(Reason.CANCELLED) and not self._cancelled:
             self.note(5, "a cancellation from outside did not go on")
 
@@ -224,3 +282,4 @@ class Judge:
             self.note(5, f"pair() ended in {self.lifecycle.state}")
         if self.peer.open_sockets:
             self.note(5, "pair() ended with a socket open")
+        self._look_at_told()

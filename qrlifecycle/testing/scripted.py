@@ -77,7 +77,7 @@ class ScriptedPeer:
     Args:
         openings: the fault of each opening, in order; afterwards there is none.
         closings: the fault of each closing, in order; afterwards there is none.
-        watch: called whenever a socket has come to exist or is gone.
+        watch: called whenever a socket has come to exist, listens, or is gone.
     """
 
     def __init__(
@@ -167,6 +167,7 @@ class ScriptedTransport(Transport):
         self._set_socket(exists=True)
         await self._stumble(Point.HANDSHAKE, self._opening)
         self.listening = True
+        self._peer.watch()
 
     async def receive(self) -> Signal:
         """The next signal that the peer sent."""

@@ -95,7 +95,7 @@ async def test_a_socketio_server_may_have_words_of_its_own(anyio_backend: str) -
             f"http://{host}:{port}",
             bot_id="bot-7",
             user_id="user-1",
-            signals={"linked": lambda who: Paired(who["name"]), "late": lambda _: QRExpired()},
+            signals={"linked": lambda who: Paired(str(who["name"])), "late": lambda _: QRExpired()},
         )
 
     messages = [("linked", {"name": "ada"}, Paired("ada")), ("late", {}, QRExpired())]

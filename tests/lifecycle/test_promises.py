@@ -17,10 +17,12 @@ import pytest
 from qrlifecycle import (
     ActionRequired,
     Change,
+    Code,
     Connected,
     ConnectionFailed,
     Event,
     Paired,
+    PairingCode,
     PairingInProgress,
     Policy,
     QRCode,
@@ -39,8 +41,14 @@ from qrlifecycle.testing import (
 )
 
 from ..pairing import ONCE, Pairing, asyncio_only, be_busy, hang, request_qr
+from ..sockets import descriptors, needs_proc
 
 pytestmark = pytest.mark.anyio
+
+
+async def no_news() -> Signal | None:
+    """A status that has nothing to say."""
+    return None
 
 
 def expire(pairing: Pairing) -> None:
@@ -312,22 +320,59 @@ async def test_promise_6_the_code_is_forgotten_when_displayed_is_left() -> None:
     assert [code() for code in codes] == [None]
 
 
-async def test_promise_6_no_text_shows_the_code(caplog: pytest.LogCaptureFixture) -> None:
-    """Neither repr nor log at DEBUG nor a raising hook's complaint shows a payload."""
+PAYLOADS = ("5f0c1e9ad7b3", "c27e64b8105f", "93ad0b5f7e1c", "e8146fd2907b")
+"""What no text holds by chance, and no line of a traceback shows."""
+
+
+def text_of(record: logging.LogRecord) -> str:
+    """All that any handler could write of a record: its message, its arguments, its exception."""
+    return logging.Formatter().format(record) + repr(vars(record))
+
+
+@pytest.mark.parametrize("kind", [QRCode, PairingCode])
+async def test_promise_6_no_text_shows_the_code(
+    kind: type[QRCode | PairingCode], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither repr nor log at DEBUG nor a complaint nor what watchers are told shows a payload."""
     caplog.set_level(logging.DEBUG)
+    requested, sent, read, asked_again = (kind(payload) for payload in PAYLOADS)
+    answers, readings = iter((requested, asked_again)), iter((None, QRUpdated(read)))
+    texts: list[str] = []
 
-    def tell(qr: QRCode) -> None:
-        raise ValueError(f"cannot draw {qr.reveal()}")
+    def note(told: object) -> None:
+        texts.extend((repr(told), str(told)))
 
-    async with Pairing(on_qr_updated=tell) as pairing:
-        pairing.peer.send(QRUpdated(QRCode("second")))
-        texts = repr(pairing.lifecycle) + repr(pairing.lifecycle.qr)
+    def draw(code: Code) -> None:
+        note(code)
+        note(pairing.lifecycle)
+        note(pairing.lifecycle.qr)
+        raise ValueError(f"cannot draw {code.reveal()}")
+
+    async def request() -> Any:
+        return next(answers)
+
+    async def check_status() -> Signal | None:
+        if (reading := next(readings, None)) is None:
+            raise ValueError(f"cannot read {' '.join(PAYLOADS)}")
+        return reading
+
+    hooks: dict[str, Any] = dict.fromkeys(("on_qr_updated", "on_pairing_code"), draw)
+    hooks |= dict.fromkeys(("on_change", "on_connection_failed", "on_action_required"), note)
+    policy = Policy(status_interval=1, reopenings=0)
+    pairing = Pairing(request, check_status=check_status, policy=policy, **hooks)
+    async with pairing:
+        pairing.peer.send(QRUpdated(sent))
+        pairing.peer.send(ActionRequired("passkey"))
+        await anyio.sleep(5)
+        pairing.lifecycle.generate()
         await settle()
-        pairing.lifecycle.cancel()
-    texts += caplog.text
-    assert "on_qr_updated raised ValueError" in texts
-    assert "cannot draw first" not in texts.replace("{qr.reveal()}", "")
-    assert "second" not in texts.replace('QRCode("second")', "")
+        pairing.peer.transports[-1].buffer.end(OSError(f"cannot hear {' '.join(PAYLOADS)}"))
+    note(pairing.failed())
+    told = "\n".join((*texts, *map(text_of, caplog.records)))
+    complaints = [line for line in caplog.messages if "raised ValueError" in line]
+    assert len(complaints) == len(PAYLOADS), "a code was not handed out"
+    assert "check_status failed: ValueError" in told
+    assert [payload for payload in PAYLOADS if payload in told] == []
 
 
 async def test_promise_7_a_transport_that_hands_over_nonsense_ends_the_attempt(
@@ -360,6 +405,49 @@ async def test_promise_7_a_signal_that_does_not_fit_is_dropped_and_counted(
         assert caplog.messages[-1] == "signal for 'qr_ready' dropped in state 'displayed'"
         pairing.peer.send(Paired("me"))
     assert pairing.outcome == Connected("me")
+
+
+class Refused(Signal):
+    """What no state takes from a transport."""
+
+    event = Event.QR_READY
+
+
+class Noted(Scanned):
+    """Weakly referred to."""
+
+
+class Demanded(ActionRequired):
+    """Weakly referred to."""
+
+
+class Rotated(QRUpdated):
+    """Weakly referred to."""
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda _number: Refused(),
+        lambda _number: Noted(),
+        lambda _number: Demanded("passkey"),
+        lambda number: Rotated(QRCode(str(number))),
+    ],
+    ids=["refused", "scanned", "action", "rotated"],
+)
+async def test_promise_7_a_flood_of_signals_is_not_kept(make: Callable[[int], Signal]) -> None:
+    """Taken or refused, a signal is forgotten: only the newest may still be in somebody's hands."""
+    sent: list[weakref.ref[Signal]] = []
+    async with Pairing() as pairing:
+        for number in range(100):
+            signal = make(number)
+            sent.append(weakref.ref(signal))
+            pairing.peer.send(signal)
+            del signal
+            await settle()
+        gc.collect()
+        assert sum(signal() is not None for signal in sent) <= 1
+        pairing.lifecycle.cancel()
 
 
 async def test_promise_7_a_signal_of_an_unknown_kind_breaks_the_contract() -> None:
@@ -398,3 +486,21 @@ async def test_promise_7_a_signal_out_of_place_raises_nothing() -> None:
         peer.send(Paired("me"))
     assert raised == []
     assert len(peer.transports) == 1
+
+
+@needs_proc
+@pytest.mark.parametrize(
+    "leave", [expire, link, refuse, lambda pairing: pairing.lifecycle.cancel()]
+)
+async def test_promise_8_no_descriptor_is_left(leave: Callable[[Pairing], object]) -> None:
+    """Of whatever kind: after a `pair()`, however it ended, this process has those it had."""
+
+    async def pair() -> None:
+        async with Pairing(policy=Policy(refreshes=0, grace=0), check_status=no_news) as pairing:
+            leave(pairing)
+
+    await pair()  # what is made once, for all of them
+    gc.collect()
+    before = descriptors()
+    await pair()
+    assert descriptors() == before

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from typing import Any, ClassVar
-from unittest.mock import patch
+from unittest.mock import AsyncMock, patch
 
 import anyio
 import pytest
@@ -19,19 +19,24 @@ import qrlifecycle.link as room_of_the_link
 from qrlifecycle import (
     Connected,
     Event,
+    Failed,
     InvalidValue,
     Paired,
     Policy,
     QRCode,
+    QRLifecycle,
     Reason,
     Signal,
     State,
     Transport,
 )
+from qrlifecycle.status import StatusReader
 from qrlifecycle.testing import Act, Answer, Fault, Plan, Reading, Step, WirePeer, perform
 from qrlifecycle.testing.contract.check import PeerFactory
+from qrlifecycle.testing.judge import Judge
 from qrlifecycle.testing.strategies import plans
 from qrlifecycle.testing.suite import LifecyclePromises, TransportContract
+from qrlifecycle.watchers import Watchers
 
 from ..contract.peers import (
     SIGNALS,
@@ -147,6 +152,61 @@ async def test_a_goodbye_that_is_cut_short_is_a_breach() -> None:
     with patch.object(room_of_the_link, "anyio", Unshielded()):
         judge = await perform(CUT_SHORT)
     assert list(map(str, judge.breaches)) == ["promise 2: a goodbye was cut short"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("last", [Step(Act.BREAK, 15.0), Step(Act.BREAK)])
+async def test_an_opening_that_no_read_follows_is_a_breach(last: Step) -> None:
+    """Somebody looks some seconds after it; or only the last look reads, which is too late."""
+    plan = Plan(steps=(Step(Act.PAIR, 5.0), last), statuses=(Reading.SLOW,))
+    assert (await perform(plan)).breaches == []
+    want, wants = StatusReader.want, iter((True, False))
+
+    def want_but_once(reader: StatusReader) -> None:
+        if next(wants, True):
+            want(reader)
+
+    with patch.object(StatusReader, "want", want_but_once):
+        judge = await perform(plan)
+    said = "promise 4: a transport listens, and the status was not read"
+    assert list(map(str, judge.breaches)) == [said]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        (0, ["promise 4: on_connected was called 0 times for 1 successes"]),
+        (1, []),
+        (2, ["promise 4: on_connected was called 2 times for 1 successes"] * 2),
+    ],
+)
+async def test_a_success_that_is_not_told_once_is_a_breach(times: int, said: list[str]) -> None:
+    """Told never, or twice: it is noted when it is told too often, and at the end of `pair()`."""
+    tell = Watchers.tell
+
+    def tell_so_often(watchers: Watchers, hook: str, item: object) -> None:
+        for _ in range(times if hook == "on_connected" else 1):
+            tell(watchers, hook, item)
+
+    with patch.object(Watchers, "tell", tell_so_often):
+        judge = await perform(ROUND)
+    assert list(map(str, judge.breaches)) == said
+
+
+@pytest.mark.anyio
+async def test_a_success_that_was_none_is_a_breach() -> None:
+    """An outcome that does not say what was told: nobody may take the one for the other."""
+    failed = Failed(Reason.EXPIRED)
+    judge: Judge = await perform(Plan())
+    with patch.object(QRLifecycle, "pair", AsyncMock(return_value=Connected("me"))):
+        await judge.pair()
+    said = f"promise 4: pair() ended with {Connected('me')}; reached was []"
+    assert list(map(str, judge.breaches)) == [said]
+    judge.breaches.clear()
+    with patch.object(QRLifecycle, "pair", AsyncMock(return_value=failed)):
+        await judge.pair()
+    assert judge.breaches == []
 
 
 def patient_line_peer() -> WirePeer:

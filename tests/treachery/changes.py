@@ -209,6 +209,22 @@ CHANGES = (
         ),
     ),
     Change(
+        "no status read on opening anew: it has just been read",
+        4,
+        "attempt.py",
+        (
+            (
+                "        if stay.reader is not None:\n            stay.reader.want()\n",
+                "        if stay.reader is not None and not (stay.link and stay.link._breaks):\n"
+                "            stay.reader.want()\n",
+            ),
+        ),
+        (
+            f"{STATUS}_4_a_success_while_the_link_was_down_is_found_on_opening_anew",
+            f"{SMALL}_4_the_status_is_read_on_opening_anew",
+        ),
+    ),
+    Change(
         "no status read before giving up",
         4,
         "attempt.py",
@@ -241,6 +257,20 @@ CHANGES = (
             ),
         ),
         (f"{STATUS}_4_success_by_two_ways_at_once_is_delivered_once",),
+    ),
+    Change(
+        "tell of a success as soon as it is read",
+        4,
+        "attempt.py",
+        (
+            (
+                '            logger.info("connected, found by check_status")\n',
+                '            logger.info("connected, found by check_status")\n'
+                "            assert stay.leaving is not None\n"
+                '            self._standing.watchers.tell("on_connected", stay.leaving.outcome)\n',
+            ),
+        ),
+        (f"{STATUS}_4_success_found_by_the_status_is_delivered_once",),
     ),
     Change(
         "swallow a cancellation: the outcome says so",
@@ -304,6 +334,19 @@ CHANGES = (
         (NO_TEXT,),
     ),
     Change(
+        "the payload in a log line, as it is handed out",
+        6,
+        "attempt.py",
+        (
+            (
+                "            self._shown = True\n",
+                "            self._shown = True\n"
+                '            logger.debug("handed out: %s", stay.code.reveal())\n',
+            ),
+        ),
+        (NO_TEXT,),
+    ),
+    Change(
         "the payload in an exception's text",
         6,
         "codes.py",
@@ -353,6 +396,23 @@ CHANGES = (
         ("tests/test_buffer.py::test_promise_7_a_flood_costs_no_memory",),
     ),
     Change(
+        "keep the signals that were refused, for a report",
+        7,
+        "attempt.py",
+        (
+            (
+                'logger = logging.getLogger("qrlifecycle")\n',
+                'logger = logging.getLogger("qrlifecycle")\nREFUSED: list[Signal] = []\n',
+            ),
+            (
+                "            self._standing.count({signal.event.value: 1})\n",
+                "            REFUSED.append(signal)\n"
+                "            self._standing.count({signal.event.value: 1})\n",
+            ),
+        ),
+        (f"{LIFECYCLE}_7_a_flood_of_signals_is_not_kept",),
+    ),
+    Change(
         "let a signal out of place raise",
         7,
         "attempt.py",
@@ -391,6 +451,23 @@ CHANGES = (
             ),
         ),
         (f"{REAL}_1_3_5_8_hold_against_the_real_server",),
+    ),
+    Change(
+        "keep a descriptor for each attempt",
+        8,
+        "lifecycle.py",
+        (
+            (
+                "        standing.thread = threading.get_ident()\n",
+                "        standing.thread = threading.get_ident()\n"
+                '        __import__("os").dup(1)\n',
+            ),
+        ),
+        (
+            f"{LIFECYCLE}_8_no_descriptor_is_left",
+            "tests/properties/test_real_server.py::"
+            "test_promise_8_the_descriptors_are_back_where_they_were",
+        ),
     ),
     Change(
         "wake the reader of the status by a timer",

@@ -38,6 +38,15 @@ def test_promise_8_no_timer_is_left() -> None:
     assert explore(READING).complete
 
 
+REOPENING = World(name="reopening", policy=replace(EVEN, reopenings=1, qr_lifetime=9), status=True)
+
+
+def test_promise_4_the_status_is_read_on_opening_anew() -> None:
+    """A link that broke is followed by another, and that by a read."""
+    seen = replay("pair; code; ok; ok; says-nothing; hang-up; ok; ok; tick; ok; ok", REOPENING)
+    assert seen[-1].endswith("displayed, 1 socket"), seen
+
+
 def test_promise_7_a_link_that_breaks_as_it_opens_raises_nothing() -> None:
     """Nor when its goodbye breaks as well: `explore()` found this schedule."""
     world = World(name="breaks", policy=EVEN)

@@ -22,7 +22,8 @@ from ...errors import InvalidValue
 from ..backends import check_backend
 from ..complaints import Complaints
 from ..remains import Remains, own_sockets
-from .stepping import AsyncioRun, End, Place, SteppedRun
+from .places import Place
+from .stepping import AsyncioRun, End, SteppedRun
 
 __all__ = ["CancellationReport", "Finding", "NotCancellationSafe", "cancel_everywhere"]
 
@@ -148,7 +149,8 @@ def cancel_everywhere(
         how: cancel a scope around the attempt, or the asyncio task that runs it (``"native"``),
             which may replace what an await was about to give back.
         repeat: runs for each such moment.
-        timeout: seconds that one run may take; longer is a finding.
+        timeout: seconds that one run may take; longer is a finding. What goes on for as long again
+            although it is cancelled is thrown away; on trio it cannot be, and is waited for.
         patience: seconds in which what was left may still go of itself.
 
     Returns:
@@ -159,8 +161,9 @@ def cancel_everywhere(
             the step and the line where the coroutine stood.
         InvalidValue: there is no such backend or no such ``how``, or not both together.
         MissingExtra: the backend is not installed.
-        Exception: whatever the attempt itself raises when nobody cancels it.
+        BaseException: whatever the attempt itself raises when nobody cancels it.
         TimeoutError: the attempt does not end when nobody cancels it.
+        RuntimeError: the attempt ends cancelled when nobody cancels it.
     """
     check_backend(backend)
     if how not in ("scope", "native"):
@@ -181,8 +184,14 @@ def _sweep(sweep: Sweep, how: str, repeat: int) -> CancellationReport:
         raise first.error
     if first.end is End.OVERDUE:
         raise TimeoutError(
-            f"the attempt did not end by itself within {sweep.timeout:g} s; "
+            f"the attempt did not end by itself within {sweep.timeout:g} s{_waiting(first)}; "
             "cancel_everywhere needs one that does, or a longer timeout"
+        )
+    if first.end is End.CANCELLED:
+        where = "" if first.place is None else f" at {first.place}"
+        raise RuntimeError(
+            f"the attempt ended cancelled{where}, though nobody had cancelled it; what comes after "
+            "that was never run, and cancel_everywhere needs an attempt that comes to its end"
         )
     steps, runs, step, reached = first.steps, 1, 0, True
     while reached or step < first.steps:
@@ -244,6 +253,7 @@ class Sweep:
         while (found := [*remains.sockets(), *run.left()]) and anyio.current_time() < until:  # noqa: ASYNC110
             await anyio.sleep(LOOK_INTERVAL)
         left.extend(f"left open: {what}" for what in found)
+        run.let_go(self.timeout)
 
 
 def _misbehaviour(run: SteppedRun) -> Iterator[str]:
@@ -251,11 +261,16 @@ def _misbehaviour(run: SteppedRun) -> Iterator[str]:
     if run.cancel_at is None or run.steps < run.cancel_at:
         return
     if run.end is End.OVERDUE:
-        yield "it did not end when it was cancelled"
+        yield f"it did not end when it was cancelled{_waiting(run)}"
     elif run.delivered and run.end is End.RETURNED:
         yield "it swallowed the cancellation and returned; let the cancellation go on"
     elif run.delivered and run.end is End.RAISED:
         yield f"it raised {run.raised} in place of the cancellation; let the cancellation go on"
+
+
+def _waiting(run: SteppedRun) -> str:
+    """Where an overdue coroutine waited, in words."""
+    return "" if run.waits is None else f"; it waited at {run.waits}"
 
 
 def _make_run(backend: str, step: int | None, *, after: bool, native: bool) -> SteppedRun:

@@ -9,26 +9,22 @@ know what the coroutine does.
 from __future__ import annotations
 
 import asyncio
-import linecache
-import sys
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextlib import suppress
 from contextvars import ContextVar, copy_context
-from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
-from pathlib import Path
-from types import FrameType
-from typing import Any
+from itertools import count
+from typing import Any, NoReturn
 
 from anyio import CancelScope
 
-from ..awaiting import chain
-from ..own_code import is_own
 from ..wording import error_text
+from .places import Place, place_of, place_of_error, place_of_start
 
-__all__ = ["AsyncioRun", "End", "Place", "SteppedRun", "place_of", "place_of_start"]
+__all__ = ["OURS", "OWNER", "AsyncioRun", "End", "SteppedRun"]
 
 OWNER: ContextVar[SteppedRun] = ContextVar("qrlifecycle_stepped_run")
 """The run that a task belongs to."""
@@ -36,56 +32,8 @@ OWNER: ContextVar[SteppedRun] = ContextVar("qrlifecycle_stepped_run")
 OURS = "cancelled by qrlifecycle.testing"
 """What a cancellation of ours says, to be told from others."""
 
-HERE = {__file__, str(Path(__file__).with_name("stepping_trio.py"))}
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A line of code where a coroutine stood."""
-
-    file: str
-    line: int
-    function: str
-    source: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line} in {self.function}: {self.source}"
-
-
-def place_of(coroutine: object, started: Place | None = None) -> Place | None:
-    """The innermost line of the program's own code on a coroutine's chain of awaits.
-
-    Where all of it is the standard library or installed packages, it is the line of the program's
-    at which the task was started, or else the innermost of all.
-    """
-    frames = [frame for *_, frame in chain(coroutine) if frame.f_code.co_filename not in HERE]
-    own = [frame for frame in frames if is_own(frame.f_code.co_filename)]
-    if not own and started is not None:
-        return started
-    return next(map(_place_in, (own or frames)[-1:]), None)
-
-
-def place_of_start(starter: object, its_own: Place | None) -> Place | None:
-    """The innermost line of the program's own code that runs now, while a task is being started.
-
-    Args:
-        starter: the coroutine of the task that starts it.
-        its_own: where that was started itself, which is the answer if it runs no such line.
-    """
-    outermost = getattr(starter, "cr_frame", None)
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - public, for all its underscore
-    while frame is not None and outermost is not None:
-        file = frame.f_code.co_filename
-        if is_own(file) and file not in HERE:
-            return _place_in(frame)
-        frame = None if frame is outermost else frame.f_back
-    return its_own
-
-
-def _place_in(frame: FrameType) -> Place:
-    file, line = frame.f_code.co_filename, frame.f_lineno
-    name = getattr(frame.f_code, "co_qualname", frame.f_code.co_name)
-    return Place(file, line, name, linecache.getline(file, line).strip())
+BETWEEN_TWO = 0.01
+"""Seconds between two tasks that are let go, in which others may end of themselves."""
 
 
 class End(Enum):
@@ -116,11 +64,14 @@ class SteppedRun(ABC):
         self.steps = 0
         """How many steps the coroutine and its children have made."""
         self.place: Place | None = None
-        """Where the cancellation met the task whose step it was."""
+        """Where the cancellation met the task whose step it was; without one, where the coroutine
+        raised a cancellation of its own."""
+        self.waits: Place | None = None
+        """Where the coroutine waited when it was overdue."""
         self.delivered = False
         """Whether the cancellation was raised in the coroutine itself."""
         self.end: End | None = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         """What it raised, of a run that nobody cancelled."""
         self.raised = ""
         """What it raised, in words: the error itself would keep everything alive."""
@@ -133,6 +84,13 @@ class SteppedRun(ABC):
     def left(self) -> list[str]:
         """The coroutine's children that are still there, in words."""
 
+    @abstractmethod
+    def let_go(self, patience: float) -> None:
+        """Stop stepping what is still there after so many seconds.
+
+        When it ends, the event loop cancels what is there and waits for it, without a limit.
+        """
+
     def reached(self) -> bool:
         """Count a step; say whether it is the one at which to cancel."""
         self.steps += 1
@@ -143,15 +101,17 @@ class SteppedRun(ABC):
         if self.end is End.OVERDUE:
             return
         if isinstance(error, BaseExceptionGroup):
-            error = error.split(cancelled)[1] or cancelled()
+            error = error.split(cancelled)[1] or cancelled().with_traceback(error.__traceback__)
         if error is None:
             self.end = End.RETURNED
         elif isinstance(error, cancelled):
             self.end = End.CANCELLED
+            if self.cancel_at is None:
+                self.place = place_of_error(error)
         else:
             self.end = End.RAISED
             self.raised = error_text(error)
-            if self.cancel_at is None and isinstance(error, Exception):
+            if self.cancel_at is None:
                 self.error = error
 
 
@@ -164,6 +124,8 @@ class AsyncioRun(SteppedRun):
     async def perform(self, attempt: Callable[[], Awaitable[object]], timeout: float) -> None:
         """Run to the end; see `SteppedRun.perform`."""
         loop = asyncio.get_running_loop()
+        self._numbers = count()
+        self._hosts: weakref.WeakSet[asyncio.Future[Any]] = weakref.WeakSet()
         self._tasks: weakref.WeakSet[asyncio.Future[Any]] = weakref.WeakSet()
         self._scope = CancelScope()
         loop.set_task_factory(partial(self._make_task, loop.get_task_factory() or _plain_task))
@@ -171,15 +133,34 @@ class AsyncioRun(SteppedRun):
         context.run(OWNER.set, self)
         self._host = loop.create_task(self._stand(attempt), context=context)
         self._tasks.discard(self._host)
+        self._hosts.add(self._host)
         _, running = await asyncio.wait({self._host}, timeout=timeout)
         if running:
             self.end = End.OVERDUE
+            self.waits = _place_of_task(self._host)
             self._host.cancel()
         self._host = None  # it would keep alive what it was cancelled in
 
     def left(self) -> list[str]:
         """The coroutine's children that are still there, in words."""
         return [_describe(task) for task in self._tasks if not task.done()]
+
+    def let_go(self, patience: float) -> None:
+        """Stop stepping what is still there; see `SteppedRun.let_go`."""
+        if self._unended():
+            asyncio.get_running_loop().call_later(patience, self._let_youngest_go)
+
+    def _let_youngest_go(self) -> None:
+        """Let go of one task, and of the next a little later: who waits for one may end by it."""
+        if unended := self._unended():
+            task, coroutine = max(unended, key=lambda one: one[1].number)
+            coroutine.is_let_go = True
+            task.cancel()
+            asyncio.get_running_loop().call_later(BETWEEN_TWO, self._let_youngest_go)
+
+    def _unended(self) -> list[tuple[asyncio.Future[Any], SteppedCoroutine]]:
+        pairs = ((task, _stepped(task)) for task in (*self._tasks, *self._hosts))
+        return [(task, inner) for task, inner in pairs if inner is not None and not task.done()]
 
     def step(self, inner: SteppedCoroutine, resume: Callable[[], Any], thrown: bool) -> Any:
         """Let a task make a step; cancel before or after it, if it is the one."""
@@ -241,7 +222,8 @@ class AsyncioRun(SteppedRun):
         started = None
         if isinstance(starter, SteppedCoroutine):
             started = place_of_start(starter.coroutine, starter.started)
-        task = make(loop, SteppedCoroutine(coroutine, self, started), **options)
+        stepped = SteppedCoroutine(coroutine, self, started, next(self._numbers))
+        task = make(loop, stepped, **options)
         self._tasks.add(task)
         return task
 
@@ -250,9 +232,17 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
     """A coroutine whose every step is told to a run; it looks like the one that it wraps."""
 
     def __init__(
-        self, coroutine: Coroutine[Any, Any, Any], run: AsyncioRun, started: Place | None
+        self,
+        coroutine: Coroutine[Any, Any, Any],
+        run: AsyncioRun,
+        started: Place | None,
+        number: int,
     ) -> None:
         self.coroutine = coroutine
+        self.number = number
+        """The how-manieth of its run, from 0."""
+        self.is_let_go = False
+        """Whether it makes no step any more: its next one ends its task."""
         self.started = started
         """Where the program started the task that runs this."""
         self._run = run
@@ -269,10 +259,14 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
 
     def send(self, value: Any) -> Any:
         """Make a step."""
+        if self.is_let_go:
+            self._end()
         return self._run.step(self, partial(self.coroutine.send, value), thrown=False)
 
     def throw(self, kind: Any, value: Any = None, traceback: Any = None) -> Any:
         """Make a step that begins with an error."""
+        if self.is_let_go:
+            self._end()
         self._run.note_thrown(kind if value is None else value)
         error = (kind,) if value is None and traceback is None else (kind, value, traceback)
         return self._run.step(self, partial(self.coroutine.throw, *error), thrown=True)
@@ -281,13 +275,39 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
         """Close the coroutine."""
         self.coroutine.close()
 
+    def _end(self) -> NoReturn:
+        """End the task, whatever the coroutine says to being closed.
+
+        One that ignores that is thrown away here and now: elsewhere, where no event loop runs,
+        its awaits raise, and one that catches everything for ever would catch that for ever.
+        """
+        coroutine, self.coroutine = self.coroutine, _nothing()
+        self.coroutine.close()
+        with suppress(Exception, asyncio.CancelledError):
+            coroutine.close()
+        del coroutine
+        raise asyncio.CancelledError
+
+
+async def _nothing() -> None:
+    """In place of a coroutine that was let go."""
+
+
+def _stepped(task: asyncio.Future[Any]) -> SteppedCoroutine | None:
+    coroutine = task.get_coro() if isinstance(task, asyncio.Task) else None
+    return coroutine if isinstance(coroutine, SteppedCoroutine) else None
+
+
+def _place_of_task(task: asyncio.Future[Any]) -> Place | None:
+    stepped = _stepped(task)
+    return None if stepped is None else stepped.place()
+
 
 def _describe(task: asyncio.Future[Any]) -> str:
     """A task's name, and where it stands."""
     if not isinstance(task, asyncio.Task):
         return repr(task)
-    coroutine = task.get_coro()
-    place = coroutine.place() if isinstance(coroutine, SteppedCoroutine) else None
+    place = _place_of_task(task)
     return f"task {task.get_name()}" + ("" if place is None else f", {place}")
 
 

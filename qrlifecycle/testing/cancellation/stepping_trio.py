@@ -19,7 +19,8 @@ import outcome
 import trio
 import trio._core._run as scheduler
 
-from .stepping import OURS, OWNER, End, Place, SteppedRun, place_of, place_of_start
+from .places import Place, place_of, place_of_start
+from .stepping import OURS, OWNER, End, SteppedRun
 
 __all__ = ["TrioRun", "same_dice"]
 
@@ -63,6 +64,7 @@ class TrioRun(SteppedRun, trio.abc.Instrument):
                 await self._ended.wait()
             if not self._ended.is_set():
                 self.end = End.OVERDUE
+                self.waits = place_of(self._attempt)
                 nursery.cancel_scope.cancel()
 
     def left(self) -> list[str]:
@@ -71,6 +73,9 @@ class TrioRun(SteppedRun, trio.abc.Instrument):
         return [
             f"task {task.name}" + ("" if place is None else f", {place}") for task, place in places
         ]
+
+    def let_go(self, patience: float) -> None:
+        """Nothing: trio ends no task that does not end."""
 
     # The instrument
 

@@ -108,9 +108,9 @@ class Check:
         Raises:
             WrongAnswer: ``peer_factory`` makes no peer.
             CannotCheck: the peer does not come to an end with what it is told.
-            Exception: what the peer, or the making of a transport, raised.
+            BaseException: what the peer, or the making of a transport, raised.
         """
-        trouble: Exception | None = None
+        trouble: BaseException | None = None
         result = CheckResult(self)
         async with made_by(peer_factory) as peer, at_the_bench(peer, limit) as bench:
             try:
@@ -119,7 +119,9 @@ class Check:
                 result = CheckResult(self, skipped=str(reason))
             except Breach as breach:
                 result = CheckResult(self, failure=self._failure(breach, peer.trouble()))
-            except Exception as error:  # it must not be wrapped by the task groups around us
+            except (anyio.get_cancelled_exc_class(), GeneratorExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # the task groups around us would wrap a skipped test
                 trouble = error
         if trouble is not None:
             raise trouble

@@ -6,6 +6,8 @@ clauses.
 
 from __future__ import annotations
 
+import anyio
+
 from ...errors import UnsupportedBackend
 from .bench import Bench, at_the_bench
 from .check import LIMIT, PeerFactory, made_by
@@ -28,9 +30,9 @@ async def smoke_test(peer_factory: PeerFactory, *, limit: float = LIMIT) -> None
         CannotCheck: the transport did not open, or gave no signal; it says what went wrong on whose
             side.
         UnsupportedBackend: the transport is for another event loop.
-        Exception: what the peer, or the making of a transport, raised.
+        BaseException: what the peer, or the making of a transport, raised.
     """
-    trouble: Exception | None = None
+    trouble: BaseException | None = None
     async with made_by(peer_factory) as peer, at_the_bench(peer, limit) as bench:
         try:
             await _come_together(bench)
@@ -40,7 +42,9 @@ async def smoke_test(peer_factory: PeerFactory, *, limit: float = LIMIT) -> None
                 f"nothing can be checked: {breach.happened} "
                 + (f"On the peer's side, {side}." if side else breach.mend)
             )
-        except Exception as error:  # it must not be wrapped by the task groups around us
+        except (anyio.get_cancelled_exc_class(), GeneratorExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # the task groups around us would wrap a skipped test
             trouble = error
     if trouble is not None:
         raise trouble

@@ -159,7 +159,13 @@ def replay(schedule: str | Schedule, world: World | str, *, backend: str = "asyn
                 if move.act is not Act.TICK and move.act not in scene.possible():
                     raise InvalidValue(f"'{move}' cannot happen there; before it: {seen}")
                 unheard = scene.unheard
-                await make(scene, move)
+                try:
+                    await make(scene, move)
+                except NotCongruent:  # the schedule's fault: it need not be an exploration's
+                    raise InvalidValue(
+                        f"'{move}' cannot happen there: what races with '{move.act}' is impossible "
+                        f"at its step, or that step is never taken; before it: {seen}"
+                    ) from None
                 modelled = follow(scene, modelled, move, unheard)
                 seen.append(f"{move!s:<24} {move.act.meaning:<52} {scene}")
         seen.extend(map(str, scene.judge.breaches))

@@ -109,6 +109,9 @@ class Schedule:
         Raises:
             InvalidValue: this is no schedule, or one without a move.
         """
+        given: object = text
+        if not isinstance(given, str):
+            raise InvalidValue(f"a schedule is text, as in 'pair; code; ok', not {given!r}")
         moves = tuple(map(Move.parse, filter(str.strip, text.split(";"))))
         if not moves:
             raise InvalidValue("a schedule has at least one move, as in 'pair; code; ok'")

@@ -73,6 +73,7 @@ async def make(scene: Scene, move: Move, *, listing: bool = True) -> list[tuple[
             await settle()
     if impossible or due:
         raise NotCongruent(f"'{move}' cannot be made as it was when it was first thought of")
+    scene.look_at_reading()
     return steps
 
 

@@ -323,6 +323,14 @@ class Scene:
         elif self.phase is Phase.LISTENING:
             self._on_the_way = [act for act in self._on_the_way if act in ENDINGS]
 
+    def look_at_reading(self) -> None:
+        """Promise 4: with everybody waiting, a read that is due is one that will be begun."""
+        stay = self.judge.lifecycle._standing.stay  # noqa: SLF001 - pauses between reads are inside
+        if self.judge.read_by is None or stay is None or stay.leaving is not None:
+            return
+        if stay.reader is None or not stay.reader._wanted.is_set():  # noqa: SLF001
+            self.judge.note_missing_read()
+
     def _another_code(self) -> QRCode:
         """One of two, and not the newest."""
         stay = self.judge.lifecycle._standing.stay  # noqa: SLF001 - the newest, handed out or not

@@ -59,6 +59,13 @@ WORLDS: tuple[World, ...] = (
         racing=1,
     ),
     World(
+        name="another link, with a status",
+        policy=replace(EVEN, reopenings=1, qr_lifetime=2),
+        status=True,
+        without=_with(Act.SAYS_NOTHING, Act.SAYS_PAIRED, Act.HANG_UP) | {Act.GENERATE},
+        racing=1,
+    ),
+    World(
         name="races of one code",
         policy=EVEN,
         without=_with(Act.RESET, Act.BROKEN, Act.ROTATED, Act.BREAK),
