@@ -22,6 +22,7 @@ from qrlifecycle.testing import NotCongruent, backends
 from qrlifecycle.testing.exploration import (
     Exploration,
     PromiseBroken,
+    World,
     explore,
     fingerprint,
     playing,
@@ -30,7 +31,7 @@ from qrlifecycle.testing.exploration import (
 from qrlifecycle.testing.exploration import conformance as conformance_room
 from qrlifecycle.testing.exploration.acts import Act, Move, Schedule
 from qrlifecycle.testing.exploration.conformance import seen_in
-from qrlifecycle.testing.exploration.worlds import WIDE_WORLDS, WORLDS
+from qrlifecycle.testing.exploration.worlds import EVEN, EVERYWHERE, WIDE_WORLDS, WORLDS
 
 BACKENDS = ("asyncio", "trio")
 
@@ -194,6 +195,20 @@ def test_a_fingerprint_that_misses_something_is_found_out(
     monkeypatch.setattr(fingerprint, "_WITHOUT", {})  # what it knows of names until now
     with pytest.raises(NotCongruent):
         explore(BY_NAME["everything twice"])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_two_moments_of_the_past_stay_apart_while_they_are_compared(backend: str) -> None:
+    """How long a link had held is asked after its goodbye: by then both its ends lie back."""
+    acts = (Act.SAYS_NOTHING, Act.HANG_UP, Act.ROTATED, *EVERYWHERE)
+    world = World(
+        name="links that held for long and for short",
+        policy=replace(EVEN, reopenings=1, qr_lifetime=1.5),
+        status=True,
+        without=frozenset(Act).difference(acts) | {Act.GENERATE, Act.CANCEL, Act.CANCELLED},
+        racing=1,
+    )
+    assert explore(world, backend=backend).complete
 
 
 def test_code_that_is_not_where_the_model_says_is_found_out(

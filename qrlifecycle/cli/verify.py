@@ -13,8 +13,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from platform import python_version
 from typing import Any
 from unittest.mock import patch
 
@@ -47,6 +49,8 @@ PLANS, WIRE_PLANS = 300, 30
 DEEPER = 20
 """Times as many with --deep."""
 
+STANDS_ON = ("anyio", "transitions", "python-socketio")
+
 NEWS_INTERVAL = 5.0
 """Seconds between two lines of news, where there is no terminal."""
 
@@ -61,7 +65,8 @@ def run(arguments: argparse.Namespace, stop: Stop) -> int:
     missing = _missing(arguments)
     jobs = _jobs(arguments, seed, missing)
     began = time.monotonic()
-    print(f"seed {seed}", *(f"skipped: {why}" for why in missing.values()), sep="\n", flush=True)
+    skipped = (f"skipped: {why}" for why in missing.values())
+    print(f"seed {seed}; {_versions()}", *skipped, sep="\n", flush=True)
     results: Results = {}
     with _nothing_stored(), _progress(len(jobs)) as (news, done):
         for job, findings in work_off(_lines(jobs), stop, news):
@@ -140,6 +145,12 @@ def _lines(jobs: Sequence[AnyJob]) -> list[deque[AnyJob]]:
 
 
 # While it is done
+
+
+def _versions() -> str:
+    """Of Python, and of what the library stands on: with others it may go another way."""
+    told = (f"{name} {version(name)}" for name in STANDS_ON)
+    return ", ".join((f"Python {python_version()}", *told))
 
 
 @contextmanager

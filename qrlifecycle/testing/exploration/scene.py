@@ -346,7 +346,7 @@ class Scene:
         leaving = stay is not None and stay.leaving is not None
         print_of = Fingerprint(
             now=anyio.current_time(),
-            memory=judge.policy.reopen_wait_max,
+            memory=judge.policy.close_timeout + judge.policy.reopen_wait_max,  # see Link.hold()
             without=self._idle_names | PAST if leaving else self._idle_names,
         )
         return (

@@ -14,7 +14,7 @@ from ...policy import Policy
 from .acts import Act
 from .scene import TO_STATUS, World
 
-__all__ = ["EVEN", "WIDE_WORLDS", "WORLDS"]
+__all__ = ["EVEN", "EVERYWHERE", "WIDE_WORLDS", "WORLDS"]
 
 EVEN = Policy(
     generate_timeout=1,
