@@ -22,7 +22,6 @@ from qrlifecycle.testing import NotCongruent, backends
 from qrlifecycle.testing.exploration import (
     Exploration,
     PromiseBroken,
-    World,
     explore,
     fingerprint,
     playing,
@@ -31,6 +30,7 @@ from qrlifecycle.testing.exploration import (
 from qrlifecycle.testing.exploration import conformance as conformance_room
 from qrlifecycle.testing.exploration.acts import Act, Move, Schedule
 from qrlifecycle.testing.exploration.conformance import seen_in
+from qrlifecycle.testing.exploration.scene import World
 from qrlifecycle.testing.exploration.worlds import EVEN, EVERYWHERE, WIDE_WORLDS, WORLDS
 
 BACKENDS = ("asyncio", "trio")
