@@ -19,7 +19,7 @@ import pytest
 
 from qrlifecycle.cli import main, verdicts, verify
 from qrlifecycle.cli.stopping import Stop
-from qrlifecycle.cli.verdicts import Results, breaches, never_seen, tables
+from qrlifecycle.cli.verdicts import BEARS, Results, breaches, never_seen, tables
 from qrlifecycle.cli.verification import OURS, AnyJob, Contract, Explore, Findings, Properties
 from qrlifecycle.cli.workers import work_off
 from qrlifecycle.link import Link
@@ -28,6 +28,7 @@ from qrlifecycle.testing.exploration import replay
 from qrlifecycle.testing.exploration.acts import Act
 from qrlifecycle.testing.exploration.scene import World
 from qrlifecycle.testing.exploration.worlds import EVEN
+from qrlifecycle.testing.wording import PROMISES
 
 FEW = frozenset({Act.PAIR, Act.CODE, Act.OK, Act.PAIRED, Act.CANCELLED, Act.TICK})
 
@@ -651,6 +652,15 @@ def test_its_processes_end_with_it_whatever_they_do(here: Path) -> None:
         finally:
             with suppress(ProcessLookupError):  # none is left, as it should be
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_the_page_on_proofs_names_the_clauses_that_verify_names() -> None:
+    """What a promise rests on stands in the command's verdicts and in the page: it is the same."""
+    page = Path(__file__).parents[1].joinpath("docs", "proven.md").read_text()
+    rows = re.findall(r"^\| (\d) ([^|]+) \| ([^|]+) \|", page, re.MULTILINE)
+    assert [(int(number), name) for number, name, _ in rows] == list(PROMISES.items())
+    for number, _, instruments in rows:
+        assert tuple(re.findall(r"T\d", instruments)) == BEARS[int(number)]
 
 
 def test_the_page_shows_what_is_printed(here: Path) -> None:

@@ -29,5 +29,8 @@ if __name__ == "__main__":
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     parser.add_argument("--port", type=int, default=0, help="the port; 0 takes a free one")
     arguments = parser.parse_args()
-    with suppress(KeyboardInterrupt):
-        anyio.run(serve, arguments.host, arguments.port)
+    try:
+        with suppress(KeyboardInterrupt):
+            anyio.run(serve, arguments.host, arguments.port)
+    except (OSError, OverflowError) as error:
+        parser.error(f"cannot listen on {arguments.host}, port {arguments.port}: {error}")
