@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from .events import Event
 from .states import State
 
-__all__ = ["INITIAL", "SOCKET_OWNER", "TABLE", "Row", "single_rows"]
+__all__ = ["ENDS", "INITIAL", "SOCKET_OWNER", "TABLE", "Row", "single_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,12 @@ INITIAL = State.IDLE
 SOCKET_OWNER = State.DISPLAYED
 """The one state in which the transport is open."""
 
+ENDS = (State.IDLE, State.CONNECTED, State.FAILED)
+"""The states in which no attempt is under way: each begins in one, and ends in one."""
+
 TABLE: tuple[Row, ...] = (
     Row(
-        (State.IDLE, State.CONNECTED, State.FAILED),
+        ENDS,
         Event.GENERATE,
         State.GENERATING,
         "a person asked for a QR code",

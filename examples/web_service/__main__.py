@@ -67,12 +67,12 @@ def most_streams() -> int:
         import resource  # noqa: PLC0415 - there is none on Windows
     except ImportError:
         return MOST
+    wanted = MOST * DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    allowed = MOST * DESCRIPTORS if hard == resource.RLIM_INFINITY else hard
-    if soft != resource.RLIM_INFINITY and soft < MOST * DESCRIPTORS:
-        soft = min(allowed, MOST * DESCRIPTORS)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return MOST if soft == resource.RLIM_INFINITY else min(MOST, soft // DESCRIPTORS)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed // DESCRIPTORS
 
 
 async def serve(listener: socket.socket, host: str, url: str | None) -> None:

@@ -137,10 +137,14 @@ class Audit:
 
     def _snapshot(self, now: float | None) -> Snapshot:
         sockets = self._sockets
+
+        def until(lifecycle: str) -> float:  # of another process, no more is known
+            return self._trails[lifecycle].latest if now is None else now
+
         return Snapshot(
             sockets_open=sockets.open,
             sockets_most=sockets.most,
-            socket_seconds=self._journaled_seconds() if now is None else sockets.seconds_at(now),
+            socket_seconds=sockets.seconds_at(until),
             openings=self._counts["openings"],
             closings=dict(self._closings),
             attempts=self._counts["attempts"],
@@ -158,10 +162,6 @@ class Audit:
     def listen(self, heard: Callable[[str, float], object]) -> None:
         """Have a plain function told each duration: its name in `Snapshot`, and its seconds."""
         self._listeners.append(heard)
-
-    def _journaled_seconds(self) -> float:
-        """Of what another process wrote: a socket that is open was so until its latest record."""
-        return self._sockets.seconds + sum(trail.open_seconds for trail in self._trails.values())
 
     def _counted(self, alerts: Iterator[Alert]) -> list[Alert]:
         counted = list(alerts)
@@ -232,7 +232,7 @@ class Audit:
         trail = self._trails.pop(lifecycle)
         self._counts["forgotten"] += not trail.ended
         if self._clock is None:
-            self._sockets.gone(lifecycle, trail.open_seconds)
+            self._sockets.gone(lifecycle, trail.latest)
 
     def _opened(self, record: Opening, trail: Trail) -> Iterator[Alert]:
         self._counts["openings"] += 1

@@ -7,6 +7,7 @@ room must never know what is right or wrong.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 __all__ = ["Sockets"]
 
@@ -54,19 +55,21 @@ class Sockets:
             self.seconds += at - since
             self._release(lifecycle, key)
 
-    def gone(self, lifecycle: str, seconds: float) -> None:
-        """A lifecycle's process is gone, and whatever it held, which was open for so long."""
-        self.seconds += seconds
+    def gone(self, lifecycle: str, at: float) -> None:
+        """A lifecycle's process is gone, and whatever it held; that it was open then is known."""
         while lifecycle in self._held:
-            _, key = self._held[lifecycle].pop()
-            self._release(lifecycle, key)
+            self.closed(lifecycle, at)
 
-    def seconds_at(self, now: float) -> float:
+    def seconds_at(self, now: Callable[[str], float]) -> float:
         """For how long sockets were open, those that are open now included. It never gets less.
 
-        It would, if a record that is on its way says that one was closed before ``now``.
+        It would, if a record that is on its way says that one was closed before then.
+
+        Args:
+            now: until when a lifecycle's open sockets are known to have been open.
         """
-        open_now = sum(now - since for held in self._held.values() for since, _ in held)
+        held = self._held.items()
+        open_now = sum(now(name) - since for name, sockets in held for since, _ in sockets)
         self._told = max(self._told, self.seconds + open_now)
         return self._told
 

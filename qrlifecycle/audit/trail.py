@@ -27,11 +27,9 @@ from ..records import (
     Record,
 )
 from ..states import State
-from ..table import SOCKET_OWNER
+from ..table import ENDS, SOCKET_OWNER
 
 __all__ = ["SLACK", "Breach", "Trail"]
-
-ENDS = frozenset({State.IDLE, State.CONNECTED, State.FAILED})
 
 SLACK = 0.5
 """Seconds by which a busy event loop may be late, beyond what a promise allows."""
@@ -57,7 +55,6 @@ class Trail:
         "_attempt_known",
         "_close_timeout",
         "_late_told",
-        "_latest",
         "_listening",
         "_show_at_once",
         "_socket_since",
@@ -68,6 +65,7 @@ class Trail:
         "ended",
         "ends",
         "found_by_status",
+        "latest",
         "left_at",
         "openings",
         "scanned_at",
@@ -108,12 +106,8 @@ class Trail:
         self._listening = False
         self._socket_since = 0.0
         self._successes = 0
-        self._latest = first.monotonic
-
-    @property
-    def open_seconds(self) -> float:
-        """For how long the socket that is open now has been, up to the latest record."""
-        return self._latest - self._socket_since if self.sockets else 0.0
+        self.latest = first.monotonic
+        """When the latest record was made, as `Record.monotonic`."""
 
     @property
     def succeeded(self) -> bool:
@@ -122,9 +116,9 @@ class Trail:
 
     def take(self, record: Record) -> Iterator[Breach]:
         """Go one record further, and say what it breaks."""
-        if record.monotonic < self._latest:
+        if record.monotonic < self.latest:
             yield Breach(None, "time ran backwards: records are not in their order")
-        self._latest = record.monotonic
+        self.latest = record.monotonic
         match record:
             case Changed():
                 yield from self._change(record)

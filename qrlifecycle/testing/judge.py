@@ -22,14 +22,12 @@ from ..policy import Policy
 from ..signals import Signal
 from ..states import State
 from ..status import StatusCheck
-from ..table import SOCKET_OWNER
+from ..table import ENDS, SOCKET_OWNER
 from ..transports.base import Transport
 from ..watchers import Change
 from .scripted import Goodbye
 
 __all__ = ["EPSILON", "Breach", "Judge", "WatchedPeer"]
-
-ENDS = frozenset({State.IDLE, State.CONNECTED, State.FAILED})
 
 EPSILON = 1e-6
 """Seconds by which sums of times may be wrong."""

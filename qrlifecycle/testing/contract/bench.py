@@ -51,7 +51,9 @@ class Bench:
         self.peer = peer
         self.limit = limit
         """Seconds that a call has which depends on no peer's silence."""
-        self.patience = limit if isinf(peer.heartbeat) else max(limit, peer.heartbeat + LATE)
+        self.silence = peer.heartbeat + LATE
+        """Seconds within which a call must have noticed a peer's silence."""
+        self.patience = limit if isinf(self.silence) else max(limit, self.silence)
         """Seconds that a call has which may have to notice a peer's silence."""
         self.complaints: list[dict[str, Any]] = []
         """What asyncio's event loop was complained to about."""

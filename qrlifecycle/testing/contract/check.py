@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from inspect import iscoroutine
+from typing import TypeVar
 
 import anyio
 
@@ -17,7 +18,7 @@ from .operation import Breach
 from .peers import CannotDo, Peer
 from .places import Place
 
-__all__ = ["LIMIT", "Check", "CheckResult", "ContractFailure", "PeerFactory", "listing", "made_by"]
+__all__ = ["LIMIT", "Check", "CheckResult", "ContractFailure", "PeerFactory", "at_work", "listing"]
 
 LIMIT = 5.0
 """Seconds for a call that does not depend on a peer's silence: it takes milliseconds, or hangs."""
@@ -25,6 +26,8 @@ LIMIT = 5.0
 PATIENCES = 20
 """How many times as long as a call a whole check may take; the longest takes a heartbeat for each
 step of a handshake."""
+
+T = TypeVar("T")
 
 Judge = Callable[[Bench], Awaitable[None]]
 """A check's work: it finds nothing, or raises."""
@@ -110,22 +113,17 @@ class Check:
             CannotCheck: the peer does not come to an end with what it is told.
             BaseException: what the peer, or the making of a transport, raised.
         """
-        trouble: BaseException | None = None
-        result = CheckResult(self)
-        async with made_by(peer_factory) as peer, at_the_bench(peer, limit) as bench:
+
+        async def work(bench: Bench) -> CheckResult:
             try:
                 await self._judge_in_time(bench)
             except CannotDo as reason:
-                result = CheckResult(self, skipped=str(reason))
+                return CheckResult(self, skipped=str(reason))
             except Breach as breach:
-                result = CheckResult(self, failure=self._failure(breach, peer.trouble()))
-            except (anyio.get_cancelled_exc_class(), GeneratorExit, KeyboardInterrupt):
-                raise
-            except BaseException as error:  # the task groups around us would wrap a skipped test
-                trouble = error
-        if trouble is not None:
-            raise trouble
-        return result
+                return CheckResult(self, failure=self._failure(breach, bench.peer.trouble()))
+            return CheckResult(self)
+
+        return await at_work(peer_factory, limit, work)
 
     async def _judge_in_time(self, bench: Bench) -> None:
         longest = PATIENCES * bench.patience
@@ -150,7 +148,30 @@ class Check:
         )
 
 
-def made_by(peer_factory: PeerFactory) -> Peer:
+async def at_work(
+    peer_factory: PeerFactory, limit: float, work: Callable[[Bench], Awaitable[T]]
+) -> T:
+    """Work at a bench with a fresh peer; what goes wrong comes out as it was raised, in no group.
+
+    Raises:
+        WrongAnswer: ``peer_factory`` makes no peer.
+        BaseException: what ``work`` raised.
+    """
+    done: list[T] = []
+    trouble: BaseException | None = None
+    async with _made_by(peer_factory) as peer, at_the_bench(peer, limit) as bench:
+        try:
+            done.append(await work(bench))
+        except (anyio.get_cancelled_exc_class(), GeneratorExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # the task groups around us would wrap a skipped test
+            trouble = error
+    if trouble is not None:
+        raise trouble
+    return done[0]
+
+
+def _made_by(peer_factory: PeerFactory) -> Peer:
     """A fresh peer.
 
     Raises:

@@ -13,7 +13,7 @@ import anyio.lowlevel
 
 from ...errors import TransportLost
 from ...transports.base import Transport
-from .bench import LAST_SECONDS, LATE, Bench
+from .bench import LAST_SECONDS, Bench
 from .check import Check, listing
 from .operation import Breach, Operation
 from .peers import CannotDo
@@ -149,7 +149,7 @@ async def silent_peer_is_lost(bench: Bench) -> None:
     began = anyio.current_time()
     transport = await bench.opened()
     bench.peer.fall_silent()
-    await bench.call_for(transport, "receive", TransportLost, limit=bench.peer.heartbeat + LATE)
+    await bench.call_for(transport, "receive", TransportLost, limit=bench.silence)
     if anyio.current_time() - began < bench.peer.heartbeat / 2:
         raise Breach(
             f"receive() gave the peer up after less than half of {bench.peer.heartbeat:g} s.",
@@ -184,7 +184,7 @@ async def judge_lost(bench: Bench, receiving: Operation) -> None:
     """The peer falls silent, and whoever waits is told of it; so is whoever asks again."""
     transport = receiving.transport
     bench.peer.fall_silent()
-    await bench.end(receiving, bench.peer.heartbeat + LATE)
+    await bench.end(receiving, bench.silence)
     if receiving.returned:
         raise Breach(
             f"receive() gave {receiving.result!r}, and the peer had fallen silent.",

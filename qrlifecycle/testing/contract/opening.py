@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from anyio import get_cancelled_exc_class
@@ -54,12 +55,13 @@ async def open_cancelled_at_each_turn(bench: Bench) -> None:
 @check("T1")
 async def open_cancelled_at_each_wait(bench: Bench) -> None:
     """A cancelled open() leaves nothing, whatever it waits for."""
-    for native in ways():
-        for count in waits():
-            opening = bench.start(bench.make(), "open", cancel_at=count, native=native)
-            await judge_cancelled(bench, opening)
-            if not opening.cancelled:  # there was no such wait
-                break
+
+    async def judge(count: int, native: bool) -> Operation:
+        opening = bench.start(bench.make(), "open", cancel_at=count, native=native)
+        await judge_cancelled(bench, opening)
+        return opening
+
+    await at_each_wait(judge)
 
 
 @check("T1")
@@ -95,12 +97,12 @@ async def open_whose_peer_hangs_up(bench: Bench) -> None:
 @check("T1")
 async def cancellation_comes_out_of_open(bench: Bench) -> None:
     """A cancelled open() lets the cancellation out, whatever it waits for."""
-    for native in ways():
-        for count in waits():
-            opening = bench.start(bench.make(), "open", cancel_at=count, native=native)
-            await judge_let_out(bench, opening, native=native)
-            if not opening.cancelled:
-                break
+
+    async def judge(count: int, native: bool) -> Operation:
+        opening = bench.start(bench.make(), "open", cancel_at=count, native=native)
+        return await judge_let_out(bench, opening, native=native)
+
+    await at_each_wait(judge)
 
 
 @check("T1")
@@ -120,27 +122,38 @@ async def cancellation_comes_out_of_receive(bench: Bench) -> None:
 @check("T1")
 async def cancellation_comes_out_of_receive_in_the_middle(bench: Bench) -> None:
     """A receive() that is cancelled lets it out, whatever it waits for when something comes."""
-    for native in ways():
-        for count in waits():
-            receiving = bench.start(await bench.opened(), "receive", cancel_at=count, native=native)
-            with suppress(CannotDo):
-                await bench.told(bench.peer.show_life)
-                await bench.soon(bench.peer.wait_until_answered, LAST_SECONDS)
-            await bench.told(bench.peer.send, bench.peer.signals[0])
-            await judge_let_out(bench, receiving, native=native)
-            if not receiving.cancelled:
-                break
+
+    async def judge(count: int, native: bool) -> Operation:
+        receiving = bench.start(await bench.opened(), "receive", cancel_at=count, native=native)
+        with suppress(CannotDo):
+            await bench.told(bench.peer.show_life)
+            await bench.soon(bench.peer.wait_until_answered, LAST_SECONDS)
+        await bench.told(bench.peer.send, bench.peer.signals[0])
+        return await judge_let_out(bench, receiving, native=native)
+
+    await at_each_wait(judge)
 
 
 @check("T1")
 async def cancellation_comes_out_of_aclose(bench: Bench) -> None:
     """A cancelled aclose() lets the cancellation out, whatever it waits for."""
+
+    async def judge(count: int, native: bool) -> Operation:
+        closing = bench.start(await bench.opened(), "aclose", cancel_at=count, native=native)
+        return await judge_let_out(bench, closing, native=native)
+
+    await at_each_wait(judge)
+
+
+async def at_each_wait(judge: Callable[[int, bool], Awaitable[Operation]]) -> None:
+    """Judge call after call, each cancelled at a later wait, in every way.
+
+    ``judge`` is told which wait, and whether natively; after a call that had no such wait, it is
+    over.
+    """
     for native in ways():
         for count in waits():
-            transport = await bench.opened()
-            closing = bench.start(transport, "aclose", cancel_at=count, native=native)
-            await judge_let_out(bench, closing, native=native)
-            if not closing.cancelled:
+            if not (await judge(count, native)).cancelled:
                 break
 
 
@@ -149,7 +162,7 @@ def ways() -> tuple[bool, ...]:
     return (False, True) if get_cancelled_exc_class() is asyncio.CancelledError else (False,)
 
 
-async def judge_let_out(bench: Bench, operation: Operation, *, native: bool) -> None:
+async def judge_let_out(bench: Bench, operation: Operation, *, native: bool) -> Operation:
     """A cancellation that was raised in a call must come out of it; nothing else is judged."""
     await bench.end(operation)
     judge_left_alone(bench, operation)
@@ -164,3 +177,4 @@ async def judge_let_out(bench: Bench, operation: Operation, *, native: bool) -> 
             "clean up under `except BaseException:`, and end that with a bare `raise`.",
         )
     await bench.discard(operation.transport)
+    return operation

@@ -6,11 +6,9 @@ clauses.
 
 from __future__ import annotations
 
-import anyio
-
 from ...errors import UnsupportedBackend
-from .bench import Bench, at_the_bench
-from .check import LIMIT, PeerFactory, made_by
+from .bench import Bench
+from .check import LIMIT, PeerFactory, at_work
 from .operation import Breach
 from .peers import CannotCheck
 from .places import place_of_method
@@ -32,22 +30,18 @@ async def smoke_test(peer_factory: PeerFactory, *, limit: float = LIMIT) -> None
         UnsupportedBackend: the transport is for another event loop.
         BaseException: what the peer, or the making of a transport, raised.
     """
-    trouble: BaseException | None = None
-    async with made_by(peer_factory) as peer, at_the_bench(peer, limit) as bench:
-        try:
-            await _come_together(bench)
-        except Breach as breach:
-            side = peer.trouble() or peer.unreached()
-            trouble = CannotCheck(
-                f"nothing can be checked: {breach.happened} "
-                + (f"On the peer's side, {side}." if side else breach.mend)
-            )
-        except (anyio.get_cancelled_exc_class(), GeneratorExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # the task groups around us would wrap a skipped test
-            trouble = error
-    if trouble is not None:
-        raise trouble
+    await at_work(peer_factory, limit, _come_together_or_say_why)
+
+
+async def _come_together_or_say_why(bench: Bench) -> None:
+    try:
+        await _come_together(bench)
+    except Breach as breach:
+        side = bench.peer.trouble() or bench.peer.unreached()
+        raise CannotCheck(
+            f"nothing can be checked: {breach.happened} "
+            + (f"On the peer's side, {side}." if side else breach.mend)
+        ) from None
 
 
 async def _come_together(bench: Bench) -> None:
