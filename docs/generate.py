@@ -14,9 +14,9 @@ import qrlifecycle
 from qrlifecycle import (
     TABLE,
     ActionRequired,
-    ConnectionFailed,
     Event,
     Paired,
+    PairingRefused,
     Policy,
     QRExpired,
     QRUpdated,
@@ -101,7 +101,7 @@ def tables() -> dict[str, str]:
         ActionRequired,
         Paired,
         QRExpired,
-        ConnectionFailed,
+        PairingRefused,
     ]
     return {
         "states": table_of(

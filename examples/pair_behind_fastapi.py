@@ -17,7 +17,14 @@ import uvicorn
 from fastapi import Depends, FastAPI, Header, Request
 from fastapi.responses import StreamingResponse
 
-from qrlifecycle import Changes, Connected, Outcome, QRCode, QRLifecycle, SocketIOTransport
+from qrlifecycle import (
+    Changes,
+    Connected,
+    Outcome,
+    QRCode,
+    QRLifecycle,
+    SocketIOTransport,
+)
 from qrlifecycle.testing import PairingServer
 
 BOT = "bot-7"

@@ -10,7 +10,15 @@ from functools import partial
 
 import anyio
 
-from qrlifecycle import Changes, Connected, Event, Failed, QRCode, QRLifecycle, SocketIOTransport
+from qrlifecycle import (
+    Changes,
+    Connected,
+    Event,
+    Failed,
+    QRCode,
+    QRLifecycle,
+    SocketIOTransport,
+)
 from qrlifecycle.testing import PairingServer
 
 BOT, USER = "bot-7", "user-123"

@@ -10,7 +10,11 @@ import anyio
 from anyio.abc import SocketStream
 from line_transport import LineTransport
 
-from qrlifecycle import Paired, QRCode, QRLifecycle
+from qrlifecycle import (
+    Paired,
+    QRCode,
+    QRLifecycle,
+)
 
 
 async def serve(stream: SocketStream) -> None:

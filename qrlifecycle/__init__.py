@@ -10,8 +10,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .audit import Alert, Audit, Limits
-    from .codes import Code, PairingCode
+    from .codes import (
+        Code,
+        PairingCode,
+        QRCode,
+    )
+    from .engine.watchers import (
+        Change,
+        Changes,
+    )
     from .errors import (
         EventRefused,
         InvalidTable,
@@ -31,47 +38,64 @@ if TYPE_CHECKING:
         WrongAnswer,
         WrongThread,
     )
-    from .events import Event
-    from .journal import Journal
     from .lifecycle import QRLifecycle
-    from .outcome import Connected, Failed, Outcome, Reason
-    from .policy import WHATSAPP, Policy
-    from .qr import QRCode
-    from .records import Record, Recorder
+    from .monitoring.audit import (
+        Alert,
+        Audit,
+        Limits,
+    )
+    from .monitoring.journal import Journal
+    from .outcome import (
+        Connected,
+        Failed,
+        Outcome,
+        Reason,
+    )
+    from .policy import (
+        WHATSAPP,
+        Policy,
+    )
+    from .records import (
+        Record,
+        Recorder,
+    )
     from .signals import (
         ActionRequired,
-        ConnectionFailed,
         Paired,
+        PairingRefused,
         QRExpired,
         QRUpdated,
         Scanned,
         Signal,
     )
-    from .states import State
-    from .table import TABLE, Row
-    from .transports.base import Transport, TransportFactory
+    from .states import (
+        TABLE,
+        Event,
+        Row,
+        State,
+    )
+    from .transports.base import (
+        Transport,
+        TransportFactory,
+    )
     from .transports.buffer import SignalBuffer
     from .transports.socketio import SocketIOTransport
-    from .watchers import Change, Changes
 
 _ROOMS = (
     "errors",
     "states",
-    "events",
-    "table",
     "policy",
     "codes",
-    "qr",
     "outcome",
     "signals",
     "transports.base",
     "transports.buffer",
-    "watchers",
+    "engine.watchers",
     "lifecycle",
     "transports.socketio",
     "records",
-    "audit",
-    "journal",
+    "monitoring.audit",
+    "monitoring.journal",
 )
 """Where to look for a name; a room that costs more to import comes later."""
 
@@ -85,7 +109,6 @@ __all__ = [
     "Changes",
     "Code",
     "Connected",
-    "ConnectionFailed",
     "Event",
     "EventRefused",
     "Failed",
@@ -99,6 +122,7 @@ __all__ = [
     "PairingCode",
     "PairingFailed",
     "PairingInProgress",
+    "PairingRefused",
     "PeerError",
     "Policy",
     "QRCode",

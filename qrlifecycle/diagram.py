@@ -18,10 +18,19 @@ from enum import StrEnum
 from itertools import zip_longest
 from typing import NamedTuple
 
-from .errors import InvalidValue, MissingExtra
-from .events import Event
-from .states import State
-from .table import INITIAL, SOCKET_OWNER, TABLE, Row, single_rows
+from .errors import (
+    InvalidValue,
+    MissingExtra,
+)
+from .states import (
+    INITIAL,
+    SOCKET_OWNER,
+    TABLE,
+    Event,
+    Row,
+    State,
+    single_rows,
+)
 
 __all__ = [
     "FORMATS",

@@ -30,8 +30,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .events import Event
-    from .states import State
+    from .states import Event, State
 
 __all__ = [
     "EventRefused",

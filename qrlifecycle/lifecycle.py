@@ -21,21 +21,43 @@ from inspect import iscoroutinefunction
 import anyio
 from anyio.abc import TaskGroup
 
-from .attempt import Attempt, Expectation, QRRequest, Service
-from .codes import PairingCode
-from .errors import EventRefused, PairingInProgress, WrongAnswer
-from .events import Event
-from .outcome import Connected, Failed, Outcome
+from .codes import PairingCode, QRCode
+from .engine.attempt import (
+    Attempt,
+    Expectation,
+    QRRequest,
+    Service,
+)
+from .engine.standing import Standing
+from .engine.status import StatusCheck
+from .engine.stay import (
+    CANCELLED,
+    Step,
+)
+from .engine.watchers import (
+    Change,
+    Changes,
+    Hook,
+    Watchers,
+)
+from .errors import (
+    EventRefused,
+    PairingInProgress,
+    WrongAnswer,
+)
+from .outcome import (
+    Connected,
+    Failed,
+    Outcome,
+)
 from .policy import Policy
-from .qr import QRCode
-from .records import Recorder, Reporter
+from .records import (
+    Recorder,
+    Reporter,
+)
 from .signals import ActionRequired
-from .standing import Standing
-from .states import State
-from .status import StatusCheck
-from .stay import CANCELLED, Step
+from .states import Event, State
 from .transports.base import TransportFactory
-from .watchers import Change, Changes, Hook, Watchers
 
 __all__ = ["QRLifecycle"]
 
@@ -192,7 +214,7 @@ class QRLifecycle:
         """
         self._standing.put(Step(Event.GENERATE))
         if self._attempt is not None:
-            self._attempt.refreshes = self._standing.policy.refreshes
+            self._attempt.refreshes = self._standing.policy.max_refreshes
 
     def cancel(self) -> bool:
         """Leave, because the person went away. Welcome in any state.
@@ -266,8 +288,8 @@ def _require_fitting(policy: object, check_status: object, expect_identity: obje
         raise WrongAnswer(f"policy must be a Policy, not {policy!r}")
     if check_status is not None:
         _require_functions(check_status=check_status)
-    elif policy is not None and policy.confirm:
-        raise WrongAnswer("policy.confirm needs a check_status")
+    elif policy is not None and policy.confirm_success:
+        raise WrongAnswer("policy.confirm_success needs a check_status")
     elif policy is not None and policy.status_interval < math.inf:
         raise WrongAnswer("policy.status_interval needs a check_status")
     if not isinstance(expect_identity, str | None) and not callable(expect_identity):

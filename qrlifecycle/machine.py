@@ -12,10 +12,18 @@ from typing import Any
 from transitions import Machine, MachineError
 from transitions import State as MachineState
 
-from .errors import EventRefused, InvalidTable
-from .events import Event
-from .states import State
-from .table import INITIAL, TABLE, Row, single_rows
+from .errors import (
+    EventRefused,
+    InvalidTable,
+)
+from .states import (
+    INITIAL,
+    TABLE,
+    Event,
+    Row,
+    State,
+    single_rows,
+)
 
 __all__ = ["MACHINE", "TableMachine"]
 

@@ -16,7 +16,7 @@ from .errors import (
     TransportRefused,
     TransportUnreachable,
 )
-from .words import Word
+from .states import Word
 
 __all__ = ["Connected", "Failed", "Outcome", "Reason"]
 
@@ -84,19 +84,19 @@ class Reason(Word):
     )
     EXPIRED = (
         "expired",
-        "The code ran out and policy.refreshes is 0.",
+        "The code ran out and policy.max_refreshes is 0.",
         "The code has expired. Ask for a new one when you are ready.",
         True,
     )
-    REFRESHES_USED_UP = (
-        "refreshes_used_up",
-        "The last of policy.refreshes codes ran out unscanned.",
+    CODES_USED_UP = (
+        "codes_used_up",
+        "The last of policy.max_refreshes codes ran out unscanned.",
         "Nobody scanned the code. Ask for a new one when you are ready.",
         True,
     )
-    CONFIRMATION_TIMED_OUT = (
-        "confirmation_timed_out",
-        "The phone scanned the code but nothing came within policy.confirm_timeout.",
+    APPROVAL_TIMED_OUT = (
+        "approval_timed_out",
+        "The phone scanned the code but nothing came within policy.approval_timeout.",
         "The phone scanned the code but did not finish. Please try again.",
         True,
     )
@@ -120,7 +120,7 @@ class Reason(Word):
     )
     TRANSPORT_UNREACHABLE = (
         "transport_unreachable",
-        "The transport did not open, nor when tried policy.reopenings times more.",
+        "The transport did not open, nor when tried policy.max_reconnects times more.",
         "The service cannot be reached. Please try again.",
         True,
     )
@@ -146,13 +146,13 @@ class Connected:
     """The account is linked.
 
     ``identity`` names the account where the service tells it. ``data`` is what came with the
-    success (a session token, say); it may hold secrets, so no repr shows it. ``already_linked``
+    success (a session token, say); it may hold secrets, so no repr shows it. ``already_paired``
     is true when no code had to be shown.
     """
 
     identity: str | None = None
     data: Mapping[str, object] = field(default_factory=dict, repr=False, hash=False)
-    already_linked: bool = False
+    already_paired: bool = False
 
     connected: ClassVar[Literal[True]] = True
 

@@ -41,31 +41,31 @@ class Policy:
     rotated_lifetime: float = 60.0
     """The same for a code that replaced another while it was displayed. WhatsApp's live 20 s."""
 
-    grace: float = 3.0
+    expiry_grace: float = 3.0
     """How long a code that ran out is still listened for, before it is given up. Signal Desktop
     keeps the socket of a rotated code as well; users report scans accepted seconds too late."""
 
-    refreshes: int = 5
+    max_refreshes: int = 5
     """How many times an expired code is replaced before giving up. WhatsApp gives 6 codes a round;
     RFC 8628, section 3.5, asks that a person be waited for after that."""
 
-    confirm_timeout: float = 180.0
+    approval_timeout: float = 180.0
     """How long the phone may take between scanning and success. WPPConnect allows 180 s."""
 
     action_timeout: float = 120.0
     """How long the person may take for an action that the service requires. WhatsApp's passkey
     request gives them 60 s, and there may be a second question."""
 
-    reopenings: int = 5
+    max_reconnects: int = 5
     """How many times in a row the transport is opened anew, after an opening that failed or a link
     that broke, before it counts as unreachable or lost."""
 
-    reopen_wait: float = 0.5
+    reconnect_delay: float = 0.5
     """The first wait before opening anew; each one is up to twice as long as the one before."""
 
-    reopen_wait_max: float = 5.0
+    reconnect_delay_max: float = 5.0
     """The longest wait before opening anew. A link that held for as long as this starts the waits
-    and the count of `reopenings` afresh."""
+    and the count of `max_reconnects` afresh."""
 
     status_timeout: float = 5.0
     """How long one `check_status` may take, and all of the last look before a code is given up."""
@@ -81,7 +81,7 @@ class Policy:
     show_at_once: bool = False
     """Hand the code out before the transport listens. A success in that gap may be missed."""
 
-    confirm: bool = False
+    confirm_success: bool = False
     """Believe a success from the transport only once `check_status` agrees. For servers on whose
     socket anybody can speak."""
 
@@ -89,18 +89,24 @@ class Policy:
         for field in fields(self):
             value = getattr(self, field.name)
             valid, rule = _KINDS[str(field.type)]
-            if field.name == "grace":
+            if field.name == "expiry_grace":
                 valid, rule = _is_duration, "a number of seconds of at least 0"
             if not valid(value):
                 raise InvalidValue(f"Policy.{field.name} must be {rule}, not {value!r}")
         for name in FINITE:
             if math.isinf(getattr(self, name)):
                 raise InvalidValue(f"Policy.{name} must be finite: leaving always ends")
-        if self.reopen_wait > self.reopen_wait_max:
-            raise InvalidValue("Policy.reopen_wait must not be above reopen_wait_max")
+        if self.reconnect_delay > self.reconnect_delay_max:
+            raise InvalidValue("Policy.reconnect_delay must not be above reconnect_delay_max")
 
 
-FINITE = ("close_timeout", "status_timeout", "grace", "reopen_wait", "reopen_wait_max")
+FINITE = (
+    "close_timeout",
+    "status_timeout",
+    "expiry_grace",
+    "reconnect_delay",
+    "reconnect_delay_max",
+)
 """Times that nothing else would bound."""
 
 
@@ -131,4 +137,4 @@ _KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
 
 WHATSAPP = Policy(qr_lifetime=60.0, rotated_lifetime=20.0, attempt_timeout=360.0)
 """WhatsApp's own numbers: a first code of 60 s, then five of 20 s (so whatsmeow and Baileys); the
-whole attempt has time for those 160 s and for `confirm_timeout`."""
+whole attempt has time for those 160 s and for `approval_timeout`."""

@@ -16,11 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from .events import Event
 from .outcome import Reason
 from .policy import Policy
-from .states import State
-from .words import Word
+from .states import Event, State, Word
 
 __all__ = [
     "Began",
@@ -47,7 +45,7 @@ logger = logging.getLogger("qrlifecycle")
 class Closing(Word):
     """How a socket was closed."""
 
-    POLITE = "polite", "The goodbye was said in time."
+    GRACEFUL = "graceful", "The goodbye was said in time."
     FORCED = "forced", "The goodbye failed or took too long, so the door was shut by force."
     BROKEN = "broken", "The transport's abort() raised: the socket may still be open."
 

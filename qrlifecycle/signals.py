@@ -10,16 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from .codes import PairingCode
+from .codes import PairingCode, QRCode
 from .errors import InvalidValue
-from .events import Event
 from .outcome import Reason
-from .qr import QRCode
+from .states import Event
 
 __all__ = [
     "ActionRequired",
-    "ConnectionFailed",
     "Paired",
+    "PairingRefused",
     "QRExpired",
     "QRUpdated",
     "Scanned",
@@ -113,7 +112,7 @@ class QRExpired(Signal):
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectionFailed(Signal):
+class PairingRefused(Signal):
     """The service or the person said no; ``data`` is what came along and may hold secrets."""
 
     event = Event.FAIL

@@ -10,11 +10,10 @@ import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from qrlifecycle.events import Event
-from qrlifecycle.journal import format_record
+from qrlifecycle.monitoring.journal import format_record
 from qrlifecycle.outcome import Reason
 from qrlifecycle.records import Record
-from qrlifecycle.states import State
+from qrlifecycle.states import Event, State
 
 from .records import Story
 
@@ -43,7 +42,7 @@ def working_day(seed: int = 7) -> list[Record]:
         lambda story: (
             story.display().wait(near(11)).close().wait(0.8).open().scan(near(9)).pair(near(3))
         ),
-        lambda story: story.display().expire(20).expire(20).fail(20, Reason.REFRESHES_USED_UP),
+        lambda story: story.display().expire(20).expire(20).fail(20, Reason.CODES_USED_UP),
         lambda story: story.begin().wait(near(0.5)).change(Event.PAIRED, State.CONNECTED).end(),
         lambda story: story.display().expire(20).scan(near(8)).pair(near(3)),
         lambda story: (
@@ -52,7 +51,7 @@ def working_day(seed: int = 7) -> list[Record]:
             .change(Event.FAIL, State.FAILED, Reason.REFUSED_BY_SERVICE)
             .end()
         ),
-        lambda story: story.display().scan(near(6)).fail(30, Reason.CONFIRMATION_TIMED_OUT),
+        lambda story: story.display().scan(near(6)).fail(30, Reason.APPROVAL_TIMED_OUT),
         lambda story: story.display().scan(near(5)).find_by_status().pair(near(6)),
         lambda story: story.display().scan(near(12)).pair(near(3)),
     )
@@ -95,7 +94,7 @@ def bad_day() -> list[Record]:
         Story("c0ffee0001-6", at=240, subject=("bot-7", "user-328"))
         .display()
         .wait(20)
-        .change(Event.FAIL, State.FAILED, Reason.REFRESHES_USED_UP)
+        .change(Event.FAIL, State.FAILED, Reason.CODES_USED_UP)
         .end(),
         # Two at once in one attempt.
         Story("c0ffee0001-7", at=300, subject=("bot-7", "user-150"))

@@ -11,8 +11,20 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from qrlifecycle import Failed, Outcome, Paired, Policy, QRCode, QRLifecycle
-from qrlifecycle.testing import Fault, ScriptedPeer, VirtualClockEventLoop, settle
+from qrlifecycle import (
+    Failed,
+    Outcome,
+    Paired,
+    Policy,
+    QRCode,
+    QRLifecycle,
+)
+from qrlifecycle.testing import (
+    Fault,
+    ScriptedPeer,
+    VirtualClockEventLoop,
+    settle,
+)
 
 __all__ = ["ONCE", "Pairing", "asyncio_only", "be_busy", "hang", "request_qr"]
 
@@ -47,7 +59,7 @@ def be_busy(seconds: float) -> None:
         loop.jump(seconds)
 
 
-ONCE = Policy(reopenings=0)
+ONCE = Policy(max_reconnects=0)
 """For what happens when there is no second opening."""
 
 

@@ -10,7 +10,11 @@ from typing import Self
 
 import anyio
 
-from qrlifecycle.testing.contract.socketio import JOINED, ServerHandshake, frame
+from qrlifecycle.testing.contract.socketio import (
+    JOINED,
+    ServerHandshake,
+    frame,
+)
 from qrlifecycle.testing.listening import stop_listening
 from qrlifecycle.transports.reset import reset_on_close
 

@@ -10,7 +10,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from qrlifecycle.testing.listening import stop_listening
-from qrlifecycle.testing.side import Side as RelayedSide
+from qrlifecycle.testing.relay import Side as RelayedSide
 
 from .sockets import connected_to
 

@@ -9,7 +9,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Self
 
-from qrlifecycle import Event, Reason, State
+from qrlifecycle import (
+    Event,
+    Reason,
+    State,
+)
 from qrlifecycle.records import (
     Began,
     Changed,
@@ -119,7 +123,7 @@ class Story:
         """It is decided that `displayed` is left."""
         return self.add(Leaving, event)
 
-    def close(self, how: Closing = Closing.POLITE) -> Self:
+    def close(self, how: Closing = Closing.GRACEFUL) -> Self:
         """The socket is gone."""
         return self.add(Closed, how)
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from qrlifecycle.testing.remains import CAN_SEE_SOCKETS, own_sockets
+from qrlifecycle.testing.leaks import (
+    CAN_SEE_SOCKETS,
+    own_sockets,
+)
 
 needs_proc = pytest.mark.skipif(
     not CAN_SEE_SOCKETS, reason="needs Linux: /proc/self/fd is the judge"

@@ -28,8 +28,9 @@ from qrlifecycle import (
     Reason,
     State,
 )
-from qrlifecycle.attempt import Attempt
-from qrlifecycle.audit import (
+from qrlifecycle.engine.attempt import Attempt
+from qrlifecycle.engine.link import Link
+from qrlifecycle.monitoring.audit import (
     Alert,
     Audit,
     Limits,
@@ -40,10 +41,22 @@ from qrlifecycle.audit import (
     Waste,
     trail,
 )
-from qrlifecycle.audit.metrics import export_metrics
-from qrlifecycle.link import Link
-from qrlifecycle.records import Began, Closing, Dropped, Leaving, Opening
-from qrlifecycle.testing import Fault, Plan, ScriptedPeer, ScriptedTransport, perform, settle
+from qrlifecycle.monitoring.metrics import export_metrics
+from qrlifecycle.records import (
+    Began,
+    Closing,
+    Dropped,
+    Leaving,
+    Opening,
+)
+from qrlifecycle.testing import (
+    Fault,
+    Plan,
+    ScriptedPeer,
+    ScriptedTransport,
+    perform,
+    settle,
+)
 from qrlifecycle.testing.strategies import plans
 
 from .journals import together
@@ -357,7 +370,7 @@ def test_a_snapshot_counts_what_happened() -> None:
     snapshot = audit.snapshot()
     assert (snapshot.sockets_open, snapshot.sockets_most) == (0, 1)
     assert snapshot.openings == 4
-    assert snapshot.closings == {"polite": 4}
+    assert snapshot.closings == {"graceful": 4}
     assert snapshot.socket_seconds == pytest.approx(8.11 + 2.1 + 60.11 + 1.11)
     assert (snapshot.attempts, snapshot.codes, snapshot.unfinished) == (3, 3, 0)
     assert snapshot.outcomes == {"connected": 2, "transport_lost": 1}
@@ -381,7 +394,7 @@ def test_a_socket_that_is_open_now_counts_its_seconds() -> None:
 
 def test_the_memory_is_that_of_what_goes_on_now(monkeypatch: pytest.MonkeyPatch) -> None:
     """What has ended is forgotten, but for the latest, whoever it was for."""
-    monkeypatch.setattr("qrlifecycle.audit.MOST_ENDED", 100)
+    monkeypatch.setattr("qrlifecycle.monitoring.audit.MOST_ENDED", 100)
     audit = Audit(clock=None)
     for number in range(1_000):
         for record in Story(f"p-{number}", subject=(f"user-{number}",)).display().pair().records:
@@ -406,7 +419,7 @@ def test_causes_without_end_are_counted_together() -> None:
 
 def test_attempts_without_end_are_forgotten_one_day(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes that die leave no more than a bounded number behind; the oldest goes first."""
-    monkeypatch.setattr("qrlifecycle.audit.MOST_TRAILS", 10)
+    monkeypatch.setattr("qrlifecycle.monitoring.audit.MOST_TRAILS", 10)
     audit = Audit(clock=None)
     for number in range(25):
         for record in Story(f"p-{number}", subject=(f"user-{number}",)).display().records:
@@ -717,11 +730,11 @@ async def test_live_codes_that_nobody_scans() -> None:
     """Codes that run out one after the other are waste for who set the limit."""
     heard: list[Alert] = []
     audit = Audit(Limits(codes_per_success=2, window=1), on_alert=heard.append)
-    async with Pairing(recorders=[audit], policy=Policy(refreshes=3)):
+    async with Pairing(recorders=[audit], policy=Policy(max_refreshes=3)):
         await anyio.sleep(300)
     assert [str(alert) for alert in heard] == ["codes per success: inf; the limit is 2"]
     assert audit.snapshot().codes == 4
-    assert audit.snapshot().outcomes == {"refreshes_used_up": 1}
+    assert audit.snapshot().outcomes == {"codes_used_up": 1}
 
 
 @pytest.mark.anyio
@@ -771,7 +784,7 @@ def test_figures_are_exported_as_metrics() -> None:
         audit(record)
     metrics = exported(reader)
     assert metrics["qrlifecycle.sockets.opened"] == {"": 2}
-    assert metrics["qrlifecycle.sockets.closed"] == {"polite": 2}
+    assert metrics["qrlifecycle.sockets.closed"] == {"graceful": 2}
     assert metrics["qrlifecycle.sockets.open"] == {"": 0}
     assert metrics["qrlifecycle.sockets.time"][""] == pytest.approx(68.22)
     assert metrics["qrlifecycle.attempts.begun"] == {"": 2}

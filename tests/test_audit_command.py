@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from qrlifecycle import Event, State
+from qrlifecycle import (
+    Event,
+    State,
+)
 from qrlifecycle.cli import main
-from qrlifecycle.journal import format_record
+from qrlifecycle.monitoring.journal import format_record
 
 from . import journals
 from .records import Story, healthy

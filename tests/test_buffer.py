@@ -8,8 +8,8 @@ import anyio
 import pytest
 
 from qrlifecycle import (
-    ConnectionFailed,
     Paired,
+    PairingRefused,
     QRCode,
     QRExpired,
     QRUpdated,
@@ -51,7 +51,7 @@ async def test_a_newer_code_replaces_one_nobody_took() -> None:
     assert await drain(buffer) == [Scanned(), QRUpdated(QRCode("new"))]
 
 
-@pytest.mark.parametrize("last", [Paired("+1"), ConnectionFailed()])
+@pytest.mark.parametrize("last", [Paired("+1"), PairingRefused()])
 async def test_the_first_verdict_counts_where_it_stands(last: Signal) -> None:
     """A second success or failure neither replaces the first nor overtakes what came after it."""
     buffer = SignalBuffer()

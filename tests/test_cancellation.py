@@ -28,8 +28,12 @@ from qrlifecycle import (
     SocketIOTransport,
     Transport,
 )
-from qrlifecycle.testing import NotCancellationSafe, PairingServer, cancel_everywhere
-from qrlifecycle.testing.remains import CAN_SEE_SOCKETS
+from qrlifecycle.testing import (
+    NotCancellationSafe,
+    PairingServer,
+    cancel_everywhere,
+)
+from qrlifecycle.testing.leaks import CAN_SEE_SOCKETS
 
 from .sockets import needs_proc
 
@@ -147,7 +151,7 @@ def test_promise_5_pair_is_clean_while_a_broken_link_is_opened_anew() -> None:
             request_qr,
             partial(SocketIOTransport, server.url, bot_id=BOT, user_id=USER),
             check_status=check_status,
-            policy=Policy(reopen_wait=0.002),
+            policy=Policy(reconnect_delay=0.002),
         )
         outcome = await lifecycle.pair()
         assert outcome.connected

@@ -36,7 +36,11 @@ from qrlifecycle import (
     ServiceRefused,
 )
 from qrlifecycle.cli import main
-from qrlifecycle.cli.request import MAX_ANSWER, CodeRequest, default_qr_url
+from qrlifecycle.cli.request import (
+    MAX_ANSWER,
+    CodeRequest,
+    default_qr_url,
+)
 from qrlifecycle.cli.view import sentences
 from qrlifecycle.testing.pairing_server import PairingServer
 
@@ -155,7 +159,7 @@ def test_demo_in_process(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_demo_replaces_codes(capsys: pytest.CaptureFixture[str]) -> None:
     """A demo that nobody scans asks for as many codes as it may, and fails."""
-    assert main(["demo", "--qr-lifetime", "0.1", "--refreshes", "1"]) == 1
+    assert main(["demo", "--qr-lifetime", "0.1", "--max-refreshes", "1"]) == 1
     out = capsys.readouterr().out
     assert out.count("the code ran out, asking for another") == 1
     assert "not linked: Nobody scanned the code." in out
@@ -831,7 +835,7 @@ def one_line(text: str) -> str:
         "demo --host ::",
         "demo --host a/b",
         "demo --host 192.0.2.1",
-        "demo --refreshes -1",
+        "demo --max-refreshes -1",
         "demo --qr-lifetime nan",
         "pair",
         "pair http://h",

@@ -8,7 +8,11 @@ import time
 import anyio
 import pytest
 
-from qrlifecycle.testing import Deadlock, VirtualClockEventLoop, settle
+from qrlifecycle.testing import (
+    Deadlock,
+    VirtualClockEventLoop,
+    settle,
+)
 
 
 @pytest.mark.anyio

@@ -23,10 +23,19 @@ from qrlifecycle.diagram import (
     paint,
     render,
 )
-from qrlifecycle.errors import InvalidValue, MissingExtra
-from qrlifecycle.events import Event
-from qrlifecycle.states import State
-from qrlifecycle.table import INITIAL, SOCKET_OWNER, TABLE, Row, single_rows
+from qrlifecycle.errors import (
+    InvalidValue,
+    MissingExtra,
+)
+from qrlifecycle.states import (
+    INITIAL,
+    SOCKET_OWNER,
+    TABLE,
+    Event,
+    Row,
+    State,
+    single_rows,
+)
 
 Triples = set[tuple[str, str, str | None]]
 

@@ -12,14 +12,17 @@ from typing import Any
 import anyio
 import pytest
 
-from qrlifecycle import Connected, InvalidValue, MissingExtra, Reason, Signal
-from qrlifecycle.attempt import Attempt
-from qrlifecycle.link import Link
-from qrlifecycle.model import rest, situations
-from qrlifecycle.stay import Stay
-from qrlifecycle.table import single_rows
-from qrlifecycle.testing import NotCongruent, backends
-from qrlifecycle.testing.exploration import (
+from qrlifecycle import (
+    Connected,
+    InvalidValue,
+    MissingExtra,
+    Reason,
+    Signal,
+)
+from qrlifecycle.engine.attempt import Attempt
+from qrlifecycle.engine.link import Link
+from qrlifecycle.engine.stay import Stay
+from qrlifecycle.proof.exploration import (
     Exploration,
     PromiseBroken,
     explore,
@@ -27,11 +30,29 @@ from qrlifecycle.testing.exploration import (
     playing,
     replay,
 )
-from qrlifecycle.testing.exploration import conformance as conformance_room
-from qrlifecycle.testing.exploration.acts import Act, Move, Schedule
-from qrlifecycle.testing.exploration.conformance import seen_in
-from qrlifecycle.testing.exploration.scene import World
-from qrlifecycle.testing.exploration.worlds import EVEN, EVERYWHERE, WIDE_WORLDS, WORLDS
+from qrlifecycle.proof.exploration import conformance as conformance_room
+from qrlifecycle.proof.exploration.conformance import seen_in
+from qrlifecycle.proof.exploration.scene import World
+from qrlifecycle.proof.exploration.worlds import (
+    EVEN,
+    EVERYWHERE,
+    WIDE_WORLDS,
+    WORLDS,
+)
+from qrlifecycle.proof.model import (
+    rest,
+    situations,
+)
+from qrlifecycle.states import single_rows
+from qrlifecycle.testing import (
+    NotCongruent,
+    backends,
+)
+from qrlifecycle.testing.acts import (
+    Act,
+    Move,
+    Schedule,
+)
 
 BACKENDS = ("asyncio", "trio")
 
@@ -191,7 +212,7 @@ def test_a_fingerprint_that_misses_something_is_found_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Situations that count as one must behave alike: without the refreshes left, they do not."""
-    monkeypatch.setattr(fingerprint, "PASSIVE", fingerprint.PASSIVE | {"refreshes"})
+    monkeypatch.setattr(fingerprint, "PASSIVE", fingerprint.PASSIVE | {"max_refreshes"})
     monkeypatch.setattr(fingerprint, "_WITHOUT", {})  # what it knows of names until now
     with pytest.raises(NotCongruent):
         explore(BY_NAME["everything twice"])
@@ -203,7 +224,7 @@ def test_two_moments_of_the_past_stay_apart_while_they_are_compared(backend: str
     acts = (Act.SAYS_NOTHING, Act.HANG_UP, Act.ROTATED, *EVERYWHERE)
     world = World(
         name="links that held for long and for short",
-        policy=replace(EVEN, reopenings=1, qr_lifetime=1.5),
+        policy=replace(EVEN, max_reconnects=1, qr_lifetime=1.5),
         status=True,
         without=frozenset(Act).difference(acts) | {Act.GENERATE, Act.CANCEL, Act.CANCELLED},
         racing=1,

@@ -23,12 +23,12 @@ from hypothesis import strategies as st
 from qrlifecycle import (
     Change,
     Connected,
-    ConnectionFailed,
     Event,
     Failed,
     InvalidValue,
     Outcome,
     Paired,
+    PairingRefused,
     Policy,
     QRCode,
     QRExpired,
@@ -40,8 +40,15 @@ from qrlifecycle import (
     State,
     TransportFactory,
 )
-from qrlifecycle.testing import Fault, ScriptedPeer, settle
-from qrlifecycle.testing.contract.socketio import event, frame
+from qrlifecycle.testing import (
+    Fault,
+    ScriptedPeer,
+    settle,
+)
+from qrlifecycle.testing.contract.socketio import (
+    event,
+    frame,
+)
 from qrlifecycle.transports.socketio import SocketIOTransport
 
 from .peers import PAIRED, RawPeer
@@ -52,7 +59,7 @@ pytestmark = pytest.mark.anyio
 BOT, USER = "bot-7", "user-1"
 OWNER = {"botId": BOT, "userId": USER}
 
-QUICK = Policy(reopen_wait=0.01, reopen_wait_max=0.02)
+QUICK = Policy(reconnect_delay=0.01, reconnect_delay_max=0.02)
 """For links that a test breaks on purpose."""
 
 HEALTHY = [Event.GENERATE, Event.QR_READY, Event.QR_UPDATED, Event.PAIRED]
@@ -379,7 +386,7 @@ class TestRealSockets:
         self, anyio_backend: object, early: list[str], answer: str
     ) -> None:
         """Rubbish before or in place of the joining: a named failure, or a link that works."""
-        policy = Policy(reopenings=0)
+        policy = Policy(max_reconnects=0)
         async with RawPeer(early=tuple(early), answer=answer) as peer:
             with nothing_left(peer):
                 reports = Reports(transport_to(peer, heartbeat=0.05), policy=policy)
@@ -606,7 +613,7 @@ async def test_promise_7_a_flood_of_codes_costs_no_memory(hasty: bool) -> None:
 
 LATE: list[Signal] = [
     Paired("another"),
-    ConnectionFailed(Reason.CONFLICT),
+    PairingRefused(Reason.CONFLICT),
     QRUpdated(QRCode("late")),
     Scanned(),
     QRExpired(),
@@ -647,7 +654,7 @@ async def test_promise_7_what_was_for_one_round_is_not_heard_in_the_next() -> No
     """Signals sent over a link that is gone reach no later `pair()`."""
     peer = ScriptedPeer()
     async with pairing(peer) as reports:
-        peer.send(ConnectionFailed(Reason.CONFLICT))
+        peer.send(PairingRefused(Reason.CONFLICT))
     first = peer.transports[0]
     lifecycle = reports.lifecycle
     async with anyio.create_task_group() as tasks:
@@ -776,7 +783,7 @@ async def test_promise_7_a_last_look_that_sees_rubbish_keeps_nobody(
 ) -> None:
     """The code runs out, the status is rubbish: the attempt ends with its own reason, in time."""
     peer = ScriptedPeer()
-    policy = Policy(status_timeout=1, refreshes=0, grace=3)
+    policy = Policy(status_timeout=1, max_refreshes=0, expiry_grace=3)
     async with pairing(peer, check_status=check_status, policy=policy, within=100) as reports:
         began = anyio.current_time()
     assert anyio.current_time() <= began + 60 + 3 + 1

@@ -24,8 +24,13 @@ from qrlifecycle import (
     TransportLost,
     TransportUnreachable,
 )
-from qrlifecycle.backoff import Backoff
-from qrlifecycle.testing import Fault, ScriptedPeer, ScriptedTransport, settle
+from qrlifecycle.engine.backoff import Backoff
+from qrlifecycle.testing import (
+    Fault,
+    ScriptedPeer,
+    ScriptedTransport,
+    settle,
+)
 
 from .pairing import Pairing, request_qr
 
@@ -33,7 +38,7 @@ pytestmark = pytest.mark.anyio
 
 LONGER_THAN_ANY_WAIT = 6.0
 
-PATIENT = Policy(reopenings=1_000)
+PATIENT = Policy(max_reconnects=1_000)
 
 
 def openings(pairing: Pairing) -> int:
@@ -101,7 +106,7 @@ async def test_a_refusal_while_opening_anew_ends_at_once() -> None:
 
 @pytest.mark.parametrize("budget", [0, 1, 5])
 async def test_a_peer_that_is_not_there_is_given_up(budget: int) -> None:
-    """It is opened `reopenings` times more, each after a longer wait; then the reason is said."""
+    """It is opened `max_reconnects` times more, each after a longer wait; then the reason is said."""
     moments: list[float] = []
 
     class Peer(ScriptedPeer):
@@ -112,7 +117,7 @@ async def test_a_peer_that_is_not_there_is_given_up(budget: int) -> None:
     lifecycle = QRLifecycle(
         request_qr,
         Peer(openings=(Fault.UNREACHABLE,) * 9),
-        policy=Policy(reopenings=budget, reopen_wait=1.0, reopen_wait_max=4.0),
+        policy=Policy(max_reconnects=budget, reconnect_delay=1.0, reconnect_delay_max=4.0),
     )
     outcome = await lifecycle.pair()
     assert isinstance(outcome, Failed)
@@ -126,7 +131,7 @@ async def test_a_peer_that_is_not_there_is_given_up(budget: int) -> None:
 
 async def test_a_link_that_flaps_is_not_hammered() -> None:
     """A link that opens and breaks uses up the budget as one that never opens."""
-    async with Pairing(policy=Policy(reopenings=3)) as pairing:
+    async with Pairing(policy=Policy(max_reconnects=3)) as pairing:
         while pairing.outcome is None:
             if pairing.lifecycle.socket_open:
                 pairing.peer.break_link()
@@ -138,7 +143,7 @@ async def test_a_link_that_flaps_is_not_hammered() -> None:
 
 async def test_a_slow_goodbye_is_no_holding() -> None:
     """The time that a broken link takes to be closed does not count as time that it held."""
-    policy = Policy(reopenings=2, reopen_wait=0.5, reopen_wait_max=1, close_timeout=1)
+    policy = Policy(max_reconnects=2, reconnect_delay=0.5, reconnect_delay_max=1, close_timeout=1)
     async with Pairing(closings=(Fault.HUNG,) * 99, policy=policy) as pairing:
         while pairing.outcome is None:
             if pairing.peer.listening:
@@ -151,7 +156,7 @@ async def test_a_slow_goodbye_is_no_holding() -> None:
 async def test_a_link_that_is_never_found_again_was_lost() -> None:
     """Whoever was linked once has lost the link, whatever the last opening said."""
     faults = (Fault.NONE, Fault.UNREACHABLE)
-    async with Pairing(openings=faults, policy=Policy(reopenings=1)) as pairing:
+    async with Pairing(openings=faults, policy=Policy(max_reconnects=1)) as pairing:
         pairing.peer.break_link()
     assert pairing.failed().reason is Reason.TRANSPORT_LOST
     assert isinstance(pairing.failed().error, TransportUnreachable)
@@ -187,7 +192,7 @@ async def test_a_link_that_held_starts_the_budget_afresh() -> None:
     async def ageless() -> QRCode:
         return QRCode("ageless")
 
-    async with Pairing(ageless, policy=Policy(reopenings=1, qr_lifetime=500)) as pairing:
+    async with Pairing(ageless, policy=Policy(max_reconnects=1, qr_lifetime=500)) as pairing:
         for _ in range(10):
             await anyio.sleep(2 * LONGER_THAN_ANY_WAIT)
             pairing.peer.break_link()
@@ -200,7 +205,13 @@ async def test_a_link_that_held_starts_the_budget_afresh() -> None:
 async def test_the_codes_clock_goes_on_while_there_is_no_link() -> None:
     """A code that runs out between two openings is replaced in time."""
     began = anyio.current_time()
-    policy = Policy(reopenings=9, reopen_wait=30, reopen_wait_max=300, grace=0, refreshes=0)
+    policy = Policy(
+        max_reconnects=9,
+        reconnect_delay=30,
+        reconnect_delay_max=300,
+        expiry_grace=0,
+        max_refreshes=0,
+    )
     async with Pairing(policy=policy) as pairing:
         await anyio.sleep(40)
         pairing.peer.break_link()
@@ -226,7 +237,9 @@ async def test_a_code_that_nobody_could_be_shown_is_not_asked_for_again() -> Non
 async def test_the_attempts_deadline_is_in_force_while_there_is_no_link() -> None:
     """No wait for an opening outlasts the attempt."""
     began = anyio.current_time()
-    policy = Policy(reopenings=9, reopen_wait=300, reopen_wait_max=300, attempt_timeout=20)
+    policy = Policy(
+        max_reconnects=9, reconnect_delay=300, reconnect_delay_max=300, attempt_timeout=20
+    )
     async with Pairing(openings=(Fault.UNREACHABLE,), policy=policy) as pairing:
         pass
     assert pairing.failed().reason is Reason.ATTEMPT_TIMED_OUT
@@ -235,7 +248,7 @@ async def test_the_attempts_deadline_is_in_force_while_there_is_no_link() -> Non
 
 async def test_promise_2_cancel_between_two_openings_leaves_at_once() -> None:
     """While nothing is open there is nothing to say goodbye to."""
-    async with Pairing(policy=Policy(reopen_wait=100, reopen_wait_max=100)) as pairing:
+    async with Pairing(policy=Policy(reconnect_delay=100, reconnect_delay_max=100)) as pairing:
         pairing.peer.break_link()
         await settle()
         began = anyio.current_time()
@@ -284,7 +297,7 @@ async def test_a_rotation_while_opening_shows_the_newest_code() -> None:
 
 async def test_what_came_before_the_break_is_not_lost_with_the_link() -> None:
     """Signals that were heard are taken before the break is."""
-    async with Pairing(policy=Policy(refreshes=0)) as pairing:
+    async with Pairing(policy=Policy(max_refreshes=0)) as pairing:
         pairing.peer.send(Scanned())
         pairing.peer.send(Paired("me"))
         pairing.peer.break_link()

@@ -8,9 +8,23 @@ from dataclasses import replace
 
 import pytest
 
-from qrlifecycle import TABLE, Event, EventRefused, InvalidTable, Row, State
-from qrlifecycle.machine import MACHINE, TableMachine
-from qrlifecycle.table import INITIAL, SOCKET_OWNER, single_rows
+from qrlifecycle import (
+    TABLE,
+    Event,
+    EventRefused,
+    InvalidTable,
+    Row,
+    State,
+)
+from qrlifecycle.machine import (
+    MACHINE,
+    TableMachine,
+)
+from qrlifecycle.states import (
+    INITIAL,
+    SOCKET_OWNER,
+    single_rows,
+)
 
 LISTED = {(source, row.event): row for source, row in single_rows()}
 MATRIX = [(state, event) for state in State for event in Event]

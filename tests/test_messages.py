@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from qrlifecycle import (
     ActionRequired,
-    ConnectionFailed,
     Paired,
     PairingCode,
+    PairingRefused,
     QRCode,
     QRExpired,
     QRUpdated,
@@ -21,7 +21,12 @@ from qrlifecycle import (
     Scanned,
     Signal,
 )
-from qrlifecycle.transports.messages import DEFAULT_SIGNALS, Drop, Payload, read_message
+from qrlifecycle.transports.messages import (
+    DEFAULT_SIGNALS,
+    Drop,
+    Payload,
+    read_message,
+)
 
 OWNER = {"botId": "bot-7", "userId": "user-1"}
 
@@ -153,10 +158,10 @@ def test_a_failure_keeps_a_reason_of_ours_and_no_other() -> None:
     """The list of reasons is closed; what the service makes up is its refusal."""
     payload = {"reason": "refused_on_phone"}
     known = read("whatsapp_connection_failed", payload)
-    assert known == ConnectionFailed(Reason.REFUSED_ON_PHONE, payload)
+    assert known == PairingRefused(Reason.REFUSED_ON_PHONE, payload)
     for reason in ("made up", 7, None, ["refused_on_phone"], {"a": 1}):
         made_up = read("whatsapp_connection_failed", {"reason": reason})
-        assert isinstance(made_up, ConnectionFailed)
+        assert isinstance(made_up, PairingRefused)
         assert made_up.reason is Reason.REFUSED_BY_SERVICE
 
 

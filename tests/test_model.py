@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from qrlifecycle import InvalidTable, Signal
+from qrlifecycle import (
+    InvalidTable,
+    Signal,
+)
 from qrlifecycle.cli import main
-from qrlifecycle.events import Event
 from qrlifecycle.machine import TableMachine
-from qrlifecycle.model import (
+from qrlifecycle.proof.model import (
     FAIR_CLAIMS,
     FIELDS,
     MODEL,
@@ -36,8 +38,13 @@ from qrlifecycle.model import (
     settled,
     situations,
 )
-from qrlifecycle.states import State
-from qrlifecycle.table import TABLE, Row, single_rows
+from qrlifecycle.states import (
+    TABLE,
+    Event,
+    Row,
+    State,
+    single_rows,
+)
 from tests.model.spin import MISSING, Spin, figure, unused
 
 TOP = Path(__file__).parent.parent

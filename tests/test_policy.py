@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
-from qrlifecycle import InvalidValue, Policy
+from qrlifecycle import (
+    InvalidValue,
+    Policy,
+)
 from qrlifecycle.policy import FINITE
 
-TIMES = [f.name for f in fields(Policy) if f.type == "float" and f.name != "grace"]
+TIMES = [f.name for f in fields(Policy) if f.type == "float" and f.name != "expiry_grace"]
 BUDGETS = [f.name for f in fields(Policy) if f.type == "int"]
 SWITCHES = [f.name for f in fields(Policy) if f.type == "bool"]
 
@@ -35,9 +38,9 @@ def test_a_budget_that_is_none_is_refused(name: str, value: Any) -> None:
 @pytest.mark.parametrize("value", [-1, math.nan, math.inf, "5", None, True])
 def test_a_grace_may_be_nothing_but_not_less(value: Any) -> None:
     """The grace may be 0, but neither negative nor endless."""
-    assert Policy(grace=0).grace == 0
+    assert Policy(expiry_grace=0).grace == 0
     with pytest.raises(InvalidValue, match=r"Policy\.grace must be"):
-        Policy(grace=value)
+        Policy(expiry_grace=value)
 
 
 def test_leaving_must_end() -> None:
@@ -52,8 +55,8 @@ def test_leaving_must_end() -> None:
 
 def test_waits_do_not_begin_above_their_limit() -> None:
     """The first wait before opening anew is at most the longest."""
-    with pytest.raises(InvalidValue, match="reopen_wait must not be above reopen_wait_max"):
-        Policy(reopen_wait=6.0)
+    with pytest.raises(InvalidValue, match="reconnect_delay must not be above reconnect_delay_max"):
+        Policy(reconnect_delay=6.0)
 
 
 @pytest.mark.parametrize("name", SWITCHES)

@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
-from qrlifecycle import InvalidValue, MissingExtra, QRCode
+from qrlifecycle import (
+    InvalidValue,
+    MissingExtra,
+    QRCode,
+)
 
 SECRET = "2@a-very-secret-payload"
 

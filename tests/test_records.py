@@ -14,10 +14,10 @@ import anyio
 import pytest
 
 from qrlifecycle import (
-    ConnectionFailed,
     Event,
     Paired,
     PairingCode,
+    PairingRefused,
     Policy,
     QRLifecycle,
     QRUpdated,
@@ -26,7 +26,7 @@ from qrlifecycle import (
     State,
     WrongAnswer,
 )
-from qrlifecycle.journal import format_record
+from qrlifecycle.monitoring.journal import format_record
 from qrlifecycle.records import (
     Began,
     Changed,
@@ -38,7 +38,12 @@ from qrlifecycle.records import (
     Opening,
     Record,
 )
-from qrlifecycle.testing import Fault, ScriptedPeer, ScriptedTransport, settle
+from qrlifecycle.testing import (
+    Fault,
+    ScriptedPeer,
+    ScriptedTransport,
+    settle,
+)
 
 from .pairing import Pairing, request_qr
 
@@ -119,8 +124,8 @@ async def test_what_happens_between_attempts_is_told_too() -> None:
 @pytest.mark.parametrize(
     ("closing", "how"),
     [
-        (Fault.NONE, Closing.POLITE),
-        (Fault.SLOW, Closing.POLITE),
+        (Fault.NONE, Closing.GRACEFUL),
+        (Fault.SLOW, Closing.GRACEFUL),
         (Fault.HUNG, Closing.FORCED),
         (Fault.BROKEN, Closing.FORCED),
     ],
@@ -170,7 +175,7 @@ async def test_why_it_failed_is_told() -> None:
     """The change that ends the attempt carries the reason; what led out of `displayed` is told."""
     records: list[Record] = []
     async with Pairing(recorders=[records.append]) as pairing:
-        pairing.peer.send(ConnectionFailed(Reason.REFUSED_BY_SERVICE))
+        pairing.peer.send(PairingRefused(Reason.REFUSED_BY_SERVICE))
     changes = [record for record in records if isinstance(record, Changed)]
     assert [change.reason for change in changes if change.reason] == [Reason.REFUSED_BY_SERVICE]
     assert [record.event for record in records if isinstance(record, Leaving)] == [Event.FAIL]
@@ -191,7 +196,7 @@ async def test_a_success_found_by_reading_is_told_as_such() -> None:
 
 
 async def test_a_success_that_was_only_confirmed_was_not_found_by_reading() -> None:
-    """With ``confirm`` the transport told first, and the read agreed."""
+    """With ``confirm_success`` the transport told first, and the read agreed."""
     records: list[Record] = []
     linked = False
 
@@ -199,7 +204,7 @@ async def test_a_success_that_was_only_confirmed_was_not_found_by_reading() -> N
         return Paired("me") if linked else None
 
     async with Pairing(
-        recorders=[records.append], check_status=check_status, policy=Policy(confirm=True)
+        recorders=[records.append], check_status=check_status, policy=Policy(confirm_success=True)
     ) as pairing:
         linked = True
         pairing.peer.send(Paired("me"))
@@ -215,7 +220,7 @@ async def test_leaving_is_told_when_it_is_decided() -> None:
     async def check_status() -> Paired | None:
         return answers[-1]
 
-    policy = Policy(status_interval=0.1, reopen_wait=0.1)
+    policy = Policy(status_interval=0.1, reconnect_delay=0.1)
     async with Pairing(
         closings=(Fault.HUNG,), recorders=[records.append], check_status=check_status, policy=policy
     ) as pairing:

@@ -1,4 +1,4 @@
-"""`python -m qrlifecycle.testing.soak`: many lifecycles under fire end where they began."""
+"""`python -m qrlifecycle.proof.soak`: many lifecycles under fire end where they began."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from qrlifecycle.testing.soak.pulse import Pulse
+from qrlifecycle.proof.soak.loop_lag import Pulse
 
 from .sockets import needs_proc
 
 pytestmark = needs_proc
 
-SOAK = (sys.executable, "-W", "error", "-m", "qrlifecycle.testing.soak")
+SOAK = (sys.executable, "-W", "error", "-m", "qrlifecycle.proof.soak")
 
 
 def run(*command: str) -> tuple[int, str]:
@@ -48,14 +48,14 @@ def test_the_help_says_what_can_be_asked_for() -> None:
     """All options are there."""
     _, printed = run(*SOAK, "--help")
     assert "``" not in printed
-    assert printed.count("python -m qrlifecycle.testing.soak") == 1
+    assert printed.count("python -m qrlifecycle.proof.soak") == 1
     assert all(option in printed for option in ("--seconds", "--lifecycles", "--seed", "--at-once"))
 
 
 BROKEN = """
 import anyio, sys
 from qrlifecycle import SocketIOTransport
-from qrlifecycle.testing.soak import Soak
+from qrlifecycle.proof.soak import Soak
 {starved}
 class Broken(SocketIOTransport):
     __slots__ = ()
@@ -81,7 +81,7 @@ DEAF = """
 
 STARVED = """
 from itertools import count
-from qrlifecycle.testing.soak.pulse import Pulse
+from qrlifecycle.proof.soak.loop_lag import Pulse
 Pulse.stood_still = property(lambda self, beats=count(): 2.0 * next(beats), lambda self, _: None)
 """
 

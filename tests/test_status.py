@@ -15,10 +15,10 @@ from qrlifecycle import (
     ActionRequired,
     Change,
     Connected,
-    ConnectionFailed,
     Failed,
     Outcome,
     Paired,
+    PairingRefused,
     Policy,
     QRCode,
     QRExpired,
@@ -30,8 +30,12 @@ from qrlifecycle import (
     State,
     WrongAnswer,
 )
-from qrlifecycle.status import StatusReader
-from qrlifecycle.testing import Fault, ScriptedPeer, settle
+from qrlifecycle.engine.status import StatusReader
+from qrlifecycle.testing import (
+    Fault,
+    ScriptedPeer,
+    settle,
+)
 
 from .pairing import ONCE, Pairing, request_qr
 
@@ -98,7 +102,7 @@ async def test_promise_4_a_success_while_the_link_was_down_is_found_on_opening_a
 
 async def test_promise_4_a_success_that_nobody_heard_is_found_before_the_code_is_given_up() -> None:
     """The last look is taken when the code and its grace are over, and not before."""
-    async with Beside(Status(), policy=Policy(grace=3)) as pairing:
+    async with Beside(Status(), policy=Policy(expiry_grace=3)) as pairing:
         await anyio.sleep(1)
         pairing.status.says = Paired("me")
     assert pairing.outcome == Connected("me")
@@ -110,8 +114,8 @@ async def test_promise_4_a_success_that_nobody_heard_is_found_before_the_code_is
     ("policy", "signal", "seconds"),
     [
         (Policy(attempt_timeout=20), None, 20),
-        (Policy(confirm_timeout=20), Scanned(), 20),
-        (Policy(refreshes=0, grace=2), QRExpired(), 2),
+        (Policy(approval_timeout=20), Scanned(), 20),
+        (Policy(max_refreshes=0, expiry_grace=2), QRExpired(), 2),
     ],
 )
 async def test_promise_4_no_deadline_gives_up_without_a_last_look(
@@ -144,7 +148,7 @@ async def test_promise_4_a_code_that_cannot_be_replaced_is_followed_by_a_last_lo
         await anyio.sleep(1)
         return codes.pop()
 
-    async with Beside(Status(), request, policy=Policy(grace=0)) as pairing:
+    async with Beside(Status(), request, policy=Policy(expiry_grace=0)) as pairing:
         await anyio.sleep(6.5)
         assert pairing.lifecycle.state is State.GENERATING
         pairing.status.says = Paired("me")
@@ -164,7 +168,7 @@ async def test_the_status_is_read_as_often_as_the_policy_says() -> None:
     policy = Policy(status_interval=10, attempt_timeout=math.inf)
     async with Beside(Status(), policy=policy) as pairing:
         await anyio.sleep(45)
-        pairing.status.says = ConnectionFailed(Reason.REFUSED_ON_PHONE)
+        pairing.status.says = PairingRefused(Reason.REFUSED_ON_PHONE)
     assert pairing.failed().reason is Reason.REFUSED_ON_PHONE
     read = pairing.status.since(pairing.began)
     assert len(read) == 6
@@ -193,7 +197,7 @@ async def test_a_signal_is_not_delayed_by_a_read(latency: float) -> None:
 
 async def test_a_signal_is_heard_during_the_last_look() -> None:
     """What still listens goes on listening, and the first to know decides."""
-    policy = Policy(grace=0, refreshes=0, status_timeout=5)
+    policy = Policy(expiry_grace=0, max_refreshes=0, status_timeout=5)
     async with Beside(Status(latency=4), policy=policy) as pairing:
         await anyio.sleep(61)
         pairing.peer.send(Paired("me"))
@@ -203,7 +207,7 @@ async def test_a_signal_is_heard_during_the_last_look() -> None:
 
 async def test_a_new_code_during_the_last_look_keeps_the_stay() -> None:
     """A rotation that was late is a rotation: same socket, new picture, new clock."""
-    policy = Policy(grace=0, refreshes=0)
+    policy = Policy(expiry_grace=0, max_refreshes=0)
     async with Beside(Status(latency=2), policy=policy) as pairing:
         await anyio.sleep(61)
         pairing.peer.send(QRUpdated(QRCode("rotated", expires_in=30)))
@@ -218,7 +222,7 @@ async def test_a_new_code_during_the_last_look_keeps_the_stay() -> None:
 async def test_a_link_that_breaks_once_the_last_look_is_over_is_opened_anew() -> None:
     """More time means the whole of it: a look that nobody answers ends with it."""
     status = Status()
-    policy = Policy(grace=0, refreshes=0)
+    policy = Policy(expiry_grace=0, max_refreshes=0)
     async with Beside(status, policy=policy) as pairing:
         await anyio.sleep(59)
         status.says = OSError("down")
@@ -243,7 +247,7 @@ async def test_promise_7_codes_that_live_no_time_cost_no_reads(interval: float) 
         asked += 1
         return QRUpdated(QRCode(str(next(codes)), expires_in=1e-9))
 
-    policy = Policy(grace=0, refreshes=0, status_interval=interval, attempt_timeout=20)
+    policy = Policy(expiry_grace=0, max_refreshes=0, status_interval=interval, attempt_timeout=20)
     async with Pairing(check_status=check_status, policy=policy):
         pass
     assert asked <= 20 / 0.25 + 2
@@ -251,7 +255,7 @@ async def test_promise_7_codes_that_live_no_time_cost_no_reads(interval: float) 
 
 async def test_a_scan_during_the_last_look_keeps_the_stay() -> None:
     """The phone was quicker than the end: it may confirm."""
-    policy = Policy(grace=0, refreshes=0, confirm_timeout=100)
+    policy = Policy(expiry_grace=0, max_refreshes=0, approval_timeout=100)
     async with Beside(Status(latency=2), policy=policy) as pairing:
         await anyio.sleep(61)
         pairing.peer.send(Scanned())
@@ -285,7 +289,7 @@ async def test_promise_4_success_found_by_the_status_is_delivered_once(
         told.append(outcome)
 
     status = Status(None if after else Paired("me"))
-    policy = Policy(status_interval=10, grace=0, refreshes=0)
+    policy = Policy(status_interval=10, expiry_grace=0, max_refreshes=0)
     on_connected = tell_later if asynchronous else told.append
     hooks = {"on_connected": on_connected, "on_change": changes.append}
     async with Beside(status, policy=policy, **hooks) as pairing:
@@ -296,7 +300,7 @@ async def test_promise_4_success_found_by_the_status_is_delivered_once(
     assert [change.outcome for change in changes if change.outcome] == [Connected("me")]
 
 
-@pytest.mark.parametrize("says", [Paired("you"), ConnectionFailed(Reason.CONFLICT)])
+@pytest.mark.parametrize("says", [Paired("you"), PairingRefused(Reason.CONFLICT)])
 async def test_promise_4_no_success_is_delivered_that_was_none(says: Signal) -> None:
     """Somebody else's account, or a refusal: `on_connected` is not told."""
     told: list[Connected] = []
@@ -378,7 +382,7 @@ async def test_a_last_look_that_gets_no_answer_ends_within_its_deadline() -> Non
     """A status that cannot be read does not keep an attempt from ending."""
     status = Status()
     status.says = OSError("down")
-    policy = Policy(grace=0, refreshes=0, status_timeout=4)
+    policy = Policy(expiry_grace=0, max_refreshes=0, status_timeout=4)
     async with Beside(status, policy=policy) as pairing:
         pass
     assert pairing.failed().reason is Reason.EXPIRED
@@ -389,10 +393,10 @@ async def test_a_last_look_after_many_faults_asks_as_often_as_after_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The pause that grew with the faults is cut off, and short again: there is little time."""
-    monkeypatch.setattr("qrlifecycle.backoff.uniform", lambda _least, most: most)
+    monkeypatch.setattr("qrlifecycle.engine.backoff.uniform", lambda _least, most: most)
     status = Status()
     status.says = OSError("down")
-    policy = Policy(grace=0, refreshes=0, reopen_wait=0.5, reopen_wait_max=30)
+    policy = Policy(expiry_grace=0, max_refreshes=0, reconnect_delay=0.5, reconnect_delay_max=30)
     async with Beside(status, policy=policy) as pairing:
         await anyio.sleep(61)
         status.says = Paired("me")
@@ -403,7 +407,7 @@ async def test_a_last_look_after_many_faults_asks_as_often_as_after_none(
 async def test_a_read_under_way_makes_way_for_the_last_look() -> None:
     """What was asked before is given up for what is true now, and that is no fault."""
     status = Status(latency=math.inf)
-    policy = Policy(grace=0, refreshes=0, status_timeout=100)
+    policy = Policy(expiry_grace=0, max_refreshes=0, status_timeout=100)
     async with Beside(status, policy=policy) as pairing:
         await anyio.sleep(59)
         status.latency, status.says = 0, Paired("me")
@@ -509,7 +513,7 @@ async def test_the_same_code_again_is_no_news() -> None:
     """A status that tells the code on screen neither shows it again nor gives it a longer life."""
     shown: list[QRCode] = []
     status = Status(QRUpdated(QRCode("first", expires_in=60)))
-    policy = Policy(status_interval=5, grace=0, refreshes=0)
+    policy = Policy(status_interval=5, expiry_grace=0, max_refreshes=0)
     async with Beside(status, policy=policy, on_qr_updated=shown.append) as pairing:
         pass
     assert shown == [QRCode("first")]
@@ -531,7 +535,7 @@ async def test_a_code_that_was_read_before_a_rotation_is_stale() -> None:
 @pytest.mark.parametrize("stale", [QRExpired(), Scanned(), ActionRequired("passkey")])
 async def test_what_was_read_of_an_older_code_is_stale(stale: Signal) -> None:
     """A read that began before a rotation says nothing of the new code; it is asked again."""
-    policy = Policy(grace=0, refreshes=0)
+    policy = Policy(expiry_grace=0, max_refreshes=0)
     async with Beside(Status(stale, latency=3), policy=policy) as pairing:
         await anyio.sleep(1)
         pairing.status.says = None
@@ -545,7 +549,7 @@ async def test_what_was_read_of_an_older_code_is_stale(stale: Signal) -> None:
     ("verdict", "outcome"),
     [
         (Paired("me"), Connected("me")),
-        (ConnectionFailed(Reason.CONFLICT), Failed(Reason.CONFLICT)),
+        (PairingRefused(Reason.CONFLICT), Failed(Reason.CONFLICT)),
     ],
 )
 async def test_a_verdict_that_was_read_of_an_older_code_is_none_the_less_true(
@@ -578,7 +582,7 @@ async def test_what_the_status_says_goes_through_the_same_table() -> None:
         return codes.pop()
 
     status = Status()
-    async with Beside(status, request, policy=Policy(grace=0)) as pairing:
+    async with Beside(status, request, policy=Policy(expiry_grace=0)) as pairing:
         await anyio.sleep(6.5)
         assert pairing.lifecycle.state is State.GENERATING
         status.says = Scanned()
@@ -588,7 +592,7 @@ async def test_what_the_status_says_goes_through_the_same_table() -> None:
 
 # Believing only what is confirmed
 
-CONFIRM = Policy(confirm=True)
+CONFIRM = Policy(confirm_success=True)
 
 
 async def test_with_confirm_a_success_on_the_wire_is_believed_if_the_status_agrees() -> None:
@@ -638,7 +642,7 @@ async def test_with_confirm_a_success_that_was_none_is_forgotten() -> None:
 async def test_with_confirm_a_success_during_the_last_look_is_looked_for_once_more() -> None:
     """A read that began before the success cannot deny it."""
     status = Status(latency=2)
-    policy = Policy(confirm=True, grace=0, refreshes=0)
+    policy = Policy(confirm_success=True, expiry_grace=0, max_refreshes=0)
     async with Beside(status, policy=policy) as pairing:
         await anyio.sleep(61)
         status.says = Paired("me")

@@ -30,8 +30,13 @@ from qrlifecycle import (
     TransportLost,
     WrongAnswer,
 )
-from qrlifecycle.link import Link
-from qrlifecycle.stay import CANCELLED, Deadline, Stay, Step
+from qrlifecycle.engine.link import Link
+from qrlifecycle.engine.stay import (
+    CANCELLED,
+    Deadline,
+    Stay,
+    Step,
+)
 from qrlifecycle.testing import (
     Fault,
     ScriptedPeer,
@@ -140,7 +145,7 @@ async def test_what_the_person_is_at_has_the_only_clock_beside_the_attempts() ->
     stay = Stay(Policy())
     begin: dict[Deadline, Callable[[], None]] = {
         Deadline.CODE: lambda: stay.replace_code(QRCode("newer")),
-        Deadline.CONFIRMATION: stay.confirm,
+        Deadline.APPROVAL: stay.confirm,
         Deadline.ACTION: lambda: stay.require(ActionRequired("passkey")),
     }
     stay.set_deadline(Deadline.ATTEMPT, 600)
@@ -198,7 +203,7 @@ async def test_what_broke_a_link_is_the_answer() -> None:
     """An orderly close is a loss as well, and it has words."""
     for end in (ScriptedPeer.hang_up, ScriptedPeer.break_link):
         peer = ScriptedPeer()
-        link = Link(peer, Policy(reopenings=0), counted)
+        link = Link(peer, Policy(max_reconnects=0), counted)
         error = await link.hold(lambda p=peer, end=end: end(p) is None, lambda _signal: True)  # type: ignore[misc]
         assert isinstance(error, TransportLost)
         assert str(error)
@@ -319,7 +324,7 @@ async def test_a_link_that_held_long_enough_starts_budget_and_waits_afresh(
     held: float, afresh: bool
 ) -> None:
     """As long as the longest wait is enough."""
-    policy = Policy(reopenings=1, reopen_wait=1, reopen_wait_max=4)
+    policy = Policy(max_reconnects=1, reconnect_delay=1, reconnect_delay_max=4)
     link = Link(ScriptedPeer(), policy, counted)
     error = TransportLost("again")
     assert link._may_open_anew(error, anyio.current_time())

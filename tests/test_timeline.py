@@ -24,12 +24,40 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qrlifecycle import Paired, Scanned, diagram
-from qrlifecycle.audit import Alert, Audit, SocketOutsideDisplayed
+from qrlifecycle import (
+    Paired,
+    Scanned,
+    diagram,
+)
 from qrlifecycle.cli import main
-from qrlifecycle.errors import InvalidValue, MissingExtra
-from qrlifecycle.events import Event
-from qrlifecycle.journal import Journal, read_journal
+from qrlifecycle.errors import (
+    InvalidValue,
+    MissingExtra,
+)
+from qrlifecycle.monitoring.audit import (
+    Alert,
+    Audit,
+    SocketOutsideDisplayed,
+)
+from qrlifecycle.monitoring.journal import (
+    Journal,
+    read_journal,
+)
+from qrlifecycle.monitoring.timeline import (
+    IMAGE_FORMATS,
+    Lane,
+    MarkKind,
+    Socket,
+    Span,
+    Timeline,
+    draw,
+    finding,
+    paint,
+    read,
+)
+from qrlifecycle.monitoring.timeline.colours import SOCKET
+from qrlifecycle.monitoring.timeline.scale import Scale
+from qrlifecycle.monitoring.timeline.words import duration
 from qrlifecycle.outcome import Reason
 from qrlifecycle.records import (
     Began,
@@ -44,22 +72,7 @@ from qrlifecycle.records import (
     Opening,
     Record,
 )
-from qrlifecycle.states import State
-from qrlifecycle.timeline import (
-    IMAGE_FORMATS,
-    Lane,
-    MarkKind,
-    Socket,
-    Span,
-    Timeline,
-    draw,
-    finding,
-    paint,
-    read,
-)
-from qrlifecycle.timeline.colours import SOCKET
-from qrlifecycle.timeline.scale import Scale
-from qrlifecycle.timeline.words import duration
+from qrlifecycle.states import Event, State
 
 from .journals import JOURNAL, bad_day, together, working_day, write
 from .pairing import Pairing
@@ -100,7 +113,7 @@ def test_a_lane_has_the_spans_of_its_records() -> None:
     ]
     (socket,) = lane.sockets
     assert (socket.start, socket.opened, socket.end) == pytest.approx((0.3, 0.4, 12.41))
-    assert (socket.how, socket.healthy, socket.track) == (Closing.POLITE, True, 0)
+    assert (socket.how, socket.healthy, socket.track) == (Closing.GRACEFUL, True, 0)
     assert [(m.kind, round(m.at, 3)) for m in lane.marks] == [
         (MarkKind.CODE, 0.4),
         (MarkKind.SCANNED, 9.4),
@@ -138,7 +151,7 @@ def test_each_attempt_has_a_lane() -> None:
 
 def test_a_reason_and_the_status_are_told() -> None:
     """A failure says its reason, and a success how it was found."""
-    failed = Story("p-1").display().fail(8, Reason.CONFIRMATION_TIMED_OUT)
+    failed = Story("p-1").display().fail(8, Reason.APPROVAL_TIMED_OUT)
     found = Story("p-2").display().wait(3).find_by_status().pair(0)
     linked = Story("p-3").begin().change(Event.PAIRED, State.CONNECTED).end()
     drawn = text(read(together(failed, found, linked)))
@@ -270,7 +283,7 @@ def test_a_socket_between_spans_that_are_not_drawn_stands_at_its_time() -> None:
         Span(State.DISPLAYED, 1, 2),
         Span(State.DISPLAYED, 90),
     )
-    sockets = (Socket(50, opened=50, end=60, how=Closing.POLITE),)
+    sockets = (Socket(50, opened=50, end=60, how=Closing.GRACEFUL),)
     lane = Lane("p-1", 1, EPOCH, 100, spans=spans, sockets=sockets, ended=False)
     states, row = text(Timeline((lane,)), columns=140).splitlines()[6:8]
     first, last = states.index("░"), states.index("▶")

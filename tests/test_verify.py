@@ -17,17 +17,34 @@ from typing import Any
 
 import pytest
 
-from qrlifecycle.cli import main, verdicts, verify
+from qrlifecycle.cli import (
+    main,
+    verify,
+)
 from qrlifecycle.cli.stopping import Stop
-from qrlifecycle.cli.verdicts import BEARS, Results, breaches, never_seen, tables
-from qrlifecycle.cli.verification import OURS, AnyJob, Contract, Explore, Findings, Properties
-from qrlifecycle.cli.workers import work_off
-from qrlifecycle.link import Link
+from qrlifecycle.engine.link import Link
+from qrlifecycle.proof.exploration import replay
+from qrlifecycle.proof.exploration.scene import World
+from qrlifecycle.proof.exploration.worlds import EVEN
+from qrlifecycle.proof.verify import report as verdicts
+from qrlifecycle.proof.verify.jobs import (
+    OURS,
+    AnyJob,
+    Contract,
+    Explore,
+    Findings,
+    Properties,
+)
+from qrlifecycle.proof.verify.report import (
+    BEARS,
+    Results,
+    breaches,
+    never_seen,
+    tables,
+)
+from qrlifecycle.proof.verify.workers import work_off
+from qrlifecycle.testing.acts import Act
 from qrlifecycle.testing.contract import CLAUSES
-from qrlifecycle.testing.exploration import replay
-from qrlifecycle.testing.exploration.acts import Act
-from qrlifecycle.testing.exploration.scene import World
-from qrlifecycle.testing.exploration.worlds import EVEN
 from qrlifecycle.testing.wording import PROMISES
 
 FEW = frozenset({Act.PAIR, Act.CODE, Act.OK, Act.PAIRED, Act.CANCELLED, Act.TICK})

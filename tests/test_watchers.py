@@ -9,9 +9,19 @@ from typing import Any
 import anyio
 import pytest
 
-from qrlifecycle import Change, Connected, Event, QRCode, State
+from qrlifecycle import (
+    Change,
+    Connected,
+    Event,
+    QRCode,
+    State,
+)
+from qrlifecycle.engine.watchers import (
+    BACKLOG,
+    Changes,
+    Watchers,
+)
 from qrlifecycle.testing import settle
-from qrlifecycle.watchers import BACKLOG, Changes, Watchers
 
 ROTATED = Change(State.DISPLAYED, Event.QR_UPDATED, State.DISPLAYED)
 SCANNED = Change(State.DISPLAYED, Event.SCANNED, State.DISPLAYED)

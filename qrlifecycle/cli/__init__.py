@@ -13,8 +13,15 @@ from importlib import import_module
 
 from ..errors import UsageError
 from .parser import command_line
-from .stopping import BROKEN_PIPE, Stop, discard_output
-from .usage import USAGE, complain
+from .stopping import (
+    BROKEN_PIPE,
+    Stop,
+    discard_output,
+)
+from .usage import (
+    USAGE,
+    complain,
+)
 
 __all__ = ["main"]
 

@@ -10,10 +10,20 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 
-from ..audit import Alert, Audit, Durations, Limits, SecondSocket, Snapshot
 from ..errors import InvalidValue
-from ..journal import Entry, Skipped
-from ..printable import printable
+from ..monitoring.audit import (
+    Alert,
+    Audit,
+    Durations,
+    Limits,
+    SecondSocket,
+    Snapshot,
+)
+from ..monitoring.journal import (
+    Entry,
+    Skipped,
+)
+from ..monitoring.printable import printable
 from .journals import entries
 from .stopping import Stop
 

@@ -17,15 +17,25 @@ from urllib.parse import urlsplit
 import aiohttp
 import anyio
 
-from ..attempt import Service
+from ..codes import QRCode
+from ..engine.attempt import Service
 from ..errors import UsageError
 from ..lifecycle import QRLifecycle
 from ..policy import Policy
-from ..qr import QRCode
 from ..testing.pairing_server import PairingServer
 from ..transports.socketio import SocketIOTransport
-from .pairing import attend, exit_code, make_lifecycle, make_view, policy_of
-from .request import CodeRequest, StatusRequest, default_qr_url
+from .pairing import (
+    attend,
+    exit_code,
+    make_lifecycle,
+    make_view,
+    policy_of,
+)
+from .request import (
+    CodeRequest,
+    StatusRequest,
+    default_qr_url,
+)
 from .stopping import Stop
 
 __all__ = ["run"]

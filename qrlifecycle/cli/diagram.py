@@ -9,7 +9,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..diagram import FORMATS, IMAGE_FORMATS, TEXT_FORMATS, difference, render
+from ..diagram import (
+    FORMATS,
+    IMAGE_FORMATS,
+    TEXT_FORMATS,
+    difference,
+    render,
+)
 from ..errors import InvalidValue
 from ..states import State
 from .formats import chosen_format

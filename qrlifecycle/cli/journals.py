@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import InvalidValue
-from ..journal import Entry, read_journal
+from ..monitoring.journal import (
+    Entry,
+    read_journal,
+)
 
 __all__ = ["entries"]
 

@@ -15,16 +15,21 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
 
-from ..codes import PairingCode
+from ..codes import PairingCode, QRCode
+from ..engine.watchers import Change
 from ..errors import MissingExtra
-from ..events import Event
 from ..lifecycle import QRLifecycle
 from ..outcome import Outcome
-from ..qr import QRCode
-from ..states import State
-from ..watchers import Change
-from .stopping import BROKEN_PIPE, Stop
-from .view import Hints, View, sentences
+from ..states import Event, State
+from .stopping import (
+    BROKEN_PIPE,
+    Stop,
+)
+from .view import (
+    Hints,
+    View,
+    sentences,
+)
 
 try:
     from rich.console import Console, Group

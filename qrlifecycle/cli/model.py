@@ -11,7 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import InvalidValue
-from ..model import MODEL, Model, document, promela
+from ..proof.model import (
+    MODEL,
+    Model,
+    document,
+    promela,
+)
 from .formats import chosen_format
 from .stopping import Stop
 

@@ -14,14 +14,28 @@ from functools import partial
 
 import anyio
 
-from ..attempt import Service
+from ..codes import QRCode
+from ..engine.attempt import Service
 from ..errors import InvalidValue
 from ..policy import Policy
-from ..qr import QRCode
-from ..transports.messages import DEFAULT_SIGNALS, MEANINGS, SignalMap
+from ..transports.messages import (
+    DEFAULT_SIGNALS,
+    MEANINGS,
+    SignalMap,
+)
 from ..transports.socketio import SocketIOTransport
-from .pairing import attend, exit_code, make_lifecycle, make_view, policy_of
-from .request import CodeRequest, StatusRequest, default_qr_url
+from .pairing import (
+    attend,
+    exit_code,
+    make_lifecycle,
+    make_view,
+    policy_of,
+)
+from .request import (
+    CodeRequest,
+    StatusRequest,
+    default_qr_url,
+)
 from .stopping import Stop
 
 __all__ = ["run"]

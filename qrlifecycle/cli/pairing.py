@@ -16,15 +16,23 @@ from typing import Any
 
 import anyio
 
-from ..attempt import Service
+from ..codes import QRCode
+from ..engine.attempt import Service
 from ..errors import UsageError
 from ..lifecycle import QRLifecycle
-from ..outcome import Failed, Outcome, Reason
+from ..outcome import (
+    Failed,
+    Outcome,
+    Reason,
+)
 from ..policy import Policy
-from ..qr import QRCode
 from ..states import State
 from .stopping import Stop
-from .view import Hints, View, draws_blocks
+from .view import (
+    Hints,
+    View,
+    draws_blocks,
+)
 
 __all__ = ["attend", "exit_code", "make_lifecycle", "make_view", "policy_of"]
 
@@ -41,7 +49,7 @@ def policy_of(arguments: argparse.Namespace) -> Policy:
     Raises:
         InvalidValue: a number that cannot be meant.
     """
-    names = ("attempt_timeout", "refreshes", "qr_lifetime")
+    names = ("attempt_timeout", "max_refreshes", "qr_lifetime")
     asked = {name: getattr(arguments, name) for name in names}
     return Policy(**{name: value for name, value in asked.items() if value is not None})
 

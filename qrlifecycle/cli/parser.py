@@ -95,7 +95,7 @@ checked, 130 after Ctrl-C, 143 after SIGTERM
 
 AUDIT_TEXT = """\
 Judge a journal: whether the promises held in what really happened, and which line broke which.
-Limits are those of qrlifecycle.audit.Limits; what is beyond one is found as well.
+Limits are those of qrlifecycle.monitoring.audit.Limits; what is beyond one is found as well.
 """
 
 AUDIT_EXAMPLES = """\
@@ -236,7 +236,7 @@ def _add_pair(commands: Any) -> None:
 def _add_policy(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--attempt-timeout", type=float, metavar="SECONDS", help="give up after so long (600)")
-    add("--refreshes", type=int, metavar="N", help="replace an expired code so many times (5)")
+    add("--max-refreshes", type=int, metavar="N", help="replace an expired code so many times (5)")
     add("--qr-lifetime", type=float, metavar="SECONDS", help="a code's lifetime if not told (60)")
     add("--plain", action="store_true", help="plain lines, as when piped, no live view")
 

@@ -17,8 +17,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 
-from ..errors import InvalidValue, PeerError, ServiceRefused
-from ..qr import QRCode
+from ..codes import QRCode
+from ..errors import (
+    InvalidValue,
+    PeerError,
+    ServiceRefused,
+)
 from ..signals import Paired
 
 __all__ = ["CodeRequest", "StatusRequest", "default_qr_url"]

@@ -16,11 +16,26 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import InvalidValue
-from ..journal import Skipped
+from ..monitoring.journal import Skipped
+from ..monitoring.timeline import (
+    GLYPHS,
+    IMAGE_FORMATS,
+    LAST,
+    Line,
+    Style,
+    Timeline,
+    draw,
+    paint,
+    read,
+)
+from ..monitoring.timeline.colours import (
+    OUTSIDE,
+    PAPER,
+    SOCKET,
+    STATES,
+)
 from ..records import Record
 from ..states import State
-from ..timeline import GLYPHS, IMAGE_FORMATS, LAST, Line, Style, Timeline, draw, paint, read
-from ..timeline.colours import OUTSIDE, PAPER, SOCKET, STATES
 from .formats import chosen_format
 from .journals import entries
 from .stopping import Stop

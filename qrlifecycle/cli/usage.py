@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 
-from ..printable import printable
+from ..monitoring.printable import printable
 
 __all__ = ["USAGE", "complain"]
 

@@ -20,15 +20,36 @@ from platform import python_version
 from typing import Any
 from unittest.mock import patch
 
-from ..errors import MissingExtra, UsageError
+from ..errors import (
+    MissingExtra,
+    UsageError,
+)
+from ..proof.exploration.worlds import (
+    WIDE_WORLDS,
+    WORLDS,
+)
+from ..proof.verify.factories import check_factory
+from ..proof.verify.jobs import (
+    OURS,
+    AnyJob,
+    Contract,
+    Explore,
+    Findings,
+    Properties,
+)
+from ..proof.verify.report import (
+    Results,
+    Rows,
+    breaches,
+    tables,
+    totals,
+    unproved,
+    untried,
+)
+from ..proof.verify.workers import work_off
 from ..testing.backends import BACKENDS
 from ..testing.contract import CLAUSES
-from ..testing.exploration.worlds import WIDE_WORLDS, WORLDS
-from .factories import check_factory
 from .stopping import Stop
-from .verdicts import Results, Rows, breaches, tables, totals, unproved, untried
-from .verification import OURS, AnyJob, Contract, Explore, Findings, Properties
-from .workers import work_off
 
 __all__ = ["run"]
 

@@ -13,16 +13,27 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Self
 
-from ..codes import PairingCode
+from ..codes import (
+    BLOCKS,
+    PairingCode,
+    QRCode,
+)
+from ..engine.watchers import Change
 from ..errors import QRLifecycleError
-from ..events import Event
 from ..lifecycle import QRLifecycle
-from ..outcome import Connected, Outcome, Reason
-from ..printable import printable
-from ..qr import BLOCKS, QRCode
+from ..monitoring.printable import printable
+from ..outcome import (
+    Connected,
+    Outcome,
+    Reason,
+)
 from ..signals import ActionRequired
-from ..watchers import Change
-from .stopping import BROKEN_PIPE, Stop, discard_output
+from ..states import Event
+from .stopping import (
+    BROKEN_PIPE,
+    Stop,
+    discard_output,
+)
 
 __all__ = ["View", "draws_blocks", "sentences"]
 
@@ -142,7 +153,7 @@ def draws_blocks() -> bool:
 def sentences(outcome: Outcome) -> Iterator[str]:
     """How it ended: a sentence for whoever looks on; of a failure, one for the developer too."""
     if isinstance(outcome, Connected):
-        already = " already" if outcome.already_linked else ""
+        already = " already" if outcome.already_paired else ""
         yield (
             f"linked{already}: {printable(outcome.identity, LONGEST)}"
             if outcome.identity

@@ -5,23 +5,80 @@ Nothing here is imported by the library itself, and nothing is loaded into pytes
 
 from __future__ import annotations
 
-from .cancellation import CancellationReport, NotCancellationSafe, cancel_everywhere
-from .clock import Deadlock, VirtualClockEventLoop, settle
-from .contract import ContractBroken, ContractReport, check_transport, checks
-from .contract.check import Check, CheckResult, ContractFailure
-from .contract.peers import CannotCheck, CannotDo, Peer
+from ..proof.exploration import (
+    Exploration,
+    NotCongruent,
+    PromiseBroken,
+    explore,
+    replay,
+)
+from ..proof.exploration.scene import World
+from ..proof.exploration.worlds import (
+    WIDE_WORLDS,
+    WORLDS,
+)
+from .acts import Act
+from .cancellation import (
+    CancellationReport,
+    NotCancellationSafe,
+    cancel_everywhere,
+)
+from .clock import (
+    Deadlock,
+    VirtualClockEventLoop,
+    settle,
+)
+from .contract import (
+    ContractBroken,
+    ContractReport,
+    check_transport,
+    checks,
+)
+from .contract.check import (
+    Check,
+    CheckResult,
+    ContractFailure,
+)
+from .contract.peers import (
+    CannotCheck,
+    CannotDo,
+    Peer,
+)
 from .contract.smoke import smoke_test
-from .contract.socketio import greet_socketio, socketio_peer
-from .contract.wire import Wire, WirePeer, relay
-from .exploration import Exploration, NotCongruent, PromiseBroken, explore, replay
-from .exploration.acts import Act
-from .exploration.scene import World
-from .exploration.worlds import WIDE_WORLDS, WORLDS
-from .judge import Breach, Judge
-from .pairing_server import Pairing, PairingServer, SocketRecord
-from .performance import perform, perform_together
-from .plans import Answer, Plan, Reading, Step
-from .scripted import Fault, Goodbye, ScriptedPeer, ScriptedTransport
+from .contract.socketio import (
+    greet_socketio,
+    socketio_peer,
+)
+from .contract.wire import (
+    Wire,
+    WirePeer,
+    relay,
+)
+from .judge import (
+    Breach,
+    Judge,
+)
+from .pairing_server import (
+    Pairing,
+    PairingServer,
+    SocketRecord,
+)
+from .plans import (
+    Answer,
+    Plan,
+    Reading,
+    Step,
+)
+from .run_plan import (
+    perform,
+    perform_together,
+)
+from .scripted import (
+    Fault,
+    Goodbye,
+    ScriptedPeer,
+    ScriptedTransport,
+)
 
 __all__ = [
     "WIDE_WORLDS",

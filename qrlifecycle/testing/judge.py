@@ -13,18 +13,29 @@ from typing import Any, Protocol
 
 import anyio
 
-from ..attempt import QRRequest
-from ..errors import EventRefused, PairingInProgress
+from ..engine.attempt import QRRequest
+from ..engine.status import StatusCheck
+from ..engine.watchers import Change
+from ..errors import (
+    EventRefused,
+    PairingInProgress,
+)
 from ..lifecycle import QRLifecycle
 from ..machine import MACHINE
-from ..outcome import Connected, Failed, Outcome, Reason
+from ..outcome import (
+    Connected,
+    Failed,
+    Outcome,
+    Reason,
+)
 from ..policy import Policy
 from ..signals import Signal
-from ..states import State
-from ..status import StatusCheck
-from ..table import ENDS, SOCKET_OWNER
+from ..states import (
+    ENDS,
+    SOCKET_OWNER,
+    State,
+)
 from ..transports.base import Transport
-from ..watchers import Change
 from .scripted import Goodbye
 
 __all__ = ["EPSILON", "Breach", "Judge", "WatchedPeer"]
@@ -153,7 +164,7 @@ class Judge:
         listened, self._listening = self._listening, self.peer.listening
         if self._check_status is not None and self._listening and not listened:
             policy = self.policy
-            pause = max(policy.reopen_wait, policy.reopen_wait_max)
+            pause = max(policy.reconnect_delay, policy.reconnect_delay_max)
             within = policy.status_timeout + pause + policy.close_timeout
             self.read_by = anyio.current_time() + within + self._late
 

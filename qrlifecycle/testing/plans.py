@@ -12,8 +12,8 @@ from typing import Any
 
 from ..errors import InvalidValue
 from ..policy import Policy
-from ..words import Word
-from .exploration.acts import Act
+from ..states import Word
+from .acts import Act
 from .scripted import Fault
 
 __all__ = ["BY_THE_PEER", "BY_THE_PROGRAM", "Answer", "Plan", "Reading", "Step"]

@@ -17,12 +17,17 @@ try:
 except ImportError:
     raise MissingExtra("drawing plans", "testing") from None
 
-from ..events import Event
 from ..policy import Policy
-from ..states import State
-from ..table import single_rows
-from .exploration.acts import Act
-from .plans import BY_THE_PEER, BY_THE_PROGRAM, Answer, Plan, Reading, Step
+from ..states import Event, State, single_rows
+from .acts import Act
+from .plans import (
+    BY_THE_PEER,
+    BY_THE_PROGRAM,
+    Answer,
+    Plan,
+    Reading,
+    Step,
+)
 from .scripted import Fault
 
 __all__ = ["plans"]
@@ -61,17 +66,17 @@ POLICIES = st.builds(
     attempt_timeout=st.sampled_from([5.0, 30.0]),
     qr_lifetime=st.sampled_from([1.5, 10.0]),
     rotated_lifetime=st.just(2.0),
-    grace=st.sampled_from([0.0, 0.5]),
-    confirm_timeout=st.just(4.0),
+    expiry_grace=st.sampled_from([0.0, 0.5]),
+    approval_timeout=st.just(4.0),
     action_timeout=st.just(3.0),
-    refreshes=st.integers(0, 2),
-    reopenings=st.integers(0, 3),
-    reopen_wait=st.sampled_from([0.1, 0.5]),
-    reopen_wait_max=st.just(1.0),
+    max_refreshes=st.integers(0, 2),
+    max_reconnects=st.integers(0, 3),
+    reconnect_delay=st.sampled_from([0.1, 0.5]),
+    reconnect_delay_max=st.just(1.0),
     status_timeout=st.just(0.75),
     status_interval=st.sampled_from([1.0, math.inf]),
     show_at_once=st.booleans(),
-    confirm=st.booleans(),
+    confirm_success=st.booleans(),
 )
 
 MOSTLY_CODES = st.sampled_from([Answer.CODE] * 4 + list(Answer))
@@ -96,7 +101,9 @@ def _plans(draw: st.DrawFn, most_steps: int) -> Plan:
     reads = draw(st.booleans())
     policy = draw(POLICIES)
     return Plan(
-        policy=policy if reads else replace(policy, confirm=False, status_interval=math.inf),
+        policy=policy
+        if reads
+        else replace(policy, confirm_success=False, status_interval=math.inf),
         answers=tuple(draw(st.lists(MOSTLY_CODES, max_size=4))),
         statuses=tuple(draw(st.lists(MOSTLY_NOTHING, max_size=8))) if reads else None,
         openings=tuple(draw(st.lists(OPENINGS, max_size=4))),

@@ -19,12 +19,19 @@ try:
 except ImportError:
     raise MissingExtra("the contract and the promises as pytest classes", "testing") from None
 
-from ..attempt import QRRequest
+from ..engine.attempt import QRRequest
 from ..policy import Policy
-from .contract import checks, smoke_test
-from .contract.check import LIMIT, Check, PeerFactory
-from .performance import perform
+from .contract import (
+    checks,
+    smoke_test,
+)
+from .contract.check import (
+    LIMIT,
+    Check,
+    PeerFactory,
+)
 from .plans import Plan
+from .run_plan import perform
 from .strategies import plans
 
 __all__ = ["LifecyclePromises", "TransportContract"]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import anyio
 
-from ..events import Event
 from ..signals import Signal
+from ..states import Event
 
 __all__ = ["SignalBuffer"]
 

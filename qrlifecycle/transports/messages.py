@@ -12,13 +12,12 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
 
-from ..codes import PairingCode
+from ..codes import PairingCode, QRCode
 from ..outcome import Reason
-from ..qr import QRCode
 from ..signals import (
     ActionRequired,
-    ConnectionFailed,
     Paired,
+    PairingRefused,
     QRExpired,
     QRUpdated,
     Scanned,
@@ -87,7 +86,7 @@ def connection_failed(payload: Payload) -> Signal:
     """Failure; a ``reason`` that is one of ours is taken, any other is the service's refusal."""
     said = payload.get("reason")
     reason = next((reason for reason in Reason if reason == said), Reason.REFUSED_BY_SERVICE)
-    return ConnectionFailed(reason, payload)
+    return PairingRefused(reason, payload)
 
 
 MEANINGS: SignalMap = {

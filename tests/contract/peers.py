@@ -39,7 +39,13 @@ from qrlifecycle.testing import (
     WirePeer,
     relay,
 )
-from qrlifecycle.testing.contract.socketio import PING, PONG, SocketIOPeer, event, frame
+from qrlifecycle.testing.contract.socketio import (
+    PING,
+    PONG,
+    SocketIOPeer,
+    event,
+    frame,
+)
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 

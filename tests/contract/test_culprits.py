@@ -12,8 +12,16 @@ import pytest
 import trio
 from anyio.abc import SocketStream
 
-from qrlifecycle import Signal, Transport
-from qrlifecycle.testing import CheckResult, ContractBroken, check_transport, checks
+from qrlifecycle import (
+    Signal,
+    Transport,
+)
+from qrlifecycle.testing import (
+    CheckResult,
+    ContractBroken,
+    check_transport,
+    checks,
+)
 from qrlifecycle.testing.contract import opening
 
 from ..sockets import needs_proc

@@ -32,10 +32,17 @@ from qrlifecycle.testing import (
     checks,
     relay,
 )
-from qrlifecycle.testing.contract import CannotCheck, malformed, wire
+from qrlifecycle.testing.contract import (
+    CannotCheck,
+    malformed,
+    wire,
+)
 from qrlifecycle.testing.contract import check as contract_check
-from qrlifecycle.testing.contract.bench import Bench
-from qrlifecycle.testing.contract.wire import HOST, Greeting
+from qrlifecycle.testing.contract.harness import Bench
+from qrlifecycle.testing.contract.wire import (
+    HOST,
+    Greeting,
+)
 from qrlifecycle.testing.suite import TransportContract
 
 from .peers import (

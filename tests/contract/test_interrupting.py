@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from qrlifecycle import Paired, QRCode, QRUpdated, Transport
-from qrlifecycle.testing import WirePeer, checks, smoke_test
+from qrlifecycle import (
+    Paired,
+    QRCode,
+    QRUpdated,
+    Transport,
+)
+from qrlifecycle.testing import (
+    WirePeer,
+    checks,
+    smoke_test,
+)
 
 pytestmark = pytest.mark.anyio
 

@@ -11,9 +11,9 @@ import anyio
 import pytest
 
 from qrlifecycle import (
-    ConnectionFailed,
     InvalidValue,
     Paired,
+    PairingRefused,
     QRExpired,
     QRUpdated,
     Scanned,
@@ -232,7 +232,7 @@ async def test_the_raw_socketio_server_sends_what_it_says() -> None:
     """The ready-made peer has a signal of each kind that its protocol has beside codes to type."""
     peer = socketio_peer()
     kinds = {type(signal) for signal in peer.signals}
-    assert kinds == {Scanned, QRExpired, QRUpdated, Paired, ConnectionFailed}
+    assert kinds == {Scanned, QRExpired, QRUpdated, Paired, PairingRefused}
     assert len(peer.signals) == len(kinds)
     assert peer.garbage
 

@@ -9,9 +9,17 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from qrlifecycle import TransportLost
-from qrlifecycle.testing import Check, PairingServer, checks, socketio_peer
+from qrlifecycle.testing import (
+    Check,
+    PairingServer,
+    checks,
+    socketio_peer,
+)
 from qrlifecycle.testing.contract.check import PeerFactory
-from qrlifecycle.testing.contract.socketio import event, frame
+from qrlifecycle.testing.contract.socketio import (
+    event,
+    frame,
+)
 from qrlifecycle.testing.suite import TransportContract
 
 from .peers import BOT, USER, ScriptedEnd, greeted_line_peer, line_peer, relayed_peer

@@ -12,10 +12,10 @@ import pytest
 from qrlifecycle import (
     WHATSAPP,
     Connected,
-    ConnectionFailed,
     Failed,
     Paired,
     PairingCode,
+    PairingRefused,
     Policy,
     QRCode,
     QRExpired,
@@ -47,9 +47,9 @@ async def test_an_expired_code_is_replaced_while_the_budget_lasts() -> None:
         asked.append(anyio.current_time())
         return QRCode(f"code {len(asked)}", expires_in=10)
 
-    async with Pairing(request, policy=Policy(refreshes=2, grace=0)) as pairing:
+    async with Pairing(request, policy=Policy(max_refreshes=2, expiry_grace=0)) as pairing:
         pass
-    assert pairing.failed().reason is Reason.REFRESHES_USED_UP
+    assert pairing.failed().reason is Reason.CODES_USED_UP
     assert [round(when - asked[0]) for when in asked] == [0, 10, 20]
     assert len(pairing.peer.transports) == 3
     assert pairing.peer.most_sockets == 1
@@ -57,7 +57,7 @@ async def test_an_expired_code_is_replaced_while_the_budget_lasts() -> None:
 
 async def test_without_a_budget_the_first_expiry_ends_the_attempt() -> None:
     """With no refreshes the reason is "expired", and the service is asked once."""
-    async with Pairing(policy=Policy(refreshes=0)) as pairing:
+    async with Pairing(policy=Policy(max_refreshes=0)) as pairing:
         pass
     assert pairing.failed().reason is Reason.EXPIRED
     assert len(pairing.peer.transports) == 1
@@ -65,17 +65,17 @@ async def test_without_a_budget_the_first_expiry_ends_the_attempt() -> None:
 
 async def test_the_server_may_say_that_the_code_ran_out() -> None:
     """`QRExpired` does what the code's own clock does."""
-    async with Pairing(policy=Policy(refreshes=1, grace=2)) as pairing:
+    async with Pairing(policy=Policy(max_refreshes=1, expiry_grace=2)) as pairing:
         pairing.peer.send(QRExpired())
         await anyio.sleep(2.1)
         assert len(pairing.peer.transports) == 2
         pairing.peer.send(QRExpired())
-    assert pairing.failed().reason is Reason.REFRESHES_USED_UP
+    assert pairing.failed().reason is Reason.CODES_USED_UP
 
 
 async def test_a_success_within_the_grace_still_counts() -> None:
     """A phone that was quick enough for the service may be heard after the code's own time."""
-    async with Pairing(policy=Policy(refreshes=0, grace=3)) as pairing:
+    async with Pairing(policy=Policy(max_refreshes=0, expiry_grace=3)) as pairing:
         await anyio.sleep(62.9)
         pairing.peer.send(Paired("me"))
     assert pairing.outcome == Connected("me")
@@ -84,7 +84,7 @@ async def test_a_success_within_the_grace_still_counts() -> None:
 async def test_an_expiry_that_is_said_again_gives_no_second_grace() -> None:
     """However often the server says it, the code is given up once its grace is over."""
     began = anyio.current_time()
-    async with Pairing(policy=Policy(refreshes=0, grace=3)) as pairing:
+    async with Pairing(policy=Policy(max_refreshes=0, expiry_grace=3)) as pairing:
         while pairing.outcome is None:
             pairing.peer.send(QRExpired())
             await anyio.sleep(0.5)
@@ -95,7 +95,7 @@ async def test_the_same_code_again_is_no_new_picture() -> None:
     """A server that repeats itself neither shows a code again nor gives it a longer life."""
     shown: list[QRCode] = []
     began = anyio.current_time()
-    policy = Policy(refreshes=0, grace=0)
+    policy = Policy(max_refreshes=0, expiry_grace=0)
     async with Pairing(policy=policy, on_qr_updated=shown.append) as pairing:
         await anyio.sleep(30)
         pairing.peer.send(QRUpdated(QRCode("first", expires_in=60)))
@@ -110,7 +110,9 @@ async def test_a_code_without_a_lifetime_gets_the_policys() -> None:
         return QRCode("ageless")
 
     began = anyio.current_time()
-    async with Pairing(request, policy=Policy(refreshes=0, qr_lifetime=7, grace=0)) as pairing:
+    async with Pairing(
+        request, policy=Policy(max_refreshes=0, qr_lifetime=7, expiry_grace=0)
+    ) as pairing:
         pass
     assert pairing.failed().reason is Reason.EXPIRED
     assert anyio.current_time() - began == pytest.approx(7)
@@ -119,7 +121,7 @@ async def test_a_code_without_a_lifetime_gets_the_policys() -> None:
 async def test_the_codes_clock_starts_when_it_arrives_not_when_it_is_shown() -> None:
     """A slow opening does not lengthen a code's life: its service counts from its making."""
     began = anyio.current_time()
-    policy = Policy(refreshes=0, qr_lifetime=7, grace=0)
+    policy = Policy(max_refreshes=0, qr_lifetime=7, expiry_grace=0)
 
     async def request() -> QRCode | Paired:
         return QRCode("ageless")
@@ -132,7 +134,7 @@ async def test_the_codes_clock_starts_when_it_arrives_not_when_it_is_shown() -> 
 async def test_a_rotation_starts_the_new_codes_clock() -> None:
     """A code that came over the wire has a lifetime of its own."""
     began = anyio.current_time()
-    async with Pairing(policy=Policy(refreshes=0, grace=0)) as pairing:
+    async with Pairing(policy=Policy(max_refreshes=0, expiry_grace=0)) as pairing:
         await anyio.sleep(50)
         pairing.peer.send(QRUpdated(QRCode("second", expires_in=30)))
     assert pairing.failed().reason is Reason.EXPIRED
@@ -142,12 +144,12 @@ async def test_a_rotation_starts_the_new_codes_clock() -> None:
 async def test_scanned_stops_the_codes_clock_and_starts_the_confirmations() -> None:
     """A scanned code does not expire under the phone; but the phone has its own deadline."""
     began = anyio.current_time()
-    async with Pairing(policy=Policy(refreshes=0, confirm_timeout=100)) as pairing:
+    async with Pairing(policy=Policy(max_refreshes=0, approval_timeout=100)) as pairing:
         await anyio.sleep(10)
         pairing.peer.send(Scanned())
         await anyio.sleep(60)
         pairing.peer.send(Scanned())  # said again, it does not start the deadline again
-    assert pairing.failed().reason is Reason.CONFIRMATION_TIMED_OUT
+    assert pairing.failed().reason is Reason.APPROVAL_TIMED_OUT
     assert anyio.current_time() - began == pytest.approx(110)
 
 
@@ -177,7 +179,7 @@ async def test_a_code_that_ran_out_as_its_transport_opened_is_not_shown(
 
     at_the_end_of_each_opening(monkeypatch, be_late)
     shown: list[QRCode] = []
-    async with Pairing(policy=replace(ONCE, grace=0), on_qr_updated=shown.append) as pairing:
+    async with Pairing(policy=replace(ONCE, expiry_grace=0), on_qr_updated=shown.append) as pairing:
         pass
     assert shown == []
     assert type(pairing.failed().error) is error
@@ -197,7 +199,7 @@ async def test_whoever_goes_away_as_the_transport_opens_is_shown_no_code(
 async def test_a_status_that_never_answers_puts_no_deadline_off() -> None:
     """The last look begins when the code has run out, and takes its time only then."""
     began = anyio.current_time()
-    policy = replace(ONCE, refreshes=0, qr_lifetime=5, grace=0, status_timeout=10)
+    policy = replace(ONCE, max_refreshes=0, qr_lifetime=5, expiry_grace=0, status_timeout=10)
 
     async def request() -> QRCode:
         return QRCode("ageless")
@@ -214,8 +216,8 @@ async def test_a_success_in_doubt_deafens_nobody() -> None:
         return None
 
     began = anyio.current_time()
-    async with Pairing(policy=Policy(confirm=True), check_status=unknown) as pairing:
-        for signal in (Paired("me"), Paired("me"), ConnectionFailed(Reason.CONFLICT)):
+    async with Pairing(policy=Policy(confirm_success=True), check_status=unknown) as pairing:
+        for signal in (Paired("me"), Paired("me"), PairingRefused(Reason.CONFLICT)):
             pairing.peer.send(signal)
             await settle()
     assert pairing.failed().reason is Reason.CONFLICT
@@ -232,7 +234,7 @@ async def test_an_attempt_that_is_over_asks_for_nothing_more() -> None:
         return QRCode("first", expires_in=10)
 
     began = anyio.current_time()
-    policy = Policy(grace=0, attempt_timeout=12, status_timeout=5)
+    policy = Policy(expiry_grace=0, attempt_timeout=12, status_timeout=5)
     async with Pairing(request, policy=policy, check_status=hang) as pairing:
         pass
     assert pairing.failed().reason is Reason.ATTEMPT_TIMED_OUT
@@ -258,7 +260,7 @@ async def test_a_code_to_type_has_the_same_lifecycle() -> None:
     """A `PairingCode` is told by its own hook, expires, is replaced, and links like a picture."""
     typed: list[PairingCode] = []
     codes = [PairingCode("ABCD-2222", expires_in=10), PairingCode("ABCD-1111", expires_in=10)]
-    policy = Policy(grace=0)
+    policy = Policy(expiry_grace=0)
 
     async def request() -> PairingCode:
         return codes.pop()
@@ -279,7 +281,7 @@ async def test_a_code_to_type_has_the_same_lifecycle() -> None:
 async def test_whatsapps_codes_live_for_60_and_then_20_seconds() -> None:
     """The ready-made policy counts as WhatsApp does, where the server does not say."""
     ageless = [QRCode(str(number)) for number in range(3)]
-    policy = replace(WHATSAPP, grace=0.0, refreshes=0)
+    policy = replace(WHATSAPP, expiry_grace=0.0, max_refreshes=0)
 
     async def request() -> QRCode:
         return ageless[0]

@@ -72,7 +72,7 @@ async def test_an_error_of_the_transport_factory_comes_out_of_pair() -> None:
     [
         {"request_qr": "http://service.example"},
         {"transport": 5},
-        {"policy": {"refreshes": 3}},
+        {"policy": {"max_refreshes": 3}},
         {"on_connected": "x"},
     ],
 )

@@ -19,11 +19,11 @@ from qrlifecycle import (
     Change,
     Code,
     Connected,
-    ConnectionFailed,
     Event,
     Paired,
     PairingCode,
     PairingInProgress,
+    PairingRefused,
     Policy,
     QRCode,
     QRExpired,
@@ -63,7 +63,7 @@ def link(pairing: Pairing) -> None:
 
 def refuse(pairing: Pairing) -> None:
     """Let the service say no."""
-    pairing.peer.send(ConnectionFailed(Reason.CONFLICT))
+    pairing.peer.send(PairingRefused(Reason.CONFLICT))
 
 
 @pytest.mark.parametrize("closing", [Fault.NONE, Fault.SLOW, Fault.BROKEN, Fault.HUNG])
@@ -87,7 +87,7 @@ async def test_promise_1_the_socket_is_gone_before_anybody_is_told_of_the_next_s
     def look(change: Change) -> None:
         seen.append((pairing.lifecycle.state, pairing.peer.open_sockets))
 
-    policy = replace(ONCE, grace=0, close_timeout=1)
+    policy = replace(ONCE, expiry_grace=0, close_timeout=1)
     pairing = Pairing(closings=(closing,), policy=policy, on_change=look)
     pairing.peer.watch = lambda: seen.append((pairing.lifecycle.state, pairing.peer.open_sockets))
     async with pairing:
@@ -158,7 +158,7 @@ async def test_promise_4_the_code_is_handed_out_once_the_transport_listens() -> 
 )
 async def test_promise_4_what_came_in_time_counts_though_the_loop_was_busy(signal: Signal) -> None:
     """A signal that arrived before the deadline is taken, and the clock that it starts is new."""
-    async with Pairing(policy=Policy(refreshes=0, grace=0)) as pairing:
+    async with Pairing(policy=Policy(max_refreshes=0, expiry_grace=0)) as pairing:
         await anyio.sleep(59.9)
         pairing.peer.send(signal)
         be_busy(0.3)
@@ -358,7 +358,7 @@ async def test_promise_6_no_text_shows_the_code(
 
     hooks: dict[str, Any] = dict.fromkeys(("on_qr_updated", "on_pairing_code"), draw)
     hooks |= dict.fromkeys(("on_change", "on_connection_failed", "on_action_required"), note)
-    policy = Policy(status_interval=1, reopenings=0)
+    policy = Policy(status_interval=1, max_reconnects=0)
     pairing = Pairing(request, check_status=check_status, policy=policy, **hooks)
     async with pairing:
         pairing.peer.send(QRUpdated(sent))
@@ -496,7 +496,9 @@ async def test_promise_8_no_descriptor_is_left(leave: Callable[[Pairing], object
     """Of whatever kind: after a `pair()`, however it ended, this process has those it had."""
 
     async def pair() -> None:
-        async with Pairing(policy=Policy(refreshes=0, grace=0), check_status=no_news) as pairing:
+        async with Pairing(
+            policy=Policy(max_refreshes=0, expiry_grace=0), check_status=no_news
+        ) as pairing:
             leave(pairing)
 
     await pair()  # what is made once, for all of them

@@ -11,12 +11,12 @@ import pytest
 from qrlifecycle import (
     ActionRequired,
     Connected,
-    ConnectionFailed,
     Event,
     Failed,
     InvalidValue,
     Outcome,
     Paired,
+    PairingRefused,
     Policy,
     QRCode,
     QRLifecycle,
@@ -146,7 +146,7 @@ async def test_an_account_linked_already_opens_no_socket() -> None:
 
     async with Pairing(linked) as pairing:
         pass
-    assert pairing.outcome == Connected("me", already_linked=True)
+    assert pairing.outcome == Connected("me", already_paired=True)
     assert pairing.peer.transports == []
 
 
@@ -165,7 +165,7 @@ async def test_a_rotation_changes_the_picture_on_the_same_socket() -> None:
 async def test_two_rounds_open_a_fresh_transport_each() -> None:
     """After an end, `pair()` goes round again, with a transport made anew."""
     async with Pairing() as pairing:
-        pairing.peer.send(ConnectionFailed())
+        pairing.peer.send(PairingRefused())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(pairing.lifecycle.pair)
         await settle()
@@ -208,11 +208,11 @@ async def test_a_service_that_breaks_fails_the_generating() -> None:
         ({"request": hang, "policy": Policy(generate_timeout=3)}, Reason.GENERATING_TIMED_OUT),
         ({"request": hang, "policy": Policy(attempt_timeout=3)}, Reason.ATTEMPT_TIMED_OUT),
         (
-            {"openings": (Fault.HUNG,), "policy": Policy(open_timeout=3, reopenings=0)},
+            {"openings": (Fault.HUNG,), "policy": Policy(open_timeout=3, max_reconnects=0)},
             Reason.TRANSPORT_UNREACHABLE,
         ),
         (
-            {"openings": (Fault.HUNG_HALFWAY,), "policy": Policy(open_timeout=3, reopenings=0)},
+            {"openings": (Fault.HUNG_HALFWAY,), "policy": Policy(open_timeout=3, max_reconnects=0)},
             Reason.TRANSPORT_UNREACHABLE,
         ),
         ({"policy": Policy(attempt_timeout=3)}, Reason.ATTEMPT_TIMED_OUT),
@@ -265,9 +265,9 @@ async def test_a_peer_that_closes_in_order_is_named_as_the_reason() -> None:
 
 
 async def test_a_refusal_over_the_wire_carries_reason_and_data() -> None:
-    """`ConnectionFailed` ends the attempt with what it carried."""
+    """`PairingRefused` ends the attempt with what it carried."""
     async with Pairing() as pairing:
-        pairing.peer.send(ConnectionFailed(Reason.REFUSED_ON_PHONE, {"why": "not me"}))
+        pairing.peer.send(PairingRefused(Reason.REFUSED_ON_PHONE, {"why": "not me"}))
     assert pairing.outcome == Failed(Reason.REFUSED_ON_PHONE, data={"why": "not me"})
 
 
@@ -301,7 +301,7 @@ async def test_an_action_that_is_required_is_told_and_shown_until_it_is_past() -
 async def test_an_action_has_a_deadline_of_its_own() -> None:
     """While the person is at it neither the code nor the confirmation runs out."""
     began = anyio.current_time()
-    policy = Policy(refreshes=0, confirm_timeout=10, action_timeout=200)
+    policy = Policy(max_refreshes=0, approval_timeout=10, action_timeout=200)
     async with Pairing(policy=policy) as pairing:
         pairing.peer.send(Scanned())
         await anyio.sleep(5)
@@ -312,7 +312,7 @@ async def test_an_action_has_a_deadline_of_its_own() -> None:
 
 async def test_a_new_code_ends_what_was_asked_of_the_person_before() -> None:
     """Whoever gets a new code begins anew: nothing is required, and the code's clock runs."""
-    async with Pairing(policy=Policy(refreshes=0, grace=0)) as pairing:
+    async with Pairing(policy=Policy(max_refreshes=0, expiry_grace=0)) as pairing:
         pairing.peer.send(ActionRequired("passkey"))
         pairing.peer.send(QRUpdated(QRCode("second", expires_in=30)))
         await settle()

@@ -34,14 +34,14 @@ pytestmark = pytest.mark.anyio
 
 async def test_generate_while_displayed_fetches_a_fresh_code_and_a_fresh_budget() -> None:
     """The person may ask for another code; the old socket is closed before the new one opens."""
-    async with Pairing(policy=Policy(refreshes=1)) as pairing:
+    async with Pairing(policy=Policy(max_refreshes=1)) as pairing:
         await anyio.sleep(64)
         assert len(pairing.peer.transports) == 2
         pairing.lifecycle.generate()
         await settle()
         assert pairing.lifecycle.state is State.DISPLAYED
         assert (len(pairing.peer.transports), pairing.peer.most_sockets) == (3, 1)
-    assert pairing.failed().reason is Reason.REFRESHES_USED_UP
+    assert pairing.failed().reason is Reason.CODES_USED_UP
     assert len(pairing.peer.transports) == 4
 
 

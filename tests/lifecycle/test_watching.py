@@ -145,7 +145,7 @@ async def test_a_hook_may_start_over_after_a_failure() -> None:
     lifecycle = QRLifecycle(request, ScriptedPeer(), on_connection_failed=retry)
     assert isinstance(await lifecycle.pair(), Failed)
     assert lifecycle.state is State.GENERATING
-    assert await lifecycle.pair() == Connected("me", already_linked=True)
+    assert await lifecycle.pair() == Connected("me", already_paired=True)
 
 
 async def test_a_change_outside_pair_is_told_to_an_async_hook_by_the_next_pair() -> None:

@@ -11,9 +11,14 @@ from typing import Any
 
 import z3
 
-from qrlifecycle.model import FIELDS, Model, Rule, initial
-from qrlifecycle.model.facts import Fact
-from qrlifecycle.model.rules import Guard
+from qrlifecycle.proof.model import (
+    FIELDS,
+    Model,
+    Rule,
+    initial,
+)
+from qrlifecycle.proof.model.facts import Fact
+from qrlifecycle.proof.model.rules import Guard
 
 __all__ = ["counterexamples"]
 

@@ -7,7 +7,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from qrlifecycle.model import FAIR_CLAIMS, Model, promela
+from qrlifecycle.proof.model import (
+    FAIR_CLAIMS,
+    Model,
+    promela,
+)
 
 __all__ = ["MISSING", "Spin"]
 

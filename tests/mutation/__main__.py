@@ -54,8 +54,8 @@ def passes(tests: Sequence[str]) -> bool:
 
 def explores() -> bool:
     """Whether every world can be explored, one act at a time; in a process of its own."""
-    from qrlifecycle.testing.exploration import explore
-    from qrlifecycle.testing.exploration.worlds import WORLDS
+    from qrlifecycle.proof.exploration import explore
+    from qrlifecycle.proof.exploration.worlds import WORLDS
 
     return all(explore(replace(world, racing=1)).complete for world in WORLDS)
 

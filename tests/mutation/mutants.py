@@ -17,10 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from qrlifecycle.events import Event
+from qrlifecycle.engine.stay import Deadline
 from qrlifecycle.outcome import Reason
-from qrlifecycle.states import State
-from qrlifecycle.stay import Deadline
+from qrlifecycle.states import Event, State
 
 __all__ = ["Mutant", "mutants_of"]
 

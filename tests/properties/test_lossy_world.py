@@ -16,8 +16,20 @@ import anyio
 import pytest
 from anyio.abc import TaskGroup
 
-from qrlifecycle import Connected, Outcome, Paired, Policy, QRCode, QRLifecycle, QRUpdated, Signal
-from qrlifecycle.testing import Fault, ScriptedPeer
+from qrlifecycle import (
+    Connected,
+    Outcome,
+    Paired,
+    Policy,
+    QRCode,
+    QRLifecycle,
+    QRUpdated,
+    Signal,
+)
+from qrlifecycle.testing import (
+    Fault,
+    ScriptedPeer,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -57,9 +69,9 @@ class World:
             self.request_qr,
             self.peer,
             policy=Policy(
-                refreshes=2,
+                max_refreshes=2,
                 open_timeout=2,
-                reopenings=1_000,
+                max_reconnects=1_000,
                 attempt_timeout=math.inf,
                 status_interval=self.interval,
                 status_timeout=8,

@@ -30,7 +30,10 @@ from qrlifecycle import (
     Signal,
     SocketIOTransport,
 )
-from qrlifecycle.testing import Pairing, PairingServer
+from qrlifecycle.testing import (
+    Pairing,
+    PairingServer,
+)
 
 from ..proxy import News, Proxy
 from ..sockets import client_sockets, needs_proc
@@ -46,18 +49,18 @@ ROUNDS = 30
 AT_ONCE = 6
 
 POLICY = Policy(
-    grace=0.1,
-    refreshes=2,
-    confirm_timeout=0.6,
-    reopenings=1000,
-    reopen_wait=0.02,
-    reopen_wait_max=0.1,
+    expiry_grace=0.1,
+    max_refreshes=2,
+    approval_timeout=0.6,
+    max_reconnects=1000,
+    reconnect_delay=0.02,
+    reconnect_delay_max=0.1,
     open_timeout=0.5,
     status_timeout=1,
     attempt_timeout=10,
 )
 
-LATEST = LIFETIME + POLICY.grace + POLICY.confirm_timeout + POLICY.status_timeout
+LATEST = LIFETIME + POLICY.grace + POLICY.approval_timeout + POLICY.status_timeout
 """Seconds from a success to the end of the last look that finds it, if nobody heard of it."""
 
 SLACK = 1.0
@@ -395,7 +398,7 @@ async def test_promises_3_4_the_server_says_paired_if_and_only_if_the_outcome_is
     assert min(cuts, reopened) > 0, f"{seed=}"
 
 
-PATIENT = Policy(reopenings=1000, reopen_wait=0.001, reopen_wait_max=0.01)
+PATIENT = Policy(max_reconnects=1000, reconnect_delay=0.001, reconnect_delay_max=0.01)
 """Opens anew at once, however often it takes."""
 
 
@@ -474,7 +477,7 @@ async def test_promise_4_a_rotation_while_the_link_is_down_is_learned_on_reopeni
 @pytest.mark.parametrize("held", [0.0, 0.005, 0.05])
 async def test_promise_3_a_link_that_flaps_is_not_hammered(held: float) -> None:
     """However soon each connection is cut: the budget is kept, waits grow, then it is over."""
-    policy = Policy(reopenings=5, reopen_wait=0.01, reopen_wait_max=2)
+    policy = Policy(max_reconnects=5, reconnect_delay=0.01, reconnect_delay_max=2)
     async with world() as (server, http):
         server.qr_lifetime = 60
         async with Proxy(server.url, cut_after=lambda: held) as proxy:
@@ -483,9 +486,9 @@ async def test_promise_3_a_link_that_flaps_is_not_hammered(held: float) -> None:
                 outcome = await pairing
             assert not isinstance(outcome, Connected)
             assert outcome.reason in {Reason.TRANSPORT_LOST, Reason.TRANSPORT_UNREACHABLE}
-            assert len(proxy.accepted) == proxy.cuts == policy.reopenings + 1
+            assert len(proxy.accepted) == proxy.cuts == policy.max_reconnects + 1
             assert proxy.most == 1
             made = proxy.accepted
-    for turn in range(policy.reopenings):
-        least = policy.reopen_wait * 2**turn / 2
+    for turn in range(policy.max_reconnects):
+        least = policy.reconnect_delay * 2**turn / 2
         assert made[turn + 1] - made[turn] >= least

@@ -15,7 +15,7 @@ import pytest
 from anyio.abc import SocketStream
 from hypothesis import given
 
-import qrlifecycle.link as room_of_the_link
+import qrlifecycle.engine.link as room_of_the_link
 from qrlifecycle import (
     Connected,
     Event,
@@ -30,13 +30,25 @@ from qrlifecycle import (
     State,
     Transport,
 )
-from qrlifecycle.status import StatusReader
-from qrlifecycle.testing import Act, Answer, Fault, Plan, Reading, Step, WirePeer, perform
+from qrlifecycle.engine.status import StatusReader
+from qrlifecycle.engine.watchers import Watchers
+from qrlifecycle.testing import (
+    Act,
+    Answer,
+    Fault,
+    Plan,
+    Reading,
+    Step,
+    WirePeer,
+    perform,
+)
 from qrlifecycle.testing.contract.check import PeerFactory
 from qrlifecycle.testing.judge import Judge
 from qrlifecycle.testing.strategies import plans
-from qrlifecycle.testing.suite import LifecyclePromises, TransportContract
-from qrlifecycle.watchers import Watchers
+from qrlifecycle.testing.suite import (
+    LifecyclePromises,
+    TransportContract,
+)
 
 from ..contract.peers import (
     SIGNALS,
@@ -116,7 +128,9 @@ async def test_the_guests_request_and_policy_stand_in_for_the_plans() -> None:
         await anyio.sleep(1)
         return QRCode("mine")
 
-    judge = await perform(plan, request_qr=request_qr, policy=Policy(refreshes=0, confirm=True))
+    judge = await perform(
+        plan, request_qr=request_qr, policy=Policy(max_refreshes=0, confirm_success=True)
+    )
     assert judge.breaches == []
     assert judge.seen >= {(State.DISPLAYED, Event.FAIL), Reason.EXPIRED}
 
@@ -285,7 +299,7 @@ class TestOnAWire(OnRealClocks):
     async def test_openings_fail_over_a_real_wire(self, fault: Fault) -> None:
         """The first one does, as the plan says; no promise is broken."""
         plan = Plan(steps=(Step(Act.PAIR, 60.0),), openings=(fault,))
-        policy = Policy(open_timeout=0.1, reopenings=0)
+        policy = Policy(open_timeout=0.1, max_reconnects=0)
         judge = await perform(plan, greeted_line_peer, policy=policy)
         assert judge.breaches == []
         assert (State.DISPLAYED, Event.FAIL) in judge.seen
@@ -293,7 +307,7 @@ class TestOnAWire(OnRealClocks):
     async def test_a_silent_peer_is_noticed(self) -> None:
         """A link on which nothing is said any more is lost after the heartbeat."""
         plan = Plan(steps=(Step(Act.PAIR, 80.0),), openings=(Fault.HUNG,))
-        judge = await perform(plan, line_peer, policy=Policy(reopenings=0))
+        judge = await perform(plan, line_peer, policy=Policy(max_reconnects=0))
         assert judge.breaches == []
         assert (State.DISPLAYED, Event.FAIL) in judge.seen
 

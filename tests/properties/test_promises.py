@@ -7,7 +7,11 @@ from typing import ClassVar
 import pytest
 from hypothesis import given
 
-from qrlifecycle.testing import Plan, perform_together, socketio_peer
+from qrlifecycle.testing import (
+    Plan,
+    perform_together,
+    socketio_peer,
+)
 from qrlifecycle.testing.contract.check import PeerFactory
 from qrlifecycle.testing.strategies import plans
 from qrlifecycle.testing.suite import LifecyclePromises

@@ -99,7 +99,7 @@ class Round:
         self.lifecycle = QRLifecycle(
             self.request_qr,
             partial(SocketIOTransport, server.url, bot_id=BOT, user_id=USER),
-            policy=Policy(refreshes=1, attempt_timeout=5),
+            policy=Policy(max_refreshes=1, attempt_timeout=5),
             on_change=self.look,
             on_qr_updated=lambda _qr: self.shown.set(),
         )

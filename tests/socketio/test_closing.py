@@ -16,7 +16,7 @@ import anyio.lowlevel
 import pytest
 
 from qrlifecycle.testing.contract.socketio import UPGRADED
-from qrlifecycle.testing.remains import Remains
+from qrlifecycle.testing.leaks import Remains
 from qrlifecycle.transports import ledger as ledger_room
 from qrlifecycle.transports.socketio import REAP_INTERVAL
 

@@ -28,8 +28,13 @@ from qrlifecycle import (
     TransportUnreachable,
 )
 from qrlifecycle.testing import PairingServer
-from qrlifecycle.testing.contract.socketio import CONNECT, HEADERS, OPENED, UPGRADED
-from qrlifecycle.testing.remains import Remains
+from qrlifecycle.testing.contract.socketio import (
+    CONNECT,
+    HEADERS,
+    OPENED,
+    UPGRADED,
+)
+from qrlifecycle.testing.leaks import Remains
 from qrlifecycle.transports.messages import Payload
 
 from ..peers import PAIRED, RawPeer
@@ -245,7 +250,7 @@ async def test_a_transport_is_opened_once(peer: RawPeer) -> None:
     assert len(peer.wires) == 1
 
 
-@pytest.mark.parametrize("polite", [True, False])
+@pytest.mark.parametrize("graceful", [True, False])
 async def test_an_opening_ends_when_its_transport_is_closed(peer: RawPeer, polite: bool) -> None:
     """Whoever waits for the handshake is told at once that somebody closed the door."""
     complaints: list[object] = []

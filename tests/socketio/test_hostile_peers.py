@@ -17,7 +17,10 @@ from qrlifecycle import (
     TransportLost,
     TransportUnreachable,
 )
-from qrlifecycle.testing.contract.socketio import event, frame
+from qrlifecycle.testing.contract.socketio import (
+    event,
+    frame,
+)
 from qrlifecycle.transports import ledger as ledger_room
 from qrlifecycle.transports.socketio import SocketIOTransport
 

@@ -14,7 +14,10 @@ from qrlifecycle import (
     Scanned,
 )
 from qrlifecycle.testing import PairingServer
-from qrlifecycle.testing.contract.socketio import event, frame
+from qrlifecycle.testing.contract.socketio import (
+    event,
+    frame,
+)
 from qrlifecycle.transports.messages import Payload
 
 from ..peers import RawPeer

@@ -241,7 +241,7 @@ CHANGES = (
         (
             (
                 "if not (self._policy.show_at_once or stay.link is None or stay.link.listening):",
-                "if self._policy.grace < 0:",
+                "if self._policy.expiry_grace < 0:",
             ),
         ),
         (f"{STATUS}_4_a_newer_code_is_kept_back_until_a_transport_listens",),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from qrlifecycle.testing.exploration import explore, replay
-from qrlifecycle.testing.exploration.acts import Act
-from qrlifecycle.testing.exploration.scene import World
-from qrlifecycle.testing.exploration.worlds import EVEN
+from qrlifecycle.proof.exploration import (
+    explore,
+    replay,
+)
+from qrlifecycle.proof.exploration.scene import World
+from qrlifecycle.proof.exploration.worlds import EVEN
+from qrlifecycle.testing.acts import Act
 
 EVERYWHERE = frozenset({Act.PAIR, Act.CODE, Act.OK, Act.TICK})
 
@@ -38,7 +41,9 @@ def test_promise_8_no_timer_is_left() -> None:
     assert explore(READING).complete
 
 
-REOPENING = World(name="reopening", policy=replace(EVEN, reopenings=1, qr_lifetime=9), status=True)
+REOPENING = World(
+    name="reopening", policy=replace(EVEN, max_reconnects=1, qr_lifetime=9), status=True
+)
 
 
 def test_promise_4_the_status_is_read_on_opening_anew() -> None:

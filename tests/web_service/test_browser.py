@@ -28,7 +28,10 @@ from PIL import Image
 from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 from web_service.sessions import SESSION, user_of
 
-from qrlifecycle import Reason, State
+from qrlifecycle import (
+    Reason,
+    State,
+)
 
 from .serving import BOT, Offering, Service, serving
 

@@ -26,8 +26,15 @@ from web_service.app import HEADERS
 from web_service.service import BotPlatform
 from web_service.sessions import SESSION
 
-from qrlifecycle import Paired, PairingCode, Policy, QRCode, Reason, State
-from qrlifecycle.testing.remains import own_sockets
+from qrlifecycle import (
+    Paired,
+    PairingCode,
+    Policy,
+    QRCode,
+    Reason,
+    State,
+)
+from qrlifecycle.testing.leaks import own_sockets
 
 from ..sockets import needs_proc
 from .serving import BOT, Client, Offering, Service, payload, serving, until

@@ -22,7 +22,11 @@ from qrlifecycle import (
     Reason,
     Scanned,
 )
-from qrlifecycle.testing import Fault, ScriptedPeer, settle
+from qrlifecycle.testing import (
+    Fault,
+    ScriptedPeer,
+    settle,
+)
 
 pytestmark = pytest.mark.anyio
 

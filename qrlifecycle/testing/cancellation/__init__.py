@@ -20,10 +20,17 @@ import anyio
 
 from ...errors import InvalidValue
 from ..backends import check_backend
-from ..complaints import Complaints
-from ..remains import Remains, own_sockets
+from ..leaks import (
+    Remains,
+    own_sockets,
+)
+from ..loop_warnings import Complaints
 from .places import Place
-from .stepping import AsyncioRun, End, SteppedRun
+from .stepping import (
+    AsyncioRun,
+    End,
+    SteppedRun,
+)
 
 __all__ = ["CancellationReport", "Finding", "NotCancellationSafe", "cancel_everywhere"]
 

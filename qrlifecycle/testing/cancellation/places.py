@@ -14,7 +14,7 @@ from traceback import walk_tb
 from types import FrameType
 
 from ..awaiting import chain
-from ..own_code import is_own
+from ..user_code import is_own
 
 __all__ = ["Place", "place_of", "place_of_error", "place_of_start"]
 

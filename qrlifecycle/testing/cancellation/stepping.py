@@ -22,7 +22,12 @@ from typing import Any, NoReturn
 from anyio import CancelScope
 
 from ..wording import error_text
-from .places import Place, place_of, place_of_error, place_of_start
+from .places import (
+    Place,
+    place_of,
+    place_of_error,
+    place_of_start,
+)
 
 __all__ = ["OURS", "OWNER", "AsyncioRun", "End", "SteppedRun"]
 

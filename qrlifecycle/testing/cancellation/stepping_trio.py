@@ -19,8 +19,17 @@ import outcome
 import trio
 import trio._core._run as scheduler
 
-from .places import Place, place_of, place_of_start
-from .stepping import OURS, OWNER, End, SteppedRun
+from .places import (
+    Place,
+    place_of,
+    place_of_start,
+)
+from .stepping import (
+    OURS,
+    OWNER,
+    End,
+    SteppedRun,
+)
 
 __all__ = ["TrioRun", "same_dice"]
 

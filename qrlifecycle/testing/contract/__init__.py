@@ -12,8 +12,21 @@ from dataclasses import dataclass
 
 from ...errors import InvalidValue
 from ...policy import is_positive
-from . import closing, hearing, malformed, opening
-from .check import LIMIT, Check, CheckResult, ContractFailure, PeerFactory
+from . import (
+    closing,
+    malformed,
+    opening,
+)
+from . import (
+    receiving as hearing,
+)
+from .check import (
+    LIMIT,
+    Check,
+    CheckResult,
+    ContractFailure,
+    PeerFactory,
+)
 from .peers import CannotCheck
 from .smoke import smoke_test
 

@@ -13,9 +13,15 @@ from typing import TypeVar
 import anyio
 
 from ...errors import WrongAnswer
-from .bench import Bench, at_the_bench
+from .harness import (
+    Bench,
+    at_the_bench,
+)
 from .operation import Breach
-from .peers import CannotDo, Peer
+from .peers import (
+    CannotDo,
+    Peer,
+)
 from .places import Place
 
 __all__ = ["LIMIT", "Check", "CheckResult", "ContractFailure", "PeerFactory", "at_work", "listing"]

@@ -8,9 +8,18 @@ from __future__ import annotations
 
 from ...errors import TransportError
 from ...transports.base import Transport
-from .bench import LAST_SECONDS, Bench
-from .check import Check, listing
-from .operation import Breach, Operation
+from .check import (
+    Check,
+    listing,
+)
+from .harness import (
+    LAST_SECONDS,
+    Bench,
+)
+from .operation import (
+    Breach,
+    Operation,
+)
 from .places import place_of_method
 from .steps import (
     WAITS,

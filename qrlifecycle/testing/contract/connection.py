@@ -18,7 +18,11 @@ from anyio.abc import ByteStream
 from ...transports.reset import reset_on_close
 from ..wording import in_words
 from .places import place_of_trouble
-from .plain import READ, read, write_all
+from .plain import (
+    READ,
+    read,
+    write_all,
+)
 
 __all__ = ["Greeting", "Orders", "Wire"]
 

@@ -9,14 +9,26 @@ from __future__ import annotations
 import anyio
 import anyio.lowlevel
 
-from ...errors import TransportError, TransportLost
+from ...errors import (
+    TransportError,
+    TransportLost,
+)
 from ...signals import Signal
 from ...transports.base import Transport
-from .bench import Bench
-from .check import Check, listing
-from .operation import Breach, Operation
+from .check import (
+    Check,
+    listing,
+)
+from .harness import Bench
+from .operation import (
+    Breach,
+    Operation,
+)
 from .peers import CannotDo
-from .places import place_of_error, place_of_method
+from .places import (
+    place_of_error,
+    place_of_method,
+)
 from .steps import first_said
 
 __all__ = ["CHECKS"]

@@ -13,9 +13,18 @@ from contextlib import suppress
 
 from anyio import get_cancelled_exc_class
 
-from .bench import LAST_SECONDS, Bench
-from .check import Check, listing
-from .operation import Breach, Operation
+from .check import (
+    Check,
+    listing,
+)
+from .harness import (
+    LAST_SECONDS,
+    Bench,
+)
+from .operation import (
+    Breach,
+    Operation,
+)
 from .peers import CannotDo
 from .places import place_of_method
 from .steps import (

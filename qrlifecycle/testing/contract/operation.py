@@ -15,7 +15,11 @@ import anyio
 
 from ...transports.base import Transport
 from ..wording import in_words
-from .places import Place, place_of_error, place_of_waiting
+from .places import (
+    Place,
+    place_of_error,
+    place_of_waiting,
+)
 
 __all__ = ["Breach", "Operation"]
 

@@ -7,8 +7,12 @@ clauses.
 from __future__ import annotations
 
 from ...errors import UnsupportedBackend
-from .bench import Bench
-from .check import LIMIT, PeerFactory, at_work
+from .check import (
+    LIMIT,
+    PeerFactory,
+    at_work,
+)
+from .harness import Bench
 from .operation import Breach
 from .peers import CannotCheck
 from .places import place_of_method

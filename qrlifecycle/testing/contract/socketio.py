@@ -14,11 +14,21 @@ from collections.abc import Callable, Sequence
 
 import engineio.base_client
 
-from ...qr import QRCode
-from ...signals import ConnectionFailed, Paired, QRExpired, QRUpdated, Scanned, Signal
+from ...codes import QRCode
+from ...signals import (
+    Paired,
+    PairingRefused,
+    QRExpired,
+    QRUpdated,
+    Scanned,
+    Signal,
+)
 from ...transports.base import Transport
 from ...transports.socketio import SocketIOTransport
-from .wire import Wire, WirePeer
+from .wire import (
+    Wire,
+    WirePeer,
+)
 
 __all__ = [
     "CONNECT",
@@ -213,7 +223,7 @@ def _signals() -> dict[bytes, Signal]:
         frame(event("whatsapp_qr_expired", owner)): QRExpired(),
         frame(event("whatsapp_qr_updated", rotated)): QRUpdated(QRCode("rotated")),
         frame(event("whatsapp_connected", paired)): Paired("49170", paired),
-        frame(event("whatsapp_connection_failed", refused)): ConnectionFailed(data=refused),
+        frame(event("whatsapp_connection_failed", refused)): PairingRefused(data=refused),
     }
 
 

@@ -12,10 +12,16 @@ from contextlib import contextmanager
 import anyio
 import anyio.lowlevel
 
-from ...errors import TransportError, TransportLost
+from ...errors import (
+    TransportError,
+    TransportLost,
+)
 from ...transports.base import Transport
-from .bench import Bench
-from .operation import Breach, Operation
+from .harness import Bench
+from .operation import (
+    Breach,
+    Operation,
+)
 from .places import place_of_method
 
 __all__ = [

@@ -16,10 +16,26 @@ from ...errors import InvalidValue
 from ...policy import is_positive
 from ...signals import Signal
 from ...transports.base import Transport
-from ..remains import KIT, Remains, unshut_sockets
-from .connection import Greeting, Orders, Wire
-from .peers import CannotCheck, CannotDo, Peer
-from .plain import connect, read, write_all
+from ..leaks import (
+    KIT,
+    Remains,
+    unshut_sockets,
+)
+from .connection import (
+    Greeting,
+    Orders,
+    Wire,
+)
+from .peers import (
+    CannotCheck,
+    CannotDo,
+    Peer,
+)
+from .plain import (
+    connect,
+    read,
+    write_all,
+)
 
 __all__ = ["Greeting", "Wire", "WirePeer", "relay"]
 

@@ -20,7 +20,7 @@ LIFETIMES = (60, 20, 20, 20, 20, 20)
 
 GRACE = 3
 """Seconds after the last code's lifetime at which the server says that it ran out. They stand for
-`Policy.grace`, for which the library listens on."""
+`Policy.expiry_grace`, for which the library listens on."""
 
 READING = 5
 """Seconds for which the success, or the failure, is read before the dialog goes on."""

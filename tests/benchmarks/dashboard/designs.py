@@ -10,7 +10,14 @@ import math
 import time
 from functools import partial
 
-from qrlifecycle import Outcome, Paired, Policy, QRCode, QRLifecycle, SocketIOTransport
+from qrlifecycle import (
+    Outcome,
+    Paired,
+    Policy,
+    QRCode,
+    QRLifecycle,
+    SocketIOTransport,
+)
 
 from .socket_tabs import SocketPerPageTab, SocketPerVisitTab
 from .tab import Tab
@@ -24,7 +31,7 @@ __all__ = [
     "PagePollingTab",
 ]
 
-POLICY = Policy(grace=0, refreshes=0, attempt_timeout=math.inf)
+POLICY = Policy(expiry_grace=0, max_refreshes=0, attempt_timeout=math.inf)
 """The library's deadlines run on real time and the day does not: the server's messages end a code,
 and the grace is in the day."""
 

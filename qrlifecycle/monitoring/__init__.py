@@ -1,0 +1,1 @@
+"""What watches lifecycles in production: journal, audit, metrics, timeline."""

@@ -1,0 +1,318 @@
+"""The audit: one object that any number of lifecycles report to, and that wakes somebody.
+
+Give it to each lifecycle (``recorders=[audit]``), or feed it the records of a journal. It keeps
+figures, and judges what it is told against the promises and against limits. What has ended is
+forgotten, so its memory is that of what goes on now. This room must never know a lifecycle, nor
+where an alert is sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Iterator
+
+from ...records import (
+    Began,
+    Changed,
+    Closed,
+    Dropped,
+    Ended,
+    Leaving,
+    Opening,
+    Record,
+)
+from ...states import SOCKET_OWNER, Event, State
+from ..forks import in_each_fork
+from .alerts import (
+    Alert,
+    Limits,
+    PromiseBroken,
+    SecondSocket,
+    SlowSuccess,
+    SocketOutsideDisplayed,
+    Waste,
+)
+from .figures import (
+    Durations,
+    Snapshot,
+)
+from .sockets import Sockets
+from .trail import Trail
+
+__all__ = [
+    "Alert",
+    "Audit",
+    "Durations",
+    "Limits",
+    "PromiseBroken",
+    "SecondSocket",
+    "SlowSuccess",
+    "Snapshot",
+    "SocketOutsideDisplayed",
+    "Waste",
+]
+
+MOST_TRAILS = 100_000
+"""How many attempts are followed at once; beyond that, the one that began first is forgotten. A
+journal of processes that died has attempts without an end."""
+
+MOST_ENDED = 1_000
+"""How many attempts are remembered after their end."""
+
+MOST_CAUSES = 100
+"""How many causes are counted apart; a transport may make them of what it reads."""
+
+OTHER = "other"
+"""What further causes are counted under."""
+
+logger = logging.getLogger("qrlifecycle.audit")
+
+
+class Audit:
+    """Counts and judges what lifecycles report. Safe to share between threads.
+
+    Args:
+        limits: from where on something is worth an alert.
+        on_alert: a plain function that is told each alert, in the thread that reported; what it
+            raises is logged. Without one, alerts are warnings on the logger ``qrlifecycle.audit``.
+        clock: what `Record.monotonic` counts, for sockets that are open now; None when the records
+            are of another process.
+    """
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        on_alert: Callable[[Alert], object] | None = None,
+        clock: Callable[[], float] | None = time.monotonic,
+    ) -> None:
+        self._limits = limits or Limits()
+        self._on_alert = on_alert or _log
+        self._clock = clock
+        self._listeners: list[Callable[[str, float], object]] = []
+        self._begin()
+        in_each_fork(self._begin)
+
+    def _begin(self) -> None:
+        """Begin with nothing; so does a forked process, whose parent goes on counting its own."""
+        self._lock = threading.RLock()  # a signal handler may ask for a snapshot in the middle
+        self._trails: OrderedDict[str, Trail] = OrderedDict()
+        self._past: OrderedDict[str, Trail] = OrderedDict()
+        """The latest, for what should not come after an end."""
+        self._sockets = Sockets()
+        self._window: deque[tuple[float, int, bool]] = deque(maxlen=self._limits.window)
+        self._wasted = {"socket_seconds_per_success": False, "codes_per_success": False}
+        self._counts: Counter[str] = Counter()
+        self._closings: Counter[str] = Counter()
+        self._outcomes: Counter[str] = Counter()
+        self._dropped: Counter[str] = Counter()
+        self._alerts: Counter[str] = Counter()
+        self._durations: dict[str, Durations] = {}
+        self._measured: list[tuple[str, float]] = []
+
+    def __call__(self, record: Record) -> None:
+        """Take a record: what a lifecycle's recorders are called with."""
+        with self._lock:
+            alerts = self._counted(self._take(record))
+            measured, self._measured = self._measured, []
+        self._alert(alerts)
+        for name, seconds in measured:
+            for heard in self._listeners:
+                _tell("what listens to an audit", heard, name, seconds)
+
+    def snapshot(self) -> Snapshot:
+        """What was counted so far.
+
+        A socket whose closing is overdue is found here too: if it never closes, no record comes.
+        """
+        now = None if self._clock is None else self._clock()
+        with self._lock:
+            alerts = [] if now is None else self._counted(self._overdue(now))
+            snapshot = self._snapshot(now)
+        self._alert(alerts)
+        return snapshot
+
+    def _snapshot(self, now: float | None) -> Snapshot:
+        sockets = self._sockets
+
+        def until(lifecycle: str) -> float:  # of another process, no more is known
+            return self._trails[lifecycle].latest if now is None else now
+
+        return Snapshot(
+            sockets_open=sockets.open,
+            sockets_most=sockets.most,
+            socket_seconds=sockets.seconds_at(until),
+            openings=self._counts["openings"],
+            closings=dict(self._closings),
+            attempts=self._counts["attempts"],
+            codes=self._counts["codes"],
+            outcomes=dict(self._outcomes),
+            found_by_status=self._counts["found_by_status"],
+            dropped=dict(self._dropped),
+            success_to_closed=self._durations.get("success_to_closed", Durations()),
+            scan_to_success=self._durations.get("scan_to_success", Durations()),
+            alerts=dict(self._alerts),
+            unfinished=self._counts["forgotten"]
+            + sum(not trail.ended for trail in self._trails.values()),
+        )
+
+    def listen(self, heard: Callable[[str, float], object]) -> None:
+        """Have a plain function told each duration: its name in `Snapshot`, and its seconds."""
+        self._listeners.append(heard)
+
+    def _counted(self, alerts: Iterator[Alert]) -> list[Alert]:
+        counted = list(alerts)
+        self._alerts.update(alert.kind for alert in counted)
+        return counted
+
+    def _alert(self, alerts: list[Alert]) -> None:
+        for alert in alerts:
+            _tell("on_alert", self._on_alert, alert)
+
+    def _overdue(self, now: float) -> Iterator[Alert]:
+        for name, trail in tuple(self._trails.items()):
+            for promise, text in trail.overdue(now):
+                yield PromiseBroken(name, trail.attempt, trail.subject, time.time(), promise, text)
+
+    # What a record means
+
+    def _take(self, record: Record) -> Iterator[Alert]:
+        if isinstance(record, Dropped):
+            known = record.cause in self._dropped or len(self._dropped) < MOST_CAUSES
+            self._dropped[record.cause if known else OTHER] += record.count
+            return
+        yield from self._cut_off(record)
+        trail = self._trail(record)
+        for promise, text in trail.take(record):
+            kind = SocketOutsideDisplayed if promise == 1 else PromiseBroken
+            yield kind(*_who(record, trail), promise, text)
+        match record:
+            case Began():
+                self._counts["attempts"] += 1
+            case Opening():
+                yield from self._opened(record, trail)
+            case Leaving():
+                yield from self._left(record, trail)
+            case Closed():
+                self._closed(record)
+            case Changed():
+                yield from self._changed(record, trail)
+            case Ended():
+                yield from self._over(record, trail)
+
+    def _cut_off(self, record: Record) -> Iterator[Alert]:
+        """An attempt begins, and the one before it of the same lifecycle has no end."""
+        trail = self._trails.get(record.lifecycle) if isinstance(record, Began) else None
+        if trail is not None:
+            for promise, text in trail.cut_off("another attempt began while a socket was open"):
+                yield PromiseBroken(*_who(record, trail), promise, text)
+
+    def _trail(self, record: Record) -> Trail:
+        """The trail that a record belongs to; followed from now on if there is more to come."""
+        name, ended = record.lifecycle, self._past.get(record.lifecycle)
+        begins = isinstance(record, Began)
+        if begins and name in self._trails:  # its end is missing
+            self._forget(name)
+        trail = self._trails.get(name) or (None if begins else ended)
+        if trail is None:
+            trail = Trail(record, state=None if ended is None else ended.state)
+        displayed = isinstance(record, Changed) and record.target is SOCKET_OWNER
+        if name not in self._trails and (begins or displayed or isinstance(record, Opening)):
+            self._past.pop(name, None)
+            if len(self._trails) >= MOST_TRAILS:
+                self._forget(next(iter(self._trails)))
+            self._trails[name] = trail
+        return trail
+
+    def _forget(self, lifecycle: str) -> None:
+        """Follow no longer what has no end; in a journal, its process may have died."""
+        trail = self._trails.pop(lifecycle)
+        self._counts["forgotten"] += not trail.ended
+        if self._clock is None:
+            self._sockets.gone(lifecycle, trail.latest)
+
+    def _opened(self, record: Opening, trail: Trail) -> Iterator[Alert]:
+        self._counts["openings"] += 1
+        if trail.openings > self._limits.openings_per_attempt:
+            limit = self._limits.openings_per_attempt
+            yield Waste(*_who(record, trail), "openings_per_attempt", trail.openings, limit)
+        if others := self._sockets.opened(record.lifecycle, record.subject, record.monotonic):
+            yield SecondSocket(*_who(record, trail), others)
+
+    def _closed(self, record: Closed) -> None:
+        self._closings[record.how] += 1
+        self._sockets.closed(record.lifecycle, record.monotonic)
+
+    def _changed(self, record: Changed, trail: Trail) -> Iterator[Alert]:
+        if record.event is Event.QR_UPDATED:
+            self._counts["codes"] += 1
+        if self._trails.get(record.lifecycle) is not trail or trail.ends != 1:
+            return  # between attempts there is no outcome, and of each attempt there is one
+        if record.source is record.target or record.event in (Event.GENERATE, Event.RESET):
+            return
+        if record.target is State.CONNECTED:
+            self._outcomes["connected"] += 1
+            self._counts["found_by_status"] += trail.found_by_status
+            yield from self._succeeded(record, trail)
+        elif record.reason is not None:
+            self._outcomes[record.reason] += 1
+
+    def _left(self, record: Leaving, trail: Trail) -> Iterator[Alert]:
+        if record.event is Event.PAIRED and trail.scanned_at is not None:
+            took = record.monotonic - trail.scanned_at
+            self._measure("scan_to_success", took)
+            if took > self._limits.scan_to_success:
+                yield SlowSuccess(*_who(record, trail), "scan", took, self._limits.scan_to_success)
+
+    def _succeeded(self, record: Changed, trail: Trail) -> Iterator[Alert]:
+        if trail.success_at is not None and not trail.sockets:
+            closed_at = record.monotonic if trail.closed_at is None else trail.closed_at
+            self._measure("success_to_closed", closed_at - trail.success_at)
+            took = record.monotonic - trail.success_at
+            if took > self._limits.success:
+                yield SlowSuccess(*_who(record, trail), "signal", took, self._limits.success)
+
+    def _over(self, record: Ended, trail: Trail) -> Iterator[Alert]:
+        """The attempt is over; what it used counts in the window."""
+        if self._trails.get(record.lifecycle) is not trail:
+            return
+        if not trail.sockets:
+            self._past[record.lifecycle] = self._trails.pop(record.lifecycle)
+            if len(self._past) > MOST_ENDED:
+                self._past.popitem(last=False)
+        self._window.append((trail.socket_seconds, trail.codes, trail.succeeded))
+        if len(self._window) < self._limits.window:
+            return
+        seconds, codes, successes = map(sum, zip(*self._window, strict=True))
+        for what, used in (("socket_seconds_per_success", seconds), ("codes_per_success", codes)):
+            limit = getattr(self._limits, what)
+            value = used / successes if successes else math.inf
+            too_much = used > 0 and value > limit
+            if too_much and not self._wasted[what]:  # said once, until it is well again
+                yield Waste(*_who(record, trail), what, value, limit)
+            self._wasted[what] = too_much
+
+    def _measure(self, name: str, seconds: float) -> None:
+        self._durations[name] = self._durations.get(name, Durations()).with_one_of(seconds)
+        if self._listeners:
+            self._measured.append((name, seconds))
+
+
+def _tell(who: str, function: Callable[..., object], *news: object) -> None:
+    """Call a function of the program's; what it raises is logged, without any text of its own."""
+    try:
+        function(*news)
+    except Exception as error:
+        logger.error("%s raised %s", who, type(error).__name__)
+
+
+def _log(alert: Alert) -> None:
+    logger.warning("%s (lifecycle %s, attempt %d)", alert, alert.lifecycle, alert.attempt)
+
+
+def _who(record: Record, trail: Trail) -> tuple[str, int, tuple[str, ...] | None, float]:
+    return record.lifecycle, record.attempt, trail.subject, record.wall

@@ -1,0 +1,148 @@
+"""What an audit wakes somebody for: each alert is a type with its numbers, and says its sentence.
+
+This room must never know how it was found out, nor who is told.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ...errors import InvalidValue
+
+__all__ = [
+    "Alert",
+    "Limits",
+    "PromiseBroken",
+    "SecondSocket",
+    "SlowSuccess",
+    "SocketOutsideDisplayed",
+    "Waste",
+]
+
+
+LARGEST_WINDOW = 1_000_000
+"""Attempts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """From where on something is worth an alert; ``math.inf`` means never.
+
+    Raises:
+        InvalidValue: a limit that is not a number above 0, or a window that is no whole number of
+            at least 1.
+    """
+
+    success: float = 1.0
+    """Seconds from the success signal until everybody may know: the socket is closed in between.
+    It takes some milliseconds; as much as the default `close_timeout` is a peer that was waited
+    for, or an event loop that was blocked."""
+
+    scan_to_success: float = math.inf
+    """Seconds from the scan to the success, where the service tells of both. It is the phone's and
+    the service's time more than ours."""
+
+    openings_per_attempt: float = math.inf
+    """Sockets opened in one attempt, one after another."""
+
+    socket_seconds_per_success: float = math.inf
+    """Seconds of open sockets for each success, over the last `window` attempts."""
+
+    codes_per_success: float = math.inf
+    """Codes shown for each success, over the last `window` attempts."""
+
+    window: int = 20
+    """How many attempts the two above are judged over, once there were so many."""
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            value = getattr(self, name)
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not is_number or not value > 0:
+                raise InvalidValue(f"Limits.{name} must be a number above 0, not {value!r}")
+        if not isinstance(self.window, int) or self.window > LARGEST_WINDOW:
+            rule = f"a whole number of at most {LARGEST_WINDOW:,}"
+            raise InvalidValue(f"Limits.window must be {rule}, not {self.window!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something that should not be. ``wall`` is when it was seen, as `time.time()` counts.
+
+    ``subject`` is the transport's, if it told one.
+    """
+
+    kind: ClassVar[str]
+
+    lifecycle: str
+    attempt: int
+    subject: tuple[str, ...] | None
+    wall: float
+
+
+@dataclass(frozen=True, slots=True)
+class PromiseBroken(Alert):
+    """A promise did not hold; ``promise`` is its number, None for a step that is not the table's.
+
+    A journal from which lines are missing looks so too.
+    """
+
+    kind = "promise_broken"
+
+    promise: int | None
+    text: str
+
+    def __str__(self) -> str:
+        broken = "not a step of the table" if self.promise is None else f"promise {self.promise}"
+        return f"{broken}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class SocketOutsideDisplayed(PromiseBroken):
+    """A socket was open while no code was displayed: promise 1."""
+
+    kind = "socket_outside_displayed"
+
+
+@dataclass(frozen=True, slots=True)
+class SecondSocket(Alert):
+    """Two lifecycles of one process had a socket open for one subject at the same time."""
+
+    kind = "second_socket"
+
+    others: int
+    """How many were open before this one."""
+
+    def __str__(self) -> str:
+        whom = "somebody" if self.subject is None else " ".join(self.subject)
+        return f"a socket was opened for {whom}, who had {self.others} open already"
+
+
+@dataclass(frozen=True, slots=True)
+class SlowSuccess(Alert):
+    """A success took longer than the limit; ``since`` says what it is counted from."""
+
+    kind = "slow_success"
+
+    since: str
+    seconds: float
+    limit: float
+
+    def __str__(self) -> str:
+        return f"success {self.seconds:.3f} s after the {self.since}; the limit is {self.limit:g} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Waste(Alert):
+    """More was used than the limit allows; ``what`` is the limit's name."""
+
+    kind = "waste"
+
+    what: str
+    value: float
+    limit: float
+
+    def __str__(self) -> str:
+        return f"{self.what.replace('_', ' ')}: {self.value:.4g}; the limit is {self.limit:g}"

@@ -1,0 +1,101 @@
+"""An audit's figures, through the OpenTelemetry metrics API.
+
+Only the API is called; which SDK exports them, if any, is the program's choice. Figures are read
+when the SDK collects, so a lifecycle pays nothing for them; durations are passed on as they come.
+Needs the ``opentelemetry`` extra. This room must never know what is done with a figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+try:
+    from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter
+except ImportError:
+    from ..errors import MissingExtra
+
+    raise MissingExtra("exporting metrics", "opentelemetry") from None
+
+from .audit import Audit
+from .audit.figures import Snapshot
+
+__all__ = ["export_metrics"]
+
+
+class Figure(NamedTuple):
+    """A figure of a snapshot; with an attribute, one for each of its values."""
+
+    name: str
+    unit: str
+    description: str
+    read: Callable[[Snapshot], float | Mapping[str, int]]
+    attribute: str = ""
+
+
+COUNTERS = (
+    Figure("sockets.opened", "{socket}", "Sockets opened.", lambda now: now.openings),
+    Figure("sockets.closed", "{socket}", "Sockets closed.", lambda now: now.closings, "how"),
+    Figure("sockets.time", "s", "For how long sockets were open.", lambda now: now.socket_seconds),
+    Figure("codes.shown", "{code}", "Codes handed out.", lambda now: now.codes),
+    Figure("attempts.begun", "{attempt}", "Attempts begun.", lambda now: now.attempts),
+    Figure(
+        "attempts.ended",
+        "{attempt}",
+        "Attempts ended: connected, or the reason of the failure.",
+        lambda now: now.outcomes,
+        "outcome",
+    ),
+    Figure(
+        "successes.found_by_status",
+        "{attempt}",
+        "Successes that a read of the status told of first.",
+        lambda now: now.found_by_status,
+    ),
+    Figure("dropped", "{message}", "What became of nothing.", lambda now: now.dropped, "cause"),
+    Figure("alerts", "{alert}", "Alerts raised.", lambda now: now.alerts, "kind"),
+)
+
+OPEN = Figure("sockets.open", "{socket}", "Sockets open now.", lambda now: now.sockets_open)
+
+HISTOGRAMS = {
+    "success_to_closed": "From the success signal until the socket was closed.",
+    "scan_to_success": "From the scan to the success.",
+}
+"""By the name that the audit gives a duration."""
+
+
+def export_metrics(audit: Audit, meter_provider: MeterProvider | None = None) -> None:
+    """Have the figures of an audit observed from now on; once for each audit.
+
+    Args:
+        audit: the audit. The instruments keep it alive.
+        meter_provider: where the instruments are made; the global one by default.
+
+    Raises:
+        MissingExtra: from importing this module, without the ``opentelemetry`` extra.
+    """
+    meter = get_meter("qrlifecycle", meter_provider=meter_provider)
+    makers = dict.fromkeys(COUNTERS, meter.create_observable_counter)
+    for figure, make in [*makers.items(), (OPEN, meter.create_observable_up_down_counter)]:
+        make(
+            f"qrlifecycle.{figure.name}",
+            [_observer(audit, figure)],
+            unit=figure.unit,
+            description=figure.description,
+        )
+    histograms = {
+        name: meter.create_histogram(f"qrlifecycle.{name}", unit="s", description=description)
+        for name, description in HISTOGRAMS.items()
+    }
+    audit.listen(lambda name, seconds: histograms[name].record(seconds))
+
+
+def _observer(audit: Audit, figure: Figure) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    def observe(_options: CallbackOptions) -> Iterable[Observation]:
+        value = figure.read(audit.snapshot())
+        if not isinstance(value, Mapping):
+            return [Observation(value)]
+        return [Observation(n, {figure.attribute: str(which)}) for which, n in value.items()]
+
+    return observe

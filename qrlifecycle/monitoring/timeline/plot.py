@@ -1,0 +1,273 @@
+"""The timeline as an image: SVG, PNG or PDF.
+
+The same records give the same bytes with the same matplotlib, so that a committed picture can be
+compared. Importing the room costs nothing: the package that draws is imported when an image is
+asked for, and no display is needed. This room must never know how a terminal shows it.
+"""
+# ruff: noqa: A002 - `format` is the word for it, as in `qrlifecycle.diagram`.
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from ...errors import (
+    InvalidValue,
+    MissingExtra,
+)
+from ...states import SOCKET_OWNER, State
+from . import words
+from .colours import (
+    FAINT,
+    INK,
+    OUTSIDE,
+    PAPER,
+    QUIET,
+    SOCKET,
+    STATES,
+)
+from .lanes import (
+    Lane,
+    MarkKind,
+    Socket,
+    Timeline,
+)
+from .scale import Scale
+from .shapes import (
+    NARROWEST,
+    SOCKET_HEIGHT,
+    STATE_HEIGHT,
+    Shapes,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["IMAGE_FORMATS", "paint"]
+
+IMAGE_FORMATS: tuple[str, ...] = ("svg", "png", "pdf")
+"""What `paint` makes; the ``plot`` extra is needed."""
+
+WIDTH, CHART = 12.0, 8.8
+"""Inches; the rest is for labels and margins."""
+
+LEFT, TOP, BOTTOM = 2.9, 2.0, 1.05
+LANE, TRACK, REMARK = 0.56, 0.17, 0.2
+"""Inches of height: a lane with one socket, each further socket, each sentence below."""
+
+MARGIN, GAP = 0.25, 0.03
+CHARACTER = 0.078
+"""Inches that a character of a label takes, at most."""
+
+NEVER_CLOSED = 0.5
+"""Inches more for a socket that was left open: short as it is, for all that is known, it must be
+seen."""
+
+SHORT_OPENING = 0.12
+"""Inches; opening that took no longer is not told from being open, where all is well."""
+
+MOST_LANES = 200
+"""More would be no picture; and PNG has an end."""
+
+DOTS_PER_INCH = 160
+
+PROMISE = "The promise: one socket while a QR code is on screen, not before and not after."
+
+SETTINGS = {
+    "svg.hashsalt": "qrlifecycle",
+    "svg.fonttype": "none",
+    "font.size": 9.0,
+    "text.parse_math": False,
+    "text.color": INK,
+    "hatch.linewidth": 1.5,
+}
+METADATA: dict[str, dict[str, Any]] = {
+    "svg": {"Date": None},
+    "png": {},
+    "pdf": {"CreationDate": None},
+}
+
+
+def paint(timeline: Timeline, format: str, *, absolute: bool = False) -> bytes:
+    """The timeline as an image in one of `IMAGE_FORMATS`.
+
+    Args:
+        timeline: what to draw.
+        format: one of `IMAGE_FORMATS`.
+        absolute: by the wall clock, instead of each lane from its own beginning.
+
+    Raises:
+        InvalidValue: there is no such image format, or there are too many lanes for an image.
+        MissingExtra: matplotlib is not installed.
+    """
+    if format not in IMAGE_FORMATS:
+        raise InvalidValue(f"no image format {format!r}; there are: {', '.join(IMAGE_FORMATS)}")
+    if (number := len(timeline.lanes)) > MOST_LANES:
+        raise InvalidValue(f"an image has room for {MOST_LANES} attempts, not for {number}")
+    try:
+        from matplotlib import style  # noqa: PLC0415 - see the room's first lines
+        from matplotlib.figure import Figure  # noqa: PLC0415
+    except ImportError:
+        raise MissingExtra("drawing a timeline as SVG, PNG or PDF", "plot") from None
+    image = io.BytesIO()
+    with style.context(["default", SETTINGS]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # a subject's own script
+        height = TOP + BOTTOM + sum(map(_height, timeline.lanes))
+        figure = Figure(figsize=(WIDTH, height), dpi=DOTS_PER_INCH, facecolor=PAPER)
+        # One unit of the axes is an inch, from the top left corner downwards.
+        axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(height, 0))
+        axes.set_axis_off()
+        _Painting(axes, timeline, absolute=absolute).paint(height)
+        metadata = {"Title": words.finding(timeline), **METADATA[format]}
+        figure.savefig(image, format=format, metadata=metadata)
+    return image.getvalue()
+
+
+def _height(lane: Lane) -> float:
+    tracks = max((socket.track for socket in lane.sockets), default=0)
+    return LANE + tracks * TRACK + len(words.remarks(lane)) * REMARK
+
+
+class _Painting:
+    """One timeline on axes whose unit is an inch."""
+
+    def __init__(self, axes: Axes, timeline: Timeline, *, absolute: bool) -> None:
+        self._ink = Shapes(axes)
+        self._timeline = timeline
+        self._absolute = absolute
+        self._has_openings = False
+        self._scale = Scale.of(timeline.lanes, absolute=absolute)
+        free = ((lane, 1.1 + CHARACTER * len(words.outcome(lane))) for lane in timeline.lanes)
+        self._per_second = self._scale.per_second(free, CHART)
+
+    def paint(self, height: float) -> None:
+        """All of it."""
+        self._head()
+        self._axis(height)
+        top = TOP
+        for index, lane in enumerate(self._timeline.lanes):
+            if index % 2 == 0:
+                band = WIDTH - 2 * MARGIN, _height(lane)
+                self._ink.box(MARGIN, top, band, FAINT, zorder=0, alpha=0.6)
+            self._lane(lane, top)
+            top += _height(lane)
+        self._legend(height - BOTTOM + 0.4)
+
+    # Around the lanes
+
+    def _head(self) -> None:
+        healthy = self._timeline.healthy
+        self._ink.end(0.5, 0.5, State.CONNECTED if healthy else State.FAILED, size=17)
+        title = words.finding(self._timeline)
+        size = min(17.0, 17 * 82 / len(title))
+        colour = INK if healthy else OUTSIDE
+        self._ink.text(0.78, 0.51, title, size=size, weight="bold", color=colour)
+        notes = list(words.notes(self._timeline, absolute=self._absolute))
+        for index, line in enumerate((PROMISE, *notes[:2], " ".join(notes[2:]))):
+            self._ink.text(0.78, 0.83 + index * 0.22, line, size=10, color=QUIET)
+
+    def _axis(self, height: float) -> None:
+        bottom = height - BOTTOM
+        for tick in self._scale.ticks(8):
+            x = LEFT + tick.at * self._per_second
+            self._ink.rule(x, TOP - 0.06, bottom)
+            self._ink.text(x, TOP - 0.16, tick.label, size=8.5, color=QUIET, ha="center")
+
+    def _legend(self, y: float) -> None:
+        x = 0.4
+        for state, name in (
+            (State.GENERATING, "generating"),
+            (State.DISPLAYED, "displayed: a code is on screen"),
+        ):
+            self._ink.state(x, y - STATE_HEIGHT / 2, 0.35, state)
+            x = self._named(x + 0.35, y, name)
+        for kind, name in ((MarkKind.CODE, "code shown"), (MarkKind.SCANNED, "scanned")):
+            self._ink.mark(x + 0.1, y, kind)
+            x = self._named(x + 0.2, y, name)
+        for state, name in (
+            (State.CONNECTED, "connected"),
+            (State.FAILED, "failed"),
+            (State.IDLE, "cancelled"),
+        ):
+            self._ink.end(x + 0.1, y, state)
+            x = self._named(x + 0.2, y, name)
+        x, y = 0.4, y + 0.3
+        self._ink.socket(x, y - SOCKET_HEIGHT / 2, 0.35)
+        x = self._named(x + 0.35, y, "socket open")
+        if self._has_openings:
+            self._ink.opening(x, y - SOCKET_HEIGHT / 2, 0.35)
+            x = self._named(x + 0.35, y, "socket opening")
+        self._ink.alarm(x, y - SOCKET_HEIGHT / 2, 0.35)
+        x = self._named(x + 0.35, y, f"socket open outside '{SOCKET_OWNER}', or a second one")
+        self._ink.on(x + 0.1, y, QUIET)
+        self._named(x + 0.2, y, "goes on, its end is not known")
+
+    def _named(self, x: float, y: float, name: str) -> float:
+        """Write an entry of the legend; the answer is where the next one begins."""
+        self._ink.text(x + 0.08, y, name, size=9)
+        return x + 0.08 + CHARACTER * len(name) + 0.22
+
+    # One lane
+
+    def _lane(self, lane: Lane, top: float) -> None:
+        y = top + 0.1
+        known = {"weight": "bold"} if lane.subject else {"color": QUIET}
+        self._ink.text(0.4, y + 0.08, words.subject(lane), size=10, **known)
+        began = f"{words.clock(lane.wall)}  {words.identifier(lane)}"
+        self._ink.text(0.4, y + 0.26, began, size=8, color=QUIET)
+        for span in lane.spans:
+            end = lane.until(span.end)
+            x, width = self._x(lane, span.start), (end - span.start) * self._per_second
+            if span.end is not None or not lane.ended or width > NARROWEST:
+                self._ink.state(x, y, width, span.state)
+        for mark in lane.marks:
+            self._ink.mark(self._x(lane, mark.at), y + STATE_HEIGHT / 2, mark.kind)
+        for socket in lane.sockets:
+            self._socket(lane, socket, y + STATE_HEIGHT + GAP + socket.track * TRACK)
+        self._outcome(lane, y)
+        below = top + _height(lane) - REMARK * len(words.remarks(lane))
+        for index, remark in enumerate(words.remarks(lane)):
+            line = below + index * REMARK
+            self._ink.text(LEFT, line + 0.04, f"! {remark}", size=9, weight="bold", color=OUTSIDE)
+
+    def _outcome(self, lane: Lane, y: float) -> None:
+        left_open = any(end is None for socket in lane.sockets for _, end in socket.outside)
+        x = self._x(lane, lane.length) + 0.14 + (NEVER_CLOSED + 0.1) * left_open
+        outcome, after = words.end(lane)
+        colour = INK if lane.state is None else STATES[lane.state].text
+        if lane.ended and lane.state is not None:
+            self._ink.end(x, y + STATE_HEIGHT / 2, lane.state)
+        else:
+            self._ink.on(x, y + STATE_HEIGHT / 2, QUIET)
+        self._ink.text(x + 0.18, y + 0.1, outcome, size=9.5, color=colour)
+        self._ink.text(x + 0.18, y + 0.27, after, size=8, color=QUIET)
+
+    def _socket(self, lane: Lane, socket: Socket, y: float) -> None:
+        x, end = self._x(lane, socket.start), self._x(lane, lane.until(socket.end))
+        if socket.second:
+            self._ink.alarm(x, y, end - x)
+        else:
+            self._opening(lane, socket, y)
+        for start, stop in socket.outside:
+            left = self._x(lane, start)
+            width = self._x(lane, lane.until(stop)) - left + (NEVER_CLOSED if stop is None else 0)
+            self._ink.alarm(left, y, width)
+            end = max(end, left + width)
+        if socket.end is None:
+            colour = SOCKET if socket.healthy else OUTSIDE
+            self._ink.on(end + 0.06, y + SOCKET_HEIGHT / 2, colour)
+
+    def _opening(self, lane: Lane, socket: Socket, y: float) -> None:
+        """A socket that is the only one: how long it was opening, and how long open."""
+        x, end = self._x(lane, socket.start), self._x(lane, lane.until(socket.end))
+        opened = end if socket.opened is None else self._x(lane, socket.opened)
+        if socket.opened is None or opened - x > SHORT_OPENING:
+            self._has_openings = True
+            self._ink.opening(x, y, opened - x)
+            x = opened
+        if socket.opened is not None:
+            self._ink.socket(x, y, end - x)
+
+    def _x(self, lane: Lane, at: float) -> float:
+        return LEFT + (self._scale.shift(lane) + at) * self._per_second

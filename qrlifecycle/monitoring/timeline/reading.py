@@ -1,0 +1,130 @@
+"""Reading: lanes out of records, in bounded memory.
+
+What breaks a promise is the audit's to say: it judges every record, and what it finds is kept with
+the lane. This room must never know what a lane has in it, nor how it is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...errors import InvalidValue
+from ...records import (
+    Began,
+    Changed,
+    Dropped,
+    Ended,
+    Opening,
+    Record,
+)
+from ..audit import (
+    Alert,
+    Audit,
+)
+from .growing import (
+    Growing,
+    Key,
+    shortened,
+)
+from .lanes import Timeline
+
+__all__ = ["LAST", "read"]
+
+LAST = 20
+"""How many attempts are kept if nobody says: as many as fit on a page."""
+
+MOST_WAITING = 10_000
+"""Attempts that are held until it is known whose they are."""
+
+
+def read(
+    records: Iterable[Record],
+    *,
+    last: int = LAST,
+    lifecycle: str | None = None,
+    subject: str | None = None,
+) -> Timeline:
+    """The lanes of the latest attempts, in the order in which they began; in bounded memory.
+
+    Args:
+        records: in the order of their journal.
+        last: how many attempts to keep.
+        lifecycle: only of this lifecycle.
+        subject: only for those whose subject has this word in it; one without a socket has none.
+
+    Raises:
+        InvalidValue: ``last`` is not at least 1.
+    """
+    if last < 1:
+        raise InvalidValue(f"at least 1 attempt must be kept, not {last}")
+    reader = _Reader(last, lifecycle, subject)
+    for record in records:
+        reader.take(record)
+    return reader.timeline()
+
+
+class _Reader:
+    """Keeps the latest attempts, and has everything judged by an audit."""
+
+    def __init__(self, last: int, lifecycle: str | None, subject: str | None) -> None:
+        self._last = last
+        self._lifecycle = lifecycle
+        self._subject = subject
+        self._kept: dict[Key, Growing] = {}
+        self._waiting: dict[Key, Growing] = {}
+        """Those of whom it is not known yet whether they are asked for."""
+        self._begun = 0
+        self._found: list[Alert] = []
+        self._alerts = 0
+        self._audit = Audit(on_alert=self._found.append, clock=None)
+
+    def take(self, record: Record) -> None:
+        """Take a record."""
+        self._found.clear()
+        self._audit(record)
+        self._alerts += sum(map(self._asked_for, self._found))
+        self._begun += isinstance(record, Began)
+        if self._lifecycle in (None, record.lifecycle) and not isinstance(record, Dropped):
+            lane = self._lane(record)
+            if lane is not None:
+                lane.take(record, self._found)
+
+    def timeline(self) -> Timeline:
+        """What was kept."""
+        lanes = sorted((lane.lane() for lane in self._kept.values()), key=lambda lane: lane.wall)
+        return Timeline(
+            lanes=tuple(lanes),
+            left_out=self._begun - sum(lane.began for lane in lanes),
+            alerts_left_out=max(self._alerts - sum(len(lane.alerts) for lane in lanes), 0),
+        )
+
+    def _asked_for(self, alert: Alert) -> bool:
+        return self._lifecycle in (None, alert.lifecycle) and (
+            self._subject is None or self._subject in (alert.subject or ())
+        )
+
+    def _lane(self, record: Record) -> Growing | None:
+        """The lane that a record belongs to; a new one, if there is room for it."""
+        key = shortened(record.lifecycle), record.attempt
+        lane = self._kept.get(key) or self._waiting.get(key)
+        if lane is None:
+            if isinstance(record, Ended) or (isinstance(record, Changed) and not record.attempt):
+                return None  # the last of what was cut off; a trigger before the first attempt
+            # What has no beginning here began before all that has one.
+            if not isinstance(record, Began) and len(self._kept) >= self._last:
+                return None
+            lane = Growing(record, key)
+            (self._kept if self._subject is None else self._waiting)[key] = lane
+        if key in self._waiting:
+            self._decide(key, record)
+        for lanes, most in ((self._kept, self._last), (self._waiting, MOST_WAITING)):
+            if len(lanes) > most:
+                del lanes[next(iter(lanes))]
+        return lane
+
+    def _decide(self, key: Key, record: Record) -> None:
+        """Keep a lane whose subject is asked for, and hold no other longer than need be."""
+        if isinstance(record, Opening) and self._subject in (record.subject or ()):
+            self._kept[key] = self._waiting.pop(key)
+        elif isinstance(record, Opening | Ended):
+            del self._waiting[key]

@@ -1,0 +1,198 @@
+"""What a timeline shows, in words: its finding, and the labels of a lane.
+
+What a service or a transport said is made harmless here, before anybody draws it. This room must
+never know where on a picture a word will stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from ...states import SOCKET_OWNER, State
+from ..printable import printable
+from .lanes import (
+    Lane,
+    Timeline,
+)
+
+__all__ = [
+    "LONGEST",
+    "clock",
+    "count",
+    "duration",
+    "end",
+    "finding",
+    "identifier",
+    "notes",
+    "outcome",
+    "remarks",
+    "subject",
+    "usage",
+]
+
+LONGEST = 28
+"""Characters of a label, if there is room."""
+
+MOST_REMARKS = 3
+"""Sentences for a lane; the others are counted."""
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds, as a person says them."""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, left = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,} h {minutes:02} min"
+    return f"{minutes} min {left:02} s"
+
+
+def clock(wall: float, form: str = "%H:%M:%S") -> str:
+    """A wall time, in UTC."""
+    try:
+        return datetime.fromtimestamp(wall, UTC).strftime(form)
+    except (ValueError, OverflowError, OSError):
+        return "?"
+
+
+# Of all lanes
+
+
+def finding(timeline: Timeline) -> str:
+    """What the picture shows, in one sentence: its title."""
+    sockets = timeline.sockets
+    counted = f"{count(len(timeline.lanes), 'attempt')}, {count(len(sockets), 'socket')}"
+    outside = sum(bool(socket.outside) for socket in sockets)
+    found = [f"{outside} open outside '{SOCKET_OWNER}'"] if outside else []
+    found += _other_findings(timeline)
+    if not sockets or outside:
+        return ", ".join([counted, *found])
+    within = f"{'all' if len(sockets) > 1 else 'open'} within '{SOCKET_OWNER}'"
+    return ", but ".join([f"{counted}, {within}", *([", ".join(found)] if found else [])])
+
+
+def _other_findings(timeline: Timeline) -> Iterator[str]:
+    """What was found beside sockets outside `displayed`."""
+    if second := sum(socket.second for socket in timeline.sockets):
+        yield f"{second} opened beside another"
+    others = sum(
+        bool(lane.alerts) and all(socket.healthy for socket in lane.sockets)
+        for lane in timeline.lanes
+    )
+    if others:
+        yield f"{count(others, 'attempt')} with another finding"
+    if left_out := sum(lane.sockets_left_out for lane in timeline.lanes):
+        yield f"{count(left_out, 'other socket')} not drawn"
+    if timeline.alerts_left_out:
+        yield f"{count(timeline.alerts_left_out, 'finding')} not drawn"
+
+
+def usage(timeline: Timeline) -> str:
+    """How long sockets were open, and how much of it while a code was on screen."""
+    if not timeline.sockets:
+        return "No socket was opened"
+    spans = [(lane, socket) for lane in timeline.lanes for socket in lane.sockets]
+    total = sum(lane.until(socket.end) - socket.start for lane, socket in spans)
+    outside = [(lane, start, end) for lane, socket in spans for start, end in socket.outside]
+    whose = (
+        "The sockets drawn" if any(lane.sockets_left_out for lane in timeline.lanes) else "Sockets"
+    )
+    said = [f"{whose} were open for {duration(total)}"]
+    if not outside:
+        said.append("all of it while a code was displayed")
+    if (seconds := sum(lane.until(end) - start for lane, start, end in outside)) > 0:
+        said.append(f"{duration(seconds)} of it while no code was displayed")
+    if left := sum(end is None for _, _, end in outside):
+        said.append(f"and {left} {'was' if left == 1 else 'were'} left open")
+    return ", ".join(said)
+
+
+def notes(timeline: Timeline, *, absolute: bool) -> Iterator[str]:
+    """What else is to be known of the picture, in sentences."""
+    lanes = timeline.lanes
+    if lanes:
+        yield f"{usage(timeline)}."
+        each = "by the clock" if absolute else "each row from its own beginning"
+        yield f"Begun {_period([lane.wall for lane in lanes])} UTC; {each}."
+    if timeline.left_out:
+        yield f"{count(timeline.left_out, 'other attempt')} in the journal not drawn."
+
+
+def _period(walls: Sequence[float]) -> str:
+    first, latest = min(walls), max(walls)
+    day, last_day = clock(first, "%Y-%m-%d"), clock(latest, "%Y-%m-%d")
+    if day != last_day:
+        return f"from {day} {clock(first)} to {last_day} {clock(latest)}"
+    times = dict.fromkeys((clock(first), clock(latest)))
+    return f"on {day}, {' to '.join(times)}"
+
+
+# Of one lane
+
+
+def subject(lane: Lane, longest: int = LONGEST) -> str:
+    """Whom the attempt was for, in so many characters at most."""
+    if lane.subject:
+        return _short(" ".join(lane.subject), longest)
+    return "(no socket)" if lane.began and lane.ended and not lane.sockets else "(not told)"
+
+
+def identifier(lane: Lane, longest: int = LONGEST) -> str:
+    """Which lifecycle it was, and which of its attempts if there were more."""
+    attempt = f" #{lane.attempt}" if lane.attempt != 1 else ""
+    return f"{_short(lane.lifecycle, longest - len(attempt))}{attempt}"
+
+
+def outcome(lane: Lane) -> str:
+    """How it ended, in a word or two."""
+    if lane.state is State.CONNECTED:
+        if lane.began and not lane.sockets:
+            return "linked already"
+        return "connected, by status" if lane.found_by_status else "connected"
+    if lane.reason is not None:
+        return lane.reason.replace("_", " ")
+    if not lane.ended:
+        return "no end known"
+    return "ended" if lane.state is None else str(lane.state)
+
+
+def end(lane: Lane) -> tuple[str, str]:
+    """How it ended, and after what time."""
+    seconds = duration(lane.duration)
+    if not lane.ended:
+        return outcome(lane), f"known for {seconds}"
+    return outcome(lane), f"after {seconds}{'' if lane.began else ' or more'}"
+
+
+def remarks(lane: Lane) -> list[str]:
+    """What was found in a lane, in sentences, each once; the first few, and how many more.
+
+    The last one says what of the lane is not drawn.
+    """
+    told = list(dict.fromkeys(printable(text) for text in lane.alerts))
+    if len(told) > MOST_REMARKS:
+        told[MOST_REMARKS:] = [f"... and {len(told) - MOST_REMARKS} more"]
+    left_out = ((lane.spans_left_out, "state"), (lane.sockets_left_out, "socket"))
+    if counted := " and ".join(
+        count(number, f"other {what}") for number, what in left_out if number
+    ):
+        told.append(f"{counted} not drawn")
+    return told
+
+
+def _short(said: str, longest: int) -> str:
+    """What somebody else said, short enough to stand beside a lane; what differs is at the end."""
+    said = printable(said)
+    if len(said) <= longest:
+        return said
+    half = max((longest - 3) // 2, 1)
+    return f"{said[:half]}...{said[-half:]}"

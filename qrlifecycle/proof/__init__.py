@@ -1,0 +1,1 @@
+"""What proves this library itself: exploration, formal model, soak, and what `verify` runs."""

@@ -1,0 +1,371 @@
+"""One lifecycle on a stage: everything around it is held, until an act says how it goes on.
+
+The service, the status, each step of the transport, the person, the caller and the clock: nothing
+happens by itself. This room must never know which acts will be tried, nor why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from itertools import repeat
+
+import anyio
+from anyio.abc import TaskGroup
+
+from ...codes import PairingCode, QRCode
+from ...errors import (
+    ServiceRefused,
+    TransportLost,
+)
+from ...outcome import Reason
+from ...policy import Policy
+from ...signals import (
+    Paired,
+    PairingRefused,
+    QRUpdated,
+    Signal,
+)
+from ...states import Event, single_rows
+from ...testing.acts import SIGNALS, Act
+from ...testing.clock import (
+    settle,
+    timers,
+)
+from ...testing.judge import Judge
+from ...testing.scripted import (
+    Fault,
+    Point,
+    ScriptedPeer,
+    ScriptedTransport,
+)
+from ..model import Phase
+from .fingerprint import (
+    Fingerprint,
+    names_in,
+)
+
+__all__ = ["Scene", "World"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What a lifecycle is put into: its numbers, and what may happen around it.
+
+    Args:
+        name: for reports.
+        policy: the lifecycle's. The fewer different sums of its times there are, the sooner every
+            situation has been seen; whole numbers and halves, quarters, ... are exact.
+        status: whether there is a `check_status`.
+        without: acts that do not happen here.
+        racing: how many acts race with each other: 1 for none, 2 or 3.
+    """
+
+    name: str
+    policy: Policy
+    status: bool = False
+    without: frozenset[Act] = frozenset()
+    racing: int = 2
+
+
+TRIGGERS = {Act.GENERATE: Event.GENERATE, Act.CANCEL: Event.CANCEL, Act.RESET: Event.RESET}
+
+ROWS = frozenset((source, row.event) for source, row in single_rows())
+
+FAULTS = {
+    Act.OK: Fault.NONE,
+    Act.UNREACHABLE: Fault.UNREACHABLE,
+    Act.REFUSED: Fault.REFUSED,
+    Act.BROKEN: Fault.BROKEN,
+}
+
+AT_POINT = {
+    Point.CONNECTING: (Act.OK, Act.UNREACHABLE, Act.BROKEN),
+    Point.HANDSHAKE: (Act.OK, Act.UNREACHABLE, Act.REFUSED, Act.BROKEN),
+    Point.GOODBYE: (Act.OK, Act.BROKEN),
+    Point.GONE: (Act.OK, Act.BROKEN),
+}
+"""How a transport may go on from where it is held; that it hangs is the clock's act."""
+
+ENDINGS = (Act.HANG_UP, Act.BREAK, Act.NONSENSE)
+
+ON_THE_WIRE = (Act.ROTATED, *SIGNALS, *ENDINGS)
+
+LATE = (Act.PAIRED,)
+"""What stands for all that a peer says when it is listened to no more."""
+
+CLOSING_POINTS = (Point.GOODBYE, Point.GONE)
+
+TO_REQUEST = (Act.CODE, Act.LINKED, Act.DENIED, Act.FAILING)
+
+TO_STATUS = (
+    Act.SAYS_NOTHING,
+    Act.SAYS_PAIRED,
+    Act.SAYS_ROTATED,
+    Act.SAYS_FAILED,
+    Act.SAYS_NONSENSE,
+)
+
+
+PAST = frozenset(
+    {
+        *("code", "shown", "action", "deadlines", "looking", "scope"),
+        *("ever_opened", "_opened_at", "_breaks", "_backoff", "error", "broke_at"),
+    }
+)
+"""What decides no more, in a stay that is being left."""
+
+OF_STATUS = frozenset({"_shown"})
+"""What decides only where there is a status to read."""
+
+OF_REOPENING = frozenset({"_opened_at", "_breaks", "_backoff"})
+"""What decides only where a link may be opened anew."""
+
+
+class _Question:
+    """An await that is held until an act answers it."""
+
+    def __init__(self) -> None:
+        self._answered = anyio.Event()
+        self._answer: object = None
+
+    @property
+    def waiting(self) -> bool:
+        return not self._answered.is_set()
+
+    def answer(self, answer: object) -> None:
+        """Answer; an exception is raised."""
+        self._answer = answer
+        self._answered.set()
+
+    async def wait(self) -> object:
+        await self._answered.wait()
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+
+class Scene:
+    """A lifecycle in its world.
+
+    Args:
+        world: what it is put into.
+        tasks: where `pair()` runs.
+    """
+
+    def __init__(self, world: World, tasks: TaskGroup) -> None:
+        self._tasks = tasks
+        self._without = world.without
+        self._reads = world.status
+        nothing = frozenset[str]()
+        self._idle_names = (nothing if world.status else OF_STATUS) | (
+            nothing if world.policy.max_reconnects else OF_REOPENING
+        )
+        self._asked: _Question | None = None
+        self._read: _Question | None = None
+        self.peer = ScriptedPeer(repeat(Fault.HELD), repeat(Fault.HELD))
+        self.judge = Judge(
+            self.peer,
+            world.policy,
+            self._request_qr,
+            check_status=self._check_status if world.status else None,
+            expect_identity="me",
+        )
+        self.peer.watch = self.judge.look
+        self._on_the_way: list[Act] = []
+        self.walk: object = None
+        """The coroutine of the `pair()` that runs."""
+
+    def __str__(self) -> str:
+        sockets = self.peer.open_sockets
+        return f"{self.judge.lifecycle.state}, {sockets or 'no'} socket{'s' * (sockets > 1)}"
+
+    # What it asks, and who answers
+
+    async def _request_qr(self) -> QRCode | PairingCode | Paired:
+        self._asked = _Question()
+        try:
+            return await self._asked.wait()  # type: ignore[return-value]
+        finally:
+            self._asked = None
+
+    async def _check_status(self) -> Signal | None:
+        self._read = _Question()
+        try:
+            return await self._read.wait()  # type: ignore[return-value]
+        finally:
+            self._read = None
+
+    # Acts
+
+    @property
+    def transport(self) -> ScriptedTransport | None:
+        """The newest transport."""
+        return self.peer.transports[-1] if self.peer.transports else None
+
+    @property
+    def phase(self) -> Phase:
+        """How far the transport is, in the model's words."""
+        transport = self.transport
+        if not self.judge.lifecycle.socket_open or transport is None:
+            return Phase.NONE
+        if transport.point in CLOSING_POINTS:
+            return Phase.CLOSING
+        if transport.listening:
+            return Phase.LISTENING
+        return Phase.HANDSHAKE if transport.socket_exists else Phase.OPENING
+
+    @property
+    def unheard(self) -> tuple[Act, ...]:
+        """What the peer has done, and the lifecycle has yet to hear of."""
+        if (transport := self.transport) is None or not transport.socket_exists:
+            return ()
+        return tuple(act for act in self._on_the_way if transport.buffer or transport.buffer.ended)
+
+    def possible(self, *, refused: bool = True) -> tuple[Act, ...]:
+        """What can happen now, beside the passing of time.
+
+        Args:
+            refused: also what the program may call although the table has no row for it.
+        """
+        return tuple(act for act in self._possible(refused) if act not in self._without)
+
+    def _possible(self, refused: bool) -> Iterable[Act]:
+        state = self.judge.lifecycle.state
+        yield from (act for act, event in TRIGGERS.items() if refused or (state, event) in ROWS)
+        if self.walk is None:
+            yield Act.PAIR
+        elif self.judge.scope is not None and not self.judge.scope.cancel_called:
+            yield Act.CANCELLED
+        if self._asked is not None and self._asked.waiting:
+            yield from TO_REQUEST
+        if self._read is not None and self._read.waiting:
+            yield from TO_STATUS
+        if (transport := self.transport) is None:
+            return
+        if transport.point is not None:
+            yield from AT_POINT[transport.point]
+        if transport.socket_exists and not transport.buffer:
+            yield from LATE if transport.buffer.ended else ON_THE_WIRE
+
+    def do(self, act: Act) -> None:
+        """Do it: a plain call, between two steps of the event loop."""
+        judge = self.judge
+        if act is Act.PAIR:
+            self.walk = walk = self._pair()
+            self._tasks.start_soon(lambda: walk)
+        elif act is Act.GENERATE:
+            judge.generate()
+        elif act is Act.CANCEL:
+            judge.cancel()
+        elif act is Act.RESET:
+            judge.reset()
+        elif act is Act.CANCELLED:
+            judge.cancel_from_outside()
+        elif act in TO_REQUEST:
+            self._answer_request(act)
+        elif act in TO_STATUS:
+            self._answer_read(act)
+        else:
+            assert self.transport is not None
+            if act in FAULTS:
+                self.transport.proceed(FAULTS[act])
+            else:
+                self._send(self.transport, act)
+        judge.look()
+
+    async def _pair(self) -> None:
+        try:
+            await self.judge.pair()
+        except Exception as error:
+            self.judge.note(7, f"pair() raised {error!r}")
+        finally:
+            self.walk = None
+
+    def _answer_request(self, act: Act) -> None:
+        assert self._asked is not None
+        answers = {
+            Act.CODE: QRCode("one"),
+            Act.LINKED: Paired("me"),
+            Act.DENIED: ServiceRefused("as the schedule wished"),
+            Act.FAILING: OSError("as the schedule wished"),
+        }
+        self._asked.answer(answers[act])
+
+    def _answer_read(self, act: Act) -> None:
+        assert self._read is not None
+        answers: dict[Act, object] = {
+            Act.SAYS_NOTHING: None,
+            Act.SAYS_PAIRED: Paired("me"),
+            Act.SAYS_ROTATED: QRUpdated(self._another_code()),
+            Act.SAYS_FAILED: PairingRefused(Reason.CONFLICT),
+            Act.SAYS_NONSENSE: OSError("as the schedule wished"),
+        }
+        self._read.answer(answers[act])
+
+    def _send(self, transport: ScriptedTransport, act: Act) -> None:
+        self._on_the_way.append(act)
+        if act is Act.HANG_UP:
+            transport.buffer.end(anyio.EndOfStream())
+        elif act is Act.BREAK:
+            transport.buffer.end(TransportLost("the link broke, as the schedule wished"))
+        elif act is Act.NONSENSE:
+            transport.buffer.end(ZeroDivisionError("as the schedule wished"))
+        elif act is Act.ROTATED:
+            transport.buffer.put(QRUpdated(self._another_code()))
+        else:
+            transport.buffer.put(SIGNALS[act])
+
+    def heard(self) -> None:
+        """Whoever listens has heard all that was on the way; an end is heard each time."""
+        if self.phase in {Phase.NONE, Phase.CLOSING}:
+            self._on_the_way.clear()
+        elif self.phase is Phase.LISTENING:
+            self._on_the_way = [act for act in self._on_the_way if act in ENDINGS]
+
+    def look_at_reading(self) -> None:
+        """Promise 4: with everybody waiting, a read that is due is one that will be begun."""
+        stay = self.judge.lifecycle._standing.stay  # noqa: SLF001 - pauses between reads are inside
+        if self.judge.read_by is None or stay is None or stay.leaving is not None:
+            return
+        if stay.reader is None or not stay.reader._wanted.is_set():  # noqa: SLF001
+            self.judge.note_missing_read()
+
+    def _another_code(self) -> QRCode:
+        """One of two, and not the newest."""
+        stay = self.judge.lifecycle._standing.stay  # noqa: SLF001 - the newest, handed out or not
+        newest = None if stay is None or stay.code is None else stay.code.reveal()
+        return QRCode("two" if newest == "one" else "one")
+
+    # What follows from what has been
+
+    def fingerprint(self) -> Hashable:
+        """All that decides what comes next."""
+        judge = self.judge
+        stay = judge.lifecycle._standing.stay  # noqa: SLF001 - the one thing that tells
+        leaving = stay is not None and stay.leaving is not None
+        print_of = Fingerprint(
+            now=anyio.current_time(),
+            memory=judge.policy.close_timeout + judge.policy.reconnect_delay_max,  # see Link.hold()
+            without=self._idle_names | PAST if leaving else self._idle_names,
+        )
+        return (
+            print_of.of(judge.lifecycle),
+            print_of.of([self._asked, self._read, self.transport, judge.scope]),
+            print_of.of(timers()),
+            print_of.of_coroutine(self.walk),
+            *map(print_of.of_coroutine, self._company()),
+        )
+
+    def _company(self) -> list[object]:
+        """What runs beside `pair()`."""
+        if not self._reads or self.walk is None:
+            return []
+        coroutines = (task.coro for task in anyio.get_running_tasks())
+        return [coro for coro in coroutines if "StatusReader.run" in names_in(coro)]
+
+    async def finish(self) -> None:
+        """Bring it to an end, well."""
+        self.peer.release()
+        self._tasks.cancel_scope.cancel()
+        await settle()

@@ -1,0 +1,142 @@
+"""The model in Promela, for Spin: an independent judge.
+
+Each actor is a process of its own, so that Spin's weak fairness means what it should: a busy world
+cannot keep the lifecycle or the clock from ever taking a step. This room must never know a rule:
+it writes out the model that it is given.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from .exploration import (
+    INITIAL_SITUATION,
+    Model,
+)
+from .facts import StepFact
+from .rules import (
+    Guard,
+    Rule,
+)
+from .situation import (
+    FIELDS,
+    Actor,
+    Value,
+)
+
+__all__ = ["CLAIMS", "FAIR_CLAIMS", "promela"]
+
+CLAIMS = {
+    "leaving_ends": (
+        "once a step out is decided, it is taken",
+        "[] (leaving != undecided -> <> (leaving == undecided))",
+    ),
+}
+"""What must come about whoever is preferred: name, sentence and formula."""
+
+FAIR_CLAIMS = {
+    "cancellation_goes_on": (
+        "a cancelled walk ends, and its caller is told",
+        "[] (cancelled -> <> !cancelled)",
+    ),
+    "returning_ends": (
+        "a walk that has come to its end returns",
+        "[] (walk == returning -> <> (walk != returning))",
+    ),
+}
+"""The same, if whoever could always take a step takes one at last: Spin's weak fairness."""
+
+UNSET = {"leaving": "undecided", "plan": "no_plan"}
+PREFIX = {"leaving": "by_", "plan": "plan_"}
+NAMES = {("phase", "none"): "no_transport"}
+FLAGS = ("socket", "cancelled")
+
+HEAD = """\
+/*
+ * The lifecycle of a QR code and its world, made from the table by `qrlifecycle model`.
+ *
+ *   spin -a lifecycle.pml
+ *   gcc -DNOCLAIM -DSAFETY -o steps pan.c && ./steps    assertions, no standstill, nothing unused
+ *   gcc -DNFAIR=3 -o claims pan.c                       then one claim of those at the end:
+ *   ./claims -a -N exclusion                            whatever the world does
+ *   ./claims -a -f -N cancellation_goes_on              if nobody is starved: weak fairness
+ *
+ * A rule is one indivisible step: where what stands before the arrow holds, what stands after it
+ * may happen. What a budget allows is a choice between two rules. No process ever ends, so that
+ * Spin calls the end of each one unreached; nothing else may be.
+ */
+"""
+
+
+def promela(model: Model) -> str:
+    """The whole model: its variables, a process for each actor, and what must hold."""
+    return "\n".join(
+        [HEAD, _variables(), *(_process(model, actor) for actor in Actor), *_claims(model)]
+    )
+
+
+def _name(field: str, value: Value) -> str:
+    if value is None:
+        return UNSET[field]
+    if isinstance(value, bool):
+        return str(value).lower()
+    return NAMES.get((field, value.value), PREFIX.get(field, "") + value.value)
+
+
+def _variables() -> str:
+    lines = []
+    for field, values in FIELDS.items():
+        start = _name(field, getattr(INITIAL_SITUATION, field))
+        if field in FLAGS:
+            lines.append(f"bool {field} = {start};")
+            continue
+        names = ", ".join(_name(field, value) for value in values)
+        lines += textwrap.wrap(f"mtype:{field} = {{ {names} }};", 98, subsequent_indent="    ")
+        lines.append(f"mtype:{field} {field} = {start};")
+    return "\n".join([*lines, ""])
+
+
+def _process(model: Model, actor: Actor) -> str:
+    rules = [rule for rule in model.rules if rule.by is actor]
+    head = [f"/* {actor.meaning} */", f"active proctype {actor}() {{", "  do"]
+    options = [line for rule in rules for line in _option(rule, model.step_facts)]
+    return "\n".join([*head, *options, "  od", "}", ""])
+
+
+def _option(rule: Rule, facts: tuple[StepFact, ...]) -> Iterator[str]:
+    name = rule.name if rule.row is None else f"{rule.name}, the row of {rule.row[0]}"
+    yield f"  /* {name}. {rule.label.meaning.replace('`', '')} */"
+    checks = [f"assert({_formula(f.before)}); /* {f.name} */" for f in facts if f.concerns(rule)]
+    steps = [f"{field} = {_name(field, value)};" for field, value in rule.then.items()]
+    yield f"  :: atomic {{ {_formula(rule.when)} ->"
+    for line in [*checks, " ".join(steps) or "skip;"]:
+        yield f"       {line}"
+    yield "     }"
+
+
+def _formula(guard: Guard) -> str:
+    return " && ".join(_membership(field, values) for field, values in guard.items()) or "true"
+
+
+def _membership(field: str, values: frozenset[Value]) -> str:
+    every = FIELDS[field]
+    if field in FLAGS:
+        return field if True in values else f"!{field}"
+    inside = [_name(field, value) for value in every if value in values]
+    outside = [_name(field, value) for value in every if value not in values]
+    if not outside:
+        return "true"
+    if len(outside) < len(inside):
+        return " && ".join(f"{field} != {name}" for name in outside)
+    either = " || ".join(f"{field} == {name}" for name in inside) or "false"
+    return f"({either})" if len(inside) > 1 else either
+
+
+def _claims(model: Model) -> Iterator[str]:
+    for fact in model.facts:
+        yield f"/* {fact.says} */"
+        yield f"ltl {fact.name} {{ [] (({_formula(fact.when)}) -> ({_formula(fact.then)})) }}\n"
+    for name, (says, formula) in (CLAIMS | FAIR_CLAIMS).items():
+        yield f"/* {says} */"
+        yield f"ltl {name} {{ {formula} }}\n"

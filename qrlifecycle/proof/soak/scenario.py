@@ -1,0 +1,354 @@
+"""What one lifecycle is put through, and the verdict on it.
+
+A plan is drawn from a seed: how the service answers, which road leads there, who does what and
+when. Times are real, so the same plan need not go the same way twice. This room must never know how
+many lifecycles there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from enum import Enum, auto
+from random import Random
+from typing import TYPE_CHECKING
+
+import anyio
+
+from ...codes import PairingCode, QRCode
+from ...errors import (
+    EventRefused,
+    ServiceRefused,
+)
+from ...lifecycle import QRLifecycle
+from ...outcome import (
+    Connected,
+    Failed,
+    Outcome,
+    Reason,
+)
+from ...policy import Policy
+from ...signals import (
+    Paired,
+    Signal,
+)
+from ...states import State
+from ...testing.pairing_server import IDENTITY
+from ...transports.base import Transport
+from .monitor import (
+    Breach,
+    Witness,
+)
+
+if TYPE_CHECKING:
+    from .world import World
+
+__all__ = ["Act", "MakeTransport", "Ordeal"]
+
+BOT = "bot-7"
+
+MakeTransport = Callable[[str, str, str], Transport]
+"""Makes a transport for a URL, a bot and a user."""
+
+FAULT_RATE = 0.15
+"""The share of requests to the service that go wrong, where any do."""
+
+
+class Act(Enum):
+    """What somebody does."""
+
+    SCAN = auto()
+    SCAN_ONLY = auto()
+    REFUSE = auto()
+    ROTATE = auto()
+    EXPIRE = auto()
+    REQUIRE_ACTION = auto()
+    CANCEL = auto()
+    GENERATE = auto()
+    CANCEL_SCOPE = auto()
+    CANCEL_TASK = auto()
+
+
+class Care(Enum):
+    """How much care a lifecycle is given."""
+
+    ROUGH = auto()
+    """Anything may happen to it."""
+    STATUS = auto()
+    """Only its road is bad, and the status tells the truth: no success may be lost."""
+    LISTENING = auto()
+    """Nobody tells it the status, and its road is good: what it is told it must hear."""
+
+
+CALM_TIMEOUT = {Care.STATUS: 1.5, Care.LISTENING: 4.0}
+"""Seconds of an attempt that nobody disturbs. The status ends what a bad road keeps waiting; who
+only listens must have heard long before."""
+
+STARVED = 1.0
+"""Seconds. If the event loop stood still for longer while a lifecycle went on, its deadline may
+have come before the success could be read; at least two seconds lie between them otherwise."""
+
+
+class Ordeal:
+    """One lifecycle, from its making to the verdict.
+
+    Args:
+        world: the server and what leads to it.
+        dice: draw the plan.
+        user_id: the user, of whom there is no other lifecycle.
+    """
+
+    def __init__(self, world: World, dice: Random, user_id: str) -> None:
+        self.world = world
+        self.dice = dice
+        self.user_id = user_id
+        self.care = dice.choices(list(Care), [6, 2, 2])[0]
+        self.linked = False
+        """Whether the phone confirmed, and heard that it was in time."""
+        self.owed = False
+        """Whether it must end connected."""
+        self.excused = False
+        """Whether it missed what was owed to it in a process that was starved."""
+        self.outcome: Outcome | None = None
+        self.witness = Witness()
+        self._shown = anyio.Event()
+        self._connected = 0
+        self._scanned = False
+        self._truth_told = False
+        self._cancelled = False
+        self._asked_again = False
+        self._scope = anyio.CancelScope()
+        self._task: asyncio.Task[None] | None = None
+        self._begun = asyncio.get_running_loop().time()
+        self._stood_still_before = world.pulse.stood_still
+        self._policy = self._make_policy()
+        self._lifecycle = self._make_lifecycle()
+        self.witness.lifecycle = self._lifecycle
+
+    @property
+    def breaches(self) -> list[Breach]:
+        """Promises that did not hold."""
+        return self.witness.breaches
+
+    @property
+    def result(self) -> str:
+        """How it ended, in a word."""
+        match self.outcome:
+            case None:
+                return "cancelled from outside"
+            case Connected():
+                return "connected"
+            case Failed(reason):
+                return str(reason)
+
+    async def run(self) -> None:
+        """Pair while things happen, then judge."""
+        self._task = self.witness.start(self._pair())
+        acting = asyncio.ensure_future(self._act())
+        await asyncio.wait({self._task})
+        self.witness.look_afterwards(but=self._task)
+        await asyncio.wait({acting}, timeout=self._policy.attempt_timeout)
+        acting.cancel()
+        await asyncio.wait({acting})
+        for task in (self._task, acting):
+            if not task.cancelled() and (error := task.exception()) is not None:
+                self._breach(5, f"{task.get_coro()!r} raised {error!r}")
+        self._judge()
+
+    # The plan
+
+    def _make_policy(self) -> Policy:
+        dice, rough = self.dice, self.care is Care.ROUGH
+        return Policy(
+            generate_timeout=0.1,
+            open_timeout=dice.choice([0.05, 0.2, 1.0]) if rough else 1.0,
+            close_timeout=dice.choice([0.02, 0.2]),
+            attempt_timeout=dice.choice([0.2, 0.5, 1.0]) if rough else CALM_TIMEOUT[self.care],
+            expiry_grace=dice.choice([0.0, 0.02]),
+            max_refreshes=dice.choice([0, 1, 3]),
+            approval_timeout=0.2,
+            action_timeout=0.2,
+            max_reconnects=dice.choice([0, 1, 5]),
+            reconnect_delay=0.01,
+            reconnect_delay_max=0.1,
+            status_timeout=dice.choice([0.05, 0.2]) if rough else 5.0,
+            status_interval=math.inf,
+            hook_timeout=0.1,
+            show_at_once=rough and dice.random() < 0.1,
+        )
+
+    def _make_lifecycle(self) -> QRLifecycle:
+        dice = self.dice
+        asks = self.care is Care.STATUS or (self.care is Care.ROUGH and dice.random() < 0.6)
+        bad_road = self.care is not Care.LISTENING and dice.random() < 0.7
+        url = self.world.road_url if bad_road else self.world.server_url
+        async_hooks = dice.random() < 0.3
+        return QRLifecycle(
+            self._request_qr,
+            lambda: self.world.make_transport(url, BOT, self.user_id),
+            policy=self._policy,
+            check_status=self._check_status if asks else None,
+            on_change=self.witness.look,
+            on_qr_updated=self._show_slowly if async_hooks else lambda _qr: self._shown.set(),
+            on_connected=self._count_success,
+        )
+
+    def _acts(self) -> list[tuple[float | None, Act]]:
+        """What is done, each so many seconds after the one before; None: once a code is shown."""
+        dice = self.dice
+        if self.care is not Care.ROUGH:
+            calm: list[tuple[float | None, Act]] = [(None, Act.ROTATE), (None, Act.SCAN)]
+            return calm[dice.choice([0, 1]) :]
+        waits: list[float | None] = [None, None, 0, 0.001, 0.005, 0.02, 0.1]
+        return [(dice.choice(waits), dice.choice(list(Act))) for _ in range(dice.choice([1, 2, 4]))]
+
+    # The service
+
+    async def _request_qr(self) -> QRCode | PairingCode | Paired:
+        await self._answer_in_time(0.3)
+        if self.linked:
+            return Paired(IDENTITY)
+        if self.care is Care.ROUGH and self.dice.random() < 0.02:
+            raise ServiceRefused("not today")
+        code = self.world.server.make_code(BOT, self.user_id)
+        lifetime = self.dice.choice([0.03, 0.1, 0.3, 5]) if self.care is Care.ROUGH else 60
+        return QRCode(code, expires_in=lifetime)
+
+    async def _check_status(self) -> Signal | None:
+        await self._answer_in_time(0.1)
+        if self.linked:
+            self._truth_told = self.care is Care.STATUS
+            return Paired(IDENTITY)
+        return None
+
+    async def _answer_in_time(self, longest: float) -> None:
+        """Take a while, and sometimes for ever; or break."""
+        if self.care is not Care.ROUGH or self.dice.random() > FAULT_RATE:
+            await asyncio.sleep(self.dice.choice([0, 0, 0.005]))
+        elif self.dice.random() < 0.5:
+            raise ConnectionError("the service is down")
+        else:
+            await asyncio.sleep(longest)
+
+    # Who watches
+
+    async def _show_slowly(self, _qr: QRCode) -> None:
+        self._shown.set()
+        await asyncio.sleep(self.dice.choice([0, 0.01]))
+
+    def _count_success(self, _outcome: Connected) -> None:
+        self._connected += 1
+
+    # What happens
+
+    async def _pair(self) -> None:
+        with self._scope:
+            self.outcome = await self._lifecycle.pair()
+
+    async def _act(self) -> None:
+        for wait, act in self._acts():
+            if wait is None:
+                with anyio.move_on_after(0.3):
+                    await self._shown.wait()
+            else:
+                await asyncio.sleep(wait)
+            try:
+                await self._do(act)
+            except (EventRefused, KeyError):
+                continue  # not the time for it, or the server has forgotten
+
+    async def _do(self, act: Act) -> None:
+        server, owner = self.world.server, (BOT, self.user_id)
+        match act:
+            case Act.SCAN:
+                await self._scan()
+            case Act.SCAN_ONLY:
+                await server.scan(*owner, confirm=False)
+            case Act.REFUSE:
+                await server.refuse(*owner)
+            case Act.ROTATE:
+                await server.rotate(*owner)
+            case Act.EXPIRE:
+                await server.expire(*owner)
+            case Act.REQUIRE_ACTION:
+                await server.require_action(*owner, "passkey")
+            case _:
+                self._trigger(act)
+
+    def _trigger(self, act: Act) -> None:
+        """What the embedding program does, or whoever holds its task."""
+        match act:
+            case Act.GENERATE:
+                ended = self._lifecycle.state not in {State.GENERATING, State.DISPLAYED}
+                self._lifecycle.generate()
+                self._asked_again = ended
+            case Act.CANCEL:
+                self._cancelled = self._lifecycle.cancel() or self._cancelled
+            case Act.CANCEL_SCOPE:
+                self._cancelled = True
+                self._scope.cancel()
+            case _:
+                self._cancelled = True
+                assert self._task is not None
+                self._task.cancel()
+
+    async def _scan(self) -> None:
+        async with self.world.spared():
+            heard = self.care is Care.LISTENING and self._listens()
+            self._scanned = True
+            self.linked = await self.world.server.scan(BOT, self.user_id) or self.linked
+            self.owed = heard and self.linked
+            if self.owed and self._task is not None:
+                await asyncio.wait({self._task})
+
+    def _listens(self) -> bool:
+        """Whether a success that is told now must be heard."""
+        return (
+            self.world.alive
+            and self._lifecycle.qr is not None
+            and self.witness.open_sockets() == 1
+            and self.world.server.open_sockets(self.user_id) == 1
+            and self._elapsed() < self._policy.attempt_timeout / 2
+        )
+
+    def _elapsed(self) -> float:
+        return asyncio.get_running_loop().time() - self._begun
+
+    # The verdict
+
+    def _judge(self) -> None:
+        lifecycle, outcome = self._lifecycle, self.outcome
+        connected = isinstance(outcome, Connected)
+        starved = self.world.pulse.stood_still - self._stood_still_before > STARVED
+        self.excused = self.owed and starved and not connected
+        if (self.owed or self._truth_told) and not (connected or self.excused):
+            how = "while a socket listened" if self.owed else "as the status said"
+            self._breach(4, f"the phone confirmed {how}, and it ended as {outcome!r}")
+        if connected and not self._scanned:
+            self._breach(7, "it is connected, and no phone confirmed")
+        if self._connected > 1 or (connected and self._connected != 1):
+            self._breach(4, f"success was told {self._connected} times")
+        if outcome is None and not self._cancelled:
+            self._breach(5, "pair() was cancelled, and nobody did")
+        if isinstance(outcome, Failed) and outcome.reason not in Reason:
+            self._breach(5, f"{outcome!r} is no outcome of the list")
+        if lifecycle.socket_open:
+            self._breach(8, "a transport is held after pair()")
+        if lifecycle.state is not self._expected_state() and not self._asked_again:
+            self._breach(5, f"it ended in state '{lifecycle.state}' as {outcome!r}")
+
+    def _expected_state(self) -> State:
+        match self.outcome:
+            case Connected():
+                return State.CONNECTED
+            case Failed(Reason.CANCELLED):
+                return State.IDLE
+            case Failed():
+                return State.FAILED
+            case _:  # cancelled while it was leaving for an end, perhaps
+                ends = {State.CONNECTED, State.FAILED}
+                return self._lifecycle.state if self._lifecycle.state in ends else State.IDLE
+
+    def _breach(self, promise: int, what: str) -> None:
+        self.breaches.append(Breach(promise, what))

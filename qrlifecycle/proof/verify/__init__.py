@@ -1,0 +1,1 @@
+"""What `qrlifecycle verify` runs, and what it says of it."""

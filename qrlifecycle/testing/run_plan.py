@@ -1,0 +1,275 @@
+"""A plan, performed on a lifecycle: on a virtual clock, or over a real wire.
+
+This room must never know where a plan comes from, nor what becomes of the breaches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from dataclasses import fields, replace
+from functools import partial
+
+import anyio
+import anyio.lowlevel
+
+from ..codes import QRCode
+from ..engine.attempt import QRRequest
+from ..errors import (
+    InvalidValue,
+    ServiceRefused,
+)
+from ..outcome import Reason
+from ..policy import (
+    Policy,
+    is_positive,
+)
+from ..signals import (
+    Paired,
+    PairingRefused,
+    QRUpdated,
+    Signal,
+)
+from .acts import SIGNALS, Act
+from .contract.check import PeerFactory
+from .judge import Judge
+from .plan_targets import (
+    FarEnd,
+    ScriptedEnd,
+    WireEnd,
+)
+from .plans import (
+    BY_THE_PEER,
+    Answer,
+    Plan,
+    Reading,
+    Step,
+)
+
+__all__ = ["SCALE", "perform", "perform_together"]
+
+SCALE = 0.02
+"""Real seconds for each of a plan's, over a wire: half a minute is well under one."""
+
+LATE = 0.5
+"""A plan's seconds that a slow answer takes."""
+
+OF_THE_TRANSPORT = frozenset({"open_timeout", "close_timeout"})
+"""Times that bound what happens on a real wire, which no scale makes faster."""
+
+
+async def perform(
+    plan: Plan,
+    peer: PeerFactory | None = None,
+    *,
+    request_qr: QRRequest | None = None,
+    policy: Policy | None = None,
+    scale: float = SCALE,
+) -> Judge:
+    """Perform a plan on a fresh lifecycle; its judge has noted each breach of a promise.
+
+    Without a peer, transports are scripted and the event loop's clock must be virtual: a
+    `VirtualClockEventLoop`, or trio's ``MockClock(autojump_threshold=0)``. With one, sockets and
+    time are real, and what the peer cannot do is left out of the plan.
+
+    Args:
+        plan: what happens.
+        peer: makes a fresh peer, which makes your transports: see `WirePeer`.
+        request_qr: yours, in place of the plan's answers. What it opens, it must close.
+        policy: yours, in place of the plan's; its times are never scaled.
+        scale: seconds, over a real wire, for each second of the plan, `Policy.open_timeout` and
+            `Policy.close_timeout` excepted.
+
+    Raises:
+        InvalidValue: a scale that is not above 0.
+        Exception: what the peer raised.
+    """
+    if not is_positive(scale) or math.isinf(scale):
+        raise InvalidValue("scale must be above 0, and finite")
+    async with AsyncExitStack() as stack:
+        far_end: FarEnd
+        if peer is None:
+            scale = 1.0
+            far_end = ScriptedEnd(plan.openings, plan.closings)
+        else:
+            far_peer = await stack.enter_async_context(peer())
+            stack.callback(far_peer.drop)
+            far_end = WireEnd(far_peer, plan.openings, plan.closings)
+        policy = policy or _scaled(plan.policy, scale)
+        performance = _Performance(plan, far_end, policy, request_qr, scale)
+        await performance.perform(by_its_deadlines=peer is None)
+        await performance.look_back()
+        return performance.judge
+
+
+async def perform_together(plans: Iterable[Plan]) -> list[Judge]:
+    """Perform plans at the same time, each on a lifecycle of its own over scripted transports.
+
+    As for `perform` without a peer, the event loop's clock must be virtual.
+    """
+    performances = [
+        _Performance(plan, ScriptedEnd(plan.openings, plan.closings), plan.policy, None, 1.0)
+        for plan in plans
+    ]
+    async with anyio.create_task_group() as tasks:
+        for performance in performances:
+            tasks.start_soon(partial(performance.perform, by_its_deadlines=True))
+    for performance in performances:
+        await performance.look_back()
+    return [performance.judge for performance in performances]
+
+
+class _Performance:
+    """One plan, and the lifecycle that it happens to."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        far_end: FarEnd,
+        policy: Policy,
+        request_qr: QRRequest | None,
+        scale: float,
+    ) -> None:
+        needs_status = policy.confirm_success or policy.status_interval < math.inf
+        reads = plan.statuses is not None or needs_status
+        self._plan = plan
+        self._far_end = far_end
+        self._scale = scale
+        self._answers = iter(plan.answers)
+        self._readings = iter(plan.statuses or ())
+        self._ended = anyio.Event()
+        """Set when a `pair()` has ended."""
+        self.judge = Judge(
+            far_end,
+            policy,
+            request_qr or self._request_qr,
+            late=far_end.late,
+            check_status=self._check_status if reads else None,
+            expect_identity=lambda identity: Paired(identity) != SIGNALS[Act.STRANGER],
+        )
+        far_end.watch = self.judge.look
+
+    async def perform(self, *, by_its_deadlines: bool) -> None:
+        """Do all steps, and come to an end.
+
+        Args:
+            by_its_deadlines: the attempt is to end by itself, which takes its time.
+        """
+        judge = self.judge
+        async with anyio.create_task_group() as tasks:
+            for step in self._plan.steps:
+                if step.act is Act.PAIR:
+                    tasks.start_soon(self._pair)
+                else:
+                    await self._do(step)
+                judge.look()
+                await self._pause(step)
+            if by_its_deadlines:
+                await anyio.sleep(_longest(judge.policy))
+            if not by_its_deadlines or math.isinf(judge.policy.attempt_timeout):
+                await self._far_end.rest()  # the last step's pair() may not have begun
+                judge.cancel()
+                await self._end()
+            if judge.scope is not None:
+                judge.note(2, "an attempt outlasted all its deadlines")
+                tasks.cancel_scope.cancel()
+
+    async def look_back(self) -> None:
+        """Look at what is left when all is over."""
+        judge = self.judge
+        for left in await self._far_end.left():
+            judge.note(8, f"{left} is left")
+        judge.look_at_goodbyes()
+
+    async def _end(self) -> None:
+        """Wait until the attempt has ended, but no longer than leaving may take."""
+        with anyio.move_on_after(self.judge.policy.close_timeout + self._far_end.late):
+            while self.judge.scope is not None:
+                await self._ended.wait()
+
+    async def _do(self, step: Step) -> None:
+        judge = self.judge
+        if step.act in BY_THE_PEER:
+            await self._far_end.act(step.act)
+        elif step.act is Act.GENERATE:
+            judge.generate()
+        elif step.act is Act.CANCEL:
+            judge.cancel()
+        elif step.act is Act.RESET:
+            judge.reset()
+        else:
+            judge.cancel_from_outside()
+
+    async def _pause(self, step: Step) -> None:
+        if step.pause is None:
+            return
+        if step.pause:
+            await anyio.sleep(step.pause * self._scale)
+        else:
+            await self._far_end.rest()
+        self.judge.look()
+
+    async def _pair(self) -> None:
+        try:
+            await self.judge.pair()
+        except Exception as error:
+            self.judge.note(7, f"pair() raised {error!r}")
+        finally:
+            self._ended.set()
+            self._ended = anyio.Event()
+
+    async def _request_qr(self) -> QRCode | Paired:
+        match next(self._answers, Answer.CODE):
+            case Answer.SLOW:
+                await anyio.sleep(LATE * self._scale)
+            case Answer.LINKED:
+                return Paired("linked already")
+            case Answer.DENIED:
+                raise ServiceRefused("as the plan has it")
+            case Answer.FAILING:
+                raise OSError("the service is broken, as the plan has it")
+            case Answer.HUNG:
+                await anyio.sleep_forever()
+            case _:
+                await anyio.lowlevel.checkpoint()
+        return QRCode("a code")
+
+    async def _check_status(self) -> Signal | None:
+        self.judge.look()
+        reading = next(self._readings, Reading.NOTHING)
+        match reading:
+            case Reading.SLOW:
+                await anyio.sleep(LATE * self._scale)
+            case Reading.NONSENSE:
+                return {"status": "paired"}  # type: ignore[return-value] # the point of it
+            case Reading.FAILING:
+                raise OSError("the status is broken, as the plan has it")
+            case Reading.HUNG:
+                await anyio.sleep_forever()
+            case Reading.ROTATED:
+                return QRUpdated(QRCode("newer", expires_in=2 * self._scale))
+            case _:
+                await anyio.lowlevel.checkpoint()
+        return SAID.get(reading)
+
+
+SAID: dict[Reading, Signal] = {
+    Reading.PAIRED: SIGNALS[Act.PAIRED],
+    Reading.STRANGER: SIGNALS[Act.STRANGER],
+    Reading.EXPIRED: SIGNALS[Act.EXPIRED],
+    Reading.FAILED: PairingRefused(Reason.CONFLICT),
+}
+
+
+def _scaled(policy: Policy, scale: float) -> Policy:
+    times = {field.name for field in fields(policy) if field.type == "float"} - OF_THE_TRANSPORT
+    return replace(policy, **{name: getattr(policy, name) * scale for name in times})
+
+
+def _longest(policy: Policy) -> float:
+    """Seconds within which any attempt must have ended by its own deadlines; 0 if it need not."""
+    if math.isinf(policy.attempt_timeout):
+        return 0.0
+    ending = policy.expiry_grace + policy.status_timeout + policy.close_timeout
+    return 2 * (policy.attempt_timeout + ending)
