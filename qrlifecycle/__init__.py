@@ -15,7 +15,7 @@ if TYPE_CHECKING:
         PairingCode,
         QRCode,
     )
-    from .engine.watchers import (
+    from .engine.observers import (
         Change,
         Changes,
     )
@@ -90,7 +90,7 @@ _ROOMS = (
     "signals",
     "transports.base",
     "transports.buffer",
-    "engine.watchers",
+    "engine.observers",
     "lifecycle",
     "transports.socketio",
     "records",
@@ -105,6 +105,7 @@ __all__ = [
     "ActionRequired",
     "Alert",
     "Audit",
+    "Cancelled",
     "Change",
     "Changes",
     "Code",

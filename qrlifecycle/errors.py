@@ -6,12 +6,14 @@
     ├── UsageError                 ours: the embedding program asked for what cannot be
     │   ├── EventRefused           the table has no row for that event in that state
     │   ├── PairingInProgress      pair() while another pair() runs
+    │   ├── NotPairing             generate() while no pair() runs
     │   ├── WrongThread            a trigger from outside the event loop's thread
     │   ├── WrongAnswer            a function or object of the wrong kind was given
     │   ├── InvalidValue           a number, URL or payload that cannot be meant
     │   ├── InvalidTable           a table with duplicate rows, unknown or unreachable states
     │   ├── UnsupportedBackend     a transport that cannot run on this event loop
     │   └── MissingExtra           a feature whose packages are not installed
+    ├── ForeignCancellation        a function of the program's ended by somebody else's cancellation
     ├── PeerError                  theirs: the service, the network, the phone
     │   ├── ServiceRefused         the service says no; raise it from request_qr
     │   └── TransportError         the one error a transport raises
@@ -34,9 +36,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EventRefused",
+    "ForeignCancellation",
     "InvalidTable",
     "InvalidValue",
     "MissingExtra",
+    "NotPairing",
     "PairingFailed",
     "PairingInProgress",
     "PeerError",
@@ -91,6 +95,20 @@ class PairingInProgress(UsageError):
         )
 
 
+class NotPairing(UsageError):
+    """`generate()` was called while no `pair()` runs: nobody would ask for the code."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        super().__init__(state)
+
+    def __str__(self) -> str:
+        return (
+            f"generate() asks for a fresh code while pair() runs, and none does "
+            f"(state '{self.state}'); call pair()"
+        )
+
+
 class WrongThread(UsageError):
     """A trigger was called from a thread other than the one that runs `pair()`."""
 
@@ -131,6 +149,16 @@ class MissingExtra(UsageError, ImportError):
 
     def __str__(self) -> str:
         return f"{self.feature} needs an extra: pip install 'qrlifecycle[{self.extra}]'"
+
+
+class ForeignCancellation(QRLifecycleError):
+    """A function that the program gave ended by a cancellation that is not `pair()`'s.
+
+    A shared task that it awaited was cancelled, say. It counts as a fault of that function.
+    """
+
+    def __str__(self) -> str:
+        return "it was cancelled from elsewhere (a task or future that it waits for), not by pair()"
 
 
 class PeerError(QRLifecycleError):

@@ -1,14 +1,9 @@
-"""The lifecycle: walks the table. A state is a scope.
+"""The lifecycle as an embedding program holds it: its face.
 
-One task owns it: the task that awaits `pair()`. While it is in `displayed` it stands inside the
-scope of an open transport; to move on it first leaves that scope, whatever made it move. There is
-no queue of events: an event is put to the table the moment it arrives, the first one that leads out
-of the state decides the row, and what comes later meets a table that no longer accepts it. Time is
-an event too, and a deadline is data.
-
-This room is what an embedding program holds; `attempt` walks, `standing` knows where, `stay` has
-the clocks, `link` keeps a transport open, and `status` reads the truth. It must never know a
-protocol, nor which rows there are.
+One task owns a lifecycle: the task that awaits `pair()`. While it is in `displayed` it is inside
+the scope of an open transport; to move on it first leaves that scope, whatever made it move. How it
+does so is in `engine`: `attempt` is the loop, `progress` what it decides on, `connection` keeps a
+transport open, `status` reads beside it, and `observers` are notified.
 """
 
 from __future__ import annotations
@@ -18,45 +13,19 @@ import threading
 from collections.abc import Mapping, Sequence
 from inspect import iscoroutinefunction
 
-import anyio
-from anyio.abc import TaskGroup
-
 from .codes import PairingCode, QRCode
-from .engine.attempt import (
-    Attempt,
-    Expectation,
-    QRRequest,
-    Service,
-)
-from .engine.standing import Standing
+from .engine.attempt import Attempt, Expectation, QRRequest, Service
+from .engine.hooks import Hook
+from .engine.observers import Change, Changes
+from .engine.progress import CANCELLED, Progress, Transition
+from .engine.snapshot import Snapshot, take_snapshot
 from .engine.status import StatusCheck
-from .engine.stay import (
-    CANCELLED,
-    Step,
-)
-from .engine.watchers import (
-    Change,
-    Changes,
-    Hook,
-    Watchers,
-)
-from .errors import (
-    EventRefused,
-    PairingInProgress,
-    WrongAnswer,
-)
-from .outcome import (
-    Connected,
-    Failed,
-    Outcome,
-)
+from .errors import EventRefused, NotPairing, PairingInProgress, WrongAnswer, WrongThread
+from .outcome import Connected, Failed, Outcome
 from .policy import Policy
-from .records import (
-    Recorder,
-    Reporter,
-)
-from .signals import ActionRequired
-from .states import Event, State
+from .records import Recorder
+from .signals import ActionRequired, Scanned
+from .states import ENDS, Event, State
 from .transports.base import TransportFactory
 
 __all__ = ["QRLifecycle"]
@@ -78,8 +47,9 @@ class QRLifecycle:
         on_connected: told the `Connected` outcome.
         on_qr_updated: told each QR code to show, the first as well as its replacements.
         on_pairing_code: the same for codes to type.
+        on_scanned: told that the phone has the code: "now approve on your phone".
         on_action_required: told what the service requires of the person.
-        on_connection_failed: told the `Failed` outcome, but not of a cancellation.
+        on_connection_failed: told the `Failed` outcome; a cancellation is none.
         on_change: told every `Change`.
         recorders: each is told every `Record`, in the instant; an `Audit`, a `Journal`, or any
             plain function that does not block.
@@ -87,14 +57,16 @@ class QRLifecycle:
     A hook may be plain or async. Plain ones are called in the event loop and must not block; async
     ones run beside the lifecycle, in order, and `pair()` waits for them before it returns, at most
     ``policy.hook_timeout`` seconds for each call. What happens while no `pair()` runs is told to an
-    async hook when the next one starts.
+    async hook when the next one starts. What a hook raises is logged and changes nothing, but for
+    the three that show the person something (a code, a code to type, an action): a code that nobody
+    can see ends the attempt, with the reason ``showing_failed``.
 
     Raises:
         WrongAnswer: something of the wrong kind was given, or a policy that needs `check_status`
             without one.
     """
 
-    __slots__ = ("__weakref__", "_attempt", "_service", "_standing")
+    __slots__ = ("__weakref__", "_attempt", "_progress", "_service")
 
     def __init__(
         self,
@@ -107,6 +79,7 @@ class QRLifecycle:
         on_connected: Hook[Connected] | None = None,
         on_qr_updated: Hook[QRCode] | None = None,
         on_pairing_code: Hook[PairingCode] | None = None,
+        on_scanned: Hook[Scanned] | None = None,
         on_action_required: Hook[ActionRequired] | None = None,
         on_connection_failed: Hook[Failed] | None = None,
         on_change: Hook[Change] | None = None,
@@ -116,6 +89,7 @@ class QRLifecycle:
             "on_connected": on_connected,
             "on_qr_updated": on_qr_updated,
             "on_pairing_code": on_pairing_code,
+            "on_scanned": on_scanned,
             "on_action_required": on_action_required,
             "on_connection_failed": on_connection_failed,
             "on_change": on_change,
@@ -124,11 +98,10 @@ class QRLifecycle:
         _require_functions(request_qr=request_qr, transport=transport, **given)
         _require_fitting(policy, check_status, expect_identity)
         _require_recorders(recorders)
-        policy = policy or Policy()
         self._service = Service(request_qr, transport, check_status, expect_identity)
-        reporter = Reporter(tuple(recorders)) if recorders else None
-        self._standing = Standing(policy, Watchers(given, policy.hook_timeout), reporter)
+        self._progress = Progress(policy or Policy(), given, recorders)
         self._attempt: Attempt | None = None
+        """The `pair()` that runs."""
 
     def __repr__(self) -> str:
         socket = "open" if self.socket_open else "closed"
@@ -138,30 +111,28 @@ class QRLifecycle:
 
     @property
     def state(self) -> State:
-        """Where the lifecycle stands."""
-        return self._standing.state
+        """The state of the lifecycle."""
+        return self._progress.state
 
     @property
     def qr(self) -> QRCode | None:
         """The code to show now, or None when there is none to show."""
-        return code if isinstance(code := self._standing.code, QRCode) else None
+        return code if isinstance(code := self._progress.shown_code, QRCode) else None
 
     @property
     def pairing_code(self) -> PairingCode | None:
         """The code to type now, or None when there is none."""
-        return code if isinstance(code := self._standing.code, PairingCode) else None
+        return code if isinstance(code := self._progress.shown_code, PairingCode) else None
 
     @property
     def action(self) -> ActionRequired | None:
         """What the service requires of the person now, or None when it requires nothing."""
-        stay = self._standing.stay
-        return None if stay is None else stay.action
+        return self._progress.action
 
     @property
     def socket_open(self) -> bool:
         """Whether a transport is held, from before its opening until it is gone."""
-        stay = self._standing.stay
-        return stay is not None and stay.link is not None and stay.link.transport is not None
+        return self._attempt is not None and self._attempt.transport is not None
 
     @property
     def dropped(self) -> Mapping[str, int]:
@@ -170,51 +141,51 @@ class QRLifecycle:
         The former are known once their transport is closed; the latter stand under their event.
         Under ``check_status`` stands how many reads of the status gave no answer.
         """
-        return dict(self._standing.dropped or {})
+        return dict(self._progress.observers.dropped or {})
+
+    def snapshot(self) -> Snapshot:
+        """What goes on inside at this instant: for a test, a debugger, a proof."""
+        return take_snapshot(self._progress, self._attempt)
 
     def changes(self) -> Changes:
         """The changes from now on, as an async iterator that ends with the attempt."""
-        return self._standing.watchers.changes()
+        return self._progress.observers.changes()
 
     # What can be done
 
     async def pair(self) -> Outcome:
-        """Walk the lifecycle from here to an end, and say how it ended.
+        """Run the lifecycle from an end to an end, and say how it ended.
 
         When it has returned or raised, nothing is left behind: no socket, no task, no timer. It may
         be called again after any end; no `reset()` is needed.
 
         Raises:
             PairingInProgress: another `pair()` of this lifecycle runs.
-            UsageError: `request_qr` or the transport was used in a way that cannot be; also
-                whatever the transport factory itself raised. The state is `failed`.
+            UsageError: `request_qr` or the transport was used in a way that cannot be. The state
+                is `failed`.
         """
-        standing = self._standing
-        if standing.thread is not None:
-            raise PairingInProgress(standing.state)
-        standing.thread = threading.get_ident()
+        if self._attempt is not None:
+            raise PairingInProgress(self.state)
+        self._attempt = attempt = Attempt(self._progress, self._service)
         try:
-            if standing.reporter is not None:
-                standing.reporter.begin(standing.policy)
-            if not standing.watchers.hooked and self._service.check_status is None:
-                return await self._walk(None)
-            return await self._walk_in_company()
+            return await attempt.run()
         finally:
-            standing.thread = None
-            if standing.reporter is not None:
-                standing.reporter.end()
+            self._attempt = None
 
     def generate(self) -> None:
-        """Ask for a code: a fresh one while one is displayed; else for the next `pair()` to fetch.
+        """Ask for a fresh code while one is displayed.
 
         A person asked, so the budget of refreshes starts anew.
 
         Raises:
             EventRefused: a code is being asked for already.
+            NotPairing: no `pair()` runs that could ask for it.
         """
-        self._standing.put(Step(Event.GENERATE))
+        if self.state in ENDS:
+            raise NotPairing(self.state)
+        self._trigger(Transition(Event.GENERATE))
         if self._attempt is not None:
-            self._attempt.refreshes = self._standing.policy.max_refreshes
+            self._attempt.refreshes_left = self._progress.policy.max_refreshes
 
     def cancel(self) -> bool:
         """Leave, because the person went away. Welcome in any state.
@@ -223,47 +194,27 @@ class QRLifecycle:
             Whether there was anything to leave.
         """
         try:
-            self._standing.put(CANCELLED)
+            self._trigger(CANCELLED)
         except EventRefused:
             return False
         return True
 
     def reset(self) -> None:
-        """Go back to `idle` from an end.
+        """Go back to `idle` from an end: for a page that puts the result away.
+
+        Nobody else needs it, for `pair()` begins at any end.
 
         Raises:
             EventRefused: the lifecycle is not at an end.
         """
-        self._standing.put(Step(Event.RESET))
+        self._trigger(Transition(Event.RESET))
 
-    # The walk
-
-    async def _walk(self, company: TaskGroup | None) -> Outcome:
-        self._attempt = Attempt(self._standing, self._service, company)
-        try:
-            return await self._attempt.walk()
-        finally:
-            self._attempt = None
-
-    async def _walk_in_company(self) -> Outcome:
-        """Walk beside async hooks and reads of the status."""
-        watchers = self._standing.watchers
-        end: Outcome | BaseException | None = None
-        async with anyio.create_task_group() as company:
-            watchers.run_in(company)
-            try:
-                end = await self._walk(company)
-            except Exception as error:  # kept out of the group, which would wrap it
-                end = error
-            except BaseException as error:
-                end = error  # a group may swallow it
-                raise
-            finally:
-                watchers.run_in(None)
-        assert end is not None
-        if isinstance(end, BaseException):
-            raise end
-        return end
+    def _trigger(self, transition: Transition) -> None:
+        attempt = self._attempt
+        if attempt is not None and attempt.thread != threading.get_ident():
+            raise WrongThread(transition.event)
+        self._progress.dispatch(transition)
+        self._progress.wake()
 
 
 def _require_functions(**functions: object) -> None:

@@ -2,15 +2,14 @@
 
 One shared instance, `MACHINE`, serves every lifecycle: it drives objects that were never registered
 with it (`machine.events[name].trigger(obj)`), so nothing is patched onto them and nothing keeps
-them alive. This room must never await, read a clock, or know what a transport is.
+them alive.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from transitions import Machine, MachineError
-from transitions import State as MachineState
+from transitions import Machine, MachineError, Transition
 
 from .errors import (
     EventRefused,
@@ -31,18 +30,37 @@ MODEL_ATTRIBUTE = "_state"
 """Where a driven object keeps its state."""
 
 
-class _PlainState(MachineState):
-    """A state without callbacks: entering and leaving it needs no search for any, and no log."""
+class _Move(Transition):
+    """A row as the machine takes it: it moves the model, and there is nothing else to look for.
 
-    def enter(self, event_data: Any) -> None:
-        """Nothing happens on entering."""
+    `transitions` would look for conditions and for callbacks before, after, on leaving and on
+    entering, and write a log line for each; the table has none of these. Replacing `execute()` is
+    its own way to change what a transition does.
+    """
 
-    def exit(self, event_data: Any) -> None:
-        """Nothing happens on leaving."""
+    def execute(self, event_data: Any) -> bool:
+        """Move the model; an internal row moves nothing."""
+        if self.dest is not None:
+            event_data.machine.set_state(self.dest, event_data.model)
+        return True
 
 
-class _PlainMachine(Machine):
-    state_cls = _PlainState
+class _ModelMachine(Machine):
+    """A machine that reads and writes a model's state directly: each has one, under one name."""
+
+    transition_cls = _Move
+
+    def get_model_state(self, model: Any) -> Any:
+        """The machine's object for the state that the model is in: states are text, as its keys."""
+        return self.states[getattr(model, MODEL_ATTRIBUTE)]
+
+    def set_state(self, state: Any, model: Any = None) -> None:
+        """Put the model into a state, given by its name."""
+        if model is not None:
+            setattr(model, MODEL_ATTRIBUTE, STATES[state])
+
+
+STATES = {state.value: state for state in State}
 
 
 class TableMachine:
@@ -55,12 +73,16 @@ class TableMachine:
 
     def __init__(self, table: tuple[Row, ...] = TABLE, initial: State = INITIAL) -> None:
         self._rows = _checked(table, initial)
-        self._machine = _PlainMachine(
+        self._machine = _ModelMachine(
             model=None,
-            states=list(State),
-            initial=initial,
+            states=list(STATES),
+            initial=initial.value,
             transitions=[
-                {"trigger": row.event.value, "source": source, "dest": row.target}
+                {
+                    "trigger": row.event.value,
+                    "source": source.value,
+                    "dest": row.target and row.target.value,
+                }
                 for source, row in single_rows(table)
             ],
             auto_transitions=False,
@@ -89,7 +111,7 @@ class TableMachine:
             EventRefused: its state has no such row; it has not moved.
         """
         try:
-            self._machine.events[event.value].trigger(model)
+            self._machine.events[event].trigger(model)
         except (MachineError, KeyError):
             state = getattr(model, MODEL_ATTRIBUTE)
             raise EventRefused(state, event, self.accepted(state)) from None

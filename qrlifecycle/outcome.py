@@ -1,7 +1,4 @@
-"""How an attempt ended: connected, or failed with a reason from a closed list.
-
-This room must never know how the end came about in time; it only names it.
-"""
+"""How an attempt ended: connected, failed with a reason from a closed list, or cancelled."""
 
 from __future__ import annotations
 
@@ -16,13 +13,21 @@ from .errors import (
     TransportRefused,
     TransportUnreachable,
 )
-from .states import Word
+from .states import Deadline, Word
 
-__all__ = ["Connected", "Failed", "Outcome", "Reason"]
+__all__ = [
+    "REASON_OF_DEADLINE",
+    "REASON_OF_ERROR",
+    "Cancelled",
+    "Connected",
+    "Failed",
+    "Outcome",
+    "Reason",
+]
 
 
 class Reason(Word):
-    """Why an attempt ended without a link: the closed list.
+    """Why an attempt ended without a pairing: the closed list.
 
     ``meaning`` is the sentence for a developer, ``person`` the one for whoever stands in front of
     the screen, and ``retryable`` says whether asking again, unchanged, can help.
@@ -72,13 +77,13 @@ class Reason(Word):
     )
     CONFLICT = (
         "conflict",
-        "A signal said so: another session took over, or the same bot is being linked elsewhere.",
+        "A signal said so: another session took over, or the same bot is being paired elsewhere.",
         "Linking goes on somewhere else. Please finish it there, or try again later.",
         True,
     )
     WRONG_IDENTITY = (
         "wrong_identity",
-        "An account was linked, but not the one that expect_identity names or accepts.",
+        "An account was paired, but not the one that expect_identity names or accepts.",
         "Another account was linked than the one expected. Please use the right phone.",
         False,
     )
@@ -118,19 +123,34 @@ class Reason(Word):
         "This program is not allowed to link here.",
         False,
     )
+    SHOWING_FAILED = (
+        "showing_failed",
+        "The hook that shows the code raised, or took longer than policy.hook_timeout.",
+        "The code could not be shown. Please try again.",
+        True,
+    )
     TRANSPORT_UNREACHABLE = (
         "transport_unreachable",
-        "The transport did not open, nor when tried policy.max_reconnects times more.",
+        "The transport did not open, nor when tried policy.max_reconnects times more, or the factory "
+        "that makes it raised.",
         "The service cannot be reached. Please try again.",
         True,
     )
     TRANSPORT_LOST = (
         "transport_lost",
-        "The link broke or the peer closed it, and it did not hold when opened anew.",
+        "The transport broke or the peer closed it, and none held after it.",
         "The connection was lost. Please try again.",
         True,
     )
 
+
+REASON_OF_DEADLINE: Mapping[Deadline, Reason] = {
+    Deadline.ATTEMPT: Reason.ATTEMPT_TIMED_OUT,
+    Deadline.REQUEST: Reason.GENERATING_TIMED_OUT,
+    Deadline.APPROVAL: Reason.APPROVAL_TIMED_OUT,
+    Deadline.ACTION: Reason.ACTION_TIMED_OUT,
+}
+"""What a deadline that ran out means as an end. A code's own is not here: there may be another."""
 
 REASON_OF_ERROR: Mapping[type[Exception], Reason] = {
     ServiceRefused: Reason.REFUSED_BY_SERVICE,
@@ -143,7 +163,7 @@ REASON_OF_ERROR: Mapping[type[Exception], Reason] = {
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The account is linked.
+    """The account is paired.
 
     ``identity`` names the account where the service tells it. ``data`` is what came with the
     success (a session token, say); it may hold secrets, so no repr shows it. ``already_paired``
@@ -163,7 +183,7 @@ class Connected:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Failed:
-    """The attempt ended without a link; ``reason`` says why.
+    """The attempt ended without a pairing; ``reason`` says why.
 
     ``error`` is the error behind it, if there was one; the repr shows its kind only. ``data`` is
     what the service sent along; it may hold secrets, so no repr shows it.
@@ -184,6 +204,11 @@ class Failed:
         """Whether asking again, unchanged, can help."""
         return self.reason.retryable
 
+    @property
+    def person(self) -> str:
+        """The sentence for whoever stands in front of the screen."""
+        return self.reason.person
+
     def raise_for_failure(self) -> NoReturn:
         """Raise this failure.
 
@@ -193,5 +218,28 @@ class Failed:
         raise PairingFailed(self.reason, self.reason.meaning) from self.error
 
 
-Outcome = Connected | Failed
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The attempt was ended by `cancel()`: neither a success nor a failure. The state is `idle`."""
+
+    connected: ClassVar[Literal[False]] = False
+    reason: ClassVar[Literal[Reason.CANCELLED]] = Reason.CANCELLED
+    error: ClassVar[None] = None
+    retryable: ClassVar[bool] = Reason.CANCELLED.retryable
+
+    @property
+    def person(self) -> str:
+        """The sentence for whoever stands in front of the screen."""
+        return self.reason.person
+
+    def raise_for_failure(self) -> NoReturn:
+        """Raise: there is no pairing.
+
+        Raises:
+            PairingFailed: always.
+        """
+        raise PairingFailed(self.reason, self.reason.meaning)
+
+
+Outcome = Connected | Failed | Cancelled
 """How an attempt ended. ``outcome.connected`` tells which."""

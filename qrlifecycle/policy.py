@@ -57,29 +57,41 @@ class Policy:
     request gives them 60 s, and there may be a second question."""
 
     max_reconnects: int = 5
-    """How many times in a row the transport is opened anew, after an opening that failed or a link
-    that broke, before it counts as unreachable or lost."""
+    """How many times in a row another transport is made, after an opening that failed or a
+    transport that broke, before it counts as unreachable or lost."""
 
     reconnect_delay: float = 0.5
-    """The first wait before opening anew; each one is up to twice as long as the one before."""
+    """The first delay before reconnecting; each one is up to twice as long as the one before."""
 
     reconnect_delay_max: float = 5.0
-    """The longest wait before opening anew. A link that held for as long as this starts the waits
-    and the count of `max_reconnects` afresh."""
+    """The longest delay before reconnecting."""
+
+    stable_after: float = 5.0
+    """A transport that listened for as long as this gives back the budget of `max_reconnects`, and
+    starts the delays afresh. Less, and a flapping server is reconnected to for ever."""
 
     status_timeout: float = 5.0
-    """How long one `check_status` may take, and all of the last look before a code is given up."""
+    """How long one `check_status` may take."""
 
     status_interval: float = math.inf
     """How often `check_status` is called while a code is displayed, beside the times when it always
-    is. For servers that do not send failures: 5 to 10 s. Between two reads there is a pause in any
-    case, which grows while there is no answer as the waits between openings do."""
+    is. For servers that do not send failures: 5 to 10 s."""
+
+    status_retry_delay: float = 0.5
+    """The shortest pause between two reads of the status; it doubles while there is no answer."""
+
+    status_retry_delay_max: float = 5.0
+    """The longest pause between two reads of the status."""
+
+    final_check_timeout: float = 5.0
+    """How long all of the final status check may take, before a code is given up."""
+
+    confirm_success_timeout: float = 5.0
+    """For how long, with `confirm_success`, the status is asked for a success that was claimed: it
+    may lag behind the event. What it does not confirm by then is dropped."""
 
     hook_timeout: float = 30.0
     """How long one call of an async hook may take before it is cancelled."""
-
-    show_at_once: bool = False
-    """Hand the code out before the transport listens. A success in that gap may be missed."""
 
     confirm_success: bool = False
     """Believe a success from the transport only once `check_status` agrees. For servers on whose
@@ -96,16 +108,21 @@ class Policy:
         for name in FINITE:
             if math.isinf(getattr(self, name)):
                 raise InvalidValue(f"Policy.{name} must be finite: leaving always ends")
-        if self.reconnect_delay > self.reconnect_delay_max:
-            raise InvalidValue("Policy.reconnect_delay must not be above reconnect_delay_max")
+        for name in ("reconnect_delay", "status_retry_delay"):
+            if getattr(self, name) > getattr(self, f"{name}_max"):
+                raise InvalidValue(f"Policy.{name} must not be above {name}_max")
 
 
 FINITE = (
     "close_timeout",
     "status_timeout",
+    "final_check_timeout",
+    "confirm_success_timeout",
     "expiry_grace",
     "reconnect_delay",
     "reconnect_delay_max",
+    "status_retry_delay",
+    "status_retry_delay_max",
 )
 """Times that nothing else would bound."""
 

@@ -1,23 +1,15 @@
-"""What happened to a lifecycle, moment by moment, for whoever keeps a record of it.
+"""What happened to a lifecycle, moment by moment, for whoever keeps a record of it: data only.
 
 A change tells of the table; a record tells of the socket as well: when it was made, when it
-listened, when leaving began, when it was gone. Nothing secret is ever in one. A recorder is told in
-the instant itself and can neither delay the lifecycle for long nor break it. This room must never
-know who keeps the records, nor what for.
+listened, when leaving began, when it was gone. Nothing secret is ever in one.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
 
 from .outcome import Reason
-from .policy import Policy
 from .states import Event, State, Word
 
 __all__ = [
@@ -33,20 +25,14 @@ __all__ = [
     "Opening",
     "Record",
     "Recorder",
-    "Reporter",
 ]
-
-MOST_INTERNAL = 1_000
-"""Internal changes of one stay in a state that are told; a peer may have more."""
-
-logger = logging.getLogger("qrlifecycle")
 
 
 class Closing(Word):
     """How a socket was closed."""
 
-    GRACEFUL = "graceful", "The goodbye was said in time."
-    FORCED = "forced", "The goodbye failed or took too long, so the door was shut by force."
+    GRACEFUL = "graceful", "`aclose()` returned in time."
+    FORCED = "forced", "`aclose()` failed or took too long, so `abort()` alone shut the socket."
     BROKEN = "broken", "The transport's abort() raised: the socket may still be open."
 
 
@@ -75,7 +61,6 @@ class Began(Record):
     """`pair()` was called; with what the promises depend on of the policy."""
 
     close_timeout: float
-    show_at_once: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,105 +120,3 @@ class Ended(Record):
 
 Recorder = Callable[[Record], object]
 """Is told each record: a plain function that does not block. An `Audit` is one, and a `Journal`."""
-
-
-class Reporter:
-    """Tells the recorders of one lifecycle what happens to it.
-
-    What a peer may repeat without end is told once, or counted until the attempt ends, so that
-    nobody fills a disk.
-
-    Args:
-        recorders: each is told each record, in order.
-    """
-
-    __slots__ = (
-        "_attempt",
-        "_complained",
-        "_dropped",
-        "_internal",
-        "_number",
-        "_pending",
-        "_recorders",
-        "_telling",
-    )
-
-    def __init__(self, recorders: Sequence[Recorder]) -> None:
-        self._recorders = recorders
-        self._number = next(_numbers)
-        self._attempt = 0
-        self._dropped: Counter[str] = Counter()
-        self._internal: list[Event] = []
-        self._pending: list[Record] = []
-        self._telling = self._complained = False
-
-    def begin(self, policy: Policy) -> None:
-        """Another attempt begins."""
-        self._attempt += 1
-        self._internal.clear()
-        self.report(Began, policy.close_timeout, policy.show_at_once)
-
-    def end(self) -> None:
-        """The attempt has ended."""
-        for cause, number in self._dropped.items():
-            self.report(Dropped, cause, number)
-        self._dropped.clear()
-        self.report(Ended)
-
-    def drop(self, dropped: Mapping[str, int]) -> None:
-        """Something became of nothing."""
-        self._dropped.update(dropped)
-
-    def change(
-        self, source: State, event: Event, target: State, reason: Reason | None = None
-    ) -> None:
-        """A row was taken. The same internal row once more is no news, but for another code."""
-        told = self._internal
-        if source is not target:
-            told.clear()
-        else:
-            again = event in told[-1:] and event is not Event.QR_UPDATED
-            if again or len(told) >= MOST_INTERNAL:
-                return
-            told.append(event)
-        self.report(Changed, source, event, target, reason)
-
-    def report(self, kind: Callable[..., Record], *fields: object) -> None:
-        """Tell of something that happens now.
-
-        Told while it tells (a recorder called a trigger), it finishes the earlier record first, so
-        that all recorders see one order.
-        """
-        name = f"{_process}-{self._number}"
-        self._pending.append(kind(name, self._attempt, time.monotonic(), time.time(), *fields))
-        if self._telling:
-            return
-        self._telling = True
-        try:
-            while self._pending:
-                record = self._pending.pop(0)
-                for recorder in self._recorders:
-                    self._tell(recorder, record)
-        finally:
-            self._telling = False
-
-    def _tell(self, recorder: Recorder, record: Record) -> None:
-        try:
-            recorder(record)
-        except Exception as error:
-            if not self._complained:  # a disk that is full stays full
-                logger.error("a recorder raised %s; it is not said again", type(error).__name__)
-            self._complained = True
-
-
-_process = os.urandom(5).hex()
-_numbers = count(1)
-
-
-def _in_a_new_process() -> None:
-    global _process  # noqa: PLW0603 - a forked child is another process
-    _process = os.urandom(5).hex()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_a_new_process)

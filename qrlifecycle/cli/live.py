@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from ..codes import PairingCode, QRCode
-from ..engine.watchers import Change
+from ..engine.observers import Change
 from ..errors import MissingExtra
 from ..lifecycle import QRLifecycle
 from ..outcome import Outcome

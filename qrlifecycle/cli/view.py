@@ -18,7 +18,7 @@ from ..codes import (
     PairingCode,
     QRCode,
 )
-from ..engine.watchers import Change
+from ..engine.observers import Change
 from ..errors import QRLifecycleError
 from ..lifecycle import QRLifecycle
 from ..monitoring.printable import printable

@@ -1,20 +1,33 @@
-"""One attempt: from wherever a lifecycle stands to an end, one stay after another.
+"""One `pair()`: the loop that runs a lifecycle from a start to an end. A state is a scope.
 
-A stay is lived in its scope, and left before the next begins, whatever ended it. Before a code is
-given up the truth is read once more, if the embedding program gave a way to read it. This room must
-never know a protocol, nor which rows there are.
+The owner task runs one state after another. It does what the state is for inside a scope that ends
+at the earlier deadline; then, whatever ended that, it leaves: reads of the status are stopped, the
+transport is closed, and only then is the row taken that was decided on, and anybody notified of the
+new state. So "no socket outside `displayed`" is no rule that code has to remember: there is one way
+out of a state, the `finally` of `_run_state()`.
+
+::
+
+    run():        begin, state, state, ..., outcome
+    _run_state(): activity, until something is decided or a deadline ran out;
+                  then the final status check, and decide;
+                  close the transport; commit
+
+Before a code is given up the status is read once more, if the program gave a way to read it: a
+success may have been missed. While that goes on, what still listens goes on listening.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from inspect import isawaitable, iscoroutine
+from typing import ClassVar
 
 import anyio
 import anyio.lowlevel
-from anyio.abc import TaskGroup
 
 from ..codes import PairingCode, QRCode
 from ..errors import (
@@ -22,10 +35,11 @@ from ..errors import (
     PeerError,
     QRLifecycleError,
     TransportUnreachable,
+    UsageError,
     WrongAnswer,
 )
-from ..machine import MACHINE
 from ..outcome import (
+    REASON_OF_DEADLINE,
     REASON_OF_ERROR,
     Connected,
     Failed,
@@ -42,22 +56,12 @@ from ..signals import (
     Scanned,
     Signal,
 )
-from ..states import Event, State
-from ..transports.base import TransportFactory
-from .link import Link
-from .standing import Standing
-from .status import (
-    StatusCheck,
-    StatusReader,
-)
-from .stay import (
-    CANCELLED,
-    REASON_OF_DEADLINE,
-    Deadline,
-    Stay,
-    Step,
-)
-from .watchers import describe
+from ..states import ENDS, Deadline, Event, Phase, State
+from ..transports.base import Transport, TransportFactory
+from .connection import Connection
+from .progress import CANCELLED, Progress, Transition
+from .status import StatusCheck, StatusReader
+from .user_code import BackgroundTasks, describe, fault_of
 
 __all__ = ["Attempt", "Expectation", "QRRequest", "Service"]
 
@@ -65,10 +69,7 @@ QRRequest = Callable[[], Awaitable[QRCode | PairingCode | Paired]]
 """The HTTP request behind "Generate QR": what a lifecycle is given to get a code."""
 
 Expectation = str | Callable[[str | None], bool]
-"""The identity that must be linked, or a plain function that says whether an identity is right."""
-
-MISSED = "check_status"
-"""What reads of the status that gave no answer are counted under."""
+"""The identity that must be paired, or a plain function that says whether an identity is right."""
 
 logger = logging.getLogger("qrlifecycle")
 
@@ -84,73 +85,106 @@ class Service:
 
 
 class Attempt:
-    """One walk along the table.
+    """One `pair()`.
 
     Args:
-        standing: where the lifecycle stands.
+        progress: how far the lifecycle is.
         service: whom to ask and how to listen.
-        company: where reads of the status run; not needed without a `check_status`.
     """
 
-    __slots__ = ("_company", "_ends", "_policy", "_service", "_shown", "_standing", "refreshes")
+    __slots__ = (
+        "_policy",
+        "_progress",
+        "_service",
+        "_tasks",
+        "connection",
+        "reader",
+        "refreshes_left",
+        "thread",
+    )
 
-    def __init__(self, standing: Standing, service: Service, company: TaskGroup | None) -> None:
-        self._standing = standing
+    def __init__(self, progress: Progress, service: Service) -> None:
+        self._progress = progress
         self._service = service
-        self._company = company
-        self._policy = standing.policy
-        self._ends = anyio.current_time() + self._policy.attempt_timeout
-        self._shown = False
-        self.refreshes = self._policy.max_refreshes
+        self._policy = progress.policy
+        self._tasks: BackgroundTasks | None = None
+        self.reader: StatusReader | None = None
+        self.connection: Connection | None = None
+        """To the peer, while a code is displayed."""
+        self.refreshes_left = self._policy.max_refreshes
         """How many more codes may be asked for without a person asking."""
+        self.thread = threading.get_ident()
+        """Where it runs; nobody else may touch it."""
 
-    async def walk(self) -> Outcome:
-        """Walk to an end, and say which; whatever happens, nothing is left behind."""
-        standing = self._standing
-        standing.stay = Stay(self._policy, standing.reporter)
-        try:
-            if standing.state is not State.GENERATING:
-                standing.commit(Step(Event.GENERATE))
-            while True:
-                assert standing.stay is not None
-                if (outcome := await self._stand(standing.stay)) is not None:
-                    return outcome
-        except BaseException:
-            # Interrupted while it was told of a change; or in a goodbye, for a task can be
-            # cancelled natively even under a shield.
-            if standing.stay is not None:
-                standing.commit(CANCELLED)
-            raise
+    @property
+    def transport(self) -> Transport | None:
+        """The transport that is held, from before its opening until it is gone."""
+        return None if self.connection is None else self.connection.transport
 
-    async def _stand(self, stay: Stay) -> Outcome | None:
-        """Stand in the state until a step leads out; whatever happens, leave it, then commit."""
-        stay.set_end(Deadline.ATTEMPT, self._ends)
-        live = self._generate if self._standing.state is State.GENERATING else self._display
+    async def run(self) -> Outcome:
+        """Run to an end, one state after another; whatever happens, nothing is left behind."""
+        progress, observers = self._progress, self._progress.observers
+        beside = observers.hooked or self._service.check_status is not None
+        observers.begin_attempt(self._policy)
         try:
-            while stay.leaving is None:
-                verdict: Step | None = None
-                with stay.begin():
-                    verdict = await live(stay)
-                if stay.leaving is None:
-                    await self._give_up(stay, verdict)
+            async with BackgroundTasks(needed=beside) as self._tasks:
+                observers.run_in(self._tasks)
+                try:
+                    progress.begin_attempt()
+                    while (outcome := await self._run_state()) is None:
+                        pass
+                except BaseException:
+                    # Interrupted between two states: an observer raised what is no observer's, as
+                    # it was notified of the one that is now to be left again.
+                    if progress.state not in ENDS:
+                        progress.commit(CANCELLED)
+                    raise
+                finally:
+                    observers.run_in(None)
+        finally:
+            observers.end_attempt()
+        return outcome
+
+    async def _run_state(self) -> Outcome | None:
+        """Be in the state until a row out of it is decided; whatever happens, leave, then commit.
+
+        The order of the two `finally` is promise 1. Leaving may itself be interrupted: a task can
+        be cancelled natively even under a shield. Then the transport was aborted, and the row is
+        taken all the same, so that nobody sees a state that has no scope any more.
+        """
+        progress = self._progress
+        activity = self._ACTIVITIES[progress.state]
+        try:
+            while progress.pending is None:
+                with progress.until_deadline():
+                    await activity(self)
+                if progress.pending is None:
+                    await self._give_up()
         except Exception as error:
-            stay.end(self._failure(stay, error))
+            progress.decide(self._failure(error))
             raise
         except BaseException:
-            stay.end(CANCELLED)
+            progress.decide(CANCELLED)
             raise
         finally:
             try:
-                await self._clear(stay)
+                if self.reader is not None:
+                    self.reader.scope.cancel()
+                if self.connection is not None:
+                    await self.connection.close()
             finally:
-                assert stay.leaving is not None
-                self._standing.commit(stay.leaving)
-        _log_failure(stay.leaving.outcome)
-        return stay.leaving.outcome
+                self.reader = self.connection = None
+                transition = progress.pending
+                assert transition is not None
+                progress.commit(transition)
+        if isinstance(transition.carried, Failed):
+            _log_failure(transition.carried)
+        return transition.outcome
 
-    async def _generate(self, stay: Stay) -> Step | None:
-        """Ask for a code; the answer is how to end if there is none."""
-        stay.set_deadline(Deadline.REQUEST, self._policy.generate_timeout)
+    # What each state is for
+
+    async def _generate(self) -> None:
+        """Ask for a code."""
         await anyio.lowlevel.checkpoint_if_cancelled()  # while the state before was being left
         try:
             asked: object = self._service.request_qr()
@@ -160,202 +194,231 @@ class Attempt:
             answer: object = await asked
         except WrongAnswer:
             raise
-        except Exception as error:
-            if not isinstance(error, PeerError):
-                logger.warning("request_qr raised %s", describe(error))
-            return self._failure(stay, error)
+        except BaseException as error:
+            fault = fault_of(error)
+            if not isinstance(fault, PeerError):
+                logger.warning("request_qr raised %s", describe(fault))
+            self._progress.verdict = self._failure(fault)
+            return
         if isinstance(answer, QRCode | PairingCode):
-            stay.leave(Step(Event.QR_READY, code=answer))
+            self._progress.dispatch(Transition(Event.QR_READY, answer))
         elif isinstance(answer, Paired):
-            stay.leave(self._success(answer, already_paired=True))
+            self._progress.dispatch(self._success(answer, already_paired=True))
         else:
             kind = type(answer).__name__
             raise WrongAnswer(f"request_qr gave back {kind}; give back a code or Paired")
-        return None
 
-    async def _display(self, stay: Stay) -> Step | None:
-        """Listen while the code is displayed; the answer is how to end if that cannot go on."""
-        if stay.link is None:
-            stay.link = Link(
-                self._service.transport,
-                self._policy,
-                self._standing.count,
-                self._standing.reporter,
-            )
-            if self._policy.show_at_once:
-                self._listening(stay)
-        self._read_beside(stay)
-        error = await stay.link.hold(
-            lambda: self._listening(stay), lambda signal: self._take(stay, signal)
-        )
-        return None if error is None else self._failure(stay, error)
+    async def _display(self) -> None:
+        """Listen while the code is displayed."""
+        progress = self._progress
+        if self.connection is None:
+            service = self._service
+            self.connection = Connection(service.transport, self._policy, progress.observers)
+        self._read_status_beside()
+        try:
+            while not progress.leaving:
+                signal = await self.connection.receive()
+                if signal is None:
+                    self._begin_listening()
+                else:
+                    self._handle_signal(signal)
+        except UsageError:
+            raise
+        except Exception as error:
+            progress.verdict = self._failure(error)
 
-    async def _give_up(self, stay: Stay, verdict: Step | None) -> None:
-        """A deadline has run out or there is a verdict: leave, unless the truth is another."""
+    async def _give_up(self) -> None:
+        """A deadline ran out or there is a verdict: leave, unless the status tells otherwise."""
+        progress = self._progress
         passed = anyio.current_time()
-        await self._look_again(stay)
-        if stay.leaving is not None:
+        await self._check_finally()
+        if progress.pending is not None:
             return
-        if verdict is None and (deadline := stay.run_out(passed)) is not None:
-            verdict = self._meaning(stay, deadline)
-        if verdict is not None:
-            stay.leave(verdict)
+        transition = progress.verdict
+        if transition is None and (deadline := progress.expired_deadline(passed)) is not None:
+            transition = self._meaning(deadline)
+        if transition is not None:
+            progress.dispatch(transition)
 
-    async def _look_again(self, stay: Stay) -> None:
-        """The last look: read the status once more, while what still listens goes on listening.
+    async def _check_finally(self) -> None:
+        """The final status check: read once more, while what still listens goes on listening.
 
         Without a status to read it takes no time, and finds what has arrived in this very instant.
         """
-        reader = self._read_beside(stay) if self._shown else None
-        link = stay.link
-        with stay.begin_look(0 if reader is None else self._policy.status_timeout) as scope:
+        progress = self._progress
+        reader = self._read_status_beside() if progress.code_was_shown else None
+        seconds = 0.0 if reader is None else self._policy.final_check_timeout
+        with progress.for_final_check(seconds):
             if reader is not None:
-                reader.look(satisfied=scope.cancel)
-            if link is not None and link.listening:
-                await link.listen(lambda signal: self._take(stay, signal))
-            if stay.leaving is None:
+                reader.read_afresh()
+            await self._listen_on()
+            if progress.pending is None:
                 await anyio.sleep_forever()
-        if reader is not None:
-            reader.look(satisfied=None)
 
-    async def _clear(self, stay: Stay) -> None:
-        """Leave nothing of a stay: no reading, no transport."""
+    async def _listen_on(self) -> None:
+        """Hear what the transport still has to say, if it listens; but do not reconnect."""
+        connection = self.connection
+        if connection is None or connection.phase is not Phase.LISTENING:
+            return
         try:
-            if stay.reader is not None:
-                stay.reader.stop()
-        finally:
-            if stay.link is not None:
-                await stay.link.close()
+            while self._progress.pending is None:
+                signal = await connection.receive(reconnect=False)
+                assert signal is not None
+                self._handle_signal(signal)
+        except UsageError:
+            raise
+        except Exception as error:
+            logger.debug("the transport broke in the final status check: %s", type(error).__name__)
 
     # Signals, from the transport and from the status
 
-    def _listening(self, stay: Stay) -> bool:
-        """A transport listens: hand the code out, if it was not, and ask what was missed."""
-        if anyio.current_time() >= stay.scope.deadline:
-            return True  # too late for anybody to scan it; listening is cut short
-        if stay.leaving is None and not stay.shown:
-            self._standing.put(Step(Event.QR_UPDATED, code=stay.code))
-            self._shown = True
-        if stay.reader is not None:
-            stay.reader.want()
-        return stay.leaving is None
+    def _begin_listening(self) -> None:
+        """A transport listens: hand the code out, if it was not, and read what was missed."""
+        progress = self._progress
+        if anyio.current_time() >= progress.scope.deadline:
+            return  # too late for anybody to scan it; listening is cut short
+        if progress.withheld:
+            progress.dispatch(Transition(Event.QR_UPDATED, progress.code))
+        if self.reader is not None:
+            self.reader.request_read()
 
-    def _take(self, stay: Stay, signal: Signal) -> bool:
-        """Put a transport's signal to the table, and say whether more can matter."""
-        if not isinstance(signal, Signal):
-            raise TypeError("receive() must give back a Signal")
-        if isinstance(signal, Paired):
-            if self._policy.confirm_success and stay.reader is not None:
-                stay.reader.doubt()  # anybody may have said so
-                return True
+    def _handle_signal(self, signal: Signal) -> None:
+        """Put a transport's signal to the table."""
+        if not isinstance(signal, Paired):
+            self._dispatch_signal(signal)
+        elif self._policy.confirm_success and self.reader is not None:
+            self.reader.confirm_success()  # anybody may have said so
+        else:
             logger.info("pairing event received")
-        self._put_signal(stay, signal)
-        if stay.succeeded:
-            logger.info("connected, immediate success")
-        return stay.leaving is None
+            if self._dispatch_signal(signal):
+                logger.info("connected, immediate success")
 
-    def _learn(self, stay: Stay, signal: Signal) -> None:
+    async def _read_status(self, reader: StatusReader) -> None:
+        """Put one answer after another to the table, until the state is left."""
+        progress = self._progress
+        with reader.scope:
+            while True:
+                signal, code = await reader.next_answer()
+                if reader.scope.cancel_called or progress.pending is not None:
+                    return
+                # There is a newer code than any that the answer can speak of.
+                stale = code is not progress.code and not isinstance(signal, FINAL)
+                if signal is not None and not stale:
+                    self._handle_status(signal, claimed=reader.confirming)
+                reader.accept(again=stale or reader.confirming)
+                if progress.pending is not None or (
+                    progress.final_check and not reader.read_requested
+                ):
+                    progress.scope.cancel()
+                await reader.pause()
+
+    def _handle_status(self, signal: Signal, *, claimed: bool) -> None:
         """Put what a read of the status found to the table."""
-        if stay.leaving is not None:
-            return
-        self._put_signal(stay, signal)
-        if stay.succeeded:
+        if self._dispatch_signal(signal):
             logger.info("connected, found by check_status")
-            reporter, reader = self._standing.reporter, stay.reader
-            if reporter is not None and reader is not None and not reader.in_doubt:
-                reporter.report(FoundByStatus)
+            recording = self._progress.observers.recording
+            if recording is not None and not claimed:
+                recording.record(FoundByStatus)
 
-    def _read_beside(self, stay: Stay) -> StatusReader | None:
-        """What reads the status beside a stay, from now on; None if there is nothing to read."""
-        if self._service.check_status is None or self._company is None:
+    def _read_status_beside(self) -> StatusReader | None:
+        """What reads the status beside this state from now on; None if there is none to read."""
+        if self._service.check_status is None or self._tasks is None:
             return None
-        if stay.reader is None:
-            stay.reader = StatusReader(
-                self._service.check_status,
-                self._policy,
-                learn=lambda signal: self._learn(stay, signal),
-                miss=lambda: self._standing.count({MISSED: 1}),
-            )
-            self._company.start_soon(stay.reader.run)
-        return stay.reader
+        if self.reader is None:
+            self.reader = StatusReader(self._service.check_status, self._progress)
+            self._tasks.start(self._read_status, self.reader)
+        return self.reader
 
-    def _put_signal(self, stay: Stay, signal: Signal) -> None:
-        """Put a signal to the table; one that it does not accept is dropped."""
-        if isinstance(signal, QRUpdated):
-            if signal.qr == stay.code:
-                return  # the same code again is no news
-            if not (self._policy.show_at_once or stay.link is None or stay.link.listening):
-                stay.keep_back(signal.qr)  # it was read; it is handed out once a transport listens
-                return
+    def _dispatch_signal(self, signal: Signal) -> bool:
+        """Put a signal to the table, and say whether it is the success.
+
+        One that the table does not accept here is dropped and counted.
+        """
+        progress = self._progress
         try:
             if isinstance(signal, QRExpired):
-                MACHINE.row(self._standing.state, signal.event)
-                stay.expire_code()
+                progress.expire_code()
+            elif isinstance(signal, QRUpdated):
+                self._replace_code(signal.qr)
             else:
-                self._standing.put(self._step_of(signal))
+                transition = self._transition_of(signal)
+                progress.dispatch(transition)
+                return transition.event is Event.PAIRED
         except EventRefused:
-            self._standing.count({signal.event.value: 1})
-            logger.debug(
-                "signal for '%s' dropped in state '%s'", signal.event, self._standing.state
-            )
+            progress.observers.count({signal.event.value: 1})
+            logger.debug("signal for '%s' dropped in state '%s'", signal.event, progress.state)
+        return False
 
-    def _step_of(self, signal: Signal) -> Step:
+    def _replace_code(self, code: QRCode | PairingCode) -> None:
+        progress, connection = self._progress, self.connection
+        if code == progress.code:
+            return  # the same code again is no news
+        if connection is not None and connection.phase is not Phase.LISTENING:
+            progress.withhold_code(code)  # it was read; it is handed out once a transport listens
+        else:
+            progress.dispatch(Transition(Event.QR_UPDATED, code))
+
+    def _transition_of(self, signal: Signal) -> Transition:
         match signal:
             case Paired():
                 return self._success(signal)
             case PairingRefused():
-                return Step(signal.event, Failed(signal.reason, data=signal.data))
-            case QRUpdated():
-                return Step(signal.event, code=signal.qr)
-            case ActionRequired():
-                return Step(signal.event, action=signal)
-            case Scanned():
-                return Step(signal.event)
+                return Transition(signal.event, Failed(signal.reason, data=signal.data))
+            case ActionRequired() | Scanned():
+                return Transition(signal.event, signal)
             case _:
-                MACHINE.row(self._standing.state, signal.event)
-                raise TypeError(f"{type(signal).__name__} carries nothing that is known")
+                raise WrongAnswer(f"{type(signal).__name__} is no signal that is known")
 
     # Ends
 
-    def _meaning(self, stay: Stay, deadline: Deadline) -> Step:
+    def _meaning(self, deadline: Deadline) -> Transition:
         """What a deadline that ran out means."""
         if deadline is not Deadline.CODE:
-            return Step(Event.FAIL, Failed(REASON_OF_DEADLINE[deadline]))
-        if stay.shown:
-            return self._expiry()
-        return self._failure(stay, TransportUnreachable("none listened while the code lived"))
-
-    def _expiry(self) -> Step:
-        """The code ran out: another is asked for while the budget lasts."""
-        if self.refreshes > 0:
-            self.refreshes -= 1
-            return Step(Event.EXPIRED)
+            return Transition(Event.FAIL, Failed(REASON_OF_DEADLINE[deadline]))
+        if self._progress.withheld:
+            return self._failure(TransportUnreachable("none listened while the code lived"))
+        if self.refreshes_left > 0:
+            self.refreshes_left -= 1
+            return Transition(Event.EXPIRED)
         used_up = Reason.CODES_USED_UP if self._policy.max_refreshes else Reason.EXPIRED
-        return Step(Event.FAIL, Failed(used_up))
+        return Transition(Event.FAIL, Failed(used_up))
 
-    def _success(self, paired: Paired, *, already_paired: bool = False) -> Step:
-        """An account is linked: the right one?"""
+    def _success(self, paired: Paired, *, already_paired: bool = False) -> Transition:
+        """An account is paired: the right one?"""
         if not _is_expected(paired.identity, self._service.expect_identity):
-            return Step(Event.FAIL, Failed(Reason.WRONG_IDENTITY, data=paired.data))
-        return Step(Event.PAIRED, Connected(paired.identity, paired.data, already_paired))
+            return Transition(Event.FAIL, Failed(Reason.WRONG_IDENTITY, data=paired.data))
+        return Transition(Event.PAIRED, Connected(paired.identity, paired.data, already_paired))
 
-    def _failure(self, stay: Stay, error: Exception) -> Step:
+    def _failure(self, error: Exception) -> Transition:
         """What an error from `request_qr` or the transport means as an end."""
-        generating = self._standing.state is State.GENERATING
         reasons = (reason for kind, reason in REASON_OF_ERROR.items() if isinstance(error, kind))
-        otherwise = Reason.GENERATING_FAILED if generating else Reason.TRANSPORT_UNREACHABLE
-        reason = next(reasons, otherwise)
-        ever_opened = stay.link is not None and stay.link.ever_opened
-        if reason is Reason.TRANSPORT_UNREACHABLE and ever_opened:
+        reason = next(reasons, REASON_OTHERWISE[self._progress.state])
+        ever_listened = self.connection is not None and self.connection.ever_listened
+        if reason is Reason.TRANSPORT_UNREACHABLE and ever_listened:
             reason = Reason.TRANSPORT_LOST
-        return Step(Event.FAIL, Failed(reason, error))
+        return Transition(Event.FAIL, Failed(reason, error))
+
+    _ACTIVITIES: ClassVar[Mapping[State, Callable[[Attempt], Awaitable[None]]]] = {
+        State.GENERATING: _generate,
+        State.DISPLAYED: _display,
+    }
+    """What each state is for; the others are ends. A test finds the state that is missing."""
 
 
-def _log_failure(outcome: Outcome | None) -> None:
-    """Say why there is no link; the text of our own errors only: it holds no secret."""
-    if isinstance(outcome, Failed) and outcome.reason is not Reason.CANCELLED:
-        ours = isinstance(outcome.error, QRLifecycleError) and str(outcome.error)
-        logger.info("failed, %s: %s", outcome.reason, ours or outcome.reason.meaning)
+FINAL = (Paired, PairingRefused, type(None))
+"""Answers that are true whatever code they were asked about."""
+
+REASON_OTHERWISE: Mapping[State, Reason] = {
+    State.GENERATING: Reason.GENERATING_FAILED,
+    State.DISPLAYED: Reason.TRANSPORT_UNREACHABLE,
+}
+"""Why an attempt fails by an error that has no reason of its own (`REASON_OF_ERROR`)."""
+
+
+def _log_failure(outcome: Failed) -> None:
+    """Say why there is no pairing; the text of our own errors only: it holds no secret."""
+    ours = isinstance(outcome.error, QRLifecycleError) and str(outcome.error)
+    logger.info("failed, %s: %s", outcome.reason, ours or outcome.reason.meaning)
 
 
 def _is_expected(identity: str | None, expected: Expectation | None) -> bool:
@@ -363,8 +426,8 @@ def _is_expected(identity: str | None, expected: Expectation | None) -> bool:
         return expected in (None, identity)
     try:
         answer: object = expected(identity)
-    except Exception as error:
-        logger.error("expect_identity raised %s", describe(error))
+    except BaseException as error:
+        logger.error("expect_identity raised %s", describe(fault_of(error)))
         return False
     if not isinstance(answer, bool):  # an async function in disguise, perhaps: all of it is true
         logger.error("expect_identity gave back %s, not True or False", type(answer).__name__)

@@ -1,8 +1,9 @@
-"""Reading the truth beside listening: events that nobody heard are not repeated, a status is.
+"""Reading the status beside listening: events that nobody heard are not repeated, a status is.
 
-A read never delays a signal. It has its own deadline, its faults are counted and not fatal, a
-question that was not answered stays asked, and between two reads there is always a pause. This room
-must never know what an answer leads to.
+A read never delays a signal: it runs in a task of its own, which asks for one answer after another.
+A read has its own deadline, its faults are counted and not fatal, a question that was not
+answered stays asked, and between two reads there is always a pause. What an answer leads to is the
+attempt's.
 """
 
 from __future__ import annotations
@@ -11,164 +12,144 @@ import logging
 import math
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
+from typing import NamedTuple
 
 import anyio
-import anyio.lowlevel
 
-from ..errors import (
-    PeerError,
-    QRLifecycleError,
-    WrongAnswer,
-)
-from ..policy import Policy
-from ..signals import (
-    Paired,
-    PairingRefused,
-    Signal,
-)
+from ..codes import Code
+from ..errors import PeerError, QRLifecycleError, WrongAnswer
+from ..signals import Signal
 from .backoff import Backoff
-from .watchers import describe
+from .progress import Progress
+from .user_code import describe, fault_of
 
-__all__ = ["StatusCheck", "StatusReader"]
+__all__ = ["Answer", "StatusCheck", "StatusReader"]
 
 StatusCheck = Callable[[], Awaitable[Signal | None]]
-"""The HTTP request that asks how far a pairing is: `Paired` if the account is linked, any other
+"""The HTTP request that asks how far a pairing is: `Paired` if the account is paired, any other
 signal that fits, or None if there is nothing to say."""
+
+MISSED = "check_status"
+"""What reads of the status that gave no answer are counted under."""
 
 logger = logging.getLogger("qrlifecycle")
 
 
+class Answer(NamedTuple):
+    """What a read gave: a signal or None, and the newest code when it was asked for."""
+
+    signal: Signal | None
+    code: Code | None
+
+
 class StatusReader:
-    """Reads when it is wanted, and every so often; one read at a time.
+    """Reads when that was requested, and every so often; one read at a time.
 
     Args:
         check_status: what is read.
-        policy: how long a read may take, and how often it is due.
-        learn: told what an answer says, if it says anything.
-        miss: called for each read that gave no answer.
+        progress: the lifecycle's; it is only looked at.
     """
 
     __slots__ = (
         "_backoff",
         "_check",
-        "_doubt_ends",
-        "_early",
-        "_learn",
-        "_miss",
-        "_outdated",
+        "_confirm_until",
         "_pause",
-        "_policy",
-        "_reading",
-        "_satisfied",
-        "_scope",
-        "_wanted",
+        "_progress",
+        "_read",
+        "_requested",
+        "scope",
     )
 
-    def __init__(
-        self,
-        check_status: StatusCheck,
-        policy: Policy,
-        *,
-        learn: Callable[[Signal], None],
-        miss: Callable[[], None],
-    ) -> None:
+    def __init__(self, check_status: StatusCheck, progress: Progress) -> None:
+        policy = progress.policy
         self._check = check_status
-        self._policy = policy
-        self._learn = learn
-        self._miss = miss
-        self._backoff = Backoff(policy.reconnect_delay, policy.reconnect_delay_max)
-        self._scope = anyio.CancelScope()
-        self._reading: anyio.CancelScope | None = None
+        self._progress = progress
+        self._backoff = Backoff(policy.status_retry_delay, policy.status_retry_delay_max)
+        self._requested = anyio.Event()
+        self._confirm_until = -math.inf
+        self._read: anyio.CancelScope | None = None
         self._pause: anyio.CancelScope | None = None
-        self._satisfied: Callable[[], None] | None = None
-        self._early = False
-        self._outdated = False
-        self._doubt_ends = -math.inf
-        self._wanted = anyio.Event()
+        self.scope = anyio.CancelScope()
+        """What its task runs in; whoever cancels it wants to hear no more."""
 
-    def want(self) -> None:
+    @property
+    def read_requested(self) -> bool:
+        """Whether a read is due that has not begun."""
+        return self._requested.is_set()
+
+    @property
+    def confirming(self) -> bool:
+        """Whether a success was claimed, and is being read because of it."""
+        return anyio.current_time() < self._confirm_until
+
+    def request_read(self) -> None:
         """Read soon."""
-        self._wanted.set()
+        self._requested.set()
 
-    def doubt(self) -> None:
-        """Read soon, and for ``policy.status_timeout`` again and again: a success may be true.
+    def confirm_success(self) -> None:
+        """Read soon, and again and again for a while: a success was claimed, and may be true.
 
         A status may lag behind the event that tells of it.
         """
-        self._doubt_ends = anyio.current_time() + self._policy.status_timeout
-        self.want()
+        policy = self._progress.policy
+        self._confirm_until = anyio.current_time() + policy.confirm_success_timeout
+        self.request_read()
 
-    @property
-    def in_doubt(self) -> bool:
-        """Whether a success was told, and is being read because of it."""
-        return anyio.current_time() < self._doubt_ends
+    def read_afresh(self) -> None:
+        """Begin a read now, but for the pause: for the final status check.
 
-    def look(self, satisfied: Callable[[], None] | None) -> None:
-        """Begin a last look: a read that begins now, but for the pause; None ends the look.
-
-        Args:
-            satisfied: called when there is an answer and nothing more is wanted.
+        A read that is under way was begun before, and may speak of a time before; so it is given up
+        for another.
         """
-        self._satisfied = satisfied
-        if satisfied is None:
-            return
         self._backoff.reset()
-        self.want()
-        if self._reading is not None:
-            self._early = True
-            self._reading.cancel()
+        self.request_read()
+        if self._read is not None:
+            self._read.cancel()
         elif self._pause is not None:
-            soon = anyio.current_time() + self._policy.reconnect_delay / 2
+            soon = anyio.current_time() + self._progress.policy.status_retry_delay / 2
             self._pause.deadline = min(self._pause.deadline, soon)
 
-    def outdate(self) -> None:
-        """There is a newer code than any that a read under way may speak of: read again."""
-        self._outdated = True
+    async def next_answer(self) -> Answer:
+        """Wait until a read is due, and read; and again after a pause while there is no answer."""
+        policy = self._progress.policy
+        while True:
+            with anyio.move_on_after(policy.status_interval):
+                await self._requested.wait()
+            self._requested = anyio.Event()
+            code = self._progress.code
+            answer, fault = None, None
+            with anyio.move_on_after(policy.status_timeout) as read:
+                self._read = read
+                try:
+                    answer = Answer(await self._ask(), code)
+                except BaseException as error:
+                    fault = fault_of(error)
+            self._read = None
+            # A read that was given up for a fresh one says nothing, not even if it was answered in
+            # that very instant: the answer may be older than what the fresh one is to find.
+            given_up = read.cancel_called and anyio.current_time() < read.deadline
+            if answer is not None and not given_up:
+                return answer
+            if not given_up:
+                limit = policy.status_timeout
+                self._miss(fault or PeerError(f"no answer within {limit:g} s"))
+            await self.pause()
 
-    def stop(self) -> None:
-        """Read no more; a read under way is cancelled, and nothing more is told."""
-        self._scope.cancel()
+    def accept(self, *, again: bool) -> None:
+        """An answer was of use, so pauses are short again; or it was not: it is asked for again."""
+        if again:
+            self.request_read()
+        else:
+            self._backoff.reset()
 
-    async def run(self) -> None:
-        """Read until stopped."""
-        with self._scope:
-            while True:
-                with anyio.move_on_after(self._policy.status_interval):
-                    await self._wanted.wait()
-                await self._read()
-                with anyio.move_on_after(self._backoff.next()) as self._pause:
-                    await anyio.sleep_forever()
-                self._pause = None
+    async def pause(self) -> None:
+        """Wait between two reads."""
+        with anyio.move_on_after(self._backoff.next()) as self._pause:
+            await anyio.sleep_forever()
+        self._pause = None
 
-    async def _read(self) -> None:
-        self._wanted = anyio.Event()
-        self._outdated = self._early = False
-        fault = await self._ask()
-        self._reading = None
-        if fault is None or self._early:
-            return
-        # One of ours says it all; of any other, the place is of use and the text may hold a secret.
-        ours = isinstance(fault, QRLifecycleError)
-        logger.warning("check_status failed: %s", fault if ours else describe(fault))
-        self._miss()
-        self.want()
-
-    async def _ask(self) -> BaseException | None:
-        """Ask once, and use the answer; what went wrong is given back, None if nothing did."""
-        limit = self._policy.status_timeout
-        with anyio.move_on_after(limit) as self._reading:
-            try:
-                self._use(await self._answer())
-            except anyio.get_cancelled_exc_class() as error:
-                # Another task's cancellation, perhaps; if it is ours, this raises it again.
-                await anyio.lowlevel.checkpoint()
-                return error
-            except Exception as error:
-                return error
-            return None
-        return PeerError(f"no answer within {limit:g} s")
-
-    async def _answer(self) -> Signal | None:
+    async def _ask(self) -> Signal | None:
         asked: object = self._check()
         if not isawaitable(asked):
             kind = type(asked).__name__
@@ -182,15 +163,10 @@ class StatusReader:
             )
         return answer
 
-    def _use(self, answer: Signal | None) -> None:
-        if self._scope.cancel_called or self._early:
-            return
-        stale = self._outdated and not isinstance(answer, Paired | PairingRefused | None)
-        if answer is not None and not stale:
-            self._learn(answer)
-        if stale or self.in_doubt:
-            self.want()
-        else:
-            self._backoff.reset()
-        if self._satisfied is not None and not self._wanted.is_set():
-            self._satisfied()
+    def _miss(self, fault: Exception) -> None:
+        """There was no answer: it is said, counted, and asked again."""
+        # One of ours says it all; of any other, the place is of use and the text may hold a secret.
+        ours = isinstance(fault, QRLifecycleError)
+        logger.warning("check_status failed: %s", fault if ours else describe(fault))
+        self._progress.observers.count({MISSED: 1})
+        self.request_read()

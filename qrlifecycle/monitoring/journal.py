@@ -269,7 +269,6 @@ READ: Mapping[str, Callable[[Any], object]] = {
     "monotonic": _number,
     "wall": _time,
     "close_timeout": _number,
-    "show_at_once": _bool,
     "source": _word(State),
     "event": _word(Event),
     "target": _word(State),

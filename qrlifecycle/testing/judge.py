@@ -14,20 +14,15 @@ from typing import Any, Protocol
 import anyio
 
 from ..engine.attempt import QRRequest
+from ..engine.observers import Change
 from ..engine.status import StatusCheck
-from ..engine.watchers import Change
 from ..errors import (
     EventRefused,
     PairingInProgress,
 )
 from ..lifecycle import QRLifecycle
 from ..machine import MACHINE
-from ..outcome import (
-    Connected,
-    Failed,
-    Outcome,
-    Reason,
-)
+from ..outcome import Cancelled, Connected, Outcome
 from ..policy import Policy
 from ..signals import Signal
 from ..states import (
@@ -164,8 +159,7 @@ class Judge:
         listened, self._listening = self._listening, self.peer.listening
         if self._check_status is not None and self._listening and not listened:
             policy = self.policy
-            pause = max(policy.reconnect_delay, policy.reconnect_delay_max)
-            within = policy.status_timeout + pause + policy.close_timeout
+            within = policy.status_timeout + policy.status_retry_delay_max + policy.close_timeout
             self.read_by = anyio.current_time() + within + self._late
 
     def note_missing_read(self) -> None:
@@ -201,7 +195,7 @@ class Judge:
         self._state = change.target
 
     def _on_code(self) -> None:
-        if not self.policy.show_at_once and not self.peer.listening:
+        if not self.peer.listening:
             self.note(4, "a code was handed out before the transport listened")
 
     def _on_connected(self, outcome: Connected) -> None:
@@ -278,10 +272,10 @@ class Judge:
 
     def _note_outcome(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
-        self.seen.add(outcome.reason if isinstance(outcome, Failed) else Connected)
+        self.seen.add(Connected if isinstance(outcome, Connected) else outcome.reason)
         if self._reached != ([outcome] if isinstance(outcome, Connected) else []):
             self.note(4, f"pair() ended with {outcome}; reached was {self._reached}")
-        if outcome == Failed(Reason.CANCELLED) and not self._cancelled:
+        if isinstance(outcome, Cancelled) and not self._cancelled:
             self.note(5, "a cancellation from outside did not go on")
 
     def _look_at_end(self) -> None:

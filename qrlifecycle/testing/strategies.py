@@ -75,7 +75,6 @@ POLICIES = st.builds(
     reconnect_delay_max=st.just(1.0),
     status_timeout=st.just(0.75),
     status_interval=st.sampled_from([1.0, math.inf]),
-    show_at_once=st.booleans(),
     confirm_success=st.booleans(),
 )
 

@@ -59,7 +59,6 @@ class Trail:
         "_close_timeout",
         "_late_told",
         "_listening",
-        "_show_at_once",
         "_socket_since",
         "_successes",
         "attempt",
@@ -104,7 +103,6 @@ class Trail:
         """Whether `pair()` has returned or raised."""
         self._attempt_known = isinstance(first, Began)
         self._close_timeout = first.close_timeout if isinstance(first, Began) else math.inf
-        self._show_at_once = not isinstance(first, Began) or first.show_at_once
         self._late_told = False
         self._listening = False
         self._socket_since = 0.0
@@ -151,7 +149,7 @@ class Trail:
         if event is Event.QR_UPDATED:
             self.codes += 1
             self.scanned_at = None
-            if not (self._listening or self._show_at_once):
+            if not self._listening:
                 yield Breach(4, "a code was handed out while nobody listened")
         elif event is Event.SCANNED and self.scanned_at is None:
             self.scanned_at = record.monotonic

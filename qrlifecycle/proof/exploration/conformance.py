@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from ...states import Event
+from ...states import ENDS, Event
 from ...testing.acts import (
     Act,
     Move,
@@ -137,12 +137,12 @@ def seen_in(situation: Situation) -> Seen:
 
 def stands(scene: Scene) -> Seen:
     """The same of the real code."""
-    standing = scene.judge.lifecycle._standing  # noqa: SLF001 - there is no other way to look
-    stay = standing.stay
-    scope = scene.judge.scope
-    walk = Walk.NOBODY if scene.walk is None else Walk.RETURNING if stay is None else Walk.WALKING
-    leaving = None if stay is None or stay.leaving is None else stay.leaving.event
-    return (standing.state, walk, leaving, scene.phase, scope is not None and scope.cancel_called)
+    inside, scope = scene.judge.lifecycle.snapshot(), scene.judge.scope
+    walk = Walk.RETURNING if inside.state in ENDS else Walk.WALKING
+    if scene.walk is None:
+        walk = Walk.NOBODY
+    cancelled = scope is not None and scope.cancel_called
+    return (inside.state, walk, inside.pending, scene.phase, cancelled)
 
 
 def conforms(situations: Iterable[Situation], scene: Scene) -> frozenset[Situation]:

@@ -21,12 +21,9 @@ import anyio
 
 from ...codes import Code
 from ...engine.attempt import Service
-from ...engine.watchers import Watchers
+from ...engine.observers import Observers
 from ...errors import QRLifecycleError
-from ...outcome import (
-    Connected,
-    Failed,
-)
+from ...outcome import Cancelled, Connected, Failed
 from ...policy import Policy
 from ...testing.awaiting import chain
 
@@ -39,14 +36,14 @@ DIGITS = 6
 """Of a time's seconds: what timers for one time are apart says only in which order they were set,
 and what runs out first is told by the order of all timers."""
 
-CONSTANT = (Policy, Service, Watchers, Connected, Failed)
+CONSTANT = (Policy, Service, Observers, Cancelled, Connected, Failed)
 """What does not change, or does not decide; of an outcome, only its kind does."""
 
 PASSIVE = frozenset(
     {
-        *("dropped", "thread"),  # books
-        *("_company", "_count", "_factory", "_policy", "policy"),  # given at the beginning
-        *("_check", "_learn", "_miss"),
+        "thread",  # a book
+        *("_factory", "_policy", "policy", "observers", "_observers", "_tasks"),  # never change
+        "_check",
         *("_peer", "_opening", "_closing", "_said"),  # a scripted transport's script
     }
 )

@@ -26,7 +26,7 @@ from ...signals import (
     QRUpdated,
     Signal,
 )
-from ...states import Event, single_rows
+from ...states import ENDS, Event, single_rows
 from ...testing.acts import SIGNALS, Act
 from ...testing.clock import (
     settle,
@@ -109,17 +109,18 @@ TO_STATUS = (
 
 PAST = frozenset(
     {
-        *("code", "shown", "action", "deadlines", "looking", "scope"),
-        *("ever_opened", "_opened_at", "_breaks", "_backoff", "error", "broke_at"),
+        *("code", "withheld", "action", "phase", "attempt_ends", "phase_ends", "scope"),
+        *("verdict", "final_check", "_showing_may_fail"),
+        *("ever_listened", "_listening_since", "_failures", "_backoff", "error", "broke_at"),
     }
 )
-"""What decides no more, in a stay that is being left."""
+"""What decides no more, once leaving a state has been decided."""
 
-OF_STATUS = frozenset({"_shown"})
+OF_STATUS = frozenset({"code_was_shown"})
 """What decides only where there is a status to read."""
 
-OF_REOPENING = frozenset({"_opened_at", "_breaks", "_backoff"})
-"""What decides only where a link may be opened anew."""
+OF_RECONNECTING = frozenset({"_listening_since", "_failures", "_backoff"})
+"""What decides only where another transport may be made."""
 
 
 class _Question:
@@ -159,7 +160,7 @@ class Scene:
         self._reads = world.status
         nothing = frozenset[str]()
         self._idle_names = (nothing if world.status else OF_STATUS) | (
-            nothing if world.policy.max_reconnects else OF_REOPENING
+            nothing if world.policy.max_reconnects else OF_RECONNECTING
         )
         self._asked: _Question | None = None
         self._read: _Question | None = None
@@ -325,28 +326,26 @@ class Scene:
 
     def look_at_reading(self) -> None:
         """Promise 4: with everybody waiting, a read that is due is one that will be begun."""
-        stay = self.judge.lifecycle._standing.stay  # noqa: SLF001 - pauses between reads are inside
-        if self.judge.read_by is None or stay is None or stay.leaving is not None:
+        inside = self.judge.lifecycle.snapshot()
+        if self.judge.read_by is None or inside.state in ENDS or inside.pending is not None:
             return
-        if stay.reader is None or not stay.reader._wanted.is_set():  # noqa: SLF001
+        if not inside.read_requested:  # else it comes after a pause
             self.judge.note_missing_read()
 
     def _another_code(self) -> QRCode:
         """One of two, and not the newest."""
-        stay = self.judge.lifecycle._standing.stay  # noqa: SLF001 - the newest, handed out or not
-        newest = None if stay is None or stay.code is None else stay.code.reveal()
-        return QRCode("two" if newest == "one" else "one")
+        newest = self.judge.lifecycle.snapshot().newest_code
+        return QRCode("two" if newest == QRCode("one") else "one")
 
     # What follows from what has been
 
     def fingerprint(self) -> Hashable:
         """All that decides what comes next."""
         judge = self.judge
-        stay = judge.lifecycle._standing.stay  # noqa: SLF001 - the one thing that tells
-        leaving = stay is not None and stay.leaving is not None
+        leaving = judge.lifecycle.snapshot().pending is not None
         print_of = Fingerprint(
             now=anyio.current_time(),
-            memory=judge.policy.close_timeout + judge.policy.reconnect_delay_max,  # see Link.hold()
+            memory=judge.policy.close_timeout + judge.policy.stable_after,  # see Connection
             without=self._idle_names | PAST if leaving else self._idle_names,
         )
         return (
@@ -362,7 +361,7 @@ class Scene:
         if not self._reads or self.walk is None:
             return []
         coroutines = (task.coro for task in anyio.get_running_tasks())
-        return [coro for coro in coroutines if "StatusReader.run" in names_in(coro)]
+        return [coro for coro in coroutines if "Attempt._read_status" in names_in(coro)]
 
     async def finish(self) -> None:
         """Bring it to an end, well."""

@@ -100,11 +100,6 @@ WORLDS: tuple[World, ...] = (
         status=True,
         without=_with(Act.SAYS_NOTHING, Act.SAYS_PAIRED) | {Act.GENERATE, Act.CANCEL},
     ),
-    World(
-        name="races of a code shown at once",
-        policy=replace(EVEN, show_at_once=True),
-        without=_with(Act.BREAK),
-    ),
 )
 
 WIDE_WORLDS: tuple[World, ...] = (

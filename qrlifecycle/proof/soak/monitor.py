@@ -17,7 +17,7 @@ from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ...engine.watchers import Change
+from ...engine.observers import Change
 from ...lifecycle import QRLifecycle
 from ...states import State
 

@@ -23,6 +23,7 @@ from ...errors import (
 )
 from ...lifecycle import QRLifecycle
 from ...outcome import (
+    Cancelled,
     Connected,
     Failed,
     Outcome,
@@ -137,6 +138,8 @@ class Ordeal:
         match self.outcome:
             case None:
                 return "cancelled from outside"
+            case Cancelled():
+                return str(Reason.CANCELLED)
             case Connected():
                 return "connected"
             case Failed(reason):
@@ -175,7 +178,6 @@ class Ordeal:
             status_timeout=dice.choice([0.05, 0.2]) if rough else 5.0,
             status_interval=math.inf,
             hook_timeout=0.1,
-            show_at_once=rough and dice.random() < 0.1,
         )
 
     def _make_lifecycle(self) -> QRLifecycle:
@@ -340,6 +342,8 @@ class Ordeal:
 
     def _expected_state(self) -> State:
         match self.outcome:
+            case Cancelled():
+                return State.IDLE
             case Connected():
                 return State.CONNECTED
             case Failed(Reason.CANCELLED):

@@ -1,0 +1,225 @@
+"""The connection to the peer while a code is displayed: one transport, and after it another.
+
+`receive()` gives the next signal and reconnects inside, as ``async for`` over a reconnecting client
+does: whoever asks need not know that there were two transports. It knows no signal's meaning.
+
+The order of lines matters in three places, and each has its reason there: a transport is owned
+before anything is awaited on it; the old one is gone before the next is made; and `abort()` comes
+last, whatever happened before it.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+
+import anyio
+import anyio.lowlevel
+from anyio import EndOfStream
+
+from ..errors import (
+    TransportError,
+    TransportLost,
+    TransportRefused,
+    TransportUnreachable,
+    UsageError,
+    WrongAnswer,
+)
+from ..policy import Policy
+from ..records import Closed, Closing, Opened, Opening
+from ..signals import Signal
+from ..states import INITIAL_PHASE, Phase, Region, Step
+from ..transports.base import Transport, TransportFactory
+from .backoff import Backoff
+from .observers import Observers
+from .progress import NEXT_PHASE
+from .user_code import describe, fault_of
+
+__all__ = ["Connection"]
+
+logger = logging.getLogger("qrlifecycle")
+
+
+class Connection:
+    """One transport after another, for one displayed code.
+
+    Args:
+        factory: makes each transport.
+        policy: deadlines, and the delays and the budget of reconnecting.
+        observers: told of the socket, and of what each transport dropped.
+    """
+
+    __slots__ = (
+        "_backoff",
+        "_factory",
+        "_failures",
+        "_listening_since",
+        "_observers",
+        "_policy",
+        "ever_listened",
+        "phase",
+        "transport",
+    )
+
+    def __init__(self, factory: TransportFactory, policy: Policy, observers: Observers) -> None:
+        self.phase = INITIAL_PHASE[Region.TRANSPORT]
+        """Where the transport is."""
+        self.transport: Transport | None = None
+        """The one that is held, from before its opening until it is gone."""
+        self.ever_listened = False
+        """Whether any transport came to listen."""
+        self._factory = factory
+        self._policy = policy
+        self._observers = observers
+        self._backoff = Backoff(policy.reconnect_delay, policy.reconnect_delay_max)
+        self._failures = 0
+        self._listening_since = math.inf
+
+    async def receive(self, *, reconnect: bool = True) -> Signal | None:
+        """The next signal; None each time a transport has come to listen.
+
+        Args:
+            reconnect: whether another transport is made when there is none that listens.
+
+        Raises:
+            Exception: what the connection is given up for: the last transport's error, or whatever
+                the factory raised.
+        """
+        while True:
+            if self.phase is not Phase.LISTENING and reconnect:
+                await self._make()
+            transport = self.transport
+            assert transport is not None
+            try:
+                if self.phase is not Phase.LISTENING:
+                    await self._open(transport)
+                    return None
+                signal: object = await transport.receive()
+            except EndOfStream:
+                fault: Exception = TransportLost("the peer closed the connection")
+            except BaseException as error:
+                fault = self._fault(error)
+            else:
+                if isinstance(signal, Signal):
+                    return signal
+                kind = type(signal).__name__
+                raise WrongAnswer(f"receive() must give back a Signal, not {kind}")
+            if isinstance(fault, UsageError) or not reconnect:
+                raise fault
+            await self._wait_to_reconnect(fault)
+
+    async def close(self) -> None:
+        """Close the transport that is held, if any: gracefully for a while, then by force."""
+        if (transport := self.transport) is None:
+            return
+        self._move(Step.CLOSE)
+        how = Closing.FORCED
+        try:
+            # The shield keeps the caller's cancellation waiting: it is what closes, as a rule. A
+            # task that is cancelled natively breaks through; then abort() alone has to do.
+            with anyio.move_on_after(self._policy.close_timeout, shield=True):
+                await transport.aclose()
+                how = Closing.GRACEFUL
+        except BaseException as error:
+            fault = fault_of(error)
+            logger.debug("the transport's graceful close failed: %s", type(fault).__name__)
+        finally:
+            self._abort(transport, how)
+            logger.info("transport closed")
+
+    async def _make(self) -> None:
+        """Have the factory make a transport, when none is held any more."""
+        # An opening may have been interrupted by a deadline that was then put off.
+        await self.close()
+        # Leaving may have begun meanwhile; then there must be no socket any more, not even briefly.
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        try:
+            made: object = self._factory()
+        except BaseException as error:
+            fault = fault_of(error)
+            if not isinstance(fault, UsageError):
+                logger.error("the transport factory raised %s", describe(fault))
+            raise fault from None
+        if not isinstance(made, Transport):
+            kind = type(made).__name__
+            raise WrongAnswer(f"the transport factory gave back {kind}, which is no Transport")
+        # Owned before anything is awaited on it: from here on whatever happens ends in close().
+        self.transport = made
+        self._listening_since = math.inf
+        self._move(Step.MAKE)
+
+    async def _open(self, transport: Transport) -> None:
+        """Open the transport that was made."""
+        logger.info("connecting for QR display")
+        recording, limit = self._observers.recording, self._policy.open_timeout
+        if recording is not None:
+            subject = transport.subject
+            recording.record(Opening, None if subject is None else tuple(subject))
+        with anyio.move_on_after(limit):
+            await transport.open()
+            # In the same breath: a deadline that strikes now still finds it listening.
+            self._move(Step.OPENED)
+            self._listening_since = anyio.current_time()
+            self.ever_listened = True
+        if self.phase is not Phase.LISTENING:
+            raise TransportUnreachable(f"the transport did not open within {limit:g} s")
+        logger.info("connected for QR display")
+        if recording is not None:
+            recording.record(Opened)
+
+    async def _wait_to_reconnect(self, error: Exception) -> None:
+        """Close what broke, and wait for as long as the next transport may not be made.
+
+        Raises:
+            Exception: ``error``, if there is to be no next one.
+        """
+        broke_at = anyio.current_time()
+        await self.close()
+        if not self._may_reconnect(error, broke_at):
+            raise error
+        delay = self._backoff.next()
+        # The text of our own errors only: it holds no secret.
+        cause = str(error) if isinstance(error, TransportError) else type(error).__name__
+        logger.warning("%s; reconnecting in %.1f s", cause, delay)
+        self._move(Step.WAIT)
+        await anyio.sleep(delay)
+
+    def _may_reconnect(self, error: Exception, broke_at: float) -> bool:
+        """Whether the budget allows another; a transport that held gives the whole budget back."""
+        if isinstance(error, TransportRefused):
+            return False
+        if broke_at - self._listening_since >= self._policy.stable_after:
+            self._failures = 0
+            self._backoff.reset()
+        self._failures += 1
+        return self._failures <= self._policy.max_reconnects
+
+    def _fault(self, error: BaseException) -> Exception:
+        """What a transport raised, if it is the peer's or the transport's doing."""
+        if isinstance(error, GeneratorExit) and self.transport is not None:
+            # The coroutine is being thrown away: nothing may be awaited, so close() would be late.
+            self._move(Step.CLOSE)
+            self._abort(self.transport, Closing.FORCED)
+        fault = fault_of(error)
+        if not isinstance(fault, TransportError | UsageError):
+            logger.error("the transport broke its contract: it raised %s", describe(fault))
+        return fault
+
+    def _abort(self, transport: Transport, how: Closing) -> None:
+        """Shut the socket; a transport that cannot even do that must not keep us from going on."""
+        try:
+            transport.abort()
+            if dropped := transport.dropped:
+                self._observers.count(dropped)
+        except BaseException as error:
+            how = Closing.BROKEN
+            fault = fault_of(error)
+            logger.error("the transport broke its contract: abort() raised %s", describe(fault))
+        finally:
+            self.transport = None
+            self._move(Step.CLOSED)
+            if self._observers.recording is not None:
+                self._observers.recording.record(Closed, how)
+
+    def _move(self, step: Step) -> None:
+        self.phase = NEXT_PHASE[self.phase, step]

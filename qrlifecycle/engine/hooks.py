@@ -1,0 +1,142 @@
+"""One hook of the program: called in order, one call at a time, and in nobody's way.
+
+A plain hook is called in the event loop. An async one runs in a task beside, has a deadline for
+each call, and a bounded backlog in which the newest of what repeats stands for all. What a hook
+raises is logged without its text, which may hold a payload (`user_code` says which exceptions are a
+hook's).
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar
+
+import anyio
+
+from ..codes import Code
+from ..signals import ActionRequired
+from .user_code import BackgroundTasks, describe, fault_of
+
+__all__ = ["BACKLOG", "Hook", "HookRunner", "append_news"]
+
+T = TypeVar("T")
+
+Hook = Callable[[T], Awaitable[object] | object]
+"""A plain or async function of one argument."""
+
+BACKLOG = 64
+"""How many things a slow observer may lag behind before the oldest is forgotten. An attempt with
+the default policy has at most 26 changes other than rotations."""
+
+logger = logging.getLogger("qrlifecycle")
+
+
+class HookRunner(Generic[T]):
+    """Calls one hook.
+
+    Args:
+        name: for the log.
+        hook: what is called.
+        timeout: seconds that one call of an async hook may take.
+        settled: told what became of each call: ``name``, and None or the error that it raised. A
+            call that was forgotten while it ran is not told of.
+    """
+
+    __slots__ = ("_async", "_backlog", "_busy", "_forgotten", "_hook", "_name", "_settled",
+                 "_timeout", "tasks")  # fmt: skip
+
+    def __init__(
+        self,
+        name: str,
+        hook: Hook[T],
+        timeout: float,
+        settled: Callable[[str, Exception | None], None] | None = None,
+    ) -> None:
+        self._name = name
+        self._hook = hook
+        self._timeout = timeout
+        self._settled = settled
+        self._async = inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(
+            getattr(hook, "__call__", None)  # noqa: B004 - a callable object's own __call__ is asked
+        )
+        self._backlog: list[T] = []
+        self._busy = False
+        self._forgotten: object = object()
+        self.tasks: BackgroundTasks | None = None
+        """Where async calls run; without it they wait for the next item that comes with it."""
+
+    def forget(self) -> None:
+        """Drop what has not been delivered yet, and no longer care how a running call ends."""
+        self._backlog.clear()
+        self._forgotten = object()  # a call that runs has the one from before
+
+    def deliver(self, item: T) -> None:
+        """Call the hook with ``item``, now if it is plain, as soon as it can be if async."""
+        if not self._async:
+            self._call(item)
+            return
+        append_news(self._backlog, item)
+        if self.tasks is not None and not self._busy:
+            self._busy = True
+            self.tasks.start(self._work)
+
+    async def _work(self) -> None:
+        try:
+            while self._backlog:
+                item = self._backlog.pop(0)
+                result: Any = self._hook(item)
+                del item
+                await self._finish(result)
+        finally:
+            self._busy = False
+
+    def _call(self, item: T) -> None:
+        forgotten = self._forgotten
+        try:
+            result = self._hook(item)
+        except BaseException as error:
+            self._settle(forgotten, fault_of(error))
+            return
+        if not inspect.iscoroutine(result):
+            self._settle(forgotten, None)
+        elif self.tasks is not None:  # an async hook in disguise
+            self.tasks.start(self._finish, result)
+        else:
+            result.close()
+            logger.warning(
+                "%s returned a coroutine outside pair(); it was not run: make it an async function",
+                self._name,
+            )
+
+    async def _finish(self, result: Awaitable[object]) -> None:
+        forgotten = self._forgotten
+        error: Exception | None = None
+        with anyio.move_on_after(self._timeout) as scope:
+            try:
+                await result
+            except BaseException as raised:
+                error = fault_of(raised)
+        if scope.cancelled_caught:
+            error = TimeoutError(f"{self._name} took longer than {self._timeout:g} s")
+            logger.error("%s took longer than %g s and was cancelled", self._name, self._timeout)
+            self._settle(forgotten, error, said=True)
+        else:
+            self._settle(forgotten, error)
+
+    def _settle(self, forgotten: object, error: Exception | None, *, said: bool = False) -> None:
+        if error is not None and not said:
+            logger.error("%s raised %s", self._name, describe(error))
+        if self._settled is not None and forgotten is self._forgotten:
+            self._settled(self._name, error)
+
+
+def append_news(backlog: list[Any], item: Any) -> None:
+    """Add to a backlog; what is present now, or the same internal change, replaces the last."""
+    if backlog:
+        supersedes = getattr(item, "supersedes", None)
+        if isinstance(item, Code | ActionRequired) or (supersedes and supersedes(backlog[-1])):
+            backlog.pop()
+    backlog.append(item)
+    del backlog[:-BACKLOG]

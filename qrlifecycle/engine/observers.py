@@ -1,0 +1,217 @@
+"""Whoever watches a lifecycle: recorders, iterators over its changes, and hooks, in one queue.
+
+An observer is told after the fact and can neither delay the lifecycle nor break it. A transition
+makes up to three kinds of news (a record, a `Change`, and what one hook is for), and the socket
+makes records of its own. All of it goes through one queue, in the order in which it happened.
+
+Why a queue, when each of them is a plain call? An observer may call back: a hook that is told of
+the code calls `cancel()`, and that is news too. Told at once, it would reach the other observers
+before the news that it came from. So news that comes while news is being told waits its turn, and
+every observer sees one order. The queue holds more than one item only then: nothing is put off.
+"""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import anyio
+
+from ..codes import PairingCode
+from ..outcome import Outcome
+from ..policy import Policy
+from ..records import Recorder
+from ..states import OUTCOMES, Event, State
+from .hooks import Hook, HookRunner, append_news
+from .recording import Recording
+from .user_code import BackgroundTasks
+
+__all__ = ["Change", "Changes", "Observers"]
+
+HOOK_OF: Mapping[Event, str] = {
+    Event.QR_UPDATED: "on_qr_updated",
+    Event.SCANNED: "on_scanned",
+    Event.ACTION_REQUIRED: "on_action_required",
+    Event.PAIRED: "on_connected",
+    Event.FAIL: "on_connection_failed",
+}
+"""Which hook an event is news for, beside `on_change`. A code to type is for `on_pairing_code`."""
+
+SHOWING = ("on_qr_updated", "on_pairing_code", "on_action_required")
+"""Hooks that show the person something: when the state is left, it is past."""
+
+logger = logging.getLogger("qrlifecycle")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A row that was taken. ``outcome`` is there if it ended an attempt.
+
+    ``source`` equals ``target`` for an internal row. What the code looks like now is the
+    lifecycle's `qr`; a change never carries it.
+    """
+
+    source: State
+    event: Event
+    target: State
+    outcome: Outcome | None = None
+
+    @property
+    def internal(self) -> bool:
+        """Whether the state stayed as it was."""
+        return self.source is self.target
+
+    def supersedes(self, earlier: object) -> bool:
+        """Whether this is the same internal change once more."""
+        return self.internal and self == earlier
+
+
+class Changes:
+    """An async iterator over a lifecycle's changes, from the moment it was made.
+
+    It ends with the attempt: the change that carries an outcome is the last one.
+    """
+
+    __slots__ = ("__weakref__", "_backlog", "_ended", "_waiter")
+
+    def __init__(self) -> None:
+        self._backlog: list[Change] = []
+        self._waiter: anyio.Event | None = None
+        self._ended = False
+
+    def put(self, change: Change) -> None:
+        """Add a change, unless the last one has been added."""
+        if self._ended:
+            return
+        append_news(self._backlog, change)
+        self._ended = change.outcome is not None
+        if self._waiter is not None:
+            self._waiter.set()
+            self._waiter = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Change:
+        while not self._backlog:
+            if self._ended:
+                raise StopAsyncIteration
+            self._waiter = self._waiter or anyio.Event()
+            await self._waiter.wait()
+        return self._backlog.pop(0)
+
+
+class Observers:
+    """All observers of one lifecycle.
+
+    Args:
+        hooks: by name; those that are not given are not there.
+        recorders: each is told each record.
+        hook_timeout: seconds that one call of an async hook may take.
+        settled: told what became of each call of a hook that shows the person something: the
+            hook's name, and None or the error that it raised.
+    """
+
+    __slots__ = ("_delivering", "_hooks", "_iterators", "_queue", "dropped", "recording")
+
+    def __init__(
+        self,
+        hooks: Mapping[str, Hook[Any]],
+        recorders: Sequence[Recorder],
+        hook_timeout: float,
+        settled: Callable[[str, Exception | None], None],
+    ) -> None:
+        self._hooks = {
+            name: HookRunner(name, hook, hook_timeout, settled if name in SHOWING else None)
+            for name, hook in hooks.items()
+        }
+        self._iterators: list[weakref.ref[Changes]] = []
+        self._queue: deque[tuple[Callable[[Any], object], object]] = deque()
+        self._delivering = False
+        self.recording = Recording(tuple(recorders), self._publish) if recorders else None
+        """Makes the records, if anybody keeps them."""
+        self.dropped: Counter[str] | None = None
+        """What became of nothing, by cause."""
+
+    @property
+    def hooked(self) -> bool:
+        """Whether there is any hook at all."""
+        return bool(self._hooks)
+
+    def begin_attempt(self, policy: Policy) -> None:
+        """A `pair()` begins."""
+        if self.recording is not None:
+            self.recording.begin(policy)
+
+    def end_attempt(self) -> None:
+        """It has returned or raised."""
+        if self.recording is not None:
+            self.recording.end()
+
+    def run_in(self, tasks: BackgroundTasks | None) -> None:
+        """Run async hooks in these tasks from now on; None for nowhere."""
+        for runner in self._hooks.values():
+            runner.tasks = tasks
+
+    def changes(self) -> Changes:
+        """A new iterator, kept only as long as its owner keeps it."""
+        iterator = Changes()
+        self._iterators = [ref for ref in self._iterators if ref() is not None]
+        self._iterators.append(weakref.ref(iterator))
+        return iterator
+
+    def notify(self, source: State, event: Event, target: State, carried: object) -> None:
+        """A row was taken; ``carried`` is what its transition carried."""
+        outcome: Any = carried if event in OUTCOMES else None
+        queue, hooks = self._queue, self._hooks
+        if self.recording is not None:
+            self.recording.change(source, event, target, outcome)
+        if self._iterators or "on_change" in hooks:
+            queue.append((self._tell_change, Change(source, event, target, outcome)))
+        name = "on_pairing_code" if isinstance(carried, PairingCode) else HOOK_OF.get(event, "")
+        if (runner := hooks.get(name)) is not None:
+            queue.append((runner.deliver, carried))
+        self._deliver()
+
+    def count(self, dropped: Mapping[str, int]) -> None:
+        """Note what was dropped, by cause."""
+        if dropped:
+            self.dropped = self.dropped or Counter()
+            self.dropped.update(dropped)
+            if self.recording is not None:
+                self.recording.drop(dropped)
+
+    def forget_what_was_shown(self) -> None:
+        """The state is left: what the person was to be shown, and was not yet, is past."""
+        for name in SHOWING:
+            if (runner := self._hooks.get(name)) is not None:
+                runner.forget()
+                if self._queue:
+                    kept = [news for news in self._queue if news[0] != runner.deliver]
+                    self._queue = deque(kept)
+
+    def _tell_change(self, change: Change) -> None:
+        for ref in self._iterators:
+            if (iterator := ref()) is not None:
+                iterator.put(change)
+        if (runner := self._hooks.get("on_change")) is not None:
+            runner.deliver(change)
+
+    def _publish(self, deliver: Callable[[Any], object], item: object) -> None:
+        self._queue.append((deliver, item))
+        self._deliver()
+
+    def _deliver(self) -> None:
+        if self._delivering:
+            return
+        self._delivering = True
+        try:
+            while self._queue:
+                deliver, item = self._queue.popleft()
+                deliver(item)
+        finally:
+            self._delivering = False

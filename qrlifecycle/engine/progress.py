@@ -1,0 +1,335 @@
+"""How far a lifecycle is: its state and phase, what is pending, its deadlines, its code.
+
+Each of these facts is kept here and nowhere else; nothing here waits. Three methods change the
+state, and they are all there is:
+
+- `dispatch()` puts a transition to the table, now. An internal row is taken at once. One that leads
+  out of the state is *decided* on: it becomes `pending`, and from then on the table accepts what
+  may replace it and nothing else. There is no queue of events, so there is no event that waits
+  while the state moves away under it.
+- `decide()` does the same for whoever cannot go on (an error, a cancellation) and so asks nobody.
+- `commit()` takes the row, when nothing of the old state is left, and notifies the observers.
+
+Time is an event too, and a deadline is data: `attempt_ends` and `phase_ends` are all there are,
+for at most one phase at a time has a deadline (`states.DEADLINE_OF`). The owner waits in one scope
+whose deadline is the earlier of the two. Whatever moves a deadline moves the scope's with it, so
+there is no timer to cancel and none that could fire late.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+from anyio import CancelScope, current_time
+
+from ..codes import Code, PairingCode, QRCode
+from ..errors import EventRefused
+from ..machine import MACHINE
+from ..outcome import Cancelled, Failed, Outcome, Reason
+from ..policy import Policy
+from ..records import Leaving, Recorder
+from ..signals import ActionRequired, Scanned
+from ..states import (
+    DEADLINE_OF,
+    ENDS,
+    INITIAL,
+    OUTCOMES,
+    SOCKET_OWNER,
+    Deadline,
+    Event,
+    Phase,
+    Row,
+    State,
+    Step,
+    single_phase_rows,
+)
+from .hooks import Hook
+from .observers import Observers
+
+__all__ = ["CANCELLED", "NEXT_PHASE", "Progress", "Transition"]
+
+NEXT_PHASE: Mapping[tuple[Phase, Step | Event], Phase] = {
+    (source, row.by): row.target for source, row in single_phase_rows()
+}
+"""Where a step or an event leads from a phase."""
+
+NEVER = math.inf
+
+Apply = Callable[["Progress", object], None]
+"""What a row changes, of what its transition carries."""
+
+
+class Transition(NamedTuple):
+    """An event on its way to the table, and what it carries: an outcome if it ends the attempt."""
+
+    event: Event
+    carried: Outcome | QRCode | PairingCode | ActionRequired | Scanned | None = None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the attempt ends by it; None if it goes on."""
+        return self.carried if self.event in OUTCOMES else None  # type: ignore[return-value]
+
+
+CANCELLED = Transition(Event.CANCEL, Cancelled())
+
+
+class Progress:
+    """Where one lifecycle is.
+
+    Args:
+        policy: how long each phase may take.
+        hooks: by name; those that are not given are not there.
+        recorders: each is told each record.
+    """
+
+    __slots__ = (
+        "_showing_may_fail",
+        "_state",
+        "action",
+        "attempt_ends",
+        "code",
+        "code_was_shown",
+        "final_check",
+        "observers",
+        "pending",
+        "phase",
+        "phase_ends",
+        "policy",
+        "scope",
+        "verdict",
+        "withheld",
+    )
+
+    scope: CancelScope
+    """What the owner waits in, while there is one."""
+
+    def __init__(
+        self, policy: Policy, hooks: Mapping[str, Hook[Any]], recorders: Sequence[Recorder]
+    ) -> None:
+        self.policy = policy
+        self.observers = Observers(hooks, recorders, policy.hook_timeout, self.note_showing)
+        self._state = INITIAL
+        self.pending: Transition | None = None
+        """What was decided on, and is taken when nothing of the state is left."""
+        self.verdict: Transition | None = None
+        """How the state is left, unless the final status check finds otherwise."""
+        self.phase: Phase | None = None
+        """What the person owes, while a code is displayed; what is asked for, in `generating`."""
+        self.code: QRCode | PairingCode | None = None
+        """The newest code, also while it is withheld."""
+        self.withheld = False
+        """Whether the code has yet to be handed out: nobody would hear of its being scanned."""
+        self.action: ActionRequired | None = None
+        """What the person has to do now."""
+        self.code_was_shown = False
+        """Whether the attempt ever handed out a code, so that somebody may have scanned one."""
+        self.attempt_ends = self.phase_ends = NEVER
+        """Seconds on anyio's clock."""
+        self.final_check = False
+        """Whether the owner waits for the final status check."""
+        self._showing_may_fail = False
+
+    @property
+    def state(self) -> State:
+        """The state, as everybody sees it."""
+        return self._state
+
+    @property
+    def shown_code(self) -> Code | None:
+        """The code that has been handed out and is still good."""
+        return None if self.withheld else self.code
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the state is to be left: decided, or but for the final status check."""
+        return self.pending is not None or self.verdict is not None
+
+    # Transitions
+
+    def begin_attempt(self) -> None:
+        """Leave an end of the table for `generating`."""
+        self.code_was_shown = self.final_check = False
+        self.scope = CancelScope()
+        self.attempt_ends = current_time() + self.policy.attempt_timeout
+        self.commit(Transition(Event.GENERATE))
+
+    def dispatch(self, transition: Transition) -> None:
+        """Put a transition to the table, now: it is taken, decided on, or refused.
+
+        Raises:
+            EventRefused: the table has no row for it here, or what is pending does not give way.
+        """
+        row = MACHINE.row(self._state, transition.event)
+        internal = row.target is None
+        if self._state in ENDS or (internal and self.pending is None):
+            self.commit(transition)
+        elif internal or not self._decide(row, transition):
+            raise EventRefused(self._state, transition.event)
+
+    def decide(self, transition: Transition) -> None:
+        """Decide on an end, unless one is pending: the owner cannot go on."""
+        self._decide(MACHINE.row(self._state, transition.event), transition)
+
+    def _decide(self, row: Row, transition: Transition) -> bool:
+        if self.pending is not None and self.pending.event not in row.replaces:
+            return False
+        self.pending = transition
+        if self.observers.recording is not None and self._state is SOCKET_OWNER:
+            self.observers.recording.record(Leaving, transition.event)
+        return True
+
+    def wake(self) -> None:
+        """Wake the owner if there is anything for it to do; for whoever is not the owner.
+
+        The owner itself looks at `leaving` before it waits again. It is never cancelled by what it
+        decided itself: that would cost a turn of the event loop on the way of every success.
+        """
+        if self.leaving:
+            self.scope.cancel()
+
+    def commit(self, transition: Transition) -> None:
+        """Take the row, and notify."""
+        event, carried = transition
+        source = self._state
+        MACHINE.fire(self, event)
+        if self._state is source:
+            self._TAKE[event](self, carried)
+        else:
+            self._enter(carried)
+        self.observers.notify(source, event, self._state, carried)
+
+    # What a row changes
+
+    def _enter(self, carried: object) -> None:
+        """Nothing of the old state is kept: no secret either, for an error may keep `self`."""
+        self.observers.forget_what_was_shown()
+        self.pending = self.verdict = self.code = self.action = None
+        self.withheld = self._showing_may_fail = False
+        self._ENTER[self._state](self, carried)
+
+    def _enter_generating(self, _carried: object) -> None:
+        self._set_phase(Phase.REQUESTING, self.policy.generate_timeout)
+
+    def _enter_displayed(self, code: object) -> None:
+        assert isinstance(code, QRCode | PairingCode)
+        self.withhold_code(code)
+
+    def _enter_end(self, _carried: object) -> None:
+        self.phase = None
+        self.phase_ends = NEVER
+
+    def withhold_code(self, code: QRCode | PairingCode) -> None:
+        """There is a newer code, but nobody who would hear of its being scanned."""
+        self._replace_code(code)
+        self.withheld = True
+
+    def _show_code(self, code: object) -> None:
+        assert isinstance(code, QRCode | PairingCode)
+        if code is not self.code:
+            self._replace_code(code)
+        self.withheld = False
+        self.code_was_shown = True
+
+    def _replace_code(self, code: QRCode | PairingCode) -> None:
+        """There is a newer code; its lifetime starts now, and the person owes a scan again."""
+        policy = self.policy
+        lifetime = policy.qr_lifetime if self.code is None else policy.rotated_lifetime
+        lifetime = lifetime if code.expires_in is None else code.expires_in
+        self.code, self.action = code, None
+        self._set_phase(Phase.SCANNING, lifetime + policy.expiry_grace)
+
+    def _await_approval(self, _carried: object) -> None:
+        """The phone has the code: the code's own deadline matters no more."""
+        self.action = None
+        if self._moves(Event.SCANNED):
+            self._set_phase(Phase.APPROVING, self.policy.approval_timeout)
+
+    def _require_action(self, action: object) -> None:
+        """The person has something to do: only that deadline matters now."""
+        assert isinstance(action, ActionRequired)
+        self.action = action
+        self._set_phase(Phase.ACTING, self.policy.action_timeout)
+
+    def expire_code(self) -> None:
+        """The service says that the code ran out: it is heard for `expiry_grace` seconds more.
+
+        Raises:
+            EventRefused: no code is displayed.
+        """
+        MACHINE.row(self._state, Event.EXPIRED)
+        if self._moves(Event.EXPIRED):
+            ends = current_time() + self.policy.expiry_grace
+            self._set_phase_end(min(self.phase_ends, ends))
+
+    def _moves(self, by: Event) -> bool:
+        return self.phase is not None and (self.phase, by) in NEXT_PHASE
+
+    def note_showing(self, hook: str, error: Exception | None) -> None:
+        """A hook that shows the person something has returned, or raised.
+
+        Who cannot see the code cannot scan it, so the first failure ends the attempt. That of a
+        rotation does only if the next one fails too: the code before it is still on screen.
+        """
+        if error is None:
+            self._showing_may_fail = True
+        elif self._showing_may_fail and hook != "on_action_required":
+            self._showing_may_fail = False
+        elif self.pending is None:
+            self.verdict = Transition(Event.FAIL, Failed(Reason.SHOWING_FAILED, error))
+            self.wake()
+
+    # Deadlines
+
+    def until_deadline(self) -> CancelScope:
+        """A fresh scope to wait in until the earlier deadline."""
+        self.final_check = False
+        self.scope = CancelScope(deadline=min(self.attempt_ends, self.phase_ends))
+        return self.scope
+
+    def for_final_check(self, seconds: float) -> CancelScope:
+        """A fresh scope for a final status check: for so long, or until a deadline is put off."""
+        self.final_check = True
+        self.scope = CancelScope(deadline=current_time() + seconds)
+        return self.scope
+
+    def expired_deadline(self, passed: float) -> Deadline | None:
+        """The deadline that ran out by ``passed``; None if it has been put off since.
+
+        For the attempt as a whole it is now that counts: nothing new is begun after it.
+        """
+        if self.attempt_ends <= current_time():
+            return Deadline.ATTEMPT
+        if self.phase is not None and self.phase_ends <= passed:
+            return DEADLINE_OF[self.phase]
+        return None
+
+    def _set_phase(self, phase: Phase, seconds: float) -> None:
+        self.phase = phase
+        self._set_phase_end(current_time() + seconds)
+
+    def _set_phase_end(self, when: float) -> None:
+        self.phase_ends = when
+        ends = min(self.attempt_ends, when)
+        if not self.final_check:
+            self.scope.deadline = ends
+        elif ends > current_time():
+            self.scope.cancel()
+
+    _ENTER: ClassVar[Mapping[State, Apply]] = {
+        State.IDLE: _enter_end,
+        State.GENERATING: _enter_generating,
+        State.DISPLAYED: _enter_displayed,
+        State.CONNECTED: _enter_end,
+        State.FAILED: _enter_end,
+    }
+    """What entering each state begins; a test finds the state that is missing."""
+
+    _TAKE: ClassVar[Mapping[Event, Apply]] = {
+        Event.QR_UPDATED: _show_code,
+        Event.SCANNED: _await_approval,
+        Event.ACTION_REQUIRED: _require_action,
+    }
+    """What each internal row changes; a test finds the event that is missing."""

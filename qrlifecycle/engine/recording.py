@@ -1,0 +1,114 @@
+"""Makes the records of one lifecycle, and tells the recorders.
+
+What a peer may repeat without end is told once, or counted until the attempt ends, so that nobody
+fills a disk. A record is stamped in the instant in which it happens, also where it is told later
+(see `observers`).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from itertools import count
+from typing import Any
+
+from ..outcome import Connected, Outcome
+from ..policy import Policy
+from ..records import Began, Changed, Dropped, Ended, Record, Recorder
+from ..states import Event, State
+from .user_code import fault_of
+
+__all__ = ["Recording"]
+
+MOST_INTERNAL = 1_000
+"""Internal changes within one state that are told; a peer may have more."""
+
+logger = logging.getLogger("qrlifecycle")
+
+
+class Recording:
+    """Tells the recorders of one lifecycle what happens to it.
+
+    Args:
+        recorders: each is told each record, in order.
+        publish: puts a record into the observers' queue, with how it is delivered.
+    """
+
+    __slots__ = ("_attempt", "_complained", "_dropped", "_internal", "_number", "_publish",
+                 "_recorders")  # fmt: skip
+
+    def __init__(
+        self,
+        recorders: tuple[Recorder, ...],
+        publish: Callable[[Callable[[Any], object], object], None],
+    ) -> None:
+        self._recorders = recorders
+        self._publish = publish
+        self._number = next(_numbers)
+        self._attempt = 0
+        self._dropped: Counter[str] = Counter()
+        self._internal: list[Event] = []
+        self._complained = False
+
+    def begin(self, policy: Policy) -> None:
+        """Another attempt begins."""
+        self._attempt += 1
+        self._internal.clear()
+        self.record(Began, policy.close_timeout)
+
+    def end(self) -> None:
+        """The attempt has ended."""
+        for cause, number in self._dropped.items():
+            self.record(Dropped, cause, number)
+        self._dropped.clear()
+        self.record(Ended)
+
+    def drop(self, dropped: Mapping[str, int]) -> None:
+        """Something became of nothing."""
+        self._dropped.update(dropped)
+
+    def change(self, source: State, event: Event, target: State, outcome: Outcome | None) -> None:
+        """A row was taken. The same internal row once more is no news, but for another code."""
+        told = self._internal
+        if source is not target:
+            told.clear()
+        else:
+            again = event in told[-1:] and event is not Event.QR_UPDATED
+            if again or len(told) >= MOST_INTERNAL:
+                return
+            told.append(event)
+        reason = None if outcome is None or isinstance(outcome, Connected) else outcome.reason
+        self.record(Changed, source, event, target, reason)
+
+    def record(self, kind: Callable[..., Record], *fields: object) -> None:
+        """Something happens now."""
+        name = f"{_process}-{self._number}"
+        record = kind(name, self._attempt, time.monotonic(), time.time(), *fields)
+        self._publish(self._tell, record)
+
+    def _tell(self, record: Record) -> None:
+        for recorder in self._recorders:
+            try:
+                recorder(record)
+            except BaseException as error:
+                fault = fault_of(error)
+                if not self._complained:  # a disk that is full stays full
+                    kind = type(fault).__name__
+                    logger.error("a recorder raised %s; it is not said again", kind)
+                self._complained = True
+
+
+_process = os.urandom(5).hex()
+_numbers = count(1)
+
+
+def _in_a_new_process() -> None:
+    global _process  # noqa: PLW0603 - a forked child is another process
+    _process = os.urandom(5).hex()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_a_new_process)
