@@ -1,7 +1,7 @@
-"""Signals: what a transport reports, and the one place where a signal becomes an event.
+"""Signals: what a transport reports.
 
-An event is a word of the table; a signal is what came over a wire, with what it carried. This room
-must never know how the wire spelt it; that is the transport's.
+An event is a word of the table; a signal is what came over a wire, with what it carried. How the
+wire spelt it is the transport's.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from .outcome import Reason
 from .states import Event
 
 __all__ = [
+    "KINDS",
     "ActionRequired",
     "Paired",
     "PairingRefused",
@@ -124,6 +125,9 @@ class PairingRefused(Signal):
         _require(self.reason, Reason, "reason must be a Reason")
         _require(self.data, Mapping, DATA)
 
+
+KINDS = (QRUpdated, Scanned, ActionRequired, Paired, QRExpired, PairingRefused)
+"""All kinds of signals. Nobody knows what any other carries."""
 
 DATA = "data must be a mapping"
 

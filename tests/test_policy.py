@@ -38,8 +38,8 @@ def test_a_budget_that_is_none_is_refused(name: str, value: Any) -> None:
 @pytest.mark.parametrize("value", [-1, math.nan, math.inf, "5", None, True])
 def test_a_grace_may_be_nothing_but_not_less(value: Any) -> None:
     """The grace may be 0, but neither negative nor endless."""
-    assert Policy(expiry_grace=0).grace == 0
-    with pytest.raises(InvalidValue, match=r"Policy\.grace must be"):
+    assert Policy(expiry_grace=0).expiry_grace == 0
+    with pytest.raises(InvalidValue, match=r"Policy\.expiry_grace must be"):
         Policy(expiry_grace=value)
 
 
@@ -70,4 +70,4 @@ def test_a_switch_must_be_a_switch(name: str) -> None:
 def test_a_policy_cannot_be_changed() -> None:
     """A policy is frozen: what a lifecycle was given is what it has."""
     with pytest.raises(FrozenInstanceError):
-        Policy().refreshes = 3  # type: ignore[misc]
+        Policy().max_refreshes = 3  # type: ignore[misc]

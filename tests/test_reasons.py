@@ -9,6 +9,7 @@ import pytest
 
 from qrlifecycle import (
     ActionRequired,
+    Cancelled,
     Failed,
     Paired,
     PairingFailed,
@@ -20,6 +21,7 @@ from qrlifecycle import (
     Scanned,
     ServiceRefused,
     Signal,
+    State,
 )
 from qrlifecycle.testing import Fault
 
@@ -54,6 +56,11 @@ async def wait(_pairing: Pairing) -> None:
     """Let time pass."""
 
 
+def cannot_draw(_qr: QRCode) -> None:
+    """A hook that has no screen."""
+    raise OSError(SECRET)
+
+
 def send(*signals: Signal) -> Callable[[Pairing], Awaitable[None]]:
     """Have the peer send."""
 
@@ -65,7 +72,6 @@ def send(*signals: Signal) -> Callable[[Pairing], Awaitable[None]]:
 
 
 ENDS: dict[Reason, tuple[dict[str, Any], Callable[[Pairing], Awaitable[None]]]] = {
-    Reason.CANCELLED: ({}, cancel),
     Reason.GENERATING_FAILED: ({"request": break_down}, wait),
     Reason.GENERATING_TIMED_OUT: ({"request": hang}, wait),
     Reason.REFUSED_BY_SERVICE: ({"request": refuse}, wait),
@@ -80,10 +86,11 @@ ENDS: dict[Reason, tuple[dict[str, Any], Callable[[Pairing], Awaitable[None]]]] 
     Reason.AUTHENTICATION_REFUSED: ({"openings": (Fault.REFUSED,)}, wait),
     Reason.TRANSPORT_UNREACHABLE: ({"openings": (Fault.BROKEN,), "policy": ONCE}, wait),
     Reason.TRANSPORT_LOST: ({"policy": ONCE}, lose),
+    Reason.SHOWING_FAILED: ({"on_qr_updated": cannot_draw}, wait),
 }
 
 
-@pytest.mark.parametrize("reason", Reason)
+@pytest.mark.parametrize("reason", [one for one in Reason if one is not Reason.CANCELLED])
 async def test_each_reason_is_reached(reason: Reason) -> None:
     """Something real ends with each reason of the list, and the person is told a sentence."""
     options, act = ENDS[reason]
@@ -93,11 +100,26 @@ async def test_each_reason_is_reached(reason: Reason) -> None:
         await act(pairing)
     failed = pairing.failed()
     assert failed.reason is reason
-    assert told == ([] if reason is Reason.CANCELLED else [failed])
+    assert told == [failed]
     assert pairing.peer.open_sockets == 0
-    for sentence in (reason.meaning, reason.person):
+    for sentence in (reason.meaning, failed.person):
         assert sentence.endswith(".")
         assert 10 < len(sentence) < 120
+
+
+async def test_a_cancellation_is_an_outcome_of_its_own() -> None:
+    """It is no failure, so no hook is told of one; what the others have to say it has as well."""
+    told: list[Failed] = []
+    async with Pairing(on_connection_failed=told.append) as pairing:
+        await cancel(pairing)
+    outcome = pairing.outcome
+    assert isinstance(outcome, Cancelled)
+    assert (outcome.connected, outcome.reason, outcome.retryable) == (False, Reason.CANCELLED, True)
+    assert outcome.person == Reason.CANCELLED.person
+    assert told == []
+    assert pairing.lifecycle.state is State.IDLE
+    with pytest.raises(PairingFailed, match="cancelled: "):
+        outcome.raise_for_failure()
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,7 @@ async def test_leaving_is_told_when_it_is_decided() -> None:
     async def check_status() -> Paired | None:
         return answers[-1]
 
-    policy = Policy(status_interval=0.1, reconnect_delay=0.1)
+    policy = Policy(status_interval=0.1, status_retry_delay=0.1)
     async with Pairing(
         closings=(Fault.HUNG,), recorders=[records.append], check_status=check_status, policy=policy
     ) as pairing:
@@ -357,9 +357,9 @@ async def test_a_recorder_that_pulls_a_trigger_is_told_in_order() -> None:
 
 
 async def test_without_recorders_nothing_is_kept() -> None:
-    """Off means free: there is no reporter at all."""
+    """Off means free: nothing makes a record at all."""
     lifecycle = QRLifecycle(request_qr, ScriptedPeer())
-    assert lifecycle._standing.reporter is None
+    assert lifecycle._progress.observers.recording is None
 
 
 @pytest.mark.parametrize("recorders", [print, "print", [None], [_linked_already]])

@@ -38,6 +38,7 @@ from ..errors import (
     UsageError,
     WrongAnswer,
 )
+from ..machine import MACHINE
 from ..outcome import (
     REASON_OF_DEADLINE,
     REASON_OF_ERROR,
@@ -169,7 +170,7 @@ class Attempt:
         finally:
             try:
                 if self.reader is not None:
-                    self.reader.scope.cancel()
+                    self.reader.stop()
                 if self.connection is not None:
                     await self.connection.close()
             finally:
@@ -277,7 +278,7 @@ class Attempt:
         progress = self._progress
         if anyio.current_time() >= progress.scope.deadline:
             return  # too late for anybody to scan it; listening is cut short
-        if progress.withheld:
+        if progress.withheld and progress.pending is None:
             progress.dispatch(Transition(Event.QR_UPDATED, progress.code))
         if self.reader is not None:
             self.reader.request_read()
@@ -337,6 +338,7 @@ class Attempt:
         progress = self._progress
         try:
             if isinstance(signal, QRExpired):
+                MACHINE.row(progress.state, signal.event)
                 progress.expire_code()
             elif isinstance(signal, QRUpdated):
                 self._replace_code(signal.qr)
@@ -367,7 +369,8 @@ class Attempt:
             case ActionRequired() | Scanned():
                 return Transition(signal.event, signal)
             case _:
-                raise WrongAnswer(f"{type(signal).__name__} is no signal that is known")
+                MACHINE.row(self._progress.state, signal.event)  # out of place, it is only dropped
+                raise TypeError(f"{type(signal).__name__} carries nothing that is known")
 
     # Ends
 

@@ -95,15 +95,13 @@ class Connection:
                     await self._open(transport)
                     return None
                 signal: object = await transport.receive()
+                if isinstance(signal, Signal):
+                    return signal
+                raise TypeError(f"receive() gave back {type(signal).__name__}, which is no Signal")
             except EndOfStream:
                 fault: Exception = TransportLost("the peer closed the connection")
             except BaseException as error:
                 fault = self._fault(error)
-            else:
-                if isinstance(signal, Signal):
-                    return signal
-                kind = type(signal).__name__
-                raise WrongAnswer(f"receive() must give back a Signal, not {kind}")
             if isinstance(fault, UsageError) or not reconnect:
                 raise fault
             await self._wait_to_reconnect(fault)

@@ -172,7 +172,9 @@ class Observers:
             self.recording.change(source, event, target, outcome)
         if self._iterators or "on_change" in hooks:
             queue.append((self._tell_change, Change(source, event, target, outcome)))
-        name = "on_pairing_code" if isinstance(carried, PairingCode) else HOOK_OF.get(event, "")
+        name = HOOK_OF.get(event, "")
+        if event is Event.QR_UPDATED and isinstance(carried, PairingCode):
+            name = "on_pairing_code"
         if (runner := hooks.get(name)) is not None:
             queue.append((runner.deliver, carried))
         self._deliver()

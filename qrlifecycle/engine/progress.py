@@ -254,12 +254,7 @@ class Progress:
         self._set_phase(Phase.ACTING, self.policy.action_timeout)
 
     def expire_code(self) -> None:
-        """The service says that the code ran out: it is heard for `expiry_grace` seconds more.
-
-        Raises:
-            EventRefused: no code is displayed.
-        """
-        MACHINE.row(self._state, Event.EXPIRED)
+        """The service says that the code ran out: it is heard for `expiry_grace` seconds more."""
         if self._moves(Event.EXPIRED):
             ends = current_time() + self.policy.expiry_grace
             self._set_phase_end(min(self.phase_ends, ends))

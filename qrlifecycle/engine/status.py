@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from inspect import isawaitable
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ import anyio
 
 from ..codes import Code
 from ..errors import PeerError, QRLifecycleError, WrongAnswer
-from ..signals import Signal
+from ..signals import KINDS, Signal
 from .backoff import Backoff
 from .progress import Progress
 from .user_code import describe, fault_of
@@ -71,7 +72,7 @@ class StatusReader:
         self._read: anyio.CancelScope | None = None
         self._pause: anyio.CancelScope | None = None
         self.scope = anyio.CancelScope()
-        """What its task runs in; whoever cancels it wants to hear no more."""
+        """What its task runs in."""
 
     @property
     def read_requested(self) -> bool:
@@ -82,6 +83,11 @@ class StatusReader:
     def confirming(self) -> bool:
         """Whether a success was claimed, and is being read because of it."""
         return anyio.current_time() < self._confirm_until
+
+    def stop(self) -> None:
+        """Read no more: a read under way is cancelled, and no answer is of use any more."""
+        with suppress(RuntimeError):  # the event loop is closed: nothing runs on it any more
+            self.scope.cancel()
 
     def request_read(self) -> None:
         """Read soon."""
@@ -155,7 +161,7 @@ class StatusReader:
             kind = type(asked).__name__
             raise WrongAnswer(f"check_status must be an async function; it gave back {kind}")
         answer: object = await asked
-        if not isinstance(answer, Signal | None):
+        if answer is not None and not isinstance(answer, KINDS):
             kind = type(answer).__name__
             raise WrongAnswer(
                 f"check_status gave back {kind}; give back Paired(identity), "

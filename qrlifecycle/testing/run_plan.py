@@ -271,5 +271,5 @@ def _longest(policy: Policy) -> float:
     """Seconds within which any attempt must have ended by its own deadlines; 0 if it need not."""
     if math.isinf(policy.attempt_timeout):
         return 0.0
-    ending = policy.expiry_grace + policy.status_timeout + policy.close_timeout
+    ending = policy.expiry_grace + policy.final_check_timeout + policy.close_timeout
     return 2 * (policy.attempt_timeout + ending)

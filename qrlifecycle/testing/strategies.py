@@ -73,7 +73,12 @@ POLICIES = st.builds(
     max_reconnects=st.integers(0, 3),
     reconnect_delay=st.sampled_from([0.1, 0.5]),
     reconnect_delay_max=st.just(1.0),
+    stable_after=st.just(1.0),
     status_timeout=st.just(0.75),
+    status_retry_delay=st.sampled_from([0.1, 0.5]),
+    status_retry_delay_max=st.just(1.0),
+    final_check_timeout=st.just(0.75),
+    confirm_success_timeout=st.just(0.75),
     status_interval=st.sampled_from([1.0, math.inf]),
     confirm_success=st.booleans(),
 )

@@ -11,8 +11,8 @@ import pytest
 
 from qrlifecycle import (
     WHATSAPP,
+    Cancelled,
     Connected,
-    Failed,
     Paired,
     PairingCode,
     PairingRefused,
@@ -192,14 +192,14 @@ async def test_whoever_goes_away_as_the_transport_opens_is_shown_no_code(
     at_the_end_of_each_opening(monkeypatch, lambda _transport: lifecycle.cancel())
     shown: list[QRCode] = []
     lifecycle = QRLifecycle(request_qr, ScriptedPeer(), on_qr_updated=shown.append)
-    assert await lifecycle.pair() == Failed(Reason.CANCELLED)
+    assert await lifecycle.pair() == Cancelled()
     assert shown == []
 
 
 async def test_a_status_that_never_answers_puts_no_deadline_off() -> None:
     """The last look begins when the code has run out, and takes its time only then."""
     began = anyio.current_time()
-    policy = replace(ONCE, max_refreshes=0, qr_lifetime=5, expiry_grace=0, status_timeout=10)
+    policy = replace(ONCE, max_refreshes=0, qr_lifetime=5, expiry_grace=0, final_check_timeout=10)
 
     async def request() -> QRCode:
         return QRCode("ageless")
@@ -234,7 +234,7 @@ async def test_an_attempt_that_is_over_asks_for_nothing_more() -> None:
         return QRCode("first", expires_in=10)
 
     began = anyio.current_time()
-    policy = Policy(expiry_grace=0, attempt_timeout=12, status_timeout=5)
+    policy = Policy(expiry_grace=0, attempt_timeout=12, final_check_timeout=5)
     async with Pairing(request, policy=policy, check_status=hang) as pairing:
         pass
     assert pairing.failed().reason is Reason.ATTEMPT_TIMED_OUT
@@ -244,7 +244,7 @@ async def test_an_attempt_that_is_over_asks_for_nothing_more() -> None:
 
 async def test_what_broke_is_the_reason_though_time_ran_out_in_the_last_look() -> None:
     """A deadline that came later did not end it."""
-    policy = replace(ONCE, attempt_timeout=3, status_timeout=5)
+    policy = replace(ONCE, attempt_timeout=3, final_check_timeout=5)
     async with Pairing(policy=policy, check_status=hang) as pairing:
         await anyio.sleep(2)
         pairing.peer.break_link()

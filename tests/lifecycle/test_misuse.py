@@ -11,6 +11,8 @@ import pytest
 
 from qrlifecycle import (
     Connected,
+    Failed,
+    InvalidValue,
     Paired,
     QRCode,
     QRLifecycle,
@@ -19,6 +21,7 @@ from qrlifecycle import (
     Transport,
     WrongAnswer,
 )
+from qrlifecycle.errors import ForeignCancellation
 from qrlifecycle.testing import (
     ScriptedPeer,
     ScriptedTransport,
@@ -54,17 +57,35 @@ async def test_a_request_qr_that_is_not_async_comes_out_of_pair() -> None:
         await QRLifecycle(plain, ScriptedPeer()).pair()
 
 
-async def test_an_error_of_the_transport_factory_comes_out_of_pair() -> None:
-    """A factory that raises is the program's own bug; the state is `failed`."""
+async def test_an_error_of_the_transport_factory_ends_the_attempt(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A factory that raises is the program's own bug: an outcome, and a line that says where."""
 
     def broken() -> Transport:
         raise ZeroDivisionError
 
     lifecycle = QRLifecycle(request_qr, broken)
-    with pytest.raises(ZeroDivisionError):
-        await lifecycle.pair()
+    outcome = await lifecycle.pair()
+    assert isinstance(outcome, Failed)
+    assert outcome.reason is Reason.TRANSPORT_UNREACHABLE
+    assert isinstance(outcome.error, ZeroDivisionError)
+    assert "the transport factory raised ZeroDivisionError" in caplog.text
+    assert Path(__file__).name in caplog.text
     assert lifecycle.state is State.FAILED
     assert not lifecycle.socket_open
+
+
+async def test_a_factory_that_was_given_what_cannot_be_meant_comes_out_of_pair() -> None:
+    """An error of usage is the program's to mend: nobody is asked to try again."""
+
+    def misused() -> Transport:
+        raise InvalidValue("no such URL")
+
+    lifecycle = QRLifecycle(request_qr, misused)
+    with pytest.raises(InvalidValue, match="no such URL"):
+        await lifecycle.pair()
+    assert lifecycle.state is State.FAILED
 
 
 @pytest.mark.parametrize(
@@ -141,7 +162,7 @@ def test_an_abort_that_must_be_awaited_is_refused_when_it_is_written() -> None:
 
 
 @asyncio_only
-@pytest.mark.parametrize("role", ["check_status", "on_qr_updated"])
+@pytest.mark.parametrize("role", ["check_status", "on_change"])
 async def test_somebody_elses_cancellation_is_a_fault_and_no_more(
     role: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -157,15 +178,13 @@ async def test_somebody_elses_cancellation_is_a_fault_and_no_more(
         await anyio.sleep(1)
         pairing.peer.send(Paired("me"))
     assert pairing.outcome == Connected("me")
-    assert "CancelledError" in caplog.text
+    assert "it was cancelled from elsewhere" in caplog.text
 
 
 @asyncio_only
 @pytest.mark.parametrize("hooks", [{}, {"on_change": lambda _change: None}])
-async def test_a_request_that_somebody_else_cancelled_comes_out_of_pair(
-    hooks: dict[str, Any],
-) -> None:
-    """It is a cancellation, whoever meant it; that there are hooks makes no difference."""
+async def test_a_request_that_somebody_else_cancelled_is_a_fault(hooks: dict[str, Any]) -> None:
+    """Nobody cancelled `pair()`; that there are hooks makes no difference."""
     shared = asyncio.ensure_future(hang())
 
     async def be_impatient() -> None:
@@ -175,8 +194,10 @@ async def test_a_request_that_somebody_else_cancelled_comes_out_of_pair(
     lifecycle = QRLifecycle(lambda: shared, ScriptedPeer(), **hooks)
     pairing, other = asyncio.ensure_future(lifecycle.pair()), asyncio.ensure_future(be_impatient())
     await asyncio.wait([pairing, other])
-    assert pairing.cancelled()
-    assert lifecycle.state is State.IDLE
+    outcome = pairing.result()
+    assert isinstance(outcome, Failed)
+    assert outcome.reason is Reason.GENERATING_FAILED
+    assert isinstance(outcome.error, ForeignCancellation)
 
 
 @pytest.mark.parametrize("broken", ["abort", "dropped"])

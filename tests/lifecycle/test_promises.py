@@ -342,11 +342,15 @@ async def test_promise_6_no_text_shows_the_code(
     def note(told: object) -> None:
         texts.extend((repr(told), str(told)))
 
+    drawn: list[str] = []
+
     def draw(code: Code) -> None:
         note(code)
         note(pairing.lifecycle)
         note(pairing.lifecycle.qr)
-        raise ValueError(f"cannot draw {code.reveal()}")
+        drawn.append(code.reveal())
+        if code == sent:  # a rotation: the attempt goes on
+            raise ValueError(f"cannot draw {code.reveal()}")
 
     async def request() -> Any:
         return next(answers)
@@ -369,10 +373,33 @@ async def test_promise_6_no_text_shows_the_code(
         pairing.peer.transports[-1].buffer.end(OSError(f"cannot hear {' '.join(PAYLOADS)}"))
     note(pairing.failed())
     told = "\n".join((*texts, *map(text_of, caplog.records)))
-    complaints = [line for line in caplog.messages if "raised ValueError" in line]
-    assert len(complaints) == len(PAYLOADS), "a code was not handed out"
+    assert drawn == list(PAYLOADS), "a code was not handed out"
+    assert any("raised ValueError" in line for line in caplog.messages)
     assert "check_status failed: ValueError" in told
     assert [payload for payload in PAYLOADS if payload in told] == []
+
+
+@pytest.mark.parametrize("kind", [QRCode, PairingCode])
+async def test_promise_6_no_text_of_a_hook_that_cannot_draw_shows_the_code(
+    kind: type[QRCode | PairingCode], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The attempt ends by it; the error is the outcome's, and its text is nobody's."""
+    caplog.set_level(logging.DEBUG)
+
+    async def request() -> Any:
+        return kind(PAYLOADS[0])
+
+    def draw(code: Code) -> None:
+        raise ValueError(f"cannot draw {code.reveal()}")
+
+    hooks: dict[str, Any] = dict.fromkeys(("on_qr_updated", "on_pairing_code"), draw)
+    async with Pairing(request, **hooks) as pairing:
+        pass
+    failed = pairing.failed()
+    assert failed.reason is Reason.SHOWING_FAILED
+    assert isinstance(failed.error, ValueError)
+    told = "\n".join((repr(failed), *map(text_of, caplog.records)))
+    assert PAYLOADS[0] not in told
 
 
 async def test_promise_7_a_transport_that_hands_over_nonsense_ends_the_attempt(

@@ -24,7 +24,6 @@ from qrlifecycle import (
     Reason,
     Scanned,
     ServiceRefused,
-    Signal,
     State,
     TransportLost,
 )
@@ -34,7 +33,7 @@ from qrlifecycle.testing import (
     settle,
 )
 
-from ..pairing import ONCE, Pairing, hang, request_qr
+from ..pairing import ONCE, Pairing, hang
 
 pytestmark = pytest.mark.anyio
 
@@ -97,45 +96,6 @@ async def test_a_cancellation_is_no_failure_in_the_log(caplog: pytest.LogCapture
     async with Pairing() as pairing:
         pairing.lifecycle.cancel()
     assert caplog.records[-1].getMessage() == "transport closed"
-
-
-@pytest.mark.parametrize("check_status", [None, hang])
-async def test_show_at_once_hands_the_code_out_before_the_transport_listens(
-    check_status: Any,
-) -> None:
-    """A policy may ask for the code at once; it is there while the transport opens, at once too."""
-    policy = Policy(show_at_once=True)
-    async with Pairing(openings=(Fault.SLOW,), policy=policy, check_status=check_status) as pairing:
-        assert pairing.lifecycle.qr == QRCode("first")
-        assert len(pairing.peer.transports) == 1
-        pairing.lifecycle.cancel()
-
-
-async def test_show_at_once_is_for_a_code_that_was_read_as_well() -> None:
-    """A newer code that `check_status` finds while the transport opens is not kept back."""
-
-    async def newer() -> Signal | None:
-        return QRUpdated(QRCode("second"))
-
-    policy = Policy(show_at_once=True, status_interval=1)
-    async with Pairing(openings=(Fault.HUNG,), policy=policy, check_status=newer) as pairing:
-        await anyio.sleep(1.5)
-        assert pairing.lifecycle.qr == QRCode("second")
-        pairing.lifecycle.cancel()
-
-
-async def test_whoever_goes_away_on_seeing_the_code_opens_no_socket() -> None:
-    """With `show_at_once`, a hook that cancels is heeded before a transport is made."""
-    lifecycle: QRLifecycle
-    peer = ScriptedPeer()
-    lifecycle = QRLifecycle(
-        request_qr,
-        peer,
-        policy=Policy(show_at_once=True),
-        on_qr_updated=lambda _qr: lifecycle.cancel(),
-    )
-    assert await lifecycle.pair() == Failed(Reason.CANCELLED)
-    assert peer.transports == []
 
 
 async def test_an_account_linked_already_opens_no_socket() -> None:

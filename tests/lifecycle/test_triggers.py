@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from qrlifecycle import (
+    Cancelled,
     Connected,
     Event,
     EventRefused,
@@ -21,6 +22,7 @@ from qrlifecycle import (
     State,
     WrongThread,
 )
+from qrlifecycle.errors import NotPairing
 from qrlifecycle.testing import (
     Fault,
     ScriptedPeer,
@@ -45,19 +47,16 @@ async def test_generate_while_displayed_fetches_a_fresh_code_and_a_fresh_budget(
     assert len(pairing.peer.transports) == 4
 
 
-async def test_generate_decides_at_once_and_pair_walks_from_there() -> None:
-    """Outside `pair()`, `generate()` moves to `generating`; the next `pair()` fetches the code."""
+async def test_generate_asks_for_a_code_only_while_a_pair_runs() -> None:
+    """Outside `pair()` nobody would ask for the code: it is refused, and says what to do."""
     lifecycle = QRLifecycle(request_qr, ScriptedPeer())
-    lifecycle.generate()
-    assert lifecycle.state is State.GENERATING
-    with pytest.raises(EventRefused):
+    with pytest.raises(NotPairing, match=r"none does \(state 'idle'\); call pair\(\)"):
         lifecycle.generate()
-    changes = lifecycle.changes()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lifecycle.pair)
-        await settle()
-        assert lifecycle.cancel()
-    assert (await anext(changes)).event is Event.QR_READY
+    assert lifecycle.state is State.IDLE
+    async with Pairing(hang) as pairing:
+        with pytest.raises(EventRefused):
+            pairing.lifecycle.generate()
+        pairing.lifecycle.cancel()
 
 
 @pytest.mark.parametrize("request_", [hang, request_qr])
@@ -65,7 +64,7 @@ async def test_cancel_leaves_from_wherever_it_is(request_: Callable[[], Awaitabl
     """`cancel()` ends the attempt from `generating` and from `displayed`, and says that it did."""
     async with Pairing(request_) as pairing:
         assert pairing.lifecycle.cancel() is True
-    assert pairing.failed().reason is Reason.CANCELLED
+    assert pairing.outcome == Cancelled()
     assert pairing.lifecycle.state is State.IDLE
     assert pairing.lifecycle.cancel() is False
     assert pairing.peer.open_sockets == 0
@@ -86,7 +85,7 @@ async def test_cancel_while_leaving_for_another_code_is_not_lost() -> None:
         pairing.lifecycle.generate()
         assert pairing.lifecycle.cancel() is True
         assert pairing.lifecycle.cancel() is False
-    assert pairing.failed().reason is Reason.CANCELLED
+    assert pairing.outcome == Cancelled()
     assert len(pairing.peer.transports) == 1
 
 

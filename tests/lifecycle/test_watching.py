@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
 import pytest
 
 from qrlifecycle import (
+    Cancelled,
     Change,
     Connected,
     Event,
@@ -17,9 +17,10 @@ from qrlifecycle import (
     Policy,
     QRCode,
     QRLifecycle,
-    Reason,
+    Scanned,
     State,
 )
+from qrlifecycle.errors import NotPairing
 from qrlifecycle.testing import (
     Fault,
     ScriptedPeer,
@@ -102,10 +103,13 @@ async def test_a_raising_hook_breaks_nothing(caplog: pytest.LogCaptureFixture) -
     async def later(item: object) -> None:
         raise LookupError
 
-    async with Pairing(on_change=plain, on_qr_updated=later, on_connected=later) as pairing:
+    async with Pairing(on_change=plain, on_scanned=later, on_connected=later) as pairing:
+        pairing.peer.send(Scanned())
+        await settle()
         pairing.peer.send(Paired())
     assert isinstance(pairing.outcome, Connected)
     assert "on_change raised ZeroDivisionError" in caplog.text
+    assert "on_scanned raised LookupError" in caplog.text
     assert "on_connected raised LookupError" in caplog.text
     assert Path(__file__).name in caplog.text
 
@@ -122,30 +126,28 @@ async def test_a_hook_may_trigger_and_everybody_sees_one_order() -> None:
 
     lifecycle = QRLifecycle(request_qr, peer := ScriptedPeer(), on_change=cancel_when_ready)
     changes = lifecycle.changes()
-    assert await lifecycle.pair() == Failed(Reason.CANCELLED)
+    assert await lifecycle.pair() == Cancelled()
     assert heard == [Event.GENERATE, Event.QR_READY, Event.CANCEL]
     assert [change.event async for change in changes] == heard
     assert peer.transports == []
 
 
-async def test_a_hook_may_start_over_after_a_failure() -> None:
-    """`generate()` from `on_connection_failed` leaves the lifecycle ready for the next `pair()`."""
-    lifecycle: QRLifecycle
-    answers: Iterator[OSError | Paired] = iter([OSError("down"), Paired("me")])
+async def test_a_hook_cannot_start_over_by_itself() -> None:
+    """`generate()` from `on_connection_failed` is refused: `pair()` is what starts over."""
+    refused: list[NotPairing] = []
 
     async def request() -> QRCode | Paired:
-        answer = next(answers)
-        if isinstance(answer, OSError):
-            raise answer
-        return answer
+        raise OSError("down")
 
     def retry(failed: Failed) -> None:
-        lifecycle.generate()
+        with pytest.raises(NotPairing) as error:
+            lifecycle.generate()
+        refused.append(error.value)
 
     lifecycle = QRLifecycle(request, ScriptedPeer(), on_connection_failed=retry)
     assert isinstance(await lifecycle.pair(), Failed)
-    assert lifecycle.state is State.GENERATING
-    assert await lifecycle.pair() == Connected("me", already_paired=True)
+    assert lifecycle.state is State.FAILED
+    assert [error.state for error in refused] == [State.FAILED]
 
 
 async def test_a_change_outside_pair_is_told_to_an_async_hook_by_the_next_pair() -> None:
@@ -178,8 +180,6 @@ async def test_an_async_hook_is_told_by_the_next_pair_also_after_a_cancellation(
         await lifecycle.pair()
     assert lifecycle._attempt is None
     heard.clear()
-    lifecycle.generate()
-    assert heard == []
     with anyio.move_on_after(1):
         await lifecycle.pair()
     assert heard[:2] == [Event.GENERATE, Event.QR_READY]

@@ -75,6 +75,7 @@ class World:
                 attempt_timeout=math.inf,
                 status_interval=self.interval,
                 status_timeout=8,
+                final_check_timeout=8,
             ),
             check_status=self.check_status,
             on_connected=self.successes.append,

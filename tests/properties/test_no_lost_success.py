@@ -56,11 +56,15 @@ POLICY = Policy(
     reconnect_delay=0.02,
     reconnect_delay_max=0.1,
     open_timeout=0.5,
+    stable_after=0.1,
     status_timeout=1,
+    status_retry_delay=0.02,
+    status_retry_delay_max=0.1,
+    final_check_timeout=1,
     attempt_timeout=10,
 )
 
-LATEST = LIFETIME + POLICY.grace + POLICY.approval_timeout + POLICY.status_timeout
+LATEST = LIFETIME + POLICY.expiry_grace + POLICY.approval_timeout + POLICY.final_check_timeout
 """Seconds from a success to the end of the last look that finds it, if nobody heard of it."""
 
 SLACK = 1.0
@@ -398,7 +402,9 @@ async def test_promises_3_4_the_server_says_paired_if_and_only_if_the_outcome_is
     assert min(cuts, reopened) > 0, f"{seed=}"
 
 
-PATIENT = Policy(max_reconnects=1000, reconnect_delay=0.001, reconnect_delay_max=0.01)
+PATIENT = Policy(
+    max_reconnects=1000, reconnect_delay=0.001, reconnect_delay_max=0.01, stable_after=0.01
+)
 """Opens anew at once, however often it takes."""
 
 
@@ -477,7 +483,7 @@ async def test_promise_4_a_rotation_while_the_link_is_down_is_learned_on_reopeni
 @pytest.mark.parametrize("held", [0.0, 0.005, 0.05])
 async def test_promise_3_a_link_that_flaps_is_not_hammered(held: float) -> None:
     """However soon each connection is cut: the budget is kept, waits grow, then it is over."""
-    policy = Policy(max_reconnects=5, reconnect_delay=0.01, reconnect_delay_max=2)
+    policy = Policy(max_reconnects=5, reconnect_delay=0.01, reconnect_delay_max=2, stable_after=2)
     async with world() as (server, http):
         server.qr_lifetime = 60
         async with Proxy(server.url, cut_after=lambda: held) as proxy:

@@ -12,10 +12,11 @@ from unittest.mock import AsyncMock, patch
 
 import anyio
 import pytest
+import qrlifecycle.engine.link as room_of_the_link
 from anyio.abc import SocketStream
 from hypothesis import given
+from qrlifecycle.engine.watchers import Watchers
 
-import qrlifecycle.engine.link as room_of_the_link
 from qrlifecycle import (
     Connected,
     Event,
@@ -31,7 +32,6 @@ from qrlifecycle import (
     Transport,
 )
 from qrlifecycle.engine.status import StatusReader
-from qrlifecycle.engine.watchers import Watchers
 from qrlifecycle.testing import (
     Act,
     Answer,

@@ -33,7 +33,12 @@ EVEN = Policy(
     max_reconnects=0,
     reconnect_delay=1,
     reconnect_delay_max=1,
+    stable_after=1,
     status_timeout=1,
+    status_retry_delay=1,
+    status_retry_delay_max=1,
+    final_check_timeout=1,
+    confirm_success_timeout=1,
 )
 """Everything takes a second, and nothing is tried twice."""
 

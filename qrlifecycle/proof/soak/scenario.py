@@ -175,7 +175,12 @@ class Ordeal:
             max_reconnects=dice.choice([0, 1, 5]),
             reconnect_delay=0.01,
             reconnect_delay_max=0.1,
-            status_timeout=dice.choice([0.05, 0.2]) if rough else 5.0,
+            stable_after=0.1,
+            status_retry_delay=0.01,
+            status_retry_delay_max=0.1,
+            status_timeout=patience,
+            final_check_timeout=patience,
+            confirm_success_timeout=patience,
             status_interval=math.inf,
             hook_timeout=0.1,
         )

@@ -13,6 +13,7 @@ import pytest
 
 from qrlifecycle import (
     ActionRequired,
+    Cancelled,
     Change,
     Connected,
     Failed,
@@ -30,14 +31,13 @@ from qrlifecycle import (
     State,
     WrongAnswer,
 )
-from qrlifecycle.engine.status import StatusReader
 from qrlifecycle.testing import (
     Fault,
     ScriptedPeer,
     settle,
 )
 
-from .pairing import ONCE, Pairing, request_qr
+from ..pairing import ONCE, Pairing, hang, request_qr
 
 pytestmark = pytest.mark.anyio
 
@@ -197,7 +197,7 @@ async def test_a_signal_is_not_delayed_by_a_read(latency: float) -> None:
 
 async def test_a_signal_is_heard_during_the_last_look() -> None:
     """What still listens goes on listening, and the first to know decides."""
-    policy = Policy(expiry_grace=0, max_refreshes=0, status_timeout=5)
+    policy = Policy(expiry_grace=0, max_refreshes=0, final_check_timeout=5)
     async with Beside(Status(latency=4), policy=policy) as pairing:
         await anyio.sleep(61)
         pairing.peer.send(Paired("me"))
@@ -382,7 +382,7 @@ async def test_a_last_look_that_gets_no_answer_ends_within_its_deadline() -> Non
     """A status that cannot be read does not keep an attempt from ending."""
     status = Status()
     status.says = OSError("down")
-    policy = Policy(expiry_grace=0, max_refreshes=0, status_timeout=4)
+    policy = Policy(expiry_grace=0, max_refreshes=0, final_check_timeout=4)
     async with Beside(status, policy=policy) as pairing:
         pass
     assert pairing.failed().reason is Reason.EXPIRED
@@ -396,7 +396,7 @@ async def test_a_last_look_after_many_faults_asks_as_often_as_after_none(
     monkeypatch.setattr("qrlifecycle.engine.backoff.uniform", lambda _least, most: most)
     status = Status()
     status.says = OSError("down")
-    policy = Policy(expiry_grace=0, max_refreshes=0, reconnect_delay=0.5, reconnect_delay_max=30)
+    policy = Policy(expiry_grace=0, max_refreshes=0, status_retry_delay_max=30)
     async with Beside(status, policy=policy) as pairing:
         await anyio.sleep(61)
         status.says = Paired("me")
@@ -433,40 +433,42 @@ async def test_promise_2_a_read_that_cannot_be_stopped_does_not_delay_the_closin
         assert pairing.lifecycle.state is State.IDLE
         assert pairing.peer.open_sockets == 0
         assert anyio.current_time() == began
-    assert pairing.failed().reason is Reason.CANCELLED
+    assert pairing.outcome == Cancelled()
 
 
-async def test_nothing_is_told_once_it_is_stopped() -> None:
+async def test_nothing_is_taken_in_once_the_state_is_left() -> None:
     """An answer that could not be stopped on its way leads to nothing any more."""
-    told: list[Signal] = []
-    reader = StatusReader(stubborn, Policy(), learn=told.append, miss=lambda: None)
-    reader.want()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(reader.run)
-        await settle()
-        reader.stop()
-    assert told == []
+    answers = iter([stubborn, hang])
+
+    async def check_status() -> Any:
+        return await next(answers)()
+
+    async with Pairing(check_status=check_status) as pairing:
+        pairing.lifecycle.generate()
+        await anyio.sleep(101)
+        assert pairing.lifecycle.state is State.DISPLAYED
+        pairing.lifecycle.cancel()
+    assert pairing.outcome == Cancelled()
 
 
-async def test_what_was_asked_before_a_last_look_does_not_end_it() -> None:
+async def test_what_was_asked_before_a_final_check_does_not_end_it() -> None:
     """An answer that could not be stopped on its way is passed over; one more is asked for."""
-    told: list[Signal] = []
-    asked, satisfied = 0, anyio.Event()
+    asked = 0
 
     async def check_status() -> Signal | None:
         nonlocal asked
         asked += 1
-        return await stubborn() if asked == 1 else None
+        if asked == 1:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(61)
+            return QRUpdated(QRCode("too late"))
+        return Paired("me")
 
-    reader = StatusReader(check_status, Policy(), learn=told.append, miss=lambda: None)
-    reader.want()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(reader.run)
-        await settle()
-        reader.look(satisfied.set)
-        await satisfied.wait()
-        reader.stop()
-    assert (asked, told) == (2, [])
+    policy = Policy(expiry_grace=0, max_refreshes=0, status_timeout=100)
+    async with Pairing(policy=policy, check_status=check_status) as pairing:
+        pass
+    assert pairing.outcome == Connected("me")
+    assert asked == 2
 
 
 # What it finds

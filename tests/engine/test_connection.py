@@ -6,11 +6,13 @@ import logging
 import random
 from collections.abc import Callable
 from itertools import pairwise
+from typing import NoReturn
 
 import anyio
 import pytest
 
 from qrlifecycle import (
+    Cancelled,
     Connected,
     Failed,
     Paired,
@@ -23,8 +25,12 @@ from qrlifecycle import (
     State,
     TransportLost,
     TransportUnreachable,
+    WrongAnswer,
 )
 from qrlifecycle.engine.backoff import Backoff
+from qrlifecycle.engine.connection import Connection
+from qrlifecycle.engine.observers import Observers
+from qrlifecycle.states import Phase
 from qrlifecycle.testing import (
     Fault,
     ScriptedPeer,
@@ -32,7 +38,7 @@ from qrlifecycle.testing import (
     settle,
 )
 
-from .pairing import Pairing, request_qr
+from ..pairing import Pairing, asyncio_only, request_qr
 
 pytestmark = pytest.mark.anyio
 
@@ -117,7 +123,9 @@ async def test_a_peer_that_is_not_there_is_given_up(budget: int) -> None:
     lifecycle = QRLifecycle(
         request_qr,
         Peer(openings=(Fault.UNREACHABLE,) * 9),
-        policy=Policy(max_reconnects=budget, reconnect_delay=1.0, reconnect_delay_max=4.0),
+        policy=Policy(
+            max_reconnects=budget, reconnect_delay=1.0, reconnect_delay_max=4.0, stable_after=4.0
+        ),
     )
     outcome = await lifecycle.pair()
     assert isinstance(outcome, Failed)
@@ -143,7 +151,7 @@ async def test_a_link_that_flaps_is_not_hammered() -> None:
 
 async def test_a_slow_goodbye_is_no_holding() -> None:
     """The time that a broken link takes to be closed does not count as time that it held."""
-    policy = Policy(max_reconnects=2, reconnect_delay=0.5, reconnect_delay_max=1, close_timeout=1)
+    policy = Policy(max_reconnects=2, reconnect_delay=0.5, reconnect_delay_max=1, stable_after=1)
     async with Pairing(closings=(Fault.HUNG,) * 99, policy=policy) as pairing:
         while pairing.outcome is None:
             if pairing.peer.listening:
@@ -254,7 +262,7 @@ async def test_promise_2_cancel_between_two_openings_leaves_at_once() -> None:
         began = anyio.current_time()
         pairing.lifecycle.cancel()
     assert anyio.current_time() == began
-    assert pairing.failed().reason is Reason.CANCELLED
+    assert pairing.outcome == Cancelled()
 
 
 async def test_promise_2_cancel_while_the_old_link_is_closed_takes_its_time_only() -> None:
@@ -268,20 +276,24 @@ async def test_promise_2_cancel_while_the_old_link_is_closed_takes_its_time_only
     assert len(pairing.peer.goodbyes) == 1
 
 
-async def test_a_factory_that_fails_the_second_time_comes_out_of_pair() -> None:
-    """A bug of the program is its own, at any opening."""
+async def test_a_factory_that_fails_the_second_time_ends_the_attempt() -> None:
+    """A bug of the program is its own, at any opening, and it is not tried again."""
     peer = ScriptedPeer()
+    made = 0
 
     def factory() -> ScriptedTransport:
-        if peer.transports:
+        nonlocal made
+        made += 1
+        if made > 1:
             raise RuntimeError("only one, sorry")
         return peer()
 
     lifecycle = QRLifecycle(request_qr, factory, on_qr_updated=lambda _qr: peer.break_link())
-    with pytest.raises(RuntimeError, match="only one"):
-        await lifecycle.pair()
+    outcome = await lifecycle.pair()
+    assert isinstance(outcome, Failed)
+    assert (outcome.reason, str(outcome.error)) == (Reason.TRANSPORT_LOST, "only one, sorry")
     assert lifecycle.state is State.FAILED
-    assert peer.open_sockets == 0
+    assert (made, peer.open_sockets) == (2, 0)
 
 
 async def test_a_rotation_while_opening_shows_the_newest_code() -> None:
@@ -313,8 +325,8 @@ async def test_a_break_is_logged_without_the_transports_own_text(
         await anyio.sleep(3)
         pairing.lifecycle.cancel()
     warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
-    assert warnings[0].startswith("OSError; opening anew in 0.")
-    assert warnings[1].startswith("nobody there, as the test wished; opening anew in ")
+    assert warnings[0].startswith("OSError; reconnecting in 0.")
+    assert warnings[1].startswith("nobody there, as the test wished; reconnecting in ")
 
 
 def test_waits_grow_are_cut_at_random_and_have_a_limit() -> None:
@@ -328,3 +340,183 @@ def test_waits_grow_are_cut_at_random_and_have_a_limit() -> None:
         assert waits.next() <= 5.0
     waits.reset()
     assert waits.next() <= 0.5
+
+
+# A connection by itself
+
+
+def connection_to(peer: ScriptedPeer, policy: Policy | None = None) -> Connection:
+    """A connection that nobody observes."""
+    policy = policy or Policy()
+    return Connection(peer, policy, Observers({}, (), policy.hook_timeout, lambda *_: None))
+
+
+async def test_listening_is_told_before_any_signal() -> None:
+    """None each time a transport listens; then each signal, in order."""
+    peer = ScriptedPeer()
+    connection = connection_to(peer)
+    assert await connection.receive() is None
+    peer.send(Scanned())
+    peer.send(Paired("me"))
+    assert [await connection.receive() for _ in range(2)] == [Scanned(), Paired("me")]
+    await connection.close()
+    assert peer.open_sockets == 0
+
+
+@pytest.mark.parametrize("end", [ScriptedPeer.hang_up, ScriptedPeer.break_link])
+async def test_what_a_connection_is_given_up_for_is_raised(
+    end: Callable[[ScriptedPeer], None],
+) -> None:
+    """An orderly close is a loss as well, and it has words."""
+    peer = ScriptedPeer()
+    connection = connection_to(peer, Policy(max_reconnects=0))
+    assert await connection.receive() is None
+    end(peer)
+    with pytest.raises(TransportLost, match=r".+"):
+        await connection.receive()
+    assert (connection.transport, peer.open_sockets) == (None, 0)
+
+
+async def test_in_a_final_check_nothing_is_reconnected() -> None:
+    """What broke is raised, and the transport is still held for whoever closes it."""
+    peer = ScriptedPeer()
+    connection = connection_to(peer)
+    assert await connection.receive() is None
+    peer.break_link()
+    with pytest.raises(TransportLost):
+        await connection.receive(reconnect=False)
+    assert len(peer.transports) == 1
+    assert connection.phase is Phase.LISTENING
+    await connection.close()
+
+
+async def test_promise_3_an_opening_that_was_interrupted_is_closed_before_the_next() -> None:
+    """A socket that came to exist half-way is not forgotten."""
+    peer = ScriptedPeer(openings=(Fault.HUNG_HALFWAY,))
+    connection = connection_to(peer, Policy(open_timeout=100))
+    with anyio.move_on_after(1):
+        await connection.receive()
+    assert peer.open_sockets == 1
+    assert await connection.receive() is None
+    assert connection.phase is Phase.LISTENING
+    assert [transport.socket_exists for transport in peer.transports] == [False, True]
+    assert peer.most_sockets == 1
+    await connection.close()
+    assert peer.open_sockets == 0
+
+
+async def test_promise_1_no_transport_is_made_once_leaving_is_decided() -> None:
+    """It may be decided while an opening that was interrupted is being closed."""
+    peer = ScriptedPeer(openings=(Fault.HUNG_HALFWAY,), closings=(Fault.SLOW,))
+    connection = connection_to(peer, Policy(open_timeout=100))
+    for seconds in (1, 0.25):
+        with anyio.move_on_after(seconds):
+            await connection.receive()
+    assert len(peer.transports) == 1
+    assert peer.open_sockets == 0
+
+
+async def test_a_connection_that_is_being_closed_does_not_listen() -> None:
+    """From the graceful close on, nobody may wait for its signals."""
+    peer = ScriptedPeer(closings=(Fault.SLOW,))
+    connection = connection_to(peer)
+    assert await connection.receive() is None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(connection.close)
+        await settle()
+        assert connection.transport is not None
+        assert connection.phase is Phase.CLOSING
+    assert connection.transport is None
+    assert connection.phase is Phase.ABSENT
+
+
+@pytest.mark.parametrize("where", ["open", "receive"])
+async def test_a_transport_that_is_used_wrongly_comes_out_of_pair(
+    where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the program must mend is no fault of the link, and nobody tries again."""
+
+    async def misused(_transport: object) -> NoReturn:
+        raise WrongAnswer("not so")
+
+    monkeypatch.setattr(ScriptedTransport, where, misused)
+    peer = ScriptedPeer()
+    with pytest.raises(WrongAnswer, match="not so"):
+        await QRLifecycle(request_qr, peer).pair()
+    assert len(peer.transports) == 1
+    assert peer.open_sockets == 0
+    assert "broke its contract" not in caplog.text
+
+
+@asyncio_only
+@pytest.mark.parametrize("opening", [Fault.NONE, Fault.HUNG_HALFWAY])
+async def test_promise_5_a_coroutine_that_is_closed_shuts_its_socket_at_once(
+    opening: Fault,
+) -> None:
+    """Nothing is awaited any more, for nobody would wake it."""
+    peer = ScriptedPeer(openings=(opening,))
+    lifecycle = QRLifecycle(request_qr, peer)
+    coroutine = lifecycle.pair()
+    while coroutine.send(None) is None:
+        pass
+    assert peer.open_sockets == 1
+    raised: object = None
+    try:
+        coroutine.close()
+    except RuntimeError as error:
+        raised = error
+    assert raised is None
+    assert peer.open_sockets == 0
+    assert not lifecycle.socket_open
+
+
+@pytest.mark.parametrize("made", [object(), 3, "a transport"])
+async def test_what_is_no_transport_is_told_by_its_kind(made: object) -> None:
+    """The error names the kind of the thing, and not the thing."""
+    lifecycle = QRLifecycle(request_qr, lambda: made)  # type: ignore[arg-type,return-value]
+    with pytest.raises(WrongAnswer, match=f"gave back {type(made).__name__}, which"):
+        await lifecycle.pair()
+
+
+async def test_an_abort_that_is_interrupted_is_not_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever comes out of it, the transport is held no more."""
+
+    def interrupted(_transport: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ScriptedTransport, "abort", interrupted)
+    connection = connection_to(ScriptedPeer())
+    assert await connection.receive() is None
+    with pytest.raises(KeyboardInterrupt):
+        await connection.close()
+    assert connection.transport is None
+
+
+@pytest.mark.parametrize(("held", "afresh"), [(3.9, False), (4.0, True), (100.0, True)])
+async def test_a_transport_that_held_long_enough_gives_the_budget_and_the_delays_back(
+    held: float, afresh: bool
+) -> None:
+    """`stable_after` is long enough."""
+    policy = Policy(max_reconnects=1, reconnect_delay=1, reconnect_delay_max=8, stable_after=4)
+    connection = connection_to(ScriptedPeer(), policy)
+    error = TransportLost("again")
+    assert connection._may_reconnect(error, anyio.current_time())
+    waits = [connection._backoff.next() for _ in range(5)]
+    assert waits[-1] > 1
+    connection._listening_since = 100.0
+    assert connection._may_reconnect(error, 100.0 + held) is afresh
+    assert (connection._backoff.next() <= 1) is afresh
+    assert connection._may_reconnect(error, 100.0) is False
+
+
+async def test_a_graceful_close_that_fails_is_logged_by_its_kind(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """For whoever looks at DEBUG; it changes nothing."""
+    caplog.set_level(logging.DEBUG, "qrlifecycle")
+    async with Pairing(closings=(Fault.BROKEN,)) as pairing:
+        pairing.peer.send(Paired("me"))
+    assert pairing.outcome == Connected("me")
+    assert "the transport's graceful close failed: OSError" in caplog.messages

@@ -1,4 +1,4 @@
-"""Watchers: bounded backlogs in which nothing that matters is lost."""
+"""Observers: bounded backlogs in which nothing that matters is lost."""
 
 from __future__ import annotations
 
@@ -16,17 +16,30 @@ from qrlifecycle import (
     QRCode,
     State,
 )
-from qrlifecycle.engine.watchers import (
-    BACKLOG,
-    Changes,
-    Watchers,
-)
+from qrlifecycle.engine.hooks import BACKLOG
+from qrlifecycle.engine.observers import Changes, Observers
+from qrlifecycle.engine.user_code import BackgroundTasks
 from qrlifecycle.testing import settle
 
 ROTATED = Change(State.DISPLAYED, Event.QR_UPDATED, State.DISPLAYED)
 SCANNED = Change(State.DISPLAYED, Event.SCANNED, State.DISPLAYED)
 EXPIRED = Change(State.DISPLAYED, Event.EXPIRED, State.GENERATING)
 PAIRED = Change(State.DISPLAYED, Event.PAIRED, State.CONNECTED, Connected("me"))
+
+
+def observers_of(hooks: dict[str, Any]) -> Observers:
+    """Observers without recorders."""
+    return Observers(hooks, (), 30, lambda *_: None)
+
+
+def show_to(observers: Observers, code: QRCode) -> None:
+    """A rotation."""
+    observers.notify(State.DISPLAYED, Event.QR_UPDATED, State.DISPLAYED, code)
+
+
+def pair(observers: Observers) -> None:
+    """The success."""
+    observers.notify(State.DISPLAYED, Event.PAIRED, State.CONNECTED, Connected("me"))
 
 
 @pytest.mark.anyio
@@ -59,43 +72,43 @@ async def test_a_slow_hook_is_given_the_newest_code() -> None:
         shown.append(qr.reveal())
         await go.wait()
 
-    watchers = Watchers({"on_qr_updated": show}, timeout=30)
-    async with anyio.create_task_group() as tasks:
-        watchers.run_in(tasks)
-        watchers.tell("on_qr_updated", QRCode("first"))
+    observers = observers_of({"on_qr_updated": show})
+    async with BackgroundTasks(needed=True) as tasks:
+        observers.run_in(tasks)
+        show_to(observers, QRCode("first"))
         await settle()
         for number in range(1000):
-            watchers.tell("on_qr_updated", QRCode(f"code {number}"))
+            show_to(observers, QRCode(f"code {number}"))
         go.set()
     assert shown == ["first", "code 999"]
 
 
 @pytest.mark.anyio
 async def test_promise_6_codes_that_were_not_shown_are_forgotten() -> None:
-    """`forget()` drops what a hook has not been told yet."""
+    """What a hook has not been told yet is dropped when the state is left."""
     shown: list[QRCode] = []
 
     async def show(qr: QRCode) -> None:
         shown.append(qr)
 
-    watchers = Watchers({"on_qr_updated": show}, timeout=30)
-    watchers.tell("on_qr_updated", QRCode("secret"))
-    watchers.forget("on_qr_updated")
-    async with anyio.create_task_group() as tasks:
-        watchers.run_in(tasks)
-        watchers.tell("on_qr_updated", QRCode("next"))
+    observers = observers_of({"on_qr_updated": show})
+    show_to(observers, QRCode("secret"))
+    observers.forget_what_was_shown()
+    async with BackgroundTasks(needed=True) as tasks:
+        observers.run_in(tasks)
+        show_to(observers, QRCode("next"))
     assert shown == [QRCode("next")]
 
 
 def test_an_iterator_that_nobody_keeps_is_gone() -> None:
     """Promise 8: a forgotten iterator is no place where changes pile up."""
-    watchers = Watchers({}, timeout=30)
+    observers = observers_of({})
     for _ in range(100):
-        watchers.changes()
+        observers.changes()
     gc.collect()
-    kept = watchers.changes()
-    assert len(watchers._iterators) == 1
-    watchers.tell("on_change", PAIRED)
+    kept = observers.changes()
+    assert len(observers._iterators) == 1
+    pair(observers)
     assert kept._backlog == [PAIRED]
 
 
@@ -122,10 +135,10 @@ async def test_an_async_hook_is_known_in_every_guise(kind: str) -> None:
         "lambda": lambda item: hook(item),  # noqa: PLW0108 - a disguise
         "method": hook.__call__,
     }
-    watchers = Watchers({"on_change": guises[kind]}, timeout=30)
-    async with anyio.create_task_group() as tasks:
-        watchers.run_in(tasks)
-        watchers.tell("on_change", PAIRED)
+    observers = observers_of({"on_change": guises[kind]})
+    async with BackgroundTasks(needed=True) as tasks:
+        observers.run_in(tasks)
+        pair(observers)
     assert heard == [PAIRED]
 
 
@@ -135,6 +148,6 @@ def test_an_async_hook_in_disguise_is_not_run_without_an_owner(
     """A lambda that returns a coroutine, told outside `pair()`, is closed with a word of advice."""
     heard: list[Any] = []
     hook = AsyncObject(heard)
-    Watchers({"on_change": lambda item: hook(item)}, timeout=30).tell("on_change", PAIRED)  # noqa: PLW0108
+    pair(observers_of({"on_change": lambda item: hook(item)}))  # noqa: PLW0108
     assert heard == []
     assert "make it an async function" in caplog.text

@@ -1,0 +1,1 @@
+"""The engine's modules by themselves: what a whole lifecycle shows only now and then."""
