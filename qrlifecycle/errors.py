@@ -5,8 +5,8 @@
     QRLifecycleError
     ├── UsageError                 ours: the embedding program asked for what cannot be
     │   ├── EventRefused           the table has no row for that event in that state
+    │   │   └── NotPairing         generate() while no pair() runs
     │   ├── PairingInProgress      pair() while another pair() runs
-    │   ├── NotPairing             generate() while no pair() runs
     │   ├── WrongThread            a trigger from outside the event loop's thread
     │   ├── WrongAnswer            a function or object of the wrong kind was given
     │   ├── InvalidValue           a number, URL or payload that cannot be meant
@@ -95,12 +95,8 @@ class PairingInProgress(UsageError):
         )
 
 
-class NotPairing(UsageError):
+class NotPairing(EventRefused):
     """`generate()` was called while no `pair()` runs: nobody would ask for the code."""
-
-    def __init__(self, state: State) -> None:
-        self.state = state
-        super().__init__(state)
 
     def __str__(self) -> str:
         return (

@@ -182,7 +182,7 @@ class QRLifecycle:
             NotPairing: no `pair()` runs that could ask for it.
         """
         if self.state in ENDS:
-            raise NotPairing(self.state)
+            raise NotPairing(self.state, Event.GENERATE)
         self._trigger(Transition(Event.GENERATE))
         if self._attempt is not None:
             self._attempt.refreshes_left = self._progress.policy.max_refreshes

@@ -61,7 +61,7 @@ from ..states import ENDS, Deadline, Event, Phase, State
 from ..transports.base import Transport, TransportFactory
 from .connection import Connection
 from .progress import CANCELLED, Progress, Transition
-from .status import StatusCheck, StatusReader
+from .status import Answer, StatusCheck, StatusReader
 from .user_code import BackgroundTasks, describe, fault_of
 
 __all__ = ["Attempt", "Expectation", "QRRequest", "Service"]
@@ -202,9 +202,9 @@ class Attempt:
             self._progress.verdict = self._failure(fault)
             return
         if isinstance(answer, QRCode | PairingCode):
-            self._progress.dispatch(Transition(Event.QR_READY, answer))
+            self._progress.decide(Transition(Event.QR_READY, answer))
         elif isinstance(answer, Paired):
-            self._progress.dispatch(self._success(answer, already_paired=True))
+            self._progress.decide(self._success(answer, already_paired=True))
         else:
             kind = type(answer).__name__
             raise WrongAnswer(f"request_qr gave back {kind}; give back a code or Paired")
@@ -276,7 +276,7 @@ class Attempt:
     def _begin_listening(self) -> None:
         """A transport listens: hand the code out, if it was not, and read what was missed."""
         progress = self._progress
-        if anyio.current_time() >= progress.scope.deadline:
+        if anyio.current_time() >= progress.earlier_deadline:
             return  # too late for anybody to scan it; listening is cut short
         if progress.withheld and progress.pending is None:
             progress.dispatch(Transition(Event.QR_UPDATED, progress.code))
@@ -296,22 +296,24 @@ class Attempt:
 
     async def _read_status(self, reader: StatusReader) -> None:
         """Put one answer after another to the table, until the state is left."""
-        progress = self._progress
         with reader.scope:
             while True:
-                signal, code = await reader.next_answer()
-                if reader.scope.cancel_called or progress.pending is not None:
-                    return
-                # There is a newer code than any that the answer can speak of.
-                stale = code is not progress.code and not isinstance(signal, FINAL)
-                if signal is not None and not stale:
-                    self._handle_status(signal, claimed=reader.confirming)
-                reader.accept(again=stale or reader.confirming)
-                if progress.pending is not None or (
-                    progress.final_check and not reader.read_requested
-                ):
-                    progress.scope.cancel()
+                self._take_answer(reader, await reader.next_answer())
                 await reader.pause()
+
+    def _take_answer(self, reader: StatusReader, answer: Answer) -> None:
+        progress = self._progress
+        if reader.scope.cancel_called or progress.pending is not None:
+            return  # too late: it could not be stopped on its way
+        # An answer says nothing of a code that is newer than the one that it was asked about.
+        stale = answer.code is not progress.code and not isinstance(answer.signal, FINAL)
+        if answer.signal is not None and not stale:
+            self._handle_status(answer.signal, claimed=reader.confirming)
+        reader.accept(again=stale or reader.confirming)
+        if progress.final_check and not reader.read_requested:
+            progress.end_wait()
+        else:
+            progress.wake()
 
     def _handle_status(self, signal: Signal, *, claimed: bool) -> None:
         """Put what a read of the status found to the table."""

@@ -173,6 +173,8 @@ class Connection:
         """
         broke_at = anyio.current_time()
         await self.close()
+        # Leaving may have begun meanwhile; then nobody asks what the budget allows.
+        await anyio.lowlevel.checkpoint_if_cancelled()
         if not self._may_reconnect(error, broke_at):
             raise error
         delay = self._backoff.next()

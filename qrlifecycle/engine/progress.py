@@ -7,7 +7,7 @@ state, and they are all there is:
   out of the state is *decided* on: it becomes `pending`, and from then on the table accepts what
   may replace it and nothing else. There is no queue of events, so there is no event that waits
   while the state moves away under it.
-- `decide()` does the same for whoever cannot go on (an error, a cancellation) and so asks nobody.
+- `decide()` does the same for the owner, which goes on alike if something else was decided first.
 - `commit()` takes the row, when nothing of the old state is left, and notifies the observers.
 
 Time is an event too, and a deadline is data: `attempt_ends` and `phase_ends` are all there are,
@@ -103,9 +103,6 @@ class Progress:
         "withheld",
     )
 
-    scope: CancelScope
-    """What the owner waits in, while there is one."""
-
     def __init__(
         self, policy: Policy, hooks: Mapping[str, Hook[Any]], recorders: Sequence[Recorder]
     ) -> None:
@@ -128,6 +125,8 @@ class Progress:
         """Whether the attempt ever handed out a code, so that somebody may have scanned one."""
         self.attempt_ends = self.phase_ends = NEVER
         """Seconds on anyio's clock."""
+        self.scope: CancelScope | None = None
+        """What the owner waits in, while an attempt is under way."""
         self.final_check = False
         """Whether the owner waits for the final status check."""
         self._showing_may_fail = False
@@ -151,7 +150,6 @@ class Progress:
 
     def begin_attempt(self) -> None:
         """Leave an end of the table for `generating`."""
-        self.code_was_shown = self.final_check = False
         self.scope = CancelScope()
         self.attempt_ends = current_time() + self.policy.attempt_timeout
         self.commit(Transition(Event.GENERATE))
@@ -170,7 +168,7 @@ class Progress:
             raise EventRefused(self._state, transition.event)
 
     def decide(self, transition: Transition) -> None:
-        """Decide on an end, unless one is pending: the owner cannot go on."""
+        """Decide on a row out of the state, if nothing is pending or what is gives way to it."""
         self._decide(MACHINE.row(self._state, transition.event), transition)
 
     def _decide(self, row: Row, transition: Transition) -> bool:
@@ -188,6 +186,11 @@ class Progress:
         decided itself: that would cost a turn of the event loop on the way of every success.
         """
         if self.leaving:
+            self.end_wait()
+
+    def end_wait(self) -> None:
+        """End what the owner waits for: the state's activity, or the final status check."""
+        if self.scope is not None:
             self.scope.cancel()
 
     def commit(self, transition: Transition) -> None:
@@ -218,8 +221,9 @@ class Progress:
         self.withhold_code(code)
 
     def _enter_end(self, _carried: object) -> None:
-        self.phase = None
-        self.phase_ends = NEVER
+        self.phase = self.scope = None
+        self.attempt_ends = self.phase_ends = NEVER
+        self.code_was_shown = self.final_check = False
 
     def withhold_code(self, code: QRCode | PairingCode) -> None:
         """There is a newer code, but nobody who would hear of its being scanned."""
@@ -278,17 +282,22 @@ class Progress:
 
     # Deadlines
 
+    @property
+    def earlier_deadline(self) -> float:
+        """When the state is left at the latest, but for the final status check."""
+        return min(self.attempt_ends, self.phase_ends)
+
     def until_deadline(self) -> CancelScope:
         """A fresh scope to wait in until the earlier deadline."""
         self.final_check = False
-        self.scope = CancelScope(deadline=min(self.attempt_ends, self.phase_ends))
-        return self.scope
+        self.scope = scope = CancelScope(deadline=self.earlier_deadline)
+        return scope
 
     def for_final_check(self, seconds: float) -> CancelScope:
         """A fresh scope for a final status check: for so long, or until a deadline is put off."""
         self.final_check = True
-        self.scope = CancelScope(deadline=current_time() + seconds)
-        return self.scope
+        self.scope = scope = CancelScope(deadline=current_time() + seconds)
+        return scope
 
     def expired_deadline(self, passed: float) -> Deadline | None:
         """The deadline that ran out by ``passed``; None if it has been put off since.
@@ -307,11 +316,13 @@ class Progress:
 
     def _set_phase_end(self, when: float) -> None:
         self.phase_ends = when
-        ends = min(self.attempt_ends, when)
+        ends, scope = self.earlier_deadline, self.scope
+        if scope is None:
+            return
         if not self.final_check:
-            self.scope.deadline = ends
+            scope.deadline = ends
         elif ends > current_time():
-            self.scope.cancel()
+            scope.cancel()
 
     _ENTER: ClassVar[Mapping[State, Apply]] = {
         State.IDLE: _enter_end,

@@ -118,29 +118,31 @@ class StatusReader:
 
     async def next_answer(self) -> Answer:
         """Wait until a read is due, and read; and again after a pause while there is no answer."""
-        policy = self._progress.policy
         while True:
-            with anyio.move_on_after(policy.status_interval):
+            with anyio.move_on_after(self._progress.policy.status_interval):
                 await self._requested.wait()
             self._requested = anyio.Event()
-            code = self._progress.code
-            answer, fault = None, None
-            with anyio.move_on_after(policy.status_timeout) as read:
-                self._read = read
-                try:
-                    answer = Answer(await self._ask(), code)
-                except BaseException as error:
-                    fault = fault_of(error)
-            self._read = None
-            # A read that was given up for a fresh one says nothing, not even if it was answered in
-            # that very instant: the answer may be older than what the fresh one is to find.
-            given_up = read.cancel_called and anyio.current_time() < read.deadline
-            if answer is not None and not given_up:
+            if (answer := await self._read_once()) is not None:
                 return answer
-            if not given_up:
-                limit = policy.status_timeout
-                self._miss(fault or PeerError(f"no answer within {limit:g} s"))
             await self.pause()
+
+    async def _read_once(self) -> Answer | None:
+        """Read; None if there was no answer, or none of use."""
+        code, limit = self._progress.code, self._progress.policy.status_timeout
+        answer, fault = None, None
+        with anyio.move_on_after(limit) as self._read:
+            try:
+                answer = Answer(await self._ask(), code)
+            except BaseException as error:
+                fault = fault_of(error)
+        read, self._read = self._read, None
+        if read.cancel_called and anyio.current_time() < read.deadline:
+            # Given up for a fresh one, it says nothing, not even if it was answered in that very
+            # instant: the answer may be older than what the fresh one is to find.
+            return None
+        if answer is None:
+            self._miss(fault or PeerError(f"no answer within {limit:g} s"))
+        return answer
 
     def accept(self, *, again: bool) -> None:
         """An answer was of use, so pauses are short again; or it was not: it is asked for again."""

@@ -187,6 +187,7 @@ async def test_the_earlier_deadline_is_the_scopes() -> None:
     now = anyio.current_time()
     assert progress.until_deadline().deadline == now + 5
     progress.dispatch(Transition(Event.SCANNED, Scanned()))
+    assert progress.scope is not None
     assert progress.scope.deadline == now + 9
     progress.dispatch(Transition(Event.QR_UPDATED, QRCode("newer", expires_in=3)))
     assert progress.scope.deadline == now + 3

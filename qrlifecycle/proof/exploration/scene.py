@@ -109,7 +109,7 @@ TO_STATUS = (
 
 PAST = frozenset(
     {
-        *("code", "withheld", "action", "phase", "attempt_ends", "phase_ends", "scope"),
+        *("code", "withheld", "action", "attempt_ends", "phase_ends", "scope"),
         *("verdict", "final_check", "_showing_may_fail"),
         *("ever_listened", "_listening_since", "_failures", "_backoff", "error", "broke_at"),
     }

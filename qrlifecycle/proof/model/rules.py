@@ -226,7 +226,7 @@ class _Maker:
             if event is Event.GENERATE and source is not State.GENERATING:
                 alone = _guard(walk=Walk.NOBODY, state=source)
                 yield Rule(Label.PAIR, event, alone, begin | changes, taken)
-            if event in TRIGGERS:
+            if event in TRIGGERS and event is not Event.GENERATE:
                 unwalked = _guard(walk={Walk.NOBODY, Walk.RETURNING}, state=source)
                 yield Rule(Label.TRIGGER, event, unwalked, changes, taken)
         for event in TRIGGERS:

@@ -163,6 +163,7 @@ class Ordeal:
 
     def _make_policy(self) -> Policy:
         dice, rough = self.dice, self.care is Care.ROUGH
+        patience = dice.choice([0.05, 0.2]) if rough else 5.0
         return Policy(
             generate_timeout=0.1,
             open_timeout=dice.choice([0.05, 0.2, 1.0]) if rough else 1.0,
