@@ -36,12 +36,12 @@ from qrlifecycle import (
     ServiceRefused,
 )
 from qrlifecycle.cli import main
-from qrlifecycle.cli.request import (
+from qrlifecycle.cli.http_requests import (
     MAX_ANSWER,
     CodeRequest,
     default_qr_url,
 )
-from qrlifecycle.cli.view import sentences
+from qrlifecycle.cli.plain_view import sentences
 from qrlifecycle.testing.pairing_server import PairingServer
 
 OWNER = ("--bot-id", "bot-7", "--user-id", "user-123")
@@ -186,7 +186,7 @@ def test_demo_without_rich(
 ) -> None:
     """In a terminal the live view's package is needed, and --plain does without."""
     monkeypatch.setitem(sys.modules, "rich.console", None)
-    monkeypatch.delitem(sys.modules, "qrlifecycle.cli.live", raising=False)
+    monkeypatch.delitem(sys.modules, "qrlifecycle.cli.live_view", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert main(["demo"]) == 2

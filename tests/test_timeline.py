@@ -905,8 +905,8 @@ def test_a_bar_leaves_output_and_cursor_alone(tmp_path: Path) -> None:
     path = tmp_path / "long.jsonl"
     path.write_bytes(b"GET /qr 200\n" * 5000)
     script = (
-        "import sys; from qrlifecycle.cli import journals; journals.LONG = 1000\n"
-        "for entry in journals.entries(sys.argv[1]):\n"
+        "import sys; from qrlifecycle.cli import journal_file; journal_file.LONG = 1000\n"
+        "for entry in journal_file.journal_entries(sys.argv[1]):\n"
         "    if entry.number % 1000 == 500: print(entry.number)"
     )
     ours, theirs = pty.openpty()
