@@ -545,7 +545,7 @@ def test_an_image_tells_what_was_found() -> None:
     assert f"<title>{title}</title>" in svg
     assert svg.count(title) >= 2
     assert "! promise 1: a socket was open in state 'connected'" in svg
-    assert diagram.UNLIT[diagram.Role.SOCKET_COLOUR].fill.lower() in svg
+    assert diagram.UNLIT[diagram.Role.SOCKET].fill.lower() in svg
 
 
 def never_opened() -> Story:
@@ -769,7 +769,7 @@ def test_in_a_terminal_there_are_colours(journal: Path) -> None:
     """A terminal gets the diagram's colours, its own width, and the same characters."""
     pytest.importorskip("rich")
     written = in_terminal("timeline", str(journal), columns=100)
-    fill = diagram.UNLIT[diagram.Role.SOCKET_COLOUR].fill
+    fill = diagram.UNLIT[diagram.Role.SOCKET].fill
     red, green, blue = (int(fill[place : place + 2], 16) for place in (1, 3, 5))
     assert f"{red};{green};{blue}" in written
     plain = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", written).replace("\r", "")
