@@ -477,7 +477,7 @@ def test_a_verdict_says_what_of_a_promise_was_tried() -> None:
     assert said["4"] == [
         "exploration, properties, contract T4 T7",
         "of the lifecycle: no code before listening,",
-        "a read on each opening, success told once",
+        "a read on each opening, success only once",
     ]
     assert {number for number, texts in said.items() if len(texts) > 1} == set("45678")
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -626,9 +626,9 @@ class Doomed:
 
     how: int
 
-    def __call__(self, tell: Callable[[str], object]) -> str:
+    def __call__(self, report: Callable[[str], object]) -> str:
         """End."""
-        tell("farewell")
+        report("farewell")
         if self.how < 0:
             os.kill(os.getpid(), -self.how)
             time.sleep(60)  # until it strikes

@@ -239,7 +239,7 @@ async def test_a_scan_that_waits_for_the_phone_is_told(ada: Person) -> None:
     """The person looks at the phone now; no time runs on screen."""
     await ada.press_link()
     await ada.service.scan(ada.user_id, confirm=False)
-    await ada.reads("Your phone has read the code. Please confirm there.")
+    await ada.reads("Your phone has read the code. Please approve there.")
     await expect(ada.find("#clock")).to_be_hidden()
     assert zxingcpp.read_barcodes(await ada.photograph()) == []
     await ada.service.scan(ada.user_id)

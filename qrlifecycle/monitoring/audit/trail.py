@@ -40,7 +40,7 @@ class Violation(NamedTuple):
 
 
 class Trail:
-    """One attempt as its records tell it.
+    """One attempt, according to its records.
 
     Args:
         first: the record it begins with. If that is not `Began` (a journal was cut), what came

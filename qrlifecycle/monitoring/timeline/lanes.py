@@ -46,7 +46,7 @@ class Socket:
     how: Closing | None = None
     outside: tuple[tuple[float, float | None], ...] = ()
     second: bool = False
-    """Whether it was opened for somebody who had one open already."""
+    """Whether its bot and user had another one open already."""
     track: int = 0
     """0, or how many sockets of the lane were open when it was opened."""
 
@@ -57,7 +57,7 @@ class Socket:
 
 
 class MarkKind(Enum):
-    """What a mark stands for."""
+    """What a mark means."""
 
     CODE = auto()
     """A code was handed out to be shown."""

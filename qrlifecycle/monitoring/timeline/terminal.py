@@ -135,19 +135,19 @@ class _Drawing:
         yield line
 
     def _wrapped(self, text: str, style: Style, margin: int = 0) -> Iterator[Line]:
-        room = max(self._columns - margin, 20)
-        for line in textwrap.wrap(self._fit(text), room, subsequent_indent="  " if margin else ""):
+        width = max(self._columns - margin, 20)
+        for line in textwrap.wrap(self._fit(text), width, subsequent_indent="  " if margin else ""):
             yield [Piece(" " * margin), Piece(line, style)]
 
     # One lane
 
     def _labels(self, lane: Lane) -> tuple[str, str]:
         began = f"{clock(lane.wall)}  "
-        room = min(captions.LONGEST, self._columns * 2 // 5 - len(began))
+        width = min(captions.LONGEST, self._columns * 2 // 5 - len(began))
         indent = " " * len(began)
         return (
-            self._fit(began + captions.subject(lane, room)),
-            self._fit(indent + captions.identifier(lane, room)),
+            self._fit(began + captions.subject(lane, width)),
+            self._fit(indent + captions.identifier(lane, width)),
         )
 
     def _lane(self, lane: Lane) -> Iterator[Line]:

@@ -71,10 +71,10 @@ class Findings:
 class _Work:
     """What all jobs share: an error of the job itself becomes a finding, too."""
 
-    def __call__(self, tell: Callable[[str], object]) -> Findings:
+    def __call__(self, report: Callable[[str], object]) -> Findings:
         """Do it."""
         try:
-            return self.work(tell)
+            return self.work(report)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -87,7 +87,7 @@ class _Work:
         """The findings if it could not be done to its end."""
         return Findings(failure=why)
 
-    def work(self, tell: Callable[[str], object]) -> Findings:
+    def work(self, report: Callable[[str], object]) -> Findings:
         """Do it, and raise what goes wrong."""
         raise NotImplementedError
 
@@ -108,13 +108,13 @@ class Explore(_Work):
         acts = len(frozenset(Act) - self.world.without)
         return float(acts**self.world.racing * (2 if self.world.status else 1))
 
-    def work(self, tell: Callable[[str], object]) -> Findings:
+    def work(self, report: Callable[[str], object]) -> Findings:
         """Explore."""
         explored: list[Exploration] = []
 
         def progress(exploration: Exploration) -> None:
             explored[:] = [exploration]
-            tell(f"{len(exploration.situations):,} situations, {exploration.moves:,} moves")
+            report(f"{len(exploration.situations):,} situations, {exploration.moves:,} moves")
 
         broken, counterexample, alike = frozenset[str](), "", ""
         try:
@@ -147,17 +147,17 @@ class Contract(_Work):
     def __str__(self) -> str:
         return f"contract of {self.factory} on {self.backend}"
 
-    def work(self, tell: Callable[[str], object]) -> Findings:
+    def work(self, report: Callable[[str], object]) -> Findings:
         """Make the checks."""
         factory = peer_factory(self.factory)
         anyio.run(smoke_test, factory, backend=self.backend)
-        return anyio.run(self._check, factory, tell, backend=self.backend)
+        return anyio.run(self._check, factory, report, backend=self.backend)
 
-    async def _check(self, factory: PeerFactory, tell: Callable[[str], object]) -> Findings:
+    async def _check(self, factory: PeerFactory, report: Callable[[str], object]) -> Findings:
         counts: Counter[str] = Counter()
         failures, notes, failure = [], [], ""
         for check in checks():
-            tell(check.name)
+            report(check.name)
             try:
                 result = await check.run(factory, limit=LIMIT)
             except (UnsupportedBackend, KeyboardInterrupt, anyio.get_cancelled_exc_class()):
@@ -197,7 +197,7 @@ class Properties(_Work):
         """About how long it takes, compared with others."""
         return self.plans if self.factory is None else math.inf
 
-    def work(self, tell: Callable[[str], object]) -> Findings:
+    def work(self, report: Callable[[str], object]) -> Findings:
         """Perform plan after plan."""
         from hypothesis import HealthCheck, Phase, given, seed, settings
         from hypothesis.strategies import tuples
@@ -213,7 +213,7 @@ class Properties(_Work):
         def holds(together: tuple[Plan, ...]) -> None:
             nonlocal performed
             performed += len(together)
-            tell(f"{performed:,} plans")
+            report(f"{performed:,} plans")
             if (found := self._perform(together, factory)) is not None:
                 broken.append(found)
                 raise AssertionError

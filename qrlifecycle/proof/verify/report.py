@@ -44,9 +44,9 @@ CLAUSES_OF_PROMISE = {
 """The clauses of the contract that a promise depends on."""
 
 TESTED_EXTENT = {
-    4: "no code before listening, a read on each opening, success told once",
+    4: "no code before listening, a read on each opening, success only once",
     5: "cancel scopes, but not task.cancel()",
-    6: "codes are forgotten; no text is looked at",
+    6: "codes are forgotten; texts are not searched",
     7: "signals out of place, and errors; no floods",
     8: "tasks, timers and sockets",
 }

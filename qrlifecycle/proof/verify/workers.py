@@ -41,7 +41,7 @@ defaults they spend a fifth of their time looking for cycles."""
 class Job(Protocol[Result_co]):
     """It can be pickled, and done in another process; it reports in words how far it is."""
 
-    def __call__(self, tell: Callable[[str], object]) -> Result_co:
+    def __call__(self, report: Callable[[str], object]) -> Result_co:
         """Do it."""
         ...
 
