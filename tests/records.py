@@ -1,7 +1,4 @@
-"""Records made by hand, at chosen times: what a lifecycle might tell.
-
-This room knows what records there are and never what is made of them: no file, no page, no audit.
-"""
+"""Records made by hand, at chosen times: what a lifecycle might report."""
 
 from __future__ import annotations
 
@@ -132,7 +129,7 @@ class Story:
         return self.add(Ended)
 
     def pair(self, after: float = 5.0) -> Self:
-        """The account is linked while a code is on screen, and it is over."""
+        """The account is paired while a code is on screen, and the attempt ends."""
         return self.wait(after)._leave_for(State.CONNECTED, Event.PAIRED).end()
 
     def fail(self, after: float = 60.0, reason: Reason = Reason.EXPIRED) -> Self:

@@ -580,7 +580,7 @@ def test_the_first_scan_counts() -> None:
 
 
 def test_a_socket_that_was_closed_before_the_success_is_timed_to_the_change() -> None:
-    """While the old link's goodbye was hanging, a read found the success."""
+    """While the graceful close of the old transport was hanging, a read found the success."""
     audit = Audit(clock=None)
     story = Story().display().leave(Event.PAIRED).wait(0.7).close()
     story.change(Event.PAIRED, State.CONNECTED).end()
@@ -702,7 +702,7 @@ async def test_live_two_tabs_of_one_user() -> None:
 
 @pytest.mark.anyio
 async def test_live_a_peer_that_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A goodbye that hangs makes the success slow, and is told."""
+    """A graceful close that hangs makes the success slow, and there is an alert."""
     clock = SimpleNamespace(monotonic=anyio.current_time, time=anyio.current_time)
     monkeypatch.setattr("qrlifecycle.records.time", clock)
     heard: list[Alert] = []

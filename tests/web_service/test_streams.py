@@ -1,4 +1,4 @@
-"""The room of `web_service.streams`: one lifecycle per user, in the scope of who awaits it."""
+"""`web_service.streams`: one lifecycle per user, in the scope of the task that awaits it."""
 
 from __future__ import annotations
 
