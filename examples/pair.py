@@ -1,6 +1,6 @@
-"""Pair an account over Socket.IO: request a code, show it, be told at once, be left with nothing.
+"""Pair an account over Socket.IO: request a code, show it, get the success, leave no socket.
 
-It plays against a pairing server of its own, so it runs as it stands. For yours, give the URL.
+It uses a pairing server of its own, so it runs without changes. For yours, give the URL.
 """
 
 import logging
@@ -47,7 +47,7 @@ async def main() -> None:
         )
         match await lifecycle.pair():
             case Connected(identity):
-                print(f"Linked to {identity}; sockets ever opened: {len(server.sockets)}")
+                print(f"Paired with {identity}; sockets ever opened: {len(server.sockets)}")
             case failed:
                 print(failed.reason.person)
 

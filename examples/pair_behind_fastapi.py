@@ -1,10 +1,10 @@
 """Pair behind FastAPI: a dependency that is a lifecycle, as long as the request lives.
 
 A dependency with `yield` is a scope, and so is a state: when the stream has been read to its end,
-or its reader has gone, the task group below is left, and with it the lifecycle and its socket.
+or the client has disconnected, the task group below ends, and with it the lifecycle and its socket.
 `examples/web_service` has what a page needs beside it: sessions, one socket per user, safe headers.
 
-It serves itself, links one user, lets another go away half-way, and prints what was left open.
+It serves itself, pairs one user, lets another disconnect half-way, and prints what was left open.
 """
 
 from collections.abc import AsyncIterator
@@ -72,7 +72,7 @@ def _data(lifecycle: QRLifecycle, outcome: Outcome | None) -> str:
         case None:
             return "" if lifecycle.qr is None else lifecycle.qr.svg()
         case Connected(identity):
-            return f"Linked to {identity}"
+            return f"Paired with {identity}"
         case failed:
             return failed.reason.person
 
@@ -83,13 +83,13 @@ async def try_it(url: str, server: PairingServer) -> None:
             async for line in answer.content:
                 if line.startswith(b"data: <svg"):
                     await server.scan(BOT, "ada")  # the phone
-                elif line.startswith(b"data: Linked"):
+                elif line.startswith(b"data: Paired"):
                     print(line.decode().strip())
         async with http.post(f"{url}/link", headers={"X-User": "bob"}) as answer:
             while not server.open_sockets("bob"):
                 await answer.content.readline()
-            answer.close()  # the tab goes away
-    while server.open_sockets():  # noqa: ASYNC110 - the server tells nobody
+            answer.close()  # the tab is closed
+    while server.open_sockets():  # noqa: ASYNC110 - the server has no event to wait for
         await anyio.sleep(0.01)
     print(f"Sockets ever opened: {len(server.sockets)}; open now: {server.open_sockets()}")
 
@@ -99,7 +99,7 @@ async def main() -> None:
         app.state.server = server
         service = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
         tasks.start_soon(service.serve)
-        while not service.started:  # noqa: ASYNC110 - uvicorn tells nobody
+        while not service.started:  # noqa: ASYNC110 - uvicorn has no event to wait for
             await anyio.sleep(0.01)
         port = service.servers[0].sockets[0].getsockname()[1]
         await try_it(f"http://127.0.0.1:{port}", server)

@@ -1,7 +1,7 @@
-"""Pair in a terminal: the code, the time that is left, and Ctrl-C to go away.
+"""Pair in a terminal: the code, the time that is left, and Ctrl-C to end it.
 
-It plays against a pairing server of its own; opening the address below the code stands for the
-phone. With the argument "scan" the phone is played as well.
+It uses a pairing server of its own; opening the address below the code plays the phone. With the
+argument "scan" the example plays the phone itself.
 """
 
 import sys
@@ -24,22 +24,22 @@ from qrlifecycle.testing import PairingServer
 BOT, USER = "bot-7", "user-123"
 SENTENCES = {
     Event.GENERATE: "Asking for a code ...",
-    Event.SCANNED: "Your phone has read the code. Please confirm there.",
-    Event.EXPIRED: "The code ran out. Asking for another ...",
+    Event.SCANNED: "Your phone has read the code. Please approve there.",
+    Event.EXPIRED: "The code expired. Asking for another ...",
 }
 
 
 async def draw(lifecycle: QRLifecycle, changes: Changes) -> None:
     left = 0
     while True:
-        with anyio.move_on_after(1):  # a second without news: only the clock goes on
+        with anyio.move_on_after(1):  # a second without a change: only the clock is updated
             change = await anext(changes, None)
             if change is None:
                 return
             left = 0
             match change.outcome:
                 case Connected(identity):
-                    print(f"\rLinked to {identity}")
+                    print(f"\rPaired with {identity}")
                 case Failed(reason):
                     print(f"\r{reason.person}")
             if change.event is Event.QR_UPDATED and (qr := lifecycle.qr) is not None:

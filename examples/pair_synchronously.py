@@ -1,7 +1,7 @@
 """Pair from a program without async: the lifecycle runs behind anyio's blocking portal.
 
-The portal is an event loop in a thread. The program asks it to pair, and is told of changes through
-a queue. It plays against a pairing server of its own, so it runs as it stands.
+The portal is an event loop in a thread. The program asks it to pair, and gets the changes through a
+queue. It uses a pairing server of its own, so it runs without changes.
 """
 
 import json
@@ -60,7 +60,7 @@ def main() -> None:
     ):
         match pair(portal, server):
             case Connected(identity):
-                print(f"Linked to {identity}")
+                print(f"Paired with {identity}")
             case failed:
                 print(failed.reason.person)
         print(f"Sockets ever opened: {len(server.sockets)}")

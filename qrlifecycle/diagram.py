@@ -1,11 +1,10 @@
 """The table as a picture: Mermaid, DOT, SVG, PNG, PDF, a table for the terminal, and JSON.
 
-Nothing is drawn that the given table does not say, so a picture cannot tell of a row that is gone.
-What a state is (where the socket is open, where an attempt ends) is told by colour and in words.
-This room must never know a running lifecycle: the state to light up is handed in, and importing the
-room costs nothing, as the one package that draws images is imported when an image is asked for.
+Everything is derived from the given table, so a picture cannot show a row that does not exist. The
+role of a state (the socket is open, an attempt ends) is shown by colour and in words. The package
+that draws images is imported when an image is asked for.
 """
-# ruff: noqa: A002 - `format` is the word for it, and nothing here formats with the builtin.
+# ruff: noqa: A002 - `format` is the common name, and nothing here uses the builtin.
 
 from __future__ import annotations
 
@@ -18,10 +17,7 @@ from enum import StrEnum
 from itertools import zip_longest
 from typing import NamedTuple
 
-from .errors import (
-    InvalidValue,
-    MissingExtra,
-)
+from .errors import InvalidValue, MissingExtra
 from .states import (
     INITIAL,
     SOCKET_OWNER,
@@ -63,7 +59,7 @@ PNG_DOTS_PER_INCH = "160"
 
 
 class Role(StrEnum):
-    """What a state is to somebody who looks at the picture."""
+    """What a state means in the picture."""
 
     ORDINARY = "ordinary"
     SOCKET = "socket"
@@ -107,7 +103,7 @@ ARROWS = {
     Role.SUCCESS: "#166534",
     Role.FAILURE: "#B91C1C",
 }
-"""An arrow has the colour of where it leads; its label is written in it, on paper."""
+"""An arrow and its label have the colour of the target."""
 
 
 def render(
@@ -117,7 +113,7 @@ def render(
 
     Args:
         format: one of `FORMATS`.
-        state: the state to light up, if any.
+        state: the state to highlight, if any.
         table: the rows to draw.
 
     Raises:
@@ -165,7 +161,7 @@ def paint(format: str, *, state: State | None = None, table: tuple[Row, ...] = T
     if format not in IMAGE_FORMATS:
         raise InvalidValue(f"no image format {format!r}; there are: {', '.join(IMAGE_FORMATS)}")
     try:
-        import pygraphviz  # noqa: PLC0415 - see the room's first lines
+        import pygraphviz  # noqa: PLC0415 - see the first lines
     except ImportError:
         raise MissingExtra("drawing a diagram as SVG, PNG or PDF", "diagram") from None
     graph = pygraphviz.AGraph(string=draw("dot", state=state, table=table))
@@ -217,13 +213,13 @@ def _title(state: State | None) -> str:
 
 
 def _ends(table: tuple[Row, ...]) -> tuple[State, ...]:
-    """The states that only another round leads out of."""
+    """The states that only a new attempt or a reset leads out of."""
     left_for_more = {source for source, row in single_rows(table) if row.event not in RESTARTS}
     return tuple(s for s in State if s not in left_for_more | {INITIAL, SOCKET_OWNER})
 
 
 def roles(table: tuple[Row, ...] = TABLE) -> dict[State, Role]:
-    """What each state is to somebody who looks at a picture."""
+    """What each state means in a picture."""
     failures = {row.target for row in table if row.event is Event.FAIL}
     found = dict.fromkeys(State, Role.ORDINARY)
     for end in _ends(table):
@@ -243,20 +239,20 @@ def _arrows(table: tuple[Row, ...]) -> dict[tuple[State, State], list[Event]]:
 
 
 def _inside(state: State, table: tuple[Row, ...]) -> list[str]:
-    """What stands in the box under the state's name."""
-    stays = [
+    """The lines in the box below the name of the state."""
+    internal = [
         f"{row.event} / {STAY}"
         for source, row in single_rows(table)
         if source is state and row.internal
     ]
     if state is SOCKET_OWNER:
-        return [" / ".join(ENTRY), *stays, " / ".join(EXIT)]
-    return stays
+        return [" / ".join(ENTRY), *internal, " / ".join(EXIT)]
+    return internal
 
 
 def _mermaid(state: State | None, table: tuple[Row, ...]) -> list[str]:
     lines = ["---", f'title: "{_title(state)}"', "---", "stateDiagram-v2", "  direction TB"]
-    # Mermaid lays out in the order in which it meets the states: the start comes first.
+    # Mermaid lays out the states in the order of the lines: the start comes first.
     lines.append(f"  [*] --> {INITIAL}")
     for (source, target), events in _arrows(table).items():
         lines.append(f"  {source} --> {target} : {' / '.join(events)}")
@@ -337,7 +333,7 @@ def _dot_box(state: State, table: tuple[Row, ...]) -> str:
 
 
 def _self_contained(svg: bytes, title: str) -> bytes:
-    # Graphviz puts a link to a DTD first, and a title only on the drawing's parts.
+    # Graphviz begins with the address of a DTD, and puts a title only on parts of the drawing.
     start = svg.index(b"<svg")
     inner = svg.index(b">", start) + 1
     head = b'<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -365,7 +361,7 @@ def _block(state: State, lit: State | None, table: tuple[Row, ...]) -> list[tupl
 
 
 def _marks(state: State, lit: State | None, table: tuple[Row, ...]) -> list[str]:
-    """The first column: the state's name, and what is to be known of it."""
+    """The first column: the name of the state, and its marks."""
     role = roles(table)[state]
     marks = {"now": state is lit, "initial": state is INITIAL, "socket open": role is Role.SOCKET}
     marks |= {end: role is end for end in (Role.SUCCESS, Role.FAILURE)}

@@ -1,7 +1,6 @@
 """Journals made by hand: a day on which all was well, and one on which promises were broken.
 
-``python -m tests.journals`` writes the journal of the page on timelines. This room never knows how
-one record is made.
+``python -m tests.journals`` writes the journal of the page on timelines.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Records made by hand, at chosen times: what a lifecycle might tell.
-
-This room knows what records there are and never what is made of them: no file, no page, no audit.
-"""
+"""Records made by hand, at chosen times: what a lifecycle might report."""
 
 from __future__ import annotations
 
@@ -88,9 +85,9 @@ class Story:
         source = source or self._state
         return self.add(Changed, source, event, target or source, reason)
 
-    def begin(self, *, close_timeout: float = 1.0, show_at_once: bool = False) -> Self:
+    def begin(self, *, close_timeout: float = 1.0) -> Self:
         """`pair()` is called; a code is asked for, unless it was before."""
-        self.add(Began, close_timeout, show_at_once)
+        self.add(Began, close_timeout)
         if self._state is State.GENERATING:
             return self
         return self.change(Event.GENERATE, State.GENERATING)
@@ -132,7 +129,7 @@ class Story:
         return self.add(Ended)
 
     def pair(self, after: float = 5.0) -> Self:
-        """The account is linked while a code is on screen, and it is over."""
+        """The account is paired while a code is on screen, and the attempt ends."""
         return self.wait(after)._leave_for(State.CONNECTED, Event.PAIRED).end()
 
     def fail(self, after: float = 60.0, reason: Reason = Reason.EXPIRED) -> Self:

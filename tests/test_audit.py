@@ -28,8 +28,7 @@ from qrlifecycle import (
     Reason,
     State,
 )
-from qrlifecycle.engine.attempt import Attempt
-from qrlifecycle.engine.link import Link
+from qrlifecycle.engine.connection import Connection
 from qrlifecycle.monitoring.audit import (
     Alert,
     Audit,
@@ -216,11 +215,6 @@ def test_a_closing_may_take_what_the_policy_allows() -> None:
     late = 5 + trail.SLACK / 2
     story = Story().begin(close_timeout=5).answer().open().show()
     assert breaches_of(story.leave(Event.CANCEL).wait(late).close()) == []
-
-
-def test_a_policy_may_show_codes_at_once() -> None:
-    """With ``show_at_once`` a code before anybody listens breaks nothing."""
-    assert breaches_of(Story().begin(show_at_once=True).answer().show()) == []
 
 
 def test_what_may_come_after_an_end() -> None:
@@ -580,7 +574,7 @@ def test_the_first_scan_counts() -> None:
 
 
 def test_a_socket_that_was_closed_before_the_success_is_timed_to_the_change() -> None:
-    """While the old link's goodbye was hanging, a read found the success."""
+    """While the graceful close of the old transport was hanging, a read found the success."""
     audit = Audit(clock=None)
     story = Story().display().leave(Event.PAIRED).wait(0.7).close()
     story.change(Event.PAIRED, State.CONNECTED).end()
@@ -645,12 +639,12 @@ def test_a_forked_process_counts_its_own() -> None:
 async def test_live_a_socket_that_outlives_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lifecycle that leaves without closing is found out by what it reports."""
 
-    async def forget(_attempt: Attempt, _stay: object) -> None:
+    async def forget(_connection: Connection) -> None:
         pass
 
     heard: list[Alert] = []
     async with Pairing(recorders=[Audit(on_alert=heard.append)]) as pairing:
-        monkeypatch.setattr(Attempt, "_clear", forget)
+        monkeypatch.setattr(Connection, "close", forget)
         pairing.lifecycle.cancel()
     assert [type(alert) for alert in heard] == [SocketOutsideDisplayed, PromiseBroken]
 
@@ -659,14 +653,14 @@ async def test_live_a_socket_that_outlives_its_code(monkeypatch: pytest.MonkeyPa
 async def test_live_a_link_that_forgets_its_old_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second socket beside the first breaks promise 3."""
 
-    async def forget(_link: Link) -> None:
-        _link.listening = False
+    async def forget(connection: Connection) -> None:
+        connection.phase = Phase.ABSENT
 
     heard: list[Alert] = []
     audit = Audit(on_alert=heard.append)
     async with Pairing(recorders=[audit]) as pairing:
         with monkeypatch.context() as patch:
-            patch.setattr(Link, "close", forget)
+            patch.setattr(Connection, "close", forget)
             pairing.peer.break_link()
             await anyio.sleep(6)
         pairing.lifecycle.cancel()
@@ -702,7 +696,7 @@ async def test_live_two_tabs_of_one_user() -> None:
 
 @pytest.mark.anyio
 async def test_live_a_peer_that_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A goodbye that hangs makes the success slow, and is told."""
+    """A graceful close that hangs makes the success slow, and there is an alert."""
     clock = SimpleNamespace(monotonic=anyio.current_time, time=anyio.current_time)
     monkeypatch.setattr("qrlifecycle.records.time", clock)
     heard: list[Alert] = []

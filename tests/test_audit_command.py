@@ -39,7 +39,7 @@ def test_a_healthy_journal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     told = capsys.readouterr().out
     assert "11: 11 records of 1 processes" in told
     assert "connected 1" in told
-    assert "polite 1" in told
+    assert "graceful 1" in told
     assert "mean 5,000.0 ms, longest 5,000.0 ms" in told
     assert told.endswith("Every promise held.\n")
 
@@ -220,7 +220,7 @@ def test_the_page_on_watching_does_what_it_says(tmp_path: Path) -> None:
     (judged,) = re.findall(r"^```text\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
     command = [sys.executable, "-W", "error", "-c", "\n".join(listings)]
     done = subprocess.run(command, capture_output=True, check=True, cwd=tmp_path)
-    assert b"wake somebody" not in done.stdout
+    assert b"alert: " not in done.stdout
     command = [sys.executable, "-m", "qrlifecycle", "audit", "pairings.jsonl"]
     done = subprocess.run(command, capture_output=True, check=True, cwd=tmp_path)
     assert judged in done.stdout.decode()

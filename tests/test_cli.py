@@ -36,12 +36,12 @@ from qrlifecycle import (
     ServiceRefused,
 )
 from qrlifecycle.cli import main
-from qrlifecycle.cli.request import (
+from qrlifecycle.cli.http_requests import (
     MAX_ANSWER,
     CodeRequest,
     default_qr_url,
 )
-from qrlifecycle.cli.view import sentences
+from qrlifecycle.cli.plain_view import sentences
 from qrlifecycle.testing.pairing_server import PairingServer
 
 OWNER = ("--bot-id", "bot-7", "--user-id", "user-123")
@@ -161,8 +161,8 @@ def test_demo_replaces_codes(capsys: pytest.CaptureFixture[str]) -> None:
     """A demo that nobody scans asks for as many codes as it may, and fails."""
     assert main(["demo", "--qr-lifetime", "0.1", "--max-refreshes", "1"]) == 1
     out = capsys.readouterr().out
-    assert out.count("the code ran out, asking for another") == 1
-    assert "not linked: Nobody scanned the code." in out
+    assert out.count("the code expired, asking for another") == 1
+    assert "not paired: Nobody scanned the code." in out
     assert "server: 2 sockets ever, 1 at most, 0 open now" in out
 
 
@@ -186,7 +186,7 @@ def test_demo_without_rich(
 ) -> None:
     """In a terminal the live view's package is needed, and --plain does without."""
     monkeypatch.setitem(sys.modules, "rich.console", None)
-    monkeypatch.delitem(sys.modules, "qrlifecycle.cli.live", raising=False)
+    monkeypatch.delitem(sys.modules, "qrlifecycle.cli.live_view", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert main(["demo"]) == 2
@@ -232,7 +232,7 @@ def test_pair() -> None:
         await server.scan(BOT_ID, USER_ID)
         code, out, err = await end(process)
         assert (code, err) == (0, "")
-        assert in_order([*HEALTHY, "linked: +490001234567"], out)
+        assert in_order([*HEALTHY, "paired: +490001234567"], out)
         assert payload not in out
         assert len(server.sockets) == 1
 
@@ -258,14 +258,14 @@ def test_pair_with_token() -> None:
     serve(scenario, token="s3cret")
 
 
-def test_pair_linked_already() -> None:
-    """An account that is linked already needs no socket."""
+def test_pair_of_a_paired_account() -> None:
+    """An account that is paired already needs no socket."""
 
     async def scenario(server: PairingServer) -> None:
         server.link(BOT_ID, USER_ID)
         assert (await end(await start("pair", server.url, *OWNER)))[:2] == (
             0,
-            f"qrlifecycle pair: bot {BOT_ID}, user {USER_ID}\nlinked already: +490001234567\n",
+            f"qrlifecycle pair: bot {BOT_ID}, user {USER_ID}\npaired already: +490001234567\n",
         )
         assert not server.sockets
 
@@ -282,7 +282,7 @@ def test_pair_with_events_of_the_servers_own() -> None:
         await server.scan(*OWNER[1::2], confirm=False)
         code, out, err = await end(process)
         assert (code, err) == (0, "")
-        assert "linked" in out
+        assert "paired" in out
 
     serve(scenario)
 
@@ -306,7 +306,7 @@ def test_pair_reads_the_status() -> None:
         assert (code, err) == (0, "")
         assert "the link broke; opening anew in" not in err
         assert "connected, found by check_status" in out
-        assert "linked: +490001234567" in out
+        assert "paired: +490001234567" in out
 
     serve(scenario, token="s3cret")
 
@@ -365,7 +365,7 @@ def test_pair_declined() -> None:
         await server.refuse(BOT_ID, USER_ID)
         code, out, err = await end(process)
         assert (code, err) == (1, "")
-        assert "not linked: Linking was declined on the phone." in out
+        assert "not paired: Linking was declined on the phone." in out
 
     serve(scenario)
 
@@ -437,7 +437,7 @@ def test_interrupt_says_how_it_ended() -> None:
         strike(process, signal.SIGINT)
         code, out, err = await end(process)
         assert (code, err) == (130, "")
-        assert in_order(["transport closed", "not linked: Linking was stopped."], out)
+        assert in_order(["transport closed", "not paired: Linking was stopped."], out)
         await until(lambda: server.open_sockets() == 0)
         assert server.sockets[0].reason == "client disconnect"
 
@@ -485,7 +485,7 @@ def test_server_killed(delay: float | None) -> None:
         await server.communicate()
         code, out, err = await end(process)
         assert (code, err) == (1, "")
-        assert "not linked: " in out
+        assert "not paired: " in out
 
     asyncio.run(scenario())
 
@@ -520,7 +520,7 @@ def test_server_falls_silent(silence: str) -> None:
             process = await start("pair", url, *OWNER, "--attempt-timeout", "0.5")
             code, out, err = await end(process)
             assert (code, err) == (1, "")
-            assert "not linked: " in out
+            assert "not paired: " in out
             assert "attempt_timed_out" in out
             assert ("transport closed" in out) == (silence != "before HTTP")
             for writer in gone:
@@ -651,8 +651,8 @@ def modules(lines: list[str]) -> list[list[bool]]:
 
 def test_sentences_are_clean() -> None:
     """What a server said cannot move the cursor, and an unknown error's text is not repeated."""
-    assert list(sentences(Connected("\x1b[2Jme\r"))) == ["linked: ?[2Jme?"]
-    assert list(sentences(Connected())) == ["linked"]
+    assert list(sentences(Connected("\x1b[2Jme\r"))) == ["paired: ?[2Jme?"]
+    assert list(sentences(Connected())) == ["paired"]
     failed = Failed(Reason.GENERATING_FAILED, RuntimeError("s3cret"))
     assert "s3cret" not in " ".join(sentences(failed))
 
@@ -705,9 +705,9 @@ def test_live_view() -> None:
     assert url is not None
     matrix = QRCode(url[0]).matrix()
     assert modules(drawn)[: len(matrix)] == matrix
-    assert "state displayed   socket open   code good for 60 s" in written
+    assert "state displayed   socket open   code valid for 60 s" in written
     summary = written[written.rindex("\x1b[?1049l") :]
-    assert "linked: +490001234567" in summary
+    assert "paired: +490001234567" in summary
     assert "1 socket ever" in summary
     assert url[0] not in summary
 
@@ -747,7 +747,7 @@ def test_plain_in_terminal() -> None:
     code, written = in_terminal("demo", "--scan-after", "0", "--plain")
     assert code == 0
     assert "\x1b[?" not in written
-    assert "linked: +490001234567" in written
+    assert "paired: +490001234567" in written
 
 
 # diagram and the rest

@@ -244,12 +244,12 @@ def test_the_readmes_example_has_ten_lines_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("pair.py", r"Linked to \+490001234567; sockets ever opened: 1"),
+        ("pair.py", r"Paired with \+490001234567; sockets ever opened: 1"),
         ("pair_over_lines.py", r"Connected\(identity='\+490001234567'"),
         ("pair_over_lines.py trio", r"Connected\(identity='\+490001234567'"),
         ("check_line_transport.py", r"on trio: \d+ checks passed, 5 skipped"),
-        ("pair_in_a_terminal.py scan", r"Linked to \+490001234567"),
-        ("pair_synchronously.py", r"Linked to \+490001234567\nSockets ever opened: 1"),
+        ("pair_in_a_terminal.py scan", r"Paired with \+490001234567"),
+        ("pair_synchronously.py", r"Paired with \+490001234567\nSockets ever opened: 1"),
         ("pair_behind_fastapi.py", "Sockets ever opened: 2; open now: 0"),
     ],
 )

@@ -20,8 +20,7 @@ from qrlifecycle import (
     Signal,
 )
 from qrlifecycle.engine.attempt import Attempt
-from qrlifecycle.engine.link import Link
-from qrlifecycle.engine.stay import Stay
+from qrlifecycle.engine.connection import Connection
 from qrlifecycle.proof.exploration import (
     Exploration,
     PromiseBroken,
@@ -101,7 +100,7 @@ def test_every_row_reason_and_resting_place_was_seen(
 
 def test_races_are_explored_alike_from_run_to_run() -> None:
     """The same numbers each time, with races too."""
-    world = BY_NAME["races of a code shown at once"]
+    world = BY_NAME["races of one code"]
     first, second = explore(world, most=600), explore(world, most=600)
     assert (len(first.situations), first.steps) == (len(second.situations), second.steps)
     assert any(move.racing for move in first.situations[0].leads_to)
@@ -135,9 +134,9 @@ def test_promise_5_nobody_is_asked_for_a_code_once_the_caller_has_gone(backend: 
     assert seen[-1].endswith("idle, no socket")
 
 
-async def _leave_it_open(link: Link) -> None:
+async def _leave_it_open(connection: Connection) -> None:
     await anyio.lowlevel.checkpoint()
-    link.transport = None
+    connection.transport = None
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -145,7 +144,7 @@ def test_promise_1_broken_is_shown_by_a_shortest_schedule(
     backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A link that is not closed: found, told, and seen again from what was printed."""
-    monkeypatch.setattr(Link, "close", _leave_it_open)
+    monkeypatch.setattr(Connection, "close", _leave_it_open)
     monkeypatch.setattr(playing, "conforms", lambda situations, _scene: situations)
     with pytest.raises(PromiseBroken, match="promise 1: a socket exists") as caught:
         explore(BY_NAME["every act"], backend=backend)
@@ -160,7 +159,7 @@ def test_promise_1_broken_is_told_by_the_model_as_well(
     backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The model has no way to a state that is left before its transport is closed."""
-    monkeypatch.setattr(Link, "close", _leave_it_open)
+    monkeypatch.setattr(Connection, "close", _leave_it_open)
     with pytest.raises(PromiseBroken, match="by the model it can be in '") as caught:
         explore(BY_NAME["every act"], backend=backend)
     last = replay(caught.value.schedule, "every act", backend=backend)[-1]
@@ -173,18 +172,18 @@ def test_promise_4_broken_by_an_opening_that_no_read_follows(
     backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A status that is read on the first opening of a link only: a break and an opening show it."""
-    listening = Attempt._listening
+    begin = Attempt._begin_listening
 
-    def read_once(attempt: Attempt, stay: Stay) -> bool:
-        assert stay.link is not None
-        reader = stay.reader
-        stay.reader = None if stay.link._breaks else reader
+    def read_once(attempt: Attempt) -> None:
+        assert attempt.connection is not None
+        reader = attempt.reader
+        attempt.reader = None if attempt.connection._failures else reader
         try:
-            return listening(attempt, stay)
+            begin(attempt)
         finally:
-            stay.reader = reader
+            attempt.reader = reader
 
-    monkeypatch.setattr(Attempt, "_listening", read_once)
+    monkeypatch.setattr(Attempt, "_begin_listening", read_once)
     with pytest.raises(PromiseBroken, match="listens, and the status was not read") as caught:
         explore("another link, with a status", backend=backend)
     assert str(caught.value.schedule).startswith("pair; code; ok; ok; ")
@@ -195,15 +194,15 @@ def test_promise_4_broken_by_a_success_that_is_told_twice(
     backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As soon as it is read, and once more when it is reached: it was told before there was one."""
-    learn = Attempt._learn
+    handle = Attempt._handle_status
 
-    def tell_and_learn(attempt: Attempt, stay: Stay, signal: Signal) -> None:
-        learn(attempt, stay, signal)
-        if stay.succeeded:
-            assert stay.leaving is not None
-            attempt._standing.watchers.tell("on_connected", stay.leaving.outcome)
+    def tell_and_handle(attempt: Attempt, signal: Signal, *, claimed: bool) -> None:
+        handle(attempt, signal, claimed=claimed)
+        pending = attempt._progress.pending
+        if pending is not None and pending.event is Event.PAIRED:
+            attempt._progress.observers._hooks["on_connected"].deliver(pending.carried)
 
-    monkeypatch.setattr(Attempt, "_learn", tell_and_learn)
+    monkeypatch.setattr(Attempt, "_handle_status", tell_and_handle)
     with pytest.raises(PromiseBroken, match="promise 4: on_connected was called 1 times for 0"):
         explore("another link, with a status", backend=backend)
 
@@ -212,7 +211,7 @@ def test_a_fingerprint_that_misses_something_is_found_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Situations that count as one must behave alike: without the refreshes left, they do not."""
-    monkeypatch.setattr(fingerprint, "PASSIVE", fingerprint.PASSIVE | {"max_refreshes"})
+    monkeypatch.setattr(fingerprint, "PASSIVE", fingerprint.PASSIVE | {"refreshes_left"})
     monkeypatch.setattr(fingerprint, "_WITHOUT", {})  # what it knows of names until now
     with pytest.raises(NotCongruent):
         explore(BY_NAME["everything twice"])

@@ -55,7 +55,6 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "monotonic": TIMES,
     "wall": TIMES,
     "close_timeout": TIMES,
-    "show_at_once": st.booleans(),
     "source": st.sampled_from(State),
     "event": st.sampled_from(Event),
     "target": st.sampled_from(State),
@@ -156,10 +155,10 @@ def test_a_disk_that_is_full_spoils_no_later_line(
     path = tmp_path / "journal.jsonl"
     first, second, third, *_ = healthy().records
     real = os.write
-    room = [10_000, 40, 0, 10_000, 10_000]
+    space = [10_000, 40, 0, 10_000, 10_000]
 
     def write(file: int, data: bytes) -> int:
-        if not (free := room.pop(0)):
+        if not (free := space.pop(0)):
             raise OSError(28, "No space left on device")
         return real(file, data[:free])
 

@@ -55,9 +55,8 @@ from qrlifecycle.monitoring.timeline import (
     paint,
     read,
 )
-from qrlifecycle.monitoring.timeline.colours import SOCKET
-from qrlifecycle.monitoring.timeline.scale import Scale
-from qrlifecycle.monitoring.timeline.words import duration
+from qrlifecycle.monitoring.timeline.captions import SOCKET_COLOUR, duration
+from qrlifecycle.monitoring.timeline.lanes import Scale
 from qrlifecycle.outcome import Reason
 from qrlifecycle.records import (
     Began,
@@ -155,9 +154,9 @@ def test_a_reason_and_the_status_are_told() -> None:
     found = Story("p-2").display().wait(3).find_by_status().pair(0)
     linked = Story("p-3").begin().change(Event.PAIRED, State.CONNECTED).end()
     drawn = text(read(together(failed, found, linked)))
-    assert "confirmation timed out" in drawn
+    assert "approval timed out" in drawn
     assert "connected, by status" in drawn
-    assert "linked already" in drawn
+    assert "paired already" in drawn
 
 
 @pytest.mark.parametrize("cut", range(1, 11))
@@ -563,7 +562,7 @@ def test_a_socket_that_never_opened_is_drawn_as_opening() -> None:
     assert "╌╌╌╌" in text(refused)
     assert "━" not in text(refused)
     image, other = (paint(timeline, "svg").decode() for timeline in (refused, opened))
-    filled = f"fill: {SOCKET.lower()}"
+    filled = f"fill: {SOCKET_COLOUR.lower()}"
     assert (image.count("stroke-dasharray"), other.count("stroke-dasharray")) == (2, 0)
     assert image.count(filled) == other.count(filled) - 1
     assert ("socket opening" in image, "socket opening" in other) == (True, False)
@@ -575,7 +574,7 @@ def test_a_socket_that_was_long_in_opening_is_drawn_in_two_parts() -> None:
     story = Story().begin().answer().add(Opening, ("bot-7", "user-123")).wait(4).add(Opened)
     image = paint(read(story.show().pair(4).records), "svg").decode()
     assert image.count("stroke-dasharray") == 2
-    assert image.count(f"fill: {SOCKET.lower()}") == 2
+    assert image.count(f"fill: {SOCKET_COLOUR.lower()}") == 2
 
 
 @needs_matplotlib
@@ -906,8 +905,8 @@ def test_a_bar_leaves_output_and_cursor_alone(tmp_path: Path) -> None:
     path = tmp_path / "long.jsonl"
     path.write_bytes(b"GET /qr 200\n" * 5000)
     script = (
-        "import sys; from qrlifecycle.cli import journals; journals.LONG = 1000\n"
-        "for entry in journals.entries(sys.argv[1]):\n"
+        "import sys; from qrlifecycle.cli import journal_file; journal_file.LONG = 1000\n"
+        "for entry in journal_file.journal_entries(sys.argv[1]):\n"
         "    if entry.number % 1000 == 500: print(entry.number)"
     )
     ours, theirs = pty.openpty()

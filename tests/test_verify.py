@@ -21,12 +21,12 @@ from qrlifecycle.cli import (
     main,
     verify,
 )
-from qrlifecycle.cli.stopping import Stop
-from qrlifecycle.engine.link import Link
+from qrlifecycle.engine.connection import Connection
 from qrlifecycle.proof.exploration import replay
 from qrlifecycle.proof.exploration.scene import World
 from qrlifecycle.proof.exploration.worlds import EVEN
 from qrlifecycle.proof.verify import report as verdicts
+from qrlifecycle.proof.verify import schedule
 from qrlifecycle.proof.verify.jobs import (
     OURS,
     AnyJob,
@@ -36,9 +36,9 @@ from qrlifecycle.proof.verify.jobs import (
     Properties,
 )
 from qrlifecycle.proof.verify.report import (
-    BEARS,
+    CLAUSES_OF_PROMISE,
     Results,
-    breaches,
+    counterexamples,
     never_seen,
     tables,
 )
@@ -185,15 +185,15 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs are done here, where a test may have broken something."""
 
     def work_off(
-        lines: Sequence[deque[Any]], _stop: object, news: Callable[[Any, str], object]
+        queues: Sequence[deque[Any]], _stopped: object, news: Callable[[Any, str], object]
     ) -> Iterator[tuple[Any, Findings]]:
-        for line in lines:
-            while line:
-                job = line.popleft()
+        for queue in queues:
+            while queue:
+                job = queue.popleft()
                 yield job, job(lambda text, job=job: news(job, text))
 
     monkeypatch.setattr(verify, "work_off", work_off)
-    monkeypatch.setattr(verify, "WORLDS", (TINY,))
+    monkeypatch.setattr(schedule, "WORLDS", (TINY,))
 
 
 @pytest.mark.parametrize(
@@ -274,8 +274,8 @@ def test_nothing_is_stored_in_the_current_directory(
     """Not what Hypothesis keeps for itself either."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HYPOTHESIS_STORAGE_DIRECTORY", raising=False)
-    monkeypatch.setattr(verify, "PLANS", 3)
-    monkeypatch.setattr(verify, "WIRE_PLANS", 1)
+    monkeypatch.setattr(schedule, "PLANS", 3)
+    monkeypatch.setattr(schedule, "WIRE_PLANS", 1)
     assert main(["verify", "--only", "properties", "--backend", "trio"]) == 0
     assert [*tmp_path.iterdir()] == []
 
@@ -331,10 +331,10 @@ def test_what_was_never_seen_is_not_proved(capsys: pytest.CaptureFixture[str]) -
         r"^  tiny +asyncio +\d+ situations +\d+ moves +complete", printed, re.MULTILINE
     )
     assert "Everything held." not in printed
-    resting = re.search(r"On trio, the code was seen in (\d+) of the (\d+) places", printed)
+    resting = re.search(r"On trio, the code was seen in (\d+) of the (\d+) situations", printed)
     assert resting is not None
-    assert 0 < int(resting[1]) < int(resting[2]) == len(verdicts.RESTING_PLACES)
-    assert "On trio, the code was not wherever the model can rest." in printed
+    assert 0 < int(resting[1]) < int(resting[2]) == len(verdicts.WAITING_SITUATIONS)
+    assert "On trio, the code was not seen in every situation where the model can wait." in printed
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -342,14 +342,14 @@ def test_a_broken_lifecycle_comes_with_a_schedule(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The schedule that is printed shows the breach again."""
-    whole = Link.close
+    whole = Connection.close
 
-    async def close(link: Link) -> None:
+    async def close(connection: Connection) -> None:
         """Close nothing that is open."""
-        if not getattr(link.transport, "socket_exists", False):
-            await whole(link)
+        if not getattr(connection.transport, "socket_exists", False):
+            await whole(connection)
 
-    monkeypatch.setattr(Link, "close", close)
+    monkeypatch.setattr(Connection, "close", close)
     assert main(["verify", "--only", "exploration"]) == 1
     printed = capsys.readouterr().out
     assert "BROKEN: exploration of 'tiny' on asyncio" in printed
@@ -477,7 +477,7 @@ def test_a_verdict_says_what_of_a_promise_was_tried() -> None:
     assert said["4"] == [
         "exploration, properties, contract T4 T7",
         "of the lifecycle: no code before listening,",
-        "a read on each opening, success told once",
+        "a read on each opening, success only once",
     ]
     assert {number for number, texts in said.items() if len(texts) > 1} == set("45678")
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -489,9 +489,9 @@ def test_a_verdict_says_what_of_a_promise_was_tried() -> None:
 def test_a_schedule_is_told_once() -> None:
     """Worlds that broke alike are listed with the first; what came to no end is no breach."""
     broken = [Findings(frozenset({"promise 1"}), f"in {n}", alike="the same") for n in range(2)]
-    (told,) = breaches({AGAIN: broken[1], EXPLORE: broken[0]})
+    (told,) = counterexamples({AGAIN: broken[1], EXPLORE: broken[0]})
     assert told == f"BROKEN: {EXPLORE}\nin 0\nThe same broke in: {AGAIN}"
-    (told,) = breaches({EXPLORE: Findings(failure="its process died: signal 9")})
+    (told,) = counterexamples({EXPLORE: Findings(failure="its process died: signal 9")})
     assert told == f"NOT FINISHED: {EXPLORE}: its process died: signal 9"
 
 
@@ -499,10 +499,10 @@ def test_a_schedule_is_told_once() -> None:
 def all_held(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every job finds that all is well."""
 
-    def work_off(lines: Sequence[deque[Any]], *_rest: object) -> Iterator[tuple[Any, Findings]]:
-        for line in lines:
-            while line:
-                yield line.popleft(), Findings(counts=Counter({**TRIED, "plans": 1, "T1": 1}))
+    def work_off(queues: Sequence[deque[Any]], *_rest: object) -> Iterator[tuple[Any, Findings]]:
+        for queue in queues:
+            while queue:
+                yield queue.popleft(), Findings(counts=Counter({**TRIED, "plans": 1, "T1": 1}))
 
     monkeypatch.setattr(verify, "work_off", work_off)
     monkeypatch.setattr(verify, "unproved", lambda _results: [])
@@ -591,9 +591,9 @@ def test_an_interruption_says_what_was_refuted(
 ) -> None:
     """What broke until then is printed, and named in the last line."""
 
-    def work_off(_lines: object, stop: Stop, *_rest: object) -> Iterator[tuple[AnyJob, Findings]]:
+    def work_off(*_arguments: object) -> Iterator[tuple[AnyJob, Findings]]:
         yield EXPLORE, Findings(frozenset({"promise 3"}), "two sockets at once")
-        stop.request(130)
+        signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(verify, "work_off", work_off)
     assert main(["verify"]) == 130
@@ -626,9 +626,9 @@ class Doomed:
 
     how: int
 
-    def __call__(self, tell: Callable[[str], object]) -> str:
+    def __call__(self, report: Callable[[str], object]) -> str:
         """End."""
-        tell("farewell")
+        report("farewell")
         if self.how < 0:
             os.kill(os.getpid(), -self.how)
             time.sleep(60)  # until it strikes
@@ -644,10 +644,10 @@ class Doomed:
     [(-signal.SIGKILL, "its process died: signal 9"), (3, "its process ended with exit code 3")],
 )
 def test_a_process_that_dies_is_told_and_its_jobs_are_not_lost(how: int, says: str) -> None:
-    """How it ended is said; what was still in its line is said to be undone."""
-    line = deque([Doomed(how), Doomed(how)])
-    told = [said for _, said in work_off([line], Stop(owns_process=False), lambda *_: None)]
-    assert told == [says, "no process was left for it"]
+    """How it ended is said; what was still in its queue is said to be undone."""
+    queue = deque([Doomed(how), Doomed(how)])
+    ends = [end for _, end in work_off([queue], lambda: False, lambda *_: None)]
+    assert ends == [says, "no process was left for it"]
 
 
 def test_its_processes_end_with_it_whatever_they_do(here: Path) -> None:
@@ -677,7 +677,7 @@ def test_the_page_on_proofs_names_the_clauses_that_verify_names() -> None:
     rows = re.findall(r"^\| (\d) ([^|]+) \| ([^|]+) \|", page, re.MULTILINE)
     assert [(int(number), name) for number, name, _ in rows] == list(PROMISES.items())
     for number, _, instruments in rows:
-        assert tuple(re.findall(r"T\d", instruments)) == BEARS[int(number)]
+        assert tuple(re.findall(r"T\d", instruments)) == CLAUSES_OF_PROMISE[int(number)]
 
 
 def test_the_page_shows_what_is_printed(here: Path) -> None:

@@ -1,8 +1,8 @@
-"""A web service in which people link their phones: one lifecycle, and so one socket, per dialog.
+"""A web service in which people pair their phones: one lifecycle, and so one socket, per dialog.
 
     pip install -e '.[examples]' && python -m examples.web_service
 
 It needs no account and no network: it starts a pairing server of its own, unless it is given the
-URL of a real one. `service` is what your bot platform can do, `streams` lives the lifecycles,
+URL of a real one. `service` is what your bot platform can do, `streams` runs the lifecycles,
 `app` is HTTP, and `page.html`, `page.css` and `page.js` are the page.
 """

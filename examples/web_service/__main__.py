@@ -20,14 +20,14 @@ from .service import BotPlatform
 from .streams import MOST, Streams
 
 DESCRIPTORS = 6
-"""For each page that is told: its own, the socket's, a played server's, and those of requests."""
+"""For each stream: its own, the socket's, that of a played server, and those of requests."""
 
 GONE = 20
-"""Seconds after which a browser that acknowledges nothing counts as gone."""
+"""Seconds after which a browser that acknowledges nothing counts as disconnected."""
 
 
 class Server(uvicorn.Server):
-    """Uvicorn waits for open streams before it stops; so they are told to end first."""
+    """Uvicorn waits for open streams before it stops; so they are ended first."""
 
     def __init__(self, streams: Streams, *, hosts: tuple[str, ...]) -> None:
         super().__init__(
@@ -44,7 +44,7 @@ class Server(uvicorn.Server):
         self._streams = streams
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
-        """Stop, and let the program come to its own end: uvicorn would raise the signal again."""
+        """Stop, and let the program end by itself: uvicorn would raise the signal again."""
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -54,7 +54,7 @@ class Server(uvicorn.Server):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket whose connections notice when the other end has gone without a word."""
+    """A listening socket whose connections notice a peer that disappeared without closing."""
     listener = socket.create_server((host, port))
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; accepted sockets inherit it
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE * 1000)

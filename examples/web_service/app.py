@@ -1,8 +1,8 @@
-"""The web side: a page, and one request that links a phone and streams how it goes.
+"""The web side: a page, and one request that pairs a phone and streams the progress.
 
 `POST /link` answers with server-sent events for as long as a code may be on screen. It is a POST,
 because asking for a code changes something; the page reads it with `fetch`, which, unlike
-`EventSource`, does not come back by itself. This room must never know how a lifecycle goes.
+`EventSource`, does not repeat the request by itself.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-"""Nothing is kept, nothing comes from elsewhere, and nobody frames the page."""
+"""Nothing is stored, nothing is loaded from elsewhere, and no other page frames this one."""
 
 
 def create_app(streams: Streams, *, hosts: tuple[str, ...]) -> ASGIApp:
@@ -74,7 +74,7 @@ def create_app(streams: Streams, *, hosts: tuple[str, ...]) -> ASGIApp:
 
     async def link(request: Request) -> Response:
         session = sessions.of(request)
-        if session is None:  # the page was loaded before the service was started anew, perhaps
+        if session is None:  # perhaps the page was loaded before the service was restarted
             refusal = PlainTextResponse("A session was missing. Ask again.\n", 403)
             sessions.give(request, refusal)
             return refusal
@@ -94,8 +94,8 @@ def _file(name: str, kind: str) -> Response:
 class PairingStream(Response):
     """A user's pairing as server-sent events: the scope of the request is the lifecycle's scope.
 
-    A dialog that is closed, a tab that goes away, a connection that is lost: each ends the request,
-    and so this scope, and so the lifecycle and its socket.
+    A dialog or a tab that is closed, a connection that is lost: each ends the request, and so this
+    scope, and so the lifecycle and its socket.
     """
 
     media_type = "text/event-stream"
@@ -105,18 +105,18 @@ class PairingStream(Response):
         self._user_id = user_id
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request for as long as somebody listens."""
+        """Answer the request for as long as the client is connected."""
 
-        async def tell(news: News | None) -> None:
+        async def send_news(news: News | None) -> None:
             text = ": no news\n\n" if news is None else f"data: {json.dumps(news)}\n\n"
             await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
 
-        # The last one is for nginx, which would keep a stream until it is whole.
+        # The last one is for nginx, which would buffer a stream until its end.
         headers = [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_cancel_when_gone, receive, tasks.cancel_scope)
-            await self._streams.pair(self._user_id, tell)
+            await self._streams.pair(self._user_id, send_news)
             tasks.cancel_scope.cancel()
         await send({"type": "http.response.body", "body": b""})
 
@@ -128,7 +128,7 @@ async def _cancel_when_gone(receive: Receive, scope: anyio.CancelScope) -> None:
 
 
 class SafeHeaders:
-    """Gives every response the headers above, errors included."""
+    """Adds the headers above to every response, errors included."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -145,7 +145,7 @@ class SafeHeaders:
 
 
 class SameOriginOnly:
-    """Refuses whatever would change something, unless a page of this very origin asks for it.
+    """Refuses every request that could change something, unless a page of the same origin makes it.
 
     Behind a proxy that speaks https the scheme is what its ``X-Forwarded-Proto`` says.
     """

@@ -1,49 +1,49 @@
-// The page: opens a stream with the dialog, shows what it tells, and ends it with the dialog.
-// It decides nothing. The stream is the pairing: when it goes, the socket behind it goes.
+// The page: opens a stream with the dialog, shows its news, and ends it with the dialog.
+// It decides nothing. The stream is the pairing: when it ends, the socket behind it is closed.
 
-const SILENCE = 25_000; // milliseconds; the service says something every 10 s
+const SILENCE = 25_000; // milliseconds; the service sends a line every 10 s
 const LOST = "The connection was lost. Please try again.";
 
 const at = (id) => document.getElementById(id);
 const dialog = at("dialog");
 let stream = null; // what ends the stream, while there is one
-let ends = 0; // when the code runs out, in milliseconds of performance.now()
+let ends = 0; // when the code expires, in milliseconds of performance.now()
 
 // One stream from its beginning to its end
 
 async function pair() {
   leave();
   const mine = (stream = new AbortController());
-  tell({ sentence: "Asking for a code." });
+  display({ sentence: "Asking for a code." });
   let last = {};
   try {
     for await (const news of listen(mine)) {
       if (stream !== mine) return; // left, with something still on its way
-      tell((last = news));
+      display((last = news));
     }
   } catch {
-    // refused, broken or silent: told below
+    // refused, broken or silent: shown below
   }
-  if (stream !== mine) return; // left, or begun anew
+  if (stream !== mine) return; // left, or started again
   stream = null;
   if (last.ended) return;
   mine.abort();
-  tell(refusal(LOST));
+  display(refusal(LOST));
 }
 
 const refusal = (sentence) => ({ state: "idle", ended: "failed", sentence, retryable: true });
 
 async function* listen(controller) {
   let silence;
-  const heard = () => {
+  const received = () => {
     clearTimeout(silence);
     silence = setTimeout(() => controller.abort(), SILENCE);
   };
   try {
-    heard();
+    received();
     const ask = () => fetch("link", { method: "POST", signal: controller.signal });
     let answer = await ask();
-    if (answer.status === 403) answer = await ask(); // started anew, it gave another session
+    if (answer.status === 403) answer = await ask(); // after a restart it gave another session
     if (answer.status === 503) yield refusal(await answer.text());
     if (!answer.ok) return;
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -51,7 +51,7 @@ async function* listen(controller) {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      heard();
+      received();
       const messages = (rest + value).split("\n\n");
       rest = messages.pop();
       for (const message of messages) {
@@ -71,7 +71,7 @@ function leave() {
 
 // What is shown
 
-function tell(news) {
+function display(news) {
   if (news.state) light(news.state, news.socket_open);
   if (news.sentence) at("sentence").textContent = news.sentence;
   if (news.picture || news.text) show(news);
@@ -82,7 +82,7 @@ function tell(news) {
   at("close").classList.toggle("primary", over && !news.retryable);
   at("again").hidden = !news.retryable;
   if (news.ended === "linked") at("linked").textContent = news.sentence;
-  if (document.activeElement === document.body) at("title").focus(); // its button went away
+  if (document.activeElement === document.body) at("title").focus(); // its button was hidden
 }
 
 function light(state, socketOpen = false) {

@@ -1,6 +1,6 @@
-"""The bot platform, as this service sees it: who makes codes, and who knows whether one was used.
+"""The bot platform: it makes codes, and knows whether an account is paired.
 
-The room to change for a platform of your own. It must never know the web.
+This is the module to change for a platform of your own.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class BotPlatform:
     policy: Policy = field(default_factory=Policy)
 
     def lifecycle(self, user_id: str) -> QRLifecycle:
-        """A fresh lifecycle for one user; nothing is asked for or open before its `pair()`."""
+        """A new lifecycle for one user; nothing is asked for or open before its `pair()`."""
         return QRLifecycle(
             partial(self.request_code, user_id),
             partial(SocketIOTransport, self.url, bot_id=self.bot_id, user_id=user_id),
@@ -57,7 +57,7 @@ class BotPlatform:
         return QRCode(body["qr"], expires_in=body["expiresIn"])
 
     async def check_status(self, user_id: str) -> Paired | None:
-        """What is true, in case that nobody heard of it."""
+        """Whether the account is paired, in case that a message was lost."""
         owner = {"botId": self.bot_id, "userId": user_id}
         async with (
             aiohttp.ClientSession() as http,
@@ -68,5 +68,5 @@ class BotPlatform:
         return Paired(body["identity"]) if body["status"] == "paired" else None
 
     def lifetime(self, code: Code) -> float:
-        """For how many seconds a code is good."""
+        """For how many seconds a code is valid."""
         return self.policy.qr_lifetime if code.expires_in is None else code.expires_in

@@ -1,8 +1,8 @@
 """Sessions: a browser's, in a cookie that only this service can have made.
 
 Each is signed with a key of the process's, so nothing is kept of those that were given, and a
-session that somebody made up is none. A restart makes new ones. A service with a log-in of its own
-has sessions already, and does not need this room. It must never know what a session is good for.
+forged session is recognized. After a restart, new sessions are given. A service with a log-in of
+its own has sessions already, and does not need this module.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SESSION = "session"
 
 
 class Sessions:
-    """Gives sessions, and knows them again."""
+    """Gives sessions, and verifies them."""
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)

@@ -1,7 +1,7 @@
 """Lifecycles as streams of news: one for each dialog that is open, and one at a time per user.
 
-Whoever awaits `Streams.pair()` is the lifecycle's scope: when the request ends, for whatever
-reason, the lifecycle ends, and with it its socket. This room must never know HTTP.
+The task that awaits `Streams.pair()` is the lifecycle's scope: when the request ends, for any
+reason, the lifecycle ends, and with it its socket.
 """
 
 from __future__ import annotations
@@ -26,30 +26,30 @@ from qrlifecycle import (
 
 from .service import BotPlatform
 
-__all__ = ["News", "Streams", "Tell"]
+__all__ = ["News", "SendNews", "Streams"]
 
 QUIET = 10.0
-"""Seconds without news after which the page is told that there are none: so that both ends, and
-whatever is in between, can tell a quiet connection from a dead one."""
+"""Seconds without news after which a line without news is sent: so both ends, and every proxy
+between them, can tell a quiet connection from a dead one."""
 
 LARGEST = 320
 """CSS pixels of a code's side, at most."""
 
 MOST = 1000
-"""Pages that may be told at a time."""
+"""Streams that may be open at a time."""
 
 SENTENCES = {
     Event.GENERATE: "Asking for a code.",
     Event.QR_READY: "Getting the code ready.",
     Event.QR_UPDATED: "Scan the code with your phone.",
-    Event.SCANNED: "Your phone has read the code. Please confirm there.",
-    Event.EXPIRED: "The code ran out. Asking for another.",
+    Event.SCANNED: "Your phone has read the code. Please approve there.",
+    Event.EXPIRED: "The code expired. Asking for another.",
 }
-"""For the person in front of the screen; how it ended is told by the outcome."""
+"""For the person in front of the screen; the outcome has the sentence for the end."""
 
 
 class News(TypedDict, total=False):
-    """What the page is told. What is left out has not changed."""
+    """A message to the page. What is left out has not changed."""
 
     state: str
     socket_open: bool
@@ -61,32 +61,32 @@ class News(TypedDict, total=False):
     """The code to type."""
     expires_in: float
     address: str
-    """What the code says; only where the phone is played as well."""
+    """The content of the code; only where the page may play the phone."""
     ended: str
     retryable: bool
 
 
-Tell = Callable[[News | None], Awaitable[None]]
-"""Tells the page; None means that there are no news."""
+SendNews = Callable[[News | None], Awaitable[None]]
+"""Sends news to the page; None means that there are none."""
 
 
-class Seat:
-    """The one seat of a user. Who came last sits down, as soon as who sat there has left."""
+class UserSlot:
+    """The slot of a user. The newest lifecycle gets it as soon as the previous one has ended."""
 
     def __init__(self) -> None:
         self.lock = anyio.Lock()
         self.newest: QRLifecycle | None = None
-        self.guests = 0
-        """How many sit or wait."""
+        self.streams = 0
+        """How many use the slot or wait for it."""
 
 
 class Streams:
-    """Lives lifecycles, each in the scope of the request that asked for it.
+    """Runs lifecycles, each in the scope of the request that asked for it.
 
     Args:
         platform: makes the lifecycles.
-        plays_phone: whether the page may be told what a code says, to open it in place of a phone.
-        most: how many pages may be told at a time.
+        plays_phone: whether the page gets the content of a code, to open it in place of a phone.
+        most: how many streams may be open at a time.
     """
 
     def __init__(
@@ -97,62 +97,62 @@ class Streams:
         self._platform = platform
         self._plays_phone = plays_phone
         self._most = most
-        self._seats: dict[str, Seat] = {}
+        self._slots: dict[str, UserSlot] = {}
 
     @property
     def users(self) -> int:
-        """How many users are linking now."""
-        return len(self._seats)
+        """How many users are pairing now."""
+        return len(self._slots)
 
     @property
     def full(self) -> bool:
-        """Whether nobody more may be let in for now."""
-        return sum(seat.guests for seat in self._seats.values()) >= self._most
+        """Whether no further stream may be opened for now."""
+        return sum(slot.streams for slot in self._slots.values()) >= self._most
 
-    async def pair(self, user_id: str, tell: Tell) -> None:
-        """Link one user's phone and tell the page how it goes.
+    async def pair(self, user_id: str, send: SendNews) -> None:
+        """Pair one user's phone and send the progress to the page.
 
         Two tabs of one user would be two sockets for one user. So the newer one takes over: the
-        older lifecycle is cancelled, and its socket is gone before the newer one begins.
+        older lifecycle is cancelled, and its socket is closed before the newer one begins.
         """
-        with self._seat(user_id) as seat:
+        with self._slot(user_id) as slot:
             lifecycle = self._platform.lifecycle(user_id)
-            if seat.newest is not None:
-                seat.newest.cancel()
-            seat.newest = lifecycle
+            if slot.newest is not None:
+                slot.newest.cancel()
+            slot.newest = lifecycle
             changes = lifecycle.changes()
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._tell_all, seat, lifecycle, changes, tell)
-                async with seat.lock:  # not held for a page that reads slowly
-                    if seat.newest is lifecycle and not self.closed:
+                tasks.start_soon(self._send_all, slot, lifecycle, changes, send)
+                async with slot.lock:  # not held for a page that reads slowly
+                    if slot.newest is lifecycle and not self.closed:
                         await lifecycle.pair()
                         return
                 tasks.cancel_scope.cancel()
-        await tell(_end(Failed(Reason.CANCELLED if self.closed else Reason.CONFLICT)))
+        await send(_end(Failed(Reason.CANCELLED if self.closed else Reason.CONFLICT)))
 
     def close(self) -> None:
-        """End every lifecycle, and begin none: the service is about to stop."""
+        """End every lifecycle, and begin no other: the service is about to stop."""
         self.closed = True
-        for seat in self._seats.values():
-            if seat.newest is not None:
-                seat.newest.cancel()
+        for slot in self._slots.values():
+            if slot.newest is not None:
+                slot.newest.cancel()
 
     @contextmanager
-    def _seat(self, user_id: str) -> Iterator[Seat]:
-        """A user's seat, which is there as long as somebody sits on it or waits for it."""
-        seat = self._seats.setdefault(user_id, Seat())
-        seat.guests += 1
+    def _slot(self, user_id: str) -> Iterator[UserSlot]:
+        """The slot of a user, which exists as long as a stream uses it or waits for it."""
+        slot = self._slots.setdefault(user_id, UserSlot())
+        slot.streams += 1
         try:
-            yield seat
+            yield slot
         finally:
-            seat.guests -= 1
-            if not seat.guests:
-                del self._seats[user_id]
+            slot.streams -= 1
+            if not slot.streams:
+                del self._slots[user_id]
 
-    async def _tell_all(
-        self, seat: Seat, lifecycle: QRLifecycle, changes: Changes, tell: Tell
+    async def _send_all(
+        self, slot: UserSlot, lifecycle: QRLifecycle, changes: Changes, send: SendNews
     ) -> None:
-        """Tell each change as it comes, and now and then that there is none."""
+        """Send each change as it comes, and regularly that there is none."""
         while True:
             news: News | None = None
             with anyio.move_on_after(QUIET):
@@ -160,15 +160,15 @@ class Streams:
                 if change is None:
                     return
                 news = self._news(lifecycle, change)
-                if change.event is Event.CANCEL and seat.newest is not lifecycle:
+                if change.event is Event.CANCEL and slot.newest is not lifecycle:
                     news |= _end(Failed(Reason.CONFLICT))
-            await tell(news)
+            await send(news)
 
     def _news(self, lifecycle: QRLifecycle, change: Change) -> News:
         news = News(
             event=change.event,
             state=change.target,
-            # A page that lags behind is told what belongs to the change.
+            # A page that reads slowly gets the state of the change, not of now.
             socket_open=change.target is lifecycle.state and lifecycle.socket_open,
         )
         if change.outcome is not None:

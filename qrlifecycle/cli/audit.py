@@ -1,7 +1,4 @@
-"""`qrlifecycle audit`: whether the promises held in what really happened, from a journal.
-
-This room must never know what a promise is, nor how a line is read.
-"""
+"""`qrlifecycle audit`: whether the promises held in a program that ran, from its journal."""
 
 from __future__ import annotations
 
@@ -19,38 +16,35 @@ from ..monitoring.audit import (
     SecondSocket,
     Snapshot,
 )
-from ..monitoring.journal import (
-    Entry,
-    Skipped,
-)
+from ..monitoring.journal import Entry, Skipped
 from ..monitoring.printable import printable
-from .journals import entries
+from .journal_file import journal_entries
 from .stopping import Stop
 
 __all__ = ["run"]
 
 MOST_SHOWN = 20
-"""Findings that are told in full; the others are counted."""
+"""Findings that are printed; further ones are counted."""
 
 MOST_PROCESSES = 10_000
-"""How many are told apart."""
+"""How many are counted apart."""
 
 
 def run(arguments: argparse.Namespace, _stop: Stop) -> int:
-    """Judge a journal, and say whether all was well."""
+    """Judge a journal; return 1 if anything was found."""
     limits = {limit.name: getattr(arguments, limit.name) for limit in fields(Limits)}
-    reading = Reading(Limits(**{name: v for name, v in limits.items() if v is not None}))
-    for entry in entries(arguments.file):
-        reading.take(entry)
-    if reading.lines and not (reading.records or reading.found):
+    judgement = Judgement(Limits(**{name: v for name, v in limits.items() if v is not None}))
+    for entry in journal_entries(arguments.file):
+        judgement.add(entry)
+    if judgement.lines and not (judgement.records or judgement.found):
         raise InvalidValue(f"nothing to judge in {arguments.file!r}: no line is a journal's")
-    _report(reading)
-    return 1 if reading.found else 0
+    _report(judgement)
+    return 1 if judgement.found else 0
 
 
 @dataclass
-class Reading:
-    """What reading a journal has brought to light so far."""
+class Judgement:
+    """What was found in a journal so far."""
 
     limits: Limits
     found: int = 0
@@ -63,8 +57,8 @@ class Reading:
         self._alerts: list[Alert] = []
         self.audit = Audit(self.limits, on_alert=self._alerts.append, clock=None)
 
-    def take(self, entry: Entry) -> None:
-        """Take a line."""
+    def add(self, entry: Entry) -> None:
+        """Judge one more line."""
         self.lines = entry.number
         if entry.record is not None:
             self.records += 1
@@ -72,52 +66,52 @@ class Reading:
                 self.processes.add(entry.record.process)
             self.audit(entry.record)
             for alert in self._alerts:
-                self._tell_of(alert)
+                self._print_alert(alert)
             self._alerts.clear()
         elif entry.skipped is not None:
             self.skipped[entry.skipped] += 1
             if entry.skipped is Skipped.BROKEN:
-                self._tell(f"a line of a journal, but {entry.text}")
+                self._print_finding(f"a line of a journal, but {entry.text}")
 
-    def _tell_of(self, alert: Alert) -> None:
+    def _print_alert(self, alert: Alert) -> None:
         who = f"lifecycle {alert.lifecycle}, attempt {alert.attempt}"
-        if alert.subject is not None and not isinstance(alert, SecondSocket):  # whose text has it
+        if alert.subject is not None and not isinstance(alert, SecondSocket):  # its text has it
             who += f", {' '.join(alert.subject)}"
-        self._tell(f"{alert} ({who})")
+        self._print_finding(f"{alert} ({who})")
 
-    def _tell(self, text: str) -> None:
+    def _print_finding(self, text: str) -> None:
         self.found += 1
         if self.found <= MOST_SHOWN:
             print(f"line {self.lines}: {printable(text)}", flush=True)
 
 
-# Afterwards
+# The report
 
 
-def _report(reading: Reading) -> None:
-    if reading.found > MOST_SHOWN:
-        print(f"... and {reading.found - MOST_SHOWN:,} more")
-    snapshot = reading.audit.snapshot()
-    rows = [*_lines(reading), *_figures(snapshot)]
+def _report(judgement: Judgement) -> None:
+    if judgement.found > MOST_SHOWN:
+        print(f"... and {judgement.found - MOST_SHOWN:,} more")
+    snapshot = judgement.audit.snapshot()
+    rows = [*_lines(judgement), *_figures(snapshot)]
     width = max(len(name) for name, _ in rows)
     print()
     for name, value in rows:
         print(f"  {name:<{width}}  {printable(value)}")
     print()
-    if reading.found:
-        print(f"{reading.found:,} found.")
+    if judgement.found:
+        print(f"{judgement.found:,} found.")
     elif snapshot.attempts or snapshot.openings:
         print("Every promise held.")
     else:
         print("There was nothing to judge.")
 
 
-def _lines(reading: Reading) -> Iterator[tuple[str, str]]:
-    skipped = reading.skipped
-    processes = f"{len(reading.processes):,}"
-    if len(reading.processes) == MOST_PROCESSES:
+def _lines(judgement: Judgement) -> Iterator[tuple[str, str]]:
+    skipped = judgement.skipped
+    processes = f"{len(judgement.processes):,}"
+    if len(judgement.processes) == MOST_PROCESSES:
         processes += " or more"
-    yield "lines", f"{reading.lines:,}: {reading.records:,} records of {processes} processes"
+    yield "lines", f"{judgement.lines:,}: {judgement.records:,} records of {processes} processes"
     if skipped[Skipped.FOREIGN]:
         yield "of other programs", f"{skipped[Skipped.FOREIGN]:,}"
     if skipped[Skipped.TORN]:

@@ -1,8 +1,7 @@
-"""`qrlifecycle demo`: a whole pairing on this machine, against a toy server that keeps book.
+"""`qrlifecycle demo`: a whole pairing on this machine, against a toy server that counts sockets.
 
-The one place where a code's payload is shown as text: it is a toy's credential on one's own
-machine, and opening it in a browser stands for the phone. This room must never be needed by
-another.
+The one place where a code's payload is shown as text: it is a credential of a toy server on the
+same machine, and opening it in a browser plays the phone.
 """
 
 from __future__ import annotations
@@ -24,18 +23,8 @@ from ..lifecycle import QRLifecycle
 from ..policy import Policy
 from ..testing.pairing_server import PairingServer
 from ..transports.socketio import SocketIOTransport
-from .pairing import (
-    attend,
-    exit_code,
-    make_lifecycle,
-    make_view,
-    policy_of,
-)
-from .request import (
-    CodeRequest,
-    StatusRequest,
-    default_qr_url,
-)
+from .http_requests import CodeRequest, StatusRequest, default_qr_url
+from .interactive import exit_code, make_lifecycle, make_view, policy_of, run_in_view
 from .stopping import Stop
 
 __all__ = ["run"]
@@ -44,11 +33,11 @@ BOT_ID = "demo-bot"
 USER_ID = "demo-user"
 
 SETTLING = 1.0
-"""Seconds at most in which the server may notice what we have closed."""
+"""Seconds at most for the server to notice that our socket is closed."""
 
 
 def run(arguments: argparse.Namespace, stop: Stop) -> int:
-    """Demonstrate, and say whether the account is linked."""
+    """Demonstrate; return whether the account is paired, as an exit code."""
     policy = policy_of(arguments)
     _check_host(arguments.host)
     return anyio.run(_demonstrate, arguments, policy, stop, backend="asyncio")
@@ -59,7 +48,7 @@ async def _demonstrate(arguments: argparse.Namespace, policy: Policy, stop: Stop
         host=arguments.host,
         port=arguments.port,
         qr_lifetime=policy.qr_lifetime,
-        log=lambda _line: None,  # it keeps book, that is enough
+        log=lambda _line: None,  # its counts are printed at the end
     )
     try:
         await server.__aenter__()
@@ -87,23 +76,23 @@ async def _pair(
     scanning = None
     if arguments.scan_after is not None:
         scanning = partial(_scan_after, arguments.scan_after, lifecycle)
-    outcome = await attend(lifecycle, view, stop, scanning)
+    outcome = await run_in_view(lifecycle, view, stop, scanning)
     view.note(await _count(server))
     return exit_code(outcome, stop)
 
 
 def _hints(host: str, scan_after: float | None) -> Callable[[QRCode], tuple[str, ...]]:
     if scan_after is not None:
-        what = f"This code is scanned by itself after {scan_after:g} s. Its address is"
+        what = f"This code is scanned automatically after {scan_after:g} s. Its address is"
     elif _is_loopback(host):
-        what = "Open this address in a browser on this machine; that stands for the phone:"
+        what = "Open this address in a browser on this machine; that plays the phone:"
     else:
         what = "Scan the code with a phone in this network, or open its address in a browser:"
     return lambda qr: (what, qr.reveal())
 
 
 async def _scan_after(seconds: float, lifecycle: QRLifecycle) -> None:
-    """Play the phone: open what the code says, as soon as there is one that is still good."""
+    """Play the phone: open the address in the code, as soon as there is a valid one."""
     async for _ in lifecycle.changes():
         if lifecycle.qr is not None:
             break
@@ -122,9 +111,9 @@ async def _scan_after(seconds: float, lifecycle: QRLifecycle) -> None:
 
 
 async def _count(server: PairingServer) -> str:
-    """The server's own book, in one line."""
+    """The counts of the server, in one line."""
     with anyio.move_on_after(SETTLING):
-        while server.open_sockets():  # noqa: ASYNC110 - it keeps book, it calls nobody
+        while server.open_sockets():  # noqa: ASYNC110 - the server has no event to wait for
             await anyio.sleep(0.001)
     ever = len(server.sockets)
     counts = [
@@ -136,7 +125,7 @@ async def _count(server: PairingServer) -> str:
 
 
 def _times(server: PairingServer) -> str:
-    """How close around the code the last socket's life was."""
+    """When the last socket was opened after the code, and closed after the scan."""
     if not server.sockets:
         return ""
     socket, pairing = server.sockets[-1], server.pairing(BOT_ID, USER_ID)
@@ -157,7 +146,7 @@ def _ms(seconds: float) -> str:
 
 
 def _check_host(host: str) -> None:
-    """A code must hold an address that can be opened."""
+    """A code must hold an address that a phone can open."""
     try:
         unspecified = not host or ipaddress.ip_address(host).is_unspecified
     except ValueError:

@@ -1,6 +1,6 @@
 """`qrlifecycle diagram`: the table as a picture, written, or compared with a committed one.
 
-This room must never know how a picture is drawn, and imports nothing that only a socket needs.
+It imports nothing that only a transport needs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..diagram import (
 )
 from ..errors import InvalidValue
 from ..states import State
-from .formats import chosen_format
+from .output import chosen_format, write, write_file
 from .stopping import Stop
 
 __all__ = ["run"]
@@ -38,28 +38,29 @@ DIFFERS = 1
 
 
 def run(arguments: argparse.Namespace, _stop: Stop) -> int:
-    """Draw, write or check, and say whether all is well."""
-    file = arguments.check or arguments.output
-    form = _format(arguments.format, file)
+    """Draw, write or check; return the exit code."""
+    form = chosen_format(
+        arguments.format,
+        arguments.check or arguments.output,
+        known=FORMATS,
+        of_suffix=FORMAT_OF_SUFFIX,
+        default="mermaid",
+    )
     if arguments.check:
         return _check(arguments.check, form, arguments.state)
     state = State[arguments.state.upper()] if arguments.state else None
     if arguments.output:
-        _write(Path(arguments.output), render(form, state=state))
+        _write_page(Path(arguments.output), render(form, state=state))
         return 0
     if form in IMAGE_FORMATS and sys.stdout.isatty():
         raise InvalidValue(f"a terminal cannot show {form}: say where to, with --output FILE")
-    _print(render(form, state=state))
+    write(render(form, state=state), None)
     return 0
-
-
-def _format(named: str | None, file: str | None) -> str:
-    return chosen_format(named, file, known=FORMATS, of_suffix=FORMAT_OF_SUFFIX, usual="mermaid")
 
 
 def _check(file: str, form: str, state: str | None) -> int:
     if state is not None:
-        raise InvalidValue("a committed diagram has no state lit up: --check goes without --state")
+        raise InvalidValue("a committed diagram highlights no state: --check goes without --state")
     if form not in TEXT_FORMATS:
         raise InvalidValue(f"{form} cannot be compared; --check takes {', '.join(TEXT_FORMATS)}")
     try:
@@ -69,31 +70,24 @@ def _check(file: str, form: str, state: str | None) -> int:
     except UnicodeDecodeError:
         raise InvalidValue(f"cannot read {file}: it is not text in UTF-8") from None
     if changes := difference(committed, form, file):
-        _print(changes)
+        write(changes, None)
         return DIFFERS
     print(f"{file} is up to date")
     return 0
 
 
-def _write(path: Path, picture: str | bytes) -> None:
-    try:
-        if path.suffix.lower() == ".md" and isinstance(picture, str):
-            picture = _fenced(path, picture)
-        path.write_bytes(picture.encode() if isinstance(picture, str) else picture)
-    except OSError as error:
-        raise InvalidValue(f"cannot write {path}: {error.strerror}") from None
+def _write_page(path: Path, picture: str | bytes) -> None:
+    if path.suffix.lower() == ".md" and isinstance(picture, str):
+        picture = _fenced(path, picture)
+    write_file(path, picture)
 
 
 def _fenced(path: Path, picture: str) -> str:
-    """The picture as a Markdown block of its own; nobody's page is written over by it."""
-    if path.exists() and not path.read_text("utf-8", "replace").lstrip().startswith("```mermaid"):
+    """The picture as a Markdown block; a page with other content is not overwritten."""
+    try:
+        present = path.read_text("utf-8", "replace") if path.exists() else "```mermaid"
+    except OSError as error:
+        raise InvalidValue(f"cannot write {path}: {error.strerror}") from None
+    if not present.lstrip().startswith("```mermaid"):
         raise InvalidValue(f"{path} holds more than a diagram; write a .mmd file, or a new one")
     return f"```mermaid\n{picture}```\n"
-
-
-def _print(picture: str | bytes) -> None:
-    if isinstance(picture, bytes):
-        sys.stdout.buffer.write(picture)
-    else:
-        sys.stdout.write(picture)
-    sys.stdout.flush()

@@ -1,23 +1,15 @@
-"""`qrlifecycle model`: the formal model of the lifecycle, printed or written.
+"""`qrlifecycle model`: the formal model of the lifecycle, printed or written to a file.
 
-This room must never know what is in the model, and imports nothing that only a socket needs.
+It imports nothing that only a transport needs.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
-from ..errors import InvalidValue
-from ..proof.model import (
-    MODEL,
-    Model,
-    document,
-    promela,
-)
-from .formats import chosen_format
+from ..proof.model import MODEL, Model, document, promela
+from .output import chosen_format, write
 from .stopping import Stop
 
 __all__ = ["run"]
@@ -28,16 +20,12 @@ FORMAT_OF_SUFFIX = {".pml": "promela", ".json": "json"}
 
 def run(arguments: argparse.Namespace, _stop: Stop) -> int:
     """Print or write the model."""
-    text = FORMATS[_format(arguments.format, arguments.output)](MODEL)
-    if arguments.output is None:
-        sys.stdout.write(text)
-        return 0
-    try:
-        Path(arguments.output).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InvalidValue(f"cannot write {arguments.output}: {error.strerror}") from None
+    form = chosen_format(
+        arguments.format,
+        arguments.output,
+        known=FORMATS,
+        of_suffix=FORMAT_OF_SUFFIX,
+        default="promela",
+    )
+    write(FORMATS[form](MODEL), arguments.output)
     return 0
-
-
-def _format(named: str | None, file: str | None) -> str:
-    return chosen_format(named, file, known=FORMATS, of_suffix=FORMAT_OF_SUFFIX, usual="promela")

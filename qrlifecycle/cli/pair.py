@@ -1,7 +1,6 @@
-"""`qrlifecycle pair`: a code from a server of one's own.
+"""`qrlifecycle pair`: a code from the user's own server.
 
-The payload is never written as text, the token never appears in any. This room must never know a
-toy.
+The payload is never written as text; the token is in no text at all.
 """
 
 from __future__ import annotations
@@ -18,36 +17,22 @@ from ..codes import QRCode
 from ..engine.attempt import Service
 from ..errors import InvalidValue
 from ..policy import Policy
-from ..transports.messages import (
-    DEFAULT_SIGNALS,
-    MEANINGS,
-    SignalMap,
-)
+from ..transports.messages import DEFAULT_SIGNALS, MEANINGS, SignalMap
 from ..transports.socketio import SocketIOTransport
-from .pairing import (
-    attend,
-    exit_code,
-    make_lifecycle,
-    make_view,
-    policy_of,
-)
-from .request import (
-    CodeRequest,
-    StatusRequest,
-    default_qr_url,
-)
+from .http_requests import CodeRequest, StatusRequest, default_qr_url
+from .interactive import exit_code, make_lifecycle, make_view, policy_of, run_in_view
 from .stopping import Stop
 
 __all__ = ["run"]
 
-TOKEN = "QRLIFECYCLE_TOKEN"  # noqa: S105 - where it is, not what it is
+TOKEN = "QRLIFECYCLE_TOKEN"  # noqa: S105 - the name of a variable, not a token
 
 HEADER = re.compile(r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?P<value>[\t\x20-\x7e\x80-\xff]*)")
-"""RFC 9110, section 5: a token, and no line ends."""
+"""RFC 9110, section 5: a token, and a value without line ends."""
 
 
 def run(arguments: argparse.Namespace, stop: Stop) -> int:
-    """Pair, and say whether the account is linked."""
+    """Pair; return whether the account is paired, as an exit code."""
     policy = policy_of(arguments)
     token = _token()
     headers = _headers(arguments.header)
@@ -64,7 +49,7 @@ def run(arguments: argparse.Namespace, stop: Stop) -> int:
         socketio_path=arguments.socketio_path,
         ssl_context=ssl_context,
     )
-    transport()  # one that is never opened: what cannot be meant is told before anything else
+    transport()  # never opened: invalid arguments are reported before anything is asked for
     request = CodeRequest(
         arguments.qr_url or default_qr_url(arguments.url),
         arguments.bot_id,
@@ -99,10 +84,10 @@ async def _pair(service: Service, policy: Policy, arguments: argparse.Namespace,
     lifetime, plain = policy.qr_lifetime, arguments.plain
     view = make_view(stop, _hints, title=title, lifetime=lifetime, plain=plain)
     lifecycle = make_lifecycle(service, policy, view)
-    outcome = await attend(lifecycle, view, stop)
+    outcome = await run_in_view(lifecycle, view, stop)
     if lifecycle.dropped and not outcome.connected:
         causes = ", ".join(f"{count} {cause}" for cause, count in lifecycle.dropped.items())
-        view.note(f"messages and status reads that came to nothing: {causes}")
+        view.note(f"messages and status reads that were ignored: {causes}")
     return stop.leave(exit_code(outcome, stop))
 
 
@@ -113,7 +98,7 @@ def _hints(_qr: QRCode) -> tuple[str, ...]:
 def _token() -> str | None:
     token = os.environ.get(TOKEN)
     if token and not re.fullmatch(r"[\x21-\x7e]+", token):
-        raise InvalidValue(f"{TOKEN} holds characters that no token has, a line end perhaps")
+        raise InvalidValue(f"{TOKEN} has characters that no token has, perhaps a line end")
     return token or None
 
 

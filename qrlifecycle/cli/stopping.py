@@ -1,9 +1,8 @@
-"""How a command is stopped: by Ctrl-C, by SIGTERM, by a reader of its output who went away.
+"""How a command is stopped: by Ctrl-C, by SIGTERM, or because its output has no reader any more.
 
-One handler for the whole life of the process, because each gap between two handlers is a moment in
-which a signal becomes a traceback. While there is something to stop, a signal asks it to stop;
-otherwise, or asked once more, the process ends on the spot, and the kernel closes what was open.
-This room must never know what it stops.
+There is one handler for the whole life of the process, because between two handlers a signal would
+become a traceback. While something can be stopped, a signal asks it to stop; otherwise, and with a
+second signal, the process ends at once, and the kernel closes what was open.
 """
 
 from __future__ import annotations
@@ -19,21 +18,22 @@ from typing import Any, Self
 __all__ = ["BROKEN_PIPE", "Stop", "discard_output"]
 
 BROKEN_PIPE = 128 + 13
-"""The exit code of what writes to nobody, as shells know it; Windows has no SIGPIPE to ask."""
+"""The exit code of a program whose output has no reader, as in shells; Windows has no SIGPIPE."""
 
 
 class Stop:
-    """Hears of signals; a context manager around a whole command.
+    """Handles signals; a context manager around a whole command.
 
     Args:
-        owns_process: nothing comes after the command: handlers stay until the interpreter is gone.
+        owns_process: whether the process ends with the command: then the handlers remain installed
+            until the interpreter has ended.
     """
 
     def __init__(self, *, owns_process: bool) -> None:
         self.code: int | None = None
-        """The exit code that the stop asks for, if there was one."""
+        """The exit code of the stop that was asked for, if there was one."""
         self.suspensions = 0
-        """How many times the process was suspended (Ctrl-Z) and went on."""
+        """How many times the process was suspended (Ctrl-Z) and resumed."""
         self._leave_screen: bytes = b""
         self._owns_process = owns_process
         self._ask: Callable[[], object] | None = None
@@ -52,7 +52,7 @@ class Stop:
 
     @contextmanager
     def asks(self, ask: Callable[[], object]) -> Iterator[None]:
-        """While inside, being stopped calls ``ask``, possibly between any two bytecodes."""
+        """While inside, a stop calls ``ask``, possibly between any two bytecodes."""
         self._ask = ask
         try:
             yield
@@ -61,27 +61,27 @@ class Stop:
 
     @contextmanager
     def screen(self, enter: bytes, leave: bytes) -> Iterator[None]:
-        """While inside, the terminal is left as it was when the process ends on the spot or rests.
+        """While inside, the terminal is restored when the process ends at once or is suspended.
 
         Args:
-            enter: what to write to the terminal when the process goes on.
-            leave: what to write to make the terminal as it was.
+            enter: what to write to the terminal when the process resumes.
+            leave: what to write to restore the terminal.
         """
         suspend: int | None = getattr(signal, "SIGTSTP", None)  # not on Windows
         if suspend is None or not self._before or signal.getsignal(suspend) != signal.SIG_DFL:
             suspend = None
 
-        def rest(number: int, _frame: object) -> None:
+        def suspended(number: int, _frame: object) -> None:
             _write(leave)
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-            signal.signal(number, rest)
+            signal.signal(number, suspended)
             _write(enter)
             self.suspensions += 1
 
         self._leave_screen = leave
         if suspend is not None:
-            signal.signal(suspend, rest)
+            signal.signal(suspend, suspended)
         try:
             yield
         finally:
@@ -99,7 +99,7 @@ class Stop:
     def leave(self, code: int) -> int:
         """End with this exit code, at once if the process is ours.
 
-        A name lookup runs in a thread that nobody can cancel; the interpreter would wait for it.
+        A name lookup runs in a thread that cannot be cancelled; the interpreter would wait for it.
         """
         with suppress(OSError):
             sys.stdout.flush()
@@ -121,7 +121,7 @@ def _write(sequence: bytes) -> None:
 
 
 def discard_output() -> None:
-    """Nobody reads standard output any more: what is still to be flushed goes nowhere."""
+    """Standard output has no reader any more: discard what is still to be flushed."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

@@ -1,7 +1,4 @@
-"""`qrlifecycle timeline`: a journal as a picture, in the terminal or as an image.
-
-This room must never know how a picture is drawn, nor how a line is read.
-"""
+"""`qrlifecycle timeline`: a journal as a picture, in the terminal or as an image."""
 
 from __future__ import annotations
 
@@ -28,16 +25,11 @@ from ..monitoring.timeline import (
     paint,
     read,
 )
-from ..monitoring.timeline.colours import (
-    OUTSIDE,
-    PAPER,
-    SOCKET,
-    STATES,
-)
+from ..monitoring.timeline.captions import OUTSIDE_COLOUR, PAPER, SOCKET_COLOUR, STATE_COLOURS
 from ..records import Record
 from ..states import State
-from .formats import chosen_format
-from .journals import entries
+from .journal_file import journal_entries
+from .output import chosen_format, write
 from .stopping import Stop
 
 __all__ = ["run"]
@@ -46,7 +38,7 @@ FORMATS = ("text", *IMAGE_FORMATS)
 FORMAT_OF_SUFFIX = {".txt": "text", ".svg": "svg", ".png": "png", ".pdf": "pdf"}
 
 COLUMNS = 80
-"""Of a text that goes to no terminal."""
+"""Of text that is written to a file or a pipe."""
 
 
 def run(arguments: argparse.Namespace, _stop: Stop) -> int:
@@ -56,7 +48,7 @@ def run(arguments: argparse.Namespace, _stop: Stop) -> int:
         arguments.output,
         known=FORMATS,
         of_suffix=FORMAT_OF_SUFFIX,
-        usual="text",
+        default="text",
     )
     if form != "text" and arguments.output is None and sys.stdout.isatty():
         raise InvalidValue(f"a terminal cannot show {form}: say where to, with --output FILE")
@@ -64,32 +56,32 @@ def run(arguments: argparse.Namespace, _stop: Stop) -> int:
         raise InvalidValue(f"the picture would overwrite the journal {arguments.output}")
     timeline = _read(arguments)
     if form != "text":
-        _deliver(paint(timeline, form, absolute=arguments.absolute), arguments.output)
+        write(paint(timeline, form, absolute=arguments.absolute), arguments.output)
     elif arguments.output is not None:
         lines = draw(timeline, columns=COLUMNS, absolute=arguments.absolute)
-        _deliver(_plain(lines).encode(), arguments.output)
+        write(_plain(lines), arguments.output)
     else:
         _print(timeline, absolute=arguments.absolute)
     return 0
 
 
 def _read(arguments: argparse.Namespace) -> Timeline:
-    lines = Lines(arguments.file)
+    records = JournalRecords(arguments.file)
     timeline = read(
-        lines,
+        records,
         last=LAST if arguments.last is None else arguments.last,
         lifecycle=arguments.lifecycle,
         subject=arguments.subject,
     )
     if not timeline.lanes:
-        raise InvalidValue(f"nothing to draw in {arguments.file!r}: {lines.why_not()}")
-    if told := lines.passed_over():
-        print(f"passed over: {told}", file=sys.stderr)
+        raise InvalidValue(f"nothing to draw in {arguments.file!r}: {records.why_none_fits()}")
+    if skipped := records.skipped():
+        print(f"passed over: {skipped}", file=sys.stderr)
     return timeline
 
 
-class Lines:
-    """The records of a file, and a count of what was none."""
+class JournalRecords:
+    """The records of a file, and how many lines had none."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -97,15 +89,15 @@ class Lines:
         self._skipped = Counter[Skipped]()
 
     def __iter__(self) -> Iterator[Record]:
-        for entry in entries(self._name):
+        for entry in journal_entries(self._name):
             self._lines = entry.number
             if entry.record is not None:
                 yield entry.record
             elif entry.skipped is not None:
                 self._skipped[entry.skipped] += 1
 
-    def passed_over(self) -> str:
-        """What was no record, in words; empty if every line was one."""
+    def skipped(self) -> str:
+        """How many lines had no record, and why; empty if every line had one."""
         return ", ".join(
             f"{self._skipped[why]:,} {words}"
             for why, words in (
@@ -116,12 +108,12 @@ class Lines:
             if self._skipped[why]
         )
 
-    def why_not(self) -> str:
+    def why_none_fits(self) -> str:
         """Why nothing can be drawn."""
         if not self._lines:
             return "it is empty"
         if self._lines == self._skipped.total():
-            return f"no line is a journal's (lines: {self.passed_over()})"
+            return f"no line is a journal's (lines: {self.skipped()})"
         return "its records are of no attempt that was asked for"
 
 
@@ -129,26 +121,16 @@ class Lines:
 
 
 def _same(journal: str, output: str) -> bool:
-    """Whether both names are one file's; a device may well be read and written."""
+    """Whether both names mean one regular file; a device may be read and written."""
     try:
         read = os.fstat(sys.stdin.fileno()) if journal == "-" else Path(journal).stat()
         return stat.S_ISREG(read.st_mode) and os.path.samestat(read, Path(output).stat())
-    except (OSError, AttributeError):  # there is none, as reading or writing it will tell
+    except (OSError, AttributeError):  # reading or writing it will report that
         return False
 
 
-def _deliver(picture: bytes, file: str | None) -> None:
-    if file is None:
-        sys.stdout.buffer.write(picture)
-        return
-    try:
-        Path(file).write_bytes(picture)
-    except OSError as error:
-        raise InvalidValue(f"cannot write {file}: {error.strerror}") from None
-
-
 def _print(timeline: Timeline, *, absolute: bool) -> None:
-    """To standard output: in colour, and as wide as it is, if that is a terminal."""
+    """Print to standard output; if that is a terminal, in colour and in its width."""
     in_terminal = sys.stdout.isatty()
     lines = draw(
         timeline,
@@ -163,7 +145,7 @@ def _print(timeline: Timeline, *, absolute: bool) -> None:
 
 
 def _draws_glyphs() -> bool:
-    """Whether standard output's encoding has all characters."""
+    """Whether the encoding of standard output has all characters."""
     try:
         "".join(glyph.rich for glyph in GLYPHS).encode(sys.stdout.encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
@@ -187,23 +169,23 @@ def _print_in_colour(lines: Sequence[Line]) -> None:
 
 
 def _of(state: State) -> str:
-    fill, _, ink = STATES[state]
+    fill, _, ink = STATE_COLOURS[state]
     return f"{ink} on {fill}"
 
 
 STYLES = {
     Style.PLAIN: "",
     Style.TITLE: "bold",
-    Style.TROUBLE: f"bold {PAPER} on {OUTSIDE}",
+    Style.TROUBLE: f"bold {PAPER} on {OUTSIDE_COLOUR}",
     Style.QUIET: "dim",
     Style.IDLE: _of(State.IDLE),
     Style.GENERATING: _of(State.GENERATING),
     # Most of a shaded character is its foreground.
-    Style.DISPLAYED: f"{STATES[State.DISPLAYED].fill} on {STATES[State.DISPLAYED].border}",
+    Style.DISPLAYED: "{0.fill} on {0.border}".format(STATE_COLOURS[State.DISPLAYED]),
     Style.CONNECTED: _of(State.CONNECTED),
     Style.FAILED: _of(State.FAILED),
     Style.MARK: f"bold {_of(State.DISPLAYED)}",
-    Style.SOCKET: SOCKET,
-    Style.ALARM: STATES[State.FAILED].border,
+    Style.SOCKET: SOCKET_COLOUR,
+    Style.ALARM: STATE_COLOURS[State.FAILED].border,
 }
-"""What each style looks like, as rich writes it."""
+"""Each style, in the syntax of rich."""

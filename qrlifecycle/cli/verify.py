@@ -1,7 +1,4 @@
-"""`qrlifecycle verify`: the jobs that were asked for, news of them, and how it ended.
-
-This room must never know how a promise is put to the test.
-"""
+"""`qrlifecycle verify`: does the jobs that were asked for; prints progress and results."""
 
 from __future__ import annotations
 
@@ -10,8 +7,7 @@ import os
 import random
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -20,32 +16,19 @@ from platform import python_version
 from typing import Any
 from unittest.mock import patch
 
-from ..errors import (
-    MissingExtra,
-    UsageError,
-)
-from ..proof.exploration.worlds import (
-    WIDE_WORLDS,
-    WORLDS,
-)
+from ..errors import MissingExtra, UsageError
 from ..proof.verify.factories import check_factory
-from ..proof.verify.jobs import (
-    OURS,
-    AnyJob,
-    Contract,
-    Explore,
-    Findings,
-    Properties,
-)
+from ..proof.verify.jobs import AnyJob, Findings
 from ..proof.verify.report import (
     Results,
     Rows,
-    breaches,
+    counterexamples,
     tables,
     totals,
     unproved,
     untried,
 )
+from ..proof.verify.schedule import PARTS, is_named, queues, scheduled
 from ..proof.verify.workers import work_off
 from ..testing.backends import BACKENDS
 from ..testing.contract import CLAUSES
@@ -53,55 +36,47 @@ from .stopping import Stop
 
 __all__ = ["run"]
 
-PARTS: dict[str, type[AnyJob]] = {
-    "exploration": Explore,
-    "contract": Contract,
-    "properties": Properties,
-}
-
 NEEDS = {"trio": "trio", "properties": "hypothesis"}
-"""The packages, of the extra for tests, that something needs."""
+"""The packages of the extra ``testing`` that a backend or a part needs."""
 
-MOST_PROCESSES = 4
-
-PLANS, WIRE_PLANS = 300, 30
-"""Plans over scripted transports, and over real sockets, where each takes real time."""
-
-DEEPER = 20
-"""Times as many with --deep."""
-
-STANDS_ON = ("anyio", "transitions", "python-socketio")
+DEPENDENCIES = ("anyio", "transitions", "python-socketio")
 
 NEWS_INTERVAL = 5.0
-"""Seconds between two lines of news, where there is no terminal."""
+"""Seconds between two lines of progress, where there is no terminal."""
 
 
 def run(arguments: argparse.Namespace, stop: Stop) -> int:
-    """Verify, and say whether all held."""
+    """Verify; return 0 if everything held."""
     here = _here()
     if arguments.factory is not None:
         sys.path.insert(0, str(here))
         check_factory(arguments.factory)
     seed = random.randrange(2**32) if arguments.seed is None else arguments.seed  # noqa: S311
     missing = _missing(arguments)
-    jobs = _jobs(arguments, seed, missing)
+    jobs = scheduled(
+        [part for part in arguments.only or PARTS if part not in missing],
+        [name for name in arguments.backend or BACKENDS if name not in missing],
+        factory=arguments.factory,
+        seed=seed,
+        deep=arguments.deep,
+    )
     began = time.monotonic()
     skipped = (f"skipped: {why}" for why in missing.values())
     print(f"seed {seed}; {_versions()}", *skipped, sep="\n", flush=True)
     results: Results = {}
-    with _nothing_stored(), _progress(len(jobs)) as (news, done):
-        for job, findings in work_off(_lines(jobs), stop, news):
+    with stop.asks(lambda: None), _nothing_stored(), _progress(len(jobs)) as (news, done):
+        for job, findings in work_off(queues(jobs), lambda: stop.code is not None, news):
             results[job] = findings
             done(job, findings)
     if stop.code is not None:
-        _tell_interruption(results)
+        _print_interruption(results)
         return stop.leave(stop.code)
     _report(results, seed, time.monotonic() - began)
     return _verdict(results, arguments, list(missing))
 
 
 def _here() -> Path:
-    """The directory in which this was called.
+    """The current directory.
 
     Raises:
         UsageError: it was deleted; no process can be started in it.
@@ -114,11 +89,11 @@ def _here() -> Path:
         ) from error
 
 
-# What is to be done
+# Before
 
 
 def _missing(arguments: argparse.Namespace) -> dict[str, MissingExtra]:
-    """What is left out because its package is not installed.
+    """What is left out because a package is not installed.
 
     Raises:
         MissingExtra: it was asked for by name.
@@ -136,49 +111,20 @@ def _missing(arguments: argparse.Namespace) -> dict[str, MissingExtra]:
     return {name: MissingExtra(texts[name], "testing") for name in left}
 
 
-def _jobs(arguments: argparse.Namespace, seed: int, missing: Collection[str]) -> list[AnyJob]:
-    """The jobs, the longest first."""
-    parts = [part for part in arguments.only or PARTS if part not in missing]
-    backends = [name for name in arguments.backend or BACKENDS if name not in missing]
-    factory = arguments.factory or OURS
-    times = DEEPER if arguments.deep else 1
-    worlds = (*WORLDS, *WIDE_WORLDS) if arguments.deep else WORLDS
-    jobs: list[AnyJob] = []
-    for backend in dict.fromkeys(backends):
-        if "exploration" in parts:
-            jobs += [Explore(world, backend) for world in worlds]
-        if "contract" in parts:
-            jobs.append(Contract(factory, backend))
-        if "properties" in parts:
-            jobs.append(Properties(None, backend, seed, PLANS * times))
-            jobs.append(Properties(factory, backend, seed, WIRE_PLANS * times))
-            if arguments.deep:
-                jobs.append(Properties(None, backend, seed, PLANS * times // 2, at_once=2))
-    return sorted(jobs, key=lambda job: -job.length)
-
-
-def _lines(jobs: Sequence[AnyJob]) -> list[deque[AnyJob]]:
-    """A line of jobs for each process: one for what mostly waits for sockets, the rest shared."""
-    on_sockets = [job for job in jobs if getattr(job, "factory", None) is not None]
-    others = deque(job for job in jobs if job not in on_sockets)
-    count = min(os.cpu_count() or 1, MOST_PROCESSES, len(others))
-    return [*([deque(on_sockets)] if on_sockets else []), *[others] * count]
-
-
-# While it is done
+# Progress
 
 
 def _versions() -> str:
-    """Of Python, and of what the library stands on: with others it may go another way."""
-    told = (f"{name} {version(name)}" for name in STANDS_ON)
-    return ", ".join((f"Python {python_version()}", *told))
+    """The versions of Python and of the dependencies: with others the results may differ."""
+    dependencies = (f"{name} {version(name)}" for name in DEPENDENCIES)
+    return ", ".join((f"Python {python_version()}", *dependencies))
 
 
 @contextmanager
 def _nothing_stored() -> Iterator[None]:
-    """Hypothesis stores nothing in the processes that are started meanwhile.
+    """Have Hypothesis store nothing in the processes that are started meanwhile.
 
-    It puts a cache beside its database, in the current directory, and does without where it cannot.
+    It puts a cache beside its database, in the current directory; without a place it works as well.
     """
     name = "HYPOTHESIS_STORAGE_DIRECTORY"
     with patch.dict(os.environ, {name: os.environ.get(name, os.devnull)}):
@@ -189,9 +135,9 @@ def _nothing_stored() -> Iterator[None]:
 def _progress(
     count: int,
 ) -> Iterator[tuple[Callable[[Any, str], object], Callable[[Any, Findings], object]]]:
-    """What is told of a job, and of its end: a bar in a terminal, plain lines elsewhere."""
+    """Functions for the news and for the end of a job: a bar in a terminal, lines elsewhere."""
     if not (sys.stdout.isatty() and find_spec("rich") is not None):
-        lines = _Lines(count)
+        lines = _ProgressLines(count)
         yield lines.news, lines.done
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -205,8 +151,8 @@ def _progress(
         )
 
 
-class _Lines:
-    """Plain lines: one for each job that has ended, and now and then how far another one is."""
+class _ProgressLines:
+    """Plain lines: one for each job that has ended, and sometimes one for a job under way."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -214,7 +160,7 @@ class _Lines:
         self._said = time.monotonic()
 
     def news(self, job: AnyJob, text: str) -> None:
-        """How far a job is, unless something was said just now."""
+        """Print how far a job is, unless a line was printed shortly before."""
         if time.monotonic() >= self._said + NEWS_INTERVAL:
             self._say(f"{job}, under way: {text}")
 
@@ -243,11 +189,11 @@ def _in_short(findings: Findings) -> str:
     return f"{sum(counts[clause] for clause in CLAUSES)} checks"
 
 
-# Afterwards
+# Results
 
 
 def _report(results: Results, seed: int, seconds: float) -> None:
-    """Print what came of it."""
+    """Print the results."""
     for title, rows in tables(results):
         if rows:
             print(f"\n{title}")
@@ -257,19 +203,19 @@ def _report(results: Results, seed: int, seconds: float) -> None:
         for note in findings.notes:
             print(f"skipped: {note}")
     print(*totals(results, seed, seconds), *unproved(results), sep="\n")
-    if not _checked(results):  # why not is said in the end, and once
+    if not _checked(results):  # the reason is printed at the end, once
         results = {job: found for job, found in results.items() if found.counterexample}
-    for text in breaches(results):
+    for text in counterexamples(results):
         print(f"\n{text}")
 
 
 def _checked(results: Results) -> bool:
-    """Whether anything was put to the test at all."""
+    """Whether anything was tested at all."""
     return any(found.checked for found in results.values())
 
 
 def _verdict(results: Results, arguments: argparse.Namespace, missing: list[str]) -> int:
-    """Say whether all held; the answer is the exit code.
+    """Print whether everything held; return the exit code.
 
     Raises:
         UsageError: nothing was checked, or nothing of what was named on the command line.
@@ -283,7 +229,7 @@ def _verdict(results: Results, arguments: argparse.Namespace, missing: list[str]
     if unproved(results) or any(found.failure for found in results.values()):
         return 1
     for option, name in _named(arguments):
-        own = [found for job, found in results.items() if _is_of(job, name)]
+        own = [found for job, found in results.items() if is_named(job, name)]
         if not any(found.checked for found in own):
             why = dict.fromkeys(found.skipped for found in own if found.skipped)
             raise UsageError(f"{option} {name}: nothing was checked: {'; '.join(why)}")
@@ -294,22 +240,17 @@ def _verdict(results: Results, arguments: argparse.Namespace, missing: list[str]
 
 
 def _named(arguments: argparse.Namespace) -> list[tuple[str, str]]:
-    """What was asked for by name, with its option."""
+    """What was named on the command line, with its option."""
     return [
         *(("--only", name) for name in arguments.only or ()),
         *(("--backend", name) for name in arguments.backend or ()),
     ]
 
 
-def _is_of(job: AnyJob, name: str) -> bool:
-    """Whether a job is of a part, or on an event loop."""
-    return job.backend == name or (name in PARTS and isinstance(job, PARTS[name]))
-
-
-def _tell_interruption(results: Results) -> None:
-    """Say what was found until a stop was asked for."""
+def _print_interruption(results: Results) -> None:
+    """Print what was found before a stop was asked for."""
     broken = {job: found for job, found in results.items() if found.broken}
-    for text in breaches(broken):
+    for text in counterexamples(broken):
         print(f"\n{text}", flush=True)
     names = sorted(frozenset[str]().union(*(found.broken for found in broken.values())))
     refuted = f"refuted so far: {', '.join(names)}" if names else "nothing was refuted so far"

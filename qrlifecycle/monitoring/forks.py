@@ -1,7 +1,4 @@
-"""What has to begin anew in a process that was forked off: a lock may have been held elsewhere.
-
-This room must never know what it wakes.
-"""
+"""What must be made again in a forked process: another thread may have held a lock at the fork."""
 
 from __future__ import annotations
 

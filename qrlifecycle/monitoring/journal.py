@@ -1,9 +1,8 @@
 """The journal: every record as one line of JSON, and back.
 
 The format is documented and numbered (`VERSION`), so that a journal can be read by others and in
-years. A line is written at once and whole; what a process that died left of one is told from what
-is broken, and lines of other programs are passed over. This room must never know what records are
-good for.
+years. A line is written at once and whole. Reading tells a torn line, which a process left when it
+died, from a broken one, and skips lines of other programs.
 """
 
 from __future__ import annotations
@@ -24,10 +23,7 @@ from typing import IO, Any, NamedTuple, Self, TypeVar
 from .. import records
 from ..errors import InvalidValue
 from ..outcome import Reason
-from ..records import (
-    Closing,
-    Record,
-)
+from ..records import Closing, Record
 from ..states import Event, State, Word
 from .forks import in_each_fork
 
@@ -45,11 +41,11 @@ T = TypeVar("T")
 W = TypeVar("W", bound=Word)
 
 VERSION = 1
-"""Of the format: the value of ``qrlifecycle`` in each line. A reader refuses what it does not
-know; a field more in a line does not make another version."""
+"""Of the format: the value of ``qrlifecycle`` in each line. A reader refuses a version that it
+does not know; one more field in a line does not make another version."""
 
 LONGEST_LINE = 64 * 1024
-"""Bytes. Ours are some 250; a longer line is another program's."""
+"""Bytes. Ours have some 250; a longer line is another program's."""
 
 LONGEST_TEXT = 200
 """Characters of an identifier, a cause, or a word of a subject."""
@@ -61,7 +57,7 @@ LARGEST = 2**63 - 1
 """Of numbers that count."""
 
 MARK = b'{"qrlifecycle":'
-"""What each of our lines begins with."""
+"""The beginning of each of our lines."""
 
 BEGINNING = re.compile(b"(?=%s)" % re.escape(MARK))
 
@@ -90,16 +86,16 @@ OWN: Mapping[type[Record], tuple[str, ...]] = {
 class Journal:
     """A recorder that appends each record to a file, as one line in one write.
 
-    Several journals, also of several processes, may append to one file: a line is never torn apart
-    by another. Nothing is buffered; what was recorded is with the kernel. Writing takes some
-    microseconds; on a disk that stalls, it stalls the event loop.
+    Several journals, also of several processes, may append to one file: no line is torn apart by
+    another. Nothing is buffered: each record is handed to the kernel at once. Writing takes some
+    microseconds; if the disk stalls, the event loop stalls.
 
     Args:
-        path: the file; made, readable by its owner only, if it is not there.
+        path: the file; if it does not exist, it is made, readable by its owner only.
 
     Raises:
-        OSError: the file cannot be opened; from a call, that it cannot be written. A lifecycle
-            logs that and goes on.
+        OSError: the file cannot be opened; from a call: it cannot be written. A lifecycle logs that
+            and goes on.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -122,7 +118,7 @@ class Journal:
             self._torn = os.write(self._file, line) < len(line)
 
     def close(self) -> None:
-        """Close the file; as often as you like."""
+        """Close the file; it may be called again."""
         with self._lock:
             if self._file is not None:
                 os.close(self._file)
@@ -141,9 +137,9 @@ class Journal:
 
 
 def _open(path: str | os.PathLike[str]) -> int:
-    """For writing only: whoever could read a pipe as well would never hear that nobody else does.
+    """Open for writing only: with a pipe open for reading too, a missing reader would go unnoticed.
 
-    Opening a pipe that nobody reads is an error, instead of an endless wait.
+    Opening a pipe without a reader is an error, instead of an endless wait.
     """
     at_once = getattr(os, "O_NONBLOCK", 0)  # there is none on Windows
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | at_once, 0o600)
@@ -153,7 +149,7 @@ def _open(path: str | os.PathLike[str]) -> int:
 
 
 def _ends_torn(path: Path) -> bool:
-    """Whether somebody died in the middle of the last line; if that cannot be seen, perhaps."""
+    """Whether the last line has no end: its writer died. True also if that cannot be read."""
     if not (path.is_file() and path.stat().st_size):
         return False
     try:
@@ -185,7 +181,7 @@ def format_record(record: Record) -> bytes:
 
 
 def _short(value: Any) -> Any:
-    """What a transport said, not without end."""
+    """A value in bounded length: causes and subjects come from a transport."""
     if isinstance(value, tuple):
         return [str(word)[:LONGEST_TEXT] for word in value[:MOST_WORDS]]
     return value[:LONGEST_TEXT] if type(value) is str else value
@@ -198,25 +194,25 @@ def parse_record(line: bytes) -> Record:
         InvalidValue: it is no line of a journal, or of no version that is known here.
     """
     try:
-        said = json.loads(line)
+        values = json.loads(line)
     except (ValueError, RecursionError):
         raise InvalidValue("no JSON") from None
-    if not isinstance(said, dict):
+    if not isinstance(values, dict):
         raise InvalidValue("no JSON object")
-    return _record(said)
+    return _record(values)
 
 
-def _record(said: Mapping[str, Any]) -> Record:
-    version = said.get("qrlifecycle")
+def _record(line: Mapping[str, Any]) -> Record:
+    version = line.get("qrlifecycle")
     if type(version) is not int or version != VERSION:
         raise InvalidValue(f"its version is not {VERSION}")
     name = "what"
     try:
-        kind = KINDS[said[name]]
+        kind = KINDS[line[name]]
         values: dict[str, Any] = {}
         for name in READ_OF[kind]:
             key = "at" if name == "wall" else name
-            values[name] = READ[name](said.get(key))
+            values[name] = READ[name](line.get(key))
         return kind(**values)
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
         raise InvalidValue(f"its {name!r} cannot be") from None
@@ -278,7 +274,7 @@ READ: Mapping[str, Callable[[Any], object]] = {
     "cause": _text,
     "count": _whole,
 }
-"""How each field of a record is read."""
+"""The reader of each field of a record."""
 
 READ_OF: Mapping[type[Record], tuple[str, ...]] = {
     kind: (*COMMON, *own) for kind, own in OWN.items()
@@ -296,11 +292,11 @@ class Skipped(Enum):
     TORN = auto()
     """The beginning of one: who wrote it died, or its disk was full."""
     BROKEN = auto()
-    """It claims to be one, and is none that is known here."""
+    """It has the form of one of ours, and its content is not valid."""
 
 
 class Entry(NamedTuple):
-    """A line of a journal: its number from 1, and its record, or why it has none."""
+    """A line of a journal: its number, from 1, and its record, or why it has none."""
 
     number: int
     record: Record | None
@@ -325,9 +321,9 @@ def read_journal(file: IO[bytes]) -> Iterator[Entry]:
 
 
 def _entries(number: int, line: bytes) -> Iterator[Entry]:
-    """What a line holds. Behind half a line of anybody's, another process may have put a whole one.
+    """The entries in a line: after a torn line, another process may have appended a whole one.
 
-    In a text of ours the mark's quotes are escaped, so each mark is where a line of ours begins.
+    Within our texts the quotes of the mark are escaped, so each mark is the beginning of a line.
     """
     entry = _entry(number, line)
     yield entry
@@ -341,12 +337,12 @@ def _entry(number: int, line: bytes) -> Entry:
     if not ours and b'"qrlifecycle"' not in line:
         return Entry(number, None, Skipped.FOREIGN)
     try:
-        said = json.loads(line.decode())
+        values = json.loads(line.decode())
     except (ValueError, RecursionError):
         return Entry(number, None, Skipped.TORN if ours else Skipped.FOREIGN)
-    if not isinstance(said, dict) or "qrlifecycle" not in said:
+    if not isinstance(values, dict) or "qrlifecycle" not in values:
         return Entry(number, None, Skipped.FOREIGN)
     try:
-        return Entry(number, _record(said))
+        return Entry(number, _record(values))
     except InvalidValue as error:
         return Entry(number, None, Skipped.BROKEN, str(error))

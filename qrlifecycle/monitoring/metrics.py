@@ -2,7 +2,7 @@
 
 Only the API is called; which SDK exports them, if any, is the program's choice. Figures are read
 when the SDK collects, so a lifecycle pays nothing for them; durations are passed on as they come.
-Needs the ``opentelemetry`` extra. This room must never know what is done with a figure.
+Needs the ``opentelemetry`` extra.
 """
 
 from __future__ import annotations
@@ -49,10 +49,16 @@ COUNTERS = (
     Figure(
         "successes.found_by_status",
         "{attempt}",
-        "Successes that a read of the status told of first.",
+        "Successes that a read of the status found first.",
         lambda now: now.found_by_status,
     ),
-    Figure("dropped", "{message}", "What became of nothing.", lambda now: now.dropped, "cause"),
+    Figure(
+        "dropped",
+        "{message}",
+        "Messages, signals and answers that were ignored.",
+        lambda now: now.dropped,
+        "cause",
+    ),
     Figure("alerts", "{alert}", "Alerts raised.", lambda now: now.alerts, "kind"),
 )
 

@@ -1,11 +1,11 @@
-"""What somebody else said, made fit for a terminal. This room must never know who said it."""
+"""Foreign text, made safe for a terminal."""
 
 from __future__ import annotations
 
 __all__ = ["printable"]
 
 
-def printable(said: str, longest: int | None = None) -> str:
-    """Without anything that moves a cursor, and cut after so many characters if that is wanted."""
-    shown = "".join(c if c.isprintable() else "?" for c in said[:longest])
-    return shown if longest is None or len(said) <= longest else f"{shown}…"
+def printable(text: str, longest: int | None = None) -> str:
+    """The text without control characters, cut after ``longest`` characters if that is given."""
+    shown = "".join(c if c.isprintable() else "?" for c in text[:longest])
+    return shown if longest is None or len(text) <= longest else f"{shown}…"

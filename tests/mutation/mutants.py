@@ -17,7 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from qrlifecycle.engine.stay import Deadline
 from qrlifecycle.outcome import Reason
 from qrlifecycle.states import Event, State
 

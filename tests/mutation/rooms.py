@@ -15,12 +15,12 @@ EXPLORATION: tuple[str, ...] = ()
 """Stands for `explore()` in every world, one act at a time."""
 
 CORE = (
-    "tests/test_stay.py",
+    "tests/engine/test_progress.py",
     "tests/lifecycle",
-    "tests/test_link.py",
-    "tests/test_status.py",
+    "tests/engine/test_connection.py",
+    "tests/engine/test_status.py",
     "tests/test_reasons.py",
-    "tests/test_watchers.py",
+    "tests/engine/test_observers.py",
     "tests/test_records.py",
 )
 
@@ -37,16 +37,18 @@ def _core(*own: str) -> tuple[tuple[str, ...], ...]:
 
 
 ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "link": _core("tests/test_stay.py", "tests/test_link.py"),
-    "stay": _core("tests/test_stay.py"),
-    "standing": _core("tests/lifecycle"),
-    "attempt": _core("tests/lifecycle"),
+    "engine.connection": _core("tests/engine/test_connection.py"),
+    "engine.progress": _core("tests/engine/test_progress.py"),
+    "engine.attempt": _core("tests/lifecycle"),
     "lifecycle": _core("tests/lifecycle"),
-    "status": _core("tests/test_status.py"),
+    "engine.status": _core("tests/engine/test_status.py"),
+    "engine.observers": _core("tests/engine/test_observers.py"),
+    "engine.hooks": _core("tests/engine/test_observers.py"),
+    "engine.user_code": _core("tests/engine/test_user_code.py"),
     "transports.buffer": (("tests/test_buffer.py",), CORE, EXPLORATION),
     "machine": (("tests/test_machine.py",), ("tests/lifecycle",)),
-    "table": (("tests/test_machine.py",), ("tests/lifecycle",), MODEL),
-    "backoff": (("tests/test_link.py",),),
+    "states": (("tests/test_machine.py",), ("tests/engine/test_progress.py",), CORE, MODEL),
+    "engine.backoff": (("tests/engine/test_connection.py",),),
     "transports.messages": (("tests/test_messages.py",), ("tests/socketio",)),
     "transports.socketio": (
         ("tests/socketio",),

@@ -12,10 +12,10 @@ from unittest.mock import AsyncMock, patch
 
 import anyio
 import pytest
-import qrlifecycle.engine.link as room_of_the_link
+import qrlifecycle.engine.connection as module_of_the_connection
 from anyio.abc import SocketStream
 from hypothesis import given
-from qrlifecycle.engine.watchers import Watchers
+from qrlifecycle.engine.hooks import HookRunner
 
 from qrlifecycle import (
     Connected,
@@ -163,7 +163,7 @@ class Unshielded:
 async def test_a_goodbye_that_is_cut_short_is_a_breach() -> None:
     """A lifecycle that does not shield the goodbye is caught by a plan that cancels it."""
     assert (await perform(CUT_SHORT)).breaches == []
-    with patch.object(room_of_the_link, "anyio", Unshielded()):
+    with patch.object(module_of_the_connection, "anyio", Unshielded()):
         judge = await perform(CUT_SHORT)
     assert list(map(str, judge.breaches)) == ["promise 2: a goodbye was cut short"]
 
@@ -174,13 +174,13 @@ async def test_an_opening_that_no_read_follows_is_a_breach(last: Step) -> None:
     """Somebody looks some seconds after it; or only the last look reads, which is too late."""
     plan = Plan(steps=(Step(Act.PAIR, 5.0), last), statuses=(Reading.SLOW,))
     assert (await perform(plan)).breaches == []
-    want, wants = StatusReader.want, iter((True, False))
+    request, requests = StatusReader.request_read, iter((True, False))
 
-    def want_but_once(reader: StatusReader) -> None:
-        if next(wants, True):
-            want(reader)
+    def request_but_once(reader: StatusReader) -> None:
+        if next(requests, True):
+            request(reader)
 
-    with patch.object(StatusReader, "want", want_but_once):
+    with patch.object(StatusReader, "request_read", request_but_once):
         judge = await perform(plan)
     said = "promise 4: a transport listens, and the status was not read"
     assert list(map(str, judge.breaches)) == [said]
@@ -197,13 +197,13 @@ async def test_an_opening_that_no_read_follows_is_a_breach(last: Step) -> None:
 )
 async def test_a_success_that_is_not_told_once_is_a_breach(times: int, said: list[str]) -> None:
     """Told never, or twice: it is noted when it is told too often, and at the end of `pair()`."""
-    tell = Watchers.tell
+    deliver = HookRunner.deliver
 
-    def tell_so_often(watchers: Watchers, hook: str, item: object) -> None:
-        for _ in range(times if hook == "on_connected" else 1):
-            tell(watchers, hook, item)
+    def deliver_so_often(runner: HookRunner[object], item: object) -> None:
+        for _ in range(times if runner._name == "on_connected" else 1):
+            deliver(runner, item)
 
-    with patch.object(Watchers, "tell", tell_so_often):
+    with patch.object(HookRunner, "deliver", deliver_so_often):
         judge = await perform(ROUND)
     assert list(map(str, judge.breaches)) == said
 
@@ -330,7 +330,7 @@ async def test_a_failing_class_prints_a_plan_to_paste() -> None:
     fixtures = {"peer": None, "policy": None, "request_qr": None}
     await body(Mine(), plan=CUT_SHORT, **fixtures)
     with (
-        patch.object(room_of_the_link, "anyio", Unshielded()),
+        patch.object(module_of_the_connection, "anyio", Unshielded()),
         pytest.raises(AssertionError) as raised,
     ):
         await body(Mine(), plan=CUT_SHORT, **fixtures)

@@ -239,7 +239,7 @@ async def test_a_scan_that_waits_for_the_phone_is_told(ada: Person) -> None:
     """The person looks at the phone now; no time runs on screen."""
     await ada.press_link()
     await ada.service.scan(ada.user_id, confirm=False)
-    await ada.reads("Your phone has read the code. Please confirm there.")
+    await ada.reads("Your phone has read the code. Please approve there.")
     await expect(ada.find("#clock")).to_be_hidden()
     assert zxingcpp.read_barcodes(await ada.photograph()) == []
     await ada.service.scan(ada.user_id)
@@ -295,7 +295,7 @@ async def test_promise_5_a_closed_tab_ends_it(ada: Person) -> None:
 
 
 async def test_promise_5_a_reload_ends_it(ada: Person) -> None:
-    """The page begins anew, without a code; a code can be asked for again."""
+    """The page starts again, without a code; a code can be asked for again."""
     await ada.press_link()
     await ada.page.reload()
     await ada.service.nothing_left()
@@ -380,7 +380,7 @@ async def test_a_service_that_stops_says_so(browser: Browser) -> None:
 
 
 async def test_a_page_that_outlives_the_service_need_not_be_loaded_again(browser: Browser) -> None:
-    """Started anew, it knows no session of before: it gives one, and is asked again."""
+    """After a restart it knows no earlier session: it gives one, and is asked again."""
     async with serving() as service, sitting_before(browser, service) as ada:
         cookies = ada.page.context
         await cookies.clear_cookies()

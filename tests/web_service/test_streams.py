@@ -1,4 +1,4 @@
-"""The room of `web_service.streams`: one lifecycle per user, in the scope of who awaits it."""
+"""`web_service.streams`: one lifecycle per user, in the scope of the task that awaits it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 from web_service.service import BotPlatform
-from web_service.streams import QUIET, News, Streams, Tell
+from web_service.streams import QUIET, News, SendNews, Streams
 
 from qrlifecycle import (
     ActionRequired,
@@ -283,7 +283,7 @@ async def test_a_rotated_code_is_told_and_its_forerunner_forgotten() -> None:
                     platform.peer.send(QRUpdated(QRCode(name)))
             await anyio.sleep(1)
 
-    tell: Tell = lag
+    tell: SendNews = lag
     with anyio.move_on_after(5):
         await Streams(platform).pair("ada", tell)
     side: Callable[[str], str] = lambda name: QRCode(name).svg(scale=11)  # noqa: E731

@@ -1,9 +1,8 @@
-"""The audit: one object that any number of lifecycles report to, and that wakes somebody.
+"""The audit: one object that any number of lifecycles report to, and that raises alerts.
 
-Give it to each lifecycle (``recorders=[audit]``), or feed it the records of a journal. It keeps
-figures, and judges what it is told against the promises and against limits. What has ended is
-forgotten, so its memory is that of what goes on now. This room must never know a lifecycle, nor
-where an alert is sent.
+Give it to each lifecycle (``recorders=[audit]``), or feed it the records of a journal. It counts
+figures, and judges records against the promises and against limits. Attempts that have ended are
+forgotten, so its memory grows only with what goes on at once.
 """
 
 from __future__ import annotations
@@ -36,10 +35,7 @@ from .alerts import (
     SocketOutsideDisplayed,
     Waste,
 )
-from .figures import (
-    Durations,
-    Snapshot,
-)
+from .figures import Durations, Snapshot
 from .sockets import Sockets
 from .trail import Trail
 
@@ -57,17 +53,17 @@ __all__ = [
 ]
 
 MOST_TRAILS = 100_000
-"""How many attempts are followed at once; beyond that, the one that began first is forgotten. A
+"""How many attempts are followed at once; beyond that, the one that began first is forgotten. The
 journal of processes that died has attempts without an end."""
 
 MOST_ENDED = 1_000
 """How many attempts are remembered after their end."""
 
 MOST_CAUSES = 100
-"""How many causes are counted apart; a transport may make them of what it reads."""
+"""How many causes are counted apart; a transport may build them from what it reads."""
 
 OTHER = "other"
-"""What further causes are counted under."""
+"""The cause that further ones are counted under."""
 
 logger = logging.getLogger("qrlifecycle.audit")
 
@@ -76,11 +72,12 @@ class Audit:
     """Counts and judges what lifecycles report. Safe to share between threads.
 
     Args:
-        limits: from where on something is worth an alert.
-        on_alert: a plain function that is told each alert, in the thread that reported; what it
-            raises is logged. Without one, alerts are warnings on the logger ``qrlifecycle.audit``.
-        clock: what `Record.monotonic` counts, for sockets that are open now; None when the records
-            are of another process.
+        limits: beyond which there is an alert.
+        on_alert: a plain function that is called with each alert, in the thread that reported; what
+            it raises is logged. Without one, alerts are warnings on the logger
+            ``qrlifecycle.audit``.
+        clock: the clock of `Record.monotonic`, for sockets that are open now; None if the records
+            are those of another process.
     """
 
     def __init__(
@@ -98,11 +95,11 @@ class Audit:
         in_each_fork(self._begin)
 
     def _begin(self) -> None:
-        """Begin with nothing; so does a forked process, whose parent goes on counting its own."""
+        """Start from zero; also in a forked process, whose parent goes on counting its own."""
         self._lock = threading.RLock()  # a signal handler may ask for a snapshot in the middle
         self._trails: OrderedDict[str, Trail] = OrderedDict()
         self._past: OrderedDict[str, Trail] = OrderedDict()
-        """The latest, for what should not come after an end."""
+        """The latest that ended, to judge records that come after an end."""
         self._sockets = Sockets()
         self._window: deque[tuple[float, int, bool]] = deque(maxlen=self._limits.window)
         self._wasted = {"socket_seconds_per_success": False, "codes_per_success": False}
@@ -115,19 +112,19 @@ class Audit:
         self._measured: list[tuple[str, float]] = []
 
     def __call__(self, record: Record) -> None:
-        """Take a record: what a lifecycle's recorders are called with."""
+        """Count and judge a record: this makes an audit a recorder."""
         with self._lock:
-            alerts = self._counted(self._take(record))
+            alerts = self._counted(self._judge(record))
             measured, self._measured = self._measured, []
         self._alert(alerts)
         for name, seconds in measured:
-            for heard in self._listeners:
-                _tell("what listens to an audit", heard, name, seconds)
+            for listener in self._listeners:
+                _call("a listener of an audit", listener, name, seconds)
 
     def snapshot(self) -> Snapshot:
-        """What was counted so far.
+        """The figures so far.
 
-        A socket whose closing is overdue is found here too: if it never closes, no record comes.
+        An overdue closing is found here too: if the socket never closes, there is no record.
         """
         now = None if self._clock is None else self._clock()
         with self._lock:
@@ -139,7 +136,7 @@ class Audit:
     def _snapshot(self, now: float | None) -> Snapshot:
         sockets = self._sockets
 
-        def until(lifecycle: str) -> float:  # of another process, no more is known
+        def until(lifecycle: str) -> float:  # in another process, only its records are known
             return self._trails[lifecycle].latest if now is None else now
 
         return Snapshot(
@@ -160,9 +157,9 @@ class Audit:
             + sum(not trail.ended for trail in self._trails.values()),
         )
 
-    def listen(self, heard: Callable[[str, float], object]) -> None:
-        """Have a plain function told each duration: its name in `Snapshot`, and its seconds."""
-        self._listeners.append(heard)
+    def listen(self, listener: Callable[[str, float], object]) -> None:
+        """Call a plain function with each duration: its name in `Snapshot`, and its seconds."""
+        self._listeners.append(listener)
 
     def _counted(self, alerts: Iterator[Alert]) -> list[Alert]:
         counted = list(alerts)
@@ -171,23 +168,23 @@ class Audit:
 
     def _alert(self, alerts: list[Alert]) -> None:
         for alert in alerts:
-            _tell("on_alert", self._on_alert, alert)
+            _call("on_alert", self._on_alert, alert)
 
     def _overdue(self, now: float) -> Iterator[Alert]:
         for name, trail in tuple(self._trails.items()):
             for promise, text in trail.overdue(now):
                 yield PromiseBroken(name, trail.attempt, trail.subject, time.time(), promise, text)
 
-    # What a record means
+    # One record
 
-    def _take(self, record: Record) -> Iterator[Alert]:
+    def _judge(self, record: Record) -> Iterator[Alert]:
         if isinstance(record, Dropped):
             known = record.cause in self._dropped or len(self._dropped) < MOST_CAUSES
             self._dropped[record.cause if known else OTHER] += record.count
             return
         yield from self._cut_off(record)
         trail = self._trail(record)
-        for promise, text in trail.take(record):
+        for promise, text in trail.follow(record):
             kind = SocketOutsideDisplayed if promise == 1 else PromiseBroken
             yield kind(*_who(record, trail), promise, text)
         match record:
@@ -196,23 +193,23 @@ class Audit:
             case Opening():
                 yield from self._opened(record, trail)
             case Leaving():
-                yield from self._left(record, trail)
+                yield from self._leaving(record, trail)
             case Closed():
                 self._closed(record)
             case Changed():
                 yield from self._changed(record, trail)
             case Ended():
-                yield from self._over(record, trail)
+                yield from self._ended(record, trail)
 
     def _cut_off(self, record: Record) -> Iterator[Alert]:
-        """An attempt begins, and the one before it of the same lifecycle has no end."""
+        """An attempt begins, and the previous one of the same lifecycle has no end."""
         trail = self._trails.get(record.lifecycle) if isinstance(record, Began) else None
         if trail is not None:
             for promise, text in trail.cut_off("another attempt began while a socket was open"):
                 yield PromiseBroken(*_who(record, trail), promise, text)
 
     def _trail(self, record: Record) -> Trail:
-        """The trail that a record belongs to; followed from now on if there is more to come."""
+        """The trail of a record; followed from now on if more records can come."""
         name, ended = record.lifecycle, self._past.get(record.lifecycle)
         begins = isinstance(record, Began)
         if begins and name in self._trails:  # its end is missing
@@ -229,11 +226,11 @@ class Audit:
         return trail
 
     def _forget(self, lifecycle: str) -> None:
-        """Follow no longer what has no end; in a journal, its process may have died."""
+        """Stop following an attempt without an end; in a journal, its process may have died."""
         trail = self._trails.pop(lifecycle)
         self._counts["forgotten"] += not trail.ended
         if self._clock is None:
-            self._sockets.gone(lifecycle, trail.latest)
+            self._sockets.process_ended(lifecycle, trail.latest)
 
     def _opened(self, record: Opening, trail: Trail) -> Iterator[Alert]:
         self._counts["openings"] += 1
@@ -251,7 +248,7 @@ class Audit:
         if record.event is Event.QR_UPDATED:
             self._counts["codes"] += 1
         if self._trails.get(record.lifecycle) is not trail or trail.ends != 1:
-            return  # between attempts there is no outcome, and of each attempt there is one
+            return  # no outcome between attempts, and one for each attempt
         if record.source is record.target or record.event in (Event.GENERATE, Event.RESET):
             return
         if record.target is State.CONNECTED:
@@ -261,7 +258,7 @@ class Audit:
         elif record.reason is not None:
             self._outcomes[record.reason] += 1
 
-    def _left(self, record: Leaving, trail: Trail) -> Iterator[Alert]:
+    def _leaving(self, record: Leaving, trail: Trail) -> Iterator[Alert]:
         if record.event is Event.PAIRED and trail.scanned_at is not None:
             took = record.monotonic - trail.scanned_at
             self._measure("scan_to_success", took)
@@ -276,8 +273,8 @@ class Audit:
             if took > self._limits.success:
                 yield SlowSuccess(*_who(record, trail), "signal", took, self._limits.success)
 
-    def _over(self, record: Ended, trail: Trail) -> Iterator[Alert]:
-        """The attempt is over; what it used counts in the window."""
+    def _ended(self, record: Ended, trail: Trail) -> Iterator[Alert]:
+        """The attempt has ended; what it used counts in the window."""
         if self._trails.get(record.lifecycle) is not trail:
             return
         if not trail.sockets:
@@ -292,7 +289,7 @@ class Audit:
             limit = getattr(self._limits, what)
             value = used / successes if successes else math.inf
             too_much = used > 0 and value > limit
-            if too_much and not self._wasted[what]:  # said once, until it is well again
+            if too_much and not self._wasted[what]:  # one alert, until it is below the limit again
                 yield Waste(*_who(record, trail), what, value, limit)
             self._wasted[what] = too_much
 
@@ -302,10 +299,10 @@ class Audit:
             self._measured.append((name, seconds))
 
 
-def _tell(who: str, function: Callable[..., object], *news: object) -> None:
-    """Call a function of the program's; what it raises is logged, without any text of its own."""
+def _call(who: str, function: Callable[..., object], *arguments: object) -> None:
+    """Call a function of the program's; what it raises is logged by its type only."""
     try:
-        function(*news)
+        function(*arguments)
     except Exception as error:
         logger.error("%s raised %s", who, type(error).__name__)
 

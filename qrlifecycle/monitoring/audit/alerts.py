@@ -1,7 +1,4 @@
-"""What an audit wakes somebody for: each alert is a type with its numbers, and says its sentence.
-
-This room must never know how it was found out, nor who is told.
-"""
+"""Alerts: each is a type with its numbers, and ``str()`` of it is a sentence; and their limits."""
 
 from __future__ import annotations
 
@@ -28,7 +25,7 @@ LARGEST_WINDOW = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """From where on something is worth an alert; ``math.inf`` means never.
+    """The limits beyond which there is an alert; ``math.inf`` means never.
 
     Raises:
         InvalidValue: a limit that is not a number above 0, or a window that is no whole number of
@@ -36,13 +33,13 @@ class Limits:
     """
 
     success: float = 1.0
-    """Seconds from the success signal until everybody may know: the socket is closed in between.
-    It takes some milliseconds; as much as the default `close_timeout` is a peer that was waited
-    for, or an event loop that was blocked."""
+    """Seconds from the success signal to the state `connected`; the socket is closed in between.
+    It takes some milliseconds. As much as the default `close_timeout` means that a peer was waited
+    for, or that the event loop was blocked."""
 
     scan_to_success: float = math.inf
-    """Seconds from the scan to the success, where the service tells of both. It is the phone's and
-    the service's time more than ours."""
+    """Seconds from the scan to the success, where the service reports both. Most of it is the time
+    of the phone and of the service."""
 
     openings_per_attempt: float = math.inf
     """Sockets opened in one attempt, one after another."""
@@ -54,7 +51,7 @@ class Limits:
     """Codes shown for each success, over the last `window` attempts."""
 
     window: int = 20
-    """How many attempts the two above are judged over, once there were so many."""
+    """How many attempts the two limits above are judged over, once there were that many."""
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
@@ -69,9 +66,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Something that should not be. ``wall`` is when it was seen, as `time.time()` counts.
+    """Something that should not be. ``wall`` is when it was found, as `time.time()` counts.
 
-    ``subject`` is the transport's, if it told one.
+    ``subject`` is the transport's, if it has one.
     """
 
     kind: ClassVar[str]
@@ -86,7 +83,7 @@ class Alert:
 class PromiseBroken(Alert):
     """A promise did not hold; ``promise`` is its number, None for a step that is not the table's.
 
-    A journal from which lines are missing looks so too.
+    Missing lines in a journal look the same.
     """
 
     kind = "promise_broken"

@@ -1,4 +1,4 @@
-"""What an audit has counted, as plain figures. This room must never know who counted."""
+"""What an audit has counted, as plain figures."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ class Snapshot:
     outcomes: Mapping[str, int]
     """Attempts that ended: ``connected``, or the reason of the failure."""
     found_by_status: int
-    """Successes that a read of the status told of before the transport did."""
+    """Successes that a read of the status found before the transport reported them."""
     dropped: Mapping[str, int]
-    """What became of nothing, by cause."""
+    """Messages, signals and answers that were ignored, by cause."""
     success_to_closed: Durations
     """From the success signal until the socket was closed."""
     scan_to_success: Durations
-    """From the scan to the success, where the service told of both."""
+    """From the scan to the success, where the service reports both."""
     alerts: Mapping[str, int]
     """Raised, by kind."""
     unfinished: int
-    """Attempts whose end is not known: they run, or their process died, or lines are missing."""
+    """Attempts without a known end: they run, or their process died, or lines are missing."""

@@ -1,7 +1,6 @@
 """Which sockets are open now, for whom, and how long sockets were open.
 
-A socket that nobody closed stays open in these books, until its process is known to be gone. This
-room must never know what is right or wrong.
+A socket without a record of its closing counts as open until its process is known to have ended.
 """
 
 from __future__ import annotations
@@ -14,27 +13,27 @@ __all__ = ["Sockets"]
 Subject = tuple[str, ...]
 
 MOST_OF_ONE = 100
-"""Sockets of one lifecycle that are kept apart; there should be one."""
+"""Sockets of one lifecycle that are counted apart; there should be one."""
 
 
 class Sockets:
-    """The books of the sockets.
+    """Counts open sockets and their time.
 
     Attributes:
         open: how many are open now.
         most: how many were, at once.
-        seconds: for how long those were open that are closed again.
+        seconds: for how long the sockets were open that are closed by now.
     """
 
     def __init__(self) -> None:
         self.open = self.most = 0
         self.seconds = 0.0
-        self._told = 0.0
+        self._reported = 0.0
         self._held: dict[str, list[tuple[float, tuple[str, Subject] | None]]] = {}
         self._held_for: Counter[tuple[str, Subject]] = Counter()
 
     def opened(self, lifecycle: str, subject: Subject | None, at: float) -> int:
-        """One was opened; the answer is how many other lifecycles have one open for its subject."""
+        """Count an opening; return how many other lifecycles have one open for the same subject."""
         held = self._held.setdefault(lifecycle, [])
         if len(held) == MOST_OF_ONE:
             return 0
@@ -49,29 +48,29 @@ class Sockets:
         return self._held_for[key] - 1 - own
 
     def closed(self, lifecycle: str, at: float) -> None:
-        """The latest of a lifecycle was closed, if it has any."""
+        """Count the closing of a lifecycle's latest socket, if it has any."""
         if held := self._held.get(lifecycle):
             since, key = held.pop()
             self.seconds += at - since
             self._release(lifecycle, key)
 
-    def gone(self, lifecycle: str, at: float) -> None:
-        """A lifecycle's process is gone, and whatever it held; that it was open then is known."""
+    def process_ended(self, lifecycle: str, at: float) -> None:
+        """The process of a lifecycle ended, and with it whatever was still open at that time."""
         while lifecycle in self._held:
             self.closed(lifecycle, at)
 
     def seconds_at(self, now: Callable[[str], float]) -> float:
-        """For how long sockets were open, those that are open now included. It never gets less.
+        """For how long sockets were open, including those that are open now. It never decreases.
 
-        It would, if a record that is on its way says that one was closed before then.
+        It would decrease, if a record arrives late and says that one was closed before then.
 
         Args:
             now: until when a lifecycle's open sockets are known to have been open.
         """
         held = self._held.items()
         open_now = sum(now(name) - since for name, sockets in held for since, _ in sockets)
-        self._told = max(self._told, self.seconds + open_now)
-        return self._told
+        self._reported = max(self._reported, self.seconds + open_now)
+        return self._reported
 
     def _release(self, lifecycle: str, key: tuple[str, Subject] | None) -> None:
         self.open -= 1

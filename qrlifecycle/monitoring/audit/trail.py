@@ -1,8 +1,7 @@
-"""The trail of one attempt: what its records say it did, and where that breaks a promise.
+"""The trail of one attempt: what it did according to its records, and which promises that breaks.
 
-It is told nothing but records, so it judges a journal as it judges a program that runs. It knows
-the table, and shares no code with the lifecycle that walks it. This room must never know what an
-alert is, nor where the records come from.
+Records are its only source, so it judges a journal in the same way as a running program. It uses
+the table, and shares no code with the engine.
 """
 
 from __future__ import annotations
@@ -25,39 +24,34 @@ from ...records import (
     Opening,
     Record,
 )
-from ...states import (
-    ENDS,
-    SOCKET_OWNER,
-    Event,
-    State,
-)
+from ...states import ENDS, SOCKET_OWNER, Event, State
 
-__all__ = ["SLACK", "Breach", "Trail"]
+__all__ = ["SLACK", "Trail", "Violation"]
 
 SLACK = 0.5
 """Seconds by which a busy event loop may be late, beyond what a promise allows."""
 
 
-class Breach(NamedTuple):
-    """A promise that did not hold, by its number; None stands for the table."""
+class Violation(NamedTuple):
+    """A promise that did not hold, by its number; None means the table itself."""
 
     promise: int | None
     text: str
 
 
 class Trail:
-    """One attempt as its records tell it.
+    """One attempt, according to its records.
 
     Args:
         first: the record it begins with. If that is not `Began` (a journal was cut), what came
-            before is not known, and nobody is accused of it.
-        state: where the attempt before ended, if that is known.
+            before is not known, and no violation is derived from it.
+        state: where the previous attempt ended, if that is known.
     """
 
     __slots__ = (
         "_attempt_known",
         "_close_timeout",
-        "_late_told",
+        "_late_reported",
         "_listening",
         "_socket_since",
         "_successes",
@@ -93,17 +87,17 @@ class Trail:
         self.left_at: float | None = None
         """When leaving `displayed` was decided, until it is left."""
         self.success_at: float | None = None
-        """When it was decided that it is left because the account is linked."""
+        """When leaving was decided because the account is paired."""
         self.closed_at: float | None = None
-        """When the socket was closed after that decision; None if it had been closed before."""
+        """When the socket was closed after that decision; None if it was closed before."""
         self.found_by_status = False
         self.ends = 0
-        """How many times a state without an attempt was reached; the first is its outcome."""
+        """How often a state without an attempt was reached; the first one is the outcome."""
         self.ended = False
         """Whether `pair()` has returned or raised."""
         self._attempt_known = isinstance(first, Began)
         self._close_timeout = first.close_timeout if isinstance(first, Began) else math.inf
-        self._late_told = False
+        self._late_reported = False
         self._listening = False
         self._socket_since = 0.0
         self._successes = 0
@@ -112,13 +106,13 @@ class Trail:
 
     @property
     def succeeded(self) -> bool:
-        """Whether the account was linked."""
+        """Whether the account was paired."""
         return self._successes > 0
 
-    def take(self, record: Record) -> Iterator[Breach]:
-        """Go one record further, and say what it breaks."""
+    def follow(self, record: Record) -> Iterator[Violation]:
+        """Follow the next record; yield what it breaks."""
         if record.monotonic < self.latest:
-            yield Breach(None, "time ran backwards: records are not in their order")
+            yield Violation(None, "time ran backwards: records are not in their order")
         self.latest = record.monotonic
         match record:
             case Changed():
@@ -136,21 +130,21 @@ class Trail:
             case Ended():
                 yield from self._end()
 
-    def _change(self, record: Changed) -> Iterator[Breach]:
+    def _change(self, record: Changed) -> Iterator[Violation]:
         source, event, target = record.source, record.event, record.target
         if self.state not in (None, source):
-            yield Breach(
+            yield Violation(
                 None, f"'{event}' was taken in '{source}', but the state was '{self.state}'"
             )
         if not _is_row(source, event, target):
-            yield Breach(None, f"no row leads from '{source}' by '{event}' to '{target}'")
+            yield Violation(None, f"no row leads from '{source}' by '{event}' to '{target}'")
         if self.sockets and target is not SOCKET_OWNER:
-            yield Breach(1, f"a socket was open in state '{target}'")
+            yield Violation(1, f"a socket was open in state '{target}'")
         if event is Event.QR_UPDATED:
             self.codes += 1
             self.scanned_at = None
-            if not self._listening:
-                yield Breach(4, "a code was handed out while nobody listened")
+            if self._attempt_known and not self._listening:
+                yield Violation(4, "a code was handed out while nobody listened")
         elif event is Event.SCANNED and self.scanned_at is None:
             self.scanned_at = record.monotonic
         self.state = target
@@ -160,15 +154,15 @@ class Trail:
             if target is State.CONNECTED:
                 self._successes += 1
                 if self._successes > 1:
-                    yield Breach(4, "one attempt succeeded twice")
+                    yield Violation(4, "one attempt succeeded twice")
 
-    def _open(self, record: Opening) -> Iterator[Breach]:
+    def _open(self, record: Opening) -> Iterator[Violation]:
         if self.sockets:
-            yield Breach(3, "a second socket was opened while the first was open")
+            yield Violation(3, "a second socket was opened while the first was open")
         if self.state not in (None, SOCKET_OWNER):
-            yield Breach(1, f"a socket was opened in state '{self.state}'")
+            yield Violation(1, f"a socket was opened in state '{self.state}'")
         if self.left_at is not None:
-            yield Breach(2, "a socket was opened although leaving had been decided")
+            yield Violation(2, "a socket was opened although leaving had been decided")
         self.sockets += 1
         self.openings += 1
         self.subject = record.subject
@@ -180,31 +174,31 @@ class Trail:
         if record.event is Event.PAIRED:
             self.success_at = record.monotonic
 
-    def _close(self, record: Closed) -> Iterator[Breach]:
+    def _close(self, record: Closed) -> Iterator[Violation]:
         self._listening = False
         if self.success_at is not None:
             self.closed_at = record.monotonic
         if not self.sockets:
             if self._attempt_known:
-                yield Breach(None, "a socket was closed that had not been opened")
+                yield Violation(None, "a socket was closed that had not been opened")
             return
         self.sockets -= 1
         self.socket_seconds += record.monotonic - self._socket_since
         if record.how is Closing.BROKEN:
-            yield Breach(1, "the transport's abort() raised: its socket may still be open")
+            yield Violation(1, "the transport's abort() raised: its socket may still be open")
         if self.left_at is not None:
             took = record.monotonic - self.left_at
-            if self._is_late(took) and not self._late_told:
-                yield Breach(2, f"leaving took {took:.3f} s; {self._limit()}")
+            if self._is_late(took) and not self._late_reported:
+                yield Violation(2, f"leaving took {took:.3f} s; {self._limit()}")
 
-    def overdue(self, now: float) -> Iterator[Breach]:
-        """What has not happened and should have by now; it is said once."""
-        if not self.sockets or self.left_at is None or self._late_told:
+    def overdue(self, now: float) -> Iterator[Violation]:
+        """What should have happened by now and has not; it is reported once."""
+        if not self.sockets or self.left_at is None or self._late_reported:
             return
         took = now - self.left_at
         if self._is_late(took):
-            self._late_told = True
-            yield Breach(2, f"leaving has taken {took:.3f} s so far; {self._limit()}")
+            self._late_reported = True
+            yield Violation(2, f"leaving has taken {took:.3f} s so far; {self._limit()}")
 
     def _is_late(self, took: float) -> bool:
         return took > self._close_timeout + SLACK
@@ -212,17 +206,17 @@ class Trail:
     def _limit(self) -> str:
         return f"close_timeout is {self._close_timeout:g} s"
 
-    def _end(self) -> Iterator[Breach]:
+    def _end(self) -> Iterator[Violation]:
         self.ended = True
         yield from self.cut_off("pair() ended and left a socket open")
         undecided = self.state is State.GENERATING and not self.ends and self._attempt_known
         if self.state is SOCKET_OWNER or undecided:
-            yield Breach(5, f"pair() ended in state '{self.state}'")
+            yield Violation(5, f"pair() ended in state '{self.state}'")
 
-    def cut_off(self, text: str) -> Iterator[Breach]:
-        """Nothing more can come of it: a socket that is open now was left behind."""
+    def cut_off(self, text: str) -> Iterator[Violation]:
+        """No more records can come: a socket that is open now was left behind."""
         if self.sockets:
-            yield Breach(8, text)
+            yield Violation(8, text)
 
 
 def _is_row(source: State, event: Event, target: State) -> bool:

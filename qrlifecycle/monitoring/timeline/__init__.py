@@ -1,40 +1,18 @@
-"""The timeline: what a journal tells, as a picture that shows whether the promise was kept.
+"""The timeline: a journal as a picture that shows whether the promise was kept.
 
-Each attempt is a lane: the states it went through, and under them its socket. So anybody can see
-that a socket is open only while a code is on screen, or where it is not. `reading` and `growing`
-make `lanes` of records, `words` says in a sentence what they show, `scale` lays out time, `text`
-draws for a terminal and `plot` draws images. This room must never know where records come from, nor
-who looks.
+Each attempt is a lane: the states it went through, and below them its socket. So anybody can see
+that a socket is open only while a code is on screen, or where it is not. `reading` makes `lanes` of
+records, `captions` has the words, characters and colours that the pictures share, `terminal` draws
+text and `image` draws images.
 """
 
 from __future__ import annotations
 
-from .glyphs import (
-    GLYPHS,
-    Style,
-)
-from .lanes import (
-    Lane,
-    Mark,
-    MarkKind,
-    Socket,
-    Span,
-    Timeline,
-)
-from .plot import (
-    IMAGE_FORMATS,
-    paint,
-)
-from .reading import (
-    LAST,
-    read,
-)
-from .text import (
-    Line,
-    Piece,
-    draw,
-)
-from .words import finding
+from .captions import GLYPHS, Style, finding
+from .image import IMAGE_FORMATS, paint
+from .lanes import Lane, Mark, MarkKind, Socket, Span, Timeline
+from .reading import LAST, read
+from .terminal import Line, Piece, draw
 
 __all__ = [
     "GLYPHS",

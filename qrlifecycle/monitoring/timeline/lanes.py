@@ -1,26 +1,30 @@
-"""Lanes: an attempt as spans of time.
+"""Lanes: an attempt as spans of time, and the scale on which lanes are drawn.
 
-Times in a lane are seconds since its first record, by the monotonic clock; only where a lane begins
-is told by the wall clock, so a clock that was set does not bend a lane. A journal may be cut
-anywhere: a span whose end was never told has none, and of what came before the first line nothing
-is claimed. This room must never know where a lane comes from, nor how it is drawn.
+Times in a lane are seconds since its first record, by the monotonic clock; only the beginning of a
+lane is taken from the wall clock, so a clock that was set does not bend a lane. A journal may be
+cut anywhere: a span whose end is in no record has none, and nothing is claimed of what came before
+the first line.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum, auto
+from typing import Self
 
 from ...outcome import Reason
 from ...records import Closing
 from ...states import SOCKET_OWNER, State
 
-__all__ = ["Lane", "Mark", "MarkKind", "Socket", "Span", "Timeline"]
+__all__ = ["Lane", "Mark", "MarkKind", "Scale", "Socket", "Span", "Tick", "Timeline", "clock"]
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A time in a state. ``end`` is None while the state was never seen to be left."""
+    """A time in a state. ``end`` is None if no record says that the state was left."""
 
     state: State
     start: float
@@ -29,10 +33,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Socket:
-    """One socket, from when it was made until it was gone.
+    """One socket, from when its transport was made until it was closed.
 
-    ``opened`` is when it began to listen, if it did. ``end`` and ``how`` are None if it was never
-    seen to be closed. A socket whose `abort()` raised may still be open: it has a ``how`` and no
+    ``opened`` is when it began to listen, if it did. ``end`` and ``how`` are None if no record says
+    that it was closed. A socket whose `abort()` raised may still be open: it has a ``how`` and no
     ``end``. ``outside`` are the times in which the state was not `displayed`.
     """
 
@@ -42,7 +46,7 @@ class Socket:
     how: Closing | None = None
     outside: tuple[tuple[float, float | None], ...] = ()
     second: bool = False
-    """Whether it was opened for somebody who had one open already."""
+    """Whether its bot and user had another one open already."""
     track: int = 0
     """0, or how many sockets of the lane were open when it was opened."""
 
@@ -53,7 +57,7 @@ class Socket:
 
 
 class MarkKind(Enum):
-    """What a mark stands for."""
+    """What a mark means."""
 
     CODE = auto()
     """A code was handed out to be shown."""
@@ -119,7 +123,7 @@ class Lane:
         return self.spans[-1].start if over else self.length
 
     def until(self, end: float | None) -> float:
-        """An end as a time: one that was never told lasts as long as the lane."""
+        """An end as a time: one that is not known is the end of the lane."""
         return self.length if end is None else end
 
 
@@ -142,3 +146,110 @@ class Timeline:
     def healthy(self) -> bool:
         """Whether nothing was found, drawn or not."""
         return not self.alerts_left_out and all(lane.healthy for lane in self.lanes)
+
+
+# The scale
+
+STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+"""Seconds between two ticks that are easy to read; shorter and longer steps are 1, 2 or 5 times a
+power of ten."""
+
+SHORTEST = 1e-3
+"""Seconds; a picture without lanes still has an axis."""
+
+
+def clock(wall: float, form: str = "%H:%M:%S") -> str:
+    """A wall time, in UTC."""
+    try:
+        return datetime.fromtimestamp(wall, UTC).strftime(form)
+    except (ValueError, OverflowError, OSError):
+        return "?"
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A labelled moment: seconds from the left edge."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The time from the left edge to the right one.
+
+    Args:
+        length: seconds.
+        begin: the wall time of the left edge; None if each lane begins there.
+    """
+
+    length: float
+    begin: float | None = None
+
+    def per_second(self, lanes: Iterable[tuple[Lane, float]], width: float) -> float:
+        """The width of a second, such that every lane fits.
+
+        Args:
+            lanes: each with the width that must stay free at its right.
+            width: from the left edge to the right one.
+        """
+        ends = ((self.shift(lane) + lane.length, free) for lane, free in lanes)
+        fits = [max(width - free, width / 4) / max(end, SHORTEST) for end, free in ends]
+        return min([width / self.length, *fits])
+
+    @classmethod
+    def of(cls, lanes: Sequence[Lane], *, absolute: bool) -> Self:
+        """The scale for some lanes: from their own beginnings, or by the wall clock."""
+        if not absolute or not lanes:
+            return cls(max([SHORTEST, *(lane.length for lane in lanes)]))
+        begin = min(lane.wall for lane in lanes)
+        end = max(lane.wall + lane.length for lane in lanes)
+        return cls(max(SHORTEST, end - begin), begin)
+
+    def shift(self, lane: Lane) -> float:
+        """Where a lane begins: seconds from the left edge."""
+        return 0.0 if self.begin is None else lane.wall - self.begin
+
+    def ticks(self, most: int) -> list[Tick]:
+        """About ``most`` ticks, at round times."""
+        step = _step(self.length / most)
+        begin = 0.0 if self.begin is None else self.begin
+        first = math.ceil(begin / step) * step
+        number = int((begin + self.length - first) / step) + 1
+        times = [first + index * step for index in range(number)]
+        return [Tick(time - begin, self._label(time, step)) for time in times]
+
+    def _label(self, time: float, step: float) -> str:
+        if self.begin is None:
+            return _offset(time, step, self.length)
+        if step < 1:
+            return f"{clock(time)}.{round(time % 1 * 1000) % 1000:03}"
+        if step < 60:
+            return clock(time)
+        return clock(time, "%H:%M" if self.length < 86400 else "%m-%d %H:%M")
+
+
+def _step(least: float) -> float:
+    """The shortest step that is not below this."""
+    for step in STEPS:
+        if STEPS[0] <= least <= step:
+            return step
+    unit = 86400.0 if least > STEPS[-1] else 1.0
+    power = 10.0 ** math.floor(math.log10(least / unit))
+    return next(power * unit * n for n in (1, 2, 5, 10) if power * unit * n >= least * 0.999999)
+
+
+def _offset(time: float, step: float, length: float) -> str:
+    """Time since the beginning."""
+    if time == 0:
+        return "0"
+    if length < 1:
+        return f"{time * 1000:.6g} ms"
+    if length < 100 or step < 1:
+        return f"{time:.6g} s"
+    if step % 3600 == 0:
+        return f"{time / 3600:.6g} h"
+    if step % 60 == 0:
+        return f"{time / 60:.6g} min"
+    minutes, seconds = divmod(round(time), 60)
+    return f"{minutes}:{seconds:02}"

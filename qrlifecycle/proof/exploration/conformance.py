@@ -1,8 +1,8 @@
 """Whether the real code is where the model says it can be, after every move.
 
-The model (`qrlifecycle.proof.model`) is followed beside the code: from each situation that the code may
-have been in, by what was done and by what the lifecycle and the clock do by themselves. Where the
-code stands must be among those. This room must never know how a move was chosen.
+The model (`qrlifecycle.proof.model`) is followed beside the code: from each situation that the code
+may have been in, by what was done and by what the lifecycle and the clock do by themselves. Where
+the code stands must be among those. This room must never know how a move was chosen.
 """
 
 from __future__ import annotations

@@ -352,8 +352,6 @@ class Ordeal:
                 return State.IDLE
             case Connected():
                 return State.CONNECTED
-            case Failed(Reason.CANCELLED):
-                return State.IDLE
             case Failed():
                 return State.FAILED
             case _:  # cancelled while it was leaving for an end, perhaps

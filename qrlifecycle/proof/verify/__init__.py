@@ -1,1 +1,1 @@
-"""What `qrlifecycle verify` runs, and what it says of it."""
+"""What `qrlifecycle verify` runs, and how it reports the results."""

@@ -1,7 +1,4 @@
-"""The factory that ``MODULE:FACTORY`` names: how it is found, and whether it makes a peer.
-
-This room must never know what peers are good for.
-"""
+"""The factory that ``MODULE:FACTORY`` names: how it is found, and whether it makes a peer."""
 
 from __future__ import annotations
 
@@ -12,27 +9,26 @@ from pathlib import Path
 from traceback import walk_tb
 from typing import Any, cast
 
+import qrlifecycle
+
 from ...errors import InvalidValue
 from ...monitoring.printable import printable
 from ...testing.contract.check import PeerFactory
 from ...testing.contract.peers import Peer
 from ...testing.user_code import is_own
-from ...testing.wording import (
-    error_text,
-    innermost,
-)
+from ...testing.wording import error_text, innermost
 
 __all__ = ["check_factory", "error_with_place", "peer_factory"]
 
-PACKAGE = f"{Path(__file__).parent.parent}{os.sep}"
+PACKAGE = f"{Path(qrlifecycle.__file__).parent}{os.sep}"
 """Where our own code is."""
 
 
 def peer_factory(named: str) -> PeerFactory:
-    """What ``MODULE:FACTORY`` names.
+    """The factory of the name ``MODULE:FACTORY``.
 
     Raises:
-        InvalidValue: nothing that can be called.
+        InvalidValue: there is none, or it cannot be called.
     """
     module_name, colon, name = named.rpartition(":")
     if not (module_name and colon and name):
@@ -55,7 +51,7 @@ def peer_factory(named: str) -> PeerFactory:
 
 
 def check_factory(named: str) -> None:
-    """Call once what ``MODULE:FACTORY`` names, and look at what it gives back.
+    """Call the factory of a name once, and check what it returns.
 
     Raises:
         InvalidValue: it names no factory, or one that raises, or one that makes no peer.
@@ -80,7 +76,7 @@ def check_factory(named: str) -> None:
 
 
 def error_with_place(error: BaseException) -> str:
-    """An error in words, with the innermost line of the program's own that it came through."""
+    """An error in words, with the innermost line of the program's own code in its traceback."""
     for inner in (*innermost(error), error):
         frames = [(frame.f_code.co_filename, line) for frame, line in walk_tb(inner.__traceback__)]
         own = [place for place in frames if is_own(place[0]) and not place[0].startswith(PACKAGE)]
@@ -90,7 +86,7 @@ def error_with_place(error: BaseException) -> str:
 
 
 def _module_in(name: str) -> str | None:
-    """The module that is meant by a file's name; None if it is no file's."""
+    """The module of a file name; None if the name is not one of a file."""
     if not ("/" in name or os.sep in name or name.startswith(".") or Path(name).is_file()):
         return None
     path = Path(name.removesuffix(".py"))

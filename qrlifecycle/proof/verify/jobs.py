@@ -1,7 +1,6 @@
 """What `qrlifecycle verify` does: explorations, the contract, and properties, as jobs.
 
-A job can be pickled, and done in another process; what it found can be sent back. This room must
-never know how jobs are dealt out, nor what is said of what they found.
+A job can be pickled, and done in another process; its findings can be sent back.
 """
 
 from __future__ import annotations
@@ -17,33 +16,17 @@ import anyio
 from ...errors import UnsupportedBackend
 from ...testing.acts import Act
 from ...testing.clock import VirtualClockEventLoop
-from ...testing.contract import (
-    CLAUSES,
-    checks,
-)
-from ...testing.contract.check import (
-    LIMIT,
-    PeerFactory,
-)
+from ...testing.contract import CLAUSES, checks
+from ...testing.contract.check import LIMIT, PeerFactory
 from ...testing.contract.smoke import smoke_test
 from ...testing.judge import Breach
 from ...testing.plans import Plan
-from ...testing.run_plan import (
-    perform,
-    perform_together,
-)
+from ...testing.run_plan import perform, perform_together
 from ...testing.wording import innermost
-from ..exploration import (
-    Exploration,
-    PromiseBroken,
-    explore,
-)
+from ..exploration import Exploration, PromiseBroken, explore
 from ..exploration.conformance import Seen
 from ..exploration.scene import World
-from .factories import (
-    error_with_place,
-    peer_factory,
-)
+from .factories import error_with_place, peer_factory
 
 __all__ = ["OURS", "AnyJob", "Contract", "Explore", "Findings", "Properties"]
 
@@ -57,15 +40,15 @@ class Findings:
 
     Attributes:
         broken: promises and clauses, as "promise 3" or "T1"; nothing if the job itself failed.
-        counterexample: how to see it; empty if nothing broke.
-        alike: what is equal in two counterexamples that tell the same.
-        failure: why the job was not done to its end, which refutes nothing.
+        counterexample: how to reproduce it; empty if nothing broke.
+        alike: what is equal in two counterexamples of the same fault.
+        failure: why the job did not finish, which refutes nothing.
         skipped: why it cannot be done here.
-        counts: how many of what were seen or made.
+        counts: how many situations, moves, plans and checks of each clause there were.
         complete: whether a world was explored to its end.
         seen: rows that were taken, and ends.
-        stood: where the lifecycle stood, in the model's words.
-        notes: more to be said, line by line.
+        visited: the situations of the lifecycle, as the model describes them.
+        notes: further lines to print.
     """
 
     broken: frozenset[str] = frozenset()
@@ -76,22 +59,22 @@ class Findings:
     counts: Counter[str] = field(default_factory=Counter)
     complete: bool = False
     seen: frozenset[object] = frozenset()
-    stood: frozenset[Seen] = frozenset()
+    visited: frozenset[Seen] = frozenset()
     notes: tuple[str, ...] = ()
 
     @property
     def checked(self) -> bool:
-        """Whether anything was put to the test."""
+        """Whether anything was tested."""
         return any(self.counts[what] for what in ("moves", "plans", *CLAUSES))
 
 
 class _Work:
-    """What all jobs share: whatever goes wrong with one is found, too."""
+    """What all jobs share: an error of the job itself becomes a finding, too."""
 
-    def __call__(self, tell: Callable[[str], object]) -> Findings:
+    def __call__(self, report: Callable[[str], object]) -> Findings:
         """Do it."""
         try:
-            return self.work(tell)
+            return self.work(report)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -101,10 +84,10 @@ class _Work:
             return Findings(failure=error_with_place(error))
 
     def undone(self, why: str) -> Findings:
-        """What is to be said if nobody could do it to its end."""
+        """The findings if it could not be done to its end."""
         return Findings(failure=why)
 
-    def work(self, tell: Callable[[str], object]) -> Findings:
+    def work(self, report: Callable[[str], object]) -> Findings:
         """Do it, and raise what goes wrong."""
         raise NotImplementedError
 
@@ -125,13 +108,13 @@ class Explore(_Work):
         acts = len(frozenset(Act) - self.world.without)
         return float(acts**self.world.racing * (2 if self.world.status else 1))
 
-    def work(self, tell: Callable[[str], object]) -> Findings:
+    def work(self, report: Callable[[str], object]) -> Findings:
         """Explore."""
         explored: list[Exploration] = []
 
         def progress(exploration: Exploration) -> None:
             explored[:] = [exploration]
-            tell(f"{len(exploration.situations):,} situations, {exploration.moves:,} moves")
+            report(f"{len(exploration.situations):,} situations, {exploration.moves:,} moves")
 
         broken, counterexample, alike = frozenset[str](), "", ""
         try:
@@ -148,7 +131,7 @@ class Explore(_Work):
             counts=Counter(situations=len(seen.situations), moves=seen.moves),
             complete=seen.complete,
             seen=frozenset(seen.seen),
-            stood=frozenset(seen.stood),
+            visited=frozenset(seen.stood),
         )
 
 
@@ -164,22 +147,22 @@ class Contract(_Work):
     def __str__(self) -> str:
         return f"contract of {self.factory} on {self.backend}"
 
-    def work(self, tell: Callable[[str], object]) -> Findings:
+    def work(self, report: Callable[[str], object]) -> Findings:
         """Make the checks."""
         factory = peer_factory(self.factory)
         anyio.run(smoke_test, factory, backend=self.backend)
-        return anyio.run(self._check, factory, tell, backend=self.backend)
+        return anyio.run(self._check, factory, report, backend=self.backend)
 
-    async def _check(self, factory: PeerFactory, tell: Callable[[str], object]) -> Findings:
+    async def _check(self, factory: PeerFactory, report: Callable[[str], object]) -> Findings:
         counts: Counter[str] = Counter()
         failures, notes, failure = [], [], ""
         for check in checks():
-            tell(check.name)
+            report(check.name)
             try:
                 result = await check.run(factory, limit=LIMIT)
             except (UnsupportedBackend, KeyboardInterrupt, anyio.get_cancelled_exc_class()):
                 raise
-            except BaseException as error:  # the other checks would raise it as well
+            except BaseException as error:  # the other checks would raise it, too
                 failure = f"{check}: {error_with_place(error)}"
                 break
             if result.skipped is not None:
@@ -214,7 +197,7 @@ class Properties(_Work):
         """About how long it takes, compared with others."""
         return self.plans if self.factory is None else math.inf
 
-    def work(self, tell: Callable[[str], object]) -> Findings:
+    def work(self, report: Callable[[str], object]) -> Findings:
         """Perform plan after plan."""
         from hypothesis import HealthCheck, Phase, given, seed, settings
         from hypothesis.strategies import tuples
@@ -230,7 +213,7 @@ class Properties(_Work):
         def holds(together: tuple[Plan, ...]) -> None:
             nonlocal performed
             performed += len(together)
-            tell(f"{performed:,} plans")
+            report(f"{performed:,} plans")
             if (found := self._perform(together, factory)) is not None:
                 broken.append(found)
                 raise AssertionError

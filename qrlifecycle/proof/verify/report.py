@@ -1,7 +1,4 @@
-"""What is said of what `qrlifecycle verify` found: a verdict per promise, per clause, per world.
-
-This room must never know how a job is done.
-"""
+"""The report of `qrlifecycle verify`: a verdict for each promise, each clause and each world."""
 
 from __future__ import annotations
 
@@ -9,35 +6,32 @@ from collections import Counter
 from collections.abc import Sequence
 from textwrap import wrap
 
-from ...outcome import (
-    Connected,
-    Reason,
-)
+from ...outcome import Connected, Reason
 from ...states import State, single_rows
 from ...testing.backends import BACKENDS
 from ...testing.contract import CLAUSES
 from ...testing.wording import PROMISES
 from ..exploration.conformance import seen_in
 from ..exploration.scene import World
-from ..model import (
-    rest,
-    situations,
-)
-from .jobs import (
-    AnyJob,
-    Contract,
-    Explore,
-    Findings,
-    Properties,
-)
+from ..model import rest, situations
+from .jobs import AnyJob, Contract, Explore, Findings, Properties
 
-__all__ = ["Results", "breaches", "never_seen", "tables", "totals", "unproved", "untried"]
+__all__ = [
+    "Results",
+    "Rows",
+    "counterexamples",
+    "never_seen",
+    "tables",
+    "totals",
+    "unproved",
+    "untried",
+]
 
 Results = dict[AnyJob, Findings]
 
 Rows = list[tuple[str, ...]]
 
-BEARS = {
+CLAUSES_OF_PROMISE = {
     1: ("T2",),
     2: ("T2", "T4"),
     3: ("T1", "T2", "T3"),
@@ -47,27 +41,27 @@ BEARS = {
     7: ("T5", "T6"),
     8: ("T1", "T2"),
 }
-"""The clauses that a promise rests on."""
+"""The clauses of the contract that a promise depends on."""
 
-TRIED = {
-    4: "no code before listening, a read on each opening, success told once",
+TESTED_EXTENT = {
+    4: "no code before listening, a read on each opening, success only once",
     5: "cancel scopes, but not task.cancel()",
-    6: "codes are forgotten; no text is looked at",
+    6: "codes are forgotten; texts are not searched",
     7: "signals out of place, and errors; no floods",
     8: "tasks, timers and sockets",
 }
-"""What the exploration and the properties try of a promise, where that is not the whole of it."""
+"""What the exploration and the properties test of a promise, if not the whole of it."""
 
 LIFECYCLES = ("exploration", "properties")
-"""The parts that try the lifecycle itself."""
+"""The parts that test the lifecycle itself."""
 
 NARROW = 43
-"""Characters of a line about what was tried: a row of the table is to fit into 80 columns."""
+"""Characters of a line about what was tested: a row of the table must fit into 80 columns."""
 
 RACES = {1: "one act at a time", 2: "two racing acts", 3: "three racing acts"}
 
-RESTING_PLACES = frozenset(seen_in(situation) for situation in situations() if rest(situation))
-"""Where the model can stand while everybody waits, as far as it can be seen."""
+WAITING_SITUATIONS = frozenset(seen_in(situation) for situation in situations() if rest(situation))
+"""The situations in which the model can wait, as far as they can be observed."""
 
 
 # Tables
@@ -83,13 +77,13 @@ def tables(results: Results) -> list[tuple[str, Rows]]:
 
 
 def _promises(results: Results) -> Rows:
-    """A verdict for each promise, the parts that bear on it, and what they tried of it."""
+    """A verdict for each promise, the parts that tested it, and to what extent."""
     broken = frozenset[str]().union(*(found.broken for found in results.values()))
     rows: Rows = []
     for number, title in PROMISES.items():
-        by, stopped = _bearing(results, BEARS[number])
+        by, stopped = _bearing(results, CLAUSES_OF_PROMISE[number])
         verdict = "held" if by else "not tried"
-        if {f"promise {number}", *BEARS[number]} & broken:
+        if {f"promise {number}", *CLAUSES_OF_PROMISE[number]} & broken:
             verdict = "BROKEN"
         elif by and stopped:
             verdict = "held by the other checks"
@@ -100,7 +94,7 @@ def _promises(results: Results) -> Rows:
 
 
 def _bearing(results: Results, clauses: tuple[str, ...]) -> tuple[list[str], bool]:
-    """The parts that tried a promise which rests on these clauses; whether one came to no end."""
+    """The parts that tested a promise with these clauses; whether one did not finish."""
     tried: set[str] = set()
     stopped = False
     for job, found in results.items():
@@ -119,17 +113,17 @@ def _bearing(results: Results, clauses: tuple[str, ...]) -> tuple[list[str], boo
 
 
 def _extent(number: int, by: list[str]) -> list[str]:
-    """By which parts a promise was tried and, where that is not the whole of it, what; in lines."""
+    """The parts that tested a promise and, if that is not the whole of it, the extent; in lines."""
     line = ", ".join(by)
     if by and not set(LIFECYCLES) & set(by):
         return [f"{line}: the transport only"]
-    if not by or number not in TRIED:
+    if not by or number not in TESTED_EXTENT:
         return [line]
-    return [line, *wrap(f"of the lifecycle: {TRIED[number]}", NARROW)]
+    return [line, *wrap(f"of the lifecycle: {TESTED_EXTENT[number]}", NARROW)]
 
 
 def _clauses(results: Results) -> Rows:
-    """A verdict for each clause, with the checks that were made."""
+    """A verdict for each clause, with the number of its checks."""
     found = [found for job, found in results.items() if isinstance(job, Contract)]
     counts = sum((one.counts for one in found), Counter[str]())
     rows: Rows = []
@@ -168,7 +162,7 @@ def totals(results: Results, seed: int, seconds: float) -> list[str]:
         *_bound(results),
         f"total: {counts['situations']:,} situations, {counts['moves']:,} moves, {checks} checks, "
         f"{counts['plans']:,} plans (--seed {seed}), {seconds:.0f} s",
-        *(_stood(backend, explored) for backend, explored in _explored(results)),
+        *(_visited(backend, explored) for backend, explored in _explored(results)),
     ]
 
 
@@ -183,31 +177,36 @@ def _bound(results: Results) -> list[str]:
     return [f"bound: {', '.join(parts)}; of racing acts, each before every step of the event loop"]
 
 
-def _stood(backend: str, explored: Sequence[Findings]) -> str:
-    stood = frozenset[object]().union(*(found.stood for found in explored))
+def _visited(backend: str, explored: Sequence[Findings]) -> str:
+    visited = frozenset[object]().union(*(found.visited for found in explored))
     return (
-        f"On {backend}, the code was seen in {len(stood & RESTING_PLACES)} of the "
-        f"{len(RESTING_PLACES)} places where the model can rest."
+        f"On {backend}, the code was seen in {len(visited & WAITING_SITUATIONS)} of the "
+        f"{len(WAITING_SITUATIONS)} situations where the model can wait."
     )
 
 
 def unproved(results: Results) -> list[str]:
-    """What nothing was proved about, on each event loop, where nothing broke."""
+    """What nothing was proved about, on each event loop where nothing broke."""
     lines = []
     for backend, explored in _explored(results):
         if any(found.counterexample for found in explored):
             continue
         if missed := never_seen(frozenset[object]().union(*(found.seen for found in explored))):
             lines.append(f"On {backend}, nothing was proved about: {', '.join(missed)}.")
-        if not frozenset[object]().union(*(found.stood for found in explored)) >= RESTING_PLACES:
-            lines.append(f"On {backend}, the code was not wherever the model can rest.")
+        if (
+            not frozenset[object]().union(*(found.visited for found in explored))
+            >= WAITING_SITUATIONS
+        ):
+            lines.append(
+                f"On {backend}, the code was not seen in every situation where the model can wait."
+            )
         if not all(found.complete for found in explored):
             lines.append(f"On {backend}, a world was not explored to its end.")
     return lines
 
 
 def _explored(results: Results) -> list[tuple[str, list[Findings]]]:
-    """What was found in the worlds, on each event loop on which there were any."""
+    """The findings in the worlds, on each event loop that has any."""
     found = {
         backend: [
             found
@@ -220,7 +219,7 @@ def _explored(results: Results) -> list[tuple[str, list[Findings]]]:
 
 
 def untried(results: Results) -> list[str]:
-    """The jobs that could not be done here, and the clauses that no peer could be put to."""
+    """The jobs that could not be done here, and the clauses that no peer could be tested with."""
     jobs = sorted(str(job) for job, found in results.items() if found.skipped)
     contracts = [
         found.counts for job, found in results.items() if isinstance(job, Contract) and found.counts
@@ -229,8 +228,8 @@ def untried(results: Results) -> list[str]:
     return [*jobs, *(clause for clause in CLAUSES if contracts and not counts[clause])]
 
 
-def breaches(results: Results) -> list[str]:
-    """Each counterexample, and where it was found; then each job that came to no end."""
+def counterexamples(results: Results) -> list[str]:
+    """Each counterexample, and where it was found; then each job that did not finish."""
     order = sorted(results, key=str)
     alike: dict[str, list[AnyJob]] = {}
     for job in order:

@@ -1,7 +1,7 @@
-"""A few processes that do jobs one after another, and tell how each goes.
+"""A few processes that do jobs one after another, and report how far they are.
 
-They end with this process, however it ends, and hear no Ctrl-C and no SIGTERM of their own: who
-sends these to a whole group of processes means us. This room must never know what a job is about.
+They end with this process, however it ends, and ignore Ctrl-C and SIGTERM: a signal to a whole
+group of processes is handled by this one.
 """
 
 from __future__ import annotations
@@ -20,35 +20,33 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Protocol, TypeVar
 
-from ...cli.stopping import Stop
-
 __all__ = ["Job", "work_off"]
 
 Result_co = TypeVar("Result_co", covariant=True)
 AnyJob = TypeVar("AnyJob", bound="Job[Any]")
 
-GLANCE = 0.1
+STOP_CHECK_INTERVAL = 0.1
 """Seconds after which a stop is noticed."""
 
-DEAF_TO = (signal.SIGINT, signal.SIGTERM)
+IGNORED = (signal.SIGINT, signal.SIGTERM)
 
-DEATH = 5.0
-"""Seconds that a process has for ending when it has hung up; it takes milliseconds."""
+ENDING = 5.0
+"""Seconds for a process to end after it closed its pipe; it takes milliseconds."""
 
 GARBAGE = (50_000, 20, 100)
-"""Objects and rounds before garbage is collected: jobs make millions that nothing refers to any
-more, and with Python's own numbers a fifth of their time goes into looking for cycles."""
+"""Thresholds of the garbage collector. Jobs make millions of short-lived objects; with Python's
+defaults they spend a fifth of their time looking for cycles."""
 
 
 class Job(Protocol[Result_co]):
-    """What can be pickled, and done in another process; it tells in words how far it is."""
+    """It can be pickled, and done in another process; it reports in words how far it is."""
 
-    def __call__(self, tell: Callable[[str], object]) -> Result_co:
+    def __call__(self, report: Callable[[str], object]) -> Result_co:
         """Do it."""
         ...
 
     def undone(self, why: str) -> Result_co:
-        """What is to be said if it was not done to its end."""
+        """The result if it was not done to its end."""
         ...
 
 
@@ -60,8 +58,8 @@ class Worker:
     end: Connection
 
     def death(self) -> str:
-        """How it ended, in words; it has hung up."""
-        self.process.join(DEATH)
+        """How it ended, in words; its pipe is closed."""
+        self.process.join(ENDING)
         code = self.process.exitcode
         if code is None or code >= 0:
             return "its process ended" + (f" with exit code {code}" if code else "")
@@ -69,59 +67,59 @@ class Worker:
 
 
 def work_off(
-    lines: Sequence[deque[AnyJob]],
-    stop: Stop,
+    queues: Sequence[deque[AnyJob]],
+    stopped: Callable[[], bool],
     news: Callable[[AnyJob, str], object],
 ) -> Iterator[tuple[AnyJob, Any]]:
-    """Do jobs in other processes; each result as it comes, until all are done or a stop is asked.
+    """Do jobs in other processes; yield each result as it comes, until all are done, or a stop.
 
     Args:
-        lines: for each process, the jobs that it takes from; processes may share one.
-        stop: who may ask for a stop.
-        news: told what a job tells.
+        queues: for each process, the jobs that it takes from; processes may share a queue.
+        stopped: whether to stop; called about ten times in a second.
+        news: called with what a job reports about its progress.
     """
-    with stop.asks(lambda: None), _processes(len(lines)) as workers:
-        waiting = dict(zip(workers, lines, strict=True))
+    with _processes(len(queues)) as workers:
+        waiting = dict(zip(workers, queues, strict=True))
         busy: dict[Connection, tuple[Worker, AnyJob]] = {}
-        while stop.code is None:
+        while not stopped():
             for worker in [worker for worker in waiting if worker.end not in busy]:
                 if waiting[worker]:
                     busy[worker.end] = worker, waiting[worker].popleft()
-                    with suppress(OSError):  # it is gone, as its end of the pipe says, too
+                    with suppress(OSError):  # it has ended; its end of the pipe reports that, too
                         worker.end.send(busy[worker.end][1])
             if not busy:
                 break
-            for ready in wait([*busy], GLANCE):
+            for ready in wait([*busy], STOP_CHECK_INTERVAL):
                 assert isinstance(ready, Connection)
                 worker, job = busy[ready]
                 try:
-                    done, said = ready.recv()
+                    done, message = ready.recv()
                 except (EOFError, OSError):
                     del waiting[worker]
-                    done, said = True, job.undone(worker.death())
+                    done, message = True, job.undone(worker.death())
                 if done:
                     del busy[ready]
-                    yield job, said
+                    yield job, message
                 else:
-                    news(job, said)
-    if stop.code is None:
-        for job in (job for line in lines for job in _drain(line)):
+                    news(job, message)
+    if not stopped():
+        for job in (job for queue in queues for job in _drain(queue)):
             yield job, job.undone("no process was left for it")
 
 
-def _drain(line: deque[AnyJob]) -> Iterator[AnyJob]:
-    """Take what is left in a line, which others may share."""
-    while line:
-        yield line.popleft()
+def _drain(queue: deque[AnyJob]) -> Iterator[AnyJob]:
+    """Take what is left in a queue, which others may share."""
+    while queue:
+        yield queue.popleft()
 
 
 @contextmanager
 def _processes(count: int) -> Iterator[list[Worker]]:
-    """So many processes."""
+    """A number of processes."""
     context = multiprocessing.get_context("spawn")
     workers: list[Worker] = []
     try:
-        with _deaf():
+        with _signals_blocked():
             for _ in range(count):
                 ours, theirs = context.Pipe()
                 process = context.Process(target=_serve, args=(theirs,), daemon=True)
@@ -140,15 +138,15 @@ def _processes(count: int) -> Iterator[list[Worker]]:
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
-    """Whoever is started meanwhile hears no signal from its first instant on; we do, afterwards."""
+def _signals_blocked() -> Iterator[None]:
+    """Processes that are started meanwhile get no signal from the start; we do, afterwards."""
     if (mask := getattr(signal, "pthread_sigmask", None)) is None:  # Windows
         yield
         return
     from multiprocessing import resource_tracker
 
-    resource_tracker.ensure_running()  # its start, which comes with the first process, unmasks
-    before = mask(signal.SIG_BLOCK, DEAF_TO)
+    resource_tracker.ensure_running()  # started with the first process, it would unblock them
+    before = mask(signal.SIG_BLOCK, IGNORED)
     try:
         yield
     finally:
@@ -156,13 +154,13 @@ def _deaf() -> Iterator[None]:
 
 
 def _serve(end: Connection) -> None:
-    """Do jobs until nobody gives any."""
+    """Do jobs until the pipe is closed."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    for number in DEAF_TO:
+    for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
     gc.freeze()
     gc.set_threshold(*GARBAGE)
-    logging.disable()  # what a lifecycle logs under fire is no news
+    logging.disable()  # the log of tested lifecycles is of no interest
     with suppress(EOFError, OSError):
         while True:
             job: Job[object] = end.recv()
@@ -170,9 +168,9 @@ def _serve(end: Connection) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process when the one that started it has ended, whatever is being done here.
+    """End this process when the one that started it has ended, whatever it is doing.
 
-    A job that blocks would never see that nobody is at the other end of the pipe.
+    A job that blocks would never notice that the pipe is closed.
     """
     parent = multiprocessing.parent_process()
     assert parent is not None

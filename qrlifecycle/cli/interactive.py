@@ -1,7 +1,4 @@
-"""What `demo` and `pair` share: a lifecycle walked before somebody's eyes, stoppable at any moment.
-
-This room must never know where codes come from.
-"""
+"""What `demo` and `pair` share: an attempt that a person watches and can stop at any moment."""
 
 from __future__ import annotations
 
@@ -20,57 +17,49 @@ from ..codes import QRCode
 from ..engine.attempt import Service
 from ..errors import UsageError
 from ..lifecycle import QRLifecycle
-from ..outcome import (
-    Failed,
-    Outcome,
-    Reason,
-)
+from ..outcome import Cancelled, Outcome
 from ..policy import Policy
 from ..states import State
+from .plain_view import Hints, PlainView, draws_blocks
 from .stopping import Stop
-from .view import (
-    Hints,
-    View,
-    draws_blocks,
-)
 
-__all__ = ["attend", "exit_code", "make_lifecycle", "make_view", "policy_of"]
+__all__ = ["exit_code", "make_lifecycle", "make_view", "policy_of", "run_in_view"]
 
 REFRESH_INTERVAL = 0.05
-"""Seconds between two looks at whether anything on screen should look different."""
+"""Seconds between two checks whether the screen must be drawn again."""
 
-Beside = Callable[[], Coroutine[Any, Any, None]]
-"""What runs beside an attempt and is cancelled with its end."""
+Companion = Callable[[], Coroutine[Any, Any, None]]
+"""Runs during an attempt and is cancelled when that ends."""
 
 
 def policy_of(arguments: argparse.Namespace) -> Policy:
-    """The policy that the command line asks for.
+    """The policy from the command line.
 
     Raises:
-        InvalidValue: a number that cannot be meant.
+        InvalidValue: a number out of its range.
     """
     names = ("attempt_timeout", "max_refreshes", "qr_lifetime")
     asked = {name: getattr(arguments, name) for name in names}
     return Policy(**{name: value for name, value in asked.items() if value is not None})
 
 
-def make_view(stop: Stop, hints: Hints, *, title: str, lifetime: float, plain: bool) -> View:
-    """The live view where there is a terminal that can do it, else plain lines.
+def make_view(stop: Stop, hints: Hints, *, title: str, lifetime: float, plain: bool) -> PlainView:
+    """The live view in a terminal that can show it, else plain lines.
 
     Raises:
-        MissingExtra: what draws is not installed.
+        MissingExtra: a package that draws is not installed.
     """
-    QRCode("x").matrix()  # a missing package is told before anything is opened
+    QRCode("x").matrix()  # a missing package is reported before anything is opened
     dumb = os.environ.get("TERM", "dumb") in {"dumb", "unknown"} and os.name != "nt"
     if plain or dumb or not sys.stdout.isatty() or not draws_blocks():
-        return View(stop, hints, title=title)
-    from .live import LiveView
+        return PlainView(stop, hints, title=title)
+    from .live_view import LiveView
 
     return LiveView(stop, hints, title=title, lifetime=lifetime)
 
 
-def make_lifecycle(service: Service, policy: Policy, view: View) -> QRLifecycle:
-    """A lifecycle that the view watches."""
+def make_lifecycle(service: Service, policy: Policy, view: PlainView) -> QRLifecycle:
+    """A lifecycle with the hooks of the view."""
     lifecycle = QRLifecycle(
         service.request_qr,
         service.transport,
@@ -85,38 +74,40 @@ def make_lifecycle(service: Service, policy: Policy, view: View) -> QRLifecycle:
     return lifecycle
 
 
-async def attend(
-    lifecycle: QRLifecycle, view: View, stop: Stop, beside: Beside | None = None
+async def run_in_view(
+    lifecycle: QRLifecycle, view: PlainView, stop: Stop, companion: Companion | None = None
 ) -> Outcome:
-    """Walk the lifecycle to its end before the view, and say there how it ended."""
+    """Run one attempt and show it in the view, and how it ended."""
     with view, _log_to(view):
-        outcome = await _walk(lifecycle, view, stop, beside)
+        outcome = await _run(lifecycle, view, stop, companion)
         view.end(outcome)
     return outcome
 
 
 def exit_code(outcome: Outcome, stop: Stop) -> int:
-    """What the command's end is as a number: a link is a link, even if somebody lost patience."""
+    """The exit code of the command: 0 if paired, even if a stop was asked for meanwhile."""
     if outcome.connected:
         return 0
     return 1 if stop.code is None else stop.code
 
 
-async def _walk(lifecycle: QRLifecycle, view: View, stop: Stop, beside: Beside | None) -> Outcome:
-    outcome: Outcome = Failed(Reason.CANCELLED)
+async def _run(
+    lifecycle: QRLifecycle, view: PlainView, stop: Stop, companion: Companion | None
+) -> Outcome:
+    outcome: Outcome = Cancelled()
     mistake: UsageError | None = None
     loop = asyncio.get_running_loop()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_keep_fresh, view)
-        if beside is not None:
-            tasks.start_soon(beside)
+        if companion is not None:
+            tasks.start_soon(companion)
         scope = anyio.CancelScope()
         with scope, stop.asks(lambda: loop.call_soon_threadsafe(_cancel, lifecycle, scope)):
-            if stop.code is not None:  # the first line was written to nobody
+            if stop.code is not None:  # the first line had no reader
                 scope.cancel()
             try:
                 outcome = await lifecycle.pair()
-            except UsageError as error:  # kept out of the group, which would wrap it
+            except UsageError as error:  # raised below: the task group would wrap it
                 mistake = error
         tasks.cancel_scope.cancel()
     if mistake is not None:
@@ -125,12 +116,12 @@ async def _walk(lifecycle: QRLifecycle, view: View, stop: Stop, beside: Beside |
 
 
 def _cancel(lifecycle: QRLifecycle, scope: anyio.CancelScope) -> None:
-    # Only before the first step or after the last there is nothing that cancel() could leave.
+    # Before the first step of an attempt and after its last one, cancel() has no effect.
     if not lifecycle.cancel() and lifecycle.state is State.IDLE:
         scope.cancel()
 
 
-async def _keep_fresh(view: View) -> None:
+async def _keep_fresh(view: PlainView) -> None:
     while True:
         await anyio.sleep(REFRESH_INTERVAL)
         view.refresh()
@@ -139,12 +130,12 @@ async def _keep_fresh(view: View) -> None:
 class LogToView(logging.Handler):
     """Shows the library's own log lines."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: PlainView) -> None:
         super().__init__(logging.INFO)
         self._view = view
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Not what its children say: the demo's server talks of sockets too."""
+        """Not the records of child loggers: the demo's server logs sockets too."""
         return record.name == "qrlifecycle"
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -153,7 +144,7 @@ class LogToView(logging.Handler):
 
 
 @contextmanager
-def _log_to(view: View) -> Iterator[None]:
+def _log_to(view: PlainView) -> Iterator[None]:
     logger, handler = logging.getLogger("qrlifecycle"), LogToView(view)
     level, propagate = logger.level, logger.propagate
     logger.setLevel(logging.INFO)

@@ -1,8 +1,8 @@
-"""What a person sees of an attempt, as plain lines: for pipes, logs, and terminals too small.
+"""An attempt as plain lines: for pipes, logs, and terminals that are too small.
 
-`qrlifecycle.cli.live` builds on it. Each line is out at once. What a server said is stripped of
-control characters before it is shown. This room must never know how an attempt is walked, and never
-writes a payload as text; who wants that (the demo does, of its toy) hands it in as a hint.
+`qrlifecycle.cli.live_view` builds on it. Each line is flushed at once. Foreign text is stripped of
+control characters before it is shown. A payload is never written as text; a command that wants that
+(the demo does, for its toy server) passes it as a hint.
 """
 
 from __future__ import annotations
@@ -13,51 +13,39 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Self
 
-from ..codes import (
-    BLOCKS,
-    PairingCode,
-    QRCode,
-)
+from ..codes import BLOCKS, PairingCode, QRCode
 from ..engine.observers import Change
 from ..errors import QRLifecycleError
 from ..lifecycle import QRLifecycle
 from ..monitoring.printable import printable
-from ..outcome import (
-    Connected,
-    Outcome,
-    Reason,
-)
+from ..outcome import Connected, Outcome, Reason
 from ..signals import ActionRequired
 from ..states import Event
-from .stopping import (
-    BROKEN_PIPE,
-    Stop,
-    discard_output,
-)
+from .stopping import BROKEN_PIPE, Stop, discard_output
 
-__all__ = ["View", "draws_blocks", "sentences"]
+__all__ = ["Hints", "PlainView", "draws_blocks", "sentences"]
 
 Hints = Callable[[QRCode], tuple[str, ...]]
-"""What to say beside a code: what to do with it."""
+"""The lines to show beside a code: what to do with it."""
 
 BLACK_ON_WHITE = "\x1b[38;5;16;48;5;231m{}\x1b[0m"
-"""Of the 256 colours these two are the same in every theme."""
+"""These two of the 256 colours are the same in every theme."""
 
 LONGEST = 200
-"""Characters of the longest thing a server said that is repeated."""
+"""Characters of foreign text that are shown."""
 
 NEWS = {
-    Event.SCANNED: "the phone has scanned the code and is confirming",
-    Event.EXPIRED: "the code ran out, asking for another",
+    Event.SCANNED: "the phone has scanned the code; the approval is awaited",
+    Event.EXPIRED: "the code expired, asking for another",
 }
 
 
-class View:
+class PlainView:
     """Plain lines on standard output; a context manager around an attempt.
 
     Args:
-        stop: told when nobody reads any more.
-        hints: what to say beside a code.
+        stop: asked to stop when the output has no reader any more.
+        hints: the lines to show beside a code.
         title: the first line.
     """
 
@@ -72,30 +60,30 @@ class View:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal; nothing to do here."""
 
     def watch(self, lifecycle: QRLifecycle) -> None:
-        """Whose attempt it is; plain lines need no more than they are told."""
+        """The lifecycle that is shown; plain lines need only its hooks."""
 
     def say(self, line: str) -> None:
-        """One line of what happens."""
+        """Show one line of what happens."""
         self._print(line)
 
     def show(self, qr: QRCode) -> None:
-        """A code to scan, or the one that replaces it."""
+        """Show a code to scan, or the one that replaces it."""
         self._draw(qr)
         for hint in self._hints(qr):
             self._print(hint)
 
     def spell(self, code: PairingCode) -> None:
-        """A code to type; that is what it is there for, so it is written as text."""
+        """Show a code to type; it is meant to be read, so it is written as text."""
         self.say(f"type this code on the phone: {printable(code.reveal(), LONGEST)}")
 
     def require(self, action: ActionRequired) -> None:
-        """The service wants something more from the person."""
+        """The service requires one more step from the person."""
         code = action.data.get("code")
-        said = f": {printable(code, LONGEST)}" if isinstance(code, str) else ""
-        self.say(f"the service requires an action, {printable(action.action, LONGEST)}{said}")
+        detail = f": {printable(code, LONGEST)}" if isinstance(code, str) else ""
+        self.say(f"the service requires an action, {printable(action.action, LONGEST)}{detail}")
 
     def changed(self, change: Change) -> None:
         """A row of the table was taken."""
@@ -105,20 +93,20 @@ class View:
             self._too_wide = None
 
     def refresh(self) -> None:
-        """Some time has passed."""
+        """Called regularly; draws a code that did not fit, once it fits."""
         if self._too_wide is not None and _width(self._too_wide) <= _columns():
             self._draw(self._too_wide)
 
     def end(self, outcome: Outcome) -> None:
-        """How it ended."""
+        """Show how it ended."""
         self._print(*sentences(outcome))
 
     def note(self, line: str) -> None:
-        """Something to add after the end."""
+        """Show a line after the end."""
         self._print(line)
 
     def _draw(self, qr: QRCode) -> None:
-        """The code; drawn wider than the terminal it would be garbled, so that is said instead."""
+        """Draw the code; in a terminal that is too narrow it would be garbled, so say that."""
         self._too_wide = None
         if not draws_blocks():
             self._print(f"the code cannot be drawn in {sys.stdout.encoding}; use UTF-8")
@@ -136,13 +124,13 @@ class View:
     def _print(self, *lines: str) -> None:
         try:
             print(*lines, sep="\n", flush=True)
-        except OSError:  # a pipe without a reader, a terminal that is gone
+        except OSError:  # a pipe without a reader, or the terminal was closed
             discard_output()
             self._stop.request(BROKEN_PIPE)
 
 
 def draws_blocks() -> bool:
-    """Whether standard output's encoding has half blocks."""
+    """Whether the encoding of standard output has half blocks."""
     try:
         "".join(BLOCKS.values()).encode(sys.stdout.encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
@@ -151,21 +139,21 @@ def draws_blocks() -> bool:
 
 
 def sentences(outcome: Outcome) -> Iterator[str]:
-    """How it ended: a sentence for whoever looks on; of a failure, one for the developer too."""
+    """How it ended: a sentence for the person; after a failure, also one for the developer."""
     if isinstance(outcome, Connected):
         already = " already" if outcome.already_paired else ""
         yield (
-            f"linked{already}: {printable(outcome.identity, LONGEST)}"
+            f"paired{already}: {printable(outcome.identity, LONGEST)}"
             if outcome.identity
-            else f"linked{already}"
+            else f"paired{already}"
         )
         return
     reason = outcome.reason
-    yield f"not linked: {reason.person}"
+    yield f"not paired: {reason.person}"
     if reason is Reason.CANCELLED:
         return
     error = outcome.error
-    # The library's own errors hold no secret; of any other only the kind is told.
+    # The library's own errors hold no secret; of any other only the type is shown.
     detail = str(error) if isinstance(error, QRLifecycleError) else type(error).__name__
     yield f"{reason}: {reason.meaning}" + (
         f" ({printable(detail, LONGEST)})" if error is not None else ""

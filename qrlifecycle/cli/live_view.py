@@ -1,10 +1,9 @@
-"""What a person sees of an attempt in a terminal: the code, and below it what happens, live.
+"""An attempt in a terminal: the code, and below it what happens, live.
 
-It draws on the terminal's second screen, so that the code is gone from sight and from the
-scroll-back when it is over, and what was on the first is untouched. A code that does not fit when
-it comes is printed as plain lines instead; one that no longer fits because the window shrank waits
-for room. Being told never draws: that would hold up the lifecycle. This room must never know how an
-attempt is walked.
+It draws on the terminal's alternate screen, so that afterwards the code is neither visible nor in
+the scroll-back, and the first screen is unchanged. A code that does not fit when it comes is
+printed as plain lines instead; one that no longer fits because the window shrank is drawn again
+when it fits. A hook never draws: that would delay the lifecycle.
 """
 
 from __future__ import annotations
@@ -21,15 +20,8 @@ from ..errors import MissingExtra
 from ..lifecycle import QRLifecycle
 from ..outcome import Outcome
 from ..states import Event, State
-from .stopping import (
-    BROKEN_PIPE,
-    Stop,
-)
-from .view import (
-    Hints,
-    View,
-    sentences,
-)
+from .plain_view import Hints, PlainView, sentences
+from .stopping import BROKEN_PIPE, Stop
 
 try:
     from rich.console import Console, Group
@@ -42,7 +34,7 @@ __all__ = ["LiveView"]
 
 ENTER = b"\x1b[?1049h\x1b[?25l"
 LEAVE = b"\x1b[?1049l\x1b[?25h"
-"""To the second screen without a cursor and back, where rich has no chance to write it."""
+"""To the alternate screen without a cursor and back, for when rich cannot write it."""
 
 INK = "#000000 on #ffffff"
 MARGIN = "  "
@@ -50,8 +42,8 @@ LINES_KEPT = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Styles:
-    """The colours beside the code; all plain if a person asked for none."""
+class LiveStyles:
+    """The styles of the texts beside the code."""
 
     title: str = "bold"
     quiet: str = "dim"
@@ -60,32 +52,32 @@ class Styles:
     bad: str = "bold red"
 
 
-COLOURLESS = Styles(open="bold", good="bold", bad="bold")
+COLOURLESS = LiveStyles(open="bold", good="bold", bad="bold")
 
 
-class LiveView(View):
+class LiveView(PlainView):
     """The live view; a context manager around an attempt.
 
     Args:
-        stop: told when the terminal is gone.
-        hints: what to say beside a code.
+        stop: asked to stop when the terminal is closed.
+        hints: the lines to show beside a code.
         title: the first line.
-        lifetime: seconds for which a code is good when its service does not say.
+        lifetime: seconds for which a code is valid when its service does not say.
     """
 
     def __init__(self, stop: Stop, hints: Hints, *, title: str, lifetime: float) -> None:
         super().__init__(stop, hints, title=title)
         self._lifecycle: QRLifecycle | None = None
         self._lifetime = lifetime
-        self._styles = COLOURLESS if os.environ.get("NO_COLOR") else Styles()
-        # The code needs its two colours whatever NO_COLOR says; the rest obeys by its styles.
+        self._styles = COLOURLESS if os.environ.get("NO_COLOR") else LiveStyles()
+        # The code needs its two colours also with NO_COLOR; the rest obeys it by its styles.
         self._console = Console(no_color=False, force_terminal=True, highlight=False)
         self._live: Live | None = None
         self._screen = ExitStack()
-        self._said: list[str] = []
+        self._log: list[str] = []
         self._code: list[str] = []
         self._beside: tuple[str, ...] = ()
-        self._good_until: float | None = None
+        self._valid_until: float | None = None
         self._drawn: object = None
 
     def __enter__(self) -> Self:
@@ -107,20 +99,20 @@ class LiveView(View):
             self._leave_screen()
 
     def watch(self, lifecycle: QRLifecycle) -> None:
-        """Whose state and socket are shown."""
+        """The lifecycle whose state and socket are shown."""
         self._lifecycle = lifecycle
 
     def say(self, line: str) -> None:
-        """One line of what happens."""
-        self._said = [*self._said, line][-LINES_KEPT:]
+        """Show one line of what happens."""
+        self._log = [*self._log, line][-LINES_KEPT:]
         if self._live is None:
             super().say(line)
 
     def show(self, qr: QRCode) -> None:
-        """A code to scan; if it does not fit, plain lines take over from here."""
+        """Show a code to scan; if it does not fit, plain lines take over from here."""
         self._code = qr.text(ink=True).splitlines()
         self._beside = self._hints(qr)
-        self._good_until = time.monotonic() + (qr.expires_in or self._lifetime)
+        self._valid_until = time.monotonic() + (qr.expires_in or self._lifetime)
         if self._live is not None and not self._fits(1 + len(self._beside)):
             self._leave_screen()
             size = self._console.size
@@ -133,34 +125,38 @@ class LiveView(View):
             super().show(qr)
 
     def spell(self, code: PairingCode) -> None:
-        """A code to type, in place of a picture."""
+        """Show a code to type, in place of a picture."""
         self._code, self._beside = [], ()
-        self._good_until = time.monotonic() + (code.expires_in or self._lifetime)
+        self._valid_until = time.monotonic() + (code.expires_in or self._lifetime)
         super().spell(code)
 
     def changed(self, change: Change) -> None:
         """A row of the table was taken."""
         if change.event in (Event.SCANNED, Event.ACTION_REQUIRED):
-            self._good_until = None
+            self._valid_until = None
         if not change.internal:
-            self._code, self._beside, self._good_until = [], (), None
+            self._code, self._beside, self._valid_until = [], (), None
         super().changed(change)
 
     def refresh(self) -> None:
-        """Draw, if anything looks different from what was drawn last."""
+        """Draw, if anything has changed since it was drawn."""
         if self._live is None:
             super().refresh()
             return
-        looks = (self._stop.suspensions, self._console.size, [line.plain for line in self._lines()])
-        if looks != self._drawn:
-            self._drawn = looks
+        content = (
+            self._stop.suspensions,
+            self._console.size,
+            [line.plain for line in self._lines()],
+        )
+        if content != self._drawn:
+            self._drawn = content
             try:
                 self._live.refresh()
             except OSError:
                 self._stop.request(BROKEN_PIPE)
 
     def end(self, outcome: Outcome) -> None:
-        """Back on the first screen: what happened, in short."""
+        """Show how it ended, on the first screen."""
         if self._live is None:
             super().end(outcome)
             return
@@ -172,7 +168,7 @@ class LiveView(View):
             self._console.print(Text(line, styles.quiet))
 
     def note(self, line: str) -> None:
-        """Something to add after the end."""
+        """Show a line after the end."""
         self._console.print(Text(line, self._styles.quiet))
 
     # Drawing
@@ -182,30 +178,30 @@ class LiveView(View):
         assert live is not None
         live.stop()
         self._screen.close()
-        for line in self._said:
+        for line in self._log:
             self._console.print(Text(line, self._styles.quiet))
 
     def _fits(self, below: int = 1) -> bool:
-        """Whether there is room for the code and so many lines below it."""
+        """Whether the code fits, with some lines below it."""
         size = self._console.size
         return len(self._code[0]) <= size.width and len(self._code) + below <= size.height
 
     def _lines(self) -> list[Text]:
-        """Everything on screen, from the top; what matters least goes first when room is short."""
+        """Everything on screen, from the top; a small screen lacks what matters least."""
         styles = self._styles
         if self._code and not self._fits():
             size = f"{len(self._code[0])} columns and {len(self._code) + 1} lines"
             return [Text(f"The code needs {size}: make the window larger.", styles.bad)]
-        room = self._console.size.height - len(self._code)
-        roomy = room > 6 + len(self._beside)
-        gap = [self._text("")] if roomy else []
-        head = [*gap, self._text(self._title, styles.title), *gap] if roomy else []
+        free = self._console.size.height - len(self._code)
+        spacious = free > 6 + len(self._beside)
+        gap = [self._text("")] if spacious else []
+        head = [*gap, self._text(self._title, styles.title), *gap] if spacious else []
         code = [self._module_line(line) for line in self._code]
         hints = [self._text(hint) for hint in self._beside]
-        hints = [*(gap if code else []), *hints, *gap] if room > len(hints) else []
-        left = room - len(head) - len(hints) - 1 - len(gap)
-        said = self._said[-left:] if left > 0 else []
-        log = [*gap, *(self._text(line, styles.quiet) for line in said)]
+        hints = [*(gap if code else []), *hints, *gap] if free > len(hints) else []
+        left = free - len(head) - len(hints) - 1 - len(gap)
+        latest = self._log[-left:] if left > 0 else []
+        log = [*gap, *(self._text(line, styles.quiet) for line in latest)]
         return [*head, *code, *hints, self._status(), *log]
 
     def _status(self) -> Text:
@@ -213,11 +209,11 @@ class LiveView(View):
         state = State.IDLE if lifecycle is None else lifecycle.state
         socket = lifecycle is not None and lifecycle.socket_open
         parts = [f"state {state}", f"socket {'open' if socket else 'closed'}"]
-        if self._good_until is not None:
-            left = max(0, round(self._good_until - time.monotonic()))
-            parts.append(f"code good for {left} s")
+        if self._valid_until is not None:
+            left = max(0, round(self._valid_until - time.monotonic()))
+            parts.append(f"code valid for {left} s")
         elif self._code:
-            parts.append("confirming on the phone")
+            parts.append("approve on the phone")
         text = self._text("● " if socket else "○ ", styles.open if socket else styles.quiet)
         return text.append("   ".join(parts))
 

@@ -1,7 +1,4 @@
-"""A journal that was named on the command line, line by line, with a bar for a long one.
-
-This room must never know what a line is good for.
-"""
+"""Reading the journal that was named on the command line, with a progress bar for a long one."""
 
 from __future__ import annotations
 
@@ -14,31 +11,28 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import InvalidValue
-from ..monitoring.journal import (
-    Entry,
-    read_journal,
-)
+from ..monitoring.journal import Entry, read_journal
 
-__all__ = ["entries"]
+__all__ = ["journal_entries"]
 
 EVERY = 1000
-"""Lines between two moves of the progress bar."""
+"""Lines between two updates of the progress bar."""
 
 LONG = 4_000_000
-"""Bytes; what is shorter is read before a bar is drawn."""
+"""Bytes; a shorter file has been read before a bar would be visible."""
 
 
-def entries(name: str) -> Iterator[Entry]:
+def journal_entries(name: str) -> Iterator[Entry]:
     """Each line of a file, or of standard input if its name is ``-``.
 
     Raises:
         InvalidValue: it cannot be read.
     """
-    with _opened(name) as file, _progress(file) as moved:
+    with _opened(name) as file, _progress(file) as update:
         for entry in _read(file, name):
             yield entry
             if entry.number % EVERY == 0:
-                moved()
+                update()
 
 
 def _read(file: IO[bytes], name: str) -> Iterator[Entry]:
@@ -61,7 +55,7 @@ def _opened(name: str) -> AbstractContextManager[IO[bytes]]:
 
 @contextmanager
 def _progress(file: IO[bytes]) -> Iterator[Callable[[], object]]:
-    """What is called now and then; a bar where there is a terminal and the size is known."""
+    """A function that updates the bar; it does nothing without a terminal or a known size."""
     size = os.fstat(file.fileno()).st_size if file.seekable() else 0
     if not (size > LONG and sys.stderr.isatty() and find_spec("rich") is not None):
         yield lambda: None
@@ -70,7 +64,7 @@ def _progress(file: IO[bytes]) -> Iterator[Callable[[], object]]:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 
     class SteadyConsole(Console):
-        """One that leaves the cursor alone: a process that ends on the spot cannot show it."""
+        """Never hides the cursor: a process that is killed could not show it again."""
 
         def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002 - rich's
             return False

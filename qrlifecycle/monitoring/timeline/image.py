@@ -1,8 +1,8 @@
 """The timeline as an image: SVG, PNG or PDF.
 
 The same records give the same bytes with the same matplotlib, so that a committed picture can be
-compared. Importing the room costs nothing: the package that draws is imported when an image is
-asked for, and no display is needed. This room must never know how a terminal shows it.
+compared. matplotlib is imported when an image is asked for, and no display is needed. Coordinates
+and sizes are inches, from the top left corner downwards.
 """
 # ruff: noqa: A002 - `format` is the word for it, as in `qrlifecycle.diagram`.
 
@@ -12,34 +12,19 @@ import io
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from ...errors import (
-    InvalidValue,
-    MissingExtra,
-)
+from ...errors import InvalidValue, MissingExtra
 from ...states import SOCKET_OWNER, State
-from . import words
-from .colours import (
-    FAINT,
+from . import captions
+from .captions import (
+    FAINT_COLOUR,
     INK,
-    OUTSIDE,
+    OUTSIDE_COLOUR,
     PAPER,
-    QUIET,
-    SOCKET,
-    STATES,
+    QUIET_COLOUR,
+    SOCKET_COLOUR,
+    STATE_COLOURS,
 )
-from .lanes import (
-    Lane,
-    MarkKind,
-    Socket,
-    Timeline,
-)
-from .scale import Scale
-from .shapes import (
-    NARROWEST,
-    SOCKET_HEIGHT,
-    STATE_HEIGHT,
-    Shapes,
-)
+from .lanes import Lane, MarkKind, Scale, Socket, Timeline, clock
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,18 +46,35 @@ CHARACTER = 0.078
 """Inches that a character of a label takes, at most."""
 
 NEVER_CLOSED = 0.5
-"""Inches more for a socket that was left open: short as it is, for all that is known, it must be
-seen."""
+"""Inches added to a socket that was left open: it must be visible where the journal ends, too."""
 
 SHORT_OPENING = 0.12
-"""Inches; opening that took no longer is not told from being open, where all is well."""
+"""Inches; opening that took no longer is drawn like open, unless something is wrong."""
 
 MOST_LANES = 200
-"""More would be no picture; and PNG has an end."""
+"""More lanes make an unreadable picture, and PNG has a largest size."""
 
 DOTS_PER_INCH = 160
 
 PROMISE = "The promise: one socket while a QR code is on screen, not before and not after."
+
+STATE_HEIGHT, SOCKET_HEIGHT = 0.2, 0.09
+
+NARROWEST, NARROWEST_ALARM = 0.02, 0.06
+"""The least width of a box."""
+
+GRID = "#E2E8F0"
+
+SHAPES = {MarkKind.CODE: "D", MarkKind.SCANNED: "o", MarkKind.ACTION: "^"}
+
+Strokes = tuple[tuple[tuple[float, float], ...], ...]
+
+DASH: Strokes = (((-0.5, 0.0), (0.5, 0.0)),)
+STROKES: dict[State, Strokes] = {
+    State.CONNECTED: (((-0.5, 0.05), (-0.12, 0.42), (0.5, -0.38)),),
+    State.FAILED: (((-0.4, -0.4), (0.4, 0.4)), ((-0.4, 0.4), (0.4, -0.4))),
+}
+"""The lines in the disc of an end, in units of its radius; downwards is positive."""
 
 SETTINGS = {
     "svg.hashsalt": "qrlifecycle",
@@ -106,7 +108,7 @@ def paint(timeline: Timeline, format: str, *, absolute: bool = False) -> bytes:
     if (number := len(timeline.lanes)) > MOST_LANES:
         raise InvalidValue(f"an image has room for {MOST_LANES} attempts, not for {number}")
     try:
-        from matplotlib import style  # noqa: PLC0415 - see the room's first lines
+        from matplotlib import style  # noqa: PLC0415 - see the first lines
         from matplotlib.figure import Figure  # noqa: PLC0415
     except ImportError:
         raise MissingExtra("drawing a timeline as SVG, PNG or PDF", "plot") from None
@@ -118,61 +120,61 @@ def paint(timeline: Timeline, format: str, *, absolute: bool = False) -> bytes:
         # One unit of the axes is an inch, from the top left corner downwards.
         axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(height, 0))
         axes.set_axis_off()
-        _Painting(axes, timeline, absolute=absolute).paint(height)
-        metadata = {"Title": words.finding(timeline), **METADATA[format]}
+        _Picture(axes, timeline, absolute=absolute).paint(height)
+        metadata = {"Title": captions.finding(timeline), **METADATA[format]}
         figure.savefig(image, format=format, metadata=metadata)
     return image.getvalue()
 
 
 def _height(lane: Lane) -> float:
     tracks = max((socket.track for socket in lane.sockets), default=0)
-    return LANE + tracks * TRACK + len(words.remarks(lane)) * REMARK
+    return LANE + tracks * TRACK + len(captions.remarks(lane)) * REMARK
 
 
-class _Painting:
+class _Picture:
     """One timeline on axes whose unit is an inch."""
 
     def __init__(self, axes: Axes, timeline: Timeline, *, absolute: bool) -> None:
-        self._ink = Shapes(axes)
+        self._ink = _Shapes(axes)
         self._timeline = timeline
         self._absolute = absolute
         self._has_openings = False
         self._scale = Scale.of(timeline.lanes, absolute=absolute)
-        free = ((lane, 1.1 + CHARACTER * len(words.outcome(lane))) for lane in timeline.lanes)
+        free = ((lane, 1.1 + CHARACTER * len(captions.outcome(lane))) for lane in timeline.lanes)
         self._per_second = self._scale.per_second(free, CHART)
 
     def paint(self, height: float) -> None:
-        """All of it."""
+        """Draw all of it."""
         self._head()
         self._axis(height)
         top = TOP
         for index, lane in enumerate(self._timeline.lanes):
             if index % 2 == 0:
                 band = WIDTH - 2 * MARGIN, _height(lane)
-                self._ink.box(MARGIN, top, band, FAINT, zorder=0, alpha=0.6)
+                self._ink.box(MARGIN, top, band, FAINT_COLOUR, zorder=0, alpha=0.6)
             self._lane(lane, top)
             top += _height(lane)
         self._legend(height - BOTTOM + 0.4)
 
-    # Around the lanes
+    # Title, axis, legend
 
     def _head(self) -> None:
         healthy = self._timeline.healthy
         self._ink.end(0.5, 0.5, State.CONNECTED if healthy else State.FAILED, size=17)
-        title = words.finding(self._timeline)
+        title = captions.finding(self._timeline)
         size = min(17.0, 17 * 82 / len(title))
-        colour = INK if healthy else OUTSIDE
+        colour = INK if healthy else OUTSIDE_COLOUR
         self._ink.text(0.78, 0.51, title, size=size, weight="bold", color=colour)
-        notes = list(words.notes(self._timeline, absolute=self._absolute))
+        notes = list(captions.notes(self._timeline, absolute=self._absolute))
         for index, line in enumerate((PROMISE, *notes[:2], " ".join(notes[2:]))):
-            self._ink.text(0.78, 0.83 + index * 0.22, line, size=10, color=QUIET)
+            self._ink.text(0.78, 0.83 + index * 0.22, line, size=10, color=QUIET_COLOUR)
 
     def _axis(self, height: float) -> None:
         bottom = height - BOTTOM
         for tick in self._scale.ticks(8):
             x = LEFT + tick.at * self._per_second
             self._ink.rule(x, TOP - 0.06, bottom)
-            self._ink.text(x, TOP - 0.16, tick.label, size=8.5, color=QUIET, ha="center")
+            self._ink.text(x, TOP - 0.16, tick.label, size=8.5, color=QUIET_COLOUR, ha="center")
 
     def _legend(self, y: float) -> None:
         x = 0.4
@@ -200,11 +202,11 @@ class _Painting:
             x = self._named(x + 0.35, y, "socket opening")
         self._ink.alarm(x, y - SOCKET_HEIGHT / 2, 0.35)
         x = self._named(x + 0.35, y, f"socket open outside '{SOCKET_OWNER}', or a second one")
-        self._ink.on(x + 0.1, y, QUIET)
+        self._ink.on(x + 0.1, y, QUIET_COLOUR)
         self._named(x + 0.2, y, "goes on, its end is not known")
 
     def _named(self, x: float, y: float, name: str) -> float:
-        """Write an entry of the legend; the answer is where the next one begins."""
+        """Write an entry of the legend; return where the next one begins."""
         self._ink.text(x + 0.08, y, name, size=9)
         return x + 0.08 + CHARACTER * len(name) + 0.22
 
@@ -212,10 +214,10 @@ class _Painting:
 
     def _lane(self, lane: Lane, top: float) -> None:
         y = top + 0.1
-        known = {"weight": "bold"} if lane.subject else {"color": QUIET}
-        self._ink.text(0.4, y + 0.08, words.subject(lane), size=10, **known)
-        began = f"{words.clock(lane.wall)}  {words.identifier(lane)}"
-        self._ink.text(0.4, y + 0.26, began, size=8, color=QUIET)
+        known = {"weight": "bold"} if lane.subject else {"color": QUIET_COLOUR}
+        self._ink.text(0.4, y + 0.08, captions.subject(lane), size=10, **known)
+        began = f"{clock(lane.wall)}  {captions.identifier(lane)}"
+        self._ink.text(0.4, y + 0.26, began, size=8, color=QUIET_COLOUR)
         for span in lane.spans:
             end = lane.until(span.end)
             x, width = self._x(lane, span.start), (end - span.start) * self._per_second
@@ -226,22 +228,24 @@ class _Painting:
         for socket in lane.sockets:
             self._socket(lane, socket, y + STATE_HEIGHT + GAP + socket.track * TRACK)
         self._outcome(lane, y)
-        below = top + _height(lane) - REMARK * len(words.remarks(lane))
-        for index, remark in enumerate(words.remarks(lane)):
+        below = top + _height(lane) - REMARK * len(captions.remarks(lane))
+        for index, remark in enumerate(captions.remarks(lane)):
             line = below + index * REMARK
-            self._ink.text(LEFT, line + 0.04, f"! {remark}", size=9, weight="bold", color=OUTSIDE)
+            self._ink.text(
+                LEFT, line + 0.04, f"! {remark}", size=9, weight="bold", color=OUTSIDE_COLOUR
+            )
 
     def _outcome(self, lane: Lane, y: float) -> None:
         left_open = any(end is None for socket in lane.sockets for _, end in socket.outside)
         x = self._x(lane, lane.length) + 0.14 + (NEVER_CLOSED + 0.1) * left_open
-        outcome, after = words.end(lane)
-        colour = INK if lane.state is None else STATES[lane.state].text
+        outcome, after = captions.end(lane)
+        colour = INK if lane.state is None else STATE_COLOURS[lane.state].text
         if lane.ended and lane.state is not None:
             self._ink.end(x, y + STATE_HEIGHT / 2, lane.state)
         else:
-            self._ink.on(x, y + STATE_HEIGHT / 2, QUIET)
+            self._ink.on(x, y + STATE_HEIGHT / 2, QUIET_COLOUR)
         self._ink.text(x + 0.18, y + 0.1, outcome, size=9.5, color=colour)
-        self._ink.text(x + 0.18, y + 0.27, after, size=8, color=QUIET)
+        self._ink.text(x + 0.18, y + 0.27, after, size=8, color=QUIET_COLOUR)
 
     def _socket(self, lane: Lane, socket: Socket, y: float) -> None:
         x, end = self._x(lane, socket.start), self._x(lane, lane.until(socket.end))
@@ -255,11 +259,11 @@ class _Painting:
             self._ink.alarm(left, y, width)
             end = max(end, left + width)
         if socket.end is None:
-            colour = SOCKET if socket.healthy else OUTSIDE
+            colour = SOCKET_COLOUR if socket.healthy else OUTSIDE_COLOUR
             self._ink.on(end + 0.06, y + SOCKET_HEIGHT / 2, colour)
 
     def _opening(self, lane: Lane, socket: Socket, y: float) -> None:
-        """A socket that is the only one: how long it was opening, and how long open."""
+        """A socket that is the only one: while it was opening, and while it was open."""
         x, end = self._x(lane, socket.start), self._x(lane, lane.until(socket.end))
         opened = end if socket.opened is None else self._x(lane, socket.opened)
         if socket.opened is None or opened - x > SHORT_OPENING:
@@ -271,3 +275,83 @@ class _Painting:
 
     def _x(self, lane: Lane, at: float) -> float:
         return LEFT + (self._scale.shift(lane) + at) * self._per_second
+
+
+# _Shapes
+
+
+class _Shapes:
+    """Draws on axes whose unit is an inch."""
+
+    def __init__(self, axes: Axes) -> None:
+        self._axes = axes
+
+    def state(self, x: float, y: float, width: float, state: State) -> None:
+        """A span of time in a state."""
+        fill, border, _ = STATE_COLOURS[state]
+        self.box(x, y, (width, STATE_HEIGHT), fill, edgecolor=border, linewidth=1.0)
+
+    def socket(self, x: float, y: float, width: float) -> None:
+        """A socket."""
+        self.box(x, y, (width, SOCKET_HEIGHT), SOCKET_COLOUR)
+
+    def opening(self, x: float, y: float, width: float) -> None:
+        """A socket that does not listen yet: its outline, in dashes."""
+        outline = {"edgecolor": SOCKET_COLOUR, "linewidth": 0.8, "linestyle": (0, (3, 2))}
+        self.box(x, y, (width, SOCKET_HEIGHT), PAPER, **outline)
+
+    def alarm(self, x: float, y: float, width: float) -> None:
+        """A socket where none may be: higher than others, hatched, red."""
+        size = max(width, NARROWEST_ALARM), SOCKET_HEIGHT + 0.06
+        self.box(x, y - 0.01, size, OUTSIDE_COLOUR, edgecolor=PAPER, hatch="////", zorder=4)
+
+    def box(self, x: float, y: float, size: tuple[float, float], fill: str, **more: Any) -> None:
+        """A filled rectangle, from its upper left corner."""
+        from matplotlib.patches import Rectangle  # noqa: PLC0415 - see the first lines
+
+        width, height = size
+        options = {"facecolor": fill, "edgecolor": "none", "linewidth": 0.0, "zorder": 2, **more}
+        self._axes.add_patch(Rectangle((x, y), max(width, NARROWEST), height, **options))
+
+    def mark(self, x: float, y: float, kind: MarkKind) -> None:
+        """A moment in a state; findings of the audit have no shape."""
+        if (shape := SHAPES.get(kind)) is not None:
+            colour = STATE_COLOURS[SOCKET_OWNER].text
+            hollow = PAPER if kind is MarkKind.SCANNED else colour
+            self._axes.plot(
+                [x],
+                [y],
+                shape,
+                ms=6 if hollow is PAPER else 4.5,
+                mfc=hollow,
+                mec=colour,
+                mew=1.5,
+                zorder=5,
+            )
+
+    def end(self, x: float, y: float, state: State, size: float = 11) -> None:
+        """How an attempt ended: a disc with a tick, a cross or a dash."""
+        fill, border, ink = STATE_COLOURS[state]
+        self._axes.plot([x], [y], "o", ms=size, mfc=fill, mec=border, mew=1.2, zorder=5)
+        unit = size / 72 / 2
+        for line in STROKES.get(state, DASH):
+            self._axes.plot(
+                [x + dx * unit for dx, _ in line],
+                [y + dy * unit for _, dy in line],
+                color=ink,
+                lw=size / 7,
+                solid_capstyle="round",
+                zorder=6,
+            )
+
+    def on(self, x: float, y: float, colour: str) -> None:
+        """It goes on, and its end is not known."""
+        self._axes.plot([x], [y], ">", ms=7, color=colour, zorder=5, mew=0)
+
+    def rule(self, x: float, top: float, bottom: float) -> None:
+        """A line of the grid."""
+        self._axes.plot([x, x], [top, bottom], color=GRID, lw=0.8, zorder=0.5)
+
+    def text(self, x: float, y: float, text: str, **more: Any) -> None:
+        """Text, from its left edge by default."""
+        self._axes.text(x, y, text, va="center", **more)

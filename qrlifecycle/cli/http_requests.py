@@ -1,8 +1,7 @@
-"""The HTTP requests behind a code and its status: each asks a server once, and is gone after it.
+"""The HTTP requests for a code and for its status: each asks a server once, and keeps nothing open.
 
-What a server says is not trusted: it is bounded, redirects are not followed (they would carry the
-token elsewhere), and no error holds a URL, a header or any of the answer. This room must never know
-a socket or a screen.
+Answers are not trusted: their size is bounded, redirects are not followed (they would carry the
+token elsewhere), and no error holds a URL, a header or any part of an answer.
 """
 
 from __future__ import annotations
@@ -18,33 +17,29 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 
 from ..codes import QRCode
-from ..errors import (
-    InvalidValue,
-    PeerError,
-    ServiceRefused,
-)
+from ..errors import InvalidValue, PeerError, ServiceRefused
 from ..signals import Paired
 
 __all__ = ["CodeRequest", "StatusRequest", "default_qr_url"]
 
 MAX_ANSWER = 1_000_000
-"""Bytes of the largest answer that is read."""
+"""Bytes of the largest answer that is accepted."""
 
 UNAUTHORIZED = {401, 403}
-PASSING = {408, 425, 429}
-"""Refusals that say "not now" rather than "no"."""
+TEMPORARY = {408, 425, 429}
+"""Refusals that mean "not now"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request about one bot and user; the ground of those below.
+    """One request about one bot and user; the base of those below.
 
     Raises:
         InvalidValue: a URL that is not HTTP.
     """
 
     rule: ClassVar[str]
-    """What is said of a URL that cannot be one."""
+    """The error for a URL that is not valid."""
 
     url: str = field(repr=False)
     bot_id: str
@@ -64,21 +59,21 @@ class Request:
 
     @property
     def owner(self) -> dict[str, str]:
-        """Who it is about, in the server's words."""
+        """Bot and user, under the names that the server expects."""
         return {"botId": self.bot_id, "userId": self.user_id}
 
-    async def ask(self, method: str, **said: Mapping[str, str]) -> tuple[int, bytes]:
-        """Ask, and give back status and body.
+    async def ask(self, method: str, **content: Mapping[str, str]) -> tuple[int, bytes]:
+        """Ask; return status and body.
 
         Raises:
-            PeerError: nobody answered, or with too much.
+            PeerError: there was no answer, or it was too large.
         """
         connector = aiohttp.TCPConnector(
             force_close=True, resolver=aiohttp.ThreadedResolver(), ssl=self.ssl_context or True
         )
-        # How long it may take is the lifecycle's to say.
+        # The lifecycle limits the time.
         forever = aiohttp.ClientTimeout(total=None)
-        call: dict[str, Any] = {**said, "headers": self.headers, "allow_redirects": False}
+        call: dict[str, Any] = {**content, "headers": self.headers, "allow_redirects": False}
         try:
             async with (
                 aiohttp.ClientSession(connector=connector, timeout=forever) as session,
@@ -107,14 +102,14 @@ class CodeRequest(Request):
         """Ask once.
 
         Raises:
-            ServiceRefused: the server says no.
+            ServiceRefused: the server refuses.
             PeerError: it cannot be reached, or its answer cannot be used.
-            InvalidValue: its code is none.
+            InvalidValue: its code is not valid.
         """
         status, body = await self.ask("POST", json=self.owner)
         answer = _parse(body)
         if status in UNAUTHORIZED or (
-            400 <= status < 500 and status not in PASSING and answer is not None
+            400 <= status < 500 and status not in TEMPORARY and answer is not None
         ):
             raise ServiceRefused(f"the server refused with HTTP {status}")
         if not 200 <= status < 300:
@@ -145,7 +140,7 @@ class StatusRequest(Request):
     paired_status: str = "paired"
 
     async def __call__(self) -> Paired | None:
-        """Ask once whether the account is linked.
+        """Ask once whether the account is paired.
 
         Raises:
             PeerError: it cannot be reached, or its answer cannot be used.
@@ -154,16 +149,16 @@ class StatusRequest(Request):
         answer = _parse(body)
         if not 200 <= status < 300 or answer is None:
             raise PeerError(f"the server answered HTTP {status} when asked for the status")
-        said = _at(answer, self.status_field)
-        if not isinstance(said, str):
+        found = _at(answer, self.status_field)
+        if not isinstance(found, str):
             raise PeerError(f"the server's answer has no text in {self.status_field!r}")
-        if said != self.paired_status:
+        if found != self.paired_status:
             return None
         return _paired(answer)
 
 
 def default_qr_url(url: str) -> str:
-    """Where a server is asked for a code unless told otherwise: its URL and ``/qr``.
+    """The default address to ask for a code: the server's URL and ``/qr``.
 
     Raises:
         InvalidValue: a URL that cannot be read.
@@ -202,10 +197,10 @@ FAULTS: Mapping[type[Exception], str] = {
     aiohttp.ClientConnectorDNSError: "the server's name is not known",
     aiohttp.ClientSSLError: "the server does not speak TLS as it should",
     aiohttp.ClientConnectorError: "the server cannot be reached",
-    aiohttp.ServerDisconnectedError: "the server hung up without an answer",
-    ConnectionError: "the server hung up without an answer",
+    aiohttp.ServerDisconnectedError: "the server closed the connection without an answer",
+    ConnectionError: "the server closed the connection without an answer",
 }
-"""What went wrong, without the error's own text, which may quote the URL; special ones first."""
+"""Texts for errors whose own text may quote the URL; subclasses first."""
 
 
 def _explain(error: Exception) -> str:

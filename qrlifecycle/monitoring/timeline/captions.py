@@ -1,24 +1,38 @@
-"""What a timeline shows, in words: its finding, and the labels of a lane.
+"""What both pictures of a timeline share: its words, its characters, its colours.
 
-What a service or a transport said is made harmless here, before anybody draws it. This room must
-never know where on a picture a word will stand.
+Text from a service or a transport is made printable here, before it is drawn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from enum import Enum, auto
+from typing import NamedTuple
 
+from ...diagram import ARROWS, INK, PAPER, UNLIT, Colours, Role, roles
 from ...states import SOCKET_OWNER, State
 from ..printable import printable
-from .lanes import (
-    Lane,
-    Timeline,
-)
+from .lanes import Lane, MarkKind, Timeline, clock
 
 __all__ = [
+    "FAINT_COLOUR",
+    "GLYPHS",
+    "INK",
     "LONGEST",
-    "clock",
+    "OF_MARK",
+    "OF_STATE",
+    "ON",
+    "OPENING",
+    "OUTSIDE",
+    "OUTSIDE_COLOUR",
+    "PAPER",
+    "QUIET_COLOUR",
+    "SECOND",
+    "SOCKET",
+    "SOCKET_COLOUR",
+    "STATE_COLOURS",
+    "Glyph",
+    "Style",
     "count",
     "duration",
     "end",
@@ -32,10 +46,10 @@ __all__ = [
 ]
 
 LONGEST = 28
-"""Characters of a label, if there is room."""
+"""Characters of a label, if they fit."""
 
 MOST_REMARKS = 3
-"""Sentences for a lane; the others are counted."""
+"""Sentences for a lane; further ones are counted."""
 
 
 def count(number: int, noun: str) -> str:
@@ -44,7 +58,7 @@ def count(number: int, noun: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds, as a person says them."""
+    """Seconds, in a unit that is easy to read."""
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 59.95:
@@ -54,14 +68,6 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours:,} h {minutes:02} min"
     return f"{minutes} min {left:02} s"
-
-
-def clock(wall: float, form: str = "%H:%M:%S") -> str:
-    """A wall time, in UTC."""
-    try:
-        return datetime.fromtimestamp(wall, UTC).strftime(form)
-    except (ValueError, OverflowError, OSError):
-        return "?"
 
 
 # Of all lanes
@@ -81,7 +87,7 @@ def finding(timeline: Timeline) -> str:
 
 
 def _other_findings(timeline: Timeline) -> Iterator[str]:
-    """What was found beside sockets outside `displayed`."""
+    """Findings other than sockets outside `displayed`."""
     if second := sum(socket.second for socket in timeline.sockets):
         yield f"{second} opened beside another"
     others = sum(
@@ -117,7 +123,7 @@ def usage(timeline: Timeline) -> str:
 
 
 def notes(timeline: Timeline, *, absolute: bool) -> Iterator[str]:
-    """What else is to be known of the picture, in sentences."""
+    """Further facts about the picture, in sentences."""
     lanes = timeline.lanes
     if lanes:
         yield f"{usage(timeline)}."
@@ -140,14 +146,14 @@ def _period(walls: Sequence[float]) -> str:
 
 
 def subject(lane: Lane, longest: int = LONGEST) -> str:
-    """Whom the attempt was for, in so many characters at most."""
+    """The bot and user of the attempt, in at most ``longest`` characters."""
     if lane.subject:
         return _short(" ".join(lane.subject), longest)
-    return "(no socket)" if lane.began and lane.ended and not lane.sockets else "(not told)"
+    return "(no socket)" if lane.began and lane.ended and not lane.sockets else "(unknown)"
 
 
 def identifier(lane: Lane, longest: int = LONGEST) -> str:
-    """Which lifecycle it was, and which of its attempts if there were more."""
+    """The lifecycle, and the number of the attempt if it is not the first."""
     attempt = f" #{lane.attempt}" if lane.attempt != 1 else ""
     return f"{_short(lane.lifecycle, longest - len(attempt))}{attempt}"
 
@@ -156,7 +162,7 @@ def outcome(lane: Lane) -> str:
     """How it ended, in a word or two."""
     if lane.state is State.CONNECTED:
         if lane.began and not lane.sockets:
-            return "linked already"
+            return "paired already"
         return "connected, by status" if lane.found_by_status else "connected"
     if lane.reason is not None:
         return lane.reason.replace("_", " ")
@@ -166,7 +172,7 @@ def outcome(lane: Lane) -> str:
 
 
 def end(lane: Lane) -> tuple[str, str]:
-    """How it ended, and after what time."""
+    """How it ended, and after how long."""
     seconds = duration(lane.duration)
     if not lane.ended:
         return outcome(lane), f"known for {seconds}"
@@ -174,25 +180,103 @@ def end(lane: Lane) -> tuple[str, str]:
 
 
 def remarks(lane: Lane) -> list[str]:
-    """What was found in a lane, in sentences, each once; the first few, and how many more.
+    """The findings in a lane, each sentence once; the first few, and how many more.
 
     The last one says what of the lane is not drawn.
     """
-    told = list(dict.fromkeys(printable(text) for text in lane.alerts))
-    if len(told) > MOST_REMARKS:
-        told[MOST_REMARKS:] = [f"... and {len(told) - MOST_REMARKS} more"]
+    found = list(dict.fromkeys(printable(text) for text in lane.alerts))
+    if len(found) > MOST_REMARKS:
+        found[MOST_REMARKS:] = [f"... and {len(found) - MOST_REMARKS} more"]
     left_out = ((lane.spans_left_out, "state"), (lane.sockets_left_out, "socket"))
     if counted := " and ".join(
         count(number, f"other {what}") for number, what in left_out if number
     ):
-        told.append(f"{counted} not drawn")
-    return told
+        found.append(f"{counted} not drawn")
+    return found
 
 
 def _short(said: str, longest: int) -> str:
-    """What somebody else said, short enough to stand beside a lane; what differs is at the end."""
+    """Foreign text, printable and short; both ends are kept, as identifiers differ at the end."""
     said = printable(said)
     if len(said) <= longest:
         return said
     half = max((longest - 3) // 2, 1)
     return f"{said[:half]}...{said[-half:]}"
+
+
+# Characters
+
+
+class Style(Enum):
+    """What a piece of a line is; a program chooses a colour for each."""
+
+    PLAIN = auto()
+    TITLE = auto()
+    TROUBLE = auto()
+    QUIET = auto()
+    IDLE = auto()
+    GENERATING = auto()
+    DISPLAYED = auto()
+    CONNECTED = auto()
+    FAILED = auto()
+    MARK = auto()
+    SOCKET = auto()
+    ALARM = auto()
+
+
+class Glyph(NamedTuple):
+    """A character, one in ASCII for the same, its style, and its text in the legend."""
+
+    rich: str
+    ascii: str
+    style: Style
+    meaning: str
+
+
+IDLE = Glyph("-", "-", Style.IDLE, "cancelled")
+GENERATING = Glyph("░", ".", Style.GENERATING, "generating")
+DISPLAYED = Glyph("▓", "#", Style.DISPLAYED, "displayed")
+CONNECTED = Glyph("✓", "+", Style.CONNECTED, "connected")
+FAILED = Glyph("✗", "x", Style.FAILED, "failed")
+CODE = Glyph("◆", "Q", Style.MARK, "code shown")
+SCANNED = Glyph("●", "s", Style.MARK, "scanned")
+ACTION = Glyph("?", "?", Style.MARK, "action required")
+OPENING = Glyph("╌", "~", Style.SOCKET, "socket opening")
+SOCKET = Glyph("━", "=", Style.SOCKET, "socket open")
+OUTSIDE = Glyph("█", "!", Style.ALARM, f"socket outside '{SOCKET_OWNER}'")
+SECOND = Glyph("▒", "2", Style.ALARM, "second socket")
+ON = Glyph("▶", ">", Style.QUIET, "goes on, end unknown")
+
+GLYPHS = (
+    GENERATING,
+    DISPLAYED,
+    CODE,
+    SCANNED,
+    ACTION,
+    CONNECTED,
+    FAILED,
+    IDLE,
+    OPENING,
+    SOCKET,
+    SECOND,
+    OUTSIDE,
+    ON,
+)
+"""In the order of the legend."""
+
+OF_STATE = {
+    State.IDLE: IDLE,
+    State.GENERATING: GENERATING,
+    State.DISPLAYED: DISPLAYED,
+    State.CONNECTED: CONNECTED,
+    State.FAILED: FAILED,
+}
+OF_MARK = {MarkKind.CODE: CODE, MarkKind.SCANNED: SCANNED, MarkKind.ACTION: ACTION}
+
+# Colours: the diagram's
+
+STATE_COLOURS: dict[State, Colours] = {state: UNLIT[role] for state, role in roles().items()}
+SOCKET_COLOUR = UNLIT[Role.SOCKET].border
+OUTSIDE_COLOUR = ARROWS[Role.FAILURE]
+QUIET_COLOUR = UNLIT[Role.ORDINARY].border
+FAINT_COLOUR = UNLIT[Role.ORDINARY].fill

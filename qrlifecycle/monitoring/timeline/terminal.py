@@ -1,9 +1,8 @@
 """The timeline for a terminal: two rows for each lane, the states and below them the socket.
 
-What is drawn is told by its character as well as by its colour, so it can be read without colour,
-and in a terminal that has only ASCII. A span that is there has at least one column, also where it
-lasted shorter: then what comes after it stands a little to the right of its time. This room must
-never know what colours there are, nor whether anybody shows them.
+Each thing has a character as well as a style, so it can be read without colour, and in a terminal
+that has only ASCII. A span has at least one column, also where it lasted shorter: then what follows
+is drawn a little to the right of its time.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from typing import NamedTuple
 from unicodedata import combining, east_asian_width
 
 from ...states import State
-from . import words
-from .glyphs import (
+from . import captions
+from .captions import (
     GLYPHS,
     OF_MARK,
     OF_STATE,
@@ -29,23 +28,18 @@ from .glyphs import (
     Glyph,
     Style,
 )
-from .lanes import (
-    Lane,
-    Socket,
-    Timeline,
-)
-from .scale import Scale
+from .lanes import Lane, Scale, Socket, Timeline, clock
 
 __all__ = ["Line", "Piece", "draw"]
 
 NARROWEST = 40
-"""Columns; a narrower terminal gets lines that wrap."""
+"""Columns; in a narrower terminal the lines wrap."""
 
 SLACK = 8
 """Columns kept free behind a lane: for spans that are drawn longer than they were, and a gap."""
 
 MOST_MOVED = 3
-"""Columns that a span may stand to the right of its time."""
+"""Columns that a span may be drawn to the right of its time."""
 
 NEVER_CLOSED = 3
 """Columns more for a socket that was left open."""
@@ -74,14 +68,14 @@ def draw(
     Args:
         timeline: what to draw.
         columns: how wide the lines may be; at least 40 are used.
-        ascii_only: the terminal has no other characters.
+        ascii_only: whether the terminal has no other characters.
         absolute: by the wall clock, instead of each lane from its own beginning.
     """
     return _Drawing(timeline, max(columns, NARROWEST), ascii_only, absolute).lines()
 
 
 class _Drawing:
-    """One timeline on so many columns."""
+    """One timeline in a number of columns."""
 
     def __init__(self, timeline: Timeline, columns: int, ascii_only: bool, absolute: bool) -> None:
         self._timeline = timeline
@@ -94,23 +88,23 @@ class _Drawing:
         self._label = min(max(map(_width, labels), default=0), columns * 2 // 5)
         self._chart = columns - self._label - 2
         self._per_second = self._scale.per_second(
-            ((lane, SLACK + max(map(_width, words.end(lane)))) for lane in timeline.lanes),
+            ((lane, SLACK + max(map(_width, captions.end(lane)))) for lane in timeline.lanes),
             self._chart,
         )
 
     def lines(self) -> list[Line]:
-        """All of it."""
+        """The whole picture."""
         lanes = [line for lane in self._timeline.lanes for line in self._lane(lane)]
         return [*self._head(), *self._axis(), *lanes, [], *self._legend()]
 
-    # Around the lanes
+    # Title, axis, legend
 
     def _head(self) -> Iterator[Line]:
         healthy = self._timeline.healthy
         yield from self._wrapped(
-            words.finding(self._timeline), Style.TITLE if healthy else Style.TROUBLE
+            captions.finding(self._timeline), Style.TITLE if healthy else Style.TROUBLE
         )
-        for note in words.notes(self._timeline, absolute=self._absolute):
+        for note in captions.notes(self._timeline, absolute=self._absolute):
             yield from self._wrapped(note, Style.QUIET)
         yield []
 
@@ -141,25 +135,25 @@ class _Drawing:
         yield line
 
     def _wrapped(self, text: str, style: Style, margin: int = 0) -> Iterator[Line]:
-        room = max(self._columns - margin, 20)
-        for line in textwrap.wrap(self._fit(text), room, subsequent_indent="  " if margin else ""):
+        width = max(self._columns - margin, 20)
+        for line in textwrap.wrap(self._fit(text), width, subsequent_indent="  " if margin else ""):
             yield [Piece(" " * margin), Piece(line, style)]
 
     # One lane
 
     def _labels(self, lane: Lane) -> tuple[str, str]:
-        began = f"{words.clock(lane.wall)}  "
-        room = min(words.LONGEST, self._columns * 2 // 5 - len(began))
+        began = f"{clock(lane.wall)}  "
+        width = min(captions.LONGEST, self._columns * 2 // 5 - len(began))
         indent = " " * len(began)
         return (
-            self._fit(began + words.subject(lane, room)),
-            self._fit(indent + words.identifier(lane, room)),
+            self._fit(began + captions.subject(lane, width)),
+            self._fit(indent + captions.identifier(lane, width)),
         )
 
     def _lane(self, lane: Lane) -> Iterator[Line]:
         columns = _Columns(lane, self._scale.shift(lane), self._per_second)
         rows = [_states(lane, columns), *_sockets(lane, columns)]
-        labels, ends = self._labels(lane), words.end(lane)
+        labels, ends = self._labels(lane), captions.end(lane)
         style = OF_STATE[lane.state].style if lane.state and lane.ended else Style.QUIET
         behind = min(max((column for row in rows for column in row), default=-1) + 3, self._chart)
         for index, row in enumerate(rows):
@@ -169,11 +163,11 @@ class _Drawing:
                 *self._row(row, behind),
                 Piece(_cut(end, self._chart - behind).rstrip(), Style.QUIET if index else style),
             ]
-        for remark in words.remarks(lane):
+        for remark in captions.remarks(lane):
             yield from self._wrapped(f"! {remark}", Style.TROUBLE, self._label + 2)
 
     def _row(self, cells: Cells, stop: int) -> Iterator[Piece]:
-        """The cells of a row up to a column, those of one style in one piece."""
+        """The cells of a row up to a column; adjacent cells of one style make one piece."""
         text, style = "", Style.PLAIN
         for column in range(stop):
             glyph = cells.get(column)
@@ -207,13 +201,13 @@ class _Placed:
 
 
 class _Columns:
-    """In which column each moment of a lane stands: within the span that it belongs to."""
+    """The column of each moment of a lane: always within the span that it belongs to."""
 
     def __init__(self, lane: Lane, shift: float, per_second: float) -> None:
         self._shift = shift
         self._per_second = per_second
         self.spans = self._placed(lane, shortest=1)
-        # So many short spans that they would not fit cover one another instead.
+        # Too many short spans would push the rest away; then they cover one another instead.
         if self.spans and self.spans[-1].stop > self._nearest(lane.length) + MOST_MOVED:
             self.spans = self._placed(lane, shortest=0)
 
@@ -223,7 +217,7 @@ class _Columns:
         for index, span in enumerate(lane.spans):
             end = lane.until(span.end)
             if span.state is State.IDLE and not index and span.end is not None:
-                continue  # it only waited to be started
+                continue  # before the attempt
             column = max(self._nearest(span.start), free)
             stop = max(self._nearest(end), column + shortest)
             free = stop
@@ -233,20 +227,20 @@ class _Columns:
         return spans
 
     def bar(self, start: float, end: float, glyph: Glyph) -> Cells:
-        """The cells of something that lasted, one at least."""
+        """The cells from one moment to another; at least one."""
         first = self.start(start)
         return dict.fromkeys(range(first, max(self._stop(end), first + 1)), glyph)
 
     def start(self, at: float) -> int:
-        """The column in which something begins that belongs to what began last."""
+        """The column of a beginning; it is within the span that began last."""
         column = self._nearest(at)
         behind = bisect_right(self.spans, at, key=lambda span: span.start)
         if not behind or at > (span := self.spans[behind - 1]).end:
-            return column  # in no span that is drawn
+            return column  # outside every drawn span
         return max(min(column, span.stop - 1), span.column)
 
     def _stop(self, at: float) -> int:
-        """The column before which something ends that belongs to what had not ended."""
+        """The column after an end; it is within the first span that had not ended."""
         column = self._nearest(at)
         index = bisect_left(self.spans, at, key=lambda span: span.end)
         if index == len(self.spans) or (at < (span := self.spans[index]).start and index):
@@ -284,12 +278,12 @@ def _socket(lane: Lane, socket: Socket, columns: _Columns) -> Cells:
     end = lane.until(socket.end)
     cells = columns.bar(socket.start, end, SECOND if socket.second else SOCKET)
     opening = columns.bar(socket.start, end if socket.opened is None else socket.opened, OPENING)
-    # One column is more than opening takes where all is well; it would tell nothing.
+    # Usually opening takes less than one column; then it is not drawn.
     if not socket.second and (len(opening) > 1 or socket.opened is None):
         cells |= opening
     for start, stop in socket.outside:
         cells |= columns.bar(start, lane.until(stop), OUTSIDE)
-        if stop is None:  # short as it is, for all that is known, it must be seen
+        if stop is None:  # however short the rest of the journal is, it must be visible
             cells |= dict.fromkeys(range(max(cells), max(cells) + NEVER_CLOSED), OUTSIDE)
     if socket.end is None:
         cells[max(cells) + 1] = ON
@@ -308,7 +302,7 @@ def _columns_of(character: str) -> int:
 
 
 def _cut(text: str, columns: int) -> str:
-    """The text in exactly so many columns."""
+    """The text cut or padded to a number of columns."""
     while text and _width(text) > columns:
         text = text[:-1]
     return text + " " * (columns - _width(text))
