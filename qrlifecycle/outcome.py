@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import ClassVar, Literal, NoReturn, Self
 
 from .errors import (
@@ -131,8 +132,7 @@ class Reason(Word):
     )
     TRANSPORT_UNREACHABLE = (
         "transport_unreachable",
-        "The transport did not open, nor when tried policy.max_reconnects times more, or the factory "
-        "that makes it raised.",
+        "No transport opened in 1 + policy.max_reconnects tries, or the factory raised.",
         "The service cannot be reached. Please try again.",
         True,
     )
@@ -225,6 +225,7 @@ class Cancelled:
     connected: ClassVar[Literal[False]] = False
     reason: ClassVar[Literal[Reason.CANCELLED]] = Reason.CANCELLED
     error: ClassVar[None] = None
+    data: ClassVar[Mapping[str, object]] = MappingProxyType({})
     retryable: ClassVar[bool] = Reason.CANCELLED.retryable
 
     @property

@@ -48,6 +48,7 @@ from qrlifecycle.records import (
     Leaving,
     Opening,
 )
+from qrlifecycle.states import Phase
 from qrlifecycle.testing import (
     Fault,
     Plan,

@@ -42,7 +42,7 @@ from qrlifecycle.proof.model import (
     rest,
     situations,
 )
-from qrlifecycle.states import single_rows
+from qrlifecycle.states import Event, single_rows
 from qrlifecycle.testing import (
     NotCongruent,
     backends,

@@ -112,7 +112,7 @@ async def test_a_refusal_while_opening_anew_ends_at_once() -> None:
 
 @pytest.mark.parametrize("budget", [0, 1, 5])
 async def test_a_peer_that_is_not_there_is_given_up(budget: int) -> None:
-    """It is opened `max_reconnects` times more, each after a longer wait; then the reason is said."""
+    """`max_reconnects` tries more, each after a longer delay; then the reason is said."""
     moments: list[float] = []
 
     class Peer(ScriptedPeer):

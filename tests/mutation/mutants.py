@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from qrlifecycle.outcome import Reason
-from qrlifecycle.states import Event, State
+from qrlifecycle.states import Deadline, Event, Phase, State, Step
 
 __all__ = ["Mutant", "mutants_of"]
 
@@ -45,7 +45,10 @@ SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
 
 OTHER = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
-WORDS = {kind.__name__: [word.name for word in kind] for kind in (State, Event, Reason, Deadline)}
+WORDS = {
+    kind.__name__: [word.name for word in kind]
+    for kind in (State, Event, Reason, Deadline, Phase, Step)
+}
 """Names of one kind: each is replaced by the one after it."""
 
 LEFT_ALONE = {"annotation", "returns", "decorator_list", "type_comment", "bases"}

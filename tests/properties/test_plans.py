@@ -12,11 +12,10 @@ from unittest.mock import AsyncMock, patch
 
 import anyio
 import pytest
-import qrlifecycle.engine.connection as module_of_the_connection
 from anyio.abc import SocketStream
 from hypothesis import given
-from qrlifecycle.engine.hooks import HookRunner
 
+import qrlifecycle.engine.connection as module_of_the_connection
 from qrlifecycle import (
     Connected,
     Event,
@@ -31,6 +30,7 @@ from qrlifecycle import (
     State,
     Transport,
 )
+from qrlifecycle.engine.hooks import HookRunner
 from qrlifecycle.engine.status import StatusReader
 from qrlifecycle.testing import (
     Act,
