@@ -3,8 +3,7 @@
 A schedule is text: ``pair; code; ok; ok; paired & cancelled@2`` means that, each time when
 everybody waits, `pair()` is called, `request_qr` gives back a code, the transport's socket comes to
 exist, its handshake is done, and an account is linked, with the caller's cancellation striking
-before the second step that the event loop takes after that. This room must never know what follows
-from an act.
+before the second step that the event loop takes after that.
 """
 
 from __future__ import annotations

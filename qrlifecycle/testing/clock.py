@@ -3,7 +3,7 @@
 Time stands still while anything can run and jumps to the next timer when everybody waits, so that a
 test of minutes takes milliseconds and always goes the same way. It is asyncio's own loop with
 another clock, and uses nothing private of it. `settle()`, `tick()` and `before_each_step()` take a
-program apart into its smallest steps, on both. This room must never know the lifecycle.
+program apart into its smallest steps, on both.
 """
 
 from __future__ import annotations

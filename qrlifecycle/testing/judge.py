@@ -2,7 +2,7 @@
 
 Whatever is done to the lifecycle is done through the judge, who knows from it what must follow.
 Breaches are noted rather than raised, because what is raised inside a transport or a hook is the
-lifecycle's to handle. This room must never know how what is done was chosen.
+lifecycle's to handle.
 """
 
 from __future__ import annotations

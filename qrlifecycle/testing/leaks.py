@@ -1,7 +1,6 @@
 """What is left open: this process's sockets and the event loop's tasks, compared with before.
 
-On Linux the operating system is asked, by `/proc/self/fd`: no library's own book is trusted. This
-room must never know what a lifecycle or a transport is.
+On Linux the operating system is asked, by `/proc/self/fd`: no library's own book is trusted.
 """
 
 from __future__ import annotations

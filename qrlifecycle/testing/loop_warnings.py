@@ -1,7 +1,7 @@
 """What an event loop's end brings to light: things thrown away unclosed, errors nobody looked at.
 
 Python says these to nobody in particular, in three ways: a warning, `sys.unraisablehook`, and an
-asyncio loop's exception handler. This room must never know what runs in the loop.
+asyncio loop's exception handler.
 """
 
 from __future__ import annotations

@@ -2,8 +2,7 @@
 
 It is small, but it is no fake: python-socketio's server on aiohttp, as a bot platform would run it.
 It makes codes, rotates them, lets a phone scan or refuse them, and keeps book of every socket, so
-that a test can ask the *server* how many were ever open, and when. This room must never know the
-lifecycle.
+that a test can ask the *server* how many were ever open, and when.
 
 ====  =============================  ===========================================================
 POST  /qr                            a code for ``{"botId", "userId"}``: ``{"qr", "expiresIn"}``,

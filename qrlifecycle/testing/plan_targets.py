@@ -1,7 +1,6 @@
 """The far ends that a plan is performed against: a scripted one, and any peer on a real wire.
 
 Each is what a judge can watch, and does what a plan has the peer do; what it cannot do is left out.
-This room must never know the plan as a whole, nor judge.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Plans: what a person, a service, a wire and a clock do to a lifecycle, one step after another.
 
 A plan is a plain value. Its `repr()` is Python that makes it again, so a plan that broke a promise
-can be pasted into a test. This room must never know how a plan is performed, nor how one is found.
+can be pasted into a test.
 """
 
 from __future__ import annotations

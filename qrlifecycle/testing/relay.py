@@ -1,6 +1,6 @@
 """One of the two sockets of a connection that is relayed on asyncio.
 
-Who relays says what becomes of the data. This room must never know it, nor any fault.
+Who relays says what becomes of the data.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""A plan, performed on a lifecycle: on a virtual clock, or over a real wire.
-
-This room must never know where a plan comes from, nor what becomes of the breaches.
-"""
+"""A plan, performed on a lifecycle: on a virtual clock, or over a real wire."""
 
 from __future__ import annotations
 

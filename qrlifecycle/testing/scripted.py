@@ -4,7 +4,7 @@ The peer keeps book of the sockets that exist, and when, so that a test can hold
 promises. A fake is for making faults happen: refusals, hanging and breaking handshakes, goodbyes
 that never end; laid down beforehand, or said from one step to the next while it is held. As a
 careless library would, it does not tidy up after itself: a socket that exists is gone only by a
-finished `aclose()` or by `abort()`. This room must never know the lifecycle.
+finished `aclose()` or by `abort()`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Plans for Hypothesis, drawn with an eye on the table.
 
 Most steps are such as the state that the lifecycle is probably in accepts, for unguided lists
-rarely get as far as a displayed code. This is a module by itself because it imports Hypothesis. It
-must never know how a plan is performed.
+rarely get as far as a displayed code. This is a module by itself because it imports Hypothesis.
 """
 
 from __future__ import annotations

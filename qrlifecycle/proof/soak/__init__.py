@@ -2,8 +2,7 @@
 
 Real sockets on loopback, a real pairing server that is killed and started anew, a bad road to it,
 cancellations at any moment. Every lifecycle is judged, and at quiet moments the whole process: it
-must be where it began. ``python -m qrlifecycle.proof.soak`` runs it. This room must never know
-how one lifecycle is judged.
+must be where it began. ``python -m qrlifecycle.proof.soak`` runs it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A bad road to a server: a TCP relay whose every connection draws a fault.
 
 What a network does to a client: nobody there, silence, garbage, resets, slowness, early or in the
-middle of the talk. This room must never know what is said on the road.
+middle of the talk.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""For how long the event loop stood still: a process that is starved can keep no deadline.
-
-This room must never know what is excused by it.
-"""
+"""For how long the event loop stood still: a process that is starved can keep no deadline."""
 
 from __future__ import annotations
 

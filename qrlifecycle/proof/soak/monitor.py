@@ -2,8 +2,7 @@
 
 Python itself tells of each socket (an audit event), before there is a descriptor; a context
 variable tells whose it is. Sockets come at that moment only, and states change at a `Change` only:
-whoever looks at both has looked at every instant. This room must never know what the lifecycle is
-put through.
+whoever looks at both has looked at every instant.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What a process has at a quiet moment: descriptors, tasks, memory; and whether it grew.
-
-This room must never know what was done in between.
-"""
+"""What a process has at a quiet moment: descriptors, tasks, memory; and whether it grew."""
 
 from __future__ import annotations
 

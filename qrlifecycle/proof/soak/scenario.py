@@ -1,8 +1,7 @@
 """What one lifecycle is put through, and the verdict on it.
 
 A plan is drawn from a seed: how the service answers, which road leads there, who does what and
-when. Times are real, so the same plan need not go the same way twice. This room must never know how
-many lifecycles there are.
+when. Times are real, so the same plan need not go the same way twice.
 """
 
 from __future__ import annotations

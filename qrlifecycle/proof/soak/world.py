@@ -1,7 +1,4 @@
-"""The server that is soaked, killed and started anew, and the roads that lead to it.
-
-This room must never know what is done to a lifecycle.
-"""
+"""The server that is soaked, killed and started anew, and the roads that lead to it."""
 
 from __future__ import annotations
 

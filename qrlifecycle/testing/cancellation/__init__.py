@@ -3,7 +3,7 @@
 Whoever holds a socket is cancelled some day at the one await that nobody thought of. So each is
 tried: the coroutine is run again and again, on an ordinary event loop with real sockets, and
 cancelled right before its first step, right after it while it waits, right before its second, and
-so on to its last. This room must never know what a lifecycle or a transport is.
+so on to its last.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Lines of the program's own code: where a coroutine stands, was started, or raised an error.
 
 The program's own is what is neither Python's, nor a package's, nor this package's that steps
-coroutines. This room must never know what a place is told for.
+coroutines.
 """
 
 from __future__ import annotations

@@ -2,8 +2,7 @@
 
 A step is what a scheduler runs of a task at a time: from one await that had to wait to the next.
 The coroutine's own tasks are those that inherit its context: its children, but not a server beside
-it. Here is what both event loops share, and asyncio; `stepping_trio` has trio. This room must never
-know what the coroutine does.
+it. Here is what both event loops share, and asyncio; `stepping_trio` has trio.
 """
 
 from __future__ import annotations

@@ -3,8 +3,7 @@
 Trio shuffles what it runs on purpose. So that a step has the same number in every run, its dice are
 the same in every run; there is no public way to do that
 (https://github.com/python-trio/trio/issues/32): names touched here that trio does not document are
-``trio._core._run._r`` and ``_ALLOW_DETERMINISTIC_SCHEDULING``, as trio's own tests do. This room
-must never know what the coroutine does.
+``trio._core._run._r`` and ``_ALLOW_DETERMINISTIC_SCHEDULING``, as trio's own tests do.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Any transport against the clauses T1 to T7 of `qrlifecycle.transports.base`.
 
 `check_transport()` does it all; `checks()` gives the checks one by one. A breach is reported with
-its clause, what was left open, and the line of the transport's own file to look at. This room must
-never know a protocol.
+its clause, what was left open, and the line of the transport's own file to look at.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What a check of the contract is, and what comes of running one.
-
-This room must never know a clause's meaning.
-"""
+"""What a check of the contract is, and what comes of running one."""
 
 from __future__ import annotations
 

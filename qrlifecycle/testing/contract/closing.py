@@ -1,7 +1,7 @@
 """Clauses T2 and T3, as checks: what is left after closings of every kind, and in the middle.
 
 A check's docstring is its fact. It finds nothing, or raises `Breach`; `CannotDo` of the peer's
-skips it. This room must never know a protocol.
+skips it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One connection to a peer over TCP: bytes out and in, and a greeting that stops where it is told.
 
 Neither a stream of anyio's nor a server library's plays it, for each of them has a mind of its own
-about what is sent when. This room must never know the checks, nor whose peer it is.
+about what is sent when.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The bench on which a transport is checked: each call bounded in time, each breach with its place.
 
 A check reads like the clause it is about; what a call may do to whoever makes it (hang, raise what
-it must not, leave something open) is dealt with here. This room must never know the clauses.
+it must not, leave something open) is dealt with here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Clause T6, as checks: input that means nothing, and more of it than anybody wants.
 
 A check's docstring is its fact. It finds nothing, or raises `Breach`; `CannotDo` of the peer's
-skips it. This room must never know a protocol.
+skips it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Clause T1, as checks: what cancelled and failed openings leave, and where cancellations go.
 
 A check's docstring is its fact. It finds nothing, or raises `Breach`; `CannotDo` of the peer's
-skips it. This room must never know a protocol.
+skips it.
 """
 
 from __future__ import annotations

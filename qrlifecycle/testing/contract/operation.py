@@ -1,7 +1,4 @@
-"""One call of a transport's method, watched: where it waits, how it ends, and nothing it raises.
-
-This room must never know what the method is for.
-"""
+"""One call of a transport's method, watched: where it waits, how it ends, and nothing it raises."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """What the contract's checks need at the far end of a transport: it does good and evil when told.
 
-`WirePeer` is one for whatever speaks over TCP. This room must never know the checks, nor a
-lifecycle.
+`WirePeer` is one for whatever speaks over TCP.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Places in somebody's source: the line that is to be looked at, found from what runs or raised.
-
-This room must never know what a transport does.
-"""
+"""Places in somebody's source: the line that is to be looked at, found from what runs or raised."""
 
 from __future__ import annotations
 

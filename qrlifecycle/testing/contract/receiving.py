@@ -1,7 +1,7 @@
 """Clauses T4, T5 and T7, as checks: what `receive()` gives, when, and when it must end.
 
 A check's docstring is its fact. It finds nothing, or raises `Breach`; `CannotDo` of the peer's
-skips it. This room must never know a protocol.
+skips it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Before anything is checked: that a transport opens at all, and that a signal comes through.
 
-Where none does, every check would tell of it in words of its own. This room must never know the
-clauses.
+Where none does, every check would tell of it in words of its own.
 """
 
 from __future__ import annotations

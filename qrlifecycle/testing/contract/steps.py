@@ -1,7 +1,4 @@
-"""What checks of several clauses do: openings that hang or fail, and the end of a peer.
-
-This room must never know a protocol.
-"""
+"""What checks of several clauses do: openings that hang or fail, and the end of a peer."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A TCP server on loopback that stalls, breaks and floods on command: the kit's own peer.
 
-`relay()` puts it in front of a real server. This room must never know the checks, nor a lifecycle.
+`relay()` puts it in front of a real server.
 """
 
 from __future__ import annotations
