@@ -10,7 +10,7 @@ from typing import Self
 
 import anyio
 
-from qrlifecycle.testing.contract.socketio import (
+from qrlifecycle.testing.contract.socketio_peer import (
     JOINED,
     ServerHandshake,
     frame,

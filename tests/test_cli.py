@@ -262,7 +262,7 @@ def test_pair_linked_already() -> None:
     """An account that is linked already needs no socket."""
 
     async def scenario(server: PairingServer) -> None:
-        server.link(BOT_ID, USER_ID)
+        server.mark_paired(BOT_ID, USER_ID)
         assert (await end(await start("pair", server.url, *OWNER)))[:2] == (
             0,
             f"qrlifecycle pair: bot {BOT_ID}, user {USER_ID}\nlinked already: +490001234567\n",
@@ -301,7 +301,7 @@ def test_pair_reads_the_status() -> None:
         process = await start("pair", server.url, *OWNER, *words, QRLIFECYCLE_TOKEN="s3cret")
         await until(lambda: server.open_sockets() == 1)
         await server.scan(BOT_ID, USER_ID)
-        server.drop_links()
+        server.drop_connections()
         code, out, err = await end(process)
         assert (code, err) == (0, "")
         assert "the link broke; opening anew in" not in err

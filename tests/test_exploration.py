@@ -24,6 +24,7 @@ from qrlifecycle.engine.link import Link
 from qrlifecycle.engine.stay import Stay
 from qrlifecycle.proof.exploration import (
     Exploration,
+    NotCongruent,
     PromiseBroken,
     explore,
     fingerprint,
@@ -44,14 +45,11 @@ from qrlifecycle.proof.model import (
     situations,
 )
 from qrlifecycle.states import single_rows
-from qrlifecycle.testing import (
-    NotCongruent,
-    backends,
-)
+from qrlifecycle.testing import backends
 from qrlifecycle.testing.acts import (
     Act,
-    Move,
     Schedule,
+    ScheduledAct,
 )
 
 BACKENDS = ("asyncio", "trio")
@@ -246,7 +244,7 @@ def test_a_schedule_is_what_it_prints() -> None:
     """Text and back."""
     text = "pair; code; ok; paired & cancelled@2 & tick@3"
     schedule = Schedule.parse(text)
-    assert schedule.moves[-1] == Move(Act.PAIRED, ((2, Act.CANCELLED), (3, Act.TICK)))
+    assert schedule.moves[-1] == ScheduledAct(Act.PAIRED, ((2, Act.CANCELLED), (3, Act.TICK)))
     assert str(schedule) == text
 
 

@@ -45,7 +45,7 @@ from qrlifecycle.testing import (
     ScriptedPeer,
     settle,
 )
-from qrlifecycle.testing.contract.socketio import (
+from qrlifecycle.testing.contract.socketio_peer import (
     event,
     frame,
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from qrlifecycle.proof.soak.loop_lag import Pulse
+from qrlifecycle.proof.soak.loop_lag import LoopLag
 
 from .sockets import needs_proc
 
@@ -81,8 +81,8 @@ DEAF = """
 
 STARVED = """
 from itertools import count
-from qrlifecycle.proof.soak.loop_lag import Pulse
-Pulse.stood_still = property(lambda self, beats=count(): 2.0 * next(beats), lambda self, _: None)
+from qrlifecycle.proof.soak.loop_lag import LoopLag
+LoopLag.stood_still = property(lambda self, beats=count(): 2.0 * next(beats), lambda self, _: None)
 """
 
 
@@ -141,9 +141,9 @@ def test_the_pulse_adds_up_for_how_long_the_loop_stood_still(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A beat that is late by more than a beat counts, by as much; a loop that is busy does not."""
-    loop, pulse = SlowLoop(), Pulse()
+    loop, loop_lag = SlowLoop(), LoopLag()
     monkeypatch.setattr(asyncio, "get_running_loop", lambda: loop)
-    pulse.start()
+    loop_lag.start()
     for late in (0.0, 0.04, 4.0, 0.01, 0.5):
         loop.fire(late)
-    assert pulse.stood_still == pytest.approx(4.5)
+    assert loop_lag.stood_still == pytest.approx(4.5)

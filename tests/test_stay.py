@@ -201,7 +201,7 @@ async def test_a_link_that_is_wanted_is_listened_to_until_it_is_enough() -> None
 
 async def test_what_broke_a_link_is_the_answer() -> None:
     """An orderly close is a loss as well, and it has words."""
-    for end in (ScriptedPeer.hang_up, ScriptedPeer.break_link):
+    for end in (ScriptedPeer.hang_up, ScriptedPeer.break_connection):
         peer = ScriptedPeer()
         link = Link(peer, Policy(max_reconnects=0), counted)
         error = await link.hold(lambda p=peer, end=end: end(p) is None, lambda _signal: True)  # type: ignore[misc]

@@ -16,7 +16,7 @@ from ..outcome import Reason
 from ..signals import ActionRequired, Paired, PairingRefused, QRExpired, Scanned, Signal
 from ..states import Word
 
-__all__ = ["SIGNALS", "Act", "Move", "Schedule"]
+__all__ = ["SIGNALS", "Act", "Schedule", "ScheduledAct"]
 
 
 class Act(Word):
@@ -29,7 +29,7 @@ class Act(Word):
     CANCELLED = "cancelled", "the task that awaits pair() is cancelled"
 
     CODE = "code", "request_qr gives back a code"
-    LINKED = "linked", "request_qr says that the account is linked already"
+    ALREADY_PAIRED = "already-paired", "request_qr says that the account is paired already"
     DENIED = "denied", "request_qr raises ServiceRefused"
     FAILING = "failing", "request_qr raises an error of its own"
 
@@ -72,7 +72,7 @@ SIGNALS: dict[Act, Signal] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class ScheduledAct:
     """An act, done when everybody waits, and those that race with it.
 
     ``racing`` holds (k, act): the act is done right before the k-th step that the event loop takes
@@ -104,12 +104,12 @@ class Move:
 class Schedule:
     """Moves, one after another, each when everybody waits."""
 
-    moves: tuple[Move, ...] = ()
+    moves: tuple[ScheduledAct, ...] = ()
 
     def __str__(self) -> str:
         return "; ".join(map(str, self.moves))
 
-    def then(self, move: Move) -> Schedule:
+    def then(self, move: ScheduledAct) -> Schedule:
         """This, and one move more."""
         return Schedule((*self.moves, move))
 
@@ -123,7 +123,7 @@ class Schedule:
         given: object = text
         if not isinstance(given, str):
             raise InvalidValue(f"a schedule is text, as in 'pair; code; ok', not {given!r}")
-        moves = tuple(map(Move.parse, filter(str.strip, text.split(";"))))
+        moves = tuple(map(ScheduledAct.parse, filter(str.strip, text.split(";"))))
         if not moves:
             raise InvalidValue("a schedule has at least one move, as in 'pair; code; ok'")
         return cls(moves)

@@ -36,7 +36,7 @@ from ..states import (
     State,
 )
 from ..transports.base import Transport
-from .scripted import Goodbye
+from .scripted import GracefulClose
 
 __all__ = ["EPSILON", "Breach", "Judge", "WatchedPeer"]
 
@@ -58,7 +58,7 @@ class WatchedPeer(Protocol):
         ...
 
     @property
-    def goodbyes(self) -> Sequence[Goodbye]:
+    def closes(self) -> Sequence[GracefulClose]:
         """How each call of `aclose()` went."""
         ...
 
@@ -173,9 +173,9 @@ class Judge:
         self.note(4, "a transport listens, and the status was not read")
         self.read_by = None
 
-    def look_at_goodbyes(self) -> None:
+    def look_at_closes(self) -> None:
         """Promise 2: each goodbye had its time, and no more."""
-        for goodbye in self.peer.goodbyes:
+        for goodbye in self.peer.closes:
             if goodbye.seconds > self.policy.close_timeout + self._late:
                 self.note(2, f"a goodbye took {goodbye.seconds} s")
             if not goodbye.finished and goodbye.seconds < self.policy.close_timeout - self._late:

@@ -17,7 +17,7 @@ from anyio import TaskInfo, get_running_tasks
 
 from .awaiting import chain
 
-__all__ = ["CAN_SEE_SOCKETS", "KIT", "TASK", "Remains", "own_sockets", "unshut_sockets"]
+__all__ = ["CAN_SEE_SOCKETS", "KIT", "TASK", "Leaks", "own_sockets", "unshut_sockets"]
 
 DESCRIPTORS = Path("/proc/self/fd")
 
@@ -68,7 +68,7 @@ def unshut_sockets(port: int) -> list[str]:
     return list(own_sockets(leads_there).values())
 
 
-class Remains:
+class Leaks:
     """What there is now that was not there when this was made. Make it inside the event loop.
 
     Args:

@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-__all__ = ["Complaints", "complaints_of_the_loop"]
+__all__ = ["LoopWarnings", "loop_exceptions"]
 
 NEVER_AWAITED = "coroutine .* was never awaited"
 
 
-class Complaints:
+class LoopWarnings:
     """Hears complaints of this process while it is entered; it is a context manager.
 
     Run the event loop inside. Other warnings go where they went before. On leaving, garbage is
@@ -51,7 +51,7 @@ class Complaints:
         sys.unraisablehook = self._hook
         self._filters.__exit__(kind, error, traceback)
 
-    def hear_loop(self) -> None:
+    def watch_loop(self) -> None:
         """Hear the running event loop's exception handler as well, if it has one (asyncio)."""
         try:
             loop = asyncio.get_running_loop()
@@ -85,7 +85,7 @@ class Complaints:
 
 
 @contextmanager
-def complaints_of_the_loop() -> Iterator[list[dict[str, Any]]]:
+def loop_exceptions() -> Iterator[list[dict[str, Any]]]:
     """What asyncio's event loop is complained to about meanwhile; nothing on other loops."""
     heard: list[dict[str, Any]] = []
     try:

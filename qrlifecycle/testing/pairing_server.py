@@ -35,7 +35,7 @@ from socketio.exceptions import ConnectionRefusedError as Refused
 from ..transports.socketio import require_asyncio
 from .listening import stop_listening
 
-__all__ = ["Pairing", "PairingServer", "SocketRecord"]
+__all__ = ["PairingRecord", "PairingServer", "SocketRecord"]
 
 logger = logging.getLogger("qrlifecycle.testing.pairing_server")
 
@@ -62,7 +62,7 @@ class SocketRecord:
 
 
 @dataclass(slots=True)
-class Pairing:
+class PairingRecord:
     """What the server knows of one (bot, user): the newest code and how far it got."""
 
     bot_id: str
@@ -119,8 +119,8 @@ class PairingServer:
         self._as_message = as_message
         self._namespace = namespace
         self._log = log
-        self._pairings: dict[tuple[str, str], Pairing] = {}
-        self._codes: dict[str, Pairing] = {}
+        self._pairings: dict[tuple[str, str], PairingRecord] = {}
+        self._codes: dict[str, PairingRecord] = {}
         self._sio = self._make_socketio()
         self._runner = self._make_runner()
         self._listener: asyncio.Server | None = None
@@ -161,7 +161,7 @@ class PairingServer:
         """A fresh code, as the URL that a phone opens. The one before it is good no more."""
         pairing = self._pairings.get((bot_id, user_id))
         if pairing is None or pairing.status == "paired":
-            pairing = Pairing(bot_id, user_id, "", 0.0, 0.0)
+            pairing = PairingRecord(bot_id, user_id, "", 0.0, 0.0)
             self._pairings[bot_id, user_id] = pairing
         self._codes.pop(pairing.code, None)
         pairing.code = secrets.token_urlsafe(16)
@@ -172,11 +172,11 @@ class PairingServer:
         self._codes[pairing.code] = pairing
         return self.url_of(pairing)
 
-    def url_of(self, pairing: Pairing) -> str:
+    def url_of(self, pairing: PairingRecord) -> str:
         """What the code says: the URL that a phone opens."""
         return f"{self.url}/phone/{pairing.code}"
 
-    def pairing(self, bot_id: str, user_id: str) -> Pairing:
+    def pairing(self, bot_id: str, user_id: str) -> PairingRecord:
         """What is known of a (bot, user) that asked for a code.
 
         Raises:
@@ -226,14 +226,14 @@ class PairingServer:
         self._decide(pairing, "refused")
         await self._tell(pairing, "whatsapp_connection_failed", reason="refused_on_phone")
 
-    def drop_links(self) -> None:
+    def drop_connections(self) -> None:
         """Cut every connection without a word, as a broken network does."""
         if self._runner.server is not None:
             for connection in self._runner.server.connections:
                 if connection.transport is not None:
                     connection.transport.abort()
 
-    def link(self, bot_id: str, user_id: str) -> None:
+    def mark_paired(self, bot_id: str, user_id: str) -> None:
         """Have the account linked already, before anybody asks for a code."""
         self.make_code(bot_id, user_id)
         self._decide(self.pairing(bot_id, user_id), "paired")
@@ -276,17 +276,17 @@ class PairingServer:
                 record.reason = reason
         self._log(f"WebSocket client disconnected - socketId: {socket_id} - reason: {reason}")
 
-    async def _tell(self, pairing: Pairing, name: str, **details: object) -> None:
+    async def _tell(self, pairing: PairingRecord, name: str, **details: object) -> None:
         message = {"type": name, "botId": pairing.bot_id, "userId": pairing.user_id, **details}
         event = "message" if self._as_message else name
         await self._sio.emit(event, message, room=pairing.room, namespace=self._namespace)
 
-    def _is_good(self, pairing: Pairing) -> bool:
+    def _is_good(self, pairing: PairingRecord) -> bool:
         return pairing.code in self._codes and (
             pairing.status != "waiting" or time.monotonic() < pairing.expires_at
         )
 
-    def _decide(self, pairing: Pairing, status: str) -> None:
+    def _decide(self, pairing: PairingRecord, status: str) -> None:
         pairing.status = status
         pairing.decided_at = time.monotonic()
 

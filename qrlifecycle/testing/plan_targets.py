@@ -26,7 +26,7 @@ from .contract.harness import (
     LAST_TURNS,
     LATE,
 )
-from .contract.peers import (
+from .contract.peer import (
     CannotDo,
     Peer,
 )
@@ -36,11 +36,11 @@ from .judge import (
 )
 from .scripted import (
     Fault,
-    Goodbye,
+    GracefulClose,
     ScriptedPeer,
 )
 
-__all__ = ["FarEnd", "ScriptedEnd", "WireEnd"]
+__all__ = ["PlanTarget", "ScriptedTarget", "WireTarget"]
 
 ROTATED_LIFETIME = 3.0
 """Seconds."""
@@ -53,7 +53,7 @@ NEVER = 1_000_000
 """Steps that no handshake has."""
 
 
-class FarEnd(WatchedPeer, Protocol):
+class PlanTarget(WatchedPeer, Protocol):
     """What a plan is performed against.
 
     Attributes:
@@ -75,7 +75,7 @@ class FarEnd(WatchedPeer, Protocol):
         ...
 
 
-class ScriptedEnd(ScriptedPeer):
+class ScriptedTarget(ScriptedPeer):
     """A `ScriptedPeer` on a virtual clock. Make it inside the event loop."""
 
     def __init__(self, openings: Iterable[Fault], closings: Iterable[Fault]) -> None:
@@ -89,7 +89,7 @@ class ScriptedEnd(ScriptedPeer):
         if act is Act.HANG_UP:
             self.hang_up()
         elif act is Act.BREAK:
-            self.break_link()
+            self.break_connection()
         else:
             self.send(next(self._codes) if act is Act.ROTATED else SIGNALS[act])
 
@@ -103,7 +103,7 @@ class ScriptedEnd(ScriptedPeer):
         return [*tasks, *(["a timer"] if _has_timer() else [])]
 
 
-class WireEnd:
+class WireTarget:
     """A contract's `Peer`, over whatever it speaks, in real time.
 
     Of the faults, an opening may be unreachable (the peer listens no more, from then on), broken
@@ -115,7 +115,7 @@ class WireEnd:
         self.peer = peer
         self.late = LATE
         self.watch: Callable[[], object] = lambda: None
-        self.goodbyes: list[Goodbye] = []
+        self.closes: list[GracefulClose] = []
         self._transports: list[_Watched] = []
         self._openings = iter(openings)
         self._closings = iter(closings)
@@ -181,7 +181,7 @@ class WireEnd:
             with suppress(CannotDo):
                 self.peer.fall_silent()
 
-    def at_goodbye(self, fault: Fault) -> None:
+    def at_close(self, fault: Fault) -> None:
         """A goodbye begins."""
         with suppress(CannotDo):
             if fault is Fault.HUNG:
@@ -202,7 +202,7 @@ class WireEnd:
 class _Watched(Transport):
     """A transport of the peer's, with an eye on what is called."""
 
-    def __init__(self, end: WireEnd, inner: Transport, opening: Fault, closing: Fault) -> None:
+    def __init__(self, end: WireTarget, inner: Transport, opening: Fault, closing: Fault) -> None:
         self.held = False
         """Whether it may have a socket: from `open()` to a finished `aclose()`, or `abort()`."""
         self.listening = False
@@ -233,7 +233,7 @@ class _Watched(Transport):
         """Close, as the plan has it."""
         began, finished = anyio.current_time(), False
         self.listening = False
-        self._end.at_goodbye(self._closing)
+        self._end.at_close(self._closing)
         try:
             await self._inner.aclose()
             self._hold(held=False)
@@ -242,7 +242,7 @@ class _Watched(Transport):
             finished = True
             raise
         finally:
-            self._end.goodbyes.append(Goodbye(anyio.current_time() - began, finished))
+            self._end.closes.append(GracefulClose(anyio.current_time() - began, finished))
 
     def abort(self) -> None:
         """Abort."""

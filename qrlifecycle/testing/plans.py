@@ -16,7 +16,7 @@ from ..states import Word
 from .acts import Act
 from .scripted import Fault
 
-__all__ = ["BY_THE_PEER", "BY_THE_PROGRAM", "Answer", "Plan", "Reading", "Step"]
+__all__ = ["BY_THE_PEER", "BY_THE_PROGRAM", "Answer", "Plan", "PlanStep", "Reading"]
 
 BY_THE_PROGRAM = (Act.PAIR, Act.GENERATE, Act.CANCEL, Act.RESET, Act.CANCELLED)
 """What a step may be that the embedding program does."""
@@ -33,7 +33,7 @@ class Answer(Word):
 
     CODE = "code", "it gives a code"
     SLOW = "slow", "it gives a code, late"
-    LINKED = "linked", "it says that the account is linked already"
+    ALREADY_PAIRED = "already-paired", "it says that the account is paired already"
     DENIED = "denied", "it raises ServiceRefused"
     FAILING = "failing", "it raises an error of its own"
     HUNG = "hung", "it never answers"
@@ -55,7 +55,7 @@ class Reading(Word):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Step:
+class PlanStep:
     """An act, and how long it is until the next one.
 
     Args:
@@ -78,7 +78,7 @@ class Step:
 
     def __repr__(self) -> str:
         pause = "" if self.pause == 0 else f", {self.pause!r}"
-        return f"Step({_code(self.act)}{pause})"
+        return f"PlanStep({_code(self.act)}{pause})"
 
 
 ORDINARY = Policy()
@@ -98,7 +98,7 @@ class Plan:
         policy: the lifecycle's.
     """
 
-    steps: tuple[Step, ...] = (Step(Act.PAIR),)
+    steps: tuple[PlanStep, ...] = (PlanStep(Act.PAIR),)
     answers: tuple[Answer, ...] = ()
     statuses: tuple[Reading, ...] | None = None
     openings: tuple[Fault, ...] = ()

@@ -32,20 +32,20 @@ from qrlifecycle import (
 from qrlifecycle.testing import (
     Fault,
     PairingServer,
-    Peer,
     ScriptedPeer,
     ScriptedTransport,
-    Wire,
     WirePeer,
     relay,
 )
-from qrlifecycle.testing.contract.socketio import (
+from qrlifecycle.testing.contract.peer import Peer
+from qrlifecycle.testing.contract.socketio_peer import (
     PING,
     PONG,
     SocketIOPeer,
     event,
     frame,
 )
+from qrlifecycle.testing.contract.wire import Wire
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
@@ -258,4 +258,4 @@ class ScriptedEnd(Peer):
 
     def reset(self) -> None:
         """By force."""
-        self.peer.break_link()
+        self.peer.break_connection()

@@ -16,13 +16,9 @@ from qrlifecycle import (
     Signal,
     Transport,
 )
-from qrlifecycle.testing import (
-    CheckResult,
-    ContractBroken,
-    check_transport,
-    checks,
-)
-from qrlifecycle.testing.contract import opening
+from qrlifecycle.testing import check_transport, checks
+from qrlifecycle.testing.contract import ContractBroken, opening
+from qrlifecycle.testing.contract.check import CheckResult
 
 from ..sockets import needs_proc
 from . import culprits

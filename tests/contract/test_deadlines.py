@@ -22,11 +22,8 @@ from qrlifecycle import (
     WrongAnswer,
 )
 from qrlifecycle.testing import (
-    Check,
-    CheckResult,
     Fault,
     ScriptedTransport,
-    Wire,
     WirePeer,
     check_transport,
     checks,
@@ -38,10 +35,12 @@ from qrlifecycle.testing.contract import (
     wire,
 )
 from qrlifecycle.testing.contract import check as contract_check
-from qrlifecycle.testing.contract.harness import Bench
+from qrlifecycle.testing.contract.check import Check, CheckResult
+from qrlifecycle.testing.contract.harness import Harness
 from qrlifecycle.testing.contract.wire import (
     HOST,
     Greeting,
+    Wire,
 )
 from qrlifecycle.testing.suite import TransportContract
 
@@ -218,9 +217,9 @@ async def test_a_peer_that_never_does_what_it_is_told_is_told() -> None:
 async def test_a_check_has_a_deadline_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever it waits for, it ends, and says which call waits where."""
 
-    async def judge(bench: Bench) -> None:
-        transport = await bench.opened()
-        bench.start(transport, "receive")
+    async def judge(harness: Harness) -> None:
+        transport = await harness.opened()
+        harness.start(transport, "receive")
         await anyio.sleep_forever()
 
     monkeypatch.setattr(contract_check, "PATIENCES", 1)

@@ -22,15 +22,9 @@ from qrlifecycle import (
     Transport,
     WrongAnswer,
 )
-from qrlifecycle.testing import (
-    CannotDo,
-    Peer,
-    WirePeer,
-    check_transport,
-    checks,
-    socketio_peer,
-)
-from qrlifecycle.testing.contract.places import place_of_method
+from qrlifecycle.testing import WirePeer, check_transport, checks, socketio_peer
+from qrlifecycle.testing.contract.peer import CannotDo, Peer
+from qrlifecycle.testing.contract.transport_lines import place_of_method
 from qrlifecycle.testing.suite import TransportContract
 
 from .peers import (

@@ -9,14 +9,9 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from qrlifecycle import TransportLost
-from qrlifecycle.testing import (
-    Check,
-    PairingServer,
-    checks,
-    socketio_peer,
-)
-from qrlifecycle.testing.contract.check import PeerFactory
-from qrlifecycle.testing.contract.socketio import (
+from qrlifecycle.testing import PairingServer, checks, socketio_peer
+from qrlifecycle.testing.contract.check import Check, PeerFactory
+from qrlifecycle.testing.contract.socketio_peer import (
     event,
     frame,
 )

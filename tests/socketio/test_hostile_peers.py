@@ -17,7 +17,7 @@ from qrlifecycle import (
     TransportLost,
     TransportUnreachable,
 )
-from qrlifecycle.testing.contract.socketio import (
+from qrlifecycle.testing.contract.socketio_peer import (
     event,
     frame,
 )

@@ -14,7 +14,7 @@ from qrlifecycle import (
     Scanned,
 )
 from qrlifecycle.testing import PairingServer
-from qrlifecycle.testing.contract.socketio import (
+from qrlifecycle.testing.contract.socketio_peer import (
     event,
     frame,
 )

@@ -12,7 +12,7 @@ from qrlifecycle import (
     QRUpdated,
     TransportError,
 )
-from qrlifecycle.testing.contract.socketio import event
+from qrlifecycle.testing.contract.socketio_peer import event
 from qrlifecycle.transports.socketio import SocketIOTransport
 
 from ..peers import RawPeer

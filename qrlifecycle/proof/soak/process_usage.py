@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Balance", "resident_bytes"]
+__all__ = ["ProcessUsage", "resident_bytes"]
 
 STATM = Path("/proc/self/statm")
 DESCRIPTORS = Path("/proc/self/fd")
@@ -32,7 +32,7 @@ MEMORY_SLACK = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Balance:
+class ProcessUsage:
     """One look. Where the system does not tell of descriptors, there are -1."""
 
     descriptors: int
@@ -41,7 +41,7 @@ class Balance:
     resident: int
 
     @classmethod
-    async def take(cls) -> Balance:
+    async def take(cls) -> ProcessUsage:
         """Look, once everything had time to end and garbage is collected."""
         await asyncio.sleep(SETTLING)
         _empty_caches()
@@ -55,7 +55,7 @@ class Balance:
             resident=resident_bytes(),
         )
 
-    def growth_since(self, before: Balance) -> Iterator[str]:
+    def growth_since(self, before: ProcessUsage) -> Iterator[str]:
         """What is more than it was, in words."""
         if self.descriptors > before.descriptors:
             yield f"{self.descriptors} file descriptors, {before.descriptors} at the beginning"

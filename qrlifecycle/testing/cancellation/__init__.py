@@ -21,11 +21,11 @@ import anyio
 from ...errors import InvalidValue
 from ..backends import check_backend
 from ..leaks import (
-    Remains,
+    Leaks,
     own_sockets,
 )
-from ..loop_warnings import Complaints
-from .places import Place
+from ..loop_warnings import LoopWarnings
+from .program_lines import ProgramLine
 from .stepping import (
     AsyncioRun,
     End,
@@ -48,7 +48,7 @@ class Finding:
     """The step at which the coroutine was cancelled; None: nobody cancelled it."""
     after: bool
     """Whether the step was made first, and the coroutine waited for something again."""
-    place: Place | None
+    place: ProgramLine | None
     """Where it stood then: the innermost line that is neither Python's nor a package's; for a task
     that runs only those, where it was started."""
     troubles: tuple[str, ...]
@@ -226,7 +226,7 @@ class Sweep:
     def run(self, step: int | None, *, after: bool = False, native: bool = False) -> SteppedRun:
         """Run once, cancelled at a step or not at all; note what was found."""
         left: list[str] = []
-        with Complaints() as complaints, _same_order(self.backend):
+        with LoopWarnings() as complaints, _same_order(self.backend):
             run = _make_run(self.backend, step, after=after, native=native)
             anyio.run(
                 self._perform,
@@ -242,8 +242,8 @@ class Sweep:
             self.findings.append(Finding(at, after, run.place, tuple(troubles)))
         return run
 
-    async def _perform(self, run: SteppedRun, complaints: Complaints, left: list[str]) -> None:
-        complaints.hear_loop()
+    async def _perform(self, run: SteppedRun, complaints: LoopWarnings, left: list[str]) -> None:
+        complaints.watch_loop()
         if self.within is None:
             await self._watch(run, self.attempt, left)
             return
@@ -253,11 +253,11 @@ class Sweep:
     async def _watch(
         self, run: SteppedRun, attempt: Callable[[], Awaitable[object]], left: list[str]
     ) -> None:
-        remains = Remains(_own_servers())
-        await run.perform(attempt, self.timeout)
+        leaks = Leaks(_own_servers())
+        await run.run(attempt, self.timeout)
         until = anyio.current_time() + self.patience
         # The system has to be asked: it tells nobody.
-        while (found := [*remains.sockets(), *run.left()]) and anyio.current_time() < until:  # noqa: ASYNC110
+        while (found := [*leaks.sockets(), *run.left()]) and anyio.current_time() < until:  # noqa: ASYNC110
             await anyio.sleep(LOOK_INTERVAL)
         left.extend(f"left open: {what}" for what in found)
         run.let_go(self.timeout)

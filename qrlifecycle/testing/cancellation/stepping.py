@@ -21,8 +21,8 @@ from typing import Any, NoReturn
 from anyio import CancelScope
 
 from ..wording import error_text
-from .places import (
-    Place,
+from .program_lines import (
+    ProgramLine,
     place_of,
     place_of_error,
     place_of_start,
@@ -67,10 +67,10 @@ class SteppedRun(ABC):
         self.native = native
         self.steps = 0
         """How many steps the coroutine and its children have made."""
-        self.place: Place | None = None
+        self.place: ProgramLine | None = None
         """Where the cancellation met the task whose step it was; without one, where the coroutine
         raised a cancellation of its own."""
-        self.waits: Place | None = None
+        self.waits: ProgramLine | None = None
         """Where the coroutine waited when it was overdue."""
         self.delivered = False
         """Whether the cancellation was raised in the coroutine itself."""
@@ -81,7 +81,7 @@ class SteppedRun(ABC):
         """What it raised, in words: the error itself would keep everything alive."""
 
     @abstractmethod
-    async def perform(self, attempt: Callable[[], Awaitable[object]], timeout: float) -> None:
+    async def run(self, attempt: Callable[[], Awaitable[object]], timeout: float) -> None:
         """Run to the end; after ``timeout`` seconds it counts as `End.OVERDUE`."""
 
     @abstractmethod
@@ -125,8 +125,8 @@ class AsyncioRun(SteppedRun):
     _host: asyncio.Task[None] | None = None
     _scope: CancelScope
 
-    async def perform(self, attempt: Callable[[], Awaitable[object]], timeout: float) -> None:
-        """Run to the end; see `SteppedRun.perform`."""
+    async def run(self, attempt: Callable[[], Awaitable[object]], timeout: float) -> None:
+        """Run to the end; see `SteppedRun.run`."""
         loop = asyncio.get_running_loop()
         self._numbers = count()
         self._hosts: weakref.WeakSet[asyncio.Future[Any]] = weakref.WeakSet()
@@ -239,7 +239,7 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
         self,
         coroutine: Coroutine[Any, Any, Any],
         run: AsyncioRun,
-        started: Place | None,
+        started: ProgramLine | None,
         number: int,
     ) -> None:
         self.coroutine = coroutine
@@ -257,7 +257,7 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
     def __await__(self) -> Generator[Any, Any, Any]:
         raise TypeError("a task runs this, nobody awaits it")
 
-    def place(self) -> Place | None:
+    def place(self) -> ProgramLine | None:
         """Where it stands; None if it has ended."""
         return place_of(self.coroutine, self.started)
 
@@ -302,7 +302,7 @@ def _stepped(task: asyncio.Future[Any]) -> SteppedCoroutine | None:
     return coroutine if isinstance(coroutine, SteppedCoroutine) else None
 
 
-def _place_of_task(task: asyncio.Future[Any]) -> Place | None:
+def _place_of_task(task: asyncio.Future[Any]) -> ProgramLine | None:
     stepped = _stepped(task)
     return None if stepped is None else stepped.place()
 

@@ -18,8 +18,8 @@ import outcome
 import trio
 import trio._core._run as scheduler
 
-from .places import (
-    Place,
+from .program_lines import (
+    ProgramLine,
     place_of,
     place_of_start,
 )
@@ -56,9 +56,9 @@ class TrioRun(SteppedRun, trio.abc.Instrument):
     _scope: trio.CancelScope
     _stepping: trio.lowlevel.Task | None = None
 
-    async def perform(self, attempt: Callable[[], Awaitable[object]], timeout: float) -> None:
-        """Run to the end; see `SteppedRun.perform`."""
-        self._tasks: dict[trio.lowlevel.Task, Place | None] = {}
+    async def run(self, attempt: Callable[[], Awaitable[object]], timeout: float) -> None:
+        """Run to the end; see `SteppedRun.run`."""
+        self._tasks: dict[trio.lowlevel.Task, ProgramLine | None] = {}
         """Those of the coroutine, and where the program started each."""
         self._scope = trio.CancelScope()
         self._ended = trio.Event()
@@ -123,7 +123,7 @@ class TrioRun(SteppedRun, trio.abc.Instrument):
         else:
             self._scope.cancel()
 
-    def _place_of(self, task: trio.lowlevel.Task) -> Place | None:
+    def _place_of(self, task: trio.lowlevel.Task) -> ProgramLine | None:
         host = next(iter(self._tasks), None)
         own = self._attempt if task is host and self._attempt is not None else task.coro
         return place_of(own, self._tasks.get(task))

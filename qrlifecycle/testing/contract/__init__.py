@@ -26,7 +26,7 @@ from .check import (
     ContractFailure,
     PeerFactory,
 )
-from .peers import CannotCheck
+from .peer import CannotCheck
 from .smoke import smoke_test
 
 __all__ = [

@@ -11,15 +11,15 @@ import anyio
 
 from ...errors import WrongAnswer
 from .harness import (
-    Bench,
-    at_the_bench,
+    Harness,
+    open_harness,
 )
-from .operation import Breach
-from .peers import (
+from .operation import ClauseBroken
+from .peer import (
     CannotDo,
     Peer,
 )
-from .places import Place
+from .transport_lines import TransportLine
 
 __all__ = ["LIMIT", "Check", "CheckResult", "ContractFailure", "PeerFactory", "at_work", "listing"]
 
@@ -32,7 +32,7 @@ step of a handshake."""
 
 T = TypeVar("T")
 
-Judge = Callable[[Bench], Awaitable[None]]
+Judge = Callable[[Harness], Awaitable[None]]
 """A check's work: it finds nothing, or raises."""
 
 PeerFactory = Callable[[], Peer]
@@ -51,7 +51,7 @@ class ContractFailure:
     """What was done, and what came of it."""
     left_open: tuple[str, ...]
     """What was still open, in words."""
-    place: Place | None
+    place: TransportLine | None
     """The line of the transport's own file to look at."""
     mend: str
     """What to do about it."""
@@ -117,28 +117,28 @@ class Check:
             BaseException: what the peer, or the making of a transport, raised.
         """
 
-        async def work(bench: Bench) -> CheckResult:
+        async def work(harness: Harness) -> CheckResult:
             try:
-                await self._judge_in_time(bench)
+                await self._judge_in_time(harness)
             except CannotDo as reason:
                 return CheckResult(self, skipped=str(reason))
-            except Breach as breach:
-                return CheckResult(self, failure=self._failure(breach, bench.peer.trouble()))
+            except ClauseBroken as breach:
+                return CheckResult(self, failure=self._failure(breach, harness.peer.trouble()))
             return CheckResult(self)
 
         return await at_work(peer_factory, limit, work)
 
-    async def _judge_in_time(self, bench: Bench) -> None:
-        longest = PATIENCES * bench.patience
+    async def _judge_in_time(self, harness: Harness) -> None:
+        longest = PATIENCES * harness.patience
         with anyio.move_on_after(longest) as scope:
-            await self.judge(bench)
+            await self.judge(harness)
         if scope.cancelled_caught:
-            raise Breach(
-                f"It takes more than {longest:g} s to find out; there waited {bench.waits()}.",
+            raise ClauseBroken(
+                f"It takes more than {longest:g} s to find out; there waited {harness.waits()}.",
                 mend="Have these calls end, or end sooner.",
             )
 
-    def _failure(self, breach: Breach, trouble: str) -> ContractFailure:
+    def _failure(self, breach: ClauseBroken, trouble: str) -> ContractFailure:
         return ContractFailure(
             clause=self.clause,
             check=self.name,
@@ -152,9 +152,9 @@ class Check:
 
 
 async def at_work(
-    peer_factory: PeerFactory, limit: float, work: Callable[[Bench], Awaitable[T]]
+    peer_factory: PeerFactory, limit: float, work: Callable[[Harness], Awaitable[T]]
 ) -> T:
-    """Work at a bench with a fresh peer; what goes wrong comes out as it was raised, in no group.
+    """Work at a harness with a fresh peer; what goes wrong comes out as it was raised, in no group.
 
     Raises:
         WrongAnswer: ``peer_factory`` makes no peer.
@@ -162,9 +162,9 @@ async def at_work(
     """
     done: list[T] = []
     trouble: BaseException | None = None
-    async with _made_by(peer_factory) as peer, at_the_bench(peer, limit) as bench:
+    async with _made_by(peer_factory) as peer, open_harness(peer, limit) as harness:
         try:
-            done.append(await work(bench))
+            done.append(await work(harness))
         except (anyio.get_cancelled_exc_class(), GeneratorExit, KeyboardInterrupt):
             raise
         except BaseException as error:  # the task groups around us would wrap a skipped test

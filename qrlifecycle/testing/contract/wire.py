@@ -18,7 +18,7 @@ from ...signals import Signal
 from ...transports.base import Transport
 from ..leaks import (
     KIT,
-    Remains,
+    Leaks,
     unshut_sockets,
 )
 from .connection import (
@@ -26,7 +26,7 @@ from .connection import (
     Orders,
     Wire,
 )
-from .peers import (
+from .peer import (
     CannotCheck,
     CannotDo,
     Peer,
@@ -112,7 +112,7 @@ class WirePeer(Peer):
         self.flood = flood or next(iter(spelt), b"")
         self.greet = greet
         self.wires: list[Wire] = []
-        self.remains: Remains
+        self.leaks: Leaks
         self._make = make
         self._spelt = spelt
         self._send = send
@@ -133,8 +133,8 @@ class WirePeer(Peer):
         try:
             self._listener.setblocking(False)
             self.port: int = self._listener.getsockname()[1]
-            self.remains = Remains(servers={self.port})
-            self._orders = Orders(self.greet, servers=self.remains.servers)
+            self.leaks = Leaks(servers={self.port})
+            self._orders = Orders(self.greet, servers=self.leaks.servers)
             self._accepting = anyio.CancelScope()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._accept, tasks, name=KIT)
@@ -184,7 +184,7 @@ class WirePeer(Peer):
 
     def leftovers(self) -> list[str]:
         """Sockets and tasks."""
-        return self.remains.all()
+        return self.leaks.all()
 
     def unshut(self) -> list[str]:
         """Those that lead to its port, as the operating system says."""
@@ -198,7 +198,7 @@ class WirePeer(Peer):
         """Reset every connection; shut the sockets, and cancel the tasks, that were left behind."""
         for wire in self.wires:
             wire.reset()
-        self.remains.clear()
+        self.leaks.clear()
 
     def stall(self, after: int) -> None:
         """Fall silent in the greeting, after it has sent this many times."""
