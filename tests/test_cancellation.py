@@ -130,8 +130,8 @@ def test_promise_5_pair_is_clean_over_the_real_server(how: How) -> None:
 
 
 @needs_proc
-def test_promise_5_pair_is_clean_while_a_broken_link_is_opened_anew() -> None:
-    """The link is cut once and opened anew before the success: each step of it is clean."""
+def test_promise_5_pair_is_clean_while_it_reconnects() -> None:
+    """The connection is cut once, and there is another before the success: each step is clean."""
 
     async def attempt(server: PairingServer) -> None:
         async def request_qr() -> QRCode:

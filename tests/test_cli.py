@@ -319,7 +319,7 @@ def test_pair_says_what_else_is_wanted() -> None:
         process = await start("pair", server.url, *OWNER, *words)
         await until(lambda: server.open_sockets() == 1)
         pairing = server.pairing(BOT_ID, USER_ID)
-        await server._tell(pairing, "whatsapp_pairing_code", code="ABCD-\x1b[2J")
+        await server._notify(pairing, "whatsapp_pairing_code", code="ABCD-\x1b[2J")
         await server.require_action(BOT_ID, USER_ID, "compare_code", code="123-456")
         await server.scan(BOT_ID, USER_ID)
         code, out, err = await end(process)

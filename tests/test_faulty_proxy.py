@@ -79,7 +79,7 @@ async def test_a_reset_is_a_reset(fault: ProxyFault) -> None:
 
 
 async def test_an_end_is_in_order() -> None:
-    """The client is told of the end, and of no error."""
+    """The client sees the end, and no error."""
     async with a_client(ConnectionPlan(ProxyFault.END_LATER)) as (_proxy, reader, _writer):
         assert await reader.read() == b""
 

@@ -2,7 +2,7 @@
 
 A schedule is text: ``pair; code; ok; ok; paired & cancelled@2`` means that, each time when
 everybody waits, `pair()` is called, `request_qr` gives back a code, the transport's socket comes to
-exist, its handshake is done, and an account is linked, with the caller's cancellation striking
+exist, its handshake is done, and an account is paired, with the caller's cancellation striking
 before the second step that the event loop takes after that.
 """
 
@@ -33,7 +33,7 @@ class Act(Word):
     DENIED = "denied", "request_qr raises ServiceRefused"
     FAILING = "failing", "request_qr raises an error of its own"
 
-    OK = "ok", "the transport goes on well from where it stands"
+    OK = "ok", "the transport goes on well from where it is"
     UNREACHABLE = "unreachable", "the transport raises TransportUnreachable"
     REFUSED = "refused", "the transport raises TransportRefused"
     BROKEN = "broken", "the transport raises OSError"
@@ -41,18 +41,18 @@ class Act(Word):
     ROTATED = "rotated", "a signal: another code"
     SCANNED = "scanned", "a signal: the phone has the code"
     ACTION = "action", "a signal: the person has something to do"
-    PAIRED = "paired", "a signal: an account is linked"
-    STRANGER = "stranger", "a signal: somebody else's account is linked"
+    PAIRED = "paired", "a signal: an account is paired"
+    STRANGER = "stranger", "a signal: somebody else's account is paired"
     EXPIRED = "expired", "a signal: the code ran out"
-    FAILED = "failed", "a signal: the linking failed"
+    FAILED = "failed", "a signal: the pairing failed"
     HANG_UP = "hang-up", "the peer closes in order"
-    BREAK = "break", "the link breaks"
+    BREAK = "break", "the connection breaks"
     NONSENSE = "nonsense", "receive() raises what the contract does not allow"
 
     SAYS_NOTHING = "says-nothing", "check_status has nothing to say"
-    SAYS_PAIRED = "says-paired", "check_status says that an account is linked"
+    SAYS_PAIRED = "says-paired", "check_status says that an account is paired"
     SAYS_ROTATED = "says-rotated", "check_status says that there is another code"
-    SAYS_FAILED = "says-failed", "check_status says that the linking failed"
+    SAYS_FAILED = "says-failed", "check_status says that the pairing failed"
     SAYS_NONSENSE = "says-nonsense", "check_status raises an error of its own"
 
     TICK = "tick", "time passes to the next timer"

@@ -1,4 +1,4 @@
-"""Where a suspended coroutine stands: its chain of awaits, from the outermost frame inwards."""
+"""Where a suspended coroutine is: its chain of awaits, from the outermost frame inwards."""
 
 from __future__ import annotations
 

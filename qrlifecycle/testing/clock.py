@@ -246,7 +246,7 @@ def timers() -> list[tuple[float, str]]:
 
 
 class _Steps:
-    """Tells a hook of each step of trio's scheduler, but for those of one task."""
+    """Calls a hook before each step of trio's scheduler, but for those of one task."""
 
     def __init__(self, hook: Callable[[], object], own: object) -> None:
         self._hook = hook

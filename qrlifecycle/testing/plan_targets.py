@@ -1,4 +1,4 @@
-"""The far ends that a plan is performed against: a scripted one, and any peer on a real wire.
+"""What a plan can be run against: a scripted peer, or any contract peer on a real wire.
 
 Each is what a judge can watch, and does what a plan has the peer do; what it cannot do is left out.
 """
@@ -54,7 +54,7 @@ NEVER = 1_000_000
 
 
 class PlanTarget(WatchedPeer, Protocol):
-    """What a plan is performed against.
+    """What a plan is run against.
 
     Attributes:
         late: seconds by which its clock may miss a deadline.
@@ -107,8 +107,8 @@ class WireTarget:
     """A contract's `Peer`, over whatever it speaks, in real time.
 
     Of the faults, an opening may be unreachable (the peer listens no more, from then on), broken
-    off, hung half-way, or hung (it opens, and the peer says nothing more, ever); a goodbye may be
-    broken, or hung (the peer says nothing more).
+    off, hung half-way, or hung (it opens, and the peer says nothing more, ever); a graceful
+    close may be broken, or hung (the peer says nothing more).
     """
 
     def __init__(self, peer: Peer, openings: Iterable[Fault], closings: Iterable[Fault]) -> None:
@@ -182,7 +182,7 @@ class WireTarget:
                 self.peer.fall_silent()
 
     def at_close(self, fault: Fault) -> None:
-        """A goodbye begins."""
+        """A graceful close begins."""
         with suppress(CannotDo):
             if fault is Fault.HUNG:
                 self.peer.fall_silent()

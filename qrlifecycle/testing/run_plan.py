@@ -96,7 +96,7 @@ async def run_plan(
         policy = policy or _scaled(plan.policy, scale)
         run = _PlanRun(plan, target, policy, request_qr, scale)
         await run.run(by_its_deadlines=peer is None)
-        await run.look_back()
+        await run.check_leaks()
         return run.judge
 
 
@@ -113,7 +113,7 @@ async def run_plans_together(plans: Iterable[Plan]) -> list[Judge]:
         for run in runs:
             tasks.start_soon(partial(run.run, by_its_deadlines=True))
     for run in runs:
-        await run.look_back()
+        await run.check_leaks()
     return [run.judge for run in runs]
 
 
@@ -172,12 +172,12 @@ class _PlanRun:
                 judge.note(2, "an attempt outlasted all its deadlines")
                 tasks.cancel_scope.cancel()
 
-    async def look_back(self) -> None:
-        """Look at what is left when all is over."""
+    async def check_leaks(self) -> None:
+        """Note what is left when all is over."""
         judge = self.judge
         for left in await self._target.left():
             judge.note(8, f"{left} is left")
-        judge.look_at_closes()
+        judge.check_closes()
 
     async def _end(self) -> None:
         """Wait until the attempt has ended, but no longer than leaving may take."""
@@ -221,7 +221,7 @@ class _PlanRun:
             case Answer.SLOW:
                 await anyio.sleep(LATE * self._scale)
             case Answer.ALREADY_PAIRED:
-                return Paired("linked already")
+                return Paired("paired already")
             case Answer.DENIED:
                 raise ServiceRefused("as the plan has it")
             case Answer.FAILING:

@@ -43,7 +43,7 @@ class Fault(StrEnum):
 
 
 class Point(StrEnum):
-    """Where a transport that is held may stand."""
+    """Where a transport may be held."""
 
     CONNECTING = "connecting"
     """In `open()`; there is no socket yet."""
@@ -117,7 +117,7 @@ class ScriptedPeer:
         return bool(self.transports) and self.transports[-1].listening
 
     def send(self, signal: Signal) -> None:
-        """Send a signal over every socket that exists; the others never hear of it."""
+        """Send a signal over every socket that exists; the others never get it."""
         for transport in self.transports:
             if transport.socket_exists:
                 transport.buffer.put(signal)
@@ -128,9 +128,9 @@ class ScriptedPeer:
             transport.buffer.end(anyio.EndOfStream())
 
     def break_connection(self) -> None:
-        """Let the link break."""
+        """Let the connections break."""
         for transport in self.transports:
-            transport.buffer.end(TransportLost("the link broke, as the test wished"))
+            transport.buffer.end(TransportLost("the connection broke, as the test wished"))
 
     def release(self) -> None:
         """Whatever is held goes on well, now and later."""

@@ -116,7 +116,7 @@ def line_peer() -> WirePeer:
 
 
 class AnsweredLines(BufferedByteReceiveStream):
-    """Lines from a server; a "ping" among them is told when it comes."""
+    """Lines from a server; a "ping" among them is reported when it comes."""
 
     def __init__(self, stream: SocketStream, pinged: Callable[[], Awaitable[None]]) -> None:
         super().__init__(stream)
@@ -218,7 +218,7 @@ class ScriptedEnd(Peer):
 
     async def wait_until_gone(self) -> None:
         """No socket exists."""
-        while self.peer.open_sockets:  # noqa: ASYNC110 - a socket that is left tells nobody
+        while self.peer.open_sockets:  # noqa: ASYNC110 - a socket that is left notifies nobody
             await anyio.sleep(0.01)
 
     def leftovers(self) -> list[str]:

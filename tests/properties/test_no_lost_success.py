@@ -93,7 +93,7 @@ class LossyServer(PairingServer):
         self.news.notify()
         return url
 
-    async def _tell(self, pairing: PairingRecord, name: str, **details: object) -> None:
+    async def _notify(self, pairing: PairingRecord, name: str, **details: object) -> None:
         chance = self.chances.get(pairing.user_id)
         fate = 1.0 if chance is None else chance.random()
         if fate < DROPPED:
@@ -101,13 +101,13 @@ class LossyServer(PairingServer):
             return
         if chance is not None and TWICE <= fate < DELAYED:
             self.fates["delayed"] += 1
-            tell = super()._tell(pairing, name, **details)
-            self._late.create_task(_later(chance.uniform(0, 0.3), tell))
+            notification = super()._notify(pairing, name, **details)
+            self._late.create_task(_later(chance.uniform(0, 0.3), notification))
             return
-        await super()._tell(pairing, name, **details)
+        await super()._notify(pairing, name, **details)
         if fate < TWICE:
             self.fates["twice"] += 1
-            await super()._tell(pairing, name, **details)
+            await super()._notify(pairing, name, **details)
 
 
 async def _later(seconds: float, what: Any) -> None:

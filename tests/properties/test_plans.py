@@ -158,7 +158,7 @@ async def test_a_goodbye_that_is_cut_short_is_a_breach() -> None:
     assert (await run_plan(CUT_SHORT)).breaches == []
     with patch.object(room_of_the_link, "anyio", Unshielded()):
         judge = await run_plan(CUT_SHORT)
-    assert list(map(str, judge.breaches)) == ["promise 2: a goodbye was cut short"]
+    assert list(map(str, judge.breaches)) == ["promise 2: a graceful close was cut short"]
 
 
 @pytest.mark.anyio
@@ -332,7 +332,7 @@ async def test_a_failing_class_prints_a_plan_to_paste() -> None:
     ):
         await body(Mine(), plan=CUT_SHORT, **fixtures)
     assert str(raised.value).splitlines() == [
-        "promise 2: a goodbye was cut short",
+        "promise 2: a graceful close was cut short",
         f"To see it again: await run_plan({CUT_SHORT!r})",
     ]
 

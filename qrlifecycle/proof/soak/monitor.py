@@ -66,14 +66,14 @@ class Monitor(Owner):
             self.breaches.append(Breach(3, f"a socket was made while {count} were open"))
         self._sockets.append(weakref.ref(made))
 
-    def look(self, change: Change) -> None:
+    def check(self, change: Change) -> None:
         """The state has changed: `on_change`."""
         count = self.open_sockets()
         if count and change.target is not State.DISPLAYED:
             where = f"at '{change.event}', in '{change.target}'"
             self.breaches.append(Breach(1, f"{count} sockets were open {where}"))
 
-    def look_afterwards(self, *, but: asyncio.Future[Any] | None) -> None:
+    def check_afterwards(self, *, but: asyncio.Future[Any] | None) -> None:
         """`pair()` has returned or raised: nothing may be left but the task that ran it."""
         if count := self.open_sockets():
             self.breaches.append(Breach(8, f"{count} sockets outlived pair()"))

@@ -33,7 +33,7 @@ MEMORY_SLACK = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ProcessUsage:
-    """One look. Where the system does not tell of descriptors, there are -1."""
+    """One measurement. Where the system does not say which descriptors there are, -1."""
 
     descriptors: int
     tasks: int
@@ -42,7 +42,7 @@ class ProcessUsage:
 
     @classmethod
     async def take(cls) -> ProcessUsage:
-        """Look, once everything had time to end and garbage is collected."""
+        """Measure, once everything had time to end and garbage is collected."""
         await asyncio.sleep(SETTLING)
         _empty_caches()
         _drop_cancelled_timers()

@@ -148,7 +148,7 @@ class Scenario:
         self._task = self.monitor.start(self._pair())
         acting = asyncio.ensure_future(self._act())
         await asyncio.wait({self._task})
-        self.monitor.look_afterwards(but=self._task)
+        self.monitor.check_afterwards(but=self._task)
         await asyncio.wait({acting}, timeout=self._policy.attempt_timeout)
         acting.cancel()
         await asyncio.wait({acting})
@@ -190,7 +190,7 @@ class Scenario:
             lambda: self.servers.make_transport(url, BOT, self.user_id),
             policy=self._policy,
             check_status=self._check_status if asks else None,
-            on_change=self.monitor.look,
+            on_change=self.monitor.check,
             on_qr_updated=self._show_slowly if async_hooks else lambda _qr: self._shown.set(),
             on_connected=self._count_success,
         )

@@ -1,4 +1,4 @@
-"""Lines of the program's own code: where a coroutine stands, was started, or raised an error.
+"""Lines of the program's own code: where a coroutine is, was started, or raised an error.
 
 The program's own is what is neither Python's, nor a package's, nor this package's that steps
 coroutines.
@@ -23,7 +23,7 @@ HERE = {str(Path(__file__).with_name(name)) for name in ("stepping.py", "steppin
 
 @dataclass(frozen=True, slots=True)
 class ProgramLine:
-    """A line of code where a coroutine stood."""
+    """A line of code where a coroutine was."""
 
     file: str
     line: int

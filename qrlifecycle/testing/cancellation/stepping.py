@@ -34,7 +34,7 @@ OWNER: ContextVar[SteppedRun] = ContextVar("qrlifecycle_stepped_run")
 """The run that a task belongs to."""
 
 OURS = "cancelled by qrlifecycle.testing"
-"""What a cancellation of ours says, to be told from others."""
+"""What a cancellation of ours says, to be known from others."""
 
 BETWEEN_TWO = 0.01
 """Seconds between two tasks that are let go, in which others may end of themselves."""
@@ -135,7 +135,7 @@ class AsyncioRun(SteppedRun):
         loop.set_task_factory(partial(self._make_task, loop.get_task_factory() or _plain_task))
         context = copy_context()
         context.run(OWNER.set, self)
-        self._host = loop.create_task(self._stand(attempt), context=context)
+        self._host = loop.create_task(self._host_attempt(attempt), context=context)
         self._tasks.discard(self._host)
         self._hosts.add(self._host)
         _, running = await asyncio.wait({self._host}, timeout=timeout)
@@ -198,7 +198,7 @@ class AsyncioRun(SteppedRun):
     def _is_current(self) -> bool:
         return self._host is not None and asyncio.current_task() is self._host
 
-    async def _stand(self, attempt: Callable[[], Awaitable[object]]) -> None:
+    async def _host_attempt(self, attempt: Callable[[], Awaitable[object]]) -> None:
         with self._scope:
             try:
                 await attempt()
@@ -233,7 +233,7 @@ class AsyncioRun(SteppedRun):
 
 
 class SteppedCoroutine(Coroutine[Any, Any, Any]):
-    """A coroutine whose every step is told to a run; it looks like the one that it wraps."""
+    """A coroutine whose every step is reported to a run; it looks like the one that it wraps."""
 
     def __init__(
         self,
@@ -258,7 +258,7 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
         raise TypeError("a task runs this, nobody awaits it")
 
     def place(self) -> ProgramLine | None:
-        """Where it stands; None if it has ended."""
+        """Where it is; None if it has ended."""
         return place_of(self.coroutine, self.started)
 
     def send(self, value: Any) -> Any:
@@ -308,7 +308,7 @@ def _place_of_task(task: asyncio.Future[Any]) -> ProgramLine | None:
 
 
 def _describe(task: asyncio.Future[Any]) -> str:
-    """A task's name, and where it stands."""
+    """A task's name, and where it is."""
     if not isinstance(task, asyncio.Task):
         return repr(task)
     place = _place_of_task(task)

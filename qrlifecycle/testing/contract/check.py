@@ -21,7 +21,15 @@ from .peer import (
 )
 from .transport_lines import TransportLine
 
-__all__ = ["LIMIT", "Check", "CheckResult", "ContractFailure", "PeerFactory", "at_work", "listing"]
+__all__ = [
+    "LIMIT",
+    "Check",
+    "CheckResult",
+    "ContractFailure",
+    "PeerFactory",
+    "listing",
+    "run_with_peer",
+]
 
 LIMIT = 5.0
 """Seconds for a call that does not depend on a peer's silence: it takes milliseconds, or hangs."""
@@ -32,7 +40,7 @@ step of a handshake."""
 
 T = TypeVar("T")
 
-Judge = Callable[[Harness], Awaitable[None]]
+CheckBody = Callable[[Harness], Awaitable[None]]
 """A check's work: it finds nothing, or raises."""
 
 PeerFactory = Callable[[], Peer]
@@ -99,7 +107,7 @@ class Check:
     """T1 to T7."""
     fact: str
     """What is so if the transport keeps the clause, in a sentence."""
-    judge: Judge = field(repr=False)
+    judge: CheckBody = field(repr=False)
 
     def __str__(self) -> str:
         return f"{self.clause} {self.name}"
@@ -113,7 +121,7 @@ class Check:
 
         Raises:
             WrongAnswer: ``peer_factory`` makes no peer.
-            CannotCheck: the peer does not come to an end with what it is told.
+            CannotCheck: the peer does not come to an end with what it is asked to do.
             BaseException: what the peer, or the making of a transport, raised.
         """
 
@@ -126,7 +134,7 @@ class Check:
                 return CheckResult(self, failure=self._failure(breach, harness.peer.trouble()))
             return CheckResult(self)
 
-        return await at_work(peer_factory, limit, work)
+        return await run_with_peer(peer_factory, limit, work)
 
     async def _judge_in_time(self, harness: Harness) -> None:
         longest = PATIENCES * harness.patience
@@ -151,10 +159,10 @@ class Check:
         )
 
 
-async def at_work(
+async def run_with_peer(
     peer_factory: PeerFactory, limit: float, work: Callable[[Harness], Awaitable[T]]
 ) -> T:
-    """Work at a harness with a fresh peer; what goes wrong comes out as it was raised, in no group.
+    """Work in a harness with a fresh peer; what goes wrong comes out as it was raised, in no group.
 
     Raises:
         WrongAnswer: ``peer_factory`` makes no peer.
@@ -196,11 +204,11 @@ def _made_by(peer_factory: PeerFactory) -> Peer:
     )
 
 
-def listing(checks: list[Check]) -> Callable[[str], Callable[[Judge], Judge]]:
+def listing(checks: list[Check]) -> Callable[[str], Callable[[CheckBody], CheckBody]]:
     """A decorator, to be given a clause, that lists a function among these checks."""
 
-    def of_clause(clause: str) -> Callable[[Judge], Judge]:
-        def add(judge: Judge) -> Judge:
+    def of_clause(clause: str) -> Callable[[CheckBody], CheckBody]:
+        def add(judge: CheckBody) -> CheckBody:
             fact = " ".join((judge.__doc__ or "").split())
             name = getattr(judge, "__name__", "").replace("_", " ")
             checks.append(Check(name, clause, fact, judge))

@@ -196,13 +196,13 @@ async def closing_after_the_peer_hung_up(harness: Harness) -> None:
 
 
 @check("T3")
-async def closing_after_the_link_broke(harness: Harness) -> None:
-    """aclose() and abort() in any order are fine after the link broke."""
+async def closing_after_the_connection_broke(harness: Harness) -> None:
+    """aclose() and abort() in any order are fine after the connection broke."""
     for order in ORDERS:
         transport = await harness.opened()
         harness.peer.reset()
         await end_of(harness, transport)
-        await close_in_order(harness, transport, order, "after the link broke")
+        await close_in_order(harness, transport, order, "after the connection broke")
 
 
 @check("T3")

@@ -46,15 +46,15 @@ LATE = 2.0
 """Seconds that a deadline may be missed by: the machine may be busy."""
 
 LAST_TURNS = 100
-"""Turns of the event loop in which what was told to end has to be gone; two or three are the rule.
+"""Turns of the event loop in which what was asked to end has to be gone; two or three are the rule.
 After them it has `LAST_SECONDS`."""
 
 LAST_SECONDS = 0.2
 
-MEANING = "what the peer was told that the bytes mean"
+MEANING = "what the peer was given as the meaning of the bytes"
 
 DEED_PATIENCES = 2
-"""How many times as long as a call a peer may take that is told to do something."""
+"""How many times as long as a call a peer may take that is asked to do something."""
 
 
 class Harness:
@@ -68,8 +68,8 @@ class Harness:
         """Seconds within which a call must have noticed a peer's silence."""
         self.patience = limit if isinf(self.silence) else max(limit, self.silence)
         """Seconds that a call has which may have to notice a peer's silence."""
-        self.complaints: list[dict[str, Any]] = []
-        """What asyncio's event loop was complained to about."""
+        self.loop_errors: list[dict[str, Any]] = []
+        """What asyncio's exception handler was called with."""
         self._tasks = tasks
         self._transports: list[Transport] = []
         self._operations: list[Operation] = []
@@ -132,8 +132,8 @@ class Harness:
         seconds = self.limit if limit is None else limit
         if not await self.soon(operation.done.wait, seconds):
             breach = await self.overdue(operation, f"did not end within {seconds:g} s")
-            told = "" if limit is None else self._told_of_the_heartbeat()
-            breach.mend = " ".join(filter(None, (breach.mend, mend, told)))
+            question = "" if limit is None else self._heartbeat_question()
+            breach.mend = " ".join(filter(None, (breach.mend, mend, question)))
             raise breach
         return operation
 
@@ -338,7 +338,7 @@ class Harness:
             closing.cancel()
 
     async def clean_up(self) -> None:
-        """End whatever still runs, shut whatever is open: the next check shall not hear of it."""
+        """End whatever still runs, shut whatever is open: nothing is left to the next check."""
         for operation in self._operations:
             operation.cancel()
         await self.discard(*self._transports)
@@ -347,12 +347,12 @@ class Harness:
             await self.soon(operation.done.wait, LATE)
             operation.error = operation.cancellation = None
 
-    def _told_of_the_heartbeat(self) -> str:
-        """Where a silence was not noticed, the transport may have been told of no heartbeat."""
+    def _heartbeat_question(self) -> str:
+        """Where a silence was not noticed, the transport may have been given no heartbeat."""
         if isinf(self.peer.heartbeat):
             return ""
-        told = f"The peer was told heartbeat={self.peer.heartbeat:g} s"
-        return f"{told}; does the transport know it?"
+        given = f"The peer was given heartbeat={self.peer.heartbeat:g} s"
+        return f"{given}; does the transport know it?"
 
     async def _rescue(self, operation: Operation) -> None:
         """End a call that hangs: by cancelling it, or else by taking away what it waits for."""
@@ -366,10 +366,10 @@ class Harness:
 @asynccontextmanager
 async def open_harness(peer: Peer, limit: float) -> AsyncIterator[Harness]:
     """A harness for one check; what the check leaves behind is cleaned up."""
-    with loop_exceptions() as complaints:
+    with loop_exceptions() as loop_errors:
         async with anyio.create_task_group() as tasks:
             harness = Harness(peer, tasks, limit)
-            harness.complaints = complaints
+            harness.loop_errors = loop_errors
             try:
                 yield harness
             finally:

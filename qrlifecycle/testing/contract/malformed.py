@@ -73,7 +73,7 @@ async def judge_garbage(harness: Harness, name: str, data: bytes, *, strict: boo
     await harness.finish(transport)
     happened = f"The garbage {name!r} was received; then aclose() was called."
     await harness.nothing_left(transport, happened, by=("aclose",))
-    judge_complaints(harness, transport, name)
+    judge_loop_errors(harness, transport, name)
 
 
 @check("T6")
@@ -89,7 +89,7 @@ async def garbage_in_place_of_a_handshake(harness: Harness) -> None:
         await harness.take(transport, "aclose")
         happened = f"open() was answered with the garbage {name!r}; then aclose() was called."
         await harness.nothing_left(transport, happened, by=("aclose",))
-        judge_complaints(harness, transport, name)
+        judge_loop_errors(harness, transport, name)
 
 
 async def judge_received_garbage(
@@ -109,13 +109,13 @@ async def judge_received_garbage(
             )
 
 
-def judge_complaints(harness: Harness, transport: Transport, name: str) -> None:
+def judge_loop_errors(harness: Harness, transport: Transport, name: str) -> None:
     """On asyncio, an exception that nobody catches goes to the event loop."""
-    for complaint in harness.complaints:
-        error = complaint.get("exception")
+    for context in harness.loop_errors:
+        error = context.get("exception")
         place = place_of_error(transport, error) if error is not None else None
         raise ClauseBroken(
-            f"After the garbage {name!r} the event loop was told: {complaint.get('message')}"
+            f"After the garbage {name!r} the loop's exception handler got: {context.get('message')}"
             + (f" ({type(error).__name__})" if error is not None else "")
             + (f", at {place}." if place else "."),
             place=place,
@@ -164,7 +164,7 @@ async def flood(harness: Harness) -> None:
 async def drained(harness: Harness, transport: Transport, last: Signal, messages: int) -> Operation:
     """Receive until this signal comes: as long as others do come, or are dropped.
 
-    Where no message of the flood is a signal and none is counted, nobody can tell how far it is.
+    Where no message of the flood is a signal and none is counted, nobody can say how far it is.
     """
     given = 0
 

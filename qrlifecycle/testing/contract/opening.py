@@ -118,10 +118,10 @@ async def cancellation_comes_out_of_open(harness: Harness) -> None:
 async def cancellation_comes_out_of_receive(harness: Harness) -> None:
     """A receive() that waits, for the first signal or another, lets a cancellation out."""
     signals = harness.peer.signals
-    for native, heard in itertools.product(ways(), ((), signals[:1])):
+    for native, received in itertools.product(ways(), ((), signals[:1])):
         transport = await harness.opened()
-        await harness.instruct(harness.peer.send, *heard)
-        await harness.receive(transport, *heard)
+        await harness.instruct(harness.peer.send, *received)
+        await harness.receive(transport, *received)
         receiving = harness.start(transport, "receive", native=native)
         await pass_turns(WAITS)
         receiving.cancel()
@@ -157,7 +157,7 @@ async def cancellation_comes_out_of_aclose(harness: Harness) -> None:
 async def at_each_wait(judge: Callable[[int, bool], Awaitable[Operation]]) -> None:
     """Judge call after call, each cancelled at a later wait, in every way.
 
-    ``judge`` is told which wait, and whether natively; after a call that had no such wait, it is
+    ``judge`` is given which wait, and whether natively; after a call that had no such wait, it is
     over.
     """
     for native in ways():

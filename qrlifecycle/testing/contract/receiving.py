@@ -197,7 +197,7 @@ async def peer_that_falls_silent_after_it_said_that_it_is_there_is_lost(harness:
 
 
 async def judge_lost(harness: Harness, receiving: Operation) -> None:
-    """The peer falls silent, and whoever waits is told of it; so is whoever asks again."""
+    """The peer falls silent, and whoever waits is notified of it; so is whoever asks again."""
     transport = receiving.transport
     harness.peer.fall_silent()
     await harness.end(receiving, harness.silence)
@@ -257,7 +257,7 @@ async def outlasts_quiet(harness: Harness, receiving: Operation) -> bool:
                 f"The peer said that it is there, and had no answer after {2 * interval:.2g} s.",
                 place=receiving.where(),
                 mend=f"{place_of_method(receiving.transport, 'receive')} must answer it, or mend "
-                "what the peer was told in answers=.",
+                "what the peer was given as answers=.",
             )
     return True
 
@@ -269,20 +269,20 @@ def _given_up(receiving: Operation, interval: float) -> ClauseBroken:
         f"The peer said every {interval:.2g} s that it is there, and receive() {how}.",
         place=receiving.where(),
         mend=f"{place_of_method(receiving.transport, 'receive')} must wait on after any message, "
-        "and give up only when none comes; or mend what the peer was told in alive=.",
+        "and give up only when none comes; or mend what the peer was given as alive=.",
     )
 
 
 @check("T5")
-async def broken_link_is_lost(harness: Harness) -> None:
-    """A broken link becomes TransportLost; whoever asks again hears of the end as well."""
+async def broken_connection_is_lost(harness: Harness) -> None:
+    """A broken connection becomes TransportLost; whoever asks again is notified as well."""
     transport = await harness.opened()
     harness.peer.reset()
     await harness.call_for(transport, "receive", TransportLost, limit=harness.patience)
     await end_of(harness, transport)
     await harness.finish(transport)
     await harness.nothing_left(
-        transport, "The link broke; then aclose() was called.", by=("aclose",)
+        transport, "The connection broke; then aclose() was called.", by=("aclose",)
     )
 
 
@@ -300,7 +300,7 @@ async def signals_before_the_end_come_first(harness: Harness) -> None:
 
 @check("T5")
 async def signals_before_the_break_are_kept(harness: Harness) -> None:
-    """Signals that were taken before the link breaks are followed by the end, and no other."""
+    """Signals that were taken before the connection breaks are followed by the end only."""
     transport = await harness.opened()
     first, second = harness.peer.signals[:2]
     await harness.instruct(harness.peer.send, first, second)

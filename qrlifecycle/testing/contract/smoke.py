@@ -1,6 +1,6 @@
 """Before anything is checked: that a transport opens at all, and that a signal comes through.
 
-Where none does, every check would tell of it in words of its own.
+Where none does, every check would say so in words of its own.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from ...errors import UnsupportedBackend
 from .check import (
     LIMIT,
     PeerFactory,
-    at_work,
+    run_with_peer,
 )
 from .harness import Harness
 from .operation import ClauseBroken
@@ -33,17 +33,17 @@ async def smoke_test(peer_factory: PeerFactory, *, limit: float = LIMIT) -> None
         UnsupportedBackend: the transport is for another event loop.
         BaseException: what the peer, or the making of a transport, raised.
     """
-    await at_work(peer_factory, limit, _come_together_or_say_why)
+    await run_with_peer(peer_factory, limit, _come_together_or_say_why)
 
 
 async def _come_together_or_say_why(harness: Harness) -> None:
     try:
         await _come_together(harness)
     except ClauseBroken as breach:
-        side = harness.peer.trouble() or harness.peer.unreached()
+        trouble = harness.peer.trouble() or harness.peer.unreached()
         raise CannotCheck(
             f"nothing can be checked: {breach.happened} "
-            + (f"On the peer's side, {side}." if side else breach.mend)
+            + (f"On the peer's side, {trouble}." if trouble else breach.mend)
         ) from None
 
 

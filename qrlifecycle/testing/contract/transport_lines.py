@@ -26,14 +26,14 @@ KIT = str(Path(__file__).parent)
 
 @dataclass(frozen=True, slots=True)
 class TransportLine:
-    """A line of a file, and what stands there."""
+    """A line of a file, and the code in it."""
 
     path: str
     line: int
 
     @property
     def code(self) -> str:
-        """The line, as it stands there; empty if its source is not to be had."""
+        """The code in the line; empty if its source is not to be had."""
         return linecache.getline(self.path, self.line).strip()
 
     def __str__(self) -> str:

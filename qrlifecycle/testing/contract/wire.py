@@ -256,15 +256,15 @@ class WirePeer(Peer):
                 await wire.write(data)
 
     async def show_life(self) -> None:
-        """To every client that is there; what was heard before is no answer to it."""
+        """To every client that is there; what was received before is no answer to it."""
         if not self._alive:
             raise CannotDo("the peer was given no alive=, so it has nothing to say but signals")
-        self._orders.heard.clear()
+        self._orders.received.clear()
         await self.send_bytes(self._alive)
 
     async def wait_until_answered(self) -> None:
         """The answer has come, if there has to be one."""
-        await self._until(lambda: (self._answers or b"") in self._orders.heard)
+        await self._until(lambda: (self._answers or b"") in self._orders.received)
 
     def trouble(self) -> str:
         """What the greeting raised, and where."""
