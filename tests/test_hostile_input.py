@@ -51,7 +51,7 @@ from qrlifecycle.testing.contract.socketio_peer import (
 )
 from qrlifecycle.transports.socketio import SocketIOTransport
 
-from .peers import PAIRED, RawPeer
+from .raw_peer import PAIRED, RawPeer
 from .sockets import client_sockets, needs_proc
 
 pytestmark = pytest.mark.anyio

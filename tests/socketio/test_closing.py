@@ -20,7 +20,7 @@ from qrlifecycle.testing.leaks import Leaks
 from qrlifecycle.transports import ledger as ledger_room
 from qrlifecycle.transports.socketio import REAP_INTERVAL
 
-from ..peers import PAIRED, RawPeer
+from ..raw_peer import PAIRED, RawPeer
 from .transport import receive, transport_to
 
 pytestmark = pytest.mark.anyio
@@ -173,7 +173,7 @@ async def test_a_cancellation_while_a_failed_opening_is_cleared_away_goes_on(
 AFTER_THE_LOOP = """
 import asyncio, os, socket
 from qrlifecycle.transports.socketio import SocketIOTransport
-from tests.peers import RawPeer
+from tests.raw_peer import RawPeer
 
 loop = asyncio.new_event_loop()
 peer = RawPeer()

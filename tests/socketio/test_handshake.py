@@ -37,7 +37,7 @@ from qrlifecycle.testing.contract.socketio_peer import (
 from qrlifecycle.testing.leaks import Leaks
 from qrlifecycle.transports.messages import Payload
 
-from ..peers import PAIRED, RawPeer
+from ..raw_peer import PAIRED, RawPeer
 from .transport import BOT, OWNER, TOKEN, USER, receive, transport_to
 
 pytestmark = pytest.mark.anyio
@@ -251,7 +251,7 @@ async def test_a_transport_is_opened_once(peer: RawPeer) -> None:
 
 
 @pytest.mark.parametrize("graceful", [True, False])
-async def test_an_opening_ends_when_its_transport_is_closed(peer: RawPeer, polite: bool) -> None:
+async def test_an_opening_ends_when_its_transport_is_closed(peer: RawPeer, graceful: bool) -> None:
     """Whoever waits for the handshake is told at once that somebody closed the door."""
     complaints: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
@@ -261,7 +261,7 @@ async def test_an_opening_ends_when_its_transport_is_closed(peer: RawPeer, polit
     opening = asyncio.ensure_future(transport.open())
     with anyio.fail_after(2):
         await peer.asked.wait()
-        if polite:
+        if graceful:
             await transport.aclose()
         else:
             transport.abort()

@@ -24,7 +24,7 @@ from qrlifecycle.testing.contract.socketio_peer import (
 from qrlifecycle.transports import ledger as ledger_room
 from qrlifecycle.transports.socketio import SocketIOTransport
 
-from ..peers import PAIRED, RawPeer
+from ..raw_peer import PAIRED, RawPeer
 from .transport import receive, transport_to
 
 pytestmark = pytest.mark.anyio

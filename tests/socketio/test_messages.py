@@ -20,7 +20,7 @@ from qrlifecycle.testing.contract.socketio_peer import (
 )
 from qrlifecycle.transports.messages import Payload
 
-from ..peers import RawPeer
+from ..raw_peer import RawPeer
 from .transport import BOT, OWNER, USER, receive, transport_to
 
 pytestmark = pytest.mark.anyio
