@@ -52,7 +52,7 @@ PASSIVE = frozenset(
 )
 """Attributes that decide nothing."""
 
-STAGE = "qrlifecycle.testing."
+STAGE = ("qrlifecycle.testing.", "qrlifecycle.proof.exploration.")
 """Rooms whose frames are told by their places alone: what is in their hands is known otherwise."""
 
 PLAIN = frozenset({NoneType, bool, int, str, bytes})
