@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from qrlifecycle.testing.faulty_proxy import ConnectionPlan, FaultyProxy, ProxyFault
+from qrlifecycle.testing.connection_plan import ConnectionPlan, ProxyFault
+from qrlifecycle.testing.faulty_proxy import FaultyProxy
 
 HOST = "127.0.0.1"
 

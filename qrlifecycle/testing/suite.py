@@ -111,8 +111,8 @@ class LifecyclePromises:
         if peer is None:
             pytest.skip("scripted transports open")
         with anyio.fail_after(LIMIT):
-            async with peer() as far_end, far_end.make():
-                await far_end.wait_until_connected()
+            async with peer() as contract_peer, contract_peer.make():
+                await contract_peer.wait_until_connected()
 
 
 def _promises(max_examples: int | None, examples: Sequence[Plan]) -> Callable[..., Any]:

@@ -31,7 +31,8 @@ from qrlifecycle import (
     SocketIOTransport,
 )
 from qrlifecycle.testing import PairingServer
-from qrlifecycle.testing.faulty_proxy import ConnectionPlan, FaultyProxy, ProxyFault
+from qrlifecycle.testing.connection_plan import ConnectionPlan, ProxyFault
+from qrlifecycle.testing.faulty_proxy import FaultyProxy
 from qrlifecycle.testing.news import News
 from qrlifecycle.testing.pairing_server import PairingRecord
 

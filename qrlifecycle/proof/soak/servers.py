@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
 
-from ...testing.faulty_proxy import ConnectionPlan, FaultyProxy, ProxyFault
+from ...testing.connection_plan import ConnectionPlan, ProxyFault
+from ...testing.faulty_proxy import FaultyProxy
 from ...testing.pairing_server import PairingServer
 from .loop_lag import LoopLag
 from .monitor import Owner
