@@ -54,7 +54,7 @@ from qrlifecycle.testing import (
     Plan,
     ScriptedPeer,
     ScriptedTransport,
-    perform,
+    run_plan,
     settle,
 )
 from qrlifecycle.testing.strategies import plans
@@ -662,7 +662,7 @@ async def test_live_a_link_that_forgets_its_old_socket(monkeypatch: pytest.Monke
     async with Pairing(recorders=[audit]) as pairing:
         with monkeypatch.context() as patch:
             patch.setattr(Connection, "close", forget)
-            pairing.peer.break_link()
+            pairing.peer.break_connection()
             await anyio.sleep(6)
         pairing.lifecycle.cancel()
     assert isinstance(heard[0], PromiseBroken)
@@ -741,7 +741,7 @@ async def test_no_plan_makes_a_healthy_lifecycle_raise_an_alert(plan: Plan) -> N
     with pytest.MonkeyPatch.context() as patch:
         recorded = partial(QRLifecycle, recorders=[audit])
         patch.setattr("qrlifecycle.testing.judge.QRLifecycle", recorded)
-        judge = await perform(plan)
+        judge = await run_plan(plan)
     snapshot = audit.snapshot()
     assert (judge.breaches, heard) == ([], [])
     assert snapshot.openings == sum(snapshot.closings.values())

@@ -28,11 +28,8 @@ from qrlifecycle import (
     SocketIOTransport,
     Transport,
 )
-from qrlifecycle.testing import (
-    NotCancellationSafe,
-    PairingServer,
-    cancel_everywhere,
-)
+from qrlifecycle.testing import PairingServer, cancel_everywhere
+from qrlifecycle.testing.cancellation import NotCancellationSafe
 from qrlifecycle.testing.leaks import CAN_SEE_SOCKETS
 
 from .sockets import needs_proc
@@ -133,8 +130,8 @@ def test_promise_5_pair_is_clean_over_the_real_server(how: How) -> None:
 
 
 @needs_proc
-def test_promise_5_pair_is_clean_while_a_broken_link_is_opened_anew() -> None:
-    """The link is cut once and opened anew before the success: each step of it is clean."""
+def test_promise_5_pair_is_clean_while_it_reconnects() -> None:
+    """The connection is cut once, and there is another before the success: each step is clean."""
 
     async def attempt(server: PairingServer) -> None:
         async def request_qr() -> QRCode:
@@ -142,7 +139,7 @@ def test_promise_5_pair_is_clean_while_a_broken_link_is_opened_anew() -> None:
 
         async def check_status() -> Signal | None:
             if len(server.sockets) == 1:
-                server.drop_links()
+                server.drop_connections()
             else:
                 await server.scan(BOT, USER)
             return None

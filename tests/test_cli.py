@@ -262,7 +262,7 @@ def test_pair_of_a_paired_account() -> None:
     """An account that is paired already needs no socket."""
 
     async def scenario(server: PairingServer) -> None:
-        server.link(BOT_ID, USER_ID)
+        server.mark_paired(BOT_ID, USER_ID)
         assert (await end(await start("pair", server.url, *OWNER)))[:2] == (
             0,
             f"qrlifecycle pair: bot {BOT_ID}, user {USER_ID}\npaired already: +490001234567\n",
@@ -301,7 +301,7 @@ def test_pair_reads_the_status() -> None:
         process = await start("pair", server.url, *OWNER, *words, QRLIFECYCLE_TOKEN="s3cret")
         await until(lambda: server.open_sockets() == 1)
         await server.scan(BOT_ID, USER_ID)
-        server.drop_links()
+        server.drop_connections()
         code, out, err = await end(process)
         assert (code, err) == (0, "")
         assert "the link broke; opening anew in" not in err
@@ -319,7 +319,7 @@ def test_pair_says_what_else_is_wanted() -> None:
         process = await start("pair", server.url, *OWNER, *words)
         await until(lambda: server.open_sockets() == 1)
         pairing = server.pairing(BOT_ID, USER_ID)
-        await server._tell(pairing, "whatsapp_pairing_code", code="ABCD-\x1b[2J")
+        await server._notify(pairing, "whatsapp_pairing_code", code="ABCD-\x1b[2J")
         await server.require_action(BOT_ID, USER_ID, "compare_code", code="123-456")
         await server.scan(BOT_ID, USER_ID)
         code, out, err = await end(process)

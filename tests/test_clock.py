@@ -8,11 +8,8 @@ import time
 import anyio
 import pytest
 
-from qrlifecycle.testing import (
-    Deadlock,
-    VirtualClockEventLoop,
-    settle,
-)
+from qrlifecycle.testing import VirtualClockEventLoop, settle
+from qrlifecycle.testing.clock import Deadlock
 
 
 @pytest.mark.anyio

@@ -23,6 +23,7 @@ from qrlifecycle.engine.attempt import Attempt
 from qrlifecycle.engine.connection import Connection
 from qrlifecycle.proof.exploration import (
     Exploration,
+    NotCongruent,
     PromiseBroken,
     explore,
     fingerprint,
@@ -43,14 +44,11 @@ from qrlifecycle.proof.model import (
     situations,
 )
 from qrlifecycle.states import Event, single_rows
-from qrlifecycle.testing import (
-    NotCongruent,
-    backends,
-)
+from qrlifecycle.testing import backends
 from qrlifecycle.testing.acts import (
     Act,
-    Move,
     Schedule,
+    ScheduledAct,
 )
 
 BACKENDS = ("asyncio", "trio")
@@ -245,7 +243,7 @@ def test_a_schedule_is_what_it_prints() -> None:
     """Text and back."""
     text = "pair; code; ok; paired & cancelled@2 & tick@3"
     schedule = Schedule.parse(text)
-    assert schedule.moves[-1] == Move(Act.PAIRED, ((2, Act.CANCELLED), (3, Act.TICK)))
+    assert schedule.moves[-1] == ScheduledAct(Act.PAIRED, ((2, Act.CANCELLED), (3, Act.TICK)))
     assert str(schedule) == text
 
 

@@ -46,13 +46,13 @@ from qrlifecycle.testing import (
     ScriptedPeer,
     settle,
 )
-from qrlifecycle.testing.contract.socketio import (
+from qrlifecycle.testing.contract.socketio_peer import (
     event,
     frame,
 )
 from qrlifecycle.transports.socketio import SocketIOTransport
 
-from .peers import PAIRED, RawPeer
+from .raw_peer import PAIRED, RawPeer
 from .sockets import client_sockets, needs_proc
 
 pytestmark = pytest.mark.anyio

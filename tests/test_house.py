@@ -109,6 +109,19 @@ def test_the_lifecycle_knows_the_contract_and_no_adapter() -> None:
         assert {name for name in imports if name.startswith("transports")} == {"transports.base"}
 
 
+def test_the_guests_kit_does_not_depend_on_our_own_proof() -> None:
+    """Nothing in `testing` imports from `proof`, at the top of a module or further down."""
+    kit = [path for path in sources() if path.is_relative_to(PACKAGE / "testing")]
+    assert kit
+    using = {
+        str(path.relative_to(PACKAGE))
+        for path in kit
+        for name in imports_of(path)
+        if name.startswith("proof")
+    }
+    assert using == set()
+
+
 def test_every_room_in_the_list_exists() -> None:
     """The list of rooms names no room that is not there."""
     for room in ROOMS:

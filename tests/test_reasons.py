@@ -49,7 +49,7 @@ async def cancel(pairing: Pairing) -> None:
 
 async def lose(pairing: Pairing) -> None:
     """The link breaks."""
-    pairing.peer.break_link()
+    pairing.peer.break_connection()
 
 
 async def wait(_pairing: Pairing) -> None:

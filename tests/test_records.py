@@ -224,7 +224,7 @@ async def test_leaving_is_told_when_it_is_decided() -> None:
     async with Pairing(
         closings=(Fault.HUNG,), recorders=[records.append], check_status=check_status, policy=policy
     ) as pairing:
-        pairing.peer.break_link()
+        pairing.peer.break_connection()
         await anyio.sleep(0.2)
         answers.append(Paired("me"))
     assert list(told(records))[-5:] == ["Leaving", "FoundByStatus", "Closed", "paired", "Ended"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from qrlifecycle.proof.soak.loop_lag import Pulse
+from qrlifecycle.proof.soak.loop_lag import LoopLag
 
 from .sockets import needs_proc
 
@@ -81,8 +81,8 @@ DEAF = """
 
 STARVED = """
 from itertools import count
-from qrlifecycle.proof.soak.loop_lag import Pulse
-Pulse.stood_still = property(lambda self, beats=count(): 2.0 * next(beats), lambda self, _: None)
+from qrlifecycle.proof.soak.loop_lag import LoopLag
+LoopLag.stood_still = property(lambda self, beats=count(): 2.0 * next(beats), lambda self, _: None)
 """
 
 
@@ -94,12 +94,12 @@ Pulse.stood_still = property(lambda self, beats=count(): 2.0 * next(beats), lamb
 def test_a_broken_transport_is_found_and_the_promise_named(
     tmp_path: Path, methods: str, promise: str
 ) -> None:
-    """What breaks a promise is told in a sentence with the promise and the seed."""
+    """What breaks a promise is said in a sentence with the promise and the seed."""
     assert f"{promise} did not hold, seed 3, lifecycle " in soak(tmp_path, methods)
 
 
 def test_a_process_that_was_starved_is_excused_and_it_is_said(tmp_path: Path) -> None:
-    """While the event loop stood still nobody could hear: no promise is called broken by that."""
+    """While the event loop stood still nobody could receive: no promise counts as broken by it."""
     printed = soak(tmp_path, DEAF, starved=STARVED)
     assert "did not hold" not in printed
     assert "not judged, for the event loop stood still: " in printed
@@ -137,13 +137,13 @@ class SlowLoop:
         callback()
 
 
-def test_the_pulse_adds_up_for_how_long_the_loop_stood_still(
+def test_the_lag_is_for_how_long_the_loop_stood_still(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A beat that is late by more than a beat counts, by as much; a loop that is busy does not."""
-    loop, pulse = SlowLoop(), Pulse()
+    """A timer that is late by more than an interval counts; a loop that is busy does not."""
+    loop, loop_lag = SlowLoop(), LoopLag()
     monkeypatch.setattr(asyncio, "get_running_loop", lambda: loop)
-    pulse.start()
+    loop_lag.start()
     for late in (0.0, 0.04, 4.0, 0.01, 0.5):
         loop.fire(late)
-    assert pulse.stood_still == pytest.approx(4.5)
+    assert loop_lag.stood_still == pytest.approx(4.5)

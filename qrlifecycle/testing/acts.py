@@ -2,9 +2,8 @@
 
 A schedule is text: ``pair; code; ok; ok; paired & cancelled@2`` means that, each time when
 everybody waits, `pair()` is called, `request_qr` gives back a code, the transport's socket comes to
-exist, its handshake is done, and an account is linked, with the caller's cancellation striking
-before the second step that the event loop takes after that. This room must never know what follows
-from an act.
+exist, its handshake is done, and an account is paired, with the caller's cancellation striking
+before the second step that the event loop takes after that.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from ..outcome import Reason
 from ..signals import ActionRequired, Paired, PairingRefused, QRExpired, Scanned, Signal
 from ..states import Word
 
-__all__ = ["SIGNALS", "Act", "Move", "Schedule"]
+__all__ = ["SIGNALS", "Act", "Schedule", "ScheduledAct"]
 
 
 class Act(Word):
@@ -30,11 +29,11 @@ class Act(Word):
     CANCELLED = "cancelled", "the task that awaits pair() is cancelled"
 
     CODE = "code", "request_qr gives back a code"
-    LINKED = "linked", "request_qr says that the account is linked already"
+    ALREADY_PAIRED = "already-paired", "request_qr says that the account is paired already"
     DENIED = "denied", "request_qr raises ServiceRefused"
     FAILING = "failing", "request_qr raises an error of its own"
 
-    OK = "ok", "the transport goes on well from where it stands"
+    OK = "ok", "the transport goes on well from where it is"
     UNREACHABLE = "unreachable", "the transport raises TransportUnreachable"
     REFUSED = "refused", "the transport raises TransportRefused"
     BROKEN = "broken", "the transport raises OSError"
@@ -42,18 +41,18 @@ class Act(Word):
     ROTATED = "rotated", "a signal: another code"
     SCANNED = "scanned", "a signal: the phone has the code"
     ACTION = "action", "a signal: the person has something to do"
-    PAIRED = "paired", "a signal: an account is linked"
-    STRANGER = "stranger", "a signal: somebody else's account is linked"
+    PAIRED = "paired", "a signal: an account is paired"
+    STRANGER = "stranger", "a signal: somebody else's account is paired"
     EXPIRED = "expired", "a signal: the code ran out"
-    FAILED = "failed", "a signal: the linking failed"
+    FAILED = "failed", "a signal: the pairing failed"
     HANG_UP = "hang-up", "the peer closes in order"
-    BREAK = "break", "the link breaks"
+    BREAK = "break", "the connection breaks"
     NONSENSE = "nonsense", "receive() raises what the contract does not allow"
 
     SAYS_NOTHING = "says-nothing", "check_status has nothing to say"
-    SAYS_PAIRED = "says-paired", "check_status says that an account is linked"
+    SAYS_PAIRED = "says-paired", "check_status says that an account is paired"
     SAYS_ROTATED = "says-rotated", "check_status says that there is another code"
-    SAYS_FAILED = "says-failed", "check_status says that the linking failed"
+    SAYS_FAILED = "says-failed", "check_status says that the pairing failed"
     SAYS_NONSENSE = "says-nonsense", "check_status raises an error of its own"
 
     TICK = "tick", "time passes to the next timer"
@@ -73,7 +72,7 @@ SIGNALS: dict[Act, Signal] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class ScheduledAct:
     """An act, done when everybody waits, and those that race with it.
 
     ``racing`` holds (k, act): the act is done right before the k-th step that the event loop takes
@@ -105,12 +104,12 @@ class Move:
 class Schedule:
     """Moves, one after another, each when everybody waits."""
 
-    moves: tuple[Move, ...] = ()
+    moves: tuple[ScheduledAct, ...] = ()
 
     def __str__(self) -> str:
         return "; ".join(map(str, self.moves))
 
-    def then(self, move: Move) -> Schedule:
+    def then(self, move: ScheduledAct) -> Schedule:
         """This, and one move more."""
         return Schedule((*self.moves, move))
 
@@ -124,7 +123,7 @@ class Schedule:
         given: object = text
         if not isinstance(given, str):
             raise InvalidValue(f"a schedule is text, as in 'pair; code; ok', not {given!r}")
-        moves = tuple(map(Move.parse, filter(str.strip, text.split(";"))))
+        moves = tuple(map(ScheduledAct.parse, filter(str.strip, text.split(";"))))
         if not moves:
             raise InvalidValue("a schedule has at least one move, as in 'pair; code; ok'")
         return cls(moves)

@@ -1,7 +1,4 @@
-"""Where a suspended coroutine stands: its chain of awaits, from the outermost frame inwards.
-
-This room must never know what is done with a place.
-"""
+"""Where a suspended coroutine is: its chain of awaits, from the outermost frame inwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The event loops that a test can name. This room must never know what runs on them."""
+"""The event loops that a test can name."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 Time stands still while anything can run and jumps to the next timer when everybody waits, so that a
 test of minutes takes milliseconds and always goes the same way. It is asyncio's own loop with
 another clock, and uses nothing private of it. `settle()`, `tick()` and `before_each_step()` take a
-program apart into its smallest steps, on both. This room must never know the lifecycle.
+program apart into its smallest steps, on both.
 """
 
 from __future__ import annotations
@@ -246,7 +246,7 @@ def timers() -> list[tuple[float, str]]:
 
 
 class _Steps:
-    """Tells a hook of each step of trio's scheduler, but for those of one task."""
+    """Calls a hook before each step of trio's scheduler, but for those of one task."""
 
     def __init__(self, hook: Callable[[], object], own: object) -> None:
         self._hook = hook

@@ -1,8 +1,8 @@
-"""The judge: stands where an embedding program would, and notes every breach of a promise.
+"""The judge: plays the embedding program, and notes every breach of a promise.
 
 Whatever is done to the lifecycle is done through the judge, who knows from it what must follow.
 Breaches are noted rather than raised, because what is raised inside a transport or a hook is the
-lifecycle's to handle. This room must never know how what is done was chosen.
+lifecycle's to handle.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ..states import (
     State,
 )
 from ..transports.base import Transport
-from .scripted import Goodbye
+from .scripted import GracefulClose
 
 __all__ = ["EPSILON", "Breach", "Judge", "WatchedPeer"]
 
@@ -53,7 +53,7 @@ class WatchedPeer(Protocol):
         ...
 
     @property
-    def goodbyes(self) -> Sequence[Goodbye]:
+    def closes(self) -> Sequence[GracefulClose]:
         """How each call of `aclose()` went."""
         ...
 
@@ -121,7 +121,7 @@ class Judge:
         self._check_status = check_status
         self._listening = False
         self._reached: list[Outcome] = []
-        self._told: list[Outcome] = []
+        self._notified: list[Outcome] = []
         self._leave_by: float | None = None
         self._cancelled = False
         self._asked_again = False
@@ -131,7 +131,7 @@ class Judge:
         """Note a breach."""
         self.breaches.append(Breach(promise, text))
 
-    # What is looked at
+    # What is checked
 
     def look(self) -> None:
         """Promises 1, 3, 4 and 6, at an instant that somebody can observe."""
@@ -146,13 +146,13 @@ class Judge:
             self.note(3, "two sockets at once")
         if self.lifecycle.qr is not None and state is not SOCKET_OWNER:
             self.note(6, f"a code is kept in state {state}")
-        self._look_at_opening()
+        self._check_read()
 
-    def _look_at_opening(self) -> None:
+    def _check_read(self) -> None:
         """Promise 4: where there is a status, a read of it is begun after each opening.
 
         A read that is under way may take its time, and between two reads there is a pause; then
-        whatever else ends the stay may come first.
+        whatever else ends the state may come first.
         """
         if self.read_by is not None and anyio.current_time() > self.read_by:
             self.note_missing_read()
@@ -167,20 +167,20 @@ class Judge:
         self.note(4, "a transport listens, and the status was not read")
         self.read_by = None
 
-    def look_at_goodbyes(self) -> None:
-        """Promise 2: each goodbye had its time, and no more."""
-        for goodbye in self.peer.goodbyes:
-            if goodbye.seconds > self.policy.close_timeout + self._late:
-                self.note(2, f"a goodbye took {goodbye.seconds} s")
-            if not goodbye.finished and goodbye.seconds < self.policy.close_timeout - self._late:
-                self.note(2, "a goodbye was cut short")
+    def check_closes(self) -> None:
+        """Promise 2: each graceful close had its time, and no more."""
+        for close in self.peer.closes:
+            if close.seconds > self.policy.close_timeout + self._late:
+                self.note(2, f"a graceful close took {close.seconds} s")
+            if not close.finished and close.seconds < self.policy.close_timeout - self._late:
+                self.note(2, "a graceful close was cut short")
 
     def _on_change(self, change: Change) -> None:
         """A row was taken: it must be the table's, and the leaving must have been prompt."""
         self.look()
         self.seen.add((change.source, change.event))
         if change.source is not self._state or change.target is not self.lifecycle.state:
-            self.note(5, f"{change} does not lead from {self._state} to where it stands")
+            self.note(5, f"{change} does not lead from {self._state} to where it is")
         row = MACHINE.row(change.source, change.event)
         if (row.target or change.source) is not change.target:
             self.note(5, f"{change} is no row of the table")
@@ -199,21 +199,21 @@ class Judge:
             self.note(4, "a code was handed out before the transport listened")
 
     def _on_connected(self, outcome: Connected) -> None:
-        self._told.append(outcome)
-        self._look_at_told()
+        self._notified.append(outcome)
+        self._check_notified()
 
-    def _look_at_told(self) -> None:
-        """Promise 4: each success is told, once, and in the instant in which it is reached."""
-        if self._told != self._reached:
-            told, reached = len(self._told), len(self._reached)
-            self.note(4, f"on_connected was called {told} times for {reached} successes")
+    def _check_notified(self) -> None:
+        """Promise 4: each success is notified, once, in the instant in which it is reached."""
+        if self._notified != self._reached:
+            notified, reached = len(self._notified), len(self._reached)
+            self.note(4, f"on_connected was called {notified} times for {reached} successes")
 
     # What is done
 
     def _read(self) -> Awaitable[Signal | None]:
         """Read the status, as the lifecycle asks for it."""
         assert self._check_status is not None
-        self._look_at_opening()
+        self._check_read()
         self.read_by = None
         return self._check_status()
 
@@ -247,14 +247,14 @@ class Judge:
                 return
             self.note(3, "a second pair() was let in")
         self._cancelled = False
-        self._reached, self._told = [], []
+        self._reached, self._notified = [], []
         with anyio.CancelScope() as scope:
             self.scope = scope
             try:
                 self._note_outcome(await self.lifecycle.pair())
             finally:
                 self.scope = None
-                self._look_at_end()
+                self._check_end()
 
     def _must_leave(self) -> None:
         if self.lifecycle.state is SOCKET_OWNER and self._leave_by is None:
@@ -278,11 +278,11 @@ class Judge:
         if isinstance(outcome, Cancelled) and not self._cancelled:
             self.note(5, "a cancellation from outside did not go on")
 
-    def _look_at_end(self) -> None:
+    def _check_end(self) -> None:
         # generate() after the end, and before pair() has returned, decides for the next one
         again = self._asked_again and self.lifecycle.state is State.GENERATING
         if self.lifecycle.state not in ENDS and not again:
             self.note(5, f"pair() ended in {self.lifecycle.state}")
         if self.peer.open_sockets:
             self.note(5, "pair() ended with a socket open")
-        self._look_at_told()
+        self._check_notified()

@@ -1,7 +1,6 @@
 """What is left open: this process's sockets and the event loop's tasks, compared with before.
 
-On Linux the operating system is asked, by `/proc/self/fd`: no library's own book is trusted. This
-room must never know what a lifecycle or a transport is.
+On Linux the operating system is asked, by `/proc/self/fd`: no library's own count is trusted.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from anyio import TaskInfo, get_running_tasks
 
 from .awaiting import chain
 
-__all__ = ["CAN_SEE_SOCKETS", "KIT", "TASK", "Remains", "own_sockets", "unshut_sockets"]
+__all__ = ["CAN_SEE_SOCKETS", "KIT", "TASK", "Leaks", "own_sockets", "unshut_sockets"]
 
 DESCRIPTORS = Path("/proc/self/fd")
 
 CAN_SEE_SOCKETS = DESCRIPTORS.exists()
-"""Whether this system tells a process which sockets it has (Linux does)."""
+"""Whether this system says which sockets a process has (Linux does)."""
 
 KIT = "qrlifecycle.testing"
 """The name of tasks that never count, because they are the test kit's own."""
@@ -43,7 +42,7 @@ def own_sockets(wanted: Callable[[socket.socket], bool] = lambda _made: True) ->
     """Those of this process's sockets that are wanted: the system's name, and where each leads.
 
     An `OSError` of the asking means that the socket is not wanted. Empty where the system does not
-    tell (see `CAN_SEE_SOCKETS`).
+    say (see `CAN_SEE_SOCKETS`).
     """
     found: dict[str, str] = {}
     for entry in DESCRIPTORS.iterdir() if CAN_SEE_SOCKETS else ():
@@ -52,7 +51,7 @@ def own_sockets(wanted: Callable[[socket.socket], bool] = lambda _made: True) ->
             if name.startswith("socket:"):
                 with socket.socket(fileno=os.dup(int(entry.name))) as made:
                     if wanted(made):
-                        found[name] = _whither(made)
+                        found[name] = _destination(made)
         except OSError:  # gone meanwhile
             continue
     return found
@@ -69,7 +68,7 @@ def unshut_sockets(port: int) -> list[str]:
     return list(own_sockets(leads_there).values())
 
 
-class Remains:
+class Leaks:
     """What there is now that was not there when this was made. Make it inside the event loop.
 
     Args:
@@ -84,7 +83,7 @@ class Remains:
     def sockets(self) -> list[str]:
         """Where each new socket leads, in words; a closed descriptor is no socket any more."""
         now = own_sockets(self._is_no_servers)
-        return [whither for name, whither in now.items() if name not in self._sockets]
+        return [destination for name, destination in now.items() if name not in self._sockets]
 
     def tasks(self) -> list[str]:
         """Each new task of this event loop, in words."""
@@ -128,7 +127,7 @@ class Remains:
         return not inet or made.getsockname()[1] not in self.servers
 
 
-def _whither(made: socket.socket) -> str:
+def _destination(made: socket.socket) -> str:
     if made.family not in (socket.AF_INET, socket.AF_INET6):
         return f"socket of family {made.family.name}"
     host, port = made.getsockname()[:2]

@@ -1,8 +1,7 @@
 """Ending an asyncio server without losing a connection that it has just accepted.
 
 Python 3.11 makes a connection's transport a turn after accepting it, and fails to if the server was
-closed meanwhile: nobody owns the socket then (`asyncio.base_events.Server._attach`). This room must
-never know what is served.
+closed meanwhile: nobody owns the socket then (`asyncio.base_events.Server._attach`).
 """
 
 from __future__ import annotations

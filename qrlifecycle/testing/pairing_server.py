@@ -2,18 +2,17 @@
 
 It is small, but it is no fake: python-socketio's server on aiohttp, as a bot platform would run it.
 It makes codes, rotates them, lets a phone scan or refuse them, and keeps book of every socket, so
-that a test can ask the *server* how many were ever open, and when. This room must never know the
-lifecycle.
+that a test can ask the *server* how many were ever open, and when.
 
 ====  =============================  ===========================================================
 POST  /qr                            a code for ``{"botId", "userId"}``: ``{"qr", "expiresIn"}``,
-                                     or ``{"linked": true, "identity"}`` if linked already
+                                     or ``{"linked": true, "identity"}`` if paired already
 GET   /status?botId=...&userId=...   ``{"status", "identity"}``; while a code waits to be scanned,
                                      ``"qr"`` and ``"expiresIn"`` as well
 GET   /phone/CODE                    plays the phone: scans and confirms; with ``?answer=refuse``
                                      it declines, with ``?answer=scan`` it only scans
-POST  /rotate                        a new code for ``{"botId", "userId"}``, told over the socket
-POST  /expire                        the code runs out, told over the socket
+POST  /rotate                        a new code for ``{"botId", "userId"}``, sent over the socket
+POST  /expire                        the code runs out, sent over the socket
 GET   /sockets?userId=...            ``{"open", "most", "ever"}`` and each socket's record
 ====  =============================  ===========================================================
 """
@@ -36,7 +35,7 @@ from socketio.exceptions import ConnectionRefusedError as Refused
 from ..transports.socketio import require_asyncio
 from .listening import stop_listening
 
-__all__ = ["Pairing", "PairingServer", "SocketRecord"]
+__all__ = ["PairingRecord", "PairingServer", "SocketRecord"]
 
 logger = logging.getLogger("qrlifecycle.testing.pairing_server")
 
@@ -63,7 +62,7 @@ class SocketRecord:
 
 
 @dataclass(slots=True)
-class Pairing:
+class PairingRecord:
     """What the server knows of one (bot, user): the newest code and how far it got."""
 
     bot_id: str
@@ -91,11 +90,11 @@ class PairingServer:
     Args:
         host: the address to listen on.
         port: the port; 0 takes a free one.
-        qr_lifetime: seconds for which a code is good; told with it, and enforced.
+        qr_lifetime: seconds for which a code is good; sent with it, and enforced.
         token: what `auth` must bring along as ``token`` on connecting, and HTTP as a bearer.
         as_message: send ``{"type": NAME, ...}`` as an event "message" instead of an event NAME.
         namespace: the Socket.IO namespace.
-        log: told each line of the log; the default is this module's logger at DEBUG.
+        log: called with each line of the log; the default is this module's logger at DEBUG.
 
     Runs on asyncio only, because python-socketio's server does.
     """
@@ -120,8 +119,8 @@ class PairingServer:
         self._as_message = as_message
         self._namespace = namespace
         self._log = log
-        self._pairings: dict[tuple[str, str], Pairing] = {}
-        self._codes: dict[str, Pairing] = {}
+        self._pairings: dict[tuple[str, str], PairingRecord] = {}
+        self._codes: dict[str, PairingRecord] = {}
         self._sio = self._make_socketio()
         self._runner = self._make_runner()
         self._listener: asyncio.Server | None = None
@@ -162,7 +161,7 @@ class PairingServer:
         """A fresh code, as the URL that a phone opens. The one before it is good no more."""
         pairing = self._pairings.get((bot_id, user_id))
         if pairing is None or pairing.status == "paired":
-            pairing = Pairing(bot_id, user_id, "", 0.0, 0.0)
+            pairing = PairingRecord(bot_id, user_id, "", 0.0, 0.0)
             self._pairings[bot_id, user_id] = pairing
         self._codes.pop(pairing.code, None)
         pairing.code = secrets.token_urlsafe(16)
@@ -173,11 +172,11 @@ class PairingServer:
         self._codes[pairing.code] = pairing
         return self.url_of(pairing)
 
-    def url_of(self, pairing: Pairing) -> str:
+    def url_of(self, pairing: PairingRecord) -> str:
         """What the code says: the URL that a phone opens."""
         return f"{self.url}/phone/{pairing.code}"
 
-    def pairing(self, bot_id: str, user_id: str) -> Pairing:
+    def pairing(self, bot_id: str, user_id: str) -> PairingRecord:
         """What is known of a (bot, user) that asked for a code.
 
         Raises:
@@ -186,20 +185,20 @@ class PairingServer:
         return self._pairings[bot_id, user_id]
 
     async def rotate(self, bot_id: str, user_id: str) -> None:
-        """Replace the code and tell the socket."""
+        """Replace the code and notify the socket."""
         url = self.make_code(bot_id, user_id)
         details = {"qr": url, "expiresIn": self.qr_lifetime}
-        await self._tell(self.pairing(bot_id, user_id), "whatsapp_qr_updated", **details)
+        await self._notify(self.pairing(bot_id, user_id), "whatsapp_qr_updated", **details)
 
     async def expire(self, bot_id: str, user_id: str) -> None:
-        """Let the code run out and tell the socket."""
+        """Let the code run out and notify the socket."""
         pairing = self.pairing(bot_id, user_id)
         self._codes.pop(pairing.code, None)
         self._decide(pairing, "expired")
-        await self._tell(pairing, "whatsapp_qr_expired")
+        await self._notify(pairing, "whatsapp_qr_expired")
 
     async def scan(self, bot_id: str, user_id: str, *, confirm: bool = True) -> bool:
-        """Let the phone scan the code and, unless told otherwise, confirm at once.
+        """Let the phone scan the code and, unless ``confirm`` is False, confirm at once.
 
         Returns:
             Whether the code was still good.
@@ -208,34 +207,34 @@ class PairingServer:
         if not self._is_good(pairing):
             return False
         pairing.status = "scanned"
-        await self._tell(pairing, "whatsapp_qr_scanned")
+        await self._notify(pairing, "whatsapp_qr_scanned")
         if confirm:
             self._codes.pop(pairing.code, None)
             self._decide(pairing, "paired")
-            await self._tell(pairing, "whatsapp_connected", identity=IDENTITY)
+            await self._notify(pairing, "whatsapp_connected", identity=IDENTITY)
         return True
 
     async def require_action(self, bot_id: str, user_id: str, action: str, **data: object) -> None:
         """Want something more from the person than a scan: a passkey, a second password."""
         pairing = self.pairing(bot_id, user_id)
-        await self._tell(pairing, "whatsapp_action_required", action=action, **data)
+        await self._notify(pairing, "whatsapp_action_required", action=action, **data)
 
     async def refuse(self, bot_id: str, user_id: str) -> None:
         """Let the person decline on the phone."""
         pairing = self.pairing(bot_id, user_id)
         self._codes.pop(pairing.code, None)
         self._decide(pairing, "refused")
-        await self._tell(pairing, "whatsapp_connection_failed", reason="refused_on_phone")
+        await self._notify(pairing, "whatsapp_connection_failed", reason="refused_on_phone")
 
-    def drop_links(self) -> None:
+    def drop_connections(self) -> None:
         """Cut every connection without a word, as a broken network does."""
         if self._runner.server is not None:
             for connection in self._runner.server.connections:
                 if connection.transport is not None:
                     connection.transport.abort()
 
-    def link(self, bot_id: str, user_id: str) -> None:
-        """Have the account linked already, before anybody asks for a code."""
+    def mark_paired(self, bot_id: str, user_id: str) -> None:
+        """Have the account paired already, before anybody asks for a code."""
         self.make_code(bot_id, user_id)
         self._decide(self.pairing(bot_id, user_id), "paired")
 
@@ -277,17 +276,17 @@ class PairingServer:
                 record.reason = reason
         self._log(f"WebSocket client disconnected - socketId: {socket_id} - reason: {reason}")
 
-    async def _tell(self, pairing: Pairing, name: str, **details: object) -> None:
+    async def _notify(self, pairing: PairingRecord, name: str, **details: object) -> None:
         message = {"type": name, "botId": pairing.bot_id, "userId": pairing.user_id, **details}
         event = "message" if self._as_message else name
         await self._sio.emit(event, message, room=pairing.room, namespace=self._namespace)
 
-    def _is_good(self, pairing: Pairing) -> bool:
+    def _is_good(self, pairing: PairingRecord) -> bool:
         return pairing.code in self._codes and (
             pairing.status != "waiting" or time.monotonic() < pairing.expires_at
         )
 
-    def _decide(self, pairing: Pairing, status: str) -> None:
+    def _decide(self, pairing: PairingRecord, status: str) -> None:
         pairing.status = status
         pairing.decided_at = time.monotonic()
 

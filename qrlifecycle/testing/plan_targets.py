@@ -1,7 +1,6 @@
-"""The far ends that a plan is performed against: a scripted one, and any peer on a real wire.
+"""What a plan can be run against: a scripted peer, or any contract peer on a real wire.
 
 Each is what a judge can watch, and does what a plan has the peer do; what it cannot do is left out.
-This room must never know the plan as a whole, nor judge.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from .contract.harness import (
     LAST_TURNS,
     LATE,
 )
-from .contract.peers import (
+from .contract.peer import (
     CannotDo,
     Peer,
 )
@@ -37,11 +36,11 @@ from .judge import (
 )
 from .scripted import (
     Fault,
-    Goodbye,
+    GracefulClose,
     ScriptedPeer,
 )
 
-__all__ = ["FarEnd", "ScriptedEnd", "WireEnd"]
+__all__ = ["PlanTarget", "ScriptedTarget", "WireTarget"]
 
 ROTATED_LIFETIME = 3.0
 """Seconds."""
@@ -54,8 +53,8 @@ NEVER = 1_000_000
 """Steps that no handshake has."""
 
 
-class FarEnd(WatchedPeer, Protocol):
-    """What a plan is performed against.
+class PlanTarget(WatchedPeer, Protocol):
+    """What a plan is run against.
 
     Attributes:
         late: seconds by which its clock may miss a deadline.
@@ -76,7 +75,7 @@ class FarEnd(WatchedPeer, Protocol):
         ...
 
 
-class ScriptedEnd(ScriptedPeer):
+class ScriptedTarget(ScriptedPeer):
     """A `ScriptedPeer` on a virtual clock. Make it inside the event loop."""
 
     def __init__(self, openings: Iterable[Fault], closings: Iterable[Fault]) -> None:
@@ -90,7 +89,7 @@ class ScriptedEnd(ScriptedPeer):
         if act is Act.HANG_UP:
             self.hang_up()
         elif act is Act.BREAK:
-            self.break_link()
+            self.break_connection()
         else:
             self.send(next(self._codes) if act is Act.ROTATED else SIGNALS[act])
 
@@ -104,19 +103,19 @@ class ScriptedEnd(ScriptedPeer):
         return [*tasks, *(["a timer"] if _has_timer() else [])]
 
 
-class WireEnd:
+class WireTarget:
     """A contract's `Peer`, over whatever it speaks, in real time.
 
     Of the faults, an opening may be unreachable (the peer listens no more, from then on), broken
-    off, hung half-way, or hung (it opens, and the peer says nothing more, ever); a goodbye may be
-    broken, or hung (the peer says nothing more).
+    off, hung half-way, or hung (it opens, and the peer says nothing more, ever); a graceful
+    close may be broken, or hung (the peer says nothing more).
     """
 
     def __init__(self, peer: Peer, openings: Iterable[Fault], closings: Iterable[Fault]) -> None:
         self.peer = peer
         self.late = LATE
         self.watch: Callable[[], object] = lambda: None
-        self.goodbyes: list[Goodbye] = []
+        self.closes: list[GracefulClose] = []
         self._transports: list[_Watched] = []
         self._openings = iter(openings)
         self._closings = iter(closings)
@@ -182,8 +181,8 @@ class WireEnd:
             with suppress(CannotDo):
                 self.peer.fall_silent()
 
-    def at_goodbye(self, fault: Fault) -> None:
-        """A goodbye begins."""
+    def at_close(self, fault: Fault) -> None:
+        """A graceful close begins."""
         with suppress(CannotDo):
             if fault is Fault.HUNG:
                 self.peer.fall_silent()
@@ -203,7 +202,7 @@ class WireEnd:
 class _Watched(Transport):
     """A transport of the peer's, with an eye on what is called."""
 
-    def __init__(self, end: WireEnd, inner: Transport, opening: Fault, closing: Fault) -> None:
+    def __init__(self, end: WireTarget, inner: Transport, opening: Fault, closing: Fault) -> None:
         self.held = False
         """Whether it may have a socket: from `open()` to a finished `aclose()`, or `abort()`."""
         self.listening = False
@@ -234,7 +233,7 @@ class _Watched(Transport):
         """Close, as the plan has it."""
         began, finished = anyio.current_time(), False
         self.listening = False
-        self._end.at_goodbye(self._closing)
+        self._end.at_close(self._closing)
         try:
             await self._inner.aclose()
             self._hold(held=False)
@@ -243,7 +242,7 @@ class _Watched(Transport):
             finished = True
             raise
         finally:
-            self._end.goodbyes.append(Goodbye(anyio.current_time() - began, finished))
+            self._end.closes.append(GracefulClose(anyio.current_time() - began, finished))
 
     def abort(self) -> None:
         """Abort."""

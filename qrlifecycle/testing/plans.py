@@ -1,7 +1,7 @@
 """Plans: what a person, a service, a wire and a clock do to a lifecycle, one step after another.
 
 A plan is a plain value. Its `repr()` is Python that makes it again, so a plan that broke a promise
-can be pasted into a test. This room must never know how a plan is performed, nor how one is found.
+can be pasted into a test.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..states import Word
 from .acts import Act
 from .scripted import Fault
 
-__all__ = ["BY_THE_PEER", "BY_THE_PROGRAM", "Answer", "Plan", "Reading", "Step"]
+__all__ = ["BY_THE_PEER", "BY_THE_PROGRAM", "Answer", "Plan", "PlanStep", "Reading"]
 
 BY_THE_PROGRAM = (Act.PAIR, Act.GENERATE, Act.CANCEL, Act.RESET, Act.CANCELLED)
 """What a step may be that the embedding program does."""
@@ -33,7 +33,7 @@ class Answer(Word):
 
     CODE = "code", "it gives a code"
     SLOW = "slow", "it gives a code, late"
-    LINKED = "linked", "it says that the account is linked already"
+    ALREADY_PAIRED = "already-paired", "it says that the account is paired already"
     DENIED = "denied", "it raises ServiceRefused"
     FAILING = "failing", "it raises an error of its own"
     HUNG = "hung", "it never answers"
@@ -44,18 +44,18 @@ class Reading(Word):
 
     NOTHING = "nothing", "there is nothing to say"
     SLOW = "slow", "there is nothing to say, late"
-    PAIRED = "paired", "an account is linked"
-    STRANGER = "stranger", "somebody else's account is linked"
+    PAIRED = "paired", "an account is paired"
+    STRANGER = "stranger", "somebody else's account is paired"
     ROTATED = "rotated", "there is another code"
     EXPIRED = "expired", "the code ran out"
-    FAILED = "failed", "the linking failed"
+    FAILED = "failed", "the pairing failed"
     NONSENSE = "nonsense", "it gives what is no signal"
     FAILING = "failing", "it raises an error of its own"
     HUNG = "hung", "it never answers"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Step:
+class PlanStep:
     """An act, and how long it is until the next one.
 
     Args:
@@ -78,7 +78,7 @@ class Step:
 
     def __repr__(self) -> str:
         pause = "" if self.pause == 0 else f", {self.pause!r}"
-        return f"Step({_code(self.act)}{pause})"
+        return f"PlanStep({_code(self.act)}{pause})"
 
 
 ORDINARY = Policy()
@@ -98,7 +98,7 @@ class Plan:
         policy: the lifecycle's.
     """
 
-    steps: tuple[Step, ...] = (Step(Act.PAIR),)
+    steps: tuple[PlanStep, ...] = (PlanStep(Act.PAIR),)
     answers: tuple[Answer, ...] = ()
     statuses: tuple[Reading, ...] | None = None
     openings: tuple[Fault, ...] = ()

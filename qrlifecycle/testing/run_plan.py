@@ -1,7 +1,4 @@
-"""A plan, performed on a lifecycle: on a virtual clock, or over a real wire.
-
-This room must never know where a plan comes from, nor what becomes of the breaches.
-"""
+"""Runs a plan on a lifecycle: on a virtual clock, or over a real wire."""
 
 from __future__ import annotations
 
@@ -35,19 +32,19 @@ from .acts import SIGNALS, Act
 from .contract.check import PeerFactory
 from .judge import Judge
 from .plan_targets import (
-    FarEnd,
-    ScriptedEnd,
-    WireEnd,
+    PlanTarget,
+    ScriptedTarget,
+    WireTarget,
 )
 from .plans import (
     BY_THE_PEER,
     Answer,
     Plan,
+    PlanStep,
     Reading,
-    Step,
 )
 
-__all__ = ["SCALE", "perform", "perform_together"]
+__all__ = ["SCALE", "run_plan", "run_plans_together"]
 
 SCALE = 0.02
 """Real seconds for each of a plan's, over a wire: half a minute is well under one."""
@@ -59,7 +56,7 @@ OF_THE_TRANSPORT = frozenset({"open_timeout", "close_timeout"})
 """Times that bound what happens on a real wire, which no scale makes faster."""
 
 
-async def perform(
+async def run_plan(
     plan: Plan,
     peer: PeerFactory | None = None,
     *,
@@ -67,7 +64,7 @@ async def perform(
     policy: Policy | None = None,
     scale: float = SCALE,
 ) -> Judge:
-    """Perform a plan on a fresh lifecycle; its judge has noted each breach of a promise.
+    """Run a plan on a fresh lifecycle; its judge has noted each breach of a promise.
 
     Without a peer, transports are scripted and the event loop's clock must be virtual: a
     `VirtualClockEventLoop`, or trio's ``MockClock(autojump_threshold=0)``. With one, sockets and
@@ -88,45 +85,45 @@ async def perform(
     if not is_positive(scale) or math.isinf(scale):
         raise InvalidValue("scale must be above 0, and finite")
     async with AsyncExitStack() as stack:
-        far_end: FarEnd
+        target: PlanTarget
         if peer is None:
             scale = 1.0
-            far_end = ScriptedEnd(plan.openings, plan.closings)
+            target = ScriptedTarget(plan.openings, plan.closings)
         else:
-            far_peer = await stack.enter_async_context(peer())
-            stack.callback(far_peer.drop)
-            far_end = WireEnd(far_peer, plan.openings, plan.closings)
+            contract_peer = await stack.enter_async_context(peer())
+            stack.callback(contract_peer.drop)
+            target = WireTarget(contract_peer, plan.openings, plan.closings)
         policy = policy or _scaled(plan.policy, scale)
-        performance = _Performance(plan, far_end, policy, request_qr, scale)
-        await performance.perform(by_its_deadlines=peer is None)
-        await performance.look_back()
-        return performance.judge
+        run = _PlanRun(plan, target, policy, request_qr, scale)
+        await run.run(by_its_deadlines=peer is None)
+        await run.check_leaks()
+        return run.judge
 
 
-async def perform_together(plans: Iterable[Plan]) -> list[Judge]:
-    """Perform plans at the same time, each on a lifecycle of its own over scripted transports.
+async def run_plans_together(plans: Iterable[Plan]) -> list[Judge]:
+    """Run plans at the same time, each on a lifecycle of its own over scripted transports.
 
-    As for `perform` without a peer, the event loop's clock must be virtual.
+    As for `run_plan` without a peer, the event loop's clock must be virtual.
     """
-    performances = [
-        _Performance(plan, ScriptedEnd(plan.openings, plan.closings), plan.policy, None, 1.0)
+    runs = [
+        _PlanRun(plan, ScriptedTarget(plan.openings, plan.closings), plan.policy, None, 1.0)
         for plan in plans
     ]
     async with anyio.create_task_group() as tasks:
-        for performance in performances:
-            tasks.start_soon(partial(performance.perform, by_its_deadlines=True))
-    for performance in performances:
-        await performance.look_back()
-    return [performance.judge for performance in performances]
+        for run in runs:
+            tasks.start_soon(partial(run.run, by_its_deadlines=True))
+    for run in runs:
+        await run.check_leaks()
+    return [run.judge for run in runs]
 
 
-class _Performance:
+class _PlanRun:
     """One plan, and the lifecycle that it happens to."""
 
     def __init__(
         self,
         plan: Plan,
-        far_end: FarEnd,
+        target: PlanTarget,
         policy: Policy,
         request_qr: QRRequest | None,
         scale: float,
@@ -134,23 +131,23 @@ class _Performance:
         needs_status = policy.confirm_success or policy.status_interval < math.inf
         reads = plan.statuses is not None or needs_status
         self._plan = plan
-        self._far_end = far_end
+        self._target = target
         self._scale = scale
         self._answers = iter(plan.answers)
         self._readings = iter(plan.statuses or ())
         self._ended = anyio.Event()
         """Set when a `pair()` has ended."""
         self.judge = Judge(
-            far_end,
+            target,
             policy,
             request_qr or self._request_qr,
-            late=far_end.late,
+            late=target.late,
             check_status=self._check_status if reads else None,
             expect_identity=lambda identity: Paired(identity) != SIGNALS[Act.STRANGER],
         )
-        far_end.watch = self.judge.look
+        target.watch = self.judge.look
 
-    async def perform(self, *, by_its_deadlines: bool) -> None:
+    async def run(self, *, by_its_deadlines: bool) -> None:
         """Do all steps, and come to an end.
 
         Args:
@@ -168,30 +165,30 @@ class _Performance:
             if by_its_deadlines:
                 await anyio.sleep(_longest(judge.policy))
             if not by_its_deadlines or math.isinf(judge.policy.attempt_timeout):
-                await self._far_end.rest()  # the last step's pair() may not have begun
+                await self._target.rest()  # the last step's pair() may not have begun
                 judge.cancel()
                 await self._end()
             if judge.scope is not None:
                 judge.note(2, "an attempt outlasted all its deadlines")
                 tasks.cancel_scope.cancel()
 
-    async def look_back(self) -> None:
-        """Look at what is left when all is over."""
+    async def check_leaks(self) -> None:
+        """Note what is left when all is over."""
         judge = self.judge
-        for left in await self._far_end.left():
+        for left in await self._target.left():
             judge.note(8, f"{left} is left")
-        judge.look_at_goodbyes()
+        judge.check_closes()
 
     async def _end(self) -> None:
         """Wait until the attempt has ended, but no longer than leaving may take."""
-        with anyio.move_on_after(self.judge.policy.close_timeout + self._far_end.late):
+        with anyio.move_on_after(self.judge.policy.close_timeout + self._target.late):
             while self.judge.scope is not None:
                 await self._ended.wait()
 
-    async def _do(self, step: Step) -> None:
+    async def _do(self, step: PlanStep) -> None:
         judge = self.judge
         if step.act in BY_THE_PEER:
-            await self._far_end.act(step.act)
+            await self._target.act(step.act)
         elif step.act is Act.GENERATE:
             judge.generate()
         elif step.act is Act.CANCEL:
@@ -201,13 +198,13 @@ class _Performance:
         else:
             judge.cancel_from_outside()
 
-    async def _pause(self, step: Step) -> None:
+    async def _pause(self, step: PlanStep) -> None:
         if step.pause is None:
             return
         if step.pause:
             await anyio.sleep(step.pause * self._scale)
         else:
-            await self._far_end.rest()
+            await self._target.rest()
         self.judge.look()
 
     async def _pair(self) -> None:
@@ -223,8 +220,8 @@ class _Performance:
         match next(self._answers, Answer.CODE):
             case Answer.SLOW:
                 await anyio.sleep(LATE * self._scale)
-            case Answer.LINKED:
-                return Paired("linked already")
+            case Answer.ALREADY_PAIRED:
+                return Paired("paired already")
             case Answer.DENIED:
                 raise ServiceRefused("as the plan has it")
             case Answer.FAILING:

@@ -1,10 +1,10 @@
 """A transport whose every step is under the test's hand, and the peer at its other end.
 
 The peer keeps book of the sockets that exist, and when, so that a test can hold a lifecycle to its
-promises. A fake is for making faults happen: refusals, hanging and breaking handshakes, goodbyes
+promises. A fake is for making faults happen: refusals, hanging and breaking handshakes, closes
 that never end; laid down beforehand, or said from one step to the next while it is held. As a
 careless library would, it does not tidy up after itself: a socket that exists is gone only by a
-finished `aclose()` or by `abort()`. This room must never know the lifecycle.
+finished `aclose()` or by `abort()`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..signals import Signal
 from ..transports.base import Transport
 from ..transports.buffer import SignalBuffer
 
-__all__ = ["Fault", "Goodbye", "Point", "ScriptedPeer", "ScriptedTransport"]
+__all__ = ["Fault", "GracefulClose", "Point", "ScriptedPeer", "ScriptedTransport"]
 
 
 class Fault(StrEnum):
@@ -43,20 +43,20 @@ class Fault(StrEnum):
 
 
 class Point(StrEnum):
-    """Where a transport that is held may stand."""
+    """Where a transport may be held."""
 
     CONNECTING = "connecting"
     """In `open()`; there is no socket yet."""
     HANDSHAKE = "handshake"
     """In `open()`; there is a socket, and nobody listens yet."""
-    GOODBYE = "goodbye"
+    CLOSING = "closing"
     """In `aclose()`; there is a socket."""
     GONE = "gone"
     """In `aclose()`; the socket is gone."""
 
 
 @dataclass(frozen=True, slots=True)
-class Goodbye:
+class GracefulClose:
     """How one call of `aclose()` went: how many seconds it had, and whether it came to its end."""
 
     seconds: float
@@ -66,7 +66,7 @@ class Goodbye:
 FAULTS_AT: dict[Point, frozenset[Fault]] = {
     Point.CONNECTING: frozenset({Fault.HUNG, Fault.UNREACHABLE}),
     Point.HANDSHAKE: frozenset({Fault.SLOW, Fault.HUNG_HALFWAY, Fault.REFUSED, Fault.BROKEN}),
-    Point.GOODBYE: frozenset(Fault) - {Fault.HELD},
+    Point.CLOSING: frozenset(Fault) - {Fault.HELD},
     Point.GONE: frozenset(),
 }
 """Which of the faults laid down beforehand happen where."""
@@ -94,7 +94,7 @@ class ScriptedPeer:
         self.open_sockets = 0
         """How many sockets exist now."""
         self.most_sockets = 0
-        self.goodbyes: list[Goodbye] = []
+        self.closes: list[GracefulClose] = []
         self.let_go = anyio.Event()
         """Set it, and whatever hangs goes on."""
         self.released = False
@@ -117,7 +117,7 @@ class ScriptedPeer:
         return bool(self.transports) and self.transports[-1].listening
 
     def send(self, signal: Signal) -> None:
-        """Send a signal over every socket that exists; the others never hear of it."""
+        """Send a signal over every socket that exists; the others never get it."""
         for transport in self.transports:
             if transport.socket_exists:
                 transport.buffer.put(signal)
@@ -127,10 +127,10 @@ class ScriptedPeer:
         for transport in self.transports:
             transport.buffer.end(anyio.EndOfStream())
 
-    def break_link(self) -> None:
-        """Let the link break."""
+    def break_connection(self) -> None:
+        """Let the connections break."""
         for transport in self.transports:
-            transport.buffer.end(TransportLost("the link broke, as the test wished"))
+            transport.buffer.end(TransportLost("the connection broke, as the test wished"))
 
     def release(self) -> None:
         """Whatever is held goes on well, now and later."""
@@ -183,7 +183,7 @@ class ScriptedTransport(Transport):
         self.buffer.close()
         finished = False
         try:
-            await self._stumble(Point.GOODBYE, self._closing)
+            await self._stumble(Point.CLOSING, self._closing)
             self._set_socket(exists=False)
             await self._stumble(Point.GONE, self._closing)
             finished = True
@@ -191,7 +191,7 @@ class ScriptedTransport(Transport):
             finished = True
             raise
         finally:
-            self._peer.goodbyes.append(Goodbye(anyio.current_time() - began, finished))
+            self._peer.closes.append(GracefulClose(anyio.current_time() - began, finished))
 
     def abort(self) -> None:
         """Be gone."""

@@ -1,8 +1,7 @@
 """Plans for Hypothesis, drawn with an eye on the table.
 
 Most steps are such as the state that the lifecycle is probably in accepts, for unguided lists
-rarely get as far as a displayed code. This is a module by itself because it imports Hypothesis. It
-must never know how a plan is performed.
+rarely get as far as a displayed code. This is a module by itself because it imports Hypothesis.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ from .plans import (
     BY_THE_PROGRAM,
     Answer,
     Plan,
+    PlanStep,
     Reading,
-    Step,
 )
 from .scripted import Fault
 
@@ -117,8 +116,8 @@ def _plans(draw: st.DrawFn, most_steps: int) -> Plan:
 
 
 @st.composite
-def _steps(draw: st.DrawFn, most_steps: int) -> tuple[Step, ...]:
-    steps = [Step(Act.PAIR)]
+def _steps(draw: st.DrawFn, most_steps: int) -> tuple[PlanStep, ...]:
+    steps = [PlanStep(Act.PAIR)]
     state = State.DISPLAYED
     for _ in range(draw(st.integers(0, most_steps))):
         event = draw(st.sampled_from(EVENTS[state]))
@@ -129,12 +128,12 @@ def _steps(draw: st.DrawFn, most_steps: int) -> tuple[Step, ...]:
         if draw(st.integers(0, 9)) >= GUIDED:
             steps.append(_step(draw, draw(ANY_ACT)))
         elif not ACTS_FOR[event] or (event in BY_TIME and draw(st.booleans())):
-            steps[-1] = Step(steps[-1].act, draw(st.sampled_from(WAITS)))
+            steps[-1] = PlanStep(steps[-1].act, draw(st.sampled_from(WAITS)))
         else:
             steps.append(_step(draw, draw(st.sampled_from(ACTS_FOR[event]))))
         state = TARGETS[state, event]
     return tuple(steps)
 
 
-def _step(draw: st.DrawFn, act: Act) -> Step:
-    return Step(act, 0.0 if draw(st.integers(0, 3)) else None)
+def _step(draw: st.DrawFn, act: Act) -> PlanStep:
+    return PlanStep(act, 0.0 if draw(st.integers(0, 3)) else None)

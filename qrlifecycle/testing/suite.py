@@ -31,7 +31,7 @@ from .contract.check import (
     PeerFactory,
 )
 from .plans import Plan
-from .run_plan import perform
+from .run_plan import run_plan
 from .strategies import plans
 
 __all__ = ["LifecyclePromises", "TransportContract"]
@@ -68,7 +68,7 @@ class LifecyclePromises:
     """The promises under plans that Hypothesis finds, on your ``anyio_backend``'s event loops.
 
     Override `peer`, and say ``__test__ = True``; override `policy` and `request_qr` if you like.
-    With a peer, the event loop's clock must be real; without one, virtual: see `perform()`.
+    With a peer, the event loop's clock must be real; without one, virtual: see `run_plan()`.
     """
 
     __test__: ClassVar[bool] = False
@@ -111,8 +111,8 @@ class LifecyclePromises:
         if peer is None:
             pytest.skip("scripted transports open")
         with anyio.fail_after(LIMIT):
-            async with peer() as far_end, far_end.make():
-                await far_end.wait_until_connected()
+            async with peer() as contract_peer, contract_peer.make():
+                await contract_peer.wait_until_connected()
 
 
 def _promises(max_examples: int | None, examples: Sequence[Plan]) -> Callable[..., Any]:
@@ -127,10 +127,10 @@ def _promises(max_examples: int | None, examples: Sequence[Plan]) -> Callable[..
         request_qr: QRRequest | None,
     ) -> None:
         """Promises 1, 2, 3, 5, 8 and 4's first half hold at every change and at the end."""
-        judge = await perform(plan, peer, policy=policy, request_qr=request_qr)
+        judge = await run_plan(plan, peer, policy=policy, request_qr=request_qr)
         if judge.breaches:
             breaches = "\n".join(dict.fromkeys(map(str, judge.breaches)))
-            raise AssertionError(f"{breaches}\nTo see it again: await perform({plan!r})")
+            raise AssertionError(f"{breaches}\nTo see it again: await run_plan({plan!r})")
 
     test: Callable[..., Any] = given(plan=plans())(test_promises)
     for plan in examples:

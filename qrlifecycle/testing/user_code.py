@@ -1,7 +1,4 @@
-"""Whose code a file is: the program's own, or Python's and its packages'.
-
-This room must never know what the code does.
-"""
+"""Whose code a file is: the program's own, or Python's and its packages'."""
 
 from __future__ import annotations
 

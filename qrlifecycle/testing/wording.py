@@ -1,7 +1,4 @@
-"""The promises by name, and errors in words, without the groups that task groups wrap them in.
-
-This room must never know what was tried.
-"""
+"""The promises by name, and errors in words, without the groups that task groups wrap them in."""
 
 from __future__ import annotations
 

@@ -162,11 +162,11 @@ class LeavesItsKeepAlive(GreetedLineTransport):
 
 
 class ComplainsOfTheEnd(GreetedLineTransport):
-    """T2: `aclose()` raises if it could not say goodbye."""
+    """T2: `aclose()` raises if it could not close in order."""
 
     async def aclose(self) -> None:
         await super().aclose()
-        raise TransportLost("nobody heard it")
+        raise TransportLost("nobody got it")
 
 
 class ClosesOnce(GreetedLineTransport):
@@ -213,7 +213,7 @@ class DeliversAfterTheEnd(Queued):
 
 
 class WaitsForEver(GreetedLineTransport):
-    """T4: whoever waits in `receive()` is not told of the closing."""
+    """T4: whoever waits in `receive()` is not notified of the closing."""
 
     async def receive(self) -> Signal:
         try:
@@ -246,7 +246,7 @@ class HeartbeatBySignal(GreetedLineTransport):
             with anyio.fail_after(self.heartbeat):
                 return await super().receive()
         except TimeoutError:
-            raise TransportLost("silence") from None  # on a healthy link
+            raise TransportLost("silence") from None  # on a healthy connection
 
 
 class TrustsEveryByte(GreetedLineTransport):
@@ -268,7 +268,7 @@ class TrustsEveryByte(GreetedLineTransport):
 
 
 class RaisesInItsProtocol(Transport, asyncio.Protocol):
-    """T6: an exception where only the event loop hears it. For asyncio."""
+    """T6: an exception that only the event loop gets. For asyncio."""
 
     transport: asyncio.Transport | None = None
 
@@ -418,7 +418,7 @@ class DeliversWhatIsOnItsWay(GreetedLineTransport):
 
 
 class HeartbeatUntilTheFirstSignal(GreetedLineTransport):
-    """T5: once it has heard a signal it waits without end."""
+    """T5: once it has received a signal it waits without end."""
 
     async def receive(self) -> Signal:
         signal = await super().receive()  # and waits
@@ -427,7 +427,7 @@ class HeartbeatUntilTheFirstSignal(GreetedLineTransport):
 
 
 class HeartbeatUntilTheFirstPing(GreetedLineTransport):
-    """T5: once it was told that the peer is there, it believes that for ever."""
+    """T5: once the peer said that it is there, it believes that for ever."""
 
     async def pong(self) -> None:
         await super().pong()

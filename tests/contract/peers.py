@@ -32,20 +32,20 @@ from qrlifecycle import (
 from qrlifecycle.testing import (
     Fault,
     PairingServer,
-    Peer,
     ScriptedPeer,
     ScriptedTransport,
-    Wire,
     WirePeer,
     relay,
 )
-from qrlifecycle.testing.contract.socketio import (
+from qrlifecycle.testing.contract.peer import Peer
+from qrlifecycle.testing.contract.socketio_peer import (
     PING,
     PONG,
     SocketIOPeer,
     event,
     frame,
 )
+from qrlifecycle.testing.contract.wire import Wire
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
@@ -116,7 +116,7 @@ def line_peer() -> WirePeer:
 
 
 class AnsweredLines(BufferedByteReceiveStream):
-    """Lines from a server; a "ping" among them is told when it comes."""
+    """Lines from a server; a "ping" among them is reported when it comes."""
 
     def __init__(self, stream: SocketStream, pinged: Callable[[], Awaitable[None]]) -> None:
         super().__init__(stream)
@@ -218,7 +218,7 @@ class ScriptedEnd(Peer):
 
     async def wait_until_gone(self) -> None:
         """No socket exists."""
-        while self.peer.open_sockets:  # noqa: ASYNC110 - a socket that is left tells nobody
+        while self.peer.open_sockets:  # noqa: ASYNC110 - a socket that is left notifies nobody
             await anyio.sleep(0.01)
 
     def leftovers(self) -> list[str]:
@@ -258,4 +258,4 @@ class ScriptedEnd(Peer):
 
     def reset(self) -> None:
         """By force."""
-        self.peer.break_link()
+        self.peer.break_connection()

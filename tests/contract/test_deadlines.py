@@ -22,11 +22,8 @@ from qrlifecycle import (
     WrongAnswer,
 )
 from qrlifecycle.testing import (
-    Check,
-    CheckResult,
     Fault,
     ScriptedTransport,
-    Wire,
     WirePeer,
     check_transport,
     checks,
@@ -38,10 +35,12 @@ from qrlifecycle.testing.contract import (
     wire,
 )
 from qrlifecycle.testing.contract import check as contract_check
-from qrlifecycle.testing.contract.harness import Bench
+from qrlifecycle.testing.contract.check import Check, CheckResult
+from qrlifecycle.testing.contract.harness import Harness
 from qrlifecycle.testing.contract.wire import (
     HOST,
     Greeting,
+    Wire,
 )
 from qrlifecycle.testing.suite import TransportContract
 
@@ -132,7 +131,7 @@ NOT_READY: list[tuple[Callable[[], WirePeer], str]] = [
     (
         a_server_that_says_something_else,
         r"receive\(\) gave Paired\(identity='you'\) when Paired\(identity='me'\) was to come\. "
-        r"Mend receive\(\) .*, or what the peer was told that the bytes mean\.$",
+        r"Mend receive\(\) .*, or what the peer was given as the meaning of the bytes\.$",
     ),
     (
         partial(a_peer, welcome_otherwise),
@@ -142,7 +141,7 @@ NOT_READY: list[tuple[Callable[[], WirePeer], str]] = [
     (
         a_server_that_spells_otherwise,
         r"receive\(\) raised TransportLost: .* Mend receive\(\) \(peers\.py:\d+\), or what the "
-        r"peer was told that the bytes mean: Paired\(identity='me'\) was to come\.$",
+        r"peer was given as the meaning of the bytes: Paired\(identity='me'\) was to come\.$",
     ),
 ]
 
@@ -152,10 +151,10 @@ async def test_what_never_opens_is_told_before_all_checks(
     peer: Callable[[], WirePeer], says: str
 ) -> None:
     """One transport must open and give a signal; if not, it is said whose fault that seems."""
-    heard: list[CheckResult] = []
+    results: list[CheckResult] = []
     with anyio.fail_after(30), pytest.raises(CannotCheck, match=says):
-        await check_transport(peer, progress=heard.append)
-    assert heard == []
+        await check_transport(peer, progress=results.append)
+    assert results == []
 
 
 async def test_the_pytest_class_opens_one_transport_first() -> None:
@@ -176,7 +175,7 @@ async def test_no_check_hangs_on_a_transport_that_never_opens(
 
 
 async def test_a_failing_greeting_is_told_with_the_failure() -> None:
-    """Whoever wrote the server's part of the handshake wrong is not told only of the transport."""
+    """Whoever wrote the server's part of the handshake wrong sees that beside the failure."""
     *_, check = checks(["T7"])
     result = await check.run(partial(a_peer, greet_wrongly))
     assert result.failure is not None
@@ -218,9 +217,9 @@ async def test_a_peer_that_never_does_what_it_is_told_is_told() -> None:
 async def test_a_check_has_a_deadline_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever it waits for, it ends, and says which call waits where."""
 
-    async def judge(bench: Bench) -> None:
-        transport = await bench.opened()
-        bench.start(transport, "receive")
+    async def judge(harness: Harness) -> None:
+        transport = await harness.opened()
+        harness.start(transport, "receive")
         await anyio.sleep_forever()
 
     monkeypatch.setattr(contract_check, "PATIENCES", 1)
@@ -262,7 +261,7 @@ async def test_a_sign_of_life_that_means_a_signal_is_told() -> None:
     """Bytes that the transport takes for a signal are no sign of life."""
     text = str((await outlasts_quiet(alive=b"paired me\n")).failure)
     assert "receive() gave Paired(identity='me'). receive() (peers.py:" in text
-    assert text.endswith("or mend what the peer was told in alive=.")
+    assert text.endswith("or mend what the peer was given as alive=.")
 
 
 async def test_a_busy_machine_breaks_no_heartbeat() -> None:
@@ -286,13 +285,13 @@ class HoldsUpTheLoop(GreetedLineTransport):
         return await super().receive()
 
 
-async def test_a_transport_that_was_told_no_heartbeat_is_asked_about_it() -> None:
-    """Whoever told only the peer how long it takes is reminded of the transport."""
+async def test_a_transport_that_was_given_no_heartbeat_is_asked_about_it() -> None:
+    """Whoever gave only the peer the heartbeat is reminded of the transport."""
     (check,) = (one for one in checks() if one.name == "silent peer is lost")
     peer = partial(WirePeer, GreetedLineTransport, signals=SIGNALS, heartbeat=0.1)
     result = await check.run(partial(peer, greet=greet_with_a_line), limit=0.5)
-    told = "The peer was told heartbeat=0.1 s; does the transport know it?"
-    assert str(result.failure).endswith(told)
+    question = "The peer was given heartbeat=0.1 s; does the transport know it?"
+    assert str(result.failure).endswith(question)
 
 
 class SlowlyRead(ScriptedTransport):

@@ -10,11 +10,8 @@ from qrlifecycle import (
     QRUpdated,
     Transport,
 )
-from qrlifecycle.testing import (
-    WirePeer,
-    checks,
-    smoke_test,
-)
+from qrlifecycle.testing import WirePeer, checks
+from qrlifecycle.testing.contract import smoke_test
 
 pytestmark = pytest.mark.anyio
 

@@ -22,15 +22,9 @@ from qrlifecycle import (
     Transport,
     WrongAnswer,
 )
-from qrlifecycle.testing import (
-    CannotDo,
-    Peer,
-    WirePeer,
-    check_transport,
-    checks,
-    socketio_peer,
-)
-from qrlifecycle.testing.contract.places import place_of_method
+from qrlifecycle.testing import WirePeer, check_transport, checks, socketio_peer
+from qrlifecycle.testing.contract.peer import CannotDo, Peer
+from qrlifecycle.testing.contract.transport_lines import place_of_method
 from qrlifecycle.testing.suite import TransportContract
 
 from .peers import (
@@ -86,7 +80,7 @@ async def test_what_makes_no_transport_is_told_so(made: object) -> None:
 
 
 async def test_a_socketio_server_may_have_words_of_its_own(anyio_backend: str) -> None:
-    """The peer says them, and what the adapter is told to make of them must come."""
+    """The peer says them, and what the adapter is given to make of them must come."""
     if anyio_backend != "asyncio":
         pytest.skip("the adapter is for asyncio")
 
@@ -104,7 +98,7 @@ async def test_a_socketio_server_may_have_words_of_its_own(anyio_backend: str) -
 
 
 async def test_what_is_no_exception_is_a_failure_like_another() -> None:
-    """`receive()` raises what nobody expects: the check tells of it, and the others are made."""
+    """`receive()` raises what nobody expects: the check says so, and the others are made."""
 
     class Odd(GreetedLineTransport):
         async def receive(self) -> Signal:

@@ -9,14 +9,9 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from qrlifecycle import TransportLost
-from qrlifecycle.testing import (
-    Check,
-    PairingServer,
-    checks,
-    socketio_peer,
-)
-from qrlifecycle.testing.contract.check import PeerFactory
-from qrlifecycle.testing.contract.socketio import (
+from qrlifecycle.testing import PairingServer, checks, socketio_peer
+from qrlifecycle.testing.contract.check import Check, PeerFactory
+from qrlifecycle.testing.contract.socketio_peer import (
     event,
     frame,
 )
@@ -51,8 +46,8 @@ class TestSocketIO(OnAsyncio):
         return socketio_peer
 
     @pytest.mark.anyio
-    async def test_t5_a_broken_link_is_lost_each_time(self) -> None:
-        """Whoever asks again after a reset is told the same."""
+    async def test_t5_a_broken_connection_is_lost_each_time(self) -> None:
+        """Whoever asks again after a reset gets the same."""
         async with socketio_peer() as peer, peer.make() as transport:
             await peer.wait_until_connected()
             peer.reset()
@@ -139,7 +134,7 @@ class TestScriptedTransport(TransportContract):
     @pytest.mark.anyio
     @pytest.mark.parametrize("check", checks(), ids=str)
     async def test_contract(self, check: Check, peer: PeerFactory) -> None:
-        """It keeps the clause, but that its `open()`, once it runs, does not hear of `abort()`."""
+        """It keeps the clause, but that its `open()`, once it runs, does not notice `abort()`."""
         if check.name == "abort in the middle of open":
             pytest.skip("on purpose it is as careless as a transport may be under a lifecycle")
         await super().test_contract(check, peer)

@@ -58,7 +58,7 @@ def listens(pairing: Pairing) -> bool:
     return pairing.lifecycle.socket_open
 
 
-@pytest.mark.parametrize("end", [ScriptedPeer.break_link, ScriptedPeer.hang_up])
+@pytest.mark.parametrize("end", [ScriptedPeer.break_connection, ScriptedPeer.hang_up])
 async def test_a_link_that_breaks_is_opened_anew(end: Callable[[ScriptedPeer], None]) -> None:
     """Broken or closed by the peer, the link is replaced, the code stays, the success is heard."""
     async with Pairing() as pairing:
@@ -93,7 +93,7 @@ async def test_promise_3_the_old_socket_is_gone_before_the_next_is_made() -> Non
     closings = (Fault.HUNG, Fault.SLOW, Fault.BROKEN)
     async with Pairing(closings=closings, policy=Policy(close_timeout=2)) as pairing:
         for _ in closings:
-            pairing.peer.break_link()
+            pairing.peer.break_connection()
             await anyio.sleep(2 + LONGER_THAN_ANY_WAIT)
         pairing.lifecycle.cancel()
     assert openings(pairing) == 4
@@ -104,7 +104,7 @@ async def test_a_refusal_while_opening_anew_ends_at_once() -> None:
     """What cannot get better is not tried again."""
     began = anyio.current_time()
     async with Pairing(openings=(Fault.NONE, Fault.REFUSED)) as pairing:
-        pairing.peer.break_link()
+        pairing.peer.break_connection()
     assert pairing.failed().reason is Reason.AUTHENTICATION_REFUSED
     assert openings(pairing) == 2
     assert anyio.current_time() - began < LONGER_THAN_ANY_WAIT
@@ -142,7 +142,7 @@ async def test_a_link_that_flaps_is_not_hammered() -> None:
     async with Pairing(policy=Policy(max_reconnects=3)) as pairing:
         while pairing.outcome is None:
             if pairing.lifecycle.socket_open:
-                pairing.peer.break_link()
+                pairing.peer.break_connection()
             await anyio.sleep(0.1)
     assert pairing.failed().reason is Reason.TRANSPORT_LOST
     assert isinstance(pairing.failed().error, TransportLost)
@@ -155,7 +155,7 @@ async def test_a_slow_goodbye_is_no_holding() -> None:
     async with Pairing(closings=(Fault.HUNG,) * 99, policy=policy) as pairing:
         while pairing.outcome is None:
             if pairing.peer.listening:
-                pairing.peer.break_link()
+                pairing.peer.break_connection()
             await anyio.sleep(0.05)
     assert pairing.failed().reason is Reason.TRANSPORT_LOST
     assert openings(pairing) == 3
@@ -165,7 +165,7 @@ async def test_a_link_that_is_never_found_again_was_lost() -> None:
     """Whoever was linked once has lost the link, whatever the last opening said."""
     faults = (Fault.NONE, Fault.UNREACHABLE)
     async with Pairing(openings=faults, policy=Policy(max_reconnects=1)) as pairing:
-        pairing.peer.break_link()
+        pairing.peer.break_connection()
     assert pairing.failed().reason is Reason.TRANSPORT_LOST
     assert isinstance(pairing.failed().error, TransportUnreachable)
 
@@ -203,7 +203,7 @@ async def test_a_link_that_held_starts_the_budget_afresh() -> None:
     async with Pairing(ageless, policy=Policy(max_reconnects=1, qr_lifetime=500)) as pairing:
         for _ in range(10):
             await anyio.sleep(2 * LONGER_THAN_ANY_WAIT)
-            pairing.peer.break_link()
+            pairing.peer.break_connection()
         await anyio.sleep(LONGER_THAN_ANY_WAIT)
         assert pairing.lifecycle.socket_open
         pairing.lifecycle.cancel()
@@ -222,7 +222,7 @@ async def test_the_codes_clock_goes_on_while_there_is_no_link() -> None:
     )
     async with Pairing(policy=policy) as pairing:
         await anyio.sleep(40)
-        pairing.peer.break_link()
+        pairing.peer.break_connection()
     assert pairing.failed().reason is Reason.EXPIRED
     assert anyio.current_time() - began == pytest.approx(60)
 
@@ -257,7 +257,7 @@ async def test_the_attempts_deadline_is_in_force_while_there_is_no_link() -> Non
 async def test_promise_2_cancel_between_two_openings_leaves_at_once() -> None:
     """While nothing is open there is nothing to say goodbye to."""
     async with Pairing(policy=Policy(reconnect_delay=100, reconnect_delay_max=100)) as pairing:
-        pairing.peer.break_link()
+        pairing.peer.break_connection()
         await settle()
         began = anyio.current_time()
         pairing.lifecycle.cancel()
@@ -268,12 +268,12 @@ async def test_promise_2_cancel_between_two_openings_leaves_at_once() -> None:
 async def test_promise_2_cancel_while_the_old_link_is_closed_takes_its_time_only() -> None:
     """The goodbye that is under way has its limit, and there is no second one."""
     async with Pairing(closings=(Fault.HUNG,), policy=Policy(close_timeout=2)) as pairing:
-        pairing.peer.break_link()
+        pairing.peer.break_connection()
         await anyio.sleep(1.5)
         began = anyio.current_time()
         pairing.lifecycle.cancel()
     assert anyio.current_time() - began == pytest.approx(0.5)
-    assert len(pairing.peer.goodbyes) == 1
+    assert len(pairing.peer.closes) == 1
 
 
 async def test_a_factory_that_fails_the_second_time_ends_the_attempt() -> None:
@@ -288,7 +288,7 @@ async def test_a_factory_that_fails_the_second_time_ends_the_attempt() -> None:
             raise RuntimeError("only one, sorry")
         return peer()
 
-    lifecycle = QRLifecycle(request_qr, factory, on_qr_updated=lambda _qr: peer.break_link())
+    lifecycle = QRLifecycle(request_qr, factory, on_qr_updated=lambda _qr: peer.break_connection())
     outcome = await lifecycle.pair()
     assert isinstance(outcome, Failed)
     assert (outcome.reason, str(outcome.error)) == (Reason.TRANSPORT_LOST, "only one, sorry")
@@ -312,7 +312,7 @@ async def test_what_came_before_the_break_is_not_lost_with_the_link() -> None:
     async with Pairing(policy=Policy(max_refreshes=0)) as pairing:
         pairing.peer.send(Scanned())
         pairing.peer.send(Paired("me"))
-        pairing.peer.break_link()
+        pairing.peer.break_connection()
     assert pairing.outcome == Connected("me")
     assert openings(pairing) == 1
 
@@ -363,7 +363,7 @@ async def test_listening_is_told_before_any_signal() -> None:
     assert peer.open_sockets == 0
 
 
-@pytest.mark.parametrize("end", [ScriptedPeer.hang_up, ScriptedPeer.break_link])
+@pytest.mark.parametrize("end", [ScriptedPeer.hang_up, ScriptedPeer.break_connection])
 async def test_what_a_connection_is_given_up_for_is_raised(
     end: Callable[[ScriptedPeer], None],
 ) -> None:
@@ -382,7 +382,7 @@ async def test_in_a_final_check_nothing_is_reconnected() -> None:
     peer = ScriptedPeer()
     connection = connection_to(peer)
     assert await connection.receive() is None
-    peer.break_link()
+    peer.break_connection()
     with pytest.raises(TransportLost):
         await connection.receive(reconnect=False)
     assert len(peer.transports) == 1

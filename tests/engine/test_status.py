@@ -93,7 +93,7 @@ async def test_promise_4_a_success_while_the_link_was_down_is_found_on_opening_a
     """Each opening asks what was missed."""
     async with Beside(Status()) as pairing:
         await anyio.sleep(10)
-        pairing.peer.break_link()
+        pairing.peer.break_connection()
         pairing.status.says = Paired("me")
     assert pairing.outcome == Connected("me")
     assert len(pairing.status.asked) == 2
@@ -136,7 +136,7 @@ async def test_promise_4_a_link_that_is_lost_for_good_is_followed_by_a_last_look
     async with Beside(Status(), policy=ONCE) as pairing:
         await anyio.sleep(1)
         pairing.status.says = Paired("me")
-        pairing.peer.break_link()
+        pairing.peer.break_connection()
     assert pairing.outcome == Connected("me")
 
 
@@ -229,7 +229,7 @@ async def test_a_link_that_breaks_once_the_last_look_is_over_is_opened_anew() ->
         await anyio.sleep(2)
         pairing.peer.send(Scanned())
         await anyio.sleep(2)
-        pairing.peer.break_link()
+        pairing.peer.break_connection()
         await anyio.sleep(3)
         assert len(pairing.peer.transports) == 2
         pairing.peer.send(Paired("me"))
@@ -478,7 +478,7 @@ async def test_a_newer_code_is_found_too() -> None:
     """A rotation that nobody heard is shown once it is read."""
     shown: list[QRCode] = []
     async with Beside(Status(), on_qr_updated=shown.append) as pairing:
-        pairing.peer.break_link()
+        pairing.peer.break_connection()
         pairing.status.says = QRUpdated(QRCode("rotated"))
         await anyio.sleep(5)
         assert pairing.lifecycle.qr == QRCode("rotated")
@@ -501,7 +501,7 @@ async def test_promise_4_a_newer_code_is_kept_back_until_a_transport_listens() -
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lifecycle.pair)
         await settle()
-        peer.break_link()
+        peer.break_connection()
         status.says = QRUpdated(QRCode("newer", expires_in=60))
         await anyio.sleep(5)
         assert (lifecycle.state, lifecycle.qr) == (State.DISPLAYED, None)

@@ -247,7 +247,7 @@ async def test_what_broke_is_the_reason_though_time_ran_out_in_the_last_look() -
     policy = replace(ONCE, attempt_timeout=3, final_check_timeout=5)
     async with Pairing(policy=policy, check_status=hang) as pairing:
         await anyio.sleep(2)
-        pairing.peer.break_link()
+        pairing.peer.break_connection()
     assert pairing.failed().reason is Reason.TRANSPORT_LOST
 
 

@@ -75,7 +75,7 @@ def refuse(pairing: Pairing) -> None:
         refuse,
         lambda pairing: pairing.lifecycle.cancel(),
         lambda pairing: pairing.lifecycle.generate(),
-        lambda pairing: pairing.peer.break_link(),
+        lambda pairing: pairing.peer.break_connection(),
     ],
 )
 async def test_promise_1_the_socket_is_gone_before_anybody_is_told_of_the_next_state(
@@ -121,7 +121,7 @@ async def test_promise_2_a_goodbye_has_its_time_and_no_more_even_under_a_cancell
             peer.let_go.set()
     assert seen == [(0, State.IDLE)]
     seconds = 0.5 if closing is Fault.SLOW else 2
-    assert [goodbye.seconds for goodbye in peer.goodbyes] == [pytest.approx(seconds)]
+    assert [goodbye.seconds for goodbye in peer.closes] == [pytest.approx(seconds)]
 
 
 async def test_promise_3_a_second_pair_is_refused_and_opens_no_socket() -> None:
@@ -313,7 +313,7 @@ async def test_promise_6_the_code_is_forgotten_when_displayed_is_left() -> None:
 
     async with Pairing(request, policy=ONCE) as pairing:
         changes = pairing.lifecycle.changes()
-        pairing.peer.break_link()
+        pairing.peer.break_connection()
     gc.collect()
     assert pairing.failed().error is not None
     assert changes is not None

@@ -212,7 +212,7 @@ async def test_a_transport_that_does_not_open_names_its_reason(
 async def test_a_link_that_breaks_is_named_as_the_reason() -> None:
     """A broken link ends with "transport lost" and the transport's own error."""
     async with Pairing(policy=ONCE) as pairing:
-        pairing.peer.break_link()
+        pairing.peer.break_connection()
     assert pairing.failed().reason is Reason.TRANSPORT_LOST
     assert isinstance(pairing.failed().error, TransportLost)
 

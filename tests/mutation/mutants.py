@@ -49,9 +49,6 @@ WORDS = {
     kind.__name__: [word.name for word in kind]
     for kind in (State, Event, Reason, Deadline, Phase, Step)
 }
-    kind.__name__: [word.name for word in kind]
-    for kind in (State, Event, Reason, Deadline, Phase, Step)
-}
 """Names of one kind: each is replaced by the one after it."""
 
 LEFT_ALONE = {"annotation", "returns", "decorator_list", "type_comment", "bases"}

@@ -132,7 +132,7 @@ class World:
 
     async def _cut_link(self) -> None:
         await anyio.sleep(self.dice.uniform(0, 4 * LIFETIME))
-        self.dice.choice([self.peer.break_link, self.peer.hang_up])()
+        self.dice.choice([self.peer.break_connection, self.peer.hang_up])()
 
     async def _rotate(self, tasks: TaskGroup) -> None:
         await anyio.sleep(self.dice.uniform(0, 4 * LIFETIME))

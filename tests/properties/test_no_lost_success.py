@@ -9,7 +9,7 @@ import asyncio
 import gc
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -30,13 +30,13 @@ from qrlifecycle import (
     Signal,
     SocketIOTransport,
 )
-from qrlifecycle.testing import (
-    Pairing,
-    PairingServer,
-)
+from qrlifecycle.testing import PairingServer
+from qrlifecycle.testing.connection_plan import ConnectionPlan, ProxyFault
+from qrlifecycle.testing.faulty_proxy import FaultyProxy
+from qrlifecycle.testing.news import News
+from qrlifecycle.testing.pairing_server import PairingRecord
 
-from ..proxy import News, Proxy
-from ..sockets import client_sockets, needs_proc
+from ..sockets import client_sockets, connected_to, needs_proc
 
 pytestmark = [pytest.mark.anyio, needs_proc]
 
@@ -90,15 +90,15 @@ class LossyServer(PairingServer):
         """By user; a user without one loses nothing."""
         self.fates: Counter[str] = Counter()
         self.news = News()
-        """Told whenever there is a new code."""
+        """Whenever there is a new code."""
         self._late = late
 
     def make_code(self, bot_id: str, user_id: str) -> str:
         url = super().make_code(bot_id, user_id)
-        self.news.tell()
+        self.news.notify()
         return url
 
-    async def _tell(self, pairing: Pairing, name: str, **details: object) -> None:
+    async def _notify(self, pairing: PairingRecord, name: str, **details: object) -> None:
         chance = self.chances.get(pairing.user_id)
         fate = 1.0 if chance is None else chance.random()
         if fate < DROPPED:
@@ -106,13 +106,13 @@ class LossyServer(PairingServer):
             return
         if chance is not None and TWICE <= fate < DELAYED:
             self.fates["delayed"] += 1
-            tell = super()._tell(pairing, name, **details)
-            self._late.create_task(_later(chance.uniform(0, 0.3), tell))
+            notification = super()._notify(pairing, name, **details)
+            self._late.create_task(_later(chance.uniform(0, 0.3), notification))
             return
-        await super()._tell(pairing, name, **details)
+        await super()._notify(pairing, name, **details)
         if fate < TWICE:
             self.fates["twice"] += 1
-            await super()._tell(pairing, name, **details)
+            await super()._notify(pairing, name, **details)
 
 
 async def _later(seconds: float, what: Any) -> None:
@@ -150,7 +150,7 @@ class Service:
         async with self.http.get(f"{self.server.url}/status", params=owner) as response:
             answer = await response.json()
         self.reads += 1
-        self.news.tell()
+        self.news.notify()
         match answer:
             case {"status": "paired"}:
                 return Paired(answer["identity"], {"by": "status"})
@@ -215,7 +215,7 @@ class Watch:
     def show(self, qr: QRCode) -> None:
         """A code is handed out."""
         self.shown.append(qr.reveal())
-        self.news.tell()
+        self.news.notify()
 
     def connect(self, _outcome: Connected) -> None:
         """A success is delivered."""
@@ -232,6 +232,22 @@ class Watch:
             await asyncio.wait({task})
 
 
+class Proxy(FaultyProxy):
+    """A faulty proxy to a server that counts its clients' sockets as the operating system does."""
+
+    def __init__(
+        self, server: PairingServer, draw: Callable[[], ConnectionPlan] = ConnectionPlan
+    ) -> None:
+        super().__init__(server.host, server.port, draw)
+        self.most = 0
+        """How many sockets of this process led here when a connection was made, at most. What the
+        proxy itself knows of its clients may be late."""
+
+    def note_accepted(self) -> None:
+        super().note_accepted()
+        self.most = max(self.most, connected_to(self.port))
+
+
 class Round:
     """One `pair()` in a bad world, all of it made from one random."""
 
@@ -240,12 +256,8 @@ class Round:
         self.server = server
         self.chance = chance = random.Random(seed)
         server.chances[self.user] = random.Random(f"{seed} events")
-        self.proxy = Proxy(
-            server.url,
-            delay=chance.choice([0, 0, 0.01, 0.03]),
-            cut_after=self.cut_after,
-            cut_by_reset=lambda: chance.random() < 0.5,
-        )
+        self.proxy = Proxy(server, self.draw)
+        self.delay = chance.choice([0, 0, 0.01, 0.03])
         self.breaks = chance.choice([0.0, 0.3, 0.8])
         service = UnsteadyService(server, http, self.user, random.Random(f"{seed} status"))
         self.watch = Watch(self.proxy, service)
@@ -253,15 +265,18 @@ class Round:
         self.late = 0.0
         """Seconds from the success to the end of `pair()`."""
 
-    def cut_after(self) -> float | None:
-        """When the next link breaks."""
-        return self.chance.uniform(0, 0.5) if self.chance.random() < self.breaks else None
+    def draw(self) -> ConnectionPlan:
+        """How the next connection breaks, if it does."""
+        if self.chance.random() >= self.breaks:
+            return ConnectionPlan(delay=self.delay)
+        fault = self.chance.choice([ProxyFault.RESET_LATER, ProxyFault.END_LATER])
+        return ConnectionPlan(fault, self.chance.uniform(0, 0.5), self.delay)
 
     async def run(self) -> None:
         """Pair, while the phone, the service and the network do as they like."""
         loop = asyncio.get_running_loop()
         async with self.proxy, asyncio.TaskGroup() as others:
-            for other in (self.scan(), self.rotate(), self.refuse_links()):
+            for other in (self.scan(), self.rotate(), self.refuse_connections()):
                 others.create_task(other)
             self.outcome = await self.watch.lifecycle.pair()
             ended = loop.time()
@@ -293,7 +308,7 @@ class Round:
             if self.server.pairing(BOT, self.user).status == "waiting":
                 await self.server.rotate(BOT, self.user)
 
-    async def refuse_links(self) -> None:
+    async def refuse_connections(self) -> None:
         """The network: down for a while, sometimes."""
         chance = random.Random(f"{self.user} network")
         if chance.random() < 0.3:
@@ -412,7 +427,7 @@ async def test_promise_3_the_old_socket_is_closed_before_the_new_one_is_opened()
     """A link that is cut time and again, by resets and orderly ends, never makes it two sockets."""
     async with world() as (server, http):
         server.qr_lifetime = 60
-        async with Proxy(server.url) as proxy:
+        async with Proxy(server) as proxy:
             watch = Watch(proxy, service := Service(server, http, USER), PATIENT)
             async with watch.pairing() as pairing:
                 for turn in range(1, 11):
@@ -435,7 +450,7 @@ async def test_promise_4_a_success_while_no_link_can_be_made_is_learned_when_one
     """Connections refused at first and after a cut are survived, and so is a scan in between."""
     async with world() as (server, http):
         server.qr_lifetime = 60
-        async with Proxy(server.url) as proxy:
+        async with Proxy(server) as proxy:
             proxy.refusing = True
             watch = Watch(proxy, service := Service(server, http, USER), PATIENT)
             async with watch.pairing() as pairing:
@@ -461,7 +476,7 @@ async def test_promise_4_a_rotation_while_the_link_is_down_is_learned_on_reopeni
     """The status read on reopening brings the code that the server made meanwhile."""
     async with world() as (server, http):
         server.qr_lifetime = 60
-        async with Proxy(server.url) as proxy:
+        async with Proxy(server) as proxy:
             watch = Watch(proxy, service := Service(server, http, USER), PATIENT)
             async with watch.pairing() as pairing:
                 await service.until_read(1)
@@ -486,7 +501,7 @@ async def test_promise_3_a_link_that_flaps_is_not_hammered(held: float) -> None:
     policy = Policy(max_reconnects=5, reconnect_delay=0.01, reconnect_delay_max=2, stable_after=2)
     async with world() as (server, http):
         server.qr_lifetime = 60
-        async with Proxy(server.url, cut_after=lambda: held) as proxy:
+        async with Proxy(server, lambda: ConnectionPlan(ProxyFault.RESET_LATER, held)) as proxy:
             watch = Watch(proxy, Service(server, http, USER), policy)
             async with watch.pairing() as pairing:
                 outcome = await pairing

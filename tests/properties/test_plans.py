@@ -32,18 +32,11 @@ from qrlifecycle import (
 )
 from qrlifecycle.engine.hooks import HookRunner
 from qrlifecycle.engine.status import StatusReader
-from qrlifecycle.testing import (
-    Act,
-    Answer,
-    Fault,
-    Plan,
-    Reading,
-    Step,
-    WirePeer,
-    perform,
-)
+from qrlifecycle.testing import Fault, Plan, WirePeer, run_plan
+from qrlifecycle.testing.acts import Act
 from qrlifecycle.testing.contract.check import PeerFactory
 from qrlifecycle.testing.judge import Judge
+from qrlifecycle.testing.plans import Answer, PlanStep, Reading
 from qrlifecycle.testing.strategies import plans
 from qrlifecycle.testing.suite import (
     LifecyclePromises,
@@ -66,7 +59,7 @@ NAMES: dict[str, object] = {
     "Plan": Plan,
     "Policy": Policy,
     "Reading": Reading,
-    "Step": Step,
+    "PlanStep": PlanStep,
 }
 
 
@@ -79,16 +72,16 @@ def test_what_is_printed_of_a_plan_makes_it_again(plan: Plan) -> None:
 def test_a_plan_prints_only_what_is_not_ordinary() -> None:
     """Defaults are left out, and infinity is spelt so that it needs no import."""
     assert repr(Plan()) == "Plan()"
-    plan = Plan(steps=(Step(Act.PAIR, None),), policy=Policy(attempt_timeout=math.inf))
+    plan = Plan(steps=(PlanStep(Act.PAIR, None),), policy=Policy(attempt_timeout=math.inf))
     assert repr(plan) == (
-        'Plan(steps=(Step(Act.PAIR, None),), policy=Policy(attempt_timeout=float("inf")))'
+        'Plan(steps=(PlanStep(Act.PAIR, None),), policy=Policy(attempt_timeout=float("inf")))'
     )
 
 
 def test_a_step_is_something_that_can_be_done_at_any_time() -> None:
     """What answers a question is no step, and is refused."""
     with pytest.raises(InvalidValue, match="'code' is no step of a plan"):
-        Step(Act.CODE)
+        PlanStep(Act.CODE)
 
 
 @pytest.mark.anyio
@@ -96,18 +89,18 @@ def test_a_step_is_something_that_can_be_done_at_any_time() -> None:
 async def test_a_scale_is_a_positive_number(scale: float) -> None:
     """Anything else is refused before anything happens."""
     with pytest.raises(InvalidValue, match="scale must be above 0"):
-        await perform(Plan(), line_peer, scale=scale)
+        await run_plan(Plan(), line_peer, scale=scale)
 
 
-ROUND = Plan(steps=(Step(Act.PAIR, 0.1), Step(Act.SCANNED), Step(Act.PAIRED, 0.1)))
+ROUND = Plan(steps=(PlanStep(Act.PAIR, 0.1), PlanStep(Act.SCANNED), PlanStep(Act.PAIRED, 0.1)))
 
-CUT_SHORT = Plan(steps=(Step(Act.PAIR, 0.1), Step(Act.CANCELLED)), closings=(Fault.SLOW,))
+CUT_SHORT = Plan(steps=(PlanStep(Act.PAIR, 0.1), PlanStep(Act.CANCELLED)), closings=(Fault.SLOW,))
 
 
 @pytest.mark.anyio
 async def test_a_plan_does_what_it_says() -> None:
     """Code, scan and success: the judge has seen these rows, and the end."""
-    judge = await perform(ROUND)
+    judge = await run_plan(ROUND)
     assert judge.breaches == []
     assert judge.outcomes == [Connected("me")]
     assert judge.seen >= {
@@ -122,13 +115,13 @@ async def test_a_plan_does_what_it_says() -> None:
 @pytest.mark.anyio
 async def test_the_guests_request_and_policy_stand_in_for_the_plans() -> None:
     """They are called and followed; the plan's answers are not."""
-    plan = Plan(steps=(Step(Act.PAIR),), answers=(Answer.HUNG,), policy=Policy(qr_lifetime=9))
+    plan = Plan(steps=(PlanStep(Act.PAIR),), answers=(Answer.HUNG,), policy=Policy(qr_lifetime=9))
 
     async def request_qr() -> QRCode | Paired:
         await anyio.sleep(1)
         return QRCode("mine")
 
-    judge = await perform(
+    judge = await run_plan(
         plan, request_qr=request_qr, policy=Policy(max_refreshes=0, confirm_success=True)
     )
     assert judge.breaches == []
@@ -140,8 +133,8 @@ async def test_the_guests_request_and_policy_stand_in_for_the_plans() -> None:
 async def test_an_attempt_without_a_deadline_is_cancelled_in_the_end(pause: float | None) -> None:
     """A plan comes to an end although its policy has none, and the goodbye hangs."""
     policy = Policy(attempt_timeout=math.inf, qr_lifetime=math.inf)
-    steps = (Step(Act.PAIR, pause),)
-    judge = await perform(Plan(steps=steps, closings=(Fault.HUNG,), policy=policy))
+    steps = (PlanStep(Act.PAIR, pause),)
+    judge = await run_plan(Plan(steps=steps, closings=(Fault.HUNG,), policy=policy))
     assert judge.breaches == []
     assert (State.DISPLAYED, Event.CANCEL) in judge.seen
     assert anyio.current_time() >= policy.close_timeout
@@ -162,18 +155,18 @@ class Unshielded:
 @pytest.mark.anyio
 async def test_a_goodbye_that_is_cut_short_is_a_breach() -> None:
     """A lifecycle that does not shield the goodbye is caught by a plan that cancels it."""
-    assert (await perform(CUT_SHORT)).breaches == []
+    assert (await run_plan(CUT_SHORT)).breaches == []
     with patch.object(module_of_the_connection, "anyio", Unshielded()):
-        judge = await perform(CUT_SHORT)
-    assert list(map(str, judge.breaches)) == ["promise 2: a goodbye was cut short"]
+        judge = await run_plan(CUT_SHORT)
+    assert list(map(str, judge.breaches)) == ["promise 2: a graceful close was cut short"]
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("last", [Step(Act.BREAK, 15.0), Step(Act.BREAK)])
-async def test_an_opening_that_no_read_follows_is_a_breach(last: Step) -> None:
+@pytest.mark.parametrize("last", [PlanStep(Act.BREAK, 15.0), PlanStep(Act.BREAK)])
+async def test_an_opening_that_no_read_follows_is_a_breach(last: PlanStep) -> None:
     """Somebody looks some seconds after it; or only the last look reads, which is too late."""
-    plan = Plan(steps=(Step(Act.PAIR, 5.0), last), statuses=(Reading.SLOW,))
-    assert (await perform(plan)).breaches == []
+    plan = Plan(steps=(PlanStep(Act.PAIR, 5.0), last), statuses=(Reading.SLOW,))
+    assert (await run_plan(plan)).breaches == []
     request, requests = StatusReader.request_read, iter((True, False))
 
     def request_but_once(reader: StatusReader) -> None:
@@ -181,7 +174,7 @@ async def test_an_opening_that_no_read_follows_is_a_breach(last: Step) -> None:
             request(reader)
 
     with patch.object(StatusReader, "request_read", request_but_once):
-        judge = await perform(plan)
+        judge = await run_plan(plan)
     said = "promise 4: a transport listens, and the status was not read"
     assert list(map(str, judge.breaches)) == [said]
 
@@ -204,7 +197,7 @@ async def test_a_success_that_is_not_told_once_is_a_breach(times: int, said: lis
             deliver(runner, item)
 
     with patch.object(HookRunner, "deliver", deliver_so_often):
-        judge = await perform(ROUND)
+        judge = await run_plan(ROUND)
     assert list(map(str, judge.breaches)) == said
 
 
@@ -212,7 +205,7 @@ async def test_a_success_that_is_not_told_once_is_a_breach(times: int, said: lis
 async def test_a_success_that_was_none_is_a_breach() -> None:
     """An outcome that does not say what was told: nobody may take the one for the other."""
     failed = Failed(Reason.EXPIRED)
-    judge: Judge = await perform(Plan())
+    judge: Judge = await run_plan(Plan())
     with patch.object(QRLifecycle, "pair", AsyncMock(return_value=Connected("me"))):
         await judge.pair()
     said = f"promise 4: pair() ended with {Connected('me')}; reached was []"
@@ -273,23 +266,27 @@ class TestOnAWire(OnRealClocks):
 
     async def test_a_plan_goes_over_a_real_wire(self) -> None:
         """The peer sends what the plan says, as far as it can; nothing is left."""
-        plan = Plan(steps=(Step(Act.PAIR, 30.0), Step(Act.SCANNED), Step(Act.PAIRED, 30.0)))
-        judge = await perform(plan, patient_line_peer, policy=Policy())
+        plan = Plan(
+            steps=(PlanStep(Act.PAIR, 30.0), PlanStep(Act.SCANNED), PlanStep(Act.PAIRED, 30.0))
+        )
+        judge = await run_plan(plan, patient_line_peer, policy=Policy())
         assert judge.breaches == []
         assert judge.outcomes == [Connected("me")]
 
     async def test_a_plan_that_ends_with_pair_is_ended_at_once(self) -> None:
         """An attempt that has hardly begun is cancelled; its own deadlines are not waited for."""
-        plan = Plan(steps=(Step(Act.PAIR, None),))
+        plan = Plan(steps=(PlanStep(Act.PAIR, None),))
         with anyio.fail_after(20):
-            judge = await perform(plan, line_peer, policy=Policy())
+            judge = await run_plan(plan, line_peer, policy=Policy())
         assert judge.breaches == []
         assert Reason.CANCELLED in judge.seen
 
     @needs_proc
     async def test_a_transport_that_forgets_its_socket_is_caught(self) -> None:
         """By the operating system, though it says that it is closed."""
-        judge = await perform(Plan(steps=(Step(Act.PAIR, 30.0),)), forgetful_peer, policy=Policy())
+        judge = await run_plan(
+            Plan(steps=(PlanStep(Act.PAIR, 30.0),)), forgetful_peer, policy=Policy()
+        )
         while ForgetfulTransport.streams:
             await anyio.aclose_forcefully(ForgetfulTransport.streams.pop())
         promises = {breach.promise for breach in judge.breaches}
@@ -298,16 +295,16 @@ class TestOnAWire(OnRealClocks):
     @pytest.mark.parametrize("fault", [Fault.HUNG_HALFWAY, Fault.BROKEN, Fault.UNREACHABLE])
     async def test_openings_fail_over_a_real_wire(self, fault: Fault) -> None:
         """The first one does, as the plan says; no promise is broken."""
-        plan = Plan(steps=(Step(Act.PAIR, 60.0),), openings=(fault,))
+        plan = Plan(steps=(PlanStep(Act.PAIR, 60.0),), openings=(fault,))
         policy = Policy(open_timeout=0.1, max_reconnects=0)
-        judge = await perform(plan, greeted_line_peer, policy=policy)
+        judge = await run_plan(plan, greeted_line_peer, policy=policy)
         assert judge.breaches == []
         assert (State.DISPLAYED, Event.FAIL) in judge.seen
 
     async def test_a_silent_peer_is_noticed(self) -> None:
         """A link on which nothing is said any more is lost after the heartbeat."""
-        plan = Plan(steps=(Step(Act.PAIR, 80.0),), openings=(Fault.HUNG,))
-        judge = await perform(plan, line_peer, policy=Policy(max_reconnects=0))
+        plan = Plan(steps=(PlanStep(Act.PAIR, 80.0),), openings=(Fault.HUNG,))
+        judge = await run_plan(plan, line_peer, policy=Policy(max_reconnects=0))
         assert judge.breaches == []
         assert (State.DISPLAYED, Event.FAIL) in judge.seen
 
@@ -335,8 +332,8 @@ async def test_a_failing_class_prints_a_plan_to_paste() -> None:
     ):
         await body(Mine(), plan=CUT_SHORT, **fixtures)
     assert str(raised.value).splitlines() == [
-        "promise 2: a goodbye was cut short",
-        f"To see it again: await perform({CUT_SHORT!r})",
+        "promise 2: a graceful close was cut short",
+        f"To see it again: await run_plan({CUT_SHORT!r})",
     ]
 
 

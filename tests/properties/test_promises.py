@@ -7,12 +7,9 @@ from typing import ClassVar
 import pytest
 from hypothesis import given
 
-from qrlifecycle.testing import (
-    Plan,
-    perform_together,
-    socketio_peer,
-)
+from qrlifecycle.testing import Plan, socketio_peer
 from qrlifecycle.testing.contract.check import PeerFactory
+from qrlifecycle.testing.run_plan import run_plans_together
 from qrlifecycle.testing.strategies import plans
 from qrlifecycle.testing.suite import LifecyclePromises
 
@@ -63,5 +60,5 @@ class TestLineTransport(LifecyclePromises):
 @given(first=plans(), second=plans())
 async def test_promises_hold_for_two_lifecycles_at_once(first: Plan, second: Plan) -> None:
     """In one event loop, each with its own plan: no promise of either is broken."""
-    for judge in await perform_together([first, second]):
+    for judge in await run_plans_together([first, second]):
         assert judge.breaches == []

@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.anyio, needs_proc]
 BOT, USER = "bot-7", "user-123"
 
 
-class Act(Enum):
+class RoundAct(Enum):
     """What can happen to a pairing over a real server."""
 
     SCAN = auto()
@@ -47,19 +47,19 @@ class Act(Enum):
     GENERATE = auto()
     CANCEL_FROM_OUTSIDE = auto()
     CANCEL_THE_TASK = auto()
-    DROP_LINK = auto()
+    DROP_CONNECTION = auto()
 
 
 @dataclass(frozen=True)
-class Step:
+class RoundStep:
     """An act, some milliseconds after the one before it; None: after the code is on screen."""
 
     milliseconds: float | None
-    act: Act
+    act: RoundAct
 
 
 STEPS = st.lists(
-    st.builds(Step, st.sampled_from([None, 0, 0.3, 1, 2, 3, 5]), st.sampled_from(Act)),
+    st.builds(RoundStep, st.sampled_from([None, 0, 0.3, 1, 2, 3, 5]), st.sampled_from(RoundAct)),
     min_size=1,
     max_size=4,
 )
@@ -129,7 +129,7 @@ class Round:
             if self.lifecycle.state in {State.GENERATING, State.DISPLAYED} and not again:
                 self.breaches.append(f"pair() ended in {self.lifecycle.state}")
 
-    async def perform(self, steps: list[Step], patience: float = 0.05) -> None:
+    async def run(self, steps: list[RoundStep], patience: float = 0.05) -> None:
         """Pair while the steps happen; wait for a code at most ``patience`` seconds."""
         pairing = asyncio.ensure_future(self.pair())
         for step in steps:
@@ -144,53 +144,59 @@ class Round:
         if not pairing.cancelled():
             pairing.result()
 
-    def do(self, act: Act) -> None:
+    def do(self, act: RoundAct) -> None:
         """Do one thing."""
         try:
-            if act is Act.CANCEL:
+            if act is RoundAct.CANCEL:
                 self.lifecycle.cancel()
-            elif act is Act.GENERATE:
+            elif act is RoundAct.GENERATE:
                 self.asked_again = self.lifecycle.state not in {State.GENERATING, State.DISPLAYED}
                 self.lifecycle.generate()
-            elif act is Act.CANCEL_FROM_OUTSIDE:
+            elif act is RoundAct.CANCEL_FROM_OUTSIDE:
                 self.scope.cancel()
-            elif act is Act.CANCEL_THE_TASK:
+            elif act is RoundAct.CANCEL_THE_TASK:
                 assert self.task is not None
                 self.task.cancel()
-            elif act is Act.DROP_LINK:
-                self.portal.call(self.server.drop_links)
+            elif act is RoundAct.DROP_CONNECTION:
+                self.portal.call(self.server.drop_connections)
             else:
                 self.portal.call(partial(self.tell_server, act))
         except (EventRefused, KeyError):
             pass  # nobody asked for a code yet, or it is not the time
 
-    async def tell_server(self, act: Act) -> None:
+    async def tell_server(self, act: RoundAct) -> None:
         """Let the phone or the service do something."""
         match act:
-            case Act.SCAN:
+            case RoundAct.SCAN:
                 await self.server.scan(BOT, USER)
-            case Act.SCAN_ONLY:
+            case RoundAct.SCAN_ONLY:
                 await self.server.scan(BOT, USER, confirm=False)
-            case Act.REFUSE:
+            case RoundAct.REFUSE:
                 await self.server.refuse(BOT, USER)
-            case Act.ROTATE:
+            case RoundAct.ROTATE:
                 await self.server.rotate(BOT, USER)
-            case Act.EXPIRE:
+            case RoundAct.EXPIRE:
                 await self.server.expire(BOT, USER)
 
 
 @settings(max_examples=60)
-@example(steps=[Step(0, Act.CANCEL), Step(0, Act.GENERATE), Step(None, Act.SCAN)])
+@example(
+    steps=[
+        RoundStep(0, RoundAct.CANCEL),
+        RoundStep(0, RoundAct.GENERATE),
+        RoundStep(None, RoundAct.SCAN),
+    ]
+)
 @given(steps=STEPS)
 async def test_promises_1_3_5_8_hold_against_the_real_server(
-    portal: BlockingPortal, server: PairingServer, steps: list[Step]
+    portal: BlockingPortal, server: PairingServer, steps: list[RoundStep]
 ) -> None:
     """Whatever happens when, no socket is open outside `displayed`, and nothing is left."""
     troubles: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, what: troubles.append(what))
     before = asyncio.all_tasks()
     round_ = Round(portal, server)
-    await round_.perform(steps)
+    await round_.run(steps)
     assert round_.breaches == []
     assert asyncio.all_tasks() == before
     gc.collect()
@@ -202,7 +208,7 @@ async def test_promise_8_the_descriptors_are_back_where_they_were(portal: Blocki
     before = descriptors()
     with portal.wrap_async_context_manager(PairingServer()) as server:
         for _ in range(20):
-            await Round(portal, server).perform([Step(None, Act.SCAN)], patience=10)
+            await Round(portal, server).run([RoundStep(None, RoundAct.SCAN)], patience=10)
         assert len(server.sockets) == 20
         assert server.most_sockets() == 1
     gc.collect()

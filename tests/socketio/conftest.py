@@ -8,7 +8,7 @@ import pytest
 
 from qrlifecycle.testing import PairingServer
 
-from ..peers import RawPeer
+from ..raw_peer import RawPeer
 from .transport import BOT, TOKEN, USER
 
 

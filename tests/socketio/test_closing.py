@@ -15,12 +15,12 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from qrlifecycle.testing.contract.socketio import UPGRADED
-from qrlifecycle.testing.leaks import Remains
+from qrlifecycle.testing.contract.socketio_peer import UPGRADED
+from qrlifecycle.testing.leaks import Leaks
 from qrlifecycle.transports import ledger as ledger_room
 from qrlifecycle.transports.socketio import REAP_INTERVAL
 
-from ..peers import PAIRED, RawPeer
+from ..raw_peer import PAIRED, RawPeer
 from .transport import receive, transport_to
 
 pytestmark = pytest.mark.anyio
@@ -104,7 +104,7 @@ async def test_abort_resets_the_connection(peer: RawPeer) -> None:
 async def test_native_cancellation_waits_until_all_is_gone(peer: RawPeer, cancels: int) -> None:
     """`task.cancel()`, also several times in a row: when the task ends, nothing is left."""
     peer.stop_at = UPGRADED
-    remains = Remains({peer.port})
+    leaks = Leaks({peer.port})
     transport = transport_to(peer.url)
     task = asyncio.ensure_future(transport.open())
     with anyio.fail_after(2):
@@ -115,13 +115,13 @@ async def test_native_cancellation_waits_until_all_is_gone(peer: RawPeer, cancel
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not transport._tasks
-    assert remains.sockets() == []
+    assert leaks.sockets() == []
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
 async def test_a_goodbye_that_is_cancelled_leaves_nothing(peer: RawPeer, turns: int) -> None:
     """`aclose()` goes on to the end, and then the cancellation does."""
-    remains, before = Remains({peer.port}), asyncio.all_tasks()
+    leaks, before = Leaks({peer.port}), asyncio.all_tasks()
     transport = transport_to(peer.url)
     await transport.open()
     task = asyncio.ensure_future(transport.aclose())
@@ -131,7 +131,7 @@ async def test_a_goodbye_that_is_cancelled_leaves_nothing(peer: RawPeer, turns: 
     with pytest.raises(asyncio.CancelledError):
         await task
     assert asyncio.all_tasks() == before
-    assert remains.sockets() == []
+    assert leaks.sockets() == []
 
 
 async def be_stubborn() -> None:
@@ -173,7 +173,7 @@ async def test_a_cancellation_while_a_failed_opening_is_cleared_away_goes_on(
 AFTER_THE_LOOP = """
 import asyncio, os, socket
 from qrlifecycle.transports.socketio import SocketIOTransport
-from tests.peers import RawPeer
+from tests.raw_peer import RawPeer
 
 loop = asyncio.new_event_loop()
 peer = RawPeer()

@@ -28,16 +28,16 @@ from qrlifecycle import (
     TransportUnreachable,
 )
 from qrlifecycle.testing import PairingServer
-from qrlifecycle.testing.contract.socketio import (
+from qrlifecycle.testing.contract.socketio_peer import (
     CONNECT,
     HEADERS,
     OPENED,
     UPGRADED,
 )
-from qrlifecycle.testing.leaks import Remains
+from qrlifecycle.testing.leaks import Leaks
 from qrlifecycle.transports.messages import Payload
 
-from ..peers import PAIRED, RawPeer
+from ..raw_peer import PAIRED, RawPeer
 from .transport import BOT, OWNER, TOKEN, USER, receive, transport_to
 
 pytestmark = pytest.mark.anyio
@@ -224,10 +224,10 @@ async def test_nobody_there_is_unreachable() -> None:
 async def test_a_handshake_that_stalls_is_unreachable(stop_at: int) -> None:
     """Wherever the peer falls silent, `open()` ends within the heartbeat and leaves nothing."""
     async with RawPeer(stop_at=stop_at) as peer:
-        remains = Remains({peer.port})
+        leaks = Leaks({peer.port})
         with anyio.fail_after(2), pytest.raises(TransportUnreachable, match=r"within 0\.1 s"):
             await transport_to(peer.url, heartbeat=0.1).open()
-        assert remains.sockets() == []
+        assert leaks.sockets() == []
 
 
 async def test_a_transport_is_opened_once(peer: RawPeer) -> None:
@@ -251,7 +251,7 @@ async def test_a_transport_is_opened_once(peer: RawPeer) -> None:
 
 
 @pytest.mark.parametrize("graceful", [True, False])
-async def test_an_opening_ends_when_its_transport_is_closed(peer: RawPeer, polite: bool) -> None:
+async def test_an_opening_ends_when_its_transport_is_closed(peer: RawPeer, graceful: bool) -> None:
     """Whoever waits for the handshake is told at once that somebody closed the door."""
     complaints: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
@@ -261,7 +261,7 @@ async def test_an_opening_ends_when_its_transport_is_closed(peer: RawPeer, polit
     opening = asyncio.ensure_future(transport.open())
     with anyio.fail_after(2):
         await peer.asked.wait()
-        if polite:
+        if graceful:
             await transport.aclose()
         else:
             transport.abort()
@@ -301,13 +301,13 @@ async def test_tls_with_a_context_of_ones_own(tls_peer: RawPeer, authority: trus
     """Verification is the context's; closing waits for no goodbye of TLS."""
     context = ssl.create_default_context()
     authority.configure_trust(context)
-    remains = Remains({tls_peer.port})
+    leaks = Leaks({tls_peer.port})
     transport = transport_to(tls_peer.url, ssl_context=context)
     await transport.open()
     tls_peer.wire.send(PAIRED)
     assert isinstance(await receive(transport), Paired)
     with anyio.fail_after(0.5):
         await transport.aclose()
-    assert remains.sockets() == []
+    assert leaks.sockets() == []
     with anyio.fail_after(2):
         await tls_peer.wire.gone.wait()

@@ -17,14 +17,14 @@ from qrlifecycle import (
     TransportLost,
     TransportUnreachable,
 )
-from qrlifecycle.testing.contract.socketio import (
+from qrlifecycle.testing.contract.socketio_peer import (
     event,
     frame,
 )
 from qrlifecycle.transports import ledger as ledger_room
 from qrlifecycle.transports.socketio import SocketIOTransport
 
-from ..peers import PAIRED, RawPeer
+from ..raw_peer import PAIRED, RawPeer
 from .transport import receive, transport_to
 
 pytestmark = pytest.mark.anyio

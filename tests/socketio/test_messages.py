@@ -14,13 +14,13 @@ from qrlifecycle import (
     Scanned,
 )
 from qrlifecycle.testing import PairingServer
-from qrlifecycle.testing.contract.socketio import (
+from qrlifecycle.testing.contract.socketio_peer import (
     event,
     frame,
 )
 from qrlifecycle.transports.messages import Payload
 
-from ..peers import RawPeer
+from ..raw_peer import RawPeer
 from .transport import BOT, OWNER, USER, receive, transport_to
 
 pytestmark = pytest.mark.anyio

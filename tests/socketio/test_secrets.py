@@ -12,10 +12,10 @@ from qrlifecycle import (
     QRUpdated,
     TransportError,
 )
-from qrlifecycle.testing.contract.socketio import event
+from qrlifecycle.testing.contract.socketio_peer import event
 from qrlifecycle.transports.socketio import SocketIOTransport
 
-from ..peers import RawPeer
+from ..raw_peer import RawPeer
 from .transport import BOT, OWNER, TOKEN, USER, receive, texts_of, transport_to
 
 pytestmark = pytest.mark.anyio

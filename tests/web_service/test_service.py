@@ -288,7 +288,7 @@ async def test_a_refusal_on_the_phone_is_told_in_words(ada: Client) -> None:
 
 async def test_who_is_linked_already_is_shown_no_code(ada: Client) -> None:
     """No code is made and no socket opened."""
-    ada.service.pairing.link(BOT, ada.user_id)
+    ada.service.pairing.mark_paired(BOT, ada.user_id)
     async with ada.link() as stream:
         await stream.until(ended="linked")
         assert "picture" not in stream.text

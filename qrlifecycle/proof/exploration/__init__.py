@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from ...errors import InvalidValue
 from ...testing.acts import (
     Act,
-    Move,
     Schedule,
+    ScheduledAct,
 )
 from ...testing.backends import check_backend
 from ...testing.clock import (
@@ -49,7 +49,16 @@ from .worlds import (
     WORLDS,
 )
 
-__all__ = ["Exploration", "NotCongruent", "PromiseBroken", "explore", "replay"]
+__all__ = [
+    "WIDE_WORLDS",
+    "WORLDS",
+    "Exploration",
+    "NotCongruent",
+    "PromiseBroken",
+    "World",
+    "explore",
+    "replay",
+]
 
 LONGEST_WALK = 500
 """Moves after which a walk begins anew: the books of a scene grow with each."""
@@ -89,11 +98,11 @@ class Situation:
 
     number: int
     possible: tuple[Act, ...]
-    untried: deque[Move] = field(repr=False)
+    untried: deque[ScheduledAct] = field(repr=False)
     modelled: frozenset[ModelSituation] = field(repr=False)
     """Where the model can be."""
-    leads_to: dict[Move, Situation] = field(default_factory=dict, repr=False)
-    neighbours: dict[int, Move] = field(default_factory=dict, repr=False)
+    leads_to: dict[ScheduledAct, Situation] = field(default_factory=dict, repr=False)
+    neighbours: dict[int, ScheduledAct] = field(default_factory=dict, repr=False)
     """By the number of each situation next to this one, the first move that led there."""
 
 
@@ -246,7 +255,7 @@ class _Explorer:
             self._exploration.steps += len(way) + 1
             here = await self._try(scene, here, here.untried.popleft())
 
-    async def _try(self, scene: Scene, here: Situation, move: Move) -> Situation:
+    async def _try(self, scene: Scene, here: Situation, move: ScheduledAct) -> Situation:
         """Make a move that was not made before; the answer is where it leads."""
         exploration = self._exploration
         unheard = scene.unheard
@@ -270,7 +279,9 @@ class _Explorer:
         fingerprint = scene.fingerprint()
         if (situation := self._known.get(fingerprint)) is None:
             possible = (*scene.possible(), Act.TICK)
-            situation = Situation(len(self._known), possible, deque(map(Move, possible)), modelled)
+            situation = Situation(
+                len(self._known), possible, deque(map(ScheduledAct, possible)), modelled
+            )
             self._known[fingerprint] = situation
             self._exploration.situations.append(situation)
         return situation
@@ -280,22 +291,22 @@ class _Explorer:
         assert way is not None
         return Schedule(tuple(way))
 
-    def _breach(self, scene: Scene, here: Situation, move: Move) -> PromiseBroken:
+    def _breach(self, scene: Scene, here: Situation, move: ScheduledAct) -> PromiseBroken:
         exploration = self._exploration
         schedule = self._shortest(here).then(move)
         return PromiseBroken(scene.judge.breaches, schedule, exploration.world, exploration.backend)
 
 
-def _races(move: Move, steps: list[tuple[Act, ...]]) -> Iterator[Move]:
+def _races(move: ScheduledAct, steps: list[tuple[Act, ...]]) -> Iterator[ScheduledAct]:
     """The moves in which one act more races with those of a move that has been made."""
     for step, possible in enumerate(steps):
         for act in possible:
-            yield Move(move.act, (*move.racing, (step, act)))
+            yield ScheduledAct(move.act, (*move.racing, (step, act)))
 
 
-def _way(start: Situation, wanted: Callable[[Situation], bool]) -> list[Move] | None:
+def _way(start: Situation, wanted: Callable[[Situation], bool]) -> list[ScheduledAct] | None:
     """A shortest way along moves that have been made; None if there is none."""
-    came_from: dict[int, tuple[Situation, Move] | None] = {start.number: None}
+    came_from: dict[int, tuple[Situation, ScheduledAct] | None] = {start.number: None}
     frontier = deque([start])
     while frontier:
         here = frontier.popleft()

@@ -13,7 +13,7 @@ from functools import lru_cache
 from ...states import ENDS, Event
 from ...testing.acts import (
     Act,
-    Move,
+    ScheduledAct,
 )
 from ..model import (
     Label,
@@ -52,7 +52,7 @@ SAYS: dict[Act, tuple[Said, ...]] = {
     Act.RESET: ((Label.TRIGGER, Event.RESET),),
     Act.CANCELLED: ((Label.CANCELLED, None),),
     Act.CODE: ((Label.ANSWER, Event.QR_READY),),
-    Act.LINKED: ((Label.ANSWER, Event.PAIRED),),
+    Act.ALREADY_PAIRED: ((Label.ANSWER, Event.PAIRED),),
     Act.DENIED: ((Label.REFUSAL, Event.FAIL),),
     Act.FAILING: ((Label.REFUSAL, Event.FAIL),),
     Act.OK: tuple(
@@ -80,7 +80,7 @@ TIMELY = frozenset({Act.TICK, Act.EXPIRED})
 
 
 def may_be(
-    before: frozenset[Situation], move: Move, pending: Iterable[Act]
+    before: frozenset[Situation], move: ScheduledAct, pending: Iterable[Act]
 ) -> frozenset[Situation]:
     """Where the model can be after a move, everybody waiting.
 

@@ -17,7 +17,7 @@ import anyio
 from ...engine import backoff
 from ...testing.acts import (
     Act,
-    Move,
+    ScheduledAct,
 )
 from ...testing.clock import (
     before_each_step,
@@ -45,7 +45,7 @@ class NotCongruent(AssertionError):
     """
 
 
-async def make(scene: Scene, move: Move, *, listing: bool = True) -> list[tuple[Act, ...]]:
+async def make(scene: Scene, move: ScheduledAct, *, listing: bool = True) -> list[tuple[Act, ...]]:
     """Make a move, and wait until everybody waits again.
 
     Args:
@@ -92,7 +92,7 @@ async def make(scene: Scene, move: Move, *, listing: bool = True) -> list[tuple[
 
 
 def follow(
-    scene: Scene, modelled: frozenset[ModelSituation], move: Move, unheard: tuple[Act, ...]
+    scene: Scene, modelled: frozenset[ModelSituation], move: ScheduledAct, unheard: tuple[Act, ...]
 ) -> frozenset[ModelSituation]:
     """Where the model can be after a move; a breach is noted if the real code is not there."""
     possible = may_be(modelled, move, unheard)

@@ -82,7 +82,7 @@ FAULTS = {
 AT_POINT = {
     Point.CONNECTING: (Act.OK, Act.UNREACHABLE, Act.BROKEN),
     Point.HANDSHAKE: (Act.OK, Act.UNREACHABLE, Act.REFUSED, Act.BROKEN),
-    Point.GOODBYE: (Act.OK, Act.BROKEN),
+    Point.CLOSING: (Act.OK, Act.BROKEN),
     Point.GONE: (Act.OK, Act.BROKEN),
 }
 """How a transport may go on from where it is held; that it hangs is the clock's act."""
@@ -94,9 +94,9 @@ ON_THE_WIRE = (Act.ROTATED, *SIGNALS, *ENDINGS)
 LATE = (Act.PAIRED,)
 """What stands for all that a peer says when it is listened to no more."""
 
-CLOSING_POINTS = (Point.GOODBYE, Point.GONE)
+CLOSING_POINTS = (Point.CLOSING, Point.GONE)
 
-TO_REQUEST = (Act.CODE, Act.LINKED, Act.DENIED, Act.FAILING)
+TO_REQUEST = (Act.CODE, Act.ALREADY_PAIRED, Act.DENIED, Act.FAILING)
 
 TO_STATUS = (
     Act.SAYS_NOTHING,
@@ -287,7 +287,7 @@ class Scene:
         assert self._asked is not None
         answers = {
             Act.CODE: QRCode("one"),
-            Act.LINKED: Paired("me"),
+            Act.ALREADY_PAIRED: Paired("me"),
             Act.DENIED: ServiceRefused("as the schedule wished"),
             Act.FAILING: OSError("as the schedule wished"),
         }

@@ -1,9 +1,8 @@
 """Soaking: many lifecycles at a time, for as long as asked, against a server that misbehaves.
 
-Real sockets on loopback, a real pairing server that is killed and started anew, a bad road to it,
+Real sockets on loopback, a real pairing server that is killed and restarted, a faulty proxy to it,
 cancellations at any moment. Every lifecycle is judged, and at quiet moments the whole process: it
-must be where it began. ``python -m qrlifecycle.proof.soak`` runs it. This room must never know
-how one lifecycle is judged.
+must be where it began. ``python -m qrlifecycle.proof.soak`` runs it.
 """
 
 from __future__ import annotations
@@ -18,27 +17,24 @@ from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 
-from ...testing.loop_warnings import Complaints
+from ...testing.judge import Breach
+from ...testing.loop_warnings import LoopWarnings
 from ...testing.wording import PROMISES
 from ...transports.base import Transport
 from ...transports.socketio import SocketIOTransport
-from .loop_lag import Pulse
-from .monitor import (
-    Breach,
-    make_task,
-    see_sockets,
-)
+from .loop_lag import LoopLag
+from .monitor import make_task, see_sockets
 from .process_usage import (
-    Balance,
+    ProcessUsage,
     resident_bytes,
 )
 from .scenario import (
     MakeTransport,
-    Ordeal,
+    Scenario,
 )
-from .world import World
+from .servers import SoakServers
 
-__all__ = ["Balance", "Breach", "MakeTransport", "Soak", "SoakReport"]
+__all__ = ["MakeTransport", "ProcessUsage", "Soak", "SoakReport"]
 
 ROUND = 500
 """Lifecycles between two quiet moments."""
@@ -66,8 +62,8 @@ class SoakReport:
     results: Counter[str] = field(default_factory=Counter)
     breaches: list[str] = field(default_factory=list)
     """Each promise that did not hold, in a sentence."""
-    began: Balance | None = None
-    ended: Balance | None = None
+    began: ProcessUsage | None = None
+    ended: ProcessUsage | None = None
 
     def summary(self) -> list[str]:
         """All of it, in lines."""
@@ -92,7 +88,7 @@ class Soak:
         seconds: how long; `math.inf` for no limit.
         seed: the same seed draws the same plans.
         at_once: how many lifecycles run at a time.
-        say: told each line of progress.
+        say: called with each line of progress.
         make_transport: what each lifecycle listens with, from a URL, a bot and a user.
     """
 
@@ -115,65 +111,65 @@ class Soak:
         self._begun = 0
         self._running: set[str] = set()
         self._started = time.monotonic()
-        self._pulse = Pulse()
+        self._loop_lag = LoopLag()
 
     async def run(self) -> SoakReport:
         """Soak, and say what happened; after a breach nothing more is begun."""
         see_sockets()
         logger = logging.getLogger("qrlifecycle")
-        ear = ContractEar(self.report.breaches)
-        logger.addHandler(ear)
+        contract_errors = ContractErrors(self.report.breaches)
+        logger.addHandler(contract_errors)
         propagate, logger.propagate = logger.propagate, False
         asyncio.get_running_loop().set_task_factory(make_task)
-        progress = asyncio.ensure_future(self._tell_progress())
-        self._pulse.start()
+        progress = asyncio.ensure_future(self._report_progress())
+        self._loop_lag.start()
         try:
-            with Complaints() as complaints:
-                complaints.hear_loop()
-                await self._rounds(complaints)
+            with LoopWarnings() as warnings:
+                warnings.watch_loop()
+                await self._rounds(warnings)
         finally:
             progress.cancel()
-            self._pulse.stop()
+            self._loop_lag.stop()
             logger.propagate = propagate
-            logger.removeHandler(ear)
+            logger.removeHandler(contract_errors)
             asyncio.get_running_loop().set_task_factory(None)
         self.report.seconds = time.monotonic() - self._started
         return self.report
 
-    async def _rounds(self, complaints: Complaints) -> None:
+    async def _rounds(self, warnings: LoopWarnings) -> None:
         report = self.report
         while report.began is None or self._goes_on():
             await self._round(WARM_UP if report.began is None else ROUND)
-            report.ended = await Balance.take()
+            report.ended = await ProcessUsage.take()
             report.began = report.began or report.ended
-            growth = [*report.ended.growth_since(report.began), *complaints.texts]
+            growth = [*report.ended.growth_since(report.began), *warnings.texts]
             report.breaches += [self._sentence(Breach(8, what), "all together") for what in growth]
 
     async def _round(self, size: int) -> None:
         dice = self._dice(f"round {self._begun}")
-        world = World(dice, self._make_transport, self._pulse)
+        servers = SoakServers(dice, self._make_transport, self._loop_lag)
         last = self._begun + size
-        await world.open()
+        await servers.open()
         try:
-            walkers = [asyncio.ensure_future(self._walk(world, last)) for _ in range(self._at_once)]
-            await asyncio.gather(*walkers)
+            workers = [self._run_scenarios(servers, last) for _ in range(self._at_once)]
+            await asyncio.gather(*workers)
         finally:
-            await world.aclose()
-            self.report.kills += world.kills
+            await servers.aclose()
+            self.report.kills += servers.kills
 
-    async def _walk(self, world: World, last: int) -> None:
+    async def _run_scenarios(self, servers: SoakServers, last: int) -> None:
         """One lifecycle after another."""
         while self._begun < last and self._goes_on():
             self._begun += 1
             name = f"lifecycle {self._begun}"
-            ordeal = Ordeal(world, self._dice(name), f"user-{self._begun}")
+            scenario = Scenario(servers, self._dice(name), f"user-{self._begun}")
             self._running.add(name)
-            await ordeal.run()
+            await scenario.run()
             self._running.discard(name)
             self.report.lifecycles += 1
-            self.report.results[ordeal.result] += 1
-            self.report.excused += ordeal.excused
-            self.report.breaches += [self._sentence(breach, name) for breach in ordeal.breaches]
+            self.report.results[scenario.result] += 1
+            self.report.excused += scenario.excused
+            self.report.breaches += [self._sentence(breach, name) for breach in scenario.breaches]
 
     def _goes_on(self) -> bool:
         elapsed = time.monotonic() - self._started
@@ -187,10 +183,10 @@ class Soak:
         name = PROMISES[breach.promise]
         return (
             f"Promise {breach.promise} ({name}) did not hold, seed {self.report.seed}, "
-            f"{who}: {breach.what}"
+            f"{who}: {breach.text}"
         )
 
-    async def _tell_progress(self) -> None:
+    async def _report_progress(self) -> None:
         while True:
             await asyncio.sleep(PROGRESS_INTERVAL)
             elapsed = time.monotonic() - self._started
@@ -202,8 +198,8 @@ class Soak:
             )
 
 
-class ContractEar(logging.Handler):
-    """Hears the library say that a transport broke its contract; keeps everything else quiet."""
+class ContractErrors(logging.Handler):
+    """Notes what the library logs of a broken transport contract; keeps everything else quiet."""
 
     def __init__(self, breaches: list[str]) -> None:
         super().__init__()

@@ -1,20 +1,17 @@
-"""For how long the event loop stood still: a process that is starved can keep no deadline.
-
-This room must never know what is excused by it.
-"""
+"""For how long the event loop stood still: a process that is starved can keep no deadline."""
 
 from __future__ import annotations
 
 import asyncio
 
-__all__ = ["Pulse"]
+__all__ = ["LoopLag"]
 
-BEAT = 0.05
-"""Seconds between two beats. What is late by less is a busy loop, not one that stands still."""
+INTERVAL = 0.05
+"""Seconds between two timers. What is late by less is a busy loop, not one that stands still."""
 
 
-class Pulse:
-    """Beats from `start()` to `stop()`, and adds up by how much its beats were late.
+class LoopLag:
+    """Sets a timer again and again, from `start()` to `stop()`, and adds up how late each was.
 
     Attributes:
         stood_still: seconds so far.
@@ -25,18 +22,18 @@ class Pulse:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Begin to beat, in the event loop that runs."""
+        """Begin, in the event loop that runs."""
         loop = asyncio.get_running_loop()
-        due = loop.time() + BEAT
-        self._timer = loop.call_at(due, self._beat, due)
+        due = loop.time() + INTERVAL
+        self._timer = loop.call_at(due, self._measure, due)
 
     def stop(self) -> None:
-        """Beat no more."""
+        """Set no more timers."""
         if self._timer is not None:
             self._timer.cancel()
 
-    def _beat(self, due: float) -> None:
+    def _measure(self, due: float) -> None:
         late = asyncio.get_running_loop().time() - due
-        if late > BEAT:
+        if late > INTERVAL:
             self.stood_still += late
         self.start()

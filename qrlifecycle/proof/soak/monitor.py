@@ -1,9 +1,8 @@
-"""Who sees every socket and every task of one lifecycle, from the moment it is made.
+"""The monitor of one lifecycle: sees every socket and every task of it, from its making.
 
-Python itself tells of each socket (an audit event), before there is a descriptor; a context
-variable tells whose it is. Sockets come at that moment only, and states change at a `Change` only:
-whoever looks at both has looked at every instant. This room must never know what the lifecycle is
-put through.
+Python itself reports each socket (an audit event), before there is a descriptor; a context
+variable says whose it is. Sockets come at that moment only, and states change at a `Change` only:
+whoever looks at both has looked at every instant.
 """
 
 from __future__ import annotations
@@ -14,26 +13,18 @@ import sys
 import weakref
 from collections.abc import Coroutine
 from contextvars import ContextVar, copy_context
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ...engine.observers import Change
 from ...lifecycle import QRLifecycle
 from ...states import State
+from ...testing.judge import Breach
 
-__all__ = ["OWNER", "Breach", "Owner", "Witness", "make_task", "see_sockets"]
+__all__ = ["OWNER", "Monitor", "Owner", "make_task", "see_sockets"]
 T = TypeVar("T")
 
 OWNER: ContextVar[Owner] = ContextVar("qrlifecycle_owner")
-"""Whom the running code belongs to: the witness of a lifecycle, or the server."""
-
-
-@dataclass(frozen=True, slots=True)
-class Breach:
-    """A promise that did not hold."""
-
-    promise: int
-    what: str
+"""Whom the running code belongs to: the monitor of a lifecycle, or the server."""
 
 
 class Owner:
@@ -52,7 +43,7 @@ class Owner:
         """A socket is being made."""
 
 
-class Witness(Owner):
+class Monitor(Owner):
     """Watches one lifecycle."""
 
     def __init__(self) -> None:
@@ -75,14 +66,14 @@ class Witness(Owner):
             self.breaches.append(Breach(3, f"a socket was made while {count} were open"))
         self._sockets.append(weakref.ref(made))
 
-    def look(self, change: Change) -> None:
-        """A state is told: `on_change`."""
+    def check(self, change: Change) -> None:
+        """The state has changed: `on_change`."""
         count = self.open_sockets()
         if count and change.target is not State.DISPLAYED:
-            told = f"at '{change.event}', in '{change.target}'"
-            self.breaches.append(Breach(1, f"{count} sockets were open {told}"))
+            where = f"at '{change.event}', in '{change.target}'"
+            self.breaches.append(Breach(1, f"{count} sockets were open {where}"))
 
-    def look_afterwards(self, *, but: asyncio.Future[Any] | None) -> None:
+    def check_afterwards(self, *, but: asyncio.Future[Any] | None) -> None:
         """`pair()` has returned or raised: nothing may be left but the task that ran it."""
         if count := self.open_sockets():
             self.breaches.append(Breach(8, f"{count} sockets outlived pair()"))
@@ -104,15 +95,15 @@ def make_task(
 
 
 def see_sockets() -> None:
-    """Have each new socket of this process seen by its witness. It cannot be undone."""
+    """Have each new socket of this process seen by its monitor. It cannot be undone."""
     if not _seeing:
         _seeing.append(True)
-        sys.addaudithook(_hear)
+        sys.addaudithook(_note_socket)
 
 
 _seeing: list[bool] = []
 
 
-def _hear(event: str, details: tuple[Any, ...]) -> None:
+def _note_socket(event: str, details: tuple[Any, ...]) -> None:
     if event == "socket.__new__" and (owner := OWNER.get(None)) is not None:
         owner.see(details[0])

@@ -1,7 +1,4 @@
-"""What a process has at a quiet moment: descriptors, tasks, memory; and whether it grew.
-
-This room must never know what was done in between.
-"""
+"""What a process has at a quiet moment: descriptors, tasks, memory; and whether it grew."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Balance", "resident_bytes"]
+__all__ = ["ProcessUsage", "resident_bytes"]
 
 STATM = Path("/proc/self/statm")
 DESCRIPTORS = Path("/proc/self/fd")
@@ -35,8 +32,8 @@ MEMORY_SLACK = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Balance:
-    """One look. Where the system does not tell of descriptors, there are -1."""
+class ProcessUsage:
+    """One measurement. Where the system does not say which descriptors there are, -1."""
 
     descriptors: int
     tasks: int
@@ -44,8 +41,8 @@ class Balance:
     resident: int
 
     @classmethod
-    async def take(cls) -> Balance:
-        """Look, once everything had time to end and garbage is collected."""
+    async def take(cls) -> ProcessUsage:
+        """Measure, once everything had time to end and garbage is collected."""
         await asyncio.sleep(SETTLING)
         _empty_caches()
         _drop_cancelled_timers()
@@ -58,7 +55,7 @@ class Balance:
             resident=resident_bytes(),
         )
 
-    def growth_since(self, before: Balance) -> Iterator[str]:
+    def growth_since(self, before: ProcessUsage) -> Iterator[str]:
         """What is more than it was, in words."""
         if self.descriptors > before.descriptors:
             yield f"{self.descriptors} file descriptors, {before.descriptors} at the beginning"

@@ -1,8 +1,7 @@
 """What one lifecycle is put through, and the verdict on it.
 
-A plan is drawn from a seed: how the service answers, which road leads there, who does what and
-when. Times are real, so the same plan need not go the same way twice. This room must never know how
-many lifecycles there are.
+A plan is drawn from a seed: how the service answers, whether a faulty proxy is between, who does
+what and when. Times are real, so the same plan need not go the same way twice.
 """
 
 from __future__ import annotations
@@ -35,17 +34,15 @@ from ...signals import (
     Signal,
 )
 from ...states import State
+from ...testing.judge import Breach
 from ...testing.pairing_server import IDENTITY
 from ...transports.base import Transport
-from .monitor import (
-    Breach,
-    Witness,
-)
+from .monitor import Monitor
 
 if TYPE_CHECKING:
-    from .world import World
+    from .servers import SoakServers
 
-__all__ = ["Act", "MakeTransport", "Ordeal"]
+__all__ = ["MakeTransport", "Scenario", "ScenarioAct"]
 
 BOT = "bot-7"
 
@@ -56,7 +53,7 @@ FAULT_RATE = 0.15
 """The share of requests to the service that go wrong, where any do."""
 
 
-class Act(Enum):
+class ScenarioAct(Enum):
     """What somebody does."""
 
     SCAN = auto()
@@ -71,66 +68,70 @@ class Act(Enum):
     CANCEL_TASK = auto()
 
 
+TimedAct = tuple[float | None, ScenarioAct]
+"""An act, so many seconds after the one before; None: once a code is shown."""
+
+
 class Care(Enum):
     """How much care a lifecycle is given."""
 
     ROUGH = auto()
     """Anything may happen to it."""
     STATUS = auto()
-    """Only its road is bad, and the status tells the truth: no success may be lost."""
+    """Only its connections are faulty, and the status is right: no success may be lost."""
     LISTENING = auto()
-    """Nobody tells it the status, and its road is good: what it is told it must hear."""
+    """It cannot read the status, and its connections are good: it must receive what is sent."""
 
 
 CALM_TIMEOUT = {Care.STATUS: 1.5, Care.LISTENING: 4.0}
-"""Seconds of an attempt that nobody disturbs. The status ends what a bad road keeps waiting; who
-only listens must have heard long before."""
+"""Seconds of an attempt that nobody disturbs. The status ends what a faulty proxy keeps waiting;
+who only listens must have received the success long before."""
 
 STARVED = 1.0
 """Seconds. If the event loop stood still for longer while a lifecycle went on, its deadline may
 have come before the success could be read; at least two seconds lie between them otherwise."""
 
 
-class Ordeal:
+class Scenario:
     """One lifecycle, from its making to the verdict.
 
     Args:
-        world: the server and what leads to it.
+        servers: the server and what leads to it.
         dice: draw the plan.
         user_id: the user, of whom there is no other lifecycle.
     """
 
-    def __init__(self, world: World, dice: Random, user_id: str) -> None:
-        self.world = world
+    def __init__(self, servers: SoakServers, dice: Random, user_id: str) -> None:
+        self.servers = servers
         self.dice = dice
         self.user_id = user_id
         self.care = dice.choices(list(Care), [6, 2, 2])[0]
-        self.linked = False
-        """Whether the phone confirmed, and heard that it was in time."""
+        self.paired = False
+        """Whether the phone confirmed, and was answered that it was in time."""
         self.owed = False
         """Whether it must end connected."""
         self.excused = False
         """Whether it missed what was owed to it in a process that was starved."""
         self.outcome: Outcome | None = None
-        self.witness = Witness()
+        self.monitor = Monitor()
         self._shown = anyio.Event()
         self._connected = 0
         self._scanned = False
-        self._truth_told = False
+        self._status_said_paired = False
         self._cancelled = False
         self._asked_again = False
         self._scope = anyio.CancelScope()
         self._task: asyncio.Task[None] | None = None
         self._begun = asyncio.get_running_loop().time()
-        self._stood_still_before = world.pulse.stood_still
+        self._stood_still_before = servers.loop_lag.stood_still
         self._policy = self._make_policy()
         self._lifecycle = self._make_lifecycle()
-        self.witness.lifecycle = self._lifecycle
+        self.monitor.lifecycle = self._lifecycle
 
     @property
     def breaches(self) -> list[Breach]:
         """Promises that did not hold."""
-        return self.witness.breaches
+        return self.monitor.breaches
 
     @property
     def result(self) -> str:
@@ -147,10 +148,10 @@ class Ordeal:
 
     async def run(self) -> None:
         """Pair while things happen, then judge."""
-        self._task = self.witness.start(self._pair())
+        self._task = self.monitor.start(self._pair())
         acting = asyncio.ensure_future(self._act())
         await asyncio.wait({self._task})
-        self.witness.look_afterwards(but=self._task)
+        self.monitor.check_afterwards(but=self._task)
         await asyncio.wait({acting}, timeout=self._policy.attempt_timeout)
         acting.cancel()
         await asyncio.wait({acting})
@@ -189,44 +190,45 @@ class Ordeal:
     def _make_lifecycle(self) -> QRLifecycle:
         dice = self.dice
         asks = self.care is Care.STATUS or (self.care is Care.ROUGH and dice.random() < 0.6)
-        bad_road = self.care is not Care.LISTENING and dice.random() < 0.7
-        url = self.world.road_url if bad_road else self.world.server_url
+        faulty = self.care is not Care.LISTENING and dice.random() < 0.7
+        url = self.servers.proxy_url if faulty else self.servers.server_url
         async_hooks = dice.random() < 0.3
         return QRLifecycle(
             self._request_qr,
-            lambda: self.world.make_transport(url, BOT, self.user_id),
+            lambda: self.servers.make_transport(url, BOT, self.user_id),
             policy=self._policy,
             check_status=self._check_status if asks else None,
-            on_change=self.witness.look,
+            on_change=self.monitor.check,
             on_qr_updated=self._show_slowly if async_hooks else lambda _qr: self._shown.set(),
             on_connected=self._count_success,
         )
 
-    def _acts(self) -> list[tuple[float | None, Act]]:
-        """What is done, each so many seconds after the one before; None: once a code is shown."""
+    def _acts(self) -> list[TimedAct]:
+        """What is done, in order."""
         dice = self.dice
         if self.care is not Care.ROUGH:
-            calm: list[tuple[float | None, Act]] = [(None, Act.ROTATE), (None, Act.SCAN)]
+            calm: list[TimedAct] = [(None, ScenarioAct.ROTATE), (None, ScenarioAct.SCAN)]
             return calm[dice.choice([0, 1]) :]
         waits: list[float | None] = [None, None, 0, 0.001, 0.005, 0.02, 0.1]
-        return [(dice.choice(waits), dice.choice(list(Act))) for _ in range(dice.choice([1, 2, 4]))]
+        acts, count = list(ScenarioAct), dice.choice([1, 2, 4])
+        return [(dice.choice(waits), dice.choice(acts)) for _ in range(count)]
 
     # The service
 
     async def _request_qr(self) -> QRCode | PairingCode | Paired:
         await self._answer_in_time(0.3)
-        if self.linked:
+        if self.paired:
             return Paired(IDENTITY)
         if self.care is Care.ROUGH and self.dice.random() < 0.02:
             raise ServiceRefused("not today")
-        code = self.world.server.make_code(BOT, self.user_id)
+        code = self.servers.server.make_code(BOT, self.user_id)
         lifetime = self.dice.choice([0.03, 0.1, 0.3, 5]) if self.care is Care.ROUGH else 60
         return QRCode(code, expires_in=lifetime)
 
     async def _check_status(self) -> Signal | None:
         await self._answer_in_time(0.1)
-        if self.linked:
-            self._truth_told = self.care is Care.STATUS
+        if self.paired:
+            self._status_said_paired = self.care is Care.STATUS
             return Paired(IDENTITY)
         return None
 
@@ -239,7 +241,7 @@ class Ordeal:
         else:
             await asyncio.sleep(longest)
 
-    # Who watches
+    # Hooks
 
     async def _show_slowly(self, _qr: QRCode) -> None:
         self._shown.set()
@@ -266,34 +268,34 @@ class Ordeal:
             except (EventRefused, KeyError):
                 continue  # not the time for it, or the server has forgotten
 
-    async def _do(self, act: Act) -> None:
-        server, owner = self.world.server, (BOT, self.user_id)
+    async def _do(self, act: ScenarioAct) -> None:
+        server, owner = self.servers.server, (BOT, self.user_id)
         match act:
-            case Act.SCAN:
+            case ScenarioAct.SCAN:
                 await self._scan()
-            case Act.SCAN_ONLY:
+            case ScenarioAct.SCAN_ONLY:
                 await server.scan(*owner, confirm=False)
-            case Act.REFUSE:
+            case ScenarioAct.REFUSE:
                 await server.refuse(*owner)
-            case Act.ROTATE:
+            case ScenarioAct.ROTATE:
                 await server.rotate(*owner)
-            case Act.EXPIRE:
+            case ScenarioAct.EXPIRE:
                 await server.expire(*owner)
-            case Act.REQUIRE_ACTION:
+            case ScenarioAct.REQUIRE_ACTION:
                 await server.require_action(*owner, "passkey")
             case _:
                 self._trigger(act)
 
-    def _trigger(self, act: Act) -> None:
+    def _trigger(self, act: ScenarioAct) -> None:
         """What the embedding program does, or whoever holds its task."""
         match act:
-            case Act.GENERATE:
+            case ScenarioAct.GENERATE:
                 ended = self._lifecycle.state not in {State.GENERATING, State.DISPLAYED}
                 self._lifecycle.generate()
                 self._asked_again = ended
-            case Act.CANCEL:
+            case ScenarioAct.CANCEL:
                 self._cancelled = self._lifecycle.cancel() or self._cancelled
-            case Act.CANCEL_SCOPE:
+            case ScenarioAct.CANCEL_SCOPE:
                 self._cancelled = True
                 self._scope.cancel()
             case _:
@@ -302,21 +304,21 @@ class Ordeal:
                 self._task.cancel()
 
     async def _scan(self) -> None:
-        async with self.world.spared():
-            heard = self.care is Care.LISTENING and self._listens()
+        async with self.servers.spared():
+            listened = self.care is Care.LISTENING and self._listens()
             self._scanned = True
-            self.linked = await self.world.server.scan(BOT, self.user_id) or self.linked
-            self.owed = heard and self.linked
+            self.paired = await self.servers.server.scan(BOT, self.user_id) or self.paired
+            self.owed = listened and self.paired
             if self.owed and self._task is not None:
                 await asyncio.wait({self._task})
 
     def _listens(self) -> bool:
-        """Whether a success that is told now must be heard."""
+        """Whether a success that is sent now must be received."""
         return (
-            self.world.alive
+            self.servers.alive
             and self._lifecycle.qr is not None
-            and self.witness.open_sockets() == 1
-            and self.world.server.open_sockets(self.user_id) == 1
+            and self.monitor.open_sockets() == 1
+            and self.servers.server.open_sockets(self.user_id) == 1
             and self._elapsed() < self._policy.attempt_timeout / 2
         )
 
@@ -328,15 +330,15 @@ class Ordeal:
     def _judge(self) -> None:
         lifecycle, outcome = self._lifecycle, self.outcome
         connected = isinstance(outcome, Connected)
-        starved = self.world.pulse.stood_still - self._stood_still_before > STARVED
+        starved = self.servers.loop_lag.stood_still - self._stood_still_before > STARVED
         self.excused = self.owed and starved and not connected
-        if (self.owed or self._truth_told) and not (connected or self.excused):
+        if (self.owed or self._status_said_paired) and not (connected or self.excused):
             how = "while a socket listened" if self.owed else "as the status said"
             self._breach(4, f"the phone confirmed {how}, and it ended as {outcome!r}")
         if connected and not self._scanned:
             self._breach(7, "it is connected, and no phone confirmed")
         if self._connected > 1 or (connected and self._connected != 1):
-            self._breach(4, f"success was told {self._connected} times")
+            self._breach(4, f"on_connected was called {self._connected} times")
         if outcome is None and not self._cancelled:
             self._breach(5, "pair() was cancelled, and nobody did")
         if isinstance(outcome, Failed) and outcome.reason not in Reason:

@@ -14,7 +14,7 @@ import qrlifecycle
 from ...errors import InvalidValue
 from ...monitoring.printable import printable
 from ...testing.contract.check import PeerFactory
-from ...testing.contract.peers import Peer
+from ...testing.contract.peer import Peer
 from ...testing.user_code import is_own
 from ...testing.wording import error_text, innermost
 

@@ -21,7 +21,10 @@ from ...testing.contract.check import LIMIT, PeerFactory
 from ...testing.contract.smoke import smoke_test
 from ...testing.judge import Breach
 from ...testing.plans import Plan
-from ...testing.run_plan import perform, perform_together
+from ...testing.run_plan import (
+    run_plan,
+    run_plans_together,
+)
 from ...testing.wording import innermost
 from ..exploration import Exploration, PromiseBroken, explore
 from ..exploration.conformance import Seen
@@ -238,15 +241,15 @@ class Properties(_Work):
         """What plans broke that were performed at once, if anything."""
         breaches: list[Breach] = []
         peer = "" if self.factory is None else f", {self.factory.rpartition(':')[2]}"
-        again = f"perform({together[0]!r}{peer})"
+        again = f"run_plan({together[0]!r}{peer})"
         if self.at_once > 1:
-            again = f"perform_together({together!r})"
+            again = f"run_plans_together({together!r})"
 
         async def main() -> None:
             if self.at_once > 1:
-                judges = await perform_together(together)
+                judges = await run_plans_together(together)
             else:
-                judges = [await perform(together[0], factory)]
+                judges = [await run_plan(together[0], factory)]
             breaches.extend(breach for judge in judges for breach in judge.breaches)
 
         options = {} if factory is not None else _virtual(self.backend)

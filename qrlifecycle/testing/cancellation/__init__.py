@@ -3,7 +3,7 @@
 Whoever holds a socket is cancelled some day at the one await that nobody thought of. So each is
 tried: the coroutine is run again and again, on an ordinary event loop with real sockets, and
 cancelled right before its first step, right after it while it waits, right before its second, and
-so on to its last. This room must never know what a lifecycle or a transport is.
+so on to its last.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ import anyio
 from ...errors import InvalidValue
 from ..backends import check_backend
 from ..leaks import (
-    Remains,
+    Leaks,
     own_sockets,
 )
-from ..loop_warnings import Complaints
-from .places import Place
+from ..loop_warnings import LoopWarnings
+from .program_lines import ProgramLine
 from .stepping import (
     AsyncioRun,
     End,
@@ -36,8 +36,8 @@ __all__ = ["CancellationReport", "Finding", "NotCancellationSafe", "cancel_every
 
 T = TypeVar("T")
 
-LOOK_INTERVAL = 0.005
-"""Seconds between two looks at what is left."""
+CHECK_INTERVAL = 0.005
+"""Seconds between two checks of what is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ class Finding:
     """The step at which the coroutine was cancelled; None: nobody cancelled it."""
     after: bool
     """Whether the step was made first, and the coroutine waited for something again."""
-    place: Place | None
-    """Where it stood then: the innermost line that is neither Python's nor a package's; for a task
+    place: ProgramLine | None
+    """Where it was then: the innermost line that is neither Python's nor a package's; for a task
     that runs only those, where it was started."""
     troubles: tuple[str, ...]
     """In words."""
@@ -145,7 +145,7 @@ def cancel_everywhere(
     only.
 
     With real sockets the number of steps may differ from run to run: let the peer stay silent until
-    it is told to speak, or ask for more runs with ``repeat``.
+    it is asked to speak, or ask for more runs with ``repeat``.
 
     Args:
         attempt: async function that makes one fresh attempt.
@@ -165,7 +165,7 @@ def cancel_everywhere(
 
     Raises:
         NotCancellationSafe: something was left behind, or a cancellation was swallowed; each with
-            the step and the line where the coroutine stood.
+            the step and the line where the coroutine was.
         InvalidValue: there is no such backend or no such ``how``, or not both together.
         MissingExtra: the backend is not installed.
         BaseException: whatever the attempt itself raises when nobody cancels it.
@@ -226,24 +226,24 @@ class Sweep:
     def run(self, step: int | None, *, after: bool = False, native: bool = False) -> SteppedRun:
         """Run once, cancelled at a step or not at all; note what was found."""
         left: list[str] = []
-        with Complaints() as complaints, _same_order(self.backend):
+        with LoopWarnings() as warnings, _same_order(self.backend):
             run = _make_run(self.backend, step, after=after, native=native)
             anyio.run(
                 self._perform,
                 run,
-                complaints,
+                warnings,
                 left,
                 backend=self.backend,
                 backend_options=self.options,
             )
-        troubles = [*_misbehaviour(run), *left, *complaints.texts]
+        troubles = [*_misbehaviour(run), *left, *warnings.texts]
         if troubles and run.error is None:
             at = step if step is not None and run.steps >= step else None
             self.findings.append(Finding(at, after, run.place, tuple(troubles)))
         return run
 
-    async def _perform(self, run: SteppedRun, complaints: Complaints, left: list[str]) -> None:
-        complaints.hear_loop()
+    async def _perform(self, run: SteppedRun, warnings: LoopWarnings, left: list[str]) -> None:
+        warnings.watch_loop()
         if self.within is None:
             await self._watch(run, self.attempt, left)
             return
@@ -253,12 +253,12 @@ class Sweep:
     async def _watch(
         self, run: SteppedRun, attempt: Callable[[], Awaitable[object]], left: list[str]
     ) -> None:
-        remains = Remains(_own_servers())
-        await run.perform(attempt, self.timeout)
+        leaks = Leaks(_own_servers())
+        await run.run(attempt, self.timeout)
         until = anyio.current_time() + self.patience
-        # The system has to be asked: it tells nobody.
-        while (found := [*remains.sockets(), *run.left()]) and anyio.current_time() < until:  # noqa: ASYNC110
-            await anyio.sleep(LOOK_INTERVAL)
+        # The system has to be asked: it notifies nobody.
+        while (found := [*leaks.sockets(), *run.left()]) and anyio.current_time() < until:  # noqa: ASYNC110
+            await anyio.sleep(CHECK_INTERVAL)
         left.extend(f"left open: {what}" for what in found)
         run.let_go(self.timeout)
 

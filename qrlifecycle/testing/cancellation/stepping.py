@@ -2,8 +2,7 @@
 
 A step is what a scheduler runs of a task at a time: from one await that had to wait to the next.
 The coroutine's own tasks are those that inherit its context: its children, but not a server beside
-it. Here is what both event loops share, and asyncio; `stepping_trio` has trio. This room must never
-know what the coroutine does.
+it. Here is what both event loops share, and asyncio; `stepping_trio` has trio.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from typing import Any, NoReturn
 from anyio import CancelScope
 
 from ..wording import error_text
-from .places import (
-    Place,
+from .program_lines import (
+    ProgramLine,
     place_of,
     place_of_error,
     place_of_start,
@@ -35,7 +34,7 @@ OWNER: ContextVar[SteppedRun] = ContextVar("qrlifecycle_stepped_run")
 """The run that a task belongs to."""
 
 OURS = "cancelled by qrlifecycle.testing"
-"""What a cancellation of ours says, to be told from others."""
+"""What a cancellation of ours says, to be known from others."""
 
 BETWEEN_TWO = 0.01
 """Seconds between two tasks that are let go, in which others may end of themselves."""
@@ -68,10 +67,10 @@ class SteppedRun(ABC):
         self.native = native
         self.steps = 0
         """How many steps the coroutine and its children have made."""
-        self.place: Place | None = None
+        self.place: ProgramLine | None = None
         """Where the cancellation met the task whose step it was; without one, where the coroutine
         raised a cancellation of its own."""
-        self.waits: Place | None = None
+        self.waits: ProgramLine | None = None
         """Where the coroutine waited when it was overdue."""
         self.delivered = False
         """Whether the cancellation was raised in the coroutine itself."""
@@ -82,7 +81,7 @@ class SteppedRun(ABC):
         """What it raised, in words: the error itself would keep everything alive."""
 
     @abstractmethod
-    async def perform(self, attempt: Callable[[], Awaitable[object]], timeout: float) -> None:
+    async def run(self, attempt: Callable[[], Awaitable[object]], timeout: float) -> None:
         """Run to the end; after ``timeout`` seconds it counts as `End.OVERDUE`."""
 
     @abstractmethod
@@ -126,8 +125,8 @@ class AsyncioRun(SteppedRun):
     _host: asyncio.Task[None] | None = None
     _scope: CancelScope
 
-    async def perform(self, attempt: Callable[[], Awaitable[object]], timeout: float) -> None:
-        """Run to the end; see `SteppedRun.perform`."""
+    async def run(self, attempt: Callable[[], Awaitable[object]], timeout: float) -> None:
+        """Run to the end; see `SteppedRun.run`."""
         loop = asyncio.get_running_loop()
         self._numbers = count()
         self._hosts: weakref.WeakSet[asyncio.Future[Any]] = weakref.WeakSet()
@@ -136,7 +135,7 @@ class AsyncioRun(SteppedRun):
         loop.set_task_factory(partial(self._make_task, loop.get_task_factory() or _plain_task))
         context = copy_context()
         context.run(OWNER.set, self)
-        self._host = loop.create_task(self._stand(attempt), context=context)
+        self._host = loop.create_task(self._host_attempt(attempt), context=context)
         self._tasks.discard(self._host)
         self._hosts.add(self._host)
         _, running = await asyncio.wait({self._host}, timeout=timeout)
@@ -199,7 +198,7 @@ class AsyncioRun(SteppedRun):
     def _is_current(self) -> bool:
         return self._host is not None and asyncio.current_task() is self._host
 
-    async def _stand(self, attempt: Callable[[], Awaitable[object]]) -> None:
+    async def _host_attempt(self, attempt: Callable[[], Awaitable[object]]) -> None:
         with self._scope:
             try:
                 await attempt()
@@ -234,13 +233,13 @@ class AsyncioRun(SteppedRun):
 
 
 class SteppedCoroutine(Coroutine[Any, Any, Any]):
-    """A coroutine whose every step is told to a run; it looks like the one that it wraps."""
+    """A coroutine whose every step is reported to a run; it looks like the one that it wraps."""
 
     def __init__(
         self,
         coroutine: Coroutine[Any, Any, Any],
         run: AsyncioRun,
-        started: Place | None,
+        started: ProgramLine | None,
         number: int,
     ) -> None:
         self.coroutine = coroutine
@@ -258,8 +257,8 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
     def __await__(self) -> Generator[Any, Any, Any]:
         raise TypeError("a task runs this, nobody awaits it")
 
-    def place(self) -> Place | None:
-        """Where it stands; None if it has ended."""
+    def place(self) -> ProgramLine | None:
+        """Where it is; None if it has ended."""
         return place_of(self.coroutine, self.started)
 
     def send(self, value: Any) -> Any:
@@ -303,13 +302,13 @@ def _stepped(task: asyncio.Future[Any]) -> SteppedCoroutine | None:
     return coroutine if isinstance(coroutine, SteppedCoroutine) else None
 
 
-def _place_of_task(task: asyncio.Future[Any]) -> Place | None:
+def _place_of_task(task: asyncio.Future[Any]) -> ProgramLine | None:
     stepped = _stepped(task)
     return None if stepped is None else stepped.place()
 
 
 def _describe(task: asyncio.Future[Any]) -> str:
-    """A task's name, and where it stands."""
+    """A task's name, and where it is."""
     if not isinstance(task, asyncio.Task):
         return repr(task)
     place = _place_of_task(task)

@@ -3,8 +3,7 @@
 Trio shuffles what it runs on purpose. So that a step has the same number in every run, its dice are
 the same in every run; there is no public way to do that
 (https://github.com/python-trio/trio/issues/32): names touched here that trio does not document are
-``trio._core._run._r`` and ``_ALLOW_DETERMINISTIC_SCHEDULING``, as trio's own tests do. This room
-must never know what the coroutine does.
+``trio._core._run._r`` and ``_ALLOW_DETERMINISTIC_SCHEDULING``, as trio's own tests do.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ import outcome
 import trio
 import trio._core._run as scheduler
 
-from .places import (
-    Place,
+from .program_lines import (
+    ProgramLine,
     place_of,
     place_of_start,
 )
@@ -33,7 +32,7 @@ from .stepping import (
 
 __all__ = ["TrioRun", "same_dice"]
 
-TELLS_REASONS = "reason" in inspect.signature(trio.CancelScope.cancel).parameters
+GIVES_REASONS = "reason" in inspect.signature(trio.CancelScope.cancel).parameters
 """Whether a cancellation says whose it is; trio's do from 0.31 on."""
 
 
@@ -57,9 +56,9 @@ class TrioRun(SteppedRun, trio.abc.Instrument):
     _scope: trio.CancelScope
     _stepping: trio.lowlevel.Task | None = None
 
-    async def perform(self, attempt: Callable[[], Awaitable[object]], timeout: float) -> None:
-        """Run to the end; see `SteppedRun.perform`."""
-        self._tasks: dict[trio.lowlevel.Task, Place | None] = {}
+    async def run(self, attempt: Callable[[], Awaitable[object]], timeout: float) -> None:
+        """Run to the end; see `SteppedRun.run`."""
+        self._tasks: dict[trio.lowlevel.Task, ProgramLine | None] = {}
         """Those of the coroutine, and where the program started each."""
         self._scope = trio.CancelScope()
         self._ended = trio.Event()
@@ -67,7 +66,7 @@ class TrioRun(SteppedRun, trio.abc.Instrument):
         trio.lowlevel.add_instrument(self)
         async with trio.open_nursery() as nursery:
             mark = OWNER.set(self)
-            nursery.start_soon(self._stand, attempt)
+            nursery.start_soon(self._host_attempt, attempt)
             OWNER.reset(mark)
             with trio.move_on_after(timeout):
                 await self._ended.wait()
@@ -119,23 +118,23 @@ class TrioRun(SteppedRun, trio.abc.Instrument):
                 self._cancel()
 
     def _cancel(self) -> None:
-        if TELLS_REASONS:
+        if GIVES_REASONS:
             self._scope.cancel(reason=OURS)
         else:
             self._scope.cancel()
 
-    def _place_of(self, task: trio.lowlevel.Task) -> Place | None:
+    def _place_of(self, task: trio.lowlevel.Task) -> ProgramLine | None:
         host = next(iter(self._tasks), None)
         own = self._attempt if task is host and self._attempt is not None else task.coro
         return place_of(own, self._tasks.get(task))
 
     # The coroutine
 
-    async def _stand(self, attempt: Callable[[], Awaitable[object]]) -> None:
+    async def _host_attempt(self, attempt: Callable[[], Awaitable[object]]) -> None:
         with self._scope:
             try:
                 self._attempt = attempt()
-                await Heard(self._attempt, self._hear)
+                await ObservedAwaitable(self._attempt, self._observe)
             except (KeyboardInterrupt, SystemExit):
                 raise
             except BaseException as error:
@@ -148,20 +147,20 @@ class TrioRun(SteppedRun, trio.abc.Instrument):
                 self._attempt = None
                 self._ended.set()
 
-    def _hear(self, value: object) -> None:
-        """Trio tells a task what it waited for as an outcome: perhaps our cancellation."""
+    def _observe(self, value: object) -> None:
+        """Trio gives a task what it waited for as an outcome: perhaps our cancellation."""
         error = value.error if isinstance(value, outcome.Error) else None
         if isinstance(error, trio.Cancelled):
-            ours = getattr(error, "reason", None) == OURS if TELLS_REASONS else True
+            ours = getattr(error, "reason", None) == OURS if GIVES_REASONS else True
             self.delivered = self.delivered or (ours and self._scope.cancel_called)
 
 
-class Heard:
-    """An awaitable that tells what the event loop hands in."""
+class ObservedAwaitable:
+    """An awaitable that reports what the event loop hands in."""
 
-    def __init__(self, awaitable: Awaitable[object], hear: Callable[[object], None]) -> None:
+    def __init__(self, awaitable: Awaitable[object], observe: Callable[[object], None]) -> None:
         self._awaitable = awaitable
-        self._hear = hear
+        self._observe = observe
 
     def __await__(self) -> Generator[Any, Any, object]:
         inner: Any = self._awaitable
@@ -175,6 +174,6 @@ class Heard:
             try:
                 value = yield trap
                 resume = inner.send
-                self._hear(value)
+                self._observe(value)
             except BaseException as error:
                 value, resume = error, inner.throw

@@ -1,8 +1,7 @@
 """Any transport against the clauses T1 to T7 of `qrlifecycle.transports.base`.
 
 `check_transport()` does it all; `checks()` gives the checks one by one. A breach is reported with
-its clause, what was left open, and the line of the transport's own file to look at. This room must
-never know a protocol.
+its clause, what was left open, and the line of the transport's own file to look at.
 """
 
 from __future__ import annotations
@@ -12,14 +11,7 @@ from dataclasses import dataclass
 
 from ...errors import InvalidValue
 from ...policy import is_positive
-from . import (
-    closing,
-    malformed,
-    opening,
-)
-from . import (
-    receiving as hearing,
-)
+from . import closing, malformed, opening, receiving
 from .check import (
     LIMIT,
     Check,
@@ -27,7 +19,7 @@ from .check import (
     ContractFailure,
     PeerFactory,
 )
-from .peers import CannotCheck
+from .peer import CannotCheck
 from .smoke import smoke_test
 
 __all__ = [
@@ -40,9 +32,9 @@ __all__ = [
     "smoke_test",
 ]
 
-ROOMS = (opening, closing, hearing, malformed)
+MODULES = (opening, closing, receiving, malformed)
 
-EVERY = sorted((one for room in ROOMS for one in room.CHECKS), key=lambda one: one.clause)
+EVERY = sorted((one for module in MODULES for one in module.CHECKS), key=lambda one: one.clause)
 
 CLAUSES = ("T1", "T2", "T3", "T4", "T5", "T6", "T7")
 
@@ -114,11 +106,11 @@ async def check_transport(
         peer_factory: makes a fresh peer, which makes the transports: see `WirePeer`.
         clauses: those to check.
         limit: seconds for a call that does not depend on a peer's silence.
-        progress: told each result as it comes.
+        progress: called with each result as it comes.
 
     Raises:
         ContractBroken: at least one check failed; all were made.
-        CannotCheck: no transport came as far as a signal, or a peer did not do what it was told.
+        CannotCheck: no transport came as far as a signal, or a peer did not do what it was to do.
         InvalidValue: a clause that there is not, or a limit that is not above 0.
         WrongAnswer: ``peer_factory`` is no function that makes a peer, or that makes no transports.
         Exception: what the peer, or the making of a transport, raised.

@@ -1,7 +1,4 @@
-"""What a check of the contract is, and what comes of running one.
-
-This room must never know a clause's meaning.
-"""
+"""What a check of the contract is, and what comes of running one."""
 
 from __future__ import annotations
 
@@ -14,17 +11,25 @@ import anyio
 
 from ...errors import WrongAnswer
 from .harness import (
-    Bench,
-    at_the_bench,
+    Harness,
+    open_harness,
 )
-from .operation import Breach
-from .peers import (
+from .operation import ClauseBroken
+from .peer import (
     CannotDo,
     Peer,
 )
-from .places import Place
+from .transport_lines import TransportLine
 
-__all__ = ["LIMIT", "Check", "CheckResult", "ContractFailure", "PeerFactory", "at_work", "listing"]
+__all__ = [
+    "LIMIT",
+    "Check",
+    "CheckResult",
+    "ContractFailure",
+    "PeerFactory",
+    "listing",
+    "run_with_peer",
+]
 
 LIMIT = 5.0
 """Seconds for a call that does not depend on a peer's silence: it takes milliseconds, or hangs."""
@@ -35,7 +40,7 @@ step of a handshake."""
 
 T = TypeVar("T")
 
-Judge = Callable[[Bench], Awaitable[None]]
+CheckBody = Callable[[Harness], Awaitable[None]]
 """A check's work: it finds nothing, or raises."""
 
 PeerFactory = Callable[[], Peer]
@@ -54,7 +59,7 @@ class ContractFailure:
     """What was done, and what came of it."""
     left_open: tuple[str, ...]
     """What was still open, in words."""
-    place: Place | None
+    place: TransportLine | None
     """The line of the transport's own file to look at."""
     mend: str
     """What to do about it."""
@@ -102,7 +107,7 @@ class Check:
     """T1 to T7."""
     fact: str
     """What is so if the transport keeps the clause, in a sentence."""
-    judge: Judge = field(repr=False)
+    judge: CheckBody = field(repr=False)
 
     def __str__(self) -> str:
         return f"{self.clause} {self.name}"
@@ -116,32 +121,32 @@ class Check:
 
         Raises:
             WrongAnswer: ``peer_factory`` makes no peer.
-            CannotCheck: the peer does not come to an end with what it is told.
+            CannotCheck: the peer does not come to an end with what it is asked to do.
             BaseException: what the peer, or the making of a transport, raised.
         """
 
-        async def work(bench: Bench) -> CheckResult:
+        async def work(harness: Harness) -> CheckResult:
             try:
-                await self._judge_in_time(bench)
+                await self._judge_in_time(harness)
             except CannotDo as reason:
                 return CheckResult(self, skipped=str(reason))
-            except Breach as breach:
-                return CheckResult(self, failure=self._failure(breach, bench.peer.trouble()))
+            except ClauseBroken as breach:
+                return CheckResult(self, failure=self._failure(breach, harness.peer.trouble()))
             return CheckResult(self)
 
-        return await at_work(peer_factory, limit, work)
+        return await run_with_peer(peer_factory, limit, work)
 
-    async def _judge_in_time(self, bench: Bench) -> None:
-        longest = PATIENCES * bench.patience
+    async def _judge_in_time(self, harness: Harness) -> None:
+        longest = PATIENCES * harness.patience
         with anyio.move_on_after(longest) as scope:
-            await self.judge(bench)
+            await self.judge(harness)
         if scope.cancelled_caught:
-            raise Breach(
-                f"It takes more than {longest:g} s to find out; there waited {bench.waits()}.",
+            raise ClauseBroken(
+                f"It takes more than {longest:g} s to find out; there waited {harness.waits()}.",
                 mend="Have these calls end, or end sooner.",
             )
 
-    def _failure(self, breach: Breach, trouble: str) -> ContractFailure:
+    def _failure(self, breach: ClauseBroken, trouble: str) -> ContractFailure:
         return ContractFailure(
             clause=self.clause,
             check=self.name,
@@ -154,10 +159,10 @@ class Check:
         )
 
 
-async def at_work(
-    peer_factory: PeerFactory, limit: float, work: Callable[[Bench], Awaitable[T]]
+async def run_with_peer(
+    peer_factory: PeerFactory, limit: float, work: Callable[[Harness], Awaitable[T]]
 ) -> T:
-    """Work at a bench with a fresh peer; what goes wrong comes out as it was raised, in no group.
+    """Work in a harness with a fresh peer; what goes wrong comes out as it was raised, in no group.
 
     Raises:
         WrongAnswer: ``peer_factory`` makes no peer.
@@ -165,9 +170,9 @@ async def at_work(
     """
     done: list[T] = []
     trouble: BaseException | None = None
-    async with _made_by(peer_factory) as peer, at_the_bench(peer, limit) as bench:
+    async with _made_by(peer_factory) as peer, open_harness(peer, limit) as harness:
         try:
-            done.append(await work(bench))
+            done.append(await work(harness))
         except (anyio.get_cancelled_exc_class(), GeneratorExit, KeyboardInterrupt):
             raise
         except BaseException as error:  # the task groups around us would wrap a skipped test
@@ -199,11 +204,11 @@ def _made_by(peer_factory: PeerFactory) -> Peer:
     )
 
 
-def listing(checks: list[Check]) -> Callable[[str], Callable[[Judge], Judge]]:
+def listing(checks: list[Check]) -> Callable[[str], Callable[[CheckBody], CheckBody]]:
     """A decorator, to be given a clause, that lists a function among these checks."""
 
-    def of_clause(clause: str) -> Callable[[Judge], Judge]:
-        def add(judge: Judge) -> Judge:
+    def of_clause(clause: str) -> Callable[[CheckBody], CheckBody]:
+        def add(judge: CheckBody) -> CheckBody:
             fact = " ".join((judge.__doc__ or "").split())
             name = getattr(judge, "__name__", "").replace("_", " ")
             checks.append(Check(name, clause, fact, judge))

@@ -1,7 +1,7 @@
 """Clauses T2 and T3, as checks: what is left after closings of every kind, and in the middle.
 
-A check's docstring is its fact. It finds nothing, or raises `Breach`; `CannotDo` of the peer's
-skips it. This room must never know a protocol.
+A check's docstring is its fact. It finds nothing, or raises `ClauseBroken`; a peer's
+`CannotDo` skips it.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from .check import (
 )
 from .harness import (
     LAST_SECONDS,
-    Bench,
+    Harness,
 )
 from .operation import (
-    Breach,
+    ClauseBroken,
     Operation,
 )
-from .places import place_of_method
 from .steps import (
     WAITS,
     at_each_turn,
@@ -30,6 +29,7 @@ from .steps import (
     judge_cancelled,
     pass_turns,
 )
+from .transport_lines import place_of_method
 
 __all__ = ["CHECKS"]
 
@@ -56,174 +56,174 @@ def named(order: tuple[str, ...]) -> str:
 
 
 @check("T2")
-async def abort_shuts_the_socket(bench: Bench) -> None:
+async def abort_shuts_the_socket(harness: Harness) -> None:
     """abort() shuts the socket before it returns, without any aclose(), and the peer sees it."""
-    transport = await bench.opened()
-    bench.abort(transport)
-    if left := tuple(bench.peer.unshut()):
-        raise Breach(
+    transport = await harness.opened()
+    harness.abort(transport)
+    if left := tuple(harness.peer.unshut()):
+        raise ClauseBroken(
             "abort() returned.",
             left_open=left,
             mend=f"{place_of_method(transport, 'abort')} must shut the socket itself, and not have "
             "the event loop, a task or a thread do it later: nobody awaits it.",
         )
-    await bench.peer_sees_the_end(transport, "abort() was called.", by=("abort",))
+    await harness.peer_sees_the_end(transport, "abort() was called.", by=("abort",))
 
 
 @check("T2")
-async def aclose_ends_tasks_and_descriptors(bench: Bench) -> None:
+async def aclose_ends_tasks_and_descriptors(harness: Harness) -> None:
     """When aclose() returns, and not a little later, tasks and descriptors are gone."""
-    transport = await bench.opened()
-    await bench.take(transport, "aclose")
-    bench.nothing_left_now(transport, "aclose() returned.", by=("aclose",))
-    await bench.nothing_left(transport, "aclose() returned.", by=("aclose",))
+    transport = await harness.opened()
+    await harness.take(transport, "aclose")
+    harness.nothing_left_now(transport, "aclose() returned.", by=("aclose",))
+    await harness.nothing_left(transport, "aclose() returned.", by=("aclose",))
 
 
 @check("T2")
-async def aclose_after_abort_ends_tasks_and_descriptors(bench: Bench) -> None:
+async def aclose_after_abort_ends_tasks_and_descriptors(harness: Harness) -> None:
     """After abort(), too, tasks and descriptors are gone when aclose() has ended."""
-    transport = await bench.opened()
-    await bench.take(transport, "abort", "aclose")
-    await bench.nothing_left(transport, "After abort(), aclose() returned.", by=("aclose",))
+    transport = await harness.opened()
+    await harness.take(transport, "abort", "aclose")
+    await harness.nothing_left(transport, "After abort(), aclose() returned.", by=("aclose",))
 
 
 @check("T2")
-async def aclose_cancelled_at_each_turn(bench: Bench) -> None:
+async def aclose_cancelled_at_each_turn(harness: Harness) -> None:
     """A cancelled aclose(), followed by abort(), leaves nothing, whenever it is cancelled."""
 
     async def judge(count: int) -> bool:
-        closing = bench.start(await bench.opened(), "aclose")
+        closing = harness.start(await harness.opened(), "aclose")
         await pass_turns(1 + count)
         had_ended = closing.done.is_set()
         closing.cancel()
-        await judge_cancelled(bench, closing)
+        await judge_cancelled(harness, closing)
         return had_ended
 
     await at_each_turn(judge)
 
 
 @check("T2")
-async def aclose_after_a_cancelled_receive(bench: Bench) -> None:
+async def aclose_after_a_cancelled_receive(harness: Harness) -> None:
     """When receive() was cancelled, aclose() leaves nothing either: that is the usual order."""
-    transport = await bench.opened()
-    receiving = bench.start(transport, "receive")
+    transport = await harness.opened()
+    receiving = harness.start(transport, "receive")
     await pass_turns(WAITS)
     receiving.cancel()
-    await bench.end(receiving)
-    await bench.take(transport, "aclose")
+    await harness.end(receiving)
+    await harness.take(transport, "aclose")
     happened = "receive() was cancelled; then aclose() was called."
-    await bench.nothing_left(transport, happened, by=("receive", "aclose"))
+    await harness.nothing_left(transport, happened, by=("receive", "aclose"))
 
 
 @check("T2")
-async def abort_in_the_middle_of_open(bench: Bench) -> None:
+async def abort_in_the_middle_of_open(harness: Harness) -> None:
     """abort() shuts what open() has made so far, and what it makes later is shut as well."""
 
     async def judge(count: int) -> bool:
-        opening = bench.start(bench.make(), "open")
+        opening = harness.start(harness.make(), "open")
         await opening.begun.wait()
         await pass_turns(count)
         had_ended = opening.done.is_set()
-        await judge_aborted(bench, opening)
+        await judge_aborted(harness, opening)
         return had_ended
 
     await at_each_turn(judge)
 
 
 @check("T2")
-async def abort_while_open_hangs(bench: Bench) -> None:
+async def abort_while_open_hangs(harness: Harness) -> None:
     """abort() shuts the socket although open() still waits for the peer."""
 
     async def judge(opening: Operation) -> None:
         place = opening.where()
         where = f" while it waited at {place}" if place else ""
-        bench.abort(opening.transport)
+        harness.abort(opening.transport)
         happened = f"abort() was called in the middle of open(){where}."
-        await bench.peer_sees_the_end(opening.transport, happened, place, by=("abort",))
-        await judge_aborted(bench, opening)
+        await harness.peer_sees_the_end(opening.transport, happened, place, by=("abort",))
+        await judge_aborted(harness, opening)
 
-    await each_stalled_opening(bench, judge)
+    await each_stalled_opening(harness, judge)
 
 
-async def judge_aborted(bench: Bench, opening: Operation) -> None:
+async def judge_aborted(harness: Harness, opening: Operation) -> None:
     """Abort in the middle of an opening: once it has ended, nothing may be left open."""
     place, in_time = opening.where(), not opening.done.is_set()
-    bench.abort(opening.transport)
-    if not await bench.soon(opening.done.wait, LAST_SECONDS):
+    harness.abort(opening.transport)
+    if not await harness.soon(opening.done.wait, LAST_SECONDS):
         opening.cancel()
-    await bench.end(opening)
-    bench.require(opening, TransportError)
+    await harness.end(opening)
+    harness.require(opening, TransportError)
     where = f" while it waited at {place}" if place else ""
     happened = f"abort() was called in the middle of open(){where}; then open() ended."
     if not in_time:
         happened = "abort() was called after open()."
     by = ("abort", "open") if in_time else ("abort",)
-    await bench.peer_sees_the_end(opening.transport, happened, place, by=by)
-    await bench.take(opening.transport, "aclose")
+    await harness.peer_sees_the_end(opening.transport, happened, place, by=by)
+    await harness.take(opening.transport, "aclose")
     happened = f"{happened} Even aclose() left it."
-    await bench.nothing_left(opening.transport, happened, place, by=("aclose",))
+    await harness.nothing_left(opening.transport, happened, place, by=("aclose",))
 
 
 # T3
 
 
 @check("T3")
-async def closing_before_open(bench: Bench) -> None:
+async def closing_before_open(harness: Harness) -> None:
     """aclose() and abort() in any order are fine when there was no open()."""
     for order in ORDERS:
-        transport = bench.make()
+        transport = harness.make()
         with first_said(f"{named(order)} came before open()."):
-            await bench.take(transport, *order)
-        await bench.nothing_left(transport, f"{named(order)} came before open().", by=order)
+            await harness.take(transport, *order)
+        await harness.nothing_left(transport, f"{named(order)} came before open().", by=order)
 
 
 @check("T3")
-async def closing_again(bench: Bench) -> None:
+async def closing_again(harness: Harness) -> None:
     """aclose() and abort() in any order, and again, are fine."""
     for order in ORDERS:
-        transport = await bench.opened()
-        await close_in_order(bench, transport, order, "after open()")
+        transport = await harness.opened()
+        await close_in_order(harness, transport, order, "after open()")
 
 
 @check("T3")
-async def closing_after_the_peer_hung_up(bench: Bench) -> None:
+async def closing_after_the_peer_hung_up(harness: Harness) -> None:
     """aclose() and abort() in any order are fine after the peer's orderly close."""
     for order in ORDERS:
-        transport = await bench.opened()
-        await bench.told(bench.peer.hang_up)
-        await end_of(bench, transport)
-        await close_in_order(bench, transport, order, "after the peer's close")
+        transport = await harness.opened()
+        await harness.instruct(harness.peer.hang_up)
+        await end_of(harness, transport)
+        await close_in_order(harness, transport, order, "after the peer's close")
 
 
 @check("T3")
-async def closing_after_the_link_broke(bench: Bench) -> None:
-    """aclose() and abort() in any order are fine after the link broke."""
+async def closing_after_the_connection_broke(harness: Harness) -> None:
+    """aclose() and abort() in any order are fine after the connection broke."""
     for order in ORDERS:
-        transport = await bench.opened()
-        bench.peer.reset()
-        await end_of(bench, transport)
-        await close_in_order(bench, transport, order, "after the link broke")
+        transport = await harness.opened()
+        harness.peer.reset()
+        await end_of(harness, transport)
+        await close_in_order(harness, transport, order, "after the connection broke")
 
 
 @check("T3")
-async def closing_at_the_same_time(bench: Bench) -> None:
+async def closing_at_the_same_time(harness: Harness) -> None:
     """Several tasks in aclose() at once, and an abort() between them, are fine."""
-    transport = await bench.opened()
-    closings = [bench.start(transport, "aclose") for _ in range(3)]
+    transport = await harness.opened()
+    closings = [harness.start(transport, "aclose") for _ in range(3)]
     await pass_turns(1)
-    bench.abort(transport)
+    harness.abort(transport)
     for closing in closings:
-        await bench.end(closing)
+        await harness.end(closing)
         if not closing.returned:
-            raise bench.raised(closing, "Several may call it at once, and none may be harmed.")
-    await bench.nothing_left(transport, "Three tasks called aclose() at once.", by=("aclose",))
+            raise harness.raised(closing, "Several may call it at once, and none may be harmed.")
+    await harness.nothing_left(transport, "Three tasks called aclose() at once.", by=("aclose",))
 
 
 async def close_in_order(
-    bench: Bench, transport: Transport, order: tuple[str, ...], when: str
+    harness: Harness, transport: Transport, order: tuple[str, ...], when: str
 ) -> None:
     """Close in this order, and once more."""
     happened = f"{named(order)} came {when}, then aclose()."
     with first_said(happened):
-        await bench.take(transport, *order, "aclose")
-    await bench.nothing_left(transport, happened, by=("aclose",))
+        await harness.take(transport, *order, "aclose")
+    await harness.nothing_left(transport, happened, by=("aclose",))

@@ -1,7 +1,7 @@
-"""One connection to a peer over TCP: bytes out and in, and a greeting that stops where it is told.
+"""One connection to a peer over TCP: bytes out and in, and a greeting that can be stopped.
 
 Neither a stream of anyio's nor a server library's plays it, for each of them has a mind of its own
-about what is sent when. This room must never know the checks, nor whose peer it is.
+about what is sent when.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from anyio.abc import ByteStream
 
 from ...transports.reset import reset_on_close
 from ..wording import in_words
-from .places import place_of_trouble
 from .plain import (
     READ,
     read,
     write_all,
 )
+from .transport_lines import place_of_trouble
 
 __all__ = ["Greeting", "Orders", "Wire"]
 
 
 @dataclass
 class Orders:
-    """What all connections of a peer are to do, and what they tell. Make it inside the loop."""
+    """What all connections of a peer are to do, and what they report. Make it inside the loop."""
 
     greet: Greeting | None
     early: list[bytes] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Orders:
     """Set when a greeting was stopped."""
     silent: bool = False
     """Whether nothing is said any more."""
-    heard: bytearray = field(default_factory=bytearray)
+    received: bytearray = field(default_factory=bytearray)
     """What clients have sent since this was last cleared."""
     garbled: bytes | None = None
     """What is said in place of the greeting."""
@@ -96,7 +96,7 @@ class Wire(ByteStream):
         if not data:
             self.gone.set()
             raise anyio.EndOfStream
-        self.orders.heard += data
+        self.orders.received += data
         self.orders.noticed()
         return data
 
@@ -199,7 +199,7 @@ class Wire(ByteStream):
             except (anyio.EndOfStream, anyio.BrokenResourceError):
                 raise
             except Exception as error:
-                self.orders.troubles.append(f"the greeting raised {_told(error)}")
+                self.orders.troubles.append(f"the greeting raised {_in_words_with_place(error)}")
                 self._broken_off = True  # a client may wait long for somebody who is not there
                 raise anyio.EndOfStream from error
         self._held += b"".join(self._unsaid)
@@ -212,7 +212,7 @@ class Wire(ByteStream):
             await self.write(held)
 
 
-def _told(error: Exception) -> str:
+def _in_words_with_place(error: Exception) -> str:
     """What a greeting raised, and where."""
     place = place_of_trouble(error)
     return in_words(error) + ("" if place is None else f" ({place})")

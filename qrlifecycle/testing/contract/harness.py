@@ -1,7 +1,7 @@
-"""The bench on which a transport is checked: each call bounded in time, each breach with its place.
+"""The harness that checks call a transport in: each call has a deadline, each breach its line.
 
 A check reads like the clause it is about; what a call may do to whoever makes it (hang, raise what
-it must not, leave something open) is dealt with here. This room must never know the clauses.
+it must not, leave something open) is dealt with here.
 """
 
 from __future__ import annotations
@@ -24,41 +24,41 @@ from ..leaks import (
     KIT,
     TASK,
 )
-from ..loop_warnings import complaints_of_the_loop
+from ..loop_warnings import loop_exceptions
 from ..wording import in_words
 from .operation import (
-    Breach,
+    ClauseBroken,
     Operation,
 )
-from .peers import (
+from .peer import (
     CannotCheck,
     Peer,
 )
-from .places import (
-    Place,
+from .transport_lines import (
+    TransportLine,
     place_of_error,
     place_of_method,
 )
 
-__all__ = ["LAST_SECONDS", "Bench", "at_the_bench"]
+__all__ = ["LAST_SECONDS", "Harness", "open_harness"]
 
 LATE = 2.0
 """Seconds that a deadline may be missed by: the machine may be busy."""
 
 LAST_TURNS = 100
-"""Turns of the event loop in which what was told to end has to be gone; two or three are the rule.
+"""Turns of the event loop in which what was asked to end has to be gone; two or three are the rule.
 After them it has `LAST_SECONDS`."""
 
 LAST_SECONDS = 0.2
 
-MEANING = "what the peer was told that the bytes mean"
+MEANING = "what the peer was given as the meaning of the bytes"
 
 DEED_PATIENCES = 2
-"""How many times as long as a call a peer may take that is told to do something."""
+"""How many times as long as a call a peer may take that is asked to do something."""
 
 
-class Bench:
-    """One check's transports and their peer. Made by `at_the_bench()`."""
+class Harness:
+    """One check's transports and their peer. Made by `open_harness()`."""
 
     def __init__(self, peer: Peer, tasks: TaskGroup, limit: float) -> None:
         self.peer = peer
@@ -68,8 +68,8 @@ class Bench:
         """Seconds within which a call must have noticed a peer's silence."""
         self.patience = limit if isinf(self.silence) else max(limit, self.silence)
         """Seconds that a call has which may have to notice a peer's silence."""
-        self.complaints: list[dict[str, Any]] = []
-        """What asyncio's event loop was complained to about."""
+        self.loop_errors: list[dict[str, Any]] = []
+        """What asyncio's exception handler was called with."""
         self._tasks = tasks
         self._transports: list[Transport] = []
         self._operations: list[Operation] = []
@@ -98,7 +98,7 @@ class Bench:
     async def wait_until_connected(self, transport: Transport) -> None:
         """The peer knows that this one is open."""
         if not await self.soon(self.peer.wait_until_connected):
-            raise Breach(
+            raise ClauseBroken(
                 "open() returned, but nobody had connected to the peer.",
                 mend=f"{place_of_method(transport, 'open')} must return when listening.",
             )
@@ -110,7 +110,7 @@ class Bench:
         self._tasks.start_soon(operation.run, name=KIT)
         return operation
 
-    async def told(self, deed: Callable[..., Awaitable[object]], *details: object) -> None:
+    async def instruct(self, deed: Callable[..., Awaitable[object]], *details: object) -> None:
         """Have the peer do something, in time; what it raises comes out.
 
         Raises:
@@ -132,17 +132,17 @@ class Bench:
         seconds = self.limit if limit is None else limit
         if not await self.soon(operation.done.wait, seconds):
             breach = await self.overdue(operation, f"did not end within {seconds:g} s")
-            told = "" if limit is None else self._told_of_the_heartbeat()
-            breach.mend = " ".join(filter(None, (breach.mend, mend, told)))
+            question = "" if limit is None else self._heartbeat_question()
+            breach.mend = " ".join(filter(None, (breach.mend, mend, question)))
             raise breach
         return operation
 
-    async def overdue(self, operation: Operation, how: str, mend: str = "") -> Breach:
+    async def overdue(self, operation: Operation, how: str, mend: str = "") -> ClauseBroken:
         """A call should have ended; it is ended now."""
         place = operation.where()
         await self._rescue(operation)
         method = place_of_method(operation.transport, operation.method)
-        return Breach(
+        return ClauseBroken(
             f"{operation} {how}" + (f"; it waited at {place}." if place else "."),
             place=place,
             mend=mend or f"Find out what {method} waits for there, and end the wait.",
@@ -173,7 +173,7 @@ class Bench:
         names = " or ".join(kind.__name__ for kind in allowed)
         if operation.returned:
             given = f" {operation.result!r}" if isinstance(operation.result, Signal) else ""
-            raise Breach(
+            raise ClauseBroken(
                 f"{operation} returned{given}, instead of raising {names}.",
                 mend=f"{place_of_method(transport, method)} must raise {names} here.",
             )
@@ -186,9 +186,9 @@ class Bench:
             names = " or ".join(kind.__name__ for kind in allowed)
             raise self.raised(operation, f"It must raise {names} here.")
 
-    def raised(self, operation: Operation, mend: str) -> Breach:
+    def raised(self, operation: Operation, mend: str) -> ClauseBroken:
         """A call raised what it must not."""
-        return Breach(
+        return ClauseBroken(
             f"{operation} raised {operation.raised()}.",
             place=operation.where(),
             mend=f"Mend {place_of_method(operation.transport, operation.method)}: {mend}",
@@ -200,7 +200,7 @@ class Bench:
             transport.abort()
         except Exception as error:
             place = place_of_error(transport, error)
-            raise Breach(
+            raise ClauseBroken(
                 f"abort() raised {in_words(error)}" + (f", at {place}." if place else "."),
                 place=place,
                 mend=f"{place_of_method(transport, 'abort')} is the last resort: never raise.",
@@ -258,7 +258,7 @@ class Bench:
         self,
         transport: Transport,
         happened: str,
-        place: Place | None = None,
+        place: TransportLine | None = None,
         *,
         by: tuple[str, ...],
     ) -> None:
@@ -276,13 +276,13 @@ class Bench:
         self,
         transport: Transport,
         happened: str,
-        place: Place | None = None,
+        place: TransportLine | None = None,
         *,
         by: tuple[str, ...],
     ) -> None:
         """At this very moment, nothing of the transport's is left."""
         if left := tuple(self.peer.leftovers()):
-            raise Breach(
+            raise ClauseBroken(
                 happened,
                 left_open=left,
                 place=place,
@@ -293,13 +293,13 @@ class Bench:
         self,
         transport: Transport,
         happened: str,
-        place: Place | None = None,
+        place: TransportLine | None = None,
         *,
         by: tuple[str, ...],
     ) -> None:
         """The peer has no connection any more, or will not in a moment."""
         if not await self.soon(self.peer.wait_until_gone):
-            raise Breach(
+            raise ClauseBroken(
                 happened,
                 left_open=("the connection, as the peer sees it",),
                 place=place,
@@ -322,7 +322,7 @@ class Bench:
         if receiving.result != signal:
             given = repr(receiving.result)
             given = f"another {given}" if given == repr(signal) else given  # codes are hidden
-            raise Breach(
+            raise ClauseBroken(
                 f"receive() gave {given} when {signal!r} was to come.",
                 mend=mend or f"Mend {place}, or {MEANING}.",
             )
@@ -338,7 +338,7 @@ class Bench:
             closing.cancel()
 
     async def clean_up(self) -> None:
-        """End whatever still runs, shut whatever is open: the next check shall not hear of it."""
+        """End whatever still runs, shut whatever is open: nothing is left to the next check."""
         for operation in self._operations:
             operation.cancel()
         await self.discard(*self._transports)
@@ -347,12 +347,12 @@ class Bench:
             await self.soon(operation.done.wait, LATE)
             operation.error = operation.cancellation = None
 
-    def _told_of_the_heartbeat(self) -> str:
-        """Where a silence was not noticed, the transport may have been told of no heartbeat."""
+    def _heartbeat_question(self) -> str:
+        """Where a silence was not noticed, the transport may have been given no heartbeat."""
         if isinf(self.peer.heartbeat):
             return ""
-        told = f"The peer was told heartbeat={self.peer.heartbeat:g} s"
-        return f"{told}; does the transport know it?"
+        given = f"The peer was given heartbeat={self.peer.heartbeat:g} s"
+        return f"{given}; does the transport know it?"
 
     async def _rescue(self, operation: Operation) -> None:
         """End a call that hangs: by cancelling it, or else by taking away what it waits for."""
@@ -364,17 +364,17 @@ class Bench:
 
 
 @asynccontextmanager
-async def at_the_bench(peer: Peer, limit: float) -> AsyncIterator[Bench]:
-    """A bench for one check; what the check leaves behind is cleaned up."""
-    with complaints_of_the_loop() as complaints:
+async def open_harness(peer: Peer, limit: float) -> AsyncIterator[Harness]:
+    """A harness for one check; what the check leaves behind is cleaned up."""
+    with loop_exceptions() as loop_errors:
         async with anyio.create_task_group() as tasks:
-            bench = Bench(peer, tasks, limit)
-            bench.complaints = complaints
+            harness = Harness(peer, tasks, limit)
+            harness.loop_errors = loop_errors
             try:
-                yield bench
+                yield harness
             finally:
                 with anyio.CancelScope(shield=True):
-                    await bench.clean_up()
+                    await harness.clean_up()
                 tasks.cancel_scope.cancel()
 
 

@@ -1,7 +1,7 @@
 """Clause T6, as checks: input that means nothing, and more of it than anybody wants.
 
-A check's docstring is its fact. It finds nothing, or raises `Breach`; `CannotDo` of the peer's
-skips it. This room must never know a protocol.
+A check's docstring is its fact. It finds nothing, or raises `ClauseBroken`; a peer's
+`CannotDo` skips it.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from .check import (
     Check,
     listing,
 )
-from .harness import Bench
+from .harness import Harness
 from .operation import (
-    Breach,
+    ClauseBroken,
     Operation,
 )
-from .peers import CannotDo
-from .places import (
+from .peer import CannotDo
+from .steps import first_said
+from .transport_lines import (
     place_of_error,
     place_of_method,
 )
-from .steps import first_said
 
 __all__ = ["CHECKS"]
 
@@ -50,72 +50,72 @@ ONE_READ = 64 * 1024
 
 
 @check("T6")
-async def garbage(bench: Bench) -> None:
+async def garbage(harness: Harness) -> None:
     """Malformed input becomes nothing or TransportLost, never another exception."""
-    for strict, kinds in ((True, bench.peer.garbage), (False, bench.peer.anything)):
+    for strict, kinds in ((True, harness.peer.garbage), (False, harness.peer.anything)):
         for name, data in kinds.items():
-            await judge_garbage(bench, name, data, strict=strict)
-    if not (bench.peer.garbage or bench.peer.anything):
-        await bench.told(bench.peer.send_bytes, b"")  # says why, if it cannot
+            await judge_garbage(harness, name, data, strict=strict)
+    if not (harness.peer.garbage or harness.peer.anything):
+        await harness.instruct(harness.peer.send_bytes, b"")  # says why, if it cannot
         raise CannotDo("the peer has no garbage")
 
 
-async def judge_garbage(bench: Bench, name: str, data: bytes, *, strict: bool) -> None:
+async def judge_garbage(harness: Harness, name: str, data: bytes, *, strict: bool) -> None:
     """Garbage, then two signals, of which the first may be taken for the garbage's tail."""
-    transport = await bench.opened()
+    transport = await harness.opened()
 
     async def send() -> None:
-        await bench.peer.send_bytes(data)
-        await bench.peer.send(*bench.peer.signals[:2])
+        await harness.peer.send_bytes(data)
+        await harness.peer.send(*harness.peer.signals[:2])
 
-    with bench.beside(send):
-        await judge_received_garbage(bench, transport, name, data, strict=strict)
-    await bench.finish(transport)
+    with harness.beside(send):
+        await judge_received_garbage(harness, transport, name, data, strict=strict)
+    await harness.finish(transport)
     happened = f"The garbage {name!r} was received; then aclose() was called."
-    await bench.nothing_left(transport, happened, by=("aclose",))
-    judge_complaints(bench, transport, name)
+    await harness.nothing_left(transport, happened, by=("aclose",))
+    judge_loop_errors(harness, transport, name)
 
 
 @check("T6")
-async def garbage_in_place_of_a_handshake(bench: Bench) -> None:
+async def garbage_in_place_of_a_handshake(harness: Harness) -> None:
     """A peer that answers the opening with garbage makes open() raise the typed error."""
-    for name, data in bench.peer.anything.items() or [("nothing", b"")]:
-        bench.peer.greet_with(data)
-        transport = bench.make()
-        opening = await bench.end(bench.start(transport, "open"), bench.patience)
+    for name, data in harness.peer.anything.items() or [("nothing", b"")]:
+        harness.peer.greet_with(data)
+        transport = harness.make()
+        opening = await harness.end(harness.start(transport, "open"), harness.patience)
         with first_said(f"The garbage {name!r} was received."):
-            bench.require(opening, TransportError)
-        bench.abort(transport)
-        await bench.take(transport, "aclose")
+            harness.require(opening, TransportError)
+        harness.abort(transport)
+        await harness.take(transport, "aclose")
         happened = f"open() was answered with the garbage {name!r}; then aclose() was called."
-        await bench.nothing_left(transport, happened, by=("aclose",))
-        judge_complaints(bench, transport, name)
+        await harness.nothing_left(transport, happened, by=("aclose",))
+        judge_loop_errors(harness, transport, name)
 
 
 async def judge_received_garbage(
-    bench: Bench, transport: Transport, name: str, data: bytes, *, strict: bool
+    harness: Harness, transport: Transport, name: str, data: bytes, *, strict: bool
 ) -> None:
     """It becomes nothing, or the end; if it is not ``strict``, it may become signals."""
     for _ in data:  # it cannot hold more messages than bytes
-        receiving = await bench.end(bench.start(transport, "receive"), bench.patience)
+        receiving = await harness.end(harness.start(transport, "receive"), harness.patience)
         with first_said(f"The garbage {name!r} was received."):
-            bench.require(receiving, TransportLost)
-        if receiving.error is not None or receiving.result in bench.peer.signals:
+            harness.require(receiving, TransportLost)
+        if receiving.error is not None or receiving.result in harness.peer.signals:
             return
         if strict:
-            raise Breach(
+            raise ClauseBroken(
                 f"The garbage {name!r} became {receiving.result!r}.",
                 mend=f"{place_of_method(transport, 'receive')} must pass over what means nothing.",
             )
 
 
-def judge_complaints(bench: Bench, transport: Transport, name: str) -> None:
+def judge_loop_errors(harness: Harness, transport: Transport, name: str) -> None:
     """On asyncio, an exception that nobody catches goes to the event loop."""
-    for complaint in bench.complaints:
-        error = complaint.get("exception")
+    for context in harness.loop_errors:
+        error = context.get("exception")
         place = place_of_error(transport, error) if error is not None else None
-        raise Breach(
-            f"After the garbage {name!r} the event loop was told: {complaint.get('message')}"
+        raise ClauseBroken(
+            f"After the garbage {name!r} the loop's exception handler got: {context.get('message')}"
             + (f" ({type(error).__name__})" if error is not None else "")
             + (f", at {place}." if place else "."),
             place=place,
@@ -125,20 +125,20 @@ def judge_complaints(bench: Bench, transport: Transport, name: str) -> None:
 
 
 @check("T6")
-async def flood(bench: Bench) -> None:
+async def flood(harness: Harness) -> None:
     """A flood does not keep other tasks from running, and the signal after it comes."""
-    if not bench.peer.flood:
-        await bench.told(bench.peer.send_bytes, b"")  # says why, if it cannot
+    if not harness.peer.flood:
+        await harness.instruct(harness.peer.send_bytes, b"")  # says why, if it cannot
         raise CannotDo("the peer was given no flood=, so there is nothing to flood with")
-    transport = await bench.opened()
-    last = bench.peer.signals[1]
-    messages = min(FLOOD // len(bench.peer.flood) + 1, MOST_MESSAGES)
-    data = bench.peer.flood * messages
+    transport = await harness.opened()
+    last = harness.peer.signals[1]
+    messages = min(FLOOD // len(harness.peer.flood) + 1, MOST_MESSAGES)
+    data = harness.peer.flood * messages
     count = 0
 
     async def send() -> None:
-        await bench.peer.send_bytes(data)
-        await bench.peer.send(last)
+        await harness.peer.send_bytes(data)
+        await harness.peer.send(last)
 
     async def turn() -> None:
         nonlocal count
@@ -146,25 +146,25 @@ async def flood(bench: Bench) -> None:
             count += 1
             await anyio.lowlevel.checkpoint()
 
-    with bench.beside(send, turn):
-        draining = await drained(bench, transport, last, messages)
+    with harness.beside(send, turn):
+        draining = await drained(harness, transport, last, messages)
     if not draining.returned:
-        raise bench.raised(draining, f"{last!r} was to come after the flood.")
+        raise harness.raised(draining, f"{last!r} was to come after the flood.")
     if count < len(data) // ONE_READ:
-        raise Breach(
+        raise ClauseBroken(
             f"While {len(data)} bytes came in, other tasks had {count} turns.",
             mend=f"{place_of_method(transport, 'receive')} must let others run between messages.",
         )
-    await bench.finish(transport)
-    await bench.nothing_left(
+    await harness.finish(transport)
+    await harness.nothing_left(
         transport, "A flood came in; then aclose() was called.", by=("aclose",)
     )
 
 
-async def drained(bench: Bench, transport: Transport, last: Signal, messages: int) -> Operation:
+async def drained(harness: Harness, transport: Transport, last: Signal, messages: int) -> Operation:
     """Receive until this signal comes: as long as others do come, or are dropped.
 
-    Where no message of the flood is a signal and none is counted, nobody can tell how far it is.
+    Where no message of the flood is a signal and none is counted, nobody can say how far it is.
     """
     given = 0
 
@@ -173,18 +173,18 @@ async def drained(bench: Bench, transport: Transport, last: Signal, messages: in
         while await transport.receive() != last:
             given += 1
 
-    draining = bench.start(transport, "receive", call=receive)
+    draining = harness.start(transport, "receive", call=receive)
     began, before = anyio.current_time(), 0
-    while not await bench.soon(draining.done.wait, bench.patience):
+    while not await harness.soon(draining.done.wait, harness.patience):
         so_far = given + sum(transport.dropped.values())
         took = anyio.current_time() - began
         progress = f"{so_far:,} of {messages:,} messages"
         if 0 < so_far == before:
-            raise await bench.overdue(
-                draining, f"gave nothing for {bench.patience:g} s, after {progress} of a flood"
+            raise await harness.overdue(
+                draining, f"gave nothing for {harness.patience:g} s, after {progress} of a flood"
             )
-        if took > FLOOD_PATIENCES * bench.patience:
-            raise await bench.overdue(
+        if took > FLOOD_PATIENCES * harness.patience:
+            raise await harness.overdue(
                 draining, f"was still receiving a flood after {took:.3g} s: {progress}"
             )
         before = so_far

@@ -1,7 +1,4 @@
-"""One call of a transport's method, watched: where it waits, how it ends, and nothing it raises.
-
-This room must never know what the method is for.
-"""
+"""One call of a transport's method, watched: where it waits, how it ends, and nothing it raises."""
 
 from __future__ import annotations
 
@@ -15,16 +12,16 @@ import anyio
 
 from ...transports.base import Transport
 from ..wording import in_words
-from .places import (
-    Place,
+from .transport_lines import (
+    TransportLine,
     place_of_error,
     place_of_waiting,
 )
 
-__all__ = ["Breach", "Operation"]
+__all__ = ["ClauseBroken", "Operation"]
 
 
-class Breach(Exception):
+class ClauseBroken(Exception):
     """A check found the contract broken."""
 
     def __init__(
@@ -33,7 +30,7 @@ class Breach(Exception):
         *,
         mend: str,
         left_open: tuple[str, ...] = (),
-        place: Place | None = None,
+        place: TransportLine | None = None,
     ) -> None:
         self.happened = happened
         self.mend = mend
@@ -72,7 +69,7 @@ class Operation:
         """What it raised."""
         self.cancellation: BaseException | None = None
         """Kept as it came, for what its frames hold is not to vanish unseen."""
-        self.place: Place | None = None
+        self.place: TransportLine | None = None
         """Where it was when it was cancelled."""
         self.cancelled = False
         """Whether it was cancelled before it had ended."""
@@ -112,7 +109,7 @@ class Operation:
         if self.cancelled and isinstance(error, anyio.get_cancelled_exc_class()):
             self.delivered = True
 
-    def where(self) -> Place | None:
+    def where(self) -> TransportLine | None:
         """The line of the transport's where it waits, or raised."""
         if self.error is not None:
             return place_of_error(self.transport, self.error)

@@ -1,7 +1,4 @@
-"""Bytes over a plain socket, without a task or a library between: nobody else's mind is in it.
-
-This room must never know whose bytes they are.
-"""
+"""Bytes over a plain socket, without a task or a library between: nobody else's mind is in it."""
 
 from __future__ import annotations
 

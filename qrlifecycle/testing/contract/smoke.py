@@ -1,7 +1,6 @@
 """Before anything is checked: that a transport opens at all, and that a signal comes through.
 
-Where none does, every check would tell of it in words of its own. This room must never know the
-clauses.
+Where none does, every check would say so in words of its own.
 """
 
 from __future__ import annotations
@@ -10,12 +9,12 @@ from ...errors import UnsupportedBackend
 from .check import (
     LIMIT,
     PeerFactory,
-    at_work,
+    run_with_peer,
 )
-from .harness import Bench
-from .operation import Breach
-from .peers import CannotCheck
-from .places import place_of_method
+from .harness import Harness
+from .operation import ClauseBroken
+from .peer import CannotCheck
+from .transport_lines import place_of_method
 
 __all__ = ["smoke_test"]
 
@@ -34,34 +33,34 @@ async def smoke_test(peer_factory: PeerFactory, *, limit: float = LIMIT) -> None
         UnsupportedBackend: the transport is for another event loop.
         BaseException: what the peer, or the making of a transport, raised.
     """
-    await at_work(peer_factory, limit, _come_together_or_say_why)
+    await run_with_peer(peer_factory, limit, _come_together_or_say_why)
 
 
-async def _come_together_or_say_why(bench: Bench) -> None:
+async def _come_together_or_say_why(harness: Harness) -> None:
     try:
-        await _come_together(bench)
-    except Breach as breach:
-        side = bench.peer.trouble() or bench.peer.unreached()
+        await _come_together(harness)
+    except ClauseBroken as breach:
+        trouble = harness.peer.trouble() or harness.peer.unreached()
         raise CannotCheck(
             f"nothing can be checked: {breach.happened} "
-            + (f"On the peer's side, {side}." if side else breach.mend)
+            + (f"On the peer's side, {trouble}." if trouble else breach.mend)
         ) from None
 
 
-async def _come_together(bench: Bench) -> None:
-    transport = bench.make()
-    opening = bench.start(transport, "open")
-    await bench.end(
-        opening, bench.patience, mend="Or mend the peer's greet, or give more time: limit=."
+async def _come_together(harness: Harness) -> None:
+    transport = harness.make()
+    opening = harness.start(transport, "open")
+    await harness.end(
+        opening, harness.patience, mend="Or mend the peer's greet, or give more time: limit=."
     )
     if isinstance(opening.error, UnsupportedBackend):
         raise opening.error  # it says best what to do
     if not opening.returned:
-        breach = bench.raised(opening, "")
+        breach = harness.raised(opening, "")
         place = place_of_method(transport, "open")
         breach.mend = f"Mend {place}, or the peer's greet: it must not raise here."
         raise breach
-    await bench.wait_until_connected(transport)
-    signal = bench.peer.signals[0]
-    await bench.told(bench.peer.send, signal)
-    await bench.receive(transport, signal)
+    await harness.wait_until_connected(transport)
+    signal = harness.peer.signals[0]
+    await harness.instruct(harness.peer.send, signal)
+    await harness.receive(transport, signal)

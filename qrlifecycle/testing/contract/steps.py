@@ -1,7 +1,4 @@
-"""What checks of several clauses do: openings that hang or fail, and the end of a peer.
-
-This room must never know a protocol.
-"""
+"""What checks of several clauses do: openings that hang or fail, and the end of a peer."""
 
 from __future__ import annotations
 
@@ -17,12 +14,12 @@ from ...errors import (
     TransportLost,
 )
 from ...transports.base import Transport
-from .harness import Bench
+from .harness import Harness
 from .operation import (
-    Breach,
+    ClauseBroken,
     Operation,
 )
-from .places import place_of_method
+from .transport_lines import place_of_method
 
 __all__ = [
     "WAITS",
@@ -63,7 +60,7 @@ def first_said(what: str) -> Iterator[None]:
     """Let a breach say first what went before it."""
     try:
         yield
-    except Breach as breach:
+    except ClauseBroken as breach:
         breach.happened = f"{what} {breach.happened}"
         raise
 
@@ -98,7 +95,7 @@ async def at_each_turn(judge: Callable[[int], Awaitable[bool]]) -> None:
 
 
 async def each_stop(
-    bench: Bench, stop: Callable[[int], None], judge: Callable[[Operation], Awaitable[None]]
+    harness: Harness, stop: Callable[[int], None], judge: Callable[[Operation], Awaitable[None]]
 ) -> None:
     """Openings that are stopped: before the peer's first step of the handshake, after it, and on.
 
@@ -106,70 +103,72 @@ async def each_stop(
     """
     for after in range(MOST_STEPS):
         stop(after)
-        opening = bench.start(bench.make(), "open")
+        opening = harness.start(harness.make(), "open")
         await judge(opening)
         if opening.returned:
-            await bench.discard(opening.transport)
+            await harness.discard(opening.transport)
             return
-    raise Breach(
+    raise ClauseBroken(
         f"It never returned, with a peer that takes {MOST_STEPS} steps of its handshake or fewer.",
         mend="See that open() returns when nobody stops it.",
     )
 
 
-async def each_stalled_opening(bench: Bench, judge: Callable[[Operation], Awaitable[None]]) -> None:
+async def each_stalled_opening(
+    harness: Harness, judge: Callable[[Operation], Awaitable[None]]
+) -> None:
     """Openings that hang: before the peer's first step of the handshake, after it, and so on."""
 
     async def judge_if_stalled(opening: Operation) -> None:
-        await bench.first(opening.done.wait, bench.peer.wait_until_stalled)
+        await harness.first(opening.done.wait, harness.peer.wait_until_stalled)
         await pass_turns(WAITS)
         if not opening.returned:
             await judge(opening)
 
-    await each_stop(bench, bench.peer.stall, judge_if_stalled)
+    await each_stop(harness, harness.peer.stall, judge_if_stalled)
 
 
-async def judge_cancelled(bench: Bench, operation: Operation) -> None:
+async def judge_cancelled(harness: Harness, operation: Operation) -> None:
     """After a cancelled call and `abort()`, nothing may be left open."""
-    await bench.end(operation)
+    await harness.end(operation)
     if operation.method == "aclose" and operation.error is not None:
-        raise bench.raised(operation, "It must not raise.")
-    judge_left_alone(bench, operation)
-    bench.require(operation, TransportError)
+        raise harness.raised(operation, "It must not raise.")
+    judge_left_alone(harness, operation)
+    harness.require(operation, TransportError)
     if operation.returned and operation.method == "open":  # too late to be cancelled
-        await bench.discard(operation.transport)
+        await harness.discard(operation.transport)
         return
-    bench.abort(operation.transport)
+    harness.abort(operation.transport)
     at = f" at {operation.place}" if operation.place else ""
     happened = f"{operation} was cancelled{at}; then abort() was called."
     by = ("abort", operation.method)
-    await bench.nothing_left(operation.transport, happened, operation.place, by=by)
+    await harness.nothing_left(operation.transport, happened, operation.place, by=by)
 
 
-def judge_left_alone(bench: Bench, opening: Operation) -> None:
+def judge_left_alone(harness: Harness, opening: Operation) -> None:
     """An opening that failed before it could be cancelled would fail always."""
     if opening.method == "open" and opening.error is not None and not opening.cancelled:
-        raise bench.raised(opening, "Nobody cancelled it, so it must return.")
+        raise harness.raised(opening, "Nobody cancelled it, so it must return.")
 
 
-async def judge_failed(bench: Bench, opening: Operation, how: str) -> None:
+async def judge_failed(harness: Harness, opening: Operation, how: str) -> None:
     """A failed opening raises the typed error; after `abort()` nothing may be left open."""
-    await bench.end(opening, bench.patience)
+    await harness.end(opening, harness.patience)
     transport = opening.transport
     if opening.returned:
-        raise Breach(
+        raise ClauseBroken(
             f"open() returned, although it was {how}.",
             mend=f"{place_of_method(transport, 'open')} must raise TransportUnreachable or "
             "TransportRefused.",
         )
-    bench.require(opening, TransportError)
-    bench.abort(transport)
+    harness.require(opening, TransportError)
+    harness.abort(transport)
     happened = f"open() was {how} and failed; then abort() was called."
-    await bench.nothing_left(transport, happened, opening.where(), by=("abort", "open"))
+    await harness.nothing_left(transport, happened, opening.where(), by=("abort", "open"))
 
 
-async def end_of(bench: Bench, transport: Transport) -> None:
+async def end_of(harness: Harness, transport: Transport) -> None:
     """The peer is gone: nothing more comes."""
-    await bench.call_for(
-        transport, "receive", TransportLost, anyio.EndOfStream, limit=bench.patience
+    await harness.call_for(
+        transport, "receive", TransportLost, anyio.EndOfStream, limit=harness.patience
     )

@@ -1,6 +1,6 @@
 """A TCP server on loopback that stalls, breaks and floods on command: the kit's own peer.
 
-`relay()` puts it in front of a real server. This room must never know the checks, nor a lifecycle.
+`relay()` puts it in front of a real server.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ...signals import Signal
 from ...transports.base import Transport
 from ..leaks import (
     KIT,
-    Remains,
+    Leaks,
     unshut_sockets,
 )
 from .connection import (
@@ -26,7 +26,7 @@ from .connection import (
     Orders,
     Wire,
 )
-from .peers import (
+from .peer import (
     CannotCheck,
     CannotDo,
     Peer,
@@ -112,7 +112,7 @@ class WirePeer(Peer):
         self.flood = flood or next(iter(spelt), b"")
         self.greet = greet
         self.wires: list[Wire] = []
-        self.remains: Remains
+        self.leaks: Leaks
         self._make = make
         self._spelt = spelt
         self._send = send
@@ -133,8 +133,8 @@ class WirePeer(Peer):
         try:
             self._listener.setblocking(False)
             self.port: int = self._listener.getsockname()[1]
-            self.remains = Remains(servers={self.port})
-            self._orders = Orders(self.greet, servers=self.remains.servers)
+            self.leaks = Leaks(servers={self.port})
+            self._orders = Orders(self.greet, servers=self.leaks.servers)
             self._accepting = anyio.CancelScope()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._accept, tasks, name=KIT)
@@ -184,7 +184,7 @@ class WirePeer(Peer):
 
     def leftovers(self) -> list[str]:
         """Sockets and tasks."""
-        return self.remains.all()
+        return self.leaks.all()
 
     def unshut(self) -> list[str]:
         """Those that lead to its port, as the operating system says."""
@@ -198,7 +198,7 @@ class WirePeer(Peer):
         """Reset every connection; shut the sockets, and cancel the tasks, that were left behind."""
         for wire in self.wires:
             wire.reset()
-        self.remains.clear()
+        self.leaks.clear()
 
     def stall(self, after: int) -> None:
         """Fall silent in the greeting, after it has sent this many times."""
@@ -256,15 +256,15 @@ class WirePeer(Peer):
                 await wire.write(data)
 
     async def show_life(self) -> None:
-        """To every client that is there; what was heard before is no answer to it."""
+        """To every client that is there; what was received before is no answer to it."""
         if not self._alive:
             raise CannotDo("the peer was given no alive=, so it has nothing to say but signals")
-        self._orders.heard.clear()
+        self._orders.received.clear()
         await self.send_bytes(self._alive)
 
     async def wait_until_answered(self) -> None:
         """The answer has come, if there has to be one."""
-        await self._until(lambda: (self._answers or b"") in self._orders.heard)
+        await self._until(lambda: (self._answers or b"") in self._orders.received)
 
     def trouble(self) -> str:
         """What the greeting raised, and where."""

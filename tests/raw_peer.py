@@ -1,4 +1,4 @@
-"""Bad wires: a Socket.IO server of raw bytes that stops, breaks and babbles where a test says."""
+"""A Socket.IO server of raw bytes that stops, breaks and babbles where a test says."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Self
 
 import anyio
 
-from qrlifecycle.testing.contract.socketio import (
+from qrlifecycle.testing.contract.socketio_peer import (
     JOINED,
     ServerHandshake,
     frame,

@@ -1,7 +1,4 @@
-"""Places in somebody's source: the line that is to be looked at, found from what runs or raised.
-
-This room must never know what a transport does.
-"""
+"""Places in somebody's source: the line that is to be looked at, found from what runs or raised."""
 
 from __future__ import annotations
 
@@ -16,21 +13,27 @@ from types import FunctionType
 from ...transports.base import Transport
 from ..awaiting import chain
 
-__all__ = ["Place", "place_of_error", "place_of_method", "place_of_trouble", "place_of_waiting"]
+__all__ = [
+    "TransportLine",
+    "place_of_error",
+    "place_of_method",
+    "place_of_trouble",
+    "place_of_waiting",
+]
 
 KIT = str(Path(__file__).parent)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A line of a file, and what stands there."""
+class TransportLine:
+    """A line of a file, and the code in it."""
 
     path: str
     line: int
 
     @property
     def code(self) -> str:
-        """The line, as it stands there; empty if its source is not to be had."""
+        """The code in the line; empty if its source is not to be had."""
         return linecache.getline(self.path, self.line).strip()
 
     def __str__(self) -> str:
@@ -38,7 +41,7 @@ class Place:
         return f"{place}, in `{self.code}`" if self.code else place
 
 
-def place_of_error(transport: Transport, error: BaseException) -> Place | None:
+def place_of_error(transport: Transport, error: BaseException) -> TransportLine | None:
     """The innermost line of the transport's own files that an error came through."""
     chain: BaseException | None = error
     while chain is not None:
@@ -57,7 +60,7 @@ def place_of_trouble(error: BaseException) -> str | None:
     return None if called is None else f"{Path(called).name}:{line}"
 
 
-def place_of_waiting(transport: Transport, awaitable: object) -> Place | None:
+def place_of_waiting(transport: Transport, awaitable: object) -> TransportLine | None:
     """The innermost line of the transport's own files at which a coroutine of its waits."""
     frames = ((frame.f_code.co_filename, frame.f_lineno) for *_, frame in chain(awaitable))
     return _innermost(transport, frames)
@@ -75,11 +78,11 @@ def place_of_method(transport: Transport, method: str) -> str:
     )
 
 
-def _innermost(transport: Transport, frames: Iterator[tuple[str, int]]) -> Place | None:
+def _innermost(transport: Transport, frames: Iterator[tuple[str, int]]) -> TransportLine | None:
     """The innermost in the class's own file, or else in those of the classes it is built on."""
     seen = list(frames)
     for files in _files_of(type(transport)):
-        if own := [Place(path, line) for path, line in seen if path in files]:
+        if own := [TransportLine(path, line) for path, line in seen if path in files]:
             return own[-1]
     return None
 

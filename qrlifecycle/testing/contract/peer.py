@@ -1,7 +1,6 @@
-"""What the contract's checks need at the far end of a transport: it does good and evil when told.
+"""What the contract's checks need at the other end of a transport: good and evil on command.
 
-`WirePeer` is one for whatever speaks over TCP. This room must never know the checks, nor a
-lifecycle.
+`WirePeer` is one for whatever speaks over TCP.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ class CannotCheck(UsageError, RuntimeError):
 
 
 class Peer(ABC):
-    """The far end of the transports to check, and what makes them. An async context manager.
+    """The other end of the transports to check, and what makes them. An async context manager.
 
     Implement the abstract methods, and of the others what your peer can do: each that it cannot do
     skips the checks that need it.

@@ -1,8 +1,7 @@
 """The server's side of Socket.IO over WebSocket, in raw bytes: the handshake, frames, and a peer.
 
 No server library plays it: whoever wants a server that stops, breaks or babbles in the middle needs
-one that can be stopped anywhere. The handshake does no I/O; bytes go in and bytes come out. This
-room must never know what a transport does with them.
+one that can be stopped anywhere. The handshake does no I/O; bytes go in and bytes come out.
 """
 
 from __future__ import annotations

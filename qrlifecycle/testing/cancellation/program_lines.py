@@ -1,7 +1,7 @@
-"""Lines of the program's own code: where a coroutine stands, was started, or raised an error.
+"""Lines of the program's own code: where a coroutine is, was started, or raised an error.
 
 The program's own is what is neither Python's, nor a package's, nor this package's that steps
-coroutines. This room must never know what a place is told for.
+coroutines.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from types import FrameType
 from ..awaiting import chain
 from ..user_code import is_own
 
-__all__ = ["Place", "place_of", "place_of_error", "place_of_start"]
+__all__ = ["ProgramLine", "place_of", "place_of_error", "place_of_start"]
 
 HERE = {str(Path(__file__).with_name(name)) for name in ("stepping.py", "stepping_trio.py")}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A line of code where a coroutine stood."""
+class ProgramLine:
+    """A line of code where a coroutine was."""
 
     file: str
     line: int
@@ -34,7 +34,7 @@ class Place:
         return f"{self.file}:{self.line} in {self.function}: {self.source}"
 
 
-def place_of(coroutine: object, started: Place | None = None) -> Place | None:
+def place_of(coroutine: object, started: ProgramLine | None = None) -> ProgramLine | None:
     """The innermost line of the program's own code on a coroutine's chain of awaits.
 
     Where all of it is the standard library or installed packages, it is the line of the program's
@@ -47,7 +47,7 @@ def place_of(coroutine: object, started: Place | None = None) -> Place | None:
     return next(map(_place_in, (own or frames)[-1:]), None)
 
 
-def place_of_start(starter: object, its_own: Place | None) -> Place | None:
+def place_of_start(starter: object, its_own: ProgramLine | None) -> ProgramLine | None:
     """The innermost line of the program's own code that runs now, while a task is being started.
 
     Args:
@@ -63,7 +63,7 @@ def place_of_start(starter: object, its_own: Place | None) -> Place | None:
     return its_own
 
 
-def place_of_error(error: BaseException) -> Place | None:
+def place_of_error(error: BaseException) -> ProgramLine | None:
     """The innermost line of the program's own code that an error came through."""
     frames = [(frame, line) for frame, line in walk_tb(error.__traceback__)]
     own = [(frame, line) for frame, line in frames if _is_the_programs(frame)]
@@ -75,8 +75,8 @@ def _is_the_programs(frame: FrameType) -> bool:
     return is_own(file) and file not in HERE
 
 
-def _place_in(frame: FrameType, line: int | None = None) -> Place:
+def _place_in(frame: FrameType, line: int | None = None) -> ProgramLine:
     file = frame.f_code.co_filename
     at = frame.f_lineno if line is None else line
     name = getattr(frame.f_code, "co_qualname", frame.f_code.co_name)
-    return Place(file, at, name, linecache.getline(file, at).strip())
+    return ProgramLine(file, at, name, linecache.getline(file, at).strip())
