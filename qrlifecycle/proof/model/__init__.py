@@ -25,7 +25,7 @@ from .exploration import UNAIDED, Model, Move, Violation
 from .facts import ENDINGS, Ability, Fact, StepFact
 from .promela import CLAIMS, FAIR_CLAIMS, promela
 from .rules import Rule
-from .situation import FIELDS, Actor, Fault, Label, Pairing, Situation
+from .situation import FIELDS, Actor, Check, Fault, Label, Pairing, Situation
 
 __all__ = [
     "CHART",
@@ -38,6 +38,7 @@ __all__ = [
     "Ability",
     "Actor",
     "Chart",
+    "Check",
     "Fact",
     "Fault",
     "Label",

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from ...states import Deadline, Event, Phase, State
 from .chart import Chart
 from .rules import Guard, Rule, holds
-from .situation import TRANSPORTS, Actor, Fault, Label, Pairing, Situation, Value
+from .situation import TRANSPORTS, Actor, Check, Fault, Label, Pairing, Situation, Value
 
 __all__ = [
     "ENDINGS",
@@ -219,6 +219,12 @@ def _checks() -> Iterator[Fact]:
             of(final_check={deadline}),
             of(phase={phase}),
         )
+    yield Fact(
+        "checked_for_nothing",
+        "only where a transport was being closed a deadline is heeded late, and may be put off",
+        of(final_check={Check.PUT_OFF}),
+        of(transport={Phase.CLOSING, Phase.ABSENT}),
+    )
     yield Fact(
         "pending_expired",
         "while another code is about to be asked for, nobody has scanned the old one",

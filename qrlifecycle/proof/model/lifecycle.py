@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from ...states import Deadline, Event, Phase, Region, State, Step
 from .chart import Chart
 from .rules import UNDECIDED, Rule, RuleMaker, where
-from .situation import TRANSPORTS, Fault, Label, Pairing, Value
+from .situation import TRANSPORTS, Check, Fault, Label, Pairing, Value
 
 __all__ = ["LifecycleRules"]
 
@@ -58,17 +58,19 @@ class LifecycleRules(RuleMaker):
             broken = READY | where(fault=Fault.BROKEN)
             yield from self.step(Label.WAIT, Step.WAIT, source, broken)
         lost = READY | where(fault=tuple(Fault), transport=Phase.ABSENT)
-        verdict: dict[str, Value] = {"final_check": Event.FAIL, "fault": None}
+        verdict: dict[str, Value] = {"final_check": Check.VERDICT, "fault": None}
         yield Rule(Label.GIVE_UP, Event.FAIL, lost, verdict)
 
     def final_check(self) -> Iterator[Rule]:
         """It found nothing: the verdict is decided on, or what a deadline that ran out means."""
         checked = UNDECIDED | where(cancelled=False, transport=UNSHIELDED)
-        for cause in (Event.FAIL, *Deadline):
+        for cause in (Check.VERDICT, *Deadline):
             here = checked | where(final_check=cause)
             yield Rule(Label.CHECKED, Event.FAIL, here, self.decide(Event.FAIL))
             if isinstance(cause, Deadline) and cause not in self.chart.failing:
                 yield Rule(Label.CHECKED, Event.EXPIRED, here, self.decide(Event.EXPIRED))
+        put_off = checked | where(final_check=Check.PUT_OFF)
+        yield Rule(Label.CHECKED, None, put_off, {"final_check": None})
 
     def leaving(self) -> Iterator[Rule]:
         """What is held is closed; a cancellation decides at the next await that is not shielded."""

@@ -75,7 +75,7 @@ def _name(field: str, value: Value) -> str:
         return UNSET[field]
     if isinstance(value, bool):
         return str(value).lower()
-    return PREFIX.get(field, "") + value.value
+    return PREFIX.get(field, "") + value.value.replace(" ", "_")
 
 
 def _variables(model: Model) -> str:

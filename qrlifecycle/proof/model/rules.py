@@ -17,7 +17,7 @@ from typing import Any
 
 from ...states import Deadline, Event, Phase, Row, State, Step
 from .chart import Chart
-from .situation import TRANSPORTS, Actor, Label, Pairing, Situation, Value
+from .situation import TRANSPORTS, Actor, Check, Label, Pairing, Situation, Value
 
 __all__ = ["UNDECIDED", "Guard", "Rule", "RuleMaker", "holds", "where"]
 
@@ -79,11 +79,13 @@ def where(**fields: Any) -> Guard:
 UNDECIDED = where(pairing=Pairing.RUNNING, pending=None)
 """A `pair()` runs, and nothing leads out of the state yet."""
 
-STANDING = TRANSPORTS - {Phase.OPENING}
-"""Where a final status check interrupts nothing that would have to be closed."""
+STANDING = TRANSPORTS - {Phase.OPENING, Phase.CLOSING}
+"""Where a final status check interrupts nothing."""
 
-PUT_OFF = frozenset(Deadline) - {Deadline.ATTEMPT}
+PUT_OFF = frozenset({*Deadline, Check.PUT_OFF}) - {Deadline.ATTEMPT}
 """What a new phase puts off; the attempt's deadline and a verdict stay."""
+
+KEPT = frozenset({None, Check.VERDICT, Deadline.ATTEMPT})
 
 
 class RuleMaker:
@@ -149,15 +151,19 @@ class RuleMaker:
                 continue
             taken: tuple[PhaseStep, ...] = ((phase, event),)
             then: dict[str, Value] = {"phase": target}
-            kept = here | where(final_check=frozenset({None, Event.FAIL, Deadline.ATTEMPT}))
-            yield Rule(label, event, kept, then, row, taken)
-            then |= {"final_check": None}
-            transport = here.get("transport", TRANSPORTS)
+            yield Rule(label, event, here | where(final_check=KEPT), then, row, taken)
             late = here | where(final_check=PUT_OFF)
-            yield Rule(label, event, late | {"transport": transport & STANDING}, then, row, taken)
+            transport = here.get("transport", TRANSPORTS)
+            put_off = then | {"final_check": None}
+            standing = late | {"transport": transport & STANDING}
+            yield Rule(label, event, standing, put_off, row, taken)
+            if Phase.CLOSING in transport:
+                closing = late | where(transport=Phase.CLOSING)
+                for_nothing = then | {"final_check": Check.PUT_OFF}
+                yield Rule(label, event, closing, for_nothing, row, taken)
             if Phase.OPENING in transport:  # it was cut short: it is closed, and another is made
                 close = (Phase.OPENING, Step.CLOSE)
-                changes = then | {"transport": self.chart.next_phase.get(close, Phase.OPENING)}
+                changes = put_off | {"transport": self.chart.next_phase.get(close, Phase.OPENING)}
                 cut = late | where(transport=Phase.OPENING)
                 yield Rule(label, event, cut, changes, row, (*taken, close))
 

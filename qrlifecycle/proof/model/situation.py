@@ -20,6 +20,7 @@ __all__ = [
     "FIELD_OF",
     "TRANSPORTS",
     "Actor",
+    "Check",
     "Fault",
     "Label",
     "Pairing",
@@ -47,6 +48,16 @@ class Fault(StrEnum):
     """Another may be made, as the budget says."""
     REFUSED = "refused"
     """Another would be refused too."""
+
+
+class Check(StrEnum):
+    """Why a final status check is under way, beside a deadline that ran out."""
+
+    VERDICT = "verdict"
+    """It is left by ``fail`` anyway, unless the status says otherwise."""
+    PUT_OFF = "put off"
+    """A deadline ran out while a transport was being closed, and was put off until that was done:
+    it is checked for nothing."""
 
 
 class Actor(Word):
@@ -125,9 +136,8 @@ class Situation(NamedTuple):
     pairing: Pairing = Pairing.NOBODY
     pending: Event | None = None
     """The event of the row out of the state that is decided, and is not yet taken."""
-    final_check: Deadline | Event | None = None
-    """Why the final status check is under way, or follows on a close that is: a deadline ran out,
-    or there is a verdict, which is always ``fail``."""
+    final_check: Deadline | Check | None = None
+    """Why the final status check is under way, or follows on a close that is."""
     fault: Fault | None = None
     """What became of the last transport, until another may be made."""
     transport: Phase | None = None
@@ -154,7 +164,7 @@ class Situation(NamedTuple):
         return ", ".join([self.state.value, *filter(None, said)])
 
 
-Value = State | Pairing | Event | Deadline | Fault | Phase | bool | None
+Value = State | Pairing | Event | Deadline | Check | Fault | Phase | bool | None
 """What a field of a situation can be."""
 
 FIELD_OF: Mapping[Region, str] = MappingProxyType(
@@ -167,7 +177,7 @@ FIELDS: Mapping[str, tuple[Value, ...]] = MappingProxyType(
         "state": tuple(State),
         "pairing": tuple(Pairing),
         "pending": (None, *Event),
-        "final_check": (None, Event.FAIL, *Deadline),
+        "final_check": (None, *Check, *Deadline),
         "fault": (None, *Fault),
         "transport": (
             None,

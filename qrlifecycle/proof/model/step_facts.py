@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...states import Deadline, Event, Phase, State
 from .facts import GOING_ON, NO_TRANSPORT, StepFact, of
 from .rules import Guard
-from .situation import Actor, Fault
+from .situation import Actor, Check, Fault
 
 __all__ = ["make_step_facts"]
 
@@ -164,7 +164,7 @@ def _phases() -> Iterator[StepFact]:
 
 def _time() -> Iterator[StepFact]:
     """What each internal row leads to, and that it has time of its own."""
-    kept = frozenset({None, Event.FAIL, Deadline.ATTEMPT})
+    kept = frozenset({None, *Check, Deadline.ATTEMPT})
     owes = {
         Event.QR_UPDATED: ("a code to scan, with its whole lifetime", Phase.SCANNING, kept),
         Event.SCANNED: (

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ...signals import KINDS
 from ...states import Deadline, Event, Phase, Region, Step
 from .rules import UNDECIDED, Guard, Rule, RuleMaker, where
-from .situation import Fault, Label, Pairing, Value
+from .situation import Check, Fault, Label, Pairing, Value
 
 __all__ = ["WorldRules"]
 
@@ -23,10 +23,10 @@ ANSWERS = (Event.QR_READY, Event.PAIRED, Event.FAIL)
 UNCHECKED = UNDECIDED | where(final_check=None)
 """Nothing leads out of the state, and no deadline ran out."""
 
-CHECKS = frozenset({Event.FAIL, *Deadline})
+CHECKS = frozenset({*Check, *Deadline})
 """Why a final status check may be under way."""
 
-VERDICT: dict[str, Value] = {"final_check": Event.FAIL, "fault": None}
+VERDICT: dict[str, Value] = {"final_check": Check.VERDICT, "fault": None}
 
 
 class WorldRules(RuleMaker):
@@ -80,7 +80,7 @@ class WorldRules(RuleMaker):
 
     def failing_functions(self) -> Iterator[Rule]:
         """The program's own functions raise: the state is left, unless the status says more."""
-        shown = UNDECIDED | where(state=self.showing, final_check=frozenset({None, *Deadline}))
+        shown = UNDECIDED | where(state=self.showing, final_check=CHECKS - {Check.VERDICT} | {None})
         yield Rule(Label.NOT_SHOWN, Event.FAIL, shown, VERDICT)
         making = UNCHECKED | MAKING | where(state=self.showing)
         yield Rule(Label.NOT_MADE, Event.FAIL, making, VERDICT)
@@ -136,10 +136,10 @@ class WorldRules(RuleMaker):
         """At any moment a deadline runs out; in the middle of a close it is heeded afterwards."""
         waits = UNDECIDED | where(cancelled=False)
         for phase, deadline in self.chart.deadline_of.items():
-            over = waits | where(phase=phase, final_check=None)
+            over = waits | where(phase=phase, final_check=(None, Check.PUT_OFF))
             changes: dict[str, Value] = {"final_check": deadline, "fault": None}
             yield Rule(Label.DEADLINE, None, over, changes)
-        checks = frozenset({None, *Deadline}) - {Deadline.ATTEMPT}
+        checks = CHECKS - {Check.VERDICT, Deadline.ATTEMPT} | {None}
         over = waits | where(final_check=checks)
         changes = {"final_check": Deadline.ATTEMPT, "fault": None}
         yield Rule(Label.DEADLINE, None, over, changes)
