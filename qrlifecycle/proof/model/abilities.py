@@ -59,6 +59,13 @@ def make_abilities() -> tuple[Ability, ...]:
         ),
         Ability("success_is_heard", "a success is heard", shown, Label.SIGNAL, Event.PAIRED),
         Ability("success_is_read", "a success is read", undecided, Label.STATUS, Event.PAIRED),
+        Ability(
+            "expiry_is_heard",
+            "that a code ran out is heard, while it has yet to be scanned",
+            shown | of(phase={Phase.SCANNING}),
+            Label.SIGNAL,
+            Event.EXPIRED,
+        ),
         Ability("refusal_is_heard", "a refusal is heard", shown, Label.SIGNAL, Event.FAIL),
         Ability(
             "an_outcome_is_put_away",

@@ -24,6 +24,9 @@ __all__ = ["UNAIDED", "Model", "Move", "Violation"]
 UNAIDED = frozenset({Actor.LIFECYCLE, Actor.CLOCK})
 """Those whose moves need nobody's help: they come sooner or later, whatever the world does."""
 
+NOTHING = Situation(state=State.IDLE)
+"""Where a lifecycle is to begin."""
+
 
 @dataclass(frozen=True, slots=True)
 class Move:
@@ -173,6 +176,8 @@ class Model:
 
     def violations(self) -> Iterator[Violation]:
         """Whatever must hold and does not; none for a lifecycle that keeps its promises."""
+        if self.chart.beginning != NOTHING:
+            yield Violation("beginning", "a lifecycle begins idle", self.chart.beginning)
         yield from self._wrong_situations()
         yield from self._wrong_steps()
         yield from self._missing_moves()

@@ -6,6 +6,7 @@ cannot keep the lifecycle or the clock from ever taking a step.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator
 
@@ -21,6 +22,10 @@ CLAIMS = {
         "once a row out of a state is decided, it is taken",
         "[] (pending != undecided -> <> (pending == undecided))",
     ),
+    "returning_ends": (
+        "a pair() that has come to its end returns",
+        "[] (pairing == returning -> <> (pairing != returning))",
+    ),
 }
 """What must come about whoever is preferred: name, sentence and formula."""
 
@@ -28,10 +33,6 @@ FAIR_CLAIMS = {
     "cancellation_goes_on": (
         "a cancelled pair() ends, and its caller is told",
         "[] (cancelled -> <> !cancelled)",
-    ),
-    "returning_ends": (
-        "a pair() that has come to its end returns",
-        "[] (pairing == returning -> <> (pairing != returning))",
     ),
 }
 """The same, if whoever could always take a step takes one at last: Spin's weak fairness."""
@@ -45,6 +46,9 @@ UNSET = {
 }
 PREFIX = {"pending": "by_", "final_check": "check_"}
 FLAGS = ("socket", "cancelled")
+
+WIDTH = 98
+"""Characters of a line."""
 
 HEAD = """\
 /*
@@ -86,14 +90,14 @@ def _variables(model: Model) -> str:
             lines.append(f"bool {field} = {start};")
             continue
         names = ", ".join(_name(field, value) for value in values)
-        lines += textwrap.wrap(f"mtype:{field} = {{ {names} }};", 98, subsequent_indent="    ")
+        lines += textwrap.wrap(f"mtype:{field} = {{ {names} }};", WIDTH, subsequent_indent="    ")
         lines.append(f"mtype:{field} {field} = {start};")
     return "\n".join([*lines, ""])
 
 
 def _process(model: Model, actor: Actor) -> str:
     rules = [rule for rule in model.rules if rule.by is actor]
-    head = [f"/* {actor.meaning} */", f"active proctype {actor}() {{", "  do"]
+    head = [f"/* {actor.meaning} */", f"active proctype {actor}_moves() {{", "  do"]
     options = [line for rule in rules for line in _option(rule, model.step_facts)]
     return "\n".join([*head, *options, "  od", "}", ""])
 
@@ -105,10 +109,21 @@ def _option(rule: Rule, facts: tuple[StepFact, ...]) -> Iterator[str]:
     before = [_assertion(fact.name, fact.before) for fact in concerned if fact.before]
     after = [_assertion(fact.name, fact.after) for fact in concerned if fact.after]
     steps = [f"{field} = {_name(field, value)};" for field, value in rule.then.items()]
-    yield f"  :: atomic {{ {_formula(rule.when)} ->"
+    yield from _wrapped(f"  :: atomic {{ {_formula(rule.when)} ->")
     for line in [*before, " ".join(steps) or "skip;", *after]:
-        yield f"       {line}"
+        yield from _wrapped(f"       {line}")
     yield "     }"
+
+
+def _wrapped(line: str, indent: int = 9) -> list[str]:
+    """A line as lines that fit, broken after an operator: elsewhere Spin would end a statement."""
+    lines: list[str] = []
+    for part in re.split(r"(?<=&&|\|\||.;) ", line):
+        if lines and len(lines[-1]) + len(part) < WIDTH:
+            lines[-1] += f" {part}"
+        else:
+            lines.append(f"{' ' * indent if lines else ''}{part}")
+    return lines
 
 
 def _assertion(name: str, guard: Guard) -> str:
@@ -146,5 +161,5 @@ def _claims(model: Model) -> Iterator[str]:
 
 
 def _claim(name: str, says: str, when: str, then: str) -> str:
-    formula = textwrap.wrap(f"ltl {name} {{ [] (({when}) -> ({then})) }}", 98)
-    return "\n    ".join([f"/* {says} */", *formula]).replace("*/\n    ltl", "*/\nltl", 1) + "\n"
+    formula = _wrapped(f"ltl {name} {{ [] (({when}) -> ({then})) }}", indent=4)
+    return "\n".join([f"/* {says} */", *formula, ""])

@@ -168,12 +168,10 @@ class RuleMaker:
                 yield Rule(label, event, cut, changes, row, (*taken, close))
 
     def expire(self, label: Label, states: frozenset[State], when: Guard) -> Iterator[Rule]:
-        """The service says that a code ran out: at most, that shortens what is left of its time."""
+        """The service says that a code ran out: that shortens what is left of its time, if any."""
         for source, _ in self.rows_of(Event.EXPIRED, states):
             for phase in self.chart.owed(source):
-                here = UNDECIDED | when | where(state=source, phase=phase)
                 by = (phase, Event.EXPIRED)
-                target = self.chart.next_phase.get(by)
-                then: dict[str, Value] = {} if target is None else {"phase": target}
-                taken = () if target is None else (by,)
-                yield Rule(label, Event.EXPIRED, here, then, phase_rows=taken)
+                if (target := self.chart.next_phase.get(by)) is not None:
+                    here = UNDECIDED | when | where(state=source, phase=phase)
+                    yield Rule(label, Event.EXPIRED, here, {"phase": target}, phase_rows=(by,))
