@@ -12,7 +12,6 @@ from pathlib import Path
 
 import qrlifecycle
 from qrlifecycle import (
-    TABLE,
     ActionRequired,
     Event,
     Paired,
@@ -25,6 +24,7 @@ from qrlifecycle import (
     Signal,
     State,
 )
+from qrlifecycle.states import TABLE
 
 PAGE = Path(__file__).parent / "lifecycle.md"
 

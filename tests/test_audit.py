@@ -182,9 +182,7 @@ def test_a_healthy_round_raises_no_alert() -> None:
             id="a step after the end, from where it does not stand",
         ),
         pytest.param(
-            healthy()
-            .add(Began, 1.0, False)
-            .change(Event.GENERATE, State.GENERATING, source=State.IDLE),
+            healthy().add(Began, 1.0).change(Event.GENERATE, State.GENERATING, source=State.IDLE),
             [None],
             id="another attempt, from where it does not stand",
         ),

@@ -12,15 +12,10 @@ from typing import Any
 import anyio
 import pytest
 
-from qrlifecycle import (
-    Connected,
-    InvalidValue,
-    MissingExtra,
-    Reason,
-    Signal,
-)
+from qrlifecycle import Connected, InvalidValue, Reason, Signal
 from qrlifecycle.engine.attempt import Attempt
 from qrlifecycle.engine.connection import Connection
+from qrlifecycle.errors import MissingExtra
 from qrlifecycle.proof.exploration import (
     Exploration,
     NotCongruent,

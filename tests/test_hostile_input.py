@@ -39,7 +39,6 @@ from qrlifecycle import (
     Scanned,
     Signal,
     State,
-    TransportFactory,
 )
 from qrlifecycle.testing import (
     Fault,
@@ -50,6 +49,7 @@ from qrlifecycle.testing.contract.socketio_peer import (
     event,
     frame,
 )
+from qrlifecycle.transports.base import TransportFactory
 from qrlifecycle.transports.socketio import SocketIOTransport
 
 from .raw_peer import PAIRED, RawPeer

@@ -12,11 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from qrlifecycle import (
-    InvalidTable,
-    Signal,
-)
+from qrlifecycle import Signal
 from qrlifecycle.cli import main
+from qrlifecycle.errors import InvalidTable
 from qrlifecycle.machine import TableMachine
 from qrlifecycle.proof.model import (
     FAIR_CLAIMS,

@@ -23,17 +23,10 @@ from tempfile import TemporaryDirectory
 
 import socketio
 
-from qrlifecycle import (
-    Audit,
-    Event,
-    Journal,
-    QRCode,
-    QRLifecycle,
-    Recorder,
-    SocketIOTransport,
-    State,
-)
+from qrlifecycle import Event, QRCode, QRLifecycle, SocketIOTransport, State
 from qrlifecycle.machine import MACHINE
+from qrlifecycle.monitoring import Audit, Journal
+from qrlifecycle.records import Recorder
 
 Measure = Callable[[str], Awaitable[float]]
 

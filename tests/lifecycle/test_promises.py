@@ -17,7 +17,6 @@ import pytest
 from qrlifecycle import (
     ActionRequired,
     Change,
-    Code,
     Connected,
     Event,
     Paired,
@@ -34,6 +33,7 @@ from qrlifecycle import (
     Signal,
     State,
 )
+from qrlifecycle.codes import Code
 from qrlifecycle.testing import (
     Fault,
     ScriptedPeer,
