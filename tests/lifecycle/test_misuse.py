@@ -163,7 +163,7 @@ def test_an_abort_that_must_be_awaited_is_refused_when_it_is_written() -> None:
 
 @asyncio_only
 @pytest.mark.parametrize("role", ["check_status", "on_change"])
-async def test_somebody_elses_cancellation_is_a_fault_and_no_more(
+async def test_promise_5_somebody_elses_cancellation_is_a_fault_and_no_more(
     role: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A read or a hook that awaits a task which is cancelled has failed; `pair()` has not."""
@@ -179,6 +179,30 @@ async def test_somebody_elses_cancellation_is_a_fault_and_no_more(
         pairing.peer.send(Paired("me"))
     assert pairing.outcome == Connected("me")
     assert "it was cancelled from elsewhere" in caplog.text
+
+
+@pytest.mark.parametrize("role", ["check_status", "on_qr_updated"])
+async def test_promise_5_an_exit_in_the_background_closes_and_comes_out(role: str) -> None:
+    """`SystemExit` in a task beside `pair()` waits for nothing, leaves no socket, and is raised."""
+
+    async def leave(*_arguments: object) -> Any:
+        await anyio.sleep(1)
+        raise SystemExit(3)
+
+    options: dict[str, Any] = {role: leave}
+    peer = ScriptedPeer()
+    lifecycle = QRLifecycle(request_qr, peer, **options)
+    began = anyio.current_time()
+    raised: object = None
+    try:
+        await lifecycle.pair()
+    except BaseException as error:
+        raised = error
+    assert isinstance(raised, SystemExit)
+    assert raised.code == 3
+    assert anyio.current_time() - began == pytest.approx(1)
+    assert lifecycle.state is State.IDLE
+    assert peer.open_sockets == 0
 
 
 @asyncio_only

@@ -1,7 +1,7 @@
 """Try every treacherous change: ``python -m tests.treachery`` prints how each test went, as JSON.
 
 Each test runs in a process of its own, in which the changed module takes the place of the one that
-it changes. This room must never know which verdict is the right one.
+it changes.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def changed(change: Change) -> Mutant:
         if text.count(old) != 1:
             raise ValueError(f"{change.name}: not once in {change.file}: {old!r}")
         text = text.replace(old, new)
-    room = change.file.removesuffix(".py").replace("/", ".")
-    return Mutant(room, "", change.name, 0, partial(ast.parse, text))
+    module = change.file.removesuffix(".py").replace("/", ".")
+    return Mutant(module, "", change.name, 0, partial(ast.parse, text))
 
 
 def passes(tests: tuple[str, ...], options: tuple[str, ...], report: Path) -> bool:
