@@ -7,6 +7,7 @@ why the link is held.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 from collections.abc import Callable, Mapping
@@ -34,6 +35,10 @@ __all__ = ["Link"]
 
 Take = Callable[[Signal], bool]
 """Is given each signal, and says whether to go on."""
+
+TURN_AFTER = 64
+"""Signals in a row after which whoever else is there has a turn. Our own buffer keeps one of each
+kind, so it comes to a wait of its own long before; no pairing has as many."""
 
 logger = logging.getLogger("qrlifecycle")
 
@@ -114,8 +119,16 @@ class Link:
         """Hand over each signal; what broke the link is the answer, None if nothing did."""
         assert self.transport is not None
         try:
-            while take(await self.transport.receive()):
-                pass
+            for count in itertools.count(1):
+                if not take(await self.transport.receive()):
+                    break
+                # A transport that breaks T8 returns again and again without ever having waited: no
+                # other task would run, and no timer, so nobody could be cancelled and no deadline
+                # pass. A full checkpoint lets both in. Not after each signal: it is a turn of the
+                # event loop, in which a success that stands behind a "scanned" would be late, or
+                # be cut off in a last look, whose scope is cancelled from the beginning.
+                if count % TURN_AFTER == 0:
+                    await anyio.lowlevel.checkpoint()
         except EndOfStream:
             return TransportLost("the peer closed the connection")
         except (Exception, GeneratorExit) as error:

@@ -26,6 +26,7 @@ from .events import Event
 from .outcome import Outcome
 from .signals import ActionRequired
 from .states import State
+from .waiting import wait_for
 
 __all__ = ["Change", "Changes", "Hook", "describe"]
 
@@ -95,7 +96,7 @@ class Changes:
             if self._ended:
                 raise StopAsyncIteration
             self._waiter = self._waiter or anyio.Event()
-            await self._waiter.wait()
+            await wait_for(self._waiter)
         return self._backlog.pop(0)
 
 
@@ -137,6 +138,8 @@ class HookRunner(Generic[T]):
                 result: Any = self._hook(item)
                 del item
                 await self._finish(result, timeout)
+                # A hook may wait for nothing but what the peer's flood sets: see `waiting`.
+                await anyio.lowlevel.checkpoint_if_cancelled()
         finally:
             self._busy = False
 

@@ -19,6 +19,7 @@ ROOMS = [
     "words",
     "printable",
     "forks",
+    "waiting",
     "states",
     "events",
     "errors",
