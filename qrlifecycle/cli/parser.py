@@ -79,7 +79,7 @@ exit code: 0 done
 
 VERIFY_TEXT = """\
 Hold the lifecycle and a transport to what they promise: every order of events in small worlds, the
-contract T1 to T7, and random plans. MODULE:FACTORY makes a peer, as for check_transport(); without
+contract T1 to T8, and random plans. MODULE:FACTORY makes a peer, as for check_transport(); without
 it the transport is our own for Socket.IO.
 """
 

@@ -1,4 +1,4 @@
-"""Any transport against the clauses T1 to T7 of `qrlifecycle.transports.base`.
+"""Any transport against the clauses T1 to T8 of `qrlifecycle.transports.base`.
 
 `check_transport()` does it all; `checks()` gives the checks one by one. A breach is reported with
 its clause, what was left open, and the line of the transport's own file to look at. This room must
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ...errors import InvalidValue
 from ...policy import is_positive
-from . import closing, hearing, malformed, opening
+from . import closing, flooding, hearing, malformed, opening
 from .check import LIMIT, Check, CheckResult, ContractFailure, PeerFactory
 from .peers import CannotCheck
 from .smoke import smoke_test
@@ -27,11 +27,11 @@ __all__ = [
     "smoke_test",
 ]
 
-ROOMS = (opening, closing, hearing, malformed)
+ROOMS = (opening, closing, hearing, malformed, flooding)
 
 EVERY = sorted((one for room in ROOMS for one in room.CHECKS), key=lambda one: one.clause)
 
-CLAUSES = ("T1", "T2", "T3", "T4", "T5", "T6", "T7")
+CLAUSES = ("T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8")
 
 
 @dataclass(frozen=True, slots=True)
