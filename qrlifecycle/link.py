@@ -36,9 +36,9 @@ __all__ = ["Link"]
 Take = Callable[[Signal], bool]
 """Is given each signal, and says whether to go on."""
 
-TURN_AFTER = 64
-"""Signals in a row after which whoever else is there has a turn. Our own buffer keeps one of each
-kind, so it comes to a wait of its own long before; no pairing has as many."""
+TURN_AFTER = 1000
+"""Signals over one transport after which whoever else is there has a turn: some milliseconds' worth.
+No pairing has as many."""
 
 logger = logging.getLogger("qrlifecycle")
 
@@ -119,7 +119,7 @@ class Link:
         """Hand over each signal; what broke the link is the answer, None if nothing did."""
         assert self.transport is not None
         try:
-            for count in itertools.count(1):
+            for heard in itertools.count(1):
                 if not take(await self.transport.receive()):
                     break
                 # A transport that breaks T8 returns again and again without ever having waited: no
@@ -127,7 +127,7 @@ class Link:
                 # pass. A full checkpoint lets both in. Not after each signal: it is a turn of the
                 # event loop, in which a success that stands behind a "scanned" would be late, or
                 # be cut off in a last look, whose scope is cancelled from the beginning.
-                if count % TURN_AFTER == 0:
+                if heard % TURN_AFTER == 0:
                     await anyio.lowlevel.checkpoint()
         except EndOfStream:
             return TransportLost("the peer closed the connection")

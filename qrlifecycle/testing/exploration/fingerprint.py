@@ -45,6 +45,7 @@ PASSIVE = frozenset(
         *("_company", "_count", "_factory", "_policy", "policy"),  # given at the beginning
         *("_check", "_learn", "_miss"),
         *("_peer", "_opening", "_closing", "_said"),  # a scripted transport's script
+        "heard",  # of signals; no walk hears as many over one link as it takes to matter
     }
 )
 """Attributes that decide nothing."""
