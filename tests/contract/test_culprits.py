@@ -44,6 +44,8 @@ from .culprits import (
     LatestEarlyFirst,
     LeavesATask,
     LeavesItsKeepAlive,
+    LooksAtADeque,
+    NeverYields,
     NoCloseOnCancel,
     NoHeartbeat,
     NoPong,
@@ -57,6 +59,7 @@ from .culprits import (
     TrustsEveryByte,
     TurnsACancellationIntoAnError,
     WaitsForEver,
+    WaitsForWhatAFloodSets,
     WaitsOnRegardless,
 )
 from .peers import GreetedLineTransport, greeted_line_peer
@@ -256,6 +259,19 @@ QUIET = "quiet but living peer is not lost"
         ),
         (LatestEarlyFirst, "T7", EVERY, ["receive() gave Paired(", "and receive() ("]),
         (LastInFirstOut, "T7", EVERY, ["receive() gave another QRUpdated(", "was to come"]),
+        (
+            NeverYields,
+            "T8",
+            "flood lets others in",
+            ["signals in a row; nobody else had a turn", "must await anyio.lowlevel.checkpoint()"],
+        ),
+        (LooksAtADeque, "T8", "flood lets others in", ["signals in a row", "receive() ("]),
+        (
+            WaitsForWhatAFloodSets,
+            "T8",
+            "cancellation comes out of a flood",
+            ["was cancelled while messages came in, and went on for", "must await a checkpoint"],
+        ),
     ],
 )
 async def test_a_culprit_is_caught_by_its_clause(
