@@ -17,6 +17,7 @@ import pytest
 
 from qrlifecycle import (
     ActionRequired,
+    Cancelled,
     Change,
     Connected,
     Event,
@@ -35,7 +36,8 @@ from qrlifecycle import (
     State,
     Transport,
 )
-from qrlifecycle.engine.observers import Changes, Watchers
+from qrlifecycle.engine.observers import Changes, Observers
+from qrlifecycle.engine.user_code import BackgroundTasks
 from qrlifecycle.testing import ScriptedPeer, settle
 from qrlifecycle.testing.contract.socketio_peer import event
 from qrlifecycle.transports.base import TransportFactory
@@ -125,7 +127,7 @@ class Round:
         """It ended in the way that it had to."""
         reasons = {"cancel": Reason.CANCELLED, "attempt_timeout": Reason.ATTEMPT_TIMED_OUT}
         if self.way in reasons:
-            assert isinstance(self.outcome, Failed)
+            assert isinstance(self.outcome, Cancelled | Failed)
             assert self.outcome.reason is reasons[self.way]
         else:
             assert self.cancelled
@@ -239,7 +241,11 @@ async def test_promise_5_no_flood_that_has_the_status_read_shuts_out_a_cancellat
         peer.send(Paired())
 
     policy = policy_for(
-        way, confirm=True, reconnect_delay=0.001, reconnect_delay_max=0.001, status_timeout=0.1
+        way,
+        confirm_success=True,
+        reconnect_delay=0.001,
+        reconnect_delay_max=0.001,
+        status_timeout=0.1,
     )
     await outlast(Round(peer, way, policy=policy, check_status=check_status), send)
 
@@ -370,18 +376,19 @@ async def test_a_hook_that_waits_for_what_a_flood_sets_can_be_cancelled() -> Non
         calls, news = calls + 1, anyio.Event()
         await news.wait()
 
-    watchers = Watchers({"on_change": hook}, timeout=1000)
+    observers = Observers({"on_change": hook}, (), 1000, lambda *_: None)
 
     async def work() -> None:
-        async with anyio.create_task_group() as tasks:
-            watchers.run_in(tasks)
+        async with BackgroundTasks(needed=True) as tasks:
+            observers.run_in(tasks)
             try:
                 await anyio.sleep_forever()
             finally:
-                watchers.run_in(None)  # as pair() does
+                observers.run_in(None)  # as pair() does
 
     def send(number: int) -> None:
-        watchers.tell("on_change", CHANGES[number % 2])
+        change = CHANGES[number % 2]
+        observers.notify(change.source, change.event, change.target, None)
         news.set()
 
     await cancelled_in_a_flood(work, send)

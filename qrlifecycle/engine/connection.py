@@ -190,10 +190,10 @@ class Connection:
         """
         broke_at = anyio.current_time()
         await self.close()
-        # Leaving may have begun meanwhile; then nobody asks what the budget allows.
-        await anyio.lowlevel.checkpoint_if_cancelled()
         if not self._may_reconnect(error, broke_at):
             raise error
+        # Leaving may have begun meanwhile: then there is no reconnecting, and no word of it.
+        await anyio.lowlevel.checkpoint_if_cancelled()
         delay = self._backoff.next()
         # The text of our own errors only: it holds no secret.
         cause = str(error) if isinstance(error, TransportError) else type(error).__name__

@@ -212,7 +212,7 @@ def test_what_needs_an_extra_says_which(module: str) -> None:
     """Without Hypothesis, the error names what to install."""
     code = (
         "import sys; sys.modules['hypothesis'] = None\n"
-        "from qrlifecycle import MissingExtra\n"
+        "from qrlifecycle.errors import MissingExtra\n"
         f"try: import qrlifecycle.testing.{module}\n"
         "except MissingExtra as error: print(error)"
     )
