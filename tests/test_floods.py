@@ -243,9 +243,10 @@ async def test_promise_5_no_flood_that_has_the_status_read_shuts_out_a_cancellat
     policy = policy_for(
         way,
         confirm_success=True,
-        reconnect_delay=0.001,
-        reconnect_delay_max=0.001,
+        status_retry_delay=0.001,
+        status_retry_delay_max=0.001,
         status_timeout=0.1,
+        final_check_timeout=0.1,
     )
     await outlast(Round(peer, way, policy=policy, check_status=check_status), send)
 
