@@ -378,12 +378,21 @@ def test_pair_unreachable(capsys: pytest.CaptureFixture[str]) -> None:
 
 # Signals
 
-DELAYS = [0.0, 0.01, *(step / 10 for step in range(1, 13))]
+SOME_MOMENTS = [0.0, 0.1, 0.4]
+
+MORE_MOMENTS = [0.01, 0.2, 0.3, *(step / 10 for step in range(5, 13))]
 
 
+@pytest.mark.parametrize(
+    "delays",
+    [
+        pytest.param(SOME_MOMENTS, id="some moments"),
+        pytest.param(MORE_MOMENTS, id="more moments", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("command", ["demo", "pair"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_sweep(command: str, number: signal.Signals) -> None:
+def test_signal_sweep(command: str, number: signal.Signals, delays: list[float]) -> None:
     """A signal at any moment of demo and pair ends it: its code, no word on stderr, no socket."""
 
     async def attempt(server: PairingServer, delay: float, turns: asyncio.Semaphore) -> None:
@@ -398,14 +407,14 @@ def test_signal_sweep(command: str, number: signal.Signals) -> None:
     async def scenario(server: PairingServer) -> None:
         turns = asyncio.Semaphore(3)
         async with asyncio.TaskGroup() as tasks:
-            for delay in DELAYS:
+            for delay in delays:
                 tasks.create_task(attempt(server, delay, turns))
         await until(lambda: server.open_sockets() == 0)
 
     serve(scenario)
 
 
-@pytest.mark.parametrize("gap", [0.0, 0.003, 0.02])
+@pytest.mark.parametrize("gap", [0.0, 0.003, pytest.param(0.02, marks=pytest.mark.slow)])
 def test_second_interrupt(gap: float) -> None:
     """A second Ctrl-C right after the first neither hangs nor says anything."""
 
@@ -462,7 +471,14 @@ def test_reader_goes_away(command: str) -> None:
 # Servers that fail
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.2, 0.4, 0.6, None])
+@pytest.mark.parametrize(
+    "delay",
+    [
+        0.0,
+        *(pytest.param(delay, marks=pytest.mark.slow) for delay in (0.2, 0.4, 0.6)),
+        None,
+    ],
+)
 def test_server_killed(delay: float | None) -> None:
     """A server killed at any moment of pair: a reason, exit 1, no traceback."""
 
@@ -472,7 +488,7 @@ def test_server_killed(delay: float | None) -> None:
         )
         assert server.stdout is not None
         url = (await server.stdout.readline()).decode().strip()
-        process = await start("pair", url, *OWNER, "--attempt-timeout", "5")
+        process = await start("pair", url, *OWNER, "--attempt-timeout", "3")
         if delay is None:
             await server.stdout.readline()
         else:

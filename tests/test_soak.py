@@ -37,6 +37,7 @@ def test_promises_1_3_4_5_8_hold_under_fire() -> None:
     assert printed.endswith("Every promise held.\n")
 
 
+@pytest.mark.slow
 def test_it_ends_when_the_time_is_over() -> None:
     """A soak of a second is one of a second, and what was given up is not counted as broken."""
     code, printed = run(*SOAK, "--seconds", "1", "--at-once", "5")
@@ -88,8 +89,10 @@ Pulse.stood_still = property(lambda self, beats=count(): 2.0 * next(beats), lamb
 
 @pytest.mark.parametrize(
     ("methods", "promise"),
-    [(NO_CLOSING, "Promise 1 (exclusion)"), (DEAF, "Promise 4 (no lost success)")],
-    ids=["no closing", "deaf"],
+    [
+        pytest.param(NO_CLOSING, "Promise 1 (exclusion)", id="no closing"),
+        pytest.param(DEAF, "Promise 4 (no lost success)", id="deaf", marks=pytest.mark.slow),
+    ],
 )
 def test_a_broken_transport_is_found_and_the_promise_named(
     tmp_path: Path, methods: str, promise: str
@@ -98,6 +101,7 @@ def test_a_broken_transport_is_found_and_the_promise_named(
     assert f"{promise} did not hold, seed 3, lifecycle " in soak(tmp_path, methods)
 
 
+@pytest.mark.slow
 def test_a_process_that_was_starved_is_excused_and_it_is_said(tmp_path: Path) -> None:
     """While the event loop stood still nobody could hear: no promise is called broken by that."""
     printed = soak(tmp_path, DEAF, starved=STARVED)

@@ -293,6 +293,7 @@ def test_a_good_transport_keeps_the_contract(here: Path) -> None:
     assert ended.stderr == ""
 
 
+@pytest.mark.slow
 def test_a_leaky_transport_is_broken(here: Path) -> None:
     """The clause, what is left open and the line to mend are printed; it ends with 1."""
     ended = run(here, "my_peers:broken", "--only", "contract", "--backend", "trio")
@@ -375,7 +376,9 @@ def test_the_seed_repeats(backend: str, monkeypatch: pytest.MonkeyPatch) -> None
     assert runs[0] == runs[1] != runs[2]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_signal_to_all_of_its_processes_ends_at_once(here: Path, number: signal.Signals) -> None:
     """It ends with 130 or 143, says that nothing was refuted, and its processes end with it."""
     command = [sys.executable, "-m", "qrlifecycle", "verify", "--only", "exploration"]
@@ -663,6 +666,7 @@ def test_the_page_on_proofs_names_the_clauses_that_verify_names() -> None:
         assert tuple(re.findall(r"T\d", instruments)) == BEARS[int(number)]
 
 
+@pytest.mark.slow
 def test_the_page_shows_what_is_printed(here: Path) -> None:
     """The page's sample is the command's output, but for versions and seconds."""
     page = Path(__file__).parents[1].joinpath("docs", "how-to", "verify.md").read_text()
