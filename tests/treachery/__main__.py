@@ -1,7 +1,8 @@
 """Try treacherous changes: ``python -m tests.treachery [NAME ...]`` prints how each test went.
 
-It prints JSON. Without names it tries all of them. Each test runs in a process of its own, in which the changed module takes the place of the one that
-it changes. This room must never know which verdict is the right one.
+It prints JSON, and without names it tries all of them. Each test runs in a process of its own, in
+which the changed module takes the place of the one that it changes. This room must never know which
+verdict is the right one.
 """
 
 from __future__ import annotations
