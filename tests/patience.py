@@ -15,13 +15,14 @@ from qrlifecycle.testing import VirtualClockEventLoop
 
 __all__ = ["HANGS", "PROCESS_HANGS", "patient_clock"]
 
-HANGS = 60.0
-"""Seconds after which a test gives up on what happens at once, or never."""
+HANGS = 30.0
+"""Seconds after which a test gives up on what happens at once, or never. A Socket.IO client that
+was told nothing else gives up on its server later."""
 
 PROCESS_HANGS = 300.0
 """Seconds after which a test gives up on a process."""
 
-A_MOMENT = 0.05
+A_MOMENT = 0.03
 """Seconds in which the system passes on what one socket of this process sends to another."""
 
 

@@ -12,12 +12,10 @@ from urllib.parse import urlsplit
 from qrlifecycle.testing.listening import stop_listening
 from qrlifecycle.testing.side import Side as RelayedSide
 
+from .patience import HANGS
 from .sockets import connected_to
 
 __all__ = ["News", "Proxy"]
-
-PATIENCE = 20.0
-"""Seconds after which a test that waits for a fact has failed."""
 
 
 class News:
@@ -37,7 +35,7 @@ class News:
         Raises:
             TimeoutError: it never was.
         """
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(HANGS):
             while not fact():
                 await self._event.wait()
 

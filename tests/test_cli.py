@@ -18,9 +18,11 @@ import sys
 import termios
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from aiohttp import web
 
@@ -39,6 +41,8 @@ from qrlifecycle.cli import main
 from qrlifecycle.cli.request import MAX_ANSWER, CodeRequest, default_qr_url
 from qrlifecycle.cli.view import sentences
 from qrlifecycle.testing.pairing_server import PairingServer
+
+from .patience import PROCESS_HANGS, patient_clock
 
 OWNER = ("--bot-id", "bot-7", "--user-id", "user-123")
 BOT_ID, USER_ID = OWNER[1], OWNER[3]
@@ -65,9 +69,6 @@ sys.exit(cli.main())
 """
 """The command line, with a first line that says that main() has begun."""
 
-WITHIN = 20.0
-"""Seconds after which a test gives up on a process."""
-
 
 def environment(**more: str) -> dict[str, str]:
     """This process's environment, without what would change what a command does."""
@@ -84,7 +85,7 @@ def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         check=False,
         capture_output=True,
         encoding="utf-8",
-        timeout=WITHIN,
+        timeout=PROCESS_HANGS,
         env=environment(**more),
     )
 
@@ -104,7 +105,7 @@ async def start(*arguments: str, **more: str) -> asyncio.subprocess.Process:
 
 async def end(process: asyncio.subprocess.Process) -> tuple[int, str, str]:
     """The exit code, and what was written."""
-    out, err = await asyncio.wait_for(process.communicate(), WITHIN)
+    out, err = await asyncio.wait_for(process.communicate(), PROCESS_HANGS)
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
 
@@ -118,7 +119,7 @@ def strike(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
 
 async def until(true: Callable[[], bool]) -> None:
     """Wait for what nobody announces."""
-    async with asyncio.timeout(WITHIN):
+    async with asyncio.timeout(PROCESS_HANGS):
         while not true():  # noqa: ASYNC110
             await asyncio.sleep(0.002)
 
@@ -153,6 +154,14 @@ def test_demo_in_process(capsys: pytest.CaptureFixture[str]) -> None:
     assert in_order(HEALTHY, capsys.readouterr().out)
 
 
+@pytest.fixture
+def on_a_patient_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that runs in this process, with its server, waits for nothing but sockets."""
+    _, options = patient_clock("asyncio")
+    monkeypatch.setattr(anyio, "run", partial(anyio.run, backend_options=options))
+
+
+@pytest.mark.usefixtures("on_a_patient_clock")
 def test_demo_replaces_codes(capsys: pytest.CaptureFixture[str]) -> None:
     """A demo that nobody scans asks for as many codes as it may, and fails."""
     assert main(["demo", "--qr-lifetime", "0.1", "--refreshes", "1"]) == 1
@@ -162,10 +171,13 @@ def test_demo_replaces_codes(capsys: pytest.CaptureFixture[str]) -> None:
     assert "server: 2 sockets ever, 1 at most, 0 open now" in out
 
 
-def test_demo_scans_what_is_good() -> None:
+@pytest.mark.usefixtures("on_a_patient_clock")
+def test_demo_scans_what_is_good(capsys: pytest.CaptureFixture[str]) -> None:
     """A demo that is to scan later than its code lives scans a later code."""
-    done = run("demo", "--qr-lifetime", "0.2", "--scan-after", "0.5")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert main(["demo", "--qr-lifetime", "0.2", "--scan-after", "0.5"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.count("the code ran out, asking for another") == 1
+    assert printed.err == ""
 
 
 def test_demo_without_packages(
@@ -334,7 +346,7 @@ def test_pair_with_a_status_that_cannot_be_read() -> None:
         process = await start("pair", server.url, *OWNER, *words)
         await until(lambda: server.open_sockets() == 1)
         assert process.stdout is not None
-        async with asyncio.timeout(WITHIN):
+        async with asyncio.timeout(PROCESS_HANGS):
             while not (line := await process.stdout.readline()).startswith(b"check_status"):
                 pass
         assert line == b"check_status failed: the server's answer has no text in 'a.b'\n"
@@ -460,7 +472,7 @@ def test_reader_goes_away(command: str) -> None:
             check=False,
             stdout=write,
             stderr=subprocess.PIPE,
-            timeout=WITHIN,
+            timeout=PROCESS_HANGS,
             env=environment(),
         )
     finally:
@@ -490,7 +502,9 @@ def test_server_killed(delay: float | None) -> None:
         url = (await server.stdout.readline()).decode().strip()
         process = await start("pair", url, *OWNER, "--attempt-timeout", "3")
         if delay is None:
-            await server.stdout.readline()
+            joined = asyncio.ensure_future(server.stdout.readline())
+            ended = asyncio.ensure_future(process.wait())
+            await asyncio.wait({joined, ended}, return_when=asyncio.FIRST_COMPLETED)
         else:
             await asyncio.sleep(delay)
         strike(server, signal.SIGKILL)
@@ -502,11 +516,16 @@ def test_server_killed(delay: float | None) -> None:
     asyncio.run(scenario())
 
 
-SILENCES = ["before HTTP", "before 101", "after 101", "after OPEN"]
-
-
-@pytest.mark.parametrize("silence", SILENCES)
-def test_server_falls_silent(silence: str) -> None:
+@pytest.mark.parametrize(
+    ("silence", "timeout"),  # long enough to come to the silence
+    [
+        ("before HTTP", "0.5"),
+        pytest.param("before 101", "5", marks=pytest.mark.slow),
+        pytest.param("after 101", "5", marks=pytest.mark.slow),
+        ("after OPEN", "5"),
+    ],
+)
+def test_server_falls_silent(silence: str, timeout: str) -> None:
     """A server that stops reading and answering at any step: a reason, in time, exit 1."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -529,7 +548,7 @@ def test_server_falls_silent(silence: str) -> None:
         async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
             host, port = server.sockets[0].getsockname()
             url = f"http://{host}:{port}"
-            process = await start("pair", url, *OWNER, "--attempt-timeout", "0.5")
+            process = await start("pair", url, *OWNER, "--attempt-timeout", timeout)
             code, out, err = await end(process)
             assert (code, err) == (1, "")
             assert "not linked: " in out
@@ -696,7 +715,7 @@ def in_terminal(
     except OSError:  # how Linux says that the other end is closed
         pass
     os.close(ours)
-    return process.wait(WITHIN), written.decode()
+    return process.wait(PROCESS_HANGS), written.decode()
 
 
 def terminal_is_restored(written: str) -> bool:
@@ -906,7 +925,7 @@ def test_no_stdout() -> None:
         check=False,
         preexec_fn=lambda: os.close(1),
         stderr=subprocess.PIPE,
-        timeout=WITHIN,
+        timeout=PROCESS_HANGS,
         env=environment(),
     )
     assert (done.returncode, done.stderr) == (0, b"")

@@ -18,6 +18,8 @@ import qrlifecycle
 import qrlifecycle.testing
 from qrlifecycle.diagram import difference
 
+from .patience import PROCESS_HANGS
+
 TOP = Path(__file__).parent.parent
 DOCS = TOP / "docs"
 README = TOP / "README.md"
@@ -38,7 +40,7 @@ def run(*command: str, **env: str) -> str:
         text=True,
         check=False,
         cwd=TOP,
-        timeout=60,
+        timeout=PROCESS_HANGS,
         env={**os.environ, "PYTHONWARNINGS": "error", **env},
     )
     assert result.returncode == 0, result.stderr

@@ -34,6 +34,8 @@ from qrlifecycle.testing.exploration.conformance import seen_in
 from qrlifecycle.testing.exploration.scene import World
 from qrlifecycle.testing.exploration.worlds import EVEN, EVERYWHERE, WIDE_WORLDS, WORLDS
 
+from .patience import PROCESS_HANGS
+
 BACKENDS = ("asyncio", "trio")
 
 BY_NAME = {world.name: world for world in (*WORLDS, *WIDE_WORLDS)}
@@ -306,7 +308,7 @@ def test_the_page_on_exploring_does_what_it_says(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PROCESS_HANGS,
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith(shown)

@@ -44,6 +44,7 @@ from qrlifecycle.testing import Fault, ScriptedPeer, settle
 from qrlifecycle.testing.contract.socketio import event, frame
 from qrlifecycle.transports.socketio import SocketIOTransport
 
+from .patience import HANGS
 from .peers import PAIRED, RawPeer
 from .sockets import client_sockets, needs_proc
 
@@ -131,7 +132,7 @@ class Reports:
 
 @asynccontextmanager
 async def pairing(
-    transport: TransportFactory, *, within: float = 10, **options: Any
+    transport: TransportFactory, *, within: float = HANGS, **options: Any
 ) -> AsyncIterator[Reports]:
     """A lifecycle whose first code is shown; in the end, its `pair()` has returned."""
     reports = Reports(transport, **options)
@@ -302,7 +303,7 @@ async def survive(attack: Attack) -> None:
     """An attack on a displayed code: nothing happens but the success, in the end."""
     async with RawPeer() as peer:
         with nothing_left(peer):
-            async with pairing(transport_to(peer), within=2) as reports:
+            async with pairing(transport_to(peer), within=HANGS) as reports:
                 attack.play(peer)
             assert reports.outcome == Connected("+49", json.loads(PAIRED[2:])[1])
             assert reports.events == HEALTHY
@@ -365,7 +366,7 @@ class TestRealSockets:
         wrong = event("whatsapp_qr_updated", {**OWNER, "qr": "second", "expiresIn": 10**400})
         async with RawPeer() as peer:
             with nothing_left(peer):
-                async with pairing(transport_to(peer), within=3) as reports:
+                async with pairing(transport_to(peer), within=HANGS) as reports:
                     peer.early = (PAIRED,)  # for a link that breaks all the same
                     peer.wire.send(wrong, PAIRED)
             assert isinstance(reports.outcome, Connected)
@@ -383,7 +384,7 @@ class TestRealSockets:
         async with RawPeer(early=tuple(early), answer=answer) as peer:
             with nothing_left(peer):
                 reports = Reports(transport_to(peer, heartbeat=0.05), policy=policy)
-                with anyio.fail_after(3):
+                with anyio.fail_after(HANGS):
                     await reports.run()
                 assert isinstance(reports.outcome, Failed)
                 assert reports.outcome.reason in {

@@ -13,6 +13,7 @@ import pytest
 
 from qrlifecycle.testing.soak.pulse import Pulse
 
+from .patience import PROCESS_HANGS
 from .sockets import needs_proc
 
 pytestmark = needs_proc
@@ -22,7 +23,9 @@ SOAK = (sys.executable, "-W", "error", "-m", "qrlifecycle.testing.soak")
 
 def run(*command: str) -> tuple[int, str]:
     """The exit code of a command and what it prints; it has nothing to complain of."""
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    result = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=PROCESS_HANGS
+    )
     assert result.stderr == ""
     return result.returncode, result.stdout
 
@@ -114,7 +117,11 @@ def soak(tmp_path: Path, methods: str, *, starved: str = "") -> str:
     script = tmp_path / "broken.py"
     script.write_text(BROKEN.format(methods=methods, starved=starved))
     result = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PROCESS_HANGS,
     )
     return result.stdout
 

@@ -30,6 +30,8 @@ from qrlifecycle.testing.exploration.scene import World
 from qrlifecycle.testing.exploration.worlds import EVEN
 from qrlifecycle.testing.wording import PROMISES
 
+from .patience import PROCESS_HANGS
+
 FEW = frozenset({Act.PAIR, Act.CODE, Act.OK, Act.PAIRED, Act.CANCELLED, Act.TICK})
 
 TINY = World(name="tiny", policy=EVEN, without=frozenset(Act) - FEW, racing=1)
@@ -159,7 +161,7 @@ def run(here: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         cwd=here,
-        timeout=60,
+        timeout=PROCESS_HANGS,
     )
 
 
@@ -394,7 +396,7 @@ def test_a_signal_to_all_of_its_processes_ends_at_once(here: Path, number: signa
         process.stdout.readline()
         process.stdout.readline()  # by then its processes are at work
         os.killpg(process.pid, number)
-        printed, error = process.communicate(timeout=20)
+        printed, error = process.communicate(timeout=PROCESS_HANGS)
     assert process.returncode == 128 + number
     assert error == "interrupted; nothing was refuted so far\n"
     assert "BROKEN" not in printed
@@ -651,7 +653,7 @@ def test_its_processes_end_with_it_whatever_they_do(here: Path) -> None:
         assert any(line == "blocked\n" for line in process.stdout)
         process.kill()
         try:
-            process.communicate(timeout=20)
+            process.communicate(timeout=PROCESS_HANGS)
         finally:
             with suppress(ProcessLookupError):  # none is left, as it should be
                 os.killpg(process.pid, signal.SIGKILL)

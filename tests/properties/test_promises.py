@@ -15,7 +15,6 @@ from qrlifecycle.testing.suite import LifecyclePromises
 from ..contract.peers import line_peer
 from ..patience import patient_clock
 
-
 SOME, MORE = 10, 60
 """Plans over a real wire: each takes half a second."""
 

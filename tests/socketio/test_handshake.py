@@ -32,8 +32,9 @@ from qrlifecycle.testing.contract.socketio import CONNECT, HEADERS, OPENED, UPGR
 from qrlifecycle.testing.remains import Remains
 from qrlifecycle.transports.messages import Payload
 
+from ..patience import HANGS
 from ..peers import PAIRED, RawPeer
-from .transport import BOT, OWNER, TOKEN, USER, receive, transport_to
+from .transport import BOT, FEW, OWNER, TOKEN, USER, Turns, receive, transport_to
 
 pytestmark = pytest.mark.anyio
 
@@ -79,7 +80,7 @@ async def test_a_namespace_of_ones_own() -> None:
         async with transport_to(server.url, namespace="/pairing") as transport:
             await server.scan(BOT, USER, confirm=False)
             assert await receive(transport) == Scanned()
-        with anyio.fail_after(2):
+        with anyio.fail_after(HANGS):
             while server.open_sockets():  # noqa: ASYNC110 - the server tells nobody
                 await anyio.sleep(0.001)
         assert server.sockets[0].reason == "client disconnect"
@@ -134,7 +135,7 @@ async def test_answers_to_the_wish_to_join(
 ) -> None:
     """A refusal in any shape is one, at once; a good-bye is a server that is not ready."""
     async with RawPeer(answer=answer) as peer:
-        with anyio.fail_after(2), pytest.raises(error, match=said):
+        with anyio.fail_after(HANGS), pytest.raises(error, match=said):
             await transport_to(peer.url).open()
 
 
@@ -220,7 +221,7 @@ async def test_a_handshake_that_stalls_is_unreachable(stop_at: int) -> None:
     """Wherever the peer falls silent, `open()` ends within the heartbeat and leaves nothing."""
     async with RawPeer(stop_at=stop_at) as peer:
         remains = Remains({peer.port})
-        with anyio.fail_after(2), pytest.raises(TransportUnreachable, match=r"within 0\.1 s"):
+        with anyio.fail_after(HANGS), pytest.raises(TransportUnreachable, match=r"within 0\.1 s"):
             await transport_to(peer.url, heartbeat=0.1).open()
         assert remains.sockets() == []
 
@@ -254,7 +255,7 @@ async def test_an_opening_ends_when_its_transport_is_closed(peer: RawPeer, polit
     before = asyncio.all_tasks()
     transport = transport_to(peer.url)
     opening = asyncio.ensure_future(transport.open())
-    with anyio.fail_after(2):
+    with anyio.fail_after(HANGS):
         await peer.asked.wait()
         if polite:
             await transport.aclose()
@@ -301,8 +302,10 @@ async def test_tls_with_a_context_of_ones_own(tls_peer: RawPeer, authority: trus
     await transport.open()
     tls_peer.wire.send(PAIRED)
     assert isinstance(await receive(transport), Paired)
-    with anyio.fail_after(0.5):
+    with Turns() as turns, anyio.fail_after(HANGS):
         await transport.aclose()
+    print("TURNS tls", turns.taken)
+    assert turns.taken < FEW
     assert remains.sockets() == []
-    with anyio.fail_after(2):
+    with anyio.fail_after(HANGS):
         await tls_peer.wire.gone.wait()
