@@ -790,7 +790,7 @@ def in_terminal(*arguments: str, columns: int, **env: str) -> str:
     except OSError:  # how Linux says that the other end is closed
         pass
     os.close(ours)
-    assert process.wait(60) == 0
+    assert process.wait(PROCESS_HANGS) == 0
     return written.decode()
 
 
