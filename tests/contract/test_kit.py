@@ -27,6 +27,7 @@ from qrlifecycle.testing.contract.peer import CannotDo, Peer
 from qrlifecycle.testing.contract.transport_lines import place_of_method
 from qrlifecycle.testing.suite import TransportContract
 
+from ..patience import patient_clock
 from .peers import (
     SIGNALS,
     GreetedLineTransport,
@@ -39,9 +40,9 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    """Real sockets and real time."""
-    return str(request.param)
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """Real sockets, on a clock that waits for them."""
+    return patient_clock(request.param)
 
 
 def test_every_clause_has_checks_with_a_name_and_a_fact() -> None:
@@ -79,9 +80,9 @@ async def test_what_makes_no_transport_is_told_so(made: object) -> None:
         await check_transport(partial(greeted_line_peer, lambda *_, **__: made))  # type: ignore[arg-type]
 
 
-async def test_a_socketio_server_may_have_words_of_its_own(anyio_backend: str) -> None:
+async def test_a_socketio_server_may_have_words_of_its_own(anyio_backend_name: str) -> None:
     """The peer says them, and what the adapter is given to make of them must come."""
-    if anyio_backend != "asyncio":
+    if anyio_backend_name != "asyncio":
         pytest.skip("the adapter is for asyncio")
 
     def make(host: str, port: int) -> SocketIOTransport:
@@ -231,9 +232,9 @@ async def test_the_raw_socketio_server_sends_what_it_says() -> None:
     assert peer.garbage
 
 
-async def test_each_signal_of_the_raw_socketio_server_arrives(anyio_backend: str) -> None:
+async def test_each_signal_of_the_raw_socketio_server_arrives(anyio_backend_name: str) -> None:
     """The adapter makes of each message what the peer says that it means."""
-    if anyio_backend != "asyncio":
+    if anyio_backend_name != "asyncio":
         pytest.skip("the adapter is for asyncio")
     async with socketio_peer() as peer, peer.make() as transport:
         await peer.wait_until_connected()
