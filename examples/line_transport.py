@@ -4,6 +4,7 @@ import socket
 from contextlib import suppress
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
@@ -42,6 +43,7 @@ class LineTransport(q.Transport):
                     return q.QRUpdated(q.QRCode(code))
                 case ["paired", identity]:
                     return q.Paired(identity)
+            await anyio.lowlevel.checkpoint()  # many lines in a row must not keep others waiting
 
     async def aclose(self) -> None:
         self.abort()

@@ -76,7 +76,7 @@ exit code: 0 done
 
 VERIFY_TEXT = """\
 Check the promises of the lifecycle and of a transport: every order of events in small worlds, the
-contract T1 to T7, and random plans. MODULE:FACTORY makes a peer, as for check_transport(); without
+contract T1 to T8, and random plans. MODULE:FACTORY makes a peer, as for check_transport(); without
 it the transport is the one for Socket.IO.
 """
 

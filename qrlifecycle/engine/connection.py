@@ -37,6 +37,18 @@ from .user_code import describe, fault_of
 
 __all__ = ["Connection"]
 
+TURN_AFTER = 1000
+"""Signals after which whoever else is there has a turn: some milliseconds' worth. No pairing has as
+many.
+
+A transport that breaks T8 returns again and again without ever having waited: no other task would
+run, and no timer, so nobody could be cancelled and no deadline would pass. A full checkpoint lets
+both in. Not before each signal: it is a turn of the event loop, in which a success that stands
+behind a "scanned" would be late, or be cut off in a final status check, whose scope may be
+cancelled from the beginning. And before a signal is taken, not after: then nothing is in hand that
+could be lost.
+"""
+
 logger = logging.getLogger("qrlifecycle")
 
 
@@ -56,6 +68,7 @@ class Connection:
         "_listening_since",
         "_observers",
         "_policy",
+        "_received",
         "ever_listened",
         "phase",
         "transport",
@@ -73,6 +86,7 @@ class Connection:
         self._observers = observers
         self._backoff = Backoff(policy.reconnect_delay, policy.reconnect_delay_max)
         self._failures = 0
+        self._received = 0
         self._listening_since = math.inf
 
     async def receive(self, *, reconnect: bool = True) -> Signal | None:
@@ -94,6 +108,9 @@ class Connection:
                 if self.phase is not Phase.LISTENING:
                     await self._open(transport)
                     return None
+                self._received += 1
+                if self._received % TURN_AFTER == 0:
+                    await anyio.lowlevel.checkpoint()
                 signal: object = await transport.receive()
                 if isinstance(signal, Signal):
                     return signal
@@ -173,10 +190,10 @@ class Connection:
         """
         broke_at = anyio.current_time()
         await self.close()
-        # Leaving may have begun meanwhile; then nobody asks what the budget allows.
-        await anyio.lowlevel.checkpoint_if_cancelled()
         if not self._may_reconnect(error, broke_at):
             raise error
+        # Leaving may have begun meanwhile: then there is no reconnecting, and no word of it.
+        await anyio.lowlevel.checkpoint_if_cancelled()
         delay = self._backoff.next()
         # The text of our own errors only: it holds no secret.
         cause = str(error) if isinstance(error, TransportError) else type(error).__name__

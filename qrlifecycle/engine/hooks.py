@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
 import anyio
+import anyio.lowlevel
 
 from ..codes import Code
 from ..signals import ActionRequired
@@ -89,6 +90,8 @@ class HookRunner(Generic[T]):
                 result: Any = self._hook(item)
                 del item
                 await self._finish(result)
+                # A hook may wait for nothing but what a peer's flood sets: see `waiting`.
+                await anyio.lowlevel.checkpoint_if_cancelled()
         finally:
             self._busy = False
 

@@ -26,6 +26,7 @@ from ..outcome import Outcome
 from ..policy import Policy
 from ..records import Recorder
 from ..states import OUTCOMES, Event, State
+from ..waiting import wait_for
 from .hooks import Hook, HookRunner, append_news
 from .recording import Recording
 from .user_code import BackgroundTasks
@@ -101,7 +102,7 @@ class Changes:
             if self._ended:
                 raise StopAsyncIteration
             self._waiter = self._waiter or anyio.Event()
-            await self._waiter.wait()
+            await wait_for(self._waiter)
         return self._backlog.pop(0)
 
 

@@ -207,7 +207,9 @@ async def test_promise_5_an_exit_in_the_background_closes_and_comes_out(role: st
 
 @asyncio_only
 @pytest.mark.parametrize("hooks", [{}, {"on_change": lambda _change: None}])
-async def test_a_request_that_somebody_else_cancelled_is_a_fault(hooks: dict[str, Any]) -> None:
+async def test_promise_5_a_request_that_somebody_else_cancelled_is_a_fault(
+    hooks: dict[str, Any],
+) -> None:
     """Nobody cancelled `pair()`; that there are hooks makes no difference."""
     shared = asyncio.ensure_future(hang())
 
@@ -218,6 +220,7 @@ async def test_a_request_that_somebody_else_cancelled_is_a_fault(hooks: dict[str
     lifecycle = QRLifecycle(lambda: shared, ScriptedPeer(), **hooks)
     pairing, other = asyncio.ensure_future(lifecycle.pair()), asyncio.ensure_future(be_impatient())
     await asyncio.wait([pairing, other])
+    assert not pairing.cancelled()
     outcome = pairing.result()
     assert isinstance(outcome, Failed)
     assert outcome.reason is Reason.GENERATING_FAILED

@@ -48,6 +48,7 @@ def passes(tests: Sequence[str]) -> bool:
     )
     options = ["-x", "-q", "--tb=short", "-p", "no:cacheprovider", "--hypothesis-profile=mutation"]
     options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # several runs in one process
+    options += ["-m", ""]  # slow ones as well
     options += ["-k", "not trio"]  # what decides is the same on both, and takes half the time
     return pytest.main([*options, *tests]) == pytest.ExitCode.OK
 
