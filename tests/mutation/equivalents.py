@@ -36,6 +36,11 @@ class Equivalents:
     def __contains__(self, mutant: Mutant) -> bool:
         return (mutant.module, mutant.scope, mutant.change) in self._known
 
+    @property
+    def modules(self) -> set[str]:
+        """The modules that have any."""
+        return {module for module, _scope, _change in self._known}
+
     def without_mutant(self, mutants: Iterable[Mutant], modules: Iterable[str]) -> list[str]:
         """Entries for these modules that fit no mutant."""
         real = {(mutant.module, mutant.scope, mutant.change) for mutant in mutants}
