@@ -424,6 +424,14 @@ class TestLooks:
         defined = re.findall(r"^  classDef (\w+) ", mermaid, re.MULTILINE)
         assert sorted(defined) == sorted(set(re.findall(r"  class \w+ (\w+)\n", mermaid)))
 
+    @pytest.mark.parametrize("state", [None, *State])
+    def test_mermaid_s_titles_have_the_readers_theme(self, state: State | None) -> None:
+        """What surrounds a title or an arrow in a theme's colours sets no colour of text."""
+        mermaid = draw("mermaid", phases=True, state=state)
+        around = re.findall(r"^  classDef (?:\w+Around\w*|region) (.+)", mermaid, re.MULTILINE)
+        assert len(around) == 3
+        assert [style for style in around if re.search(r"(^|,)color:", style)] == []
+
     def test_regions_are_clusters_with_a_dashed_border(self) -> None:
         """In DOT each region is a dashed cluster inside the cluster of its state."""
         dot = draw("dot", phases=True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..states import INITIAL, Phase, Region, Row, State
-from .palette import INK, LEGEND, LIT, PAPER, UNLIT, Role
+from .palette import LEGEND, LIT, UNLIT, Role
 from .picture import Picture, roles
 
 __all__ = ["draw_mermaid"]
 
-REGION_STYLE = f"fill:{PAPER},stroke:{UNLIT[Role.ORDINARY].border},color:{INK},stroke-dasharray:5 5"
+REGION_STYLE = f"stroke:{UNLIT[Role.ORDINARY].border},stroke-dasharray:5 5"
+"""No fill: arrows and their labels have the reader's theme, light or dark, and so has what they lie
+on."""
 
 
 def draw_mermaid(picture: Picture) -> list[str]:
@@ -31,11 +33,13 @@ def draw_mermaid(picture: Picture) -> list[str]:
             lines += _composite(state, below, picture)
         else:
             lines += [f"  {state} : {words}" for words in (state, *below)]
-        lines.append(f"  class {state} {_class(role, lit=state is picture.lit)}")
-        styles[_style(role, lit=state is picture.lit)] = None
-        if regions:
+        lit = state is picture.lit
+        around = bool(regions)
+        lines.append(f"  class {state} {_class(role, lit=lit, around=around)}")
+        styles[_style(role, lit=lit, around=around)] = None
+        if around:
             lines += _inner_classes(state, role, picture)
-            styles[_style(role, lit=False)] = None
+            styles[_style(role)] = None
             styles[f"  classDef region {REGION_STYLE}"] = None
     return [*lines, *styles]
 
@@ -45,15 +49,16 @@ def _label(row: Row, picture: Picture) -> str:
     return f"{row.event} (replaces pending {replaced})" if replaced else row.event
 
 
-def _class(role: Role, *, lit: bool) -> str:
-    return f"{role}{'Now' if lit else ''}"
+def _class(role: Role, *, lit: bool = False, around: bool = False) -> str:
+    return f"{role}{'Around' if around else ''}{'Now' if lit else ''}"
 
 
-def _style(role: Role, *, lit: bool) -> str:
+def _style(role: Role, *, lit: bool = False, around: bool = False) -> str:
+    """The style of a class; around regions the title stands on the theme's ground, as they do."""
     fill, border, text = (LIT if lit else UNLIT)[role]
-    width = 4 if lit else 2
-    style = f"fill:{fill},stroke:{border},color:{text},stroke-width:{width}px"
-    return f"  classDef {_class(role, lit=lit)} {style}"
+    colour = "" if around else f"color:{text},"
+    style = f"fill:{fill},stroke:{border},{colour}stroke-width:{4 if lit else 2}px"
+    return f"  classDef {_class(role, lit=lit, around=around)} {style}"
 
 
 def _itself(state: State) -> str:
@@ -92,6 +97,6 @@ def _inner_classes(state: State, role: Role, picture: Picture) -> Iterator[str]:
     for region, phases in picture.regions(state).items():
         yield f"  class {region} region"
         for phase in phases:
-            yield f"  class {phase} {_class(role, lit=False)}"
+            yield f"  class {phase} {_class(role)}"
     if picture.lines_in(state):
-        yield f"  class {_itself(state)} {_class(role, lit=False)}"
+        yield f"  class {_itself(state)} {_class(role)}"
