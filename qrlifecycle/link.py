@@ -37,8 +37,8 @@ Take = Callable[[Signal], bool]
 """Is given each signal, and says whether to go on."""
 
 TURN_AFTER = 1000
-"""Signals over one transport after which whoever else is there has a turn: some milliseconds' worth.
-No pairing has as many."""
+"""Signals over one transport after which others have a turn: some milliseconds' worth, and more
+than any pairing has."""
 
 logger = logging.getLogger("qrlifecycle")
 
