@@ -180,7 +180,7 @@ def test_demo_scans_what_is_good(capsys: pytest.CaptureFixture[str]) -> None:
     """A demo that is to scan later than its code lives scans a later code."""
     assert main(["demo", "--qr-lifetime", "0.2", "--scan-after", "0.5"]) == 0
     printed = capsys.readouterr()
-    assert printed.out.count("the code ran out, asking for another") == 1
+    assert printed.out.count("the code expired, asking for another") == 1
     assert printed.err == ""
 
 
