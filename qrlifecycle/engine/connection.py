@@ -93,14 +93,14 @@ class Connection:
         """The next signal; None each time a transport has come to listen.
 
         Args:
-            reconnect: whether another transport is made when there is none that listens.
+            reconnect: whether another transport is made when one that listens breaks.
 
         Raises:
             Exception: what the connection is given up for: the last transport's error, or whatever
                 the factory raised.
         """
         while True:
-            if self.phase is not Phase.LISTENING and reconnect:
+            if self.phase is not Phase.LISTENING:
                 await self._make()
             transport = self.transport
             assert transport is not None

@@ -26,7 +26,7 @@ from .trial import TOP, Step, Verdict
 
 __all__ = ["main"]
 
-SECONDS = 90
+SECONDS = 30
 """How long the tests of a module, or of the core, may take: several times what they need."""
 
 SECONDS_TO_EXPLORE = 180

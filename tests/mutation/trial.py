@@ -29,7 +29,7 @@ TOP = Path(__file__).parents[2]
 Step = tuple[int, Callable[[], bool]]
 """How many seconds it may take, and what says whether all was well."""
 
-MOST_MEMORY = 4 * 2**30
+MOST_MEMORY = 3 * 2**29
 """Bytes of address space for a mutant that collects without end."""
 
 NEEDED = (
