@@ -17,14 +17,8 @@ import uvicorn
 from fastapi import Depends, FastAPI, Header, Request
 from fastapi.responses import StreamingResponse
 
-from qrlifecycle import (
-    Changes,
-    Connected,
-    Outcome,
-    QRCode,
-    QRLifecycle,
-    SocketIOTransport,
-)
+from qrlifecycle import Connected, Outcome, QRCode, QRLifecycle, SocketIOTransport
+from qrlifecycle.engine.observers import Changes
 from qrlifecycle.testing import PairingServer
 
 BOT = "bot-7"

@@ -10,15 +10,8 @@ from functools import partial
 
 import anyio
 
-from qrlifecycle import (
-    Changes,
-    Connected,
-    Event,
-    Failed,
-    QRCode,
-    QRLifecycle,
-    SocketIOTransport,
-)
+from qrlifecycle import Connected, Event, Failed, QRCode, QRLifecycle, SocketIOTransport
+from qrlifecycle.engine.observers import Changes
 from qrlifecycle.testing import PairingServer
 
 BOT, USER = "bot-7", "user-123"

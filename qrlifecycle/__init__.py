@@ -1,7 +1,8 @@
 """qrlifecycle: one socket while a QR code is on screen, not before and not after.
 
-The front door: names only. A name's room is imported when the name is first used, so that a program
-pays only for what it uses.
+The names that a program needs. Each is imported from its module when it is first used, so that a
+program pays only for what it uses; everything else is imported from its own module
+(`qrlifecycle.monitoring`, `qrlifecycle.testing`, `qrlifecycle.errors`, ...).
 """
 
 from __future__ import annotations
@@ -10,20 +11,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .codes import (
-        Code,
-        PairingCode,
-        QRCode,
-    )
-    from .engine.observers import (
-        Change,
-        Changes,
-    )
+    from .codes import PairingCode, QRCode
+    from .engine.observers import Change
     from .errors import (
         EventRefused,
-        InvalidTable,
         InvalidValue,
-        MissingExtra,
         PairingFailed,
         PairingInProgress,
         PeerError,
@@ -33,32 +25,12 @@ if TYPE_CHECKING:
         TransportLost,
         TransportRefused,
         TransportUnreachable,
-        UnsupportedBackend,
         UsageError,
         WrongAnswer,
-        WrongThread,
     )
     from .lifecycle import QRLifecycle
-    from .monitoring.audit import (
-        Alert,
-        Audit,
-        Limits,
-    )
-    from .monitoring.journal import Journal
-    from .outcome import (
-        Connected,
-        Failed,
-        Outcome,
-        Reason,
-    )
-    from .policy import (
-        WHATSAPP,
-        Policy,
-    )
-    from .records import (
-        Record,
-        Recorder,
-    )
+    from .outcome import Cancelled, Connected, Failed, Outcome, Reason
+    from .policy import WHATSAPP, Policy
     from .signals import (
         ActionRequired,
         Paired,
@@ -68,20 +40,11 @@ if TYPE_CHECKING:
         Scanned,
         Signal,
     )
-    from .states import (
-        TABLE,
-        Event,
-        Row,
-        State,
-    )
-    from .transports.base import (
-        Transport,
-        TransportFactory,
-    )
-    from .transports.buffer import SignalBuffer
+    from .states import Event, State
+    from .transports.base import Transport
     from .transports.socketio import SocketIOTransport
 
-_ROOMS = (
+_MODULES = (
     "errors",
     "states",
     "policy",
@@ -89,35 +52,22 @@ _ROOMS = (
     "outcome",
     "signals",
     "transports.base",
-    "transports.buffer",
     "engine.observers",
     "lifecycle",
     "transports.socketio",
-    "records",
-    "monitoring.audit",
-    "monitoring.journal",
 )
-"""Where to look for a name; a room that costs more to import comes later."""
+"""Where to look for a name; a module that costs more to import comes later."""
 
 __all__ = [
-    "TABLE",
     "WHATSAPP",
     "ActionRequired",
-    "Alert",
-    "Audit",
     "Cancelled",
     "Change",
-    "Changes",
-    "Code",
     "Connected",
     "Event",
     "EventRefused",
     "Failed",
-    "InvalidTable",
     "InvalidValue",
-    "Journal",
-    "Limits",
-    "MissingExtra",
     "Outcome",
     "Paired",
     "PairingCode",
@@ -132,32 +82,25 @@ __all__ = [
     "QRLifecycleError",
     "QRUpdated",
     "Reason",
-    "Record",
-    "Recorder",
-    "Row",
     "Scanned",
     "ServiceRefused",
     "Signal",
-    "SignalBuffer",
     "SocketIOTransport",
     "State",
     "Transport",
     "TransportError",
-    "TransportFactory",
     "TransportLost",
     "TransportRefused",
     "TransportUnreachable",
-    "UnsupportedBackend",
     "UsageError",
     "WrongAnswer",
-    "WrongThread",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        for room in _ROOMS:
-            module = import_module(f".{room}", __name__)
+        for path in _MODULES:
+            module = import_module(f".{path}", __name__)
             if name in module.__all__:
                 value = globals()[name] = getattr(module, name)
                 return value

@@ -61,6 +61,7 @@ from qrlifecycle.testing.strategies import plans
 
 from .journals import together
 from .pairing import Pairing, request_qr
+from .patience import PROCESS_HANGS
 from .records import UPTIME, Story, healthy
 
 
@@ -182,9 +183,7 @@ def test_a_healthy_round_raises_no_alert() -> None:
             id="a step after the end, from where it does not stand",
         ),
         pytest.param(
-            healthy()
-            .add(Began, 1.0, False)
-            .change(Event.GENERATE, State.GENERATING, source=State.IDLE),
+            healthy().add(Began, 1.0).change(Event.GENERATE, State.GENERATING, source=State.IDLE),
             [None],
             id="another attempt, from where it does not stand",
         ),
@@ -618,7 +617,7 @@ def test_a_forked_process_counts_its_own() -> None:
     """What the parent holds open is not the child's, nor is a lock that somebody held."""
     script = (
         "import os, sys\n"
-        "from qrlifecycle import Audit\n"
+        "from qrlifecycle.monitoring import Audit\n"
         "from tests.records import Story\n"
         "audit = Audit()\n"
         "for record in Story().display().records: audit(record)\n"
@@ -630,7 +629,7 @@ def test_a_forked_process_counts_its_own() -> None:
         "sys.exit(not (now.attempts == 1 and now.sockets_open == 0))\n"
     )
     command = [sys.executable, "-c", script]
-    subprocess.run(command, check=True, timeout=60, cwd=Path(__file__).parent.parent)
+    subprocess.run(command, check=True, timeout=PROCESS_HANGS, cwd=Path(__file__).parent.parent)
 
 
 # Live
@@ -699,7 +698,7 @@ async def test_live_two_tabs_of_one_user() -> None:
 async def test_live_a_peer_that_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A graceful close that hangs makes the success slow, and there is an alert."""
     clock = SimpleNamespace(monotonic=anyio.current_time, time=anyio.current_time)
-    monkeypatch.setattr("qrlifecycle.records.time", clock)
+    monkeypatch.setattr("qrlifecycle.engine.recording.time", clock)
     heard: list[Alert] = []
     audit = Audit(Limits(success=0.9), on_alert=heard.append)
     async with Pairing(closings=(Fault.HUNG,), recorders=[audit]) as pairing:

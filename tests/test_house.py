@@ -1,4 +1,4 @@
-"""The house is in order: names at the front door, rooms that call only rooms above them."""
+"""The layout: names at the front door, imports that go one way."""
 
 from __future__ import annotations
 
@@ -15,50 +15,50 @@ import qrlifecycle
 PACKAGE = Path(qrlifecycle.__file__).parent
 TOP = PACKAGE.parent
 
-ROOMS = [
-    "words",
-    "printable",
-    "forks",
+LAYERS = [
+    "waiting",
     "states",
-    "events",
     "errors",
-    "table",
     "machine",
     "policy",
-    "backoff",
     "codes",
-    "qr",
     "outcome",
     "signals",
+    "records",
     "transports.base",
     "transports.buffer",
-    "transports.reset",
-    "transports.messages",
-    "transports.handshake",
-    "transports.ledger",
-    "transports.socketio",
-    "watchers",
-    "records",
-    "link",
-    "status",
-    "stay",
-    "standing",
-    "attempt",
+    "engine",
     "lifecycle",
-    "audit",
-    "journal",
+    "transports",
     "diagram",
-    "timeline",
-    "model",
+    "monitoring",
     "testing",
+    "proof",
     "cli",
 ]
-"""From the top: a room imports only from rooms that stand above it."""
+"""Imports go one way: a module or folder imports only from those that stand before it here."""
+
+INNER = {
+    "engine": [
+        "user_code",
+        "backoff",
+        "hooks",
+        "recording",
+        "observers",
+        "progress",
+        "connection",
+        "status",
+        "attempt",
+        "snapshot",
+    ]
+}
+"""The same inside a folder, where the order matters."""
 
 
-def room_of(module: str) -> str:
-    """The room of a module, by its dotted name below the package."""
-    return next((room for room in ROOMS if module == room or module.startswith(f"{room}.")), module)
+def layer_of(module: str) -> str:
+    """The layer of a module, by its dotted name below the package."""
+    within = (one for one in LAYERS if module == one or module.startswith(f"{one}."))
+    return max(within, key=len, default=module)
 
 
 def imports_of(path: Path) -> set[str]:
@@ -89,24 +89,28 @@ def sources() -> list[Path]:
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_a_room_imports_only_from_rooms_above_it(path: Path) -> None:
-    """Calls go upwards in the list of rooms; a cycle cannot be built."""
+def test_imports_go_one_way(path: Path) -> None:
+    """A module imports from the layers before its own, so no cycle can be built."""
     module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
-    if module in {"transports", "__main__", "testing.__main__"}:
+    if module in {"__main__", "testing.__main__"}:
         return
-    own = room_of(module)
-    assert own in ROOMS, f"{module} stands in no room of the list"
+    own = layer_of(module)
+    assert own in LAYERS, f"{module} stands in no layer"
     for imported in imports_of(path):
-        other = room_of(imported)
-        assert other in ROOMS, f"{module} imports {imported}, which stands in no room"
-        assert ROOMS.index(other) <= ROOMS.index(own), f"{own} calls {other}, which is below it"
+        other = layer_of(imported)
+        assert other in LAYERS, f"{module} imports {imported}, which stands in no layer"
+        assert LAYERS.index(other) <= LAYERS.index(own), f"{own} imports {other}, a later layer"
+        order = INNER.get(own)
+        if order is not None and other == own and imported != own:
+            names = [name.removeprefix(f"{own}.") for name in (imported, module)]
+            assert order.index(names[0]) < order.index(names[1]), f"{module} imports {imported}"
 
 
-def test_the_lifecycle_knows_the_contract_and_no_adapter() -> None:
-    """What holds a transport imports the transport's contract only."""
-    for room in ("link", "attempt", "lifecycle"):
-        imports = imports_of(PACKAGE / f"{room}.py")
-        assert {name for name in imports if name.startswith("transports")} == {"transports.base"}
+def test_the_engine_knows_the_contract_and_no_adapter() -> None:
+    """What holds a transport imports the transport's contract only, and nothing that watches."""
+    for path in [*(PACKAGE / "engine").glob("*.py"), PACKAGE / "lifecycle.py"]:
+        imports = {name for name in imports_of(path) if name.startswith("transports")}
+        assert imports <= {"transports.base"}, path
 
 
 def test_the_guests_kit_does_not_depend_on_our_own_proof() -> None:
@@ -122,10 +126,11 @@ def test_the_guests_kit_does_not_depend_on_our_own_proof() -> None:
     assert using == set()
 
 
-def test_every_room_in_the_list_exists() -> None:
-    """The list of rooms names no room that is not there."""
-    for room in ROOMS:
-        importlib.import_module(f"qrlifecycle.{room}")
+def test_every_layer_in_the_list_exists() -> None:
+    """The lists name no module that is not there."""
+    within = (f"{folder}.{name}" for folder, names in INNER.items() for name in names)
+    for layer in (*LAYERS, *within):
+        importlib.import_module(f"qrlifecycle.{layer}")
 
 
 def test_all_is_the_truth() -> None:
@@ -146,8 +151,8 @@ def test_all_is_the_truth() -> None:
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_each_rooms_all_is_the_truth(path: Path) -> None:
-    """Every name that a room's `__all__` lists is there."""
+def test_each_modules_all_is_the_truth(path: Path) -> None:
+    """Every name that a module's `__all__` lists is there."""
     name = ".".join(path.relative_to(TOP).with_suffix("").parts).removesuffix(".__init__")
     if name.endswith("__main__"):
         return
@@ -184,7 +189,7 @@ def test_the_core_does_not_name_asyncio() -> None:
             for node in ast.walk(ast.parse(path.read_text()))
         )
     }
-    naming = {name for name in naming if not name.startswith(("cli/", "testing/"))}
+    naming = {name for name in naming if not name.startswith(("cli/", "testing/", "proof/"))}
     assert naming == {"transports/socketio.py", "transports/ledger.py"}
 
 

@@ -8,14 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from qrlifecycle import (
-    TABLE,
-    Event,
-    EventRefused,
-    InvalidTable,
-    Row,
-    State,
-)
+from qrlifecycle import Event, EventRefused, State
+from qrlifecycle.errors import InvalidTable
 from qrlifecycle.machine import (
     MACHINE,
     TableMachine,
@@ -23,6 +17,8 @@ from qrlifecycle.machine import (
 from qrlifecycle.states import (
     INITIAL,
     SOCKET_OWNER,
+    TABLE,
+    Row,
     single_rows,
 )
 

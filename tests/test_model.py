@@ -13,11 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from qrlifecycle import (
-    InvalidTable,
-    Signal,
-)
+from qrlifecycle import Signal
 from qrlifecycle.cli import main
+from qrlifecycle.errors import InvalidTable
 from qrlifecycle.proof.model import (
     CHART,
     ENDINGS,

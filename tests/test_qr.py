@@ -9,11 +9,8 @@ from typing import Any
 
 import pytest
 
-from qrlifecycle import (
-    InvalidValue,
-    MissingExtra,
-    QRCode,
-)
+from qrlifecycle import InvalidValue, QRCode
+from qrlifecycle.errors import MissingExtra
 
 SECRET = "2@a-very-secret-payload"
 

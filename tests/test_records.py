@@ -45,7 +45,7 @@ from qrlifecycle.testing import (
     settle,
 )
 
-from .pairing import Pairing, request_qr
+from .pairing import ONCE, Pairing, request_qr
 
 pytestmark = pytest.mark.anyio
 
@@ -110,15 +110,13 @@ async def _linked_already() -> Paired:
 
 
 async def test_what_happens_between_attempts_is_told_too() -> None:
-    """A `reset()` is a change of the attempt before it; before the first, of number 0."""
+    """A `reset()` is a change of the attempt before it."""
     records: list[Record] = []
-    lifecycle = QRLifecycle(request_qr, ScriptedPeer(), recorders=[records.append])
-    lifecycle.generate()
-    lifecycle.cancel()
-    assert [(record.attempt, *told([record])) for record in records] == [
-        (0, "generate"),
-        (0, "cancel"),
-    ]
+    async with Pairing(policy=ONCE, recorders=[records.append]) as pairing:
+        pairing.peer.hang_up()
+    records.clear()
+    pairing.lifecycle.reset()
+    assert [(record.attempt, *told([record])) for record in records] == [(1, "reset")]
 
 
 @pytest.mark.parametrize(
@@ -245,9 +243,9 @@ async def test_what_a_peer_repeats_is_told_once() -> None:
     assert list(told(records)).count("qr_updated") == 1 + 3
 
 
-async def test_internal_changes_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_promise_7_internal_changes_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A peer that shows codes without end is told of so many times, and heard all the same."""
-    monkeypatch.setattr("qrlifecycle.records.MOST_INTERNAL", 5)
+    monkeypatch.setattr("qrlifecycle.engine.recording.MOST_INTERNAL", 5)
     records: list[Record] = []
     async with Pairing(recorders=[records.append]) as pairing:
         for number in range(20):
@@ -386,9 +384,10 @@ def test_a_forked_process_is_another_process() -> None:
     script = (
         "import os\n"
         "from qrlifecycle import Policy\n"
-        "from qrlifecycle.records import Reporter\n"
+        "from qrlifecycle.engine.recording import Recording\n"
         "os.fork()\n"
-        "Reporter([lambda record: os.write(1, f'{record.process}\\n'.encode())]).begin(Policy())\n"
+        "print_it = lambda record: os.write(1, f'{record.process}\\n'.encode())\n"
+        "Recording((print_it,), lambda deliver, item: deliver(item)).begin(Policy())\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
     parent, child = done.stdout.split()

@@ -11,7 +11,6 @@ from functools import partial
 import aiohttp
 
 from qrlifecycle import (
-    Code,
     Paired,
     PairingCode,
     Policy,
@@ -20,6 +19,7 @@ from qrlifecycle import (
     ServiceRefused,
     SocketIOTransport,
 )
+from qrlifecycle.codes import Code
 
 __all__ = ["BotPlatform"]
 

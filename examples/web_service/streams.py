@@ -12,17 +12,8 @@ from typing import TypedDict
 
 import anyio
 
-from qrlifecycle import (
-    Change,
-    Changes,
-    Connected,
-    Event,
-    Failed,
-    Outcome,
-    QRCode,
-    QRLifecycle,
-    Reason,
-)
+from qrlifecycle import Change, Connected, Event, Failed, Outcome, QRCode, QRLifecycle, Reason
+from qrlifecycle.engine.observers import Changes
 
 from .service import BotPlatform
 

@@ -20,9 +20,8 @@ from qrlifecycle import (
     QRLifecycle,
     Reason,
     State,
-    WrongThread,
 )
-from qrlifecycle.errors import NotPairing
+from qrlifecycle.errors import NotPairing, WrongThread
 from qrlifecycle.testing import (
     Fault,
     ScriptedPeer,

@@ -9,10 +9,8 @@ from typing import Any
 import anyio
 import pytest
 
-from qrlifecycle import (
-    InvalidValue,
-    UnsupportedBackend,
-)
+from qrlifecycle import InvalidValue
+from qrlifecycle.errors import UnsupportedBackend
 from qrlifecycle.transports.socketio import SocketIOTransport
 
 from .transport import BOT, USER, texts_of, transport_to

@@ -109,8 +109,7 @@ TO_STATUS = (
 PAST = frozenset(
     {
         *("code", "withheld", "action", "attempt_ends", "phase_ends", "scope"),
-        *("verdict", "final_check", "_showing_may_fail"),
-        *("ever_listened", "_listening_since", "_failures", "_backoff", "error", "broke_at"),
+        *("verdict", "final_check", "_showing_may_fail", "ever_listened"),
     }
 )
 """What decides no more, once leaving a state has been decided."""
