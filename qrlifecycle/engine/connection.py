@@ -118,7 +118,7 @@ class Connection:
             except EndOfStream:
                 fault: Exception = TransportLost("the peer closed the connection")
             except BaseException as error:
-                fault = self._fault(error)
+                fault = self._fault(transport, error)
             if isinstance(fault, UsageError) or not reconnect:
                 raise fault
             await self._wait_to_reconnect(fault)
@@ -211,12 +211,12 @@ class Connection:
         self._failures += 1
         return self._failures <= self._policy.max_reconnects
 
-    def _fault(self, error: BaseException) -> Exception:
+    def _fault(self, transport: Transport, error: BaseException) -> Exception:
         """What a transport raised, if it is the peer's or the transport's doing."""
-        if isinstance(error, GeneratorExit) and self.transport is not None:
+        if isinstance(error, GeneratorExit):
             # The coroutine is being thrown away: nothing may be awaited, so close() would be late.
             self._move(Step.CLOSE)
-            self._abort(self.transport, Closing.FORCED)
+            self._abort(transport, Closing.FORCED)
         fault = fault_of(error)
         if not isinstance(fault, TransportError | UsageError):
             logger.error("the transport broke its contract: it raised %s", describe(fault))
