@@ -10,13 +10,16 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 
 import pytest
 
 import qrlifecycle
 import qrlifecycle.testing
 from qrlifecycle.diagram import difference
+from qrlifecycle.testing import settle
+
+from .pairing import Pairing
 
 TOP = Path(__file__).parent.parent
 DOCS = TOP / "docs"
@@ -356,3 +359,56 @@ def test_the_reference_has_every_public_name(door: ModuleType) -> None:
         if not any(getattr(door, name) is documented for documented in there)
     ]
     assert missing == []
+
+
+ARCHITECTURE = DOCS / "architecture.md"
+
+
+def test_the_page_on_architecture_has_each_room_and_each_module_of_the_engine() -> None:
+    """Its drawing names what stands at the top of the package, its table what is in the engine."""
+    page = ARCHITECTURE.read_text()
+    package = TOP / "qrlifecycle"
+    (drawing,) = blocks(ARCHITECTURE, "text")
+    folders = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    modules = {path.stem for path in package.glob("*.py") if not path.stem.startswith("_")}
+    assert (folders | modules) - set(re.findall(r"\w+/?", drawing)) <= {"diagram/"}
+    engine = {path.stem for path in package.glob("engine/*.py")} - {"__init__"}
+    (table,) = re.findall(r"^## The engine\n(.*?)^\*\*Each fact", page, re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == engine
+
+
+def walk(name: str) -> list[str]:
+    """The functions that a walk through the code names, in its order."""
+    (text,) = re.findall(
+        rf"<!-- walk: {name} -->(.*?)<!-- end -->", ARCHITECTURE.read_text(), re.DOTALL
+    )
+    return re.findall(r"^\d+\. `([\w.]+)`", text, re.MULTILINE)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", ["success", "cancel"])
+async def test_the_page_on_architecture_walks_where_the_code_does(name: str) -> None:
+    """Each function that it names is called, in that order."""
+    called: list[str] = []
+
+    def note(frame: FrameType, event: str, _argument: object) -> None:
+        room = str(frame.f_globals.get("__name__"))
+        if event == "call" and room.startswith("qrlifecycle."):
+            called.append(f"{room.removeprefix('qrlifecycle.')}.{frame.f_code.co_name}")
+
+    options = {"on_change": lambda _: None, "on_connected": lambda _: None}
+    async with Pairing(**options) as pairing:
+        before = sys.getprofile()
+        sys.setprofile(note)
+        try:
+            if name == "cancel":
+                pairing.lifecycle.cancel()
+            else:
+                pairing.peer.send(qrlifecycle.Paired())
+            await settle()
+        finally:
+            sys.setprofile(before)
+    steps = iter(called)
+    assert walk(name)
+    for step in walk(name):
+        assert step in steps, f"{step} is not called there, or in another order"
