@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,11 +24,25 @@ autodoc_typehints = "description"
 
 GENERATED = Path(__file__).parent / "_generated"
 
+INSIDE = """\
+```{image} _generated/inside.svg
+:alt: The states with their regions and phases, and what leads from one to the other.
+```"""
+
 
 def draw(_app: Sphinx) -> None:
-    """Draw the picture that the front page shows."""
+    """Draw the picture of the front page, and the one with what goes on inside the states."""
     GENERATED.mkdir(exist_ok=True)
     (GENERATED / "lifecycle.svg").write_bytes(paint("svg"))
+    (GENERATED / "inside.svg").write_bytes(paint("svg", phases=True))
+
+
+def show(_app: Sphinx, page: str, source: list[str]) -> None:
+    """Show the picture where the page, which is read elsewhere as well, has it as Mermaid."""
+    if page == "lifecycle":
+        source[0] = re.sub(
+            r"^```mermaid\n.*?^```$", INSIDE, source[0], flags=re.MULTILINE | re.DOTALL
+        )
 
 
 def keep(
@@ -52,5 +67,6 @@ KEPT: dict[str, list[str]] = {}
 def setup(app: Sphinx) -> None:
     """Hook into the build."""
     app.connect("builder-inited", draw)
+    app.connect("source-read", show)
     app.connect("autodoc-process-docstring", keep, priority=400)
     app.connect("autodoc-process-docstring", put_back, priority=600)

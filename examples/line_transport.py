@@ -3,7 +3,7 @@
 import socket
 from contextlib import suppress
 
-import anyio
+import anyio.lowlevel
 from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
@@ -12,9 +12,8 @@ import qrlifecycle as q
 
 class LineTransport(q.Transport):
     def __init__(self, host: str, port: int, heartbeat: float = 30) -> None:
-        self.host, self.port, self.heartbeat = host, port, heartbeat
+        self.host, self.port, self.heartbeat, self.closed = host, port, heartbeat, False
         self.stream: SocketStream | None = None
-        self.closed = False
 
     async def open(self) -> None:
         try:
@@ -42,6 +41,7 @@ class LineTransport(q.Transport):
                     return q.QRUpdated(q.QRCode(code))
                 case ["paired", identity]:
                     return q.Paired(identity)
+            await anyio.lowlevel.checkpoint()  # many lines in a row must not keep others waiting
 
     async def aclose(self) -> None:
         self.abort()

@@ -30,10 +30,11 @@ class Policy:
     """How long the transport may take to open."""
 
     close_timeout: float = 1.0
-    """How long the polite goodbye may take before the door is shut by force."""
+    """How long the graceful close may take before `abort()` is called."""
 
     attempt_timeout: float = 600.0
-    """How long a whole `pair()` may take, all codes together; a last look comes on top."""
+    """How long a whole `pair()` may take, all codes together; a final status check comes on
+    top."""
 
     qr_lifetime: float = 60.0
     """How long a code is good for if its service does not say. WhatsApp's first code lives 60 s."""

@@ -90,7 +90,7 @@ class ActionRequired(Signal):
 
 @dataclass(frozen=True, slots=True)
 class Paired(Signal):
-    """The account is linked. Also what `request_qr` and `check_status` give back when it is.
+    """The account is paired. Also what `request_qr` and `check_status` give back when it is.
 
     ``identity`` names the account; ``data`` is what came along and may hold secrets.
     """

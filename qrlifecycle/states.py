@@ -265,7 +265,7 @@ class Deadline(Word):
 
     ATTEMPT = "attempt", "The whole attempt, in every state and phase: `attempt_timeout`."
     REQUEST = "request", "The service's answer to `request_qr`: `generate_timeout`."
-    CODE = "code", "The code's lifetime, and `expiry_grace` on top of it."
+    CODE = "code", "The scanning of a code: the code's lifetime + `expiry_grace`."
     APPROVAL = "approval", "The approval on the phone: `approval_timeout`."
     ACTION = "action", "What the service requires of the person: `action_timeout`."
 

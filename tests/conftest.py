@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
@@ -17,6 +18,16 @@ settings.register_profile(
 )
 settings.register_profile("deep", settings.get_profile("default"), max_examples=2_000)
 settings.load_profile("default")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _look_for_garbage_in_what_this_file_makes_only() -> None:
+    """All the other tests and packages are looked through no more: that takes a tenth of a second.
+
+    Dozens of tests collect garbage to hear its complaints, `cancel_everywhere` after each run.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -61,6 +61,7 @@ from qrlifecycle.testing.strategies import plans
 
 from .journals import together
 from .pairing import Pairing, request_qr
+from .patience import PROCESS_HANGS
 from .records import UPTIME, Story, healthy
 
 
@@ -628,7 +629,7 @@ def test_a_forked_process_counts_its_own() -> None:
         "sys.exit(not (now.attempts == 1 and now.sockets_open == 0))\n"
     )
     command = [sys.executable, "-c", script]
-    subprocess.run(command, check=True, timeout=60, cwd=Path(__file__).parent.parent)
+    subprocess.run(command, check=True, timeout=PROCESS_HANGS, cwd=Path(__file__).parent.parent)
 
 
 # Live

@@ -17,6 +17,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 from anyio.abc import SocketAttribute, SocketStream, TaskGroup
+from trio.testing import MockClock
 
 from qrlifecycle import (
     InvalidValue,
@@ -28,7 +29,7 @@ from qrlifecycle import (
     SocketIOTransport,
     Transport,
 )
-from qrlifecycle.testing import PairingServer, cancel_everywhere
+from qrlifecycle.testing import PairingServer, VirtualClockEventLoop, cancel_everywhere
 from qrlifecycle.testing.cancellation import NotCancellationSafe
 from qrlifecycle.testing.leaks import CAN_SEE_SOCKETS
 
@@ -61,6 +62,24 @@ def trouble(attempt: Callable[..., Awaitable[object]], backend: str, **options: 
         cancel_everywhere(attempt, backend=backend, **options)
     assert caught.value.report.findings
     return str(caught.value)
+
+
+def virtual_clock(backend: str) -> dict[str, object]:
+    """Options of a backend for attempts without sockets, whose time is to be judged."""
+    if backend == "asyncio":
+        return {"loop_factory": CountingLoop}
+    return {"clock": MockClock(autojump_threshold=0)}
+
+
+class CountingLoop(VirtualClockEventLoop):
+    """Each step takes a tenth of a millisecond: time passes also while somebody is never at rest.
+
+    A cancelled scope is not: anyio cancels its tasks anew in each turn.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before_each_step = partial(self.jump, 0.0001)
 
 
 # What is clean
@@ -390,7 +409,7 @@ def test_who_does_not_end_is_found(backend: str) -> None:
                 await anyio.sleep(0.3)
             raise
 
-    text = trouble(stubborn, backend, timeout=0.2)
+    text = trouble(stubborn, backend, timeout=0.2, backend_options=virtual_clock(backend))
     assert "did not end when it was cancelled; it waited at" in text
     assert "await anyio.sleep(0.3)" in text
 
@@ -437,7 +456,8 @@ async def shielded_when_cancelled() -> None:
 @pytest.mark.parametrize("attempt", [deaf_when_cancelled, deaf_child, shielded_when_cancelled])
 def test_who_never_ends_is_thrown_away(attempt: Callable[[], Awaitable[None]], how: How) -> None:
     """On asyncio it is found with the line where it waited, and the sweep comes to its end."""
-    text = trouble(attempt, "asyncio", how=how, timeout=0.05)
+    clock = virtual_clock("asyncio")
+    text = trouble(attempt, "asyncio", how=how, timeout=0.05, backend_options=clock)
     assert "did not end when it was cancelled; it waited at" in text
     assert "# here" in text
 
@@ -450,7 +470,9 @@ def test_a_task_that_never_ends_is_thrown_away() -> None:
         await asyncio.sleep(0)
         assert not forgotten.done()
 
-    assert "left open: task forgotten" in trouble(attempt, "asyncio", timeout=0.05, patience=0)
+    clock = virtual_clock("asyncio")
+    text = trouble(attempt, "asyncio", timeout=0.05, patience=0, backend_options=clock)
+    assert "left open: task forgotten" in text
 
 
 @needs_proc

@@ -18,9 +18,11 @@ import sys
 import termios
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from aiohttp import web
 
@@ -43,6 +45,8 @@ from qrlifecycle.cli.http_requests import (
 )
 from qrlifecycle.cli.plain_view import sentences
 from qrlifecycle.testing.pairing_server import PairingServer
+
+from .patience import PROCESS_HANGS, patient_clock
 
 OWNER = ("--bot-id", "bot-7", "--user-id", "user-123")
 BOT_ID, USER_ID = OWNER[1], OWNER[3]
@@ -69,9 +73,6 @@ sys.exit(cli.main())
 """
 """The command line, with a first line that says that main() has begun."""
 
-WITHIN = 20.0
-"""Seconds after which a test gives up on a process."""
-
 
 def environment(**more: str) -> dict[str, str]:
     """This process's environment, without what would change what a command does."""
@@ -88,7 +89,7 @@ def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         check=False,
         capture_output=True,
         encoding="utf-8",
-        timeout=WITHIN,
+        timeout=PROCESS_HANGS,
         env=environment(**more),
     )
 
@@ -108,7 +109,7 @@ async def start(*arguments: str, **more: str) -> asyncio.subprocess.Process:
 
 async def end(process: asyncio.subprocess.Process) -> tuple[int, str, str]:
     """The exit code, and what was written."""
-    out, err = await asyncio.wait_for(process.communicate(), WITHIN)
+    out, err = await asyncio.wait_for(process.communicate(), PROCESS_HANGS)
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
 
@@ -122,7 +123,7 @@ def strike(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
 
 async def until(true: Callable[[], bool]) -> None:
     """Wait for what nobody announces."""
-    async with asyncio.timeout(WITHIN):
+    async with asyncio.timeout(PROCESS_HANGS):
         while not true():  # noqa: ASYNC110
             await asyncio.sleep(0.002)
 
@@ -157,6 +158,14 @@ def test_demo_in_process(capsys: pytest.CaptureFixture[str]) -> None:
     assert in_order(HEALTHY, capsys.readouterr().out)
 
 
+@pytest.fixture
+def on_a_patient_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that runs in this process, with its server, waits for nothing but sockets."""
+    _, options = patient_clock("asyncio")
+    monkeypatch.setattr(anyio, "run", partial(anyio.run, backend_options=options))
+
+
+@pytest.mark.usefixtures("on_a_patient_clock")
 def test_demo_replaces_codes(capsys: pytest.CaptureFixture[str]) -> None:
     """A demo that nobody scans asks for as many codes as it may, and fails."""
     assert main(["demo", "--qr-lifetime", "0.1", "--max-refreshes", "1"]) == 1
@@ -166,10 +175,13 @@ def test_demo_replaces_codes(capsys: pytest.CaptureFixture[str]) -> None:
     assert "server: 2 sockets ever, 1 at most, 0 open now" in out
 
 
-def test_demo_scans_what_is_good() -> None:
+@pytest.mark.usefixtures("on_a_patient_clock")
+def test_demo_scans_what_is_good(capsys: pytest.CaptureFixture[str]) -> None:
     """A demo that is to scan later than its code lives scans a later code."""
-    done = run("demo", "--qr-lifetime", "0.2", "--scan-after", "0.5")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert main(["demo", "--qr-lifetime", "0.2", "--scan-after", "0.5"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.count("the code expired, asking for another") == 1
+    assert printed.err == ""
 
 
 def test_demo_without_packages(
@@ -338,7 +350,7 @@ def test_pair_with_a_status_that_cannot_be_read() -> None:
         process = await start("pair", server.url, *OWNER, *words)
         await until(lambda: server.open_sockets() == 1)
         assert process.stdout is not None
-        async with asyncio.timeout(WITHIN):
+        async with asyncio.timeout(PROCESS_HANGS):
             while not (line := await process.stdout.readline()).startswith(b"check_status"):
                 pass
         assert line == b"check_status failed: the server's answer has no text in 'a.b'\n"
@@ -382,12 +394,21 @@ def test_pair_unreachable(capsys: pytest.CaptureFixture[str]) -> None:
 
 # Signals
 
-DELAYS = [0.0, 0.01, *(step / 10 for step in range(1, 13))]
+SOME_MOMENTS = [0.0, 0.1, 0.4]
+
+MORE_MOMENTS = [0.01, 0.2, 0.3, *(step / 10 for step in range(5, 13))]
 
 
+@pytest.mark.parametrize(
+    "delays",
+    [
+        pytest.param(SOME_MOMENTS, id="some moments"),
+        pytest.param(MORE_MOMENTS, id="more moments", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("command", ["demo", "pair"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_sweep(command: str, number: signal.Signals) -> None:
+def test_signal_sweep(command: str, number: signal.Signals, delays: list[float]) -> None:
     """A signal at any moment of demo and pair ends it: its code, no word on stderr, no socket."""
 
     async def attempt(server: PairingServer, delay: float, turns: asyncio.Semaphore) -> None:
@@ -402,14 +423,14 @@ def test_signal_sweep(command: str, number: signal.Signals) -> None:
     async def scenario(server: PairingServer) -> None:
         turns = asyncio.Semaphore(3)
         async with asyncio.TaskGroup() as tasks:
-            for delay in DELAYS:
+            for delay in delays:
                 tasks.create_task(attempt(server, delay, turns))
         await until(lambda: server.open_sockets() == 0)
 
     serve(scenario)
 
 
-@pytest.mark.parametrize("gap", [0.0, 0.003, 0.02])
+@pytest.mark.parametrize("gap", [0.0, 0.003, pytest.param(0.02, marks=pytest.mark.slow)])
 def test_second_interrupt(gap: float) -> None:
     """A second Ctrl-C right after the first neither hangs nor says anything."""
 
@@ -455,7 +476,7 @@ def test_reader_goes_away(command: str) -> None:
             check=False,
             stdout=write,
             stderr=subprocess.PIPE,
-            timeout=WITHIN,
+            timeout=PROCESS_HANGS,
             env=environment(),
         )
     finally:
@@ -466,7 +487,14 @@ def test_reader_goes_away(command: str) -> None:
 # Servers that fail
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.2, 0.4, 0.6, None])
+@pytest.mark.parametrize(
+    "delay",
+    [
+        0.0,
+        *(pytest.param(delay, marks=pytest.mark.slow) for delay in (0.2, 0.4, 0.6)),
+        None,
+    ],
+)
 def test_server_killed(delay: float | None) -> None:
     """A server killed at any moment of pair: a reason, exit 1, no traceback."""
 
@@ -476,9 +504,11 @@ def test_server_killed(delay: float | None) -> None:
         )
         assert server.stdout is not None
         url = (await server.stdout.readline()).decode().strip()
-        process = await start("pair", url, *OWNER, "--attempt-timeout", "5")
+        process = await start("pair", url, *OWNER, "--attempt-timeout", "3")
         if delay is None:
-            await server.stdout.readline()
+            joined = asyncio.ensure_future(server.stdout.readline())
+            ended = asyncio.ensure_future(process.wait())
+            await asyncio.wait({joined, ended}, return_when=asyncio.FIRST_COMPLETED)
         else:
             await asyncio.sleep(delay)
         strike(server, signal.SIGKILL)
@@ -490,11 +520,16 @@ def test_server_killed(delay: float | None) -> None:
     asyncio.run(scenario())
 
 
-SILENCES = ["before HTTP", "before 101", "after 101", "after OPEN"]
-
-
-@pytest.mark.parametrize("silence", SILENCES)
-def test_server_falls_silent(silence: str) -> None:
+@pytest.mark.parametrize(
+    ("silence", "timeout"),  # long enough to come to the silence
+    [
+        ("before HTTP", "0.5"),
+        pytest.param("before 101", "5", marks=pytest.mark.slow),
+        pytest.param("after 101", "5", marks=pytest.mark.slow),
+        ("after OPEN", "5"),
+    ],
+)
+def test_server_falls_silent(silence: str, timeout: str) -> None:
     """A server that stops reading and answering at any step: a reason, in time, exit 1."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -517,7 +552,7 @@ def test_server_falls_silent(silence: str) -> None:
         async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
             host, port = server.sockets[0].getsockname()
             url = f"http://{host}:{port}"
-            process = await start("pair", url, *OWNER, "--attempt-timeout", "0.5")
+            process = await start("pair", url, *OWNER, "--attempt-timeout", timeout)
             code, out, err = await end(process)
             assert (code, err) == (1, "")
             assert "not paired: " in out
@@ -684,7 +719,7 @@ def in_terminal(
     except OSError:  # how Linux says that the other end is closed
         pass
     os.close(ours)
-    return process.wait(WITHIN), written.decode()
+    return process.wait(PROCESS_HANGS), written.decode()
 
 
 def terminal_is_restored(written: str) -> bool:
@@ -894,7 +929,7 @@ def test_no_stdout() -> None:
         check=False,
         preexec_fn=lambda: os.close(1),
         stderr=subprocess.PIPE,
-        timeout=WITHIN,
+        timeout=PROCESS_HANGS,
         env=environment(),
     )
     assert (done.returncode, done.stderr) == (0, b"")

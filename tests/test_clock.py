@@ -14,11 +14,11 @@ from qrlifecycle.testing.clock import Deadlock
 
 @pytest.mark.anyio
 async def test_an_hour_passes_at_once() -> None:
-    """On either backend an hour of virtual sleep takes no time, and is an hour."""
+    """On either backend an hour of virtual sleep is an hour, and hardly any of it is real."""
     began, really_began = anyio.current_time(), time.monotonic()
     await anyio.sleep(3600)
     assert anyio.current_time() - began == pytest.approx(3600)
-    assert time.monotonic() - really_began < 60
+    assert time.monotonic() - really_began < 3600 / 10
 
 
 @pytest.mark.anyio

@@ -21,6 +21,8 @@ from qrlifecycle.testing import settle
 
 from .pairing import Pairing
 
+from .patience import PROCESS_HANGS
+
 TOP = Path(__file__).parent.parent
 DOCS = TOP / "docs"
 README = TOP / "README.md"
@@ -41,7 +43,7 @@ def run(*command: str, **env: str) -> str:
         text=True,
         check=False,
         cwd=TOP,
-        timeout=60,
+        timeout=PROCESS_HANGS,
         env={**os.environ, "PYTHONWARNINGS": "error", **env},
     )
     assert result.returncode == 0, result.stderr
@@ -69,6 +71,7 @@ def test_the_listings_of_a_page_run_one_after_another(path: Path, tmp_path: Path
     run(sys.executable, str(script))
 
 
+@pytest.mark.slow
 def test_the_page_on_transports_finds_its_mistake_and_mends_it(tmp_path: Path) -> None:
     """Its listings run as one file; they print the failure that the page explains, then success."""
     page = TOP / "docs" / "how-to" / "test-your-transport.md"
@@ -82,6 +85,7 @@ def test_the_page_on_transports_finds_its_mistake_and_mends_it(tmp_path: Path) -
         assert re.search(rf"^on {backend}: \d+ checks passed, 0 skipped$", printed, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_the_page_on_writing_a_transport_ends_with_a_good_one(tmp_path: Path) -> None:
     """Its listings run as one file: every check passes, on both backends, and a phone is linked."""
     page = HOW_TO / "write-a-transport.md"
@@ -208,6 +212,7 @@ def test_the_page_on_cancellation_finds_what_it_says(tmp_path: Path) -> None:
     assert found[0] in printed
 
 
+@pytest.mark.slow
 def test_the_page_on_property_tests_passes_its_own(tmp_path: Path) -> None:
     """Its listings are a file of tests, as they stand, and all of them pass."""
     page = TOP / "docs" / "how-to" / "property-tests.md"
@@ -250,7 +255,11 @@ def test_the_readmes_example_has_ten_lines_of_its_own() -> None:
         ("pair.py", r"Paired with \+490001234567; sockets ever opened: 1"),
         ("pair_over_lines.py", r"Connected\(identity='\+490001234567'"),
         ("pair_over_lines.py trio", r"Connected\(identity='\+490001234567'"),
-        ("check_line_transport.py", r"on trio: \d+ checks passed, 5 skipped"),
+        pytest.param(
+            "check_line_transport.py",
+            r"on trio: \d+ checks passed, 5 skipped",
+            marks=pytest.mark.slow,
+        ),
         ("pair_in_a_terminal.py scan", r"Paired with \+490001234567"),
         ("pair_synchronously.py", r"Paired with \+490001234567\nSockets ever opened: 1"),
         ("pair_behind_fastapi.py", "Sockets ever opened: 2; open now: 0"),

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ from qrlifecycle.testing.acts import (
     ScheduledAct,
 )
 
+from .patience import PROCESS_HANGS
+
 BACKENDS = ("asyncio", "trio")
 
 BY_NAME = {world.name: world for world in (*WORLDS, *WIDE_WORLDS)}
@@ -56,21 +59,26 @@ ALONE = [world for world in WORLDS if world.racing == 1]
 STATUS = replace(BY_NAME["every answer of a status"], without=frozenset())
 
 
-@pytest.fixture(scope="module")
-def explored() -> dict[str, tuple[Exploration, Exploration]]:
-    """Every world without races, on both backends."""
-    return {
-        world.name: (explore(world, backend="asyncio"), explore(world, backend="trio"))
+QUICK = {"every act", "another link, with a status"}
+"""Those of them that take a second."""
+
+
+@cache
+def explored(world: str) -> tuple[Exploration, Exploration]:
+    """A world on asyncio, and on trio."""
+    return explore(world, backend="asyncio"), explore(world, backend="trio")
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        pytest.param(world.name, marks=() if world.name in QUICK else pytest.mark.slow)
         for world in ALONE
-    }
-
-
-@pytest.mark.parametrize("world", [world.name for world in ALONE])
-def test_promises_1_to_8_hold_in_every_situation_on_both_backends(
-    explored: dict[str, tuple[Exploration, Exploration]], world: str
-) -> None:
+    ],
+)
+def test_promises_1_to_8_hold_in_every_situation_on_both_backends(world: str) -> None:
     """Promises 1 to 8, as far as they can be seen: no breach, to the last situation."""
-    on_asyncio, on_trio = explored[world]
+    on_asyncio, on_trio = explored(world)
     assert on_asyncio.complete
     assert on_trio.complete
     if not on_asyncio.world.status:  # with two tasks, asyncio may take them in either order
@@ -78,11 +86,10 @@ def test_promises_1_to_8_hold_in_every_situation_on_both_backends(
         assert on_asyncio.moves == on_trio.moves
 
 
-def test_every_row_reason_and_resting_place_was_seen(
-    explored: dict[str, tuple[Exploration, Exploration]],
-) -> None:
+@pytest.mark.slow
+def test_every_row_reason_and_resting_place_was_seen() -> None:
     """Nothing is proved about nothing: all rows and reasons, and wherever the model can rest."""
-    explorations = [one for both in explored.values() for one in both]
+    explorations = [one for world in ALONE for one in explored(world.name)]
     explorations.append(explore(BY_NAME["races of deadlines"]))
     seen = set().union(*(one.seen for one in explorations))
     stood = set().union(*(one.stood for one in explorations))
@@ -314,7 +321,7 @@ def test_the_page_on_exploring_does_what_it_says(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PROCESS_HANGS,
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith(shown)

@@ -52,6 +52,7 @@ from qrlifecycle.testing.contract.socketio_peer import (
 from qrlifecycle.transports.base import TransportFactory
 from qrlifecycle.transports.socketio import SocketIOTransport
 
+from .patience import HANGS
 from .raw_peer import PAIRED, RawPeer
 from .sockets import client_sockets, needs_proc
 
@@ -139,7 +140,7 @@ class Reports:
 
 @asynccontextmanager
 async def pairing(
-    transport: TransportFactory, *, within: float = 10, **options: Any
+    transport: TransportFactory, *, within: float = HANGS, **options: Any
 ) -> AsyncIterator[Reports]:
     """A lifecycle whose first code is shown; in the end, its `pair()` has returned."""
     reports = Reports(transport, **options)
@@ -310,7 +311,7 @@ async def survive(attack: Attack) -> None:
     """An attack on a displayed code: nothing happens but the success, in the end."""
     async with RawPeer() as peer:
         with nothing_left(peer):
-            async with pairing(transport_to(peer), within=2) as reports:
+            async with pairing(transport_to(peer), within=HANGS) as reports:
                 attack.play(peer)
             assert reports.outcome == Connected("+49", json.loads(PAIRED[2:])[1])
             assert reports.events == HEALTHY
@@ -373,7 +374,7 @@ class TestRealSockets:
         wrong = event("whatsapp_qr_updated", {**OWNER, "qr": "second", "expiresIn": 10**400})
         async with RawPeer() as peer:
             with nothing_left(peer):
-                async with pairing(transport_to(peer), within=3) as reports:
+                async with pairing(transport_to(peer), within=HANGS) as reports:
                     peer.early = (PAIRED,)  # for a link that breaks all the same
                     peer.wire.send(wrong, PAIRED)
             assert isinstance(reports.outcome, Connected)
@@ -391,7 +392,7 @@ class TestRealSockets:
         async with RawPeer(early=tuple(early), answer=answer) as peer:
             with nothing_left(peer):
                 reports = Reports(transport_to(peer, heartbeat=0.05), policy=policy)
-                with anyio.fail_after(3):
+                with anyio.fail_after(HANGS):
                     await reports.run()
                 assert isinstance(reports.outcome, Failed)
                 assert reports.outcome.reason in {

@@ -16,6 +16,7 @@ PACKAGE = Path(qrlifecycle.__file__).parent
 TOP = PACKAGE.parent
 
 LAYERS = [
+    "waiting",
     "states",
     "errors",
     "machine",

@@ -243,7 +243,7 @@ async def test_what_a_peer_repeats_is_told_once() -> None:
     assert list(told(records)).count("qr_updated") == 1 + 3
 
 
-async def test_internal_changes_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_promise_7_internal_changes_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A peer that shows codes without end is told of so many times, and heard all the same."""
     monkeypatch.setattr("qrlifecycle.engine.recording.MOST_INTERNAL", 5)
     records: list[Record] = []

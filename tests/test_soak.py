@@ -13,6 +13,7 @@ import pytest
 
 from qrlifecycle.proof.soak.loop_lag import LoopLag
 
+from .patience import PROCESS_HANGS
 from .sockets import needs_proc
 
 pytestmark = needs_proc
@@ -22,7 +23,9 @@ SOAK = (sys.executable, "-W", "error", "-m", "qrlifecycle.proof.soak")
 
 def run(*command: str) -> tuple[int, str]:
     """The exit code of a command and what it prints; it has nothing to complain of."""
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    result = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=PROCESS_HANGS
+    )
     assert result.stderr == ""
     return result.returncode, result.stdout
 
@@ -37,6 +40,7 @@ def test_promises_1_3_4_5_8_hold_under_fire() -> None:
     assert printed.endswith("Every promise held.\n")
 
 
+@pytest.mark.slow
 def test_it_ends_when_the_time_is_over() -> None:
     """A soak of a second is one of a second, and what was given up is not counted as broken."""
     code, printed = run(*SOAK, "--seconds", "1", "--at-once", "5")
@@ -88,8 +92,10 @@ LoopLag.stood_still = property(lambda self, beats=count(): 2.0 * next(beats), la
 
 @pytest.mark.parametrize(
     ("methods", "promise"),
-    [(NO_CLOSING, "Promise 1 (exclusion)"), (DEAF, "Promise 4 (no lost success)")],
-    ids=["no closing", "deaf"],
+    [
+        pytest.param(NO_CLOSING, "Promise 1 (exclusion)", id="no closing"),
+        pytest.param(DEAF, "Promise 4 (no lost success)", id="deaf", marks=pytest.mark.slow),
+    ],
 )
 def test_a_broken_transport_is_found_and_the_promise_named(
     tmp_path: Path, methods: str, promise: str
@@ -98,6 +104,7 @@ def test_a_broken_transport_is_found_and_the_promise_named(
     assert f"{promise} did not hold, seed 3, lifecycle " in soak(tmp_path, methods)
 
 
+@pytest.mark.slow
 def test_a_process_that_was_starved_is_excused_and_it_is_said(tmp_path: Path) -> None:
     """While the event loop stood still nobody could receive: no promise counts as broken by it."""
     printed = soak(tmp_path, DEAF, starved=STARVED)
@@ -110,7 +117,11 @@ def soak(tmp_path: Path, methods: str, *, starved: str = "") -> str:
     script = tmp_path / "broken.py"
     script.write_text(BROKEN.format(methods=methods, starved=starved))
     result = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PROCESS_HANGS,
     )
     return result.stdout
 

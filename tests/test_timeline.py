@@ -75,6 +75,7 @@ from qrlifecycle.states import Event, State
 
 from .journals import JOURNAL, bad_day, together, working_day, write
 from .pairing import Pairing
+from .patience import PROCESS_HANGS
 from .records import EPOCH, Story
 
 TOP = Path(__file__).parent.parent
@@ -753,7 +754,7 @@ def piped(*arguments: str, content: bytes, **env: str) -> subprocess.CompletedPr
         check=False,
         capture_output=True,
         input=content,
-        timeout=60,
+        timeout=PROCESS_HANGS,
         env={**os.environ, "PYTHONWARNINGS": "error", **env},
     )
 
@@ -801,7 +802,7 @@ def in_terminal(*arguments: str, columns: int, **env: str) -> str:
     except OSError:  # how Linux says that the other end is closed
         pass
     os.close(ours)
-    assert process.wait(60) == 0
+    assert process.wait(PROCESS_HANGS) == 0
     return written.decode()
 
 
@@ -869,7 +870,9 @@ def reading(*arguments: str, stdin: IO[bytes] | None = None) -> subprocess.Compl
     command = [sys.executable, "-m", "qrlifecycle", *arguments]
     if stdin is None:
         command = ["/bin/sh", "-c", 'exec "$@" <&-', "sh", *command]
-    return subprocess.run(command, check=False, capture_output=True, stdin=stdin, timeout=60)
+    return subprocess.run(
+        command, check=False, capture_output=True, stdin=stdin, timeout=PROCESS_HANGS
+    )
 
 
 @pytest.mark.parametrize("command", ["audit", "timeline"])
@@ -915,7 +918,7 @@ def test_a_bar_leaves_output_and_cursor_alone(tmp_path: Path) -> None:
         check=True,
         stdout=subprocess.PIPE,
         stderr=theirs,
-        timeout=60,
+        timeout=PROCESS_HANGS,
         env={**os.environ, "TERM": "xterm-256color"},
     )
     os.close(theirs)
@@ -947,7 +950,11 @@ def test_text_needs_nothing_heavy() -> None:
         f"print([name for name in {heavy} if name in sys.modules], code, file=sys.stderr)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], check=False, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", script],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=PROCESS_HANGS,
     )
     assert done.stderr == "[] 0\n"
 

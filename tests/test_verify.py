@@ -47,6 +47,8 @@ from qrlifecycle.testing.acts import Act
 from qrlifecycle.testing.contract import CLAUSES
 from qrlifecycle.testing.wording import PROMISES
 
+from .patience import PROCESS_HANGS
+
 FEW = frozenset({Act.PAIR, Act.CODE, Act.OK, Act.PAIRED, Act.CANCELLED, Act.TICK})
 
 TINY = World(name="tiny", policy=EVEN, without=frozenset(Act) - FEW, racing=1)
@@ -176,7 +178,7 @@ def run(here: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         cwd=here,
-        timeout=60,
+        timeout=PROCESS_HANGS,
     )
 
 
@@ -310,6 +312,7 @@ def test_a_good_transport_keeps_the_contract(here: Path) -> None:
     assert ended.stderr == ""
 
 
+@pytest.mark.slow
 def test_a_leaky_transport_is_broken(here: Path) -> None:
     """The clause, what is left open and the line to mend are printed; it ends with 1."""
     ended = run(here, "my_peers:broken", "--only", "contract", "--backend", "trio")
@@ -392,7 +395,9 @@ def test_the_seed_repeats(backend: str, monkeypatch: pytest.MonkeyPatch) -> None
     assert runs[0] == runs[1] != runs[2]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_signal_to_all_of_its_processes_ends_at_once(here: Path, number: signal.Signals) -> None:
     """It ends with 130 or 143, says that nothing was refuted, and its processes end with it."""
     command = [sys.executable, "-m", "qrlifecycle", "verify", "--only", "exploration"]
@@ -408,7 +413,7 @@ def test_a_signal_to_all_of_its_processes_ends_at_once(here: Path, number: signa
         process.stdout.readline()
         process.stdout.readline()  # by then its processes are at work
         os.killpg(process.pid, number)
-        printed, error = process.communicate(timeout=20)
+        printed, error = process.communicate(timeout=PROCESS_HANGS)
     assert process.returncode == 128 + number
     assert error == "interrupted; nothing was refuted so far\n"
     assert "BROKEN" not in printed
@@ -526,7 +531,7 @@ def test_all_that_was_tried_held(
     assert printed.endswith("\nEverything that was tried held; not tried: trio.\n")
     assert main(["verify"]) == 0
     printed = capsys.readouterr().out
-    clauses = "T2, T3, T4, T5, T6, T7"
+    clauses = "T2, T3, T4, T5, T6, T7, T8"
     assert printed.endswith(f"held; not tried: trio, properties, {clauses}.\n")
 
 
@@ -665,7 +670,7 @@ def test_its_processes_end_with_it_whatever_they_do(here: Path) -> None:
         assert any(line == "blocked\n" for line in process.stdout)
         process.kill()
         try:
-            process.communicate(timeout=20)
+            process.communicate(timeout=PROCESS_HANGS)
         finally:
             with suppress(ProcessLookupError):  # none is left, as it should be
                 os.killpg(process.pid, signal.SIGKILL)
@@ -680,6 +685,7 @@ def test_the_page_on_proofs_names_the_clauses_that_verify_names() -> None:
         assert tuple(re.findall(r"T\d", instruments)) == CLAUSES_OF_PROMISE[int(number)]
 
 
+@pytest.mark.slow
 def test_the_page_shows_what_is_printed(here: Path) -> None:
     """The page's sample is the command's output, but for versions and seconds."""
     page = Path(__file__).parents[1].joinpath("docs", "how-to", "verify.md").read_text()

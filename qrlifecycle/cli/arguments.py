@@ -57,11 +57,19 @@ example:
 exit code: 0 paired, 1 not paired, 130 after Ctrl-C, 143 after SIGTERM
 """
 
+DIAGRAM_TEXT = """\
+Draw the states and events of the lifecycle, from its table. With --phases also what goes on inside
+a state: its regions (where the transport is; what the person owes) with their phases and deadlines,
+and which pending event gives way to which.
+"""
+
 DIAGRAM_EXAMPLES = """\
 examples:
   qrlifecycle diagram --format text --state displayed
   qrlifecycle diagram --output lifecycle.svg
+  qrlifecycle diagram --phases --output inside.svg
   qrlifecycle diagram --check docs/lifecycle.mmd
+  qrlifecycle diagram --phases --check docs/lifecycle.md
 
 exit code: 0 done or up to date, 1 the committed diagram differs
 """
@@ -76,7 +84,7 @@ exit code: 0 done
 
 VERIFY_TEXT = """\
 Check the promises of the lifecycle and of a transport: every order of events in small worlds, the
-contract T1 to T7, and random plans. MODULE:FACTORY makes a peer, as for check_transport(); without
+contract T1 to T8, and random plans. MODULE:FACTORY makes a peer, as for check_transport(); without
 it the transport is the one for Socket.IO.
 """
 
@@ -229,12 +237,13 @@ def _add_diagram(commands: Any) -> None:
     diagram = commands.add_parser(
         "diagram",
         help="draw the states and events, or check a committed drawing",
-        description="Draw the states and events of the lifecycle, from its table.",
+        description=DIAGRAM_TEXT,
         epilog=DIAGRAM_EXAMPLES,
     )
     add = diagram.add_argument
     add("--format", metavar="FORMAT", help="mermaid, dot, text, json, svg, png or pdf (mermaid)")
     add("--state", choices=[*map(str, State)], metavar="STATE", help="highlight this state")
+    add("--phases", action="store_true", help="draw what goes on inside a state as well")
     where = diagram.add_mutually_exclusive_group()
     where.add_argument("--output", metavar="FILE", help="write FILE; its suffix tells the format")
     where.add_argument("--check", metavar="FILE", help="compare FILE with what would be drawn")

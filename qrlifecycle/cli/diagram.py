@@ -47,19 +47,20 @@ def run(arguments: argparse.Namespace, _stop: Stop) -> int:
         default="mermaid",
     )
     if arguments.check:
-        return _check(arguments.check, form, arguments.state)
+        return _check(arguments, form)
     state = State[arguments.state.upper()] if arguments.state else None
     if arguments.output:
-        _write_page(Path(arguments.output), render(form, state=state))
+        _write_page(Path(arguments.output), render(form, state=state, phases=arguments.phases))
         return 0
     if form in IMAGE_FORMATS and sys.stdout.isatty():
         raise InvalidValue(f"a terminal cannot show {form}: say where to, with --output FILE")
-    write(render(form, state=state), None)
+    write(render(form, state=state, phases=arguments.phases), None)
     return 0
 
 
-def _check(file: str, form: str, state: str | None) -> int:
-    if state is not None:
+def _check(arguments: argparse.Namespace, form: str) -> int:
+    file = arguments.check
+    if arguments.state is not None:
         raise InvalidValue("a committed diagram highlights no state: --check goes without --state")
     if form not in TEXT_FORMATS:
         raise InvalidValue(f"{form} cannot be compared; --check takes {', '.join(TEXT_FORMATS)}")
@@ -69,7 +70,7 @@ def _check(file: str, form: str, state: str | None) -> int:
         raise InvalidValue(f"cannot read {file}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise InvalidValue(f"cannot read {file}: it is not text in UTF-8") from None
-    if changes := difference(committed, form, file):
+    if changes := difference(committed, form, file, phases=arguments.phases):
         write(changes, None)
         return DIFFERS
     print(f"{file} is up to date")

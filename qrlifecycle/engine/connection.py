@@ -33,9 +33,21 @@ from ..transports.base import Transport, TransportFactory
 from .backoff import Backoff
 from .observers import Observers
 from .progress import NEXT_PHASE
-from .user_code import describe, fault_of
+from .user_code import close_coroutine, describe, fault_of, is_thrown_away, require_plain
 
 __all__ = ["Connection"]
+
+TURN_AFTER = 1000
+"""Signals after which whoever else is there has a turn: some milliseconds' worth. No pairing has as
+many.
+
+A transport that breaks T8 returns again and again without ever having waited: no other task would
+run, and no timer, so nobody could be cancelled and no deadline would pass. A full checkpoint lets
+both in. Not before each signal: it is a turn of the event loop, in which a success that stands
+behind a "scanned" would be late, or be cut off in a final status check, whose scope may be
+cancelled from the beginning. And before a signal is taken, not after: then nothing is in hand that
+could be lost.
+"""
 
 logger = logging.getLogger("qrlifecycle")
 
@@ -56,6 +68,7 @@ class Connection:
         "_listening_since",
         "_observers",
         "_policy",
+        "_received",
         "ever_listened",
         "phase",
         "transport",
@@ -73,20 +86,21 @@ class Connection:
         self._observers = observers
         self._backoff = Backoff(policy.reconnect_delay, policy.reconnect_delay_max)
         self._failures = 0
+        self._received = 0
         self._listening_since = math.inf
 
     async def receive(self, *, reconnect: bool = True) -> Signal | None:
         """The next signal; None each time a transport has come to listen.
 
         Args:
-            reconnect: whether another transport is made when there is none that listens.
+            reconnect: whether another transport is made when one that listens breaks.
 
         Raises:
             Exception: what the connection is given up for: the last transport's error, or whatever
                 the factory raised.
         """
         while True:
-            if self.phase is not Phase.LISTENING and reconnect:
+            if self.phase is not Phase.LISTENING:
                 await self._make()
             transport = self.transport
             assert transport is not None
@@ -94,6 +108,9 @@ class Connection:
                 if self.phase is not Phase.LISTENING:
                     await self._open(transport)
                     return None
+                self._received += 1
+                if self._received % TURN_AFTER == 0:
+                    await anyio.lowlevel.checkpoint()
                 signal: object = await transport.receive()
                 if isinstance(signal, Signal):
                     return signal
@@ -125,6 +142,12 @@ class Connection:
             self._abort(transport, how)
             logger.info("transport closed")
 
+    def abandon(self) -> None:
+        """The coroutine is being thrown away: nothing may be awaited, so `close()` is too late."""
+        if self.transport is not None:
+            self._move(Step.CLOSE)
+            self._abort(self.transport, Closing.FORCED)
+
     async def _make(self) -> None:
         """Have the factory make a transport, when none is held any more."""
         # An opening may have been interrupted by a deadline that was then put off.
@@ -139,6 +162,7 @@ class Connection:
                 logger.error("the transport factory raised %s", describe(fault))
             raise fault from None
         if not isinstance(made, Transport):
+            close_coroutine(made)
             kind = type(made).__name__
             raise WrongAnswer(f"the transport factory gave back {kind}, which is no Transport")
         # Owned before anything is awaited on it: from here on whatever happens ends in close().
@@ -151,8 +175,7 @@ class Connection:
         logger.info("connecting for QR display")
         recording, limit = self._observers.recording, self._policy.open_timeout
         if recording is not None:
-            subject = transport.subject
-            recording.record(Opening, None if subject is None else tuple(subject))
+            recording.record(Opening, _subject_of(transport))
         with anyio.move_on_after(limit):
             await transport.open()
             # In the same breath: a deadline that strikes now still finds it listening.
@@ -173,10 +196,10 @@ class Connection:
         """
         broke_at = anyio.current_time()
         await self.close()
-        # Leaving may have begun meanwhile; then nobody asks what the budget allows.
-        await anyio.lowlevel.checkpoint_if_cancelled()
         if not self._may_reconnect(error, broke_at):
             raise error
+        # Leaving may have begun meanwhile: then there is no reconnecting, and no word of it.
+        await anyio.lowlevel.checkpoint_if_cancelled()
         delay = self._backoff.next()
         # The text of our own errors only: it holds no secret.
         cause = str(error) if isinstance(error, TransportError) else type(error).__name__
@@ -196,10 +219,8 @@ class Connection:
 
     def _fault(self, error: BaseException) -> Exception:
         """What a transport raised, if it is the peer's or the transport's doing."""
-        if isinstance(error, GeneratorExit) and self.transport is not None:
-            # The coroutine is being thrown away: nothing may be awaited, so close() would be late.
-            self._move(Step.CLOSE)
-            self._abort(self.transport, Closing.FORCED)
+        if is_thrown_away(error):
+            self.abandon()
         fault = fault_of(error)
         if not isinstance(fault, TransportError | UsageError):
             logger.error("the transport broke its contract: it raised %s", describe(fault))
@@ -208,8 +229,8 @@ class Connection:
     def _abort(self, transport: Transport, how: Closing) -> None:
         """Shut the socket; a transport that cannot even do that must not keep us from going on."""
         try:
-            transport.abort()
-            if dropped := transport.dropped:
+            require_plain("abort()", transport.abort())
+            if dropped := require_plain("dropped", transport.dropped):
                 self._observers.count(dropped)
         except BaseException as error:
             how = Closing.BROKEN
@@ -223,3 +244,15 @@ class Connection:
 
     def _move(self, step: Step) -> None:
         self.phase = NEXT_PHASE[self.phase, step]
+
+
+def _subject_of(transport: Transport) -> tuple[str, ...] | None:
+    """Whom the socket is for. It is for the record only, so nobody is worse off without it."""
+    try:
+        subject = require_plain("subject", transport.subject)
+        return None if subject is None else tuple(subject)
+    except BaseException as error:
+        logger.error(
+            "the transport broke its contract: subject raised %s", describe(fault_of(error))
+        )
+        return None

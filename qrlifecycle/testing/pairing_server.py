@@ -51,7 +51,7 @@ IDENTITY = "+490001234567"
 
 @dataclass(slots=True)
 class SocketRecord:
-    """One socket's life, in seconds of `time.monotonic()`."""
+    """One socket's life, in seconds of the server's event loop's clock."""
 
     socket_id: str
     bot_id: str
@@ -124,6 +124,8 @@ class PairingServer:
         self._sio = self._make_socketio()
         self._runner = self._make_runner()
         self._listener: asyncio.Server | None = None
+        self._time: Callable[[], float] = time.monotonic
+        """Its event loop's clock, once it has one: that may be a virtual one."""
 
     # Its life
 
@@ -138,6 +140,7 @@ class PairingServer:
         await self._runner.setup()
         assert self._runner.server is not None
         loop = asyncio.get_running_loop()
+        self._time = loop.time
         try:
             self._listener = await loop.create_server(self._runner.server, self.host, self.port)
         except BaseException:
@@ -165,7 +168,7 @@ class PairingServer:
             self._pairings[bot_id, user_id] = pairing
         self._codes.pop(pairing.code, None)
         pairing.code = secrets.token_urlsafe(16)
-        pairing.made_at = time.monotonic()
+        pairing.made_at = self._time()
         pairing.expires_at = pairing.made_at + self.qr_lifetime
         pairing.decided_at = None
         pairing.status = "waiting"
@@ -265,14 +268,14 @@ class PairingServer:
         bot_id, user_id = str(owner.get("botId")), str(owner.get("userId"))
         if not self._admits(owner.get("token")):
             raise Refused("unauthorized")
-        self.sockets.append(SocketRecord(socket_id, bot_id, user_id, time.monotonic()))
+        self.sockets.append(SocketRecord(socket_id, bot_id, user_id, self._time()))
         await self._sio.enter_room(socket_id, room_of(bot_id, user_id), namespace=self._namespace)
         self._log(f"WebSocket client connected - socketId: {socket_id} - userId: {user_id}")
 
     async def _on_disconnect(self, socket_id: str, reason: str) -> None:
         for record in self.sockets:
             if record.socket_id == socket_id:
-                record.closed_at = time.monotonic()
+                record.closed_at = self._time()
                 record.reason = reason
         self._log(f"WebSocket client disconnected - socketId: {socket_id} - reason: {reason}")
 
@@ -283,12 +286,12 @@ class PairingServer:
 
     def _is_good(self, pairing: PairingRecord) -> bool:
         return pairing.code in self._codes and (
-            pairing.status != "waiting" or time.monotonic() < pairing.expires_at
+            pairing.status != "waiting" or self._time() < pairing.expires_at
         )
 
     def _decide(self, pairing: PairingRecord, status: str) -> None:
         pairing.status = status
-        pairing.decided_at = time.monotonic()
+        pairing.decided_at = self._time()
 
     def _admits(self, token: object) -> bool:
         return self._token is None or (
@@ -343,7 +346,7 @@ class PairingServer:
             "identity": IDENTITY if pairing.status == "paired" else None,
         }
         if pairing.status == "waiting":
-            left = pairing.expires_at - time.monotonic()
+            left = pairing.expires_at - self._time()
             if left > 0 and self._is_good(pairing):
                 answer.update(qr=self.url_of(pairing), expiresIn=left)
             else:

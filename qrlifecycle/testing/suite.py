@@ -38,7 +38,7 @@ __all__ = ["LifecyclePromises", "TransportContract"]
 
 
 class TransportContract:
-    """The clauses T1 to T7 as tests, on whatever event loops your ``anyio_backend`` fixture names.
+    """The clauses T1 to T8 as tests, on whatever event loops your ``anyio_backend`` fixture names.
 
     Override `peer`, and say ``__test__ = True``. Sockets are real: the event loop's clock must be.
     """

@@ -1,4 +1,4 @@
-"""The injectable part: what a transport must do, as an ABC and seven numbered clauses.
+"""The injectable part: what a transport must do, as an ABC and eight numbered clauses.
 
 A transport is one opening: made, opened, closed, thrown away. The lifecycle makes a fresh one each
 time, owns it before it awaits anything on it, and ends it with `aclose()` under a deadline followed
@@ -22,6 +22,11 @@ T6
     Malformed input becomes nothing or the typed error, never another exception.
 T7
     Signals that arrive while `open()` is still under way are kept for `receive()`, in order.
+T8
+    A flood of valid messages shuts out no cancellation: however fast they come, others have a turn
+    at least with each read (64 KiB), and whoever receives one signal after another can be cancelled
+    by a scope, by a deadline and natively. `SignalBuffer` keeps this; `qrlifecycle.waiting` says
+    why a wait of one's own may not.
 
 This room must never know a protocol, nor what a signal leads to.
 """
@@ -42,7 +47,7 @@ __all__ = ["Transport", "TransportFactory"]
 
 
 class Transport(ABC):
-    """One opening of a way to hear signals. See the module for the clauses T1 to T7."""
+    """One opening of a way to hear signals. See the module for the clauses T1 to T8."""
 
     __slots__ = ("__weakref__",)
 

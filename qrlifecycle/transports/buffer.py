@@ -10,6 +10,7 @@ import anyio
 
 from ..signals import Signal
 from ..states import Event
+from ..waiting import wait_for
 
 __all__ = ["SignalBuffer"]
 
@@ -61,6 +62,9 @@ class SignalBuffer:
     async def get(self) -> Signal:
         """The next signal. If it is cancelled, no signal is lost.
 
+        What is kept is given without yielding, also to whoever is being cancelled: a last look
+        finds it. It is little, and once it is taken a cancellation comes out, whatever comes in.
+
         Raises:
             Exception: what `end()` was given, after the last signal.
         """
@@ -68,7 +72,7 @@ class SignalBuffer:
             if self._end is not None:
                 raise self._end
             self._waiter = self._waiter or anyio.Event()
-            await self._waiter.wait()
+            await wait_for(self._waiter)
         return self._signals.pop(0)
 
     def _wake(self) -> None:

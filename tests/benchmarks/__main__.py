@@ -22,11 +22,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import socketio
+from transitions import Machine
 
-from qrlifecycle import Event, QRCode, QRLifecycle, SocketIOTransport, State
+from qrlifecycle import Event, Policy, QRCode, QRLifecycle, SocketIOTransport, State
+from qrlifecycle.engine.progress import Progress, Transition
 from qrlifecycle.machine import MACHINE
 from qrlifecycle.monitoring import Audit, Journal
 from qrlifecycle.records import Recorder
+from qrlifecycle.states import single_rows
 
 Measure = Callable[[str], Awaitable[float]]
 
@@ -189,6 +192,41 @@ async def event_by_dictionary(_url: str) -> float:
     return (time.perf_counter() - began) / len(WALK) * 1e6
 
 
+async def trigger_plain(_url: str) -> float:
+    """Microseconds of one trigger of a plain `transitions.Machine`, on a model that it patched."""
+    model = PlainModel()
+    Machine(
+        model,
+        states=[state.value for state in State],
+        initial=State.IDLE.value,
+        transitions=[
+            [row.event.value, source.value, row.target and row.target.value]
+            for source, row in single_rows()
+        ],
+        auto_transitions=False,
+    )
+    triggers = [getattr(model, event.value) for event in WALK]
+    began = time.perf_counter()
+    for trigger in triggers:
+        trigger()
+    return (time.perf_counter() - began) / len(WALK) * 1e6
+
+
+class PlainModel:
+    """What a plain machine patches its triggers onto."""
+
+
+async def commit_ours(_url: str) -> float:
+    """Microseconds of one row taken: the machine, the phase, the deadlines, nobody notified."""
+    progress = Progress(Policy(), {}, ())
+    carried = {Event.QR_READY: QRCode("a code"), Event.QR_UPDATED: QRCode("another")}
+    walk = [Transition(event, carried.get(event)) for event in WALK]
+    began = time.perf_counter()
+    for transition in walk:
+        progress.commit(transition)
+    return (time.perf_counter() - began) / len(WALK) * 1e6
+
+
 # Memory
 
 CROWD = 200
@@ -284,6 +322,8 @@ COMPARISONS = [
         "ms", round_journalled, round_ours, "without", None, 200,
     ),
     Comparison("one event", "us", event_ours, event_by_dictionary, "a dictionary", None, 7),
+    Comparison("one event", "us", event_ours, trigger_plain, "plain Machine, a trigger", 0.5, 7),
+    Comparison("one commit", "us", commit_ours, trigger_plain, "plain Machine, a trigger", 1.5, 7),
     Comparison("an idle lifecycle", "B", memory_idle, two_kilobytes, "aim: 2 kB", 1.0, 5),
     Comparison("a displayed lifecycle", "kB", memory_displayed, memory_bare, "bare client", 1.2, 5),
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
 from contextlib import suppress
 
@@ -20,8 +21,9 @@ from qrlifecycle import (
     TransportLost,
     TransportUnreachable,
 )
+from qrlifecycle.testing.contract import plain
 
-from .peers import GreetedLineTransport
+from .peers import SIGNALS, GreetedLineTransport
 
 
 async def connect(host: str, port: int) -> SocketStream:
@@ -450,3 +452,92 @@ class TakesAReadForAMessage(GreetedLineTransport):
             if text.startswith("qr ") and text.endswith("\n"):
                 return QRUpdated(QRCode(text[3:].strip()))
         raise anyio.EndOfStream
+
+
+class NeverYields(Transport):
+    """T8: takes what the kernel has, and waits only where that is nothing."""
+
+    def __init__(self, host: str, port: int, heartbeat: float = 30) -> None:
+        self.host, self.port = host, port
+        self.raw = socket.socket()
+        self.raw.setblocking(False)
+        self.lines: deque[bytes] = deque()
+        self.rest = b""
+
+    async def open(self) -> None:
+        await plain.connect(self.raw, self.host, self.port)
+        await plain.write_all(self.raw, b"hello\n")
+        await self.read()
+
+    async def read(self) -> None:
+        """Read something; where there is something, that takes no turn."""
+        *lines, self.rest = (self.rest + await plain.read(self.raw)).split(b"\n")
+        self.lines += lines
+
+    async def receive(self) -> Signal:
+        while True:
+            while not self.lines:
+                await self.read()
+            line = self.lines.popleft() + b"\n"
+            if line in SIGNALS:
+                return SIGNALS[line]
+
+    async def aclose(self) -> None:
+        self.abort()
+        await anyio.lowlevel.checkpoint()
+
+    def abort(self) -> None:
+        self.raw.close()
+
+
+class LooksAtADeque(RaisesInItsProtocol):
+    """T8: hands out all that there is without a turn for others. For asyncio."""
+
+    def __init__(self, host: str, port: int, heartbeat: float = 30) -> None:
+        super().__init__(host, port, heartbeat)
+        self.signals: deque[Signal] = deque()
+        self.news = anyio.Event()
+        self.rest = b""
+
+    def data_received(self, data: bytes) -> None:
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        for line in lines:
+            self.take(line + b"\n")
+
+    def take(self, line: bytes) -> None:
+        """Take one message."""
+        if line in SIGNALS:
+            self.signals.append(SIGNALS[line])
+            self.news.set()
+
+    async def receive(self) -> Signal:
+        while not self.signals:
+            self.news = anyio.Event()
+            await self.news.wait()
+        return self.signals.popleft()
+
+
+class WaitsForWhatAFloodSets(LooksAtADeque):
+    """T8: takes a message a turn, out of politeness, and so there is one in each. For asyncio."""
+
+    def __init__(self, host: str, port: int, heartbeat: float = 30) -> None:
+        super().__init__(host, port, heartbeat)
+        self.lines: deque[bytes] = deque()
+
+    def take(self, line: bytes) -> None:
+        """Take it later."""
+        self.lines.append(line)
+        if len(self.lines) == 1:
+            asyncio.get_running_loop().call_soon(self.take_one)
+
+    def take_one(self) -> None:
+        """Take one, and the next one in the next turn."""
+        super().take(self.lines.popleft())
+        if self.lines:
+            asyncio.get_running_loop().call_soon(self.take_one)
+
+    async def receive(self) -> Signal:
+        while not self.signals:
+            self.news = anyio.Event()
+            await self.news.wait()  # whoever cancels finds that it does not wait any more
+        return self.signals.popleft()

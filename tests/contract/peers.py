@@ -66,7 +66,10 @@ __all__ = [
 BOT, USER = "bot-7", "user-1"
 
 HEARTBEAT = 0.5
-"""Seconds; real ones."""
+"""Seconds, by the test's clock."""
+
+RELAYED_HEARTBEAT = 3.0
+"""Seconds, real ones: behind a relay there is a server in a thread of its own."""
 
 FLOOD = b"qrs " + b"x" * 100 + b"\n"
 
@@ -90,11 +93,11 @@ def relayed_peer(server: PairingServer, portal: BlockingPortal) -> WirePeer:
     assert parts.port is not None
     return SocketIOPeer(
         lambda host, port: SocketIOTransport(
-            f"http://{host}:{port}", bot_id=BOT, user_id=USER, heartbeat=HEARTBEAT
+            f"http://{host}:{port}", bot_id=BOT, user_id=USER, heartbeat=RELAYED_HEARTBEAT
         ),
         signals=[Scanned(), QRExpired()],
         send=send,
-        heartbeat=HEARTBEAT,
+        heartbeat=RELAYED_HEARTBEAT,
         alive=PING,
         answers=PONG,
         greet=relay(parts.hostname, parts.port),

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -20,6 +21,7 @@ from qrlifecycle.testing import check_transport, checks
 from qrlifecycle.testing.contract import ContractBroken, opening
 from qrlifecycle.testing.contract.check import CheckResult
 
+from ..patience import patient_clock
 from ..sockets import needs_proc
 from . import culprits
 from .culprits import (
@@ -44,6 +46,8 @@ from .culprits import (
     LatestEarlyFirst,
     LeavesATask,
     LeavesItsKeepAlive,
+    LooksAtADeque,
+    NeverYields,
     NoCloseOnCancel,
     NoHeartbeat,
     NoPong,
@@ -57,6 +61,7 @@ from .culprits import (
     TrustsEveryByte,
     TurnsACancellationIntoAnError,
     WaitsForEver,
+    WaitsForWhatAFloodSets,
     WaitsOnRegardless,
 )
 from .peers import GreetedLineTransport, greeted_line_peer
@@ -70,14 +75,14 @@ IMPATIENT = 1.0
 
 
 @pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    """Real sockets and real time."""
-    return str(request.param)
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """Real sockets, on a clock that waits for them."""
+    return patient_clock(request.param)
 
 
 @pytest.fixture(autouse=True)
 async def closed_in_the_end(
-    anyio_backend: str, monkeypatch: pytest.MonkeyPatch
+    anyio_backend: object, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[None]:
     """What a culprit leaves behind is closed, in the event loop that it was left in."""
     streams: list[SocketStream] = []
@@ -256,15 +261,28 @@ QUIET = "quiet but living peer is not lost"
         ),
         (LatestEarlyFirst, "T7", EVERY, ["receive() gave Paired(", "and receive() ("]),
         (LastInFirstOut, "T7", EVERY, ["receive() gave another QRUpdated(", "was to come"]),
+        (
+            NeverYields,
+            "T8",
+            "flood lets others in",
+            ["signals in a row; nobody else had a turn", "must await anyio.lowlevel.checkpoint()"],
+        ),
+        (LooksAtADeque, "T8", "flood lets others in", ["signals in a row", "receive() ("]),
+        (
+            WaitsForWhatAFloodSets,
+            "T8",
+            "cancellation comes out of a flood",
+            ["was cancelled while messages came in, and went on for", "must await a checkpoint"],
+        ),
     ],
 )
 async def test_a_culprit_is_caught_by_its_clause(
-    culprit: type[Transport], clause: str, name: str, says: list[str], anyio_backend: str
+    culprit: type[Transport], clause: str, name: str, says: list[str], anyio_backend_name: str
 ) -> None:
     """The clause that it breaks says so, what was left open, and which line to look at."""
-    if "For asyncio" in str(culprit.__doc__) and anyio_backend != "asyncio":
+    if "For asyncio" in str(culprit.__doc__) and anyio_backend_name != "asyncio":
         pytest.skip("a transport for asyncio")
-    if any("did not end" in part for part in says) and anyio_backend != "trio":
+    if any("did not end" in part for part in says) and anyio_backend_name != "trio":
         pytest.skip("it hangs as long on asyncio")
     found = [
         result.failure
@@ -291,10 +309,10 @@ def marked_line(culprit: type) -> int | None:
     "culprit", [TurnsACancellationIntoAnError, WaitsOnRegardless, ClosesRegardless]
 )
 async def test_a_native_cancellation_is_tried_as_well(
-    culprit: type[Transport], monkeypatch: pytest.MonkeyPatch, anyio_backend: str
+    culprit: type[Transport], monkeypatch: pytest.MonkeyPatch, anyio_backend_name: str
 ) -> None:
     """On asyncio a task can be cancelled without any scope; that must come out, too."""
-    if anyio_backend != "asyncio":
+    if anyio_backend_name != "asyncio":
         pytest.skip("only asyncio's tasks can be cancelled")
     monkeypatch.setattr(opening, "ways", lambda: (True,))
     peer = partial(greeted_line_peer, culprit)
@@ -318,9 +336,9 @@ class InANursery(GreetedLineTransport):
             return await super().receive()
 
 
-async def test_a_group_of_cancellations_is_a_cancellation(anyio_backend: str) -> None:
+async def test_a_group_of_cancellations_is_a_cancellation(anyio_backend_name: str) -> None:
     """A nursery that is cancelled raises a group, or not; both come out."""
-    if anyio_backend != "trio":
+    if anyio_backend_name != "trio":
         pytest.skip("trio's nurseries are for trio")
     names = {f"cancellation comes out of {method}" for method in ("open", "receive", "aclose")}
     chosen = [check for check in checks(["T1"]) if check.name in names]

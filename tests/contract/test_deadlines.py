@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import socket
-import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from qrlifecycle import (
@@ -44,6 +44,8 @@ from qrlifecycle.testing.contract.wire import (
 )
 from qrlifecycle.testing.suite import TransportContract
 
+from ..pairing import be_busy
+from ..patience import patient_clock
 from .peers import (
     SIGNALS,
     GreetedLineTransport,
@@ -56,9 +58,9 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    """Real sockets and real time."""
-    return str(request.param)
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """Real sockets, on a clock that waits for them."""
+    return patient_clock(request.param)
 
 
 async def greet_wrongly(_wire: object) -> None:
@@ -281,7 +283,7 @@ class HoldsUpTheLoop(GreetedLineTransport):
 
     async def receive(self) -> Signal:
         """Later."""
-        time.sleep(0.2)  # noqa: ASYNC251
+        be_busy(0.2)
         return await super().receive()
 
 
@@ -294,6 +296,12 @@ async def test_a_transport_that_was_given_no_heartbeat_is_asked_about_it() -> No
     assert str(result.failure).endswith(question)
 
 
+async def be_long(seconds: float) -> None:
+    """Take time, where the check keeps others running and time would stand still."""
+    be_busy(seconds)
+    await anyio.lowlevel.checkpoint()
+
+
 class SlowlyRead(ScriptedTransport):
     """A transport that takes its time for each message of a flood, and may give up."""
 
@@ -304,9 +312,9 @@ class SlowlyRead(ScriptedTransport):
         await self.end.flooded.wait()
         if not self.end.unread:
             return await super().receive()
-        if not self.end.gives:
-            await anyio.sleep_forever()
-        await anyio.sleep(0.2)
+        while not self.end.gives:
+            await be_long(0.1)
+        await be_long(0.2)
         self.end.gives -= 1
         self.end.unread -= 1
         return self.end.signals[0]

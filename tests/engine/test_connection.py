@@ -416,6 +416,58 @@ async def test_promise_1_no_transport_is_made_once_leaving_is_decided() -> None:
     assert peer.open_sockets == 0
 
 
+@pytest.mark.parametrize("closing", [Fault.NONE, Fault.SLOW, Fault.BROKEN, Fault.HUNG])
+async def test_promise_1_a_transport_is_held_until_it_is_gone(closing: Fault) -> None:
+    """Whatever its closing is like, whoever sees its socket sees it held."""
+    seen: list[tuple[int, bool]] = []
+    peer = ScriptedPeer(closings=(closing,))
+    connection = connection_to(peer, Policy(close_timeout=1))
+
+    class Seen(ScriptedTransport):
+        def abort(self) -> None:
+            look()
+            super().abort()
+
+    def look() -> None:
+        seen.append((peer.open_sockets, connection.transport is not None))
+
+    def make() -> ScriptedTransport:
+        return Seen(peer, Fault.NONE, closing)
+
+    connection._factory = make
+    peer.watch = look
+    assert await connection.receive() is None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(connection.close)
+        await settle()
+        look()
+    look()
+    assert (1, True) in seen
+    assert seen[-1] == (0, False)
+    assert [held for sockets, held in seen if sockets and not held] == []
+
+
+async def test_promise_2_a_graceful_close_comes_before_the_force() -> None:
+    """A peer is said goodbye to while the socket is there; only then it is shut."""
+    seen: list[tuple[str, int]] = []
+
+    class Seen(ScriptedTransport):
+        async def aclose(self) -> None:
+            seen.append(("aclose", peer.open_sockets))
+            await super().aclose()
+
+        def abort(self) -> None:
+            seen.append(("abort", peer.open_sockets))
+            super().abort()
+
+    peer = ScriptedPeer()
+    connection = connection_to(peer)
+    connection._factory = lambda: Seen(peer, Fault.NONE, Fault.NONE)
+    assert await connection.receive() is None
+    await connection.close()
+    assert seen == [("aclose", 1), ("abort", 0)]
+
+
 async def test_a_connection_that_is_being_closed_does_not_listen() -> None:
     """From the graceful close on, nobody may wait for its signals."""
     peer = ScriptedPeer(closings=(Fault.SLOW,))

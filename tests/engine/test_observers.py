@@ -13,13 +13,18 @@ from qrlifecycle import (
     Change,
     Connected,
     Event,
+    Policy,
     QRCode,
+    QRLifecycle,
     State,
 )
 from qrlifecycle.engine.hooks import BACKLOG
 from qrlifecycle.engine.observers import Changes, Observers
 from qrlifecycle.engine.user_code import BackgroundTasks
-from qrlifecycle.testing import settle
+from qrlifecycle.records import Changed, Record
+from qrlifecycle.testing import ScriptedPeer, settle
+
+from ..pairing import hang, request_qr
 
 ROTATED = Change(State.DISPLAYED, Event.QR_UPDATED, State.DISPLAYED)
 SCANNED = Change(State.DISPLAYED, Event.SCANNED, State.DISPLAYED)
@@ -52,7 +57,7 @@ async def test_a_flood_of_rotations_is_one_change_to_whoever_is_slow() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_backlog_forgets_the_oldest_and_keeps_the_end() -> None:
+async def test_promise_7_a_backlog_forgets_the_oldest_and_keeps_the_end() -> None:
     """Whoever lags too far behind misses the oldest changes, never the last."""
     changes = Changes()
     for change in [*[SCANNED, EXPIRED] * BACKLOG, PAIRED]:
@@ -100,7 +105,7 @@ async def test_promise_6_codes_that_were_not_shown_are_forgotten() -> None:
     assert shown == [QRCode("next")]
 
 
-def test_an_iterator_that_nobody_keeps_is_gone() -> None:
+def test_promise_8_an_iterator_that_nobody_keeps_is_gone() -> None:
     """Promise 8: a forgotten iterator is no place where changes pile up."""
     observers = observers_of({})
     for _ in range(100):
@@ -151,3 +156,34 @@ def test_an_async_hook_in_disguise_is_not_run_without_an_owner(
     pair(observers_of({"on_change": lambda item: hook(item)}))  # noqa: PLW0108
     assert heard == []
     assert "make it an async function" in caplog.text
+
+
+@pytest.mark.anyio
+async def test_promise_1_every_observer_is_told_in_one_order() -> None:
+    """Whoever cancels as it is told of `displayed` is not told sooner than the others are."""
+    told: list[str] = []
+
+    def leave(record: Record) -> None:
+        if isinstance(record, Changed) and record.event is Event.QR_READY:
+            lifecycle.cancel()
+
+    def note(record: Record) -> None:
+        told.append(record.event if isinstance(record, Changed) else type(record).__name__)
+
+    lifecycle = QRLifecycle(request_qr, ScriptedPeer(), recorders=[leave, note])
+    await lifecycle.pair()
+    assert told == ["Began", "generate", "qr_ready", "Leaving", "cancel", "Ended"]
+
+
+@pytest.mark.anyio
+async def test_promise_8_a_hook_that_hangs_is_cancelled() -> None:
+    """`pair()` waits for `hook_timeout` seconds for it, and leaves no task behind."""
+    began = anyio.current_time()
+    with anyio.move_on_after(100):
+        await QRLifecycle(
+            request_qr,
+            ScriptedPeer(),
+            policy=Policy(max_refreshes=0, expiry_grace=0, hook_timeout=5),
+            on_connection_failed=lambda _failed: hang(),
+        ).pair()
+    assert anyio.current_time() - began == pytest.approx(60 + 5)

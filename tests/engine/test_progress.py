@@ -15,9 +15,11 @@ from qrlifecycle import (
     Event,
     EventRefused,
     Failed,
+    Paired,
     PairingCode,
     Policy,
     QRCode,
+    QRExpired,
     QRLifecycle,
     QRUpdated,
     Reason,
@@ -69,7 +71,7 @@ def pending_and_later() -> Iterator[tuple[State, Transition, Transition]]:
     carried: Mapping[Event, Transition] = {
         step.event: step for step in (GENERATE, READY, EXPIRED, FAILED, PAIRED, CANCELLED)
     }
-    for state in set(State) - set(ENDS):
+    for state in (state for state in State if state not in ENDS):
         out = [row for source, row in single_rows() if source is state and row.target is not None]
         for first in out:
             for later in out:
@@ -205,6 +207,16 @@ async def test_a_final_check_ends_when_there_is_more_time_and_not_before() -> No
     assert scope.cancel_called
 
 
+async def test_promise_2_a_deadline_that_comes_nearer_is_kept() -> None:
+    """A code that the service says ran out is off the screen after its grace, not its lifetime."""
+    began = anyio.current_time()
+    async with Pairing(policy=Policy(max_refreshes=0, expiry_grace=2)) as pairing:
+        await anyio.sleep(1)
+        pairing.peer.send(QRExpired())
+    assert pairing.failed().reason is Reason.EXPIRED
+    assert anyio.current_time() - began == pytest.approx(3)
+
+
 async def test_what_the_person_owes_has_the_only_deadline_beside_the_attempts() -> None:
     """A code, an approval, an action: each ends the deadline of the one before."""
     policy = Policy(qr_lifetime=1, expiry_grace=0, approval_timeout=2, action_timeout=3)
@@ -271,6 +283,22 @@ async def test_the_first_code_that_cannot_be_shown_decides_and_a_rotation_does_n
     progress.note_showing("on_qr_updated", None)
     progress.note_showing("on_action_required", broken)
     assert progress.leaving
+
+
+async def test_promise_4_a_rotation_that_cannot_be_shown_loses_no_success() -> None:
+    """The code before it is still on screen, and may be scanned."""
+    drawn: list[QRCode] = []
+
+    def draw(qr: QRCode) -> None:
+        if drawn:
+            raise OSError("no screen")
+        drawn.append(qr)
+
+    async with Pairing(on_qr_updated=draw) as pairing:
+        pairing.peer.send(QRUpdated(QRCode("second")))
+        await settle()
+        pairing.peer.send(Paired("me"))
+    assert pairing.outcome == Connected("me")
 
 
 # What a lifecycle shows of it

@@ -195,7 +195,7 @@ async def test_a_signal_is_not_delayed_by_a_read(latency: float) -> None:
     assert anyio.current_time() == pairing.began
 
 
-async def test_a_signal_is_heard_during_the_last_look() -> None:
+async def test_promise_4_a_signal_is_heard_during_the_last_look() -> None:
     """What still listens goes on listening, and the first to know decides."""
     policy = Policy(expiry_grace=0, max_refreshes=0, final_check_timeout=5)
     async with Beside(Status(latency=4), policy=policy) as pairing:
@@ -451,9 +451,10 @@ async def test_nothing_is_taken_in_once_the_state_is_left() -> None:
     assert pairing.outcome == Cancelled()
 
 
-async def test_what_was_asked_before_a_final_check_does_not_end_it() -> None:
+async def test_promise_4_what_was_asked_before_a_final_check_does_not_end_it() -> None:
     """An answer that could not be stopped on its way is passed over; one more is asked for."""
     asked = 0
+    shown: list[QRCode] = []
 
     async def check_status() -> Signal | None:
         nonlocal asked
@@ -465,10 +466,13 @@ async def test_what_was_asked_before_a_final_check_does_not_end_it() -> None:
         return Paired("me")
 
     policy = Policy(expiry_grace=0, max_refreshes=0, status_timeout=100)
-    async with Pairing(policy=policy, check_status=check_status) as pairing:
+    async with Pairing(
+        policy=policy, check_status=check_status, on_qr_updated=shown.append
+    ) as pairing:
         pass
     assert pairing.outcome == Connected("me")
     assert asked == 2
+    assert shown == [QRCode("first")]
 
 
 # What it finds
@@ -535,7 +539,7 @@ async def test_a_code_that_was_read_before_a_rotation_is_stale() -> None:
 
 
 @pytest.mark.parametrize("stale", [QRExpired(), Scanned(), ActionRequired("passkey")])
-async def test_what_was_read_of_an_older_code_is_stale(stale: Signal) -> None:
+async def test_promise_4_what_was_read_of_an_older_code_is_stale(stale: Signal) -> None:
     """A read that began before a rotation says nothing of the new code; it is asked again."""
     policy = Policy(expiry_grace=0, max_refreshes=0)
     async with Beside(Status(stale, latency=3), policy=policy) as pairing:

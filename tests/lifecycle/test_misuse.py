@@ -163,7 +163,7 @@ def test_an_abort_that_must_be_awaited_is_refused_when_it_is_written() -> None:
 
 @asyncio_only
 @pytest.mark.parametrize("role", ["check_status", "on_change"])
-async def test_somebody_elses_cancellation_is_a_fault_and_no_more(
+async def test_promise_5_somebody_elses_cancellation_is_a_fault_and_no_more(
     role: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A read or a hook that awaits a task which is cancelled has failed; `pair()` has not."""
@@ -181,9 +181,35 @@ async def test_somebody_elses_cancellation_is_a_fault_and_no_more(
     assert "it was cancelled from elsewhere" in caplog.text
 
 
+@pytest.mark.parametrize("role", ["check_status", "on_qr_updated"])
+async def test_promise_5_an_exit_in_the_background_closes_and_comes_out(role: str) -> None:
+    """`SystemExit` in a task beside `pair()` waits for nothing, leaves no socket, and is raised."""
+
+    async def leave(*_arguments: object) -> Any:
+        await anyio.sleep(1)
+        raise SystemExit(3)
+
+    options: dict[str, Any] = {role: leave}
+    peer = ScriptedPeer()
+    lifecycle = QRLifecycle(request_qr, peer, **options)
+    began = anyio.current_time()
+    raised: object = None
+    try:
+        await lifecycle.pair()
+    except BaseException as error:
+        raised = error
+    assert isinstance(raised, SystemExit)
+    assert raised.code == 3
+    assert anyio.current_time() - began == pytest.approx(1)
+    assert lifecycle.state is State.IDLE
+    assert peer.open_sockets == 0
+
+
 @asyncio_only
 @pytest.mark.parametrize("hooks", [{}, {"on_change": lambda _change: None}])
-async def test_a_request_that_somebody_else_cancelled_is_a_fault(hooks: dict[str, Any]) -> None:
+async def test_promise_5_a_request_that_somebody_else_cancelled_is_a_fault(
+    hooks: dict[str, Any],
+) -> None:
     """Nobody cancelled `pair()`; that there are hooks makes no difference."""
     shared = asyncio.ensure_future(hang())
 
@@ -194,6 +220,7 @@ async def test_a_request_that_somebody_else_cancelled_is_a_fault(hooks: dict[str
     lifecycle = QRLifecycle(lambda: shared, ScriptedPeer(), **hooks)
     pairing, other = asyncio.ensure_future(lifecycle.pair()), asyncio.ensure_future(be_impatient())
     await asyncio.wait([pairing, other])
+    assert not pairing.cancelled()
     outcome = pairing.result()
     assert isinstance(outcome, Failed)
     assert outcome.reason is Reason.GENERATING_FAILED

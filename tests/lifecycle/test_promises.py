@@ -34,6 +34,7 @@ from qrlifecycle import (
     State,
 )
 from qrlifecycle.codes import Code
+from qrlifecycle.records import Leaving, Record
 from qrlifecycle.testing import (
     Fault,
     ScriptedPeer,
@@ -248,6 +249,30 @@ async def test_promise_5_a_success_that_is_closing_survives_a_native_cancellatio
         await task
     assert lifecycle.state is State.CONNECTED
     assert peer.open_sockets == 0
+
+
+async def test_promise_5_a_success_that_was_decided_survives_a_cancellation() -> None:
+    """A cancellation in the instant in which the status tells of a success goes on after it."""
+    told: list[Connected] = []
+
+    async def check_status() -> Signal | None:
+        return Paired("me")
+
+    def cancel(record: Record) -> None:
+        if isinstance(record, Leaving):
+            tasks.cancel_scope.cancel()
+
+    lifecycle = QRLifecycle(
+        request_qr,
+        ScriptedPeer(),
+        check_status=check_status,
+        on_connected=told.append,
+        recorders=[cancel],
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lifecycle.pair)
+    assert lifecycle.state is State.CONNECTED
+    assert told == [Connected("me")]
 
 
 @asyncio_only

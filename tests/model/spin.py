@@ -13,6 +13,8 @@ from qrlifecycle.proof.model import (
     promela,
 )
 
+from ..patience import PROCESS_HANGS
+
 __all__ = ["MISSING", "Spin"]
 
 MISSING = [tool for tool in ("spin", "gcc") if shutil.which(tool) is None]
@@ -52,7 +54,12 @@ class Spin:
 
     def _run(self, *command: str) -> str:
         done = subprocess.run(
-            command, cwd=self.folder, capture_output=True, text=True, check=False, timeout=120
+            command,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PROCESS_HANGS,
         )
         return done.stdout + done.stderr
 

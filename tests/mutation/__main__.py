@@ -1,10 +1,10 @@
-"""Would the tests notice? ``python -m tests.mutation [ROOM ...]``.
+"""Would the tests notice? ``python -m tests.mutation [MODULE ...]``.
 
-Each mutant of the core rooms is put before the tests of its room, then before those of the whole
-core, and then before `explore()` in all its worlds, one act at a time. The list ``equivalent.toml``
-names the mutants that change nothing anybody could see, each with the reason; an entry that fits no
-mutant, or one that is killed after all, is an error. The exit code is 0 when no survivor is
-unexplained.
+Each mutant of the core modules is put before the tests of its module, then before those of the
+whole core, and then before `explore()` in all its worlds, one act at a time. The list
+``equivalent.toml`` names the mutants that change nothing anybody could see, each with the reason;
+an entry that fits no mutant, or one that is killed after all, is an error. The exit code is 0 when
+no survivor is unexplained.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from functools import partial
 
 from . import trial
 from .equivalents import Equivalents
+from .modules import EXPLORATION, MODULES, path_of
 from .mutants import Mutant, mutants_of
 from .report import Report
-from .rooms import EXPLORATION, ROOMS, path_of
 from .trial import TOP, Step, Verdict
 
 __all__ = ["main"]
 
-SECONDS = 90
-"""How long the tests of a room, or of the core, may take: several times what they need."""
+SECONDS = 30
+"""How long the tests of a module, or of the core, may take: several times what they need."""
 
 SECONDS_TO_EXPLORE = 180
 """How long `explore()` may take in all worlds together."""
@@ -48,6 +48,7 @@ def passes(tests: Sequence[str]) -> bool:
     )
     options = ["-x", "-q", "--tb=short", "-p", "no:cacheprovider", "--hypothesis-profile=mutation"]
     options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # several runs in one process
+    options += ["-m", ""]  # slow ones as well
     options += ["-k", "not trio"]  # what decides is the same on both, and takes half the time
     return pytest.main([*options, *tests]) == pytest.ExitCode.OK
 
@@ -60,9 +61,9 @@ def explores() -> bool:
     return all(explore(replace(world, racing=1)).complete for world in WORLDS)
 
 
-def steps_of(room: str, *, quick: bool) -> Iterator[Step]:
-    """What a mutant of a room is put before, from what is quickest to notice."""
-    for tests in ROOMS[room]:
+def steps_of(module: str, *, quick: bool) -> Iterator[Step]:
+    """What a mutant of a module is put before, from what is quickest to notice."""
+    for tests in MODULES[module]:
         if tests is not EXPLORATION:
             yield SECONDS, partial(passes, tests)
         elif not quick:
@@ -80,19 +81,19 @@ def try_all(
         told(running.pop(pid), trial.verdict_of(status))
 
     for mutant in mutants:
-        running[trial.begin(mutant, list(steps_of(mutant.room, quick=quick)))] = mutant
+        running[trial.begin(mutant, list(steps_of(mutant.module, quick=quick)))] = mutant
         if len(running) == jobs:
             wait()
     while running:
         wait()
 
 
-def control(rooms: Iterable[str], quick: bool) -> bool:
+def control(modules: Iterable[str], quick: bool) -> bool:
     """Whether every test passes while nothing is changed."""
-    for room in rooms:
-        _, status = os.waitpid(trial.begin(None, list(steps_of(room, quick=quick))), 0)
+    for module in modules:
+        _, status = os.waitpid(trial.begin(None, list(steps_of(module, quick=quick))), 0)
         if status != 0:
-            print(f"{room}: its tests fail with nothing changed")
+            print(f"{module}: its tests fail with nothing changed")
             return False
     return True
 
@@ -100,27 +101,27 @@ def control(rooms: Iterable[str], quick: bool) -> bool:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line; the answer is the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
-    parser.add_argument("rooms", nargs="*", metavar="ROOM", help=f"of: {', '.join(ROOMS)}")
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"of: {', '.join(MODULES)}")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at a time")
     parser.add_argument("--only", default="", help="only mutants whose description has this in it")
     parser.add_argument("--quick", action="store_true", help="explore nothing")
     parser.add_argument("--list", action="store_true", help="list the mutants and try none")
     given = parser.parse_args(arguments)
-    if unknown := set(given.rooms) - set(ROOMS):
-        parser.error(f"no such room: {', '.join(sorted(unknown))}")
-    rooms = [room for room in ROOMS if room in given.rooms or not given.rooms]
-    mutants = [one for room in rooms for one in mutants_of(room, path_of(room))]
+    if unknown := set(given.modules) - set(MODULES):
+        parser.error(f"no such module: {', '.join(sorted(unknown))}")
+    modules = [module for module in MODULES if module in given.modules or not given.modules]
+    mutants = [one for module in modules for one in mutants_of(module, path_of(module))]
     chosen = [mutant for mutant in mutants if given.only in str(mutant)]
     if given.list:
         print(*chosen, sep="\n")
         return 0
     equivalents = Equivalents.read()
-    if stray := equivalents.without_mutant(mutants, rooms):
+    if stray := equivalents.without_mutant(mutants, modules):
         print("equivalent.toml names what is no mutant:", *stray, sep="\n  ")
         return 1
     os.chdir(TOP)
     trial.prepare()
-    if not control(rooms, given.quick):
+    if not control(modules, given.quick):
         return 1
     began, report = time.monotonic(), Report(len(chosen), equivalents)
     try_all(chosen, given.jobs, given.quick, report.tell)

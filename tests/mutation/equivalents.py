@@ -1,7 +1,4 @@
-"""The list of mutants that change nothing anybody could see, each with the reason.
-
-This room must never know how mutants are made or tried.
-"""
+"""The list of mutants that change nothing anybody could see, each with the reason."""
 
 from __future__ import annotations
 
@@ -28,19 +25,24 @@ class Equivalents:
         """Read it.
 
         Raises:
-            KeyError: an entry without room, scope, change or reason.
+            KeyError: an entry without module, scope, change or reason.
         """
         entries = tomllib.loads(LIST.read_text())["equivalent"]
         for entry in entries:
             if not entry["because"]:
                 raise KeyError(f"no reason is given: {entry}")
-        return cls((entry["room"], entry["scope"], entry["change"]) for entry in entries)
+        return cls((entry["module"], entry["scope"], entry["change"]) for entry in entries)
 
     def __contains__(self, mutant: Mutant) -> bool:
-        return (mutant.room, mutant.scope, mutant.change) in self._known
+        return (mutant.module, mutant.scope, mutant.change) in self._known
 
-    def without_mutant(self, mutants: Iterable[Mutant], rooms: Iterable[str]) -> list[str]:
-        """Entries for these rooms that fit no mutant."""
-        real = {(mutant.room, mutant.scope, mutant.change) for mutant in mutants}
-        rooms = set(rooms)
-        return [" ".join(one) for one in self._known if one[0] in rooms and one not in real]
+    @property
+    def modules(self) -> set[str]:
+        """The modules that have any."""
+        return {module for module, _scope, _change in self._known}
+
+    def without_mutant(self, mutants: Iterable[Mutant], modules: Iterable[str]) -> list[str]:
+        """Entries for these modules that fit no mutant."""
+        real = {(mutant.module, mutant.scope, mutant.change) for mutant in mutants}
+        modules = set(modules)
+        return [" ".join(one) for one in self._known if one[0] in modules and one not in real]

@@ -3,7 +3,6 @@
 A condition loses a part or turns round, a statement is left out, a number is one more, a `finally`
 runs only when all is well, an entry of a mapping is missing, a row of the table leads elsewhere.
 Annotations, docstrings, `assert`, and texts (f-strings, and strings with a space) are left alone.
-This room must never know which tests there are.
 """
 
 from __future__ import annotations
@@ -61,35 +60,35 @@ class Mutant:
     """One change of one place.
 
     Attributes:
-        room: the module, dotted, below the package.
+        module: the module, dotted, below the package.
         scope: the function or class it is in, dotted; empty for the module itself.
         change: what was there and what is there instead; numbered from the second like it on.
         line: where, in the source as it is.
         tree: makes the changed module.
     """
 
-    room: str
+    module: str
     scope: str
     change: str
     line: int
     tree: Callable[[], ast.Module]
 
     def __str__(self) -> str:
-        return f"{self.room}:{self.line} {self.scope}: {self.change}"
+        return f"{self.module}:{self.line} {self.scope}: {self.change}"
 
 
-def mutants_of(room: str, path: Path) -> Iterator[Mutant]:
-    """Every mutant of a room, in the order of its source."""
-    module = ast.parse(path.read_text(), str(path))
+def mutants_of(module: str, path: Path) -> Iterator[Mutant]:
+    """Every mutant of a module, in the order of its source."""
+    source = ast.parse(path.read_text(), str(path))
     known: Counter[tuple[str, str]] = Counter()
-    for place, node, scope in _places(module, (), ""):
-        for instead in _instead_of(node, inside=bool(scope) and not _is_field(module, place)):
+    for place, node, scope in _places(source, (), ""):
+        for instead in _instead_of(node, inside=bool(scope) and not _is_field(source, place)):
             change = _difference(node, instead)
             known[scope, change] += 1
             if (number := known[scope, change]) > 1:
                 change += f" #{number}"
-            tree = partial(_changed, module, place, instead)
-            yield Mutant(room, scope, change, _line(node), tree)
+            tree = partial(_changed, source, place, instead)
+            yield Mutant(module, scope, change, _line(node), tree)
 
 
 def _places(node: ast.AST, place: Place, scope: str) -> Iterator[tuple[Place, ast.AST, str]]:

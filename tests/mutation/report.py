@@ -1,7 +1,4 @@
-"""What became of the mutants, room by room.
-
-This room must never know how a mutant is tried.
-"""
+"""What became of the mutants, module by module."""
 
 from __future__ import annotations
 
@@ -35,7 +32,7 @@ class Report:
     def __init__(self, expected: int, equivalents: Equivalents) -> None:
         self._expected = expected
         self._equivalents = equivalents
-        self._rooms: dict[str, Counter[End]] = {}
+        self._modules: dict[str, Counter[End]] = {}
         self._told = 0
         self.clean = True
         """Whether nothing is unexplained, and nothing listed as equivalent was killed."""
@@ -49,15 +46,17 @@ class Report:
         if listed and not survived:
             print(f"listed as equivalent, and {verdict}: {mutant}", flush=True)
         end = End.KILLED if not survived else End.EQUIVALENT if listed else End.UNEXPLAINED
-        self._rooms.setdefault(mutant.room, Counter())[end] += 1
+        self._modules.setdefault(mutant.module, Counter())[end] += 1
         self._told += 1
         print(f"{self._told} of {self._expected}", end="\r", file=sys.stderr, flush=True)
 
     def __str__(self) -> str:
-        rooms = {**self._rooms, "all": sum(self._rooms.values(), Counter())}
-        lines = [f"{'room':<22}{'mutants':>9}" + "".join(f"{end:>13}" for end in End) + "    score"]
-        for room, ends in rooms.items():
+        modules = {**self._modules, "all": sum(self._modules.values(), Counter())}
+        lines = [
+            f"{'module':<22}{'mutants':>9}" + "".join(f"{end:>13}" for end in End) + "    score"
+        ]
+        for module, ends in modules.items():
             score = ends[End.KILLED] / max(1, ends[End.KILLED] + ends[End.UNEXPLAINED])
             counts = "".join(f"{ends[end]:>13}" for end in End)
-            lines.append(f"{room:<22}{ends.total():>9}{counts}{score:>9.1%}")
+            lines.append(f"{module:<22}{ends.total():>9}{counts}{score:>9.1%}")
         return "\n".join(lines)

@@ -1,8 +1,7 @@
 """One mutant before the tests: a process of its own, which ends at the first that notices.
 
 Each is forked from a process that has imported what all tests need, but nothing of the package. The
-mutant takes the place of its room when that is imported. This room must never know what a mutant
-changes.
+mutant takes the place of its module when that is imported.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ TOP = Path(__file__).parents[2]
 Step = tuple[int, Callable[[], bool]]
 """How many seconds it may take, and what says whether all was well."""
 
-MOST_MEMORY = 4 * 2**30
+MOST_MEMORY = 3 * 2**29
 """Bytes of address space for a mutant that collects without end."""
 
 NEEDED = (
@@ -62,7 +61,7 @@ class _Loader(SourceFileLoader):
 
 
 class _Finder(MetaPathFinder):
-    """Finds the mutant in place of its room."""
+    """Finds the mutant in place of its module."""
 
     def __init__(self, mutant: Mutant) -> None:
         self._mutant = mutant
@@ -70,7 +69,7 @@ class _Finder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: Any = None
     ) -> ModuleSpec | None:
-        if fullname != f"qrlifecycle.{self._mutant.room}":
+        if fullname != f"qrlifecycle.{self._mutant.module}":
             return None
         spec = PathFinder.find_spec(fullname, path)
         assert spec is not None
@@ -89,7 +88,7 @@ def begin(mutant: Mutant | None, steps: Sequence[Step]) -> int:
     """Put a mutant (or the package as it is) before some steps, in a process that is forked.
 
     Args:
-        mutant: what takes its room's place.
+        mutant: what takes its module's place.
         steps: the first of them that is not well is the last.
 
     Returns:

@@ -1,4 +1,4 @@
-"""No success is lost: a real server that loses events, behind a network that breaks, in real time.
+"""No success is lost: a real server that loses events, behind a network that breaks.
 
 What the server knows is the truth: it says paired if and only if the lifecycle ends connected.
 """
@@ -36,6 +36,7 @@ from qrlifecycle.testing.faulty_proxy import FaultyProxy
 from qrlifecycle.testing.news import News
 from qrlifecycle.testing.pairing_server import PairingRecord
 
+from ..patience import patient_clock
 from ..sockets import client_sockets, connected_to, needs_proc
 
 pytestmark = [pytest.mark.anyio, needs_proc]
@@ -45,8 +46,7 @@ BOT, USER = "bot-7", "user-123"
 LIFETIME = 0.5
 """Seconds for which the server accepts a code."""
 
-ROUNDS = 30
-AT_ONCE = 6
+AT_ONCE = 12
 
 POLICY = Policy(
     expiry_grace=0.1,
@@ -66,9 +66,6 @@ POLICY = Policy(
 
 LATEST = LIFETIME + POLICY.expiry_grace + POLICY.approval_timeout + POLICY.final_check_timeout
 """Seconds from a success to the end of the last look that finds it, if nobody heard of it."""
-
-SLACK = 1.0
-"""Seconds that a busy machine may add."""
 
 DROPPED, TWICE, DELAYED = 0.15, 0.20, 0.30
 """Below which random number an event is lost, sent twice, or sent late."""
@@ -333,7 +330,7 @@ class Round:
             found.append(f"the server says paired, but {self.outcome}")
         if self.watch.connected != connected:
             found.append(f"on_connected was called {self.watch.connected} times")
-        if self.late > LATEST + SLACK:
+        if self.late > LATEST:
             found.append(f"the success came {self.late:.1f} s late")
         if self.proxy.most > 1:
             found.append(f"{self.proxy.most} sockets at once")
@@ -347,9 +344,9 @@ class Round:
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    """Real sockets, real time; python-socketio needs asyncio."""
-    return "asyncio"
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    """Real sockets, on a clock that waits for them; python-socketio needs asyncio."""
+    return patient_clock("asyncio")
 
 
 @asynccontextmanager
@@ -393,26 +390,33 @@ async def play(rounds: Iterable[Round]) -> None:
             all_of_them.create_task(run(round_))
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(
+    ("seed", "rounds"),
+    [
+        (1, 12),
+        pytest.param(2, 40, marks=pytest.mark.slow),
+        pytest.param(3, 40, marks=pytest.mark.slow),
+    ],
+)
 async def test_promises_3_4_the_server_says_paired_if_and_only_if_the_outcome_is_connected(
-    seed: int,
+    seed: int, rounds: int
 ) -> None:
     """Lost, doubled and late events, broken links, failing reads: no success is lost or made up."""
     async with world() as (server, http):
-        rounds = [Round(server, http, f"seed {seed} round {n}") for n in range(ROUNDS)]
-        await play(rounds)
-        breaches = [breach for round_ in rounds for breach in round_.breaches()]
-        ends = Counter(round_.end() for round_ in rounds)
-        cuts = sum(round_.proxy.cuts for round_ in rounds)
+        played = [Round(server, http, f"seed {seed} round {n}") for n in range(rounds)]
+        await play(played)
+        breaches = [breach for round_ in played for breach in round_.breaches()]
+        ends = Counter(round_.end() for round_ in played)
+        cuts = sum(round_.proxy.cuts for round_ in played)
         reopened = sum(
-            round_.proxy.cuts > 0 and len(round_.proxy.accepted) > 1 for round_ in rounds
+            round_.proxy.cuts > 0 and len(round_.proxy.accepted) > 1 for round_ in played
         )
-        latest = max(round_.late for round_ in rounds)
+        latest = max(round_.late for round_ in played)
     print(dict(ends), dict(server.fates), f"{cuts=} {reopened=} {latest=:.2f}")
     assert breaches == [], f"{seed=}"
     # Nothing of this is vacuous.
     assert {"connected by event", "connected by status", "failed"} <= ends.keys(), f"{seed=}"
-    assert ends["never shown"] < ROUNDS / 2, f"{seed=}"
+    assert ends["never shown"] < rounds / 2, f"{seed=}"
     assert {"dropped", "twice", "delayed"} <= server.fates.keys(), f"{seed=}"
     assert min(cuts, reopened) > 0, f"{seed=}"
 

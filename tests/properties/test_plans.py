@@ -50,6 +50,7 @@ from ..contract.peers import (
     greeted_line_peer,
     line_peer,
 )
+from ..patience import patient_clock
 from ..sockets import needs_proc
 
 NAMES: dict[str, object] = {
@@ -251,17 +252,17 @@ def forgetful_peer() -> WirePeer:
     return WirePeer(ForgetfulTransport, signals=SIGNALS, heartbeat=30)
 
 
-class OnRealClocks:
-    """Real sockets, real time."""
+class OnAWire:
+    """Real sockets, on a clock that waits for them."""
 
     pytestmark = pytest.mark.anyio
 
     @pytest.fixture(params=["asyncio", "trio"])
-    def anyio_backend(self, request: pytest.FixtureRequest) -> str:
-        return str(request.param)
+    def anyio_backend(self, request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+        return patient_clock(request.param)
 
 
-class TestOnAWire(OnRealClocks):
+class TestOnAWire(OnAWire):
     """Plans over a real wire."""
 
     async def test_a_plan_goes_over_a_real_wire(self) -> None:

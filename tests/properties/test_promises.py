@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -14,6 +14,10 @@ from qrlifecycle.testing.strategies import plans
 from qrlifecycle.testing.suite import LifecyclePromises
 
 from ..contract.peers import line_peer
+from ..patience import patient_clock
+
+SOME, MORE = 10, 60
+"""Plans over a real wire: each takes half a second."""
 
 
 class TestScripted(LifecyclePromises):
@@ -27,14 +31,14 @@ class TestScripted(LifecyclePromises):
 
 
 class TestSocketIO(LifecyclePromises):
-    """The Socket.IO adapter and a server of raw bytes: real sockets, real time, on asyncio."""
+    """The Socket.IO adapter and a server of raw bytes: real sockets, on asyncio."""
 
     __test__ = True
-    max_examples: ClassVar[int | None] = 30
+    max_examples: ClassVar[int | None] = SOME
 
     @pytest.fixture
-    def anyio_backend(self) -> str:
-        return "asyncio"
+    def anyio_backend(self) -> tuple[str, dict[str, Any]]:
+        return patient_clock("asyncio")
 
     @pytest.fixture
     def peer(self) -> PeerFactory | None:
@@ -45,15 +49,29 @@ class TestLineTransport(LifecyclePromises):
     """The transport of `examples/line_transport.py`, on asyncio and trio."""
 
     __test__ = True
-    max_examples: ClassVar[int | None] = 30
+    max_examples: ClassVar[int | None] = SOME
 
     @pytest.fixture(params=["asyncio", "trio"])
-    def anyio_backend(self, request: pytest.FixtureRequest) -> str:
-        return str(request.param)
+    def anyio_backend(self, request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+        return patient_clock(request.param)
 
     @pytest.fixture
     def peer(self) -> PeerFactory | None:
         return line_peer
+
+
+@pytest.mark.slow
+class TestSocketIOForLong(TestSocketIO):
+    """The same with more plans."""
+
+    max_examples: ClassVar[int | None] = MORE
+
+
+@pytest.mark.slow
+class TestLineTransportForLong(TestLineTransport):
+    """The same with more plans."""
+
+    max_examples: ClassVar[int | None] = MORE
 
 
 @pytest.mark.anyio

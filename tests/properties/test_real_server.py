@@ -28,6 +28,7 @@ from qrlifecycle import (
 )
 from qrlifecycle.testing import PairingServer
 
+from ..patience import HANGS
 from ..sockets import client_sockets, descriptors, needs_proc
 
 pytestmark = [pytest.mark.anyio, needs_proc]
@@ -99,7 +100,7 @@ class Round:
         self.lifecycle = QRLifecycle(
             self.request_qr,
             partial(SocketIOTransport, server.url, bot_id=BOT, user_id=USER),
-            policy=Policy(max_refreshes=1, attempt_timeout=5),
+            policy=Policy(max_refreshes=1, attempt_timeout=2 * HANGS),
             on_change=self.look,
             on_qr_updated=lambda _qr: self.shown.set(),
         )
@@ -208,7 +209,7 @@ async def test_promise_8_the_descriptors_are_back_where_they_were(portal: Blocki
     before = descriptors()
     with portal.wrap_async_context_manager(PairingServer()) as server:
         for _ in range(20):
-            await Round(portal, server).run([RoundStep(None, RoundAct.SCAN)], patience=10)
+            await Round(portal, server).run([RoundStep(None, RoundAct.SCAN)], patience=HANGS)
         assert len(server.sockets) == 20
         assert server.most_sockets() == 1
     gc.collect()

@@ -37,8 +37,9 @@ from qrlifecycle.testing.contract.socketio_peer import (
 from qrlifecycle.testing.leaks import Leaks
 from qrlifecycle.transports.messages import Payload
 
+from ..patience import HANGS
 from ..raw_peer import PAIRED, RawPeer
-from .transport import BOT, OWNER, TOKEN, USER, receive, transport_to
+from .transport import BOT, FEW, OWNER, TOKEN, USER, Turns, receive, transport_to
 
 pytestmark = pytest.mark.anyio
 
@@ -84,7 +85,7 @@ async def test_a_namespace_of_ones_own() -> None:
         async with transport_to(server.url, namespace="/pairing") as transport:
             await server.scan(BOT, USER, confirm=False)
             assert await receive(transport) == Scanned()
-        with anyio.fail_after(2):
+        with anyio.fail_after(HANGS):
             while server.open_sockets():  # noqa: ASYNC110 - the server tells nobody
                 await anyio.sleep(0.001)
         assert server.sockets[0].reason == "client disconnect"
@@ -139,7 +140,7 @@ async def test_answers_to_the_wish_to_join(
 ) -> None:
     """A refusal in any shape is one, at once; a good-bye is a server that is not ready."""
     async with RawPeer(answer=answer) as peer:
-        with anyio.fail_after(2), pytest.raises(error, match=said):
+        with anyio.fail_after(HANGS), pytest.raises(error, match=said):
             await transport_to(peer.url).open()
 
 
@@ -225,7 +226,7 @@ async def test_a_handshake_that_stalls_is_unreachable(stop_at: int) -> None:
     """Wherever the peer falls silent, `open()` ends within the heartbeat and leaves nothing."""
     async with RawPeer(stop_at=stop_at) as peer:
         leaks = Leaks({peer.port})
-        with anyio.fail_after(2), pytest.raises(TransportUnreachable, match=r"within 0\.1 s"):
+        with anyio.fail_after(HANGS), pytest.raises(TransportUnreachable, match=r"within 0\.1 s"):
             await transport_to(peer.url, heartbeat=0.1).open()
         assert leaks.sockets() == []
 
@@ -259,7 +260,7 @@ async def test_an_opening_ends_when_its_transport_is_closed(peer: RawPeer, grace
     before = asyncio.all_tasks()
     transport = transport_to(peer.url)
     opening = asyncio.ensure_future(transport.open())
-    with anyio.fail_after(2):
+    with anyio.fail_after(HANGS):
         await peer.asked.wait()
         if graceful:
             await transport.aclose()
@@ -306,8 +307,9 @@ async def test_tls_with_a_context_of_ones_own(tls_peer: RawPeer, authority: trus
     await transport.open()
     tls_peer.wire.send(PAIRED)
     assert isinstance(await receive(transport), Paired)
-    with anyio.fail_after(0.5):
+    with Turns() as turns, anyio.fail_after(HANGS):
         await transport.aclose()
+    assert turns.taken < FEW
     assert leaks.sockets() == []
-    with anyio.fail_after(2):
+    with anyio.fail_after(HANGS):
         await tls_peer.wire.gone.wait()

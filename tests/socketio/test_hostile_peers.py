@@ -24,10 +24,15 @@ from qrlifecycle.testing.contract.socketio_peer import (
 from qrlifecycle.transports import ledger as ledger_room
 from qrlifecycle.transports.socketio import SocketIOTransport
 
+from ..patience import HANGS, patient_clock
 from ..raw_peer import PAIRED, RawPeer
-from .transport import receive, transport_to
+from .transport import FEW, Turns, receive, transport_to
 
 pytestmark = pytest.mark.anyio
+
+ON_A_PATIENT_CLOCK = pytest.mark.parametrize(
+    "anyio_backend", [pytest.param(patient_clock("asyncio"), id="asyncio")]
+)
 
 
 async def test_a_message_that_is_too_large_breaks_the_link(peer: RawPeer) -> None:
@@ -76,7 +81,7 @@ async def test_a_peer_that_never_reads_its_answers_is_cut_off(
     async with transport_to(peer.url) as transport:
         peer.wire.transport.pause_reading()
         lost = False
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANGS):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(flood, peer, frames)
                 try:
@@ -86,8 +91,10 @@ async def test_a_peer_that_never_reads_its_answers_is_cut_off(
                 tasks.cancel_scope.cancel()
         assert lost
         assert unsent_of(transport) < ledger_room.MAX_UNSENT + 2 * size
-        with anyio.fail_after(0.5):
+        with Turns() as turns, anyio.fail_after(HANGS):
             await transport.aclose()
+        print("TURNS never reads", turns.taken)
+        assert turns.taken < FEW
     gc.collect()
     assert complaints == []
 
@@ -135,7 +142,7 @@ async def test_a_server_that_closes_need_not_say_so_twice(
     """Whichever layer says goodbye: the end is known though nothing more comes."""
     async with transport_to(peer.url) as transport:
         peer.wire.send_raw(goodbye)
-        with anyio.fail_after(1), pytest.raises(end):
+        with anyio.fail_after(HANGS), pytest.raises(end):
             await transport.receive()
 
 
@@ -158,8 +165,10 @@ async def test_a_flood_does_not_slow_the_closing(peer: RawPeer) -> None:
         tasks.start_soon(flood, peer, frame(event("nobody", {})) * 100)
         while not transport.dropped:
             await anyio.lowlevel.checkpoint()
-        with anyio.fail_after(0.5):
+        with Turns() as turns, anyio.fail_after(HANGS):
             await transport.aclose()
+        print("TURNS flood", turns.taken)
+        assert turns.taken < FEW
         tasks.cancel_scope.cancel()
     assert not transport._tasks
 
@@ -177,6 +186,7 @@ async def test_a_flood_does_not_slow_the_closing(peer: RawPeer) -> None:
         (25_000, 10**9),
     ],
 )
+@ON_A_PATIENT_CLOCK
 async def test_absurd_intervals_do_not_outlive_the_heartbeat(
     intervals: tuple[object, object],
 ) -> None:
@@ -214,6 +224,7 @@ async def test_a_server_s_own_intervals_count_up_to_the_heartbeat(
         assert (eio.ping_interval, eio.ping_timeout) == kept
 
 
+@ON_A_PATIENT_CLOCK
 async def test_pings_keep_a_quiet_link_alive(peer: RawPeer) -> None:
     """A peer that pings is not silent; once it stops, the link is lost."""
     async with transport_to(peer.url, heartbeat=0.2) as transport:
@@ -235,7 +246,7 @@ async def test_a_link_that_broke_is_not_opened_anew(peer: RawPeer) -> None:
         peer.wire.reset()
         with pytest.raises(TransportLost):
             await receive(transport)
-        with anyio.fail_after(2):
+        with anyio.fail_after(HANGS):
             while transport._tasks:
                 await anyio.lowlevel.checkpoint()
         assert len(peer.wires) == 1

@@ -20,6 +20,7 @@ from qrlifecycle.testing.contract.socketio_peer import (
 )
 from qrlifecycle.transports.messages import Payload
 
+from ..patience import HANGS
 from ..raw_peer import RawPeer
 from .transport import BOT, OWNER, USER, receive, transport_to
 
@@ -87,7 +88,7 @@ async def test_a_message_that_asks_for_an_answer_gets_one(peer: RawPeer) -> None
     async with transport_to(peer.url) as transport:
         peer.wire.send('4217["whatsapp_qr_scanned",{}]')
         assert await receive(transport) == Scanned()
-        with anyio.fail_after(2):
+        with anyio.fail_after(HANGS):
             while "4317[]" not in peer.wire.texts():  # noqa: ASYNC110 - the wire tells nobody
                 await anyio.sleep(0.001)
 

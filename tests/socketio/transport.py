@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import Any, Self
 
 import anyio
 
 from qrlifecycle.transports.socketio import SocketIOTransport
 
-__all__ = ["BOT", "OWNER", "TOKEN", "USER", "receive", "texts_of", "transport_to"]
+from ..patience import HANGS
+
+__all__ = ["BOT", "FEW", "OWNER", "TOKEN", "USER", "Turns", "receive", "texts_of", "transport_to"]
 
 BOT, USER = "bot-7", "user-1"
+FEW = 30
+"""Turns of the event loop that closing may take at most; under ten are the rule."""
+
 TOKEN = "t0ken-never-shown"
 OWNER = {"botId": BOT, "userId": USER}
 
@@ -22,9 +28,32 @@ def transport_to(url: str, **options: Any) -> SocketIOTransport:
 
 
 async def receive(transport: SocketIOTransport) -> object:
-    """The next signal, soon."""
-    with anyio.fail_after(2):
+    """The next signal."""
+    with anyio.fail_after(HANGS):
         return await transport.receive()
+
+
+class Turns:
+    """Counts the turns of the event loop within a block, which judge whether it waits.
+
+    Whoever waits for nothing but the loop itself takes a few, however busy the machine is.
+    """
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self._next: asyncio.Handle | None = None
+
+    def __enter__(self) -> Self:
+        self._turn()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        assert self._next is not None
+        self._next.cancel()
+
+    def _turn(self) -> None:
+        self.taken += 1
+        self._next = asyncio.get_running_loop().call_soon(self._turn)
 
 
 def texts_of(error: BaseException | None) -> list[str]:

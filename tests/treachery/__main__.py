@@ -1,7 +1,7 @@
-"""Try every treacherous change: ``python -m tests.treachery`` prints how each test went, as JSON.
+"""Try treacherous changes: ``python -m tests.treachery [NAME ...]`` prints how each test went.
 
-Each test runs in a process of its own, in which the changed module takes the place of the one that
-it changes. This room must never know which verdict is the right one.
+It prints JSON, and without names it tries all of them. Each test runs in a process of its own, in
+which the changed module takes the place of the one that it changes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import ast
 import json
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,8 +43,8 @@ def changed(change: Change) -> Mutant:
         if text.count(old) != 1:
             raise ValueError(f"{change.name}: not once in {change.file}: {old!r}")
         text = text.replace(old, new)
-    room = change.file.removesuffix(".py").replace("/", ".")
-    return Mutant(room, "", change.name, 0, partial(ast.parse, text))
+    module = change.file.removesuffix(".py").replace("/", ".")
+    return Mutant(module, "", change.name, 0, partial(ast.parse, text))
 
 
 def passes(tests: tuple[str, ...], options: tuple[str, ...], report: Path) -> bool:
@@ -52,26 +53,30 @@ def passes(tests: tuple[str, ...], options: tuple[str, ...], report: Path) -> bo
 
     os.environ[REPORT] = str(report)
     plugin = ("-p", "tests.treachery.witness", "-p", "no:cacheprovider")
+    every = ("-m", "")  # slow ones as well
     ignored = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
-    return pytest.main(["-q", *plugin, *ignored, *options, *tests]) == pytest.ExitCode.OK
+    return pytest.main(["-q", *plugin, *every, *ignored, *options, *tests]) == pytest.ExitCode.OK
 
 
-def tried() -> Iterator[tuple[str, Mutant | None, tuple[str, ...]]]:
+def tried(
+    changes: Sequence[Change],
+) -> Iterator[tuple[str, Mutant | None, tuple[str, ...]]]:
     """A name, what is changed, and the tests for it; first nothing, and all of them."""
-    yield "", None, tuple(sorted({test for change in CHANGES for test in change.tests}))
-    for change in CHANGES:
+    yield "", None, tuple(sorted({test for change in changes for test in change.tests}))
+    for change in changes:
         for test in change.tests:
             yield f"{change.name}: {test}", changed(change), (test,)
 
 
-def main() -> None:
-    """Try them all."""
+def main(names: Sequence[str]) -> None:
+    """Try those that are named, or all."""
+    changes = [change for change in CHANGES if change.name in names or not names]
     os.chdir(trial.TOP)
     trial.prepare()
     running = 0
     with TemporaryDirectory() as folder:
         reports: dict[str, Path] = {}
-        for number, (name, mutant, tests) in enumerate(tried()):
+        for number, (name, mutant, tests) in enumerate(tried(changes)):
             reports[name] = Path(folder, str(number))
             if running == AT_A_TIME:
                 os.wait()
@@ -90,4 +95,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -1,7 +1,4 @@
-"""The treacherous changes: each looks harmless, and breaks a promise.
-
-This room must never know how they are applied.
-"""
+"""The treacherous changes: each looks harmless, and breaks a promise."""
 
 from __future__ import annotations
 
@@ -30,28 +27,33 @@ class Change:
 
 
 LIFECYCLE = "tests/lifecycle/test_promises.py::test_promise"
-LINK = "tests/test_link.py::test_promise"
-STATUS = "tests/test_status.py::test_promise"
+MISUSE = "tests/lifecycle/test_misuse.py::test_promise"
+CONNECTION = "tests/engine/test_connection.py::test_promise"
+PROGRESS = "tests/engine/test_progress.py::test_promise"
+OBSERVERS = "tests/engine/test_observers.py::test_promise"
+STATUS = "tests/engine/test_status.py::test_promise"
 REAL = "tests/properties/test_real_server.py::test_promises"
 SMALL = "tests/treachery/test_small_worlds.py::test_promise"
 
 EVERY_WAY_OUT = f"{LIFECYCLE}_1_the_socket_is_gone_before_anybody_is_told_of_the_next_state"
 GOODBYE = f"{LIFECYCLE}_2_a_goodbye_has_its_time_and_no_more_even_under_a_cancellation"
-ONE_AFTER_ANOTHER = f"{LINK}_3_the_old_socket_is_gone_before_the_next_is_made"
+ONE_AFTER_ANOTHER = f"{CONNECTION}_3_the_old_socket_is_gone_before_the_next_is_made"
+INTERRUPTED = f"{CONNECTION}_3_an_opening_that_was_interrupted_is_closed_before_the_next"
 GOES_ON = f"{LIFECYCLE}_5_a_cancellation_from_outside_goes_on"
+FOREIGN = f"{MISUSE}_5_a_request_that_somebody_else_cancelled_is_a_fault"
 NO_TEXT = f"{LIFECYCLE}_6_no_text_shows_the_code"
 
 CHANGES = (
     Change(
         "skip the close when a code expires",
         1,
-        "attempt.py",
+        "engine/attempt.py",
         (
             (
-                "                await stay.link.close()",
-                "                step = stay.leaving\n"
-                "                if step is None or step.event is not Event.EXPIRED:\n"
-                "                    await stay.link.close()",
+                "                    await self.connection.close()\n",
+                "                    transition = progress.pending\n"
+                "                    if transition and transition.event is not Event.EXPIRED:\n"
+                "                        await self.connection.close()\n",
             ),
         ),
         (EVERY_WAY_OUT,),
@@ -59,17 +61,21 @@ CHANGES = (
     Change(
         "publish the state before closing",
         1,
-        "attempt.py",
+        "engine/attempt.py",
         (
             (
-                "            try:\n                await self._clear(stay)\n",
-                "            self._standing.commit(stay.leaving)\n"
-                "            try:\n                await self._clear(stay)\n",
+                "            try:\n                if self.reader is not None:\n",
+                "            transition = progress.pending\n"
+                "            assert transition is not None\n"
+                "            progress.commit(transition)\n"
+                "            try:\n                if self.reader is not None:\n",
             ),
             (
-                "                assert stay.leaving is not None\n"
-                "                self._standing.commit(stay.leaving)\n",
-                "                pass\n",
+                "                self.reader = self.connection = None\n"
+                "                transition = progress.pending\n"
+                "                assert transition is not None\n"
+                "                progress.commit(transition)\n",
+                "                self.reader = self.connection = None\n",
             ),
         ),
         (EVERY_WAY_OUT,),
@@ -77,11 +83,11 @@ CHANGES = (
     Change(
         "commit a row out of `displayed` at once",
         1,
-        "standing.py",
+        "engine/progress.py",
         (
             (
-                "if stay is None or (row.internal and stay.leaving is None):",
-                "if stay is None or stay.leaving is None:",
+                "if self._state in ENDS or (internal and self.pending is None):",
+                "if self._state in ENDS or self.pending is None:",
             ),
         ),
         (f"{SMALL}_1_holds_in_a_world_of_codes",),
@@ -90,64 +96,127 @@ CHANGES = (
         "count only a transport that listens as an open socket",
         1,
         "lifecycle.py",
-        (("stay.link.transport is not None", "stay.link.listening"),),
+        (
+            (
+                "return self._attempt is not None and self._attempt.transport is not None",
+                "connection = self._attempt and self._attempt.connection\n"
+                '        return connection is not None and connection.phase == "listening"',
+            ),
+        ),
         (f"{SMALL}_1_holds_in_a_world_of_codes",),
     ),
     Change(
         "make a transport although leaving is decided",
         1,
-        "link.py",
-        (("await anyio.lowlevel.checkpoint_if_cancelled()  # leaving", "pass  # leaving"),),
-        ("tests/test_stay.py::test_promise_1_no_transport_is_made_once_leaving_is_decided",),
+        "engine/connection.py",
+        (
+            (
+                "not even briefly.\n        await anyio.lowlevel.checkpoint_if_cancelled()\n",
+                "not even briefly.\n",
+            ),
+        ),
+        (f"{CONNECTION}_1_no_transport_is_made_once_leaving_is_decided",),
+    ),
+    Change(
+        "a transport that is being closed is none any more",
+        1,
+        "engine/connection.py",
+        (
+            (
+                "        how = Closing.FORCED\n        try:\n",
+                "        self.transport = None\n        how = Closing.FORCED\n        try:\n",
+            ),
+        ),
+        (f"{CONNECTION}_1_a_transport_is_held_until_it_is_gone",),
+    ),
+    Change(
+        "say that the transport is gone, and then abort it",
+        1,
+        "engine/connection.py",
+        (
+            (
+                "        try:\n            transport.abort()\n",
+                "        self.transport = None\n        try:\n            transport.abort()\n",
+            ),
+        ),
+        (f"{CONNECTION}_1_a_transport_is_held_until_it_is_gone",),
+    ),
+    Change(
+        "an observer may as well be told at once",
+        1,
+        "engine/observers.py",
+        (("        if self._delivering:\n            return\n", ""),),
+        (f"{OBSERVERS}_1_every_observer_is_told_in_one_order",),
     ),
     Change(
         "drop the shield around the goodbye",
         2,
-        "link.py",
+        "engine/connection.py",
         ((", shield=True", ""),),
         (GOODBYE,),
     ),
     Change(
         "no deadline for the goodbye",
         2,
-        "link.py",
+        "engine/connection.py",
         (("anyio.move_on_after(self._policy.close_timeout,", "anyio.move_on_after(math.inf,"),),
         (GOODBYE,),
     ),
     Change(
         "no force after the goodbye",
         2,
-        "link.py",
+        "engine/connection.py",
         (
             (
-                "            self._abort(transport, how)\n            logger.info",
-                "            self.transport = None\n            logger.info",
+                "            self._abort(transport, how)\n"
+                '            logger.info("transport closed")',
+                "            self.transport = None\n            self._move(Step.CLOSED)\n"
+                '            logger.info("transport closed")',
             ),
         ),
         (GOODBYE,),
     ),
     Change(
-        "wait for the wait before the next opening even when leaving",
+        "force first, so that the goodbye cannot hang",
         2,
-        "link.py",
+        "engine/connection.py",
         (
             (
-                "            await anyio.sleep(wait)",
-                "            with anyio.CancelScope(shield=True):\n"
-                "                await anyio.sleep(wait)",
+                "                await transport.aclose()\n",
+                "                transport.abort()\n                await transport.aclose()\n",
             ),
         ),
-        (f"{LINK}_2_cancel_between_two_openings_leaves_at_once",),
+        (f"{CONNECTION}_2_a_graceful_close_comes_before_the_force",),
+    ),
+    Change(
+        "wait for the wait before the next opening even when leaving",
+        2,
+        "engine/connection.py",
+        (
+            (
+                "        await anyio.sleep(delay)\n",
+                "        with anyio.CancelScope(shield=True):\n"
+                "            await anyio.sleep(delay)\n",
+            ),
+        ),
+        (f"{CONNECTION}_2_cancel_between_two_openings_leaves_at_once",),
+    ),
+    Change(
+        "give a hook all the time it wants",
+        8,
+        "engine/hooks.py",
+        (("anyio.move_on_after(self._timeout)", "anyio.move_on_after(float('inf'))"),),
+        (f"{OBSERVERS}_8_a_hook_that_hangs_is_cancelled",),
     ),
     Change(
         "forget the old socket on reconnect",
         3,
-        "link.py",
+        "engine/connection.py",
         (
             (
-                "            await self.close()\n            if not self._may",
-                "            self.transport, self.listening = None, False\n"
-                "            if not self._may",
+                "        broke_at = anyio.current_time()\n        await self.close()\n",
+                "        broke_at = anyio.current_time()\n"
+                "        self.transport, self.phase = None, Phase.ABSENT\n",
             ),
         ),
         (ONE_AFTER_ANOTHER,),
@@ -155,21 +224,21 @@ CHANGES = (
     Change(
         "open the new transport before closing the old one",
         3,
-        "link.py",
+        "engine/connection.py",
         (
             ('        "transport",\n    )', '        "transport",\n        "old",\n    )'),
             (
-                "            await self.close()\n            if not self._may",
-                "            self.old, self.transport = self.transport, None\n"
-                "            self.listening = False\n"
-                "            if not self._may",
+                "        broke_at = anyio.current_time()\n        await self.close()\n",
+                "        broke_at = anyio.current_time()\n"
+                "        self.old, self.transport = self.transport, None\n"
+                "        self.phase = Phase.ABSENT\n",
             ),
             (
-                '        logger.info("connected for QR display")',
+                '        logger.info("connected for QR display")\n',
+                '        logger.info("connected for QR display")\n'
                 '        if (old := getattr(self, "old", None)) is not None:\n'
                 "            await old.aclose()\n"
-                "            old.abort()\n"
-                '        logger.info("connected for QR display")',
+                "            old.abort()\n",
             ),
         ),
         (ONE_AFTER_ANOTHER,),
@@ -177,32 +246,76 @@ CHANGES = (
     Change(
         "forget an opening that was interrupted",
         3,
-        "link.py",
-        (("await self.close()  # an opening", "pass  # an opening"),),
+        "engine/connection.py",
         (
-            "tests/test_stay.py::"
-            "test_promise_3_an_opening_that_was_interrupted_is_closed_before_the_next",
+            (
+                "that was then put off.\n        await self.close()\n",
+                "that was then put off.\n        self.phase = Phase.ABSENT\n",
+            ),
         ),
+        (INTERRUPTED,),
+    ),
+    Change(
+        "own a transport once it is open",
+        3,
+        "engine/connection.py",
+        (
+            ("        self.transport = made\n", ""),
+            (
+                "        self._move(Step.MAKE)\n",
+                "        self.phase = Phase.OPENING\n        return made\n",
+            ),
+            (
+                "                await self._make()\n            transport = self.transport\n",
+                "                transport = await self._make()\n"
+                "            else:\n                transport = self.transport\n",
+            ),
+            (
+                "            await transport.open()\n",
+                "            await transport.open()\n            self.transport = transport\n",
+            ),
+        ),
+        (INTERRUPTED,),
     ),
     Change(
         "let a second pair() in",
         3,
         "lifecycle.py",
-        (("        if standing.thread is not None:\n", "        if standing.thread == 0:\n"),),
+        (
+            (
+                "        if self._attempt is not None:\n            raise",
+                "        if self._attempt is not None and self._attempt.thread == 0:\n"
+                "            raise",
+            ),
+        ),
         (f"{LIFECYCLE}_3_a_second_pair_is_refused_and_opens_no_socket",),
     ),
     Change(
         "hand the code out before listening",
         4,
-        "attempt.py",
-        (("            if self._policy.show_at_once:\n", "            if True:\n"),),
+        "engine/attempt.py",
+        (
+            (
+                "        self._read_status_beside()\n        try:\n",
+                "        if progress.withheld:\n"
+                "            progress.dispatch(Transition(Event.QR_UPDATED, progress.code))\n"
+                "        self._read_status_beside()\n        try:\n",
+            ),
+        ),
+        (f"{LIFECYCLE}_4_the_code_is_handed_out_once_the_transport_listens",),
+    ),
+    Change(
+        "there is a code to show as soon as the service made one",
+        4,
+        "engine/progress.py",
+        (("        self.withhold_code(code)\n", "        self._show_code(code)\n"),),
         (f"{LIFECYCLE}_4_the_code_is_handed_out_once_the_transport_listens",),
     ),
     Change(
         "no status read on opening",
         4,
-        "attempt.py",
-        (("            stay.reader.want()\n", "            pass\n"),),
+        "engine/attempt.py",
+        (("            self.reader.request_read()\n", "            pass\n"),),
         (
             f"{STATUS}_4_a_success_before_the_opening_is_found_on_opening",
             f"{STATUS}_4_a_success_while_the_link_was_down_is_found_on_opening_anew",
@@ -211,12 +324,13 @@ CHANGES = (
     Change(
         "no status read on opening anew: it has just been read",
         4,
-        "attempt.py",
+        "engine/attempt.py",
         (
             (
-                "        if stay.reader is not None:\n            stay.reader.want()\n",
-                "        if stay.reader is not None and not (stay.link and stay.link._breaks):\n"
-                "            stay.reader.want()\n",
+                "        if self.reader is not None:\n            self.reader.request_read()\n",
+                "        anew = self.connection is not None and self.connection._failures\n"
+                "        if self.reader is not None and not anew:\n"
+                "            self.reader.request_read()\n",
             ),
         ),
         (
@@ -227,33 +341,88 @@ CHANGES = (
     Change(
         "no status read before giving up",
         4,
-        "attempt.py",
-        (("        await self._look_again(stay)\n", ""),),
+        "engine/attempt.py",
+        (("        await self._check_finally()\n", ""),),
         (
             f"{STATUS}_4_a_success_that_nobody_heard_is_found_before_the_code_is_given_up",
             f"{STATUS}_4_no_deadline_gives_up_without_a_last_look",
         ),
     ),
     Change(
-        "show a code that was read while no link is there",
+        "close first, and then take the last look",
         4,
-        "attempt.py",
+        "engine/attempt.py",
         (
             (
-                "if not (self._policy.show_at_once or stay.link is None or stay.link.listening):",
-                "if self._policy.expiry_grace < 0:",
+                "        passed = anyio.current_time()\n",
+                "        passed = anyio.current_time()\n"
+                "        if self.connection is not None:\n"
+                "            await self.connection.close()\n",
+            ),
+        ),
+        (f"{STATUS}_4_a_signal_is_heard_during_the_last_look",),
+    ),
+    Change(
+        "take what the read under way answers for the last look",
+        4,
+        "engine/status.py",
+        (
+            (
+                "if read.cancel_called and anyio.current_time() < read.deadline:",
+                "if answer is None and read.cancel_called and anyio.current_time() < "
+                "read.deadline:",
+            ),
+        ),
+        (f"{STATUS}_4_what_was_asked_before_a_final_check_does_not_end_it",),
+    ),
+    Change(
+        "an answer is an answer, whichever code it was asked about",
+        4,
+        "engine/attempt.py",
+        (
+            (
+                "stale = answer.code is not progress.code and not isinstance(answer.signal, FINAL)",
+                "stale = False",
+            ),
+        ),
+        (f"{STATUS}_4_what_was_read_of_an_older_code_is_stale",),
+    ),
+    Change(
+        "show a code that was read while no link is there",
+        4,
+        "engine/attempt.py",
+        (
+            (
+                "if connection is not None and connection.phase is not Phase.LISTENING:",
+                "if connection is None:",
             ),
         ),
         (f"{STATUS}_4_a_newer_code_is_kept_back_until_a_transport_listens",),
     ),
     Change(
+        "a new phase has a new deadline, but the owner waits for the old one",
+        2,
+        "engine/progress.py",
+        (("            scope.deadline = ends\n", "            pass\n"),),
+        (f"{PROGRESS}_2_a_deadline_that_comes_nearer_is_kept",),
+    ),
+    Change(
+        "a code that cannot be shown is the end, the first or a rotation",
+        4,
+        "engine/progress.py",
+        (("            self._showing_may_fail = True\n", "            pass\n"),),
+        (f"{PROGRESS}_4_a_rotation_that_cannot_be_shown_loses_no_success",),
+    ),
+    Change(
         "deliver the success twice, lest it be missed",
         4,
-        "standing.py",
+        "engine/observers.py",
         (
             (
-                '            self.watchers.tell("on_connected", step.outcome)\n',
-                '            self.watchers.tell("on_connected", step.outcome)\n' * 2,
+                "            queue.append((runner.deliver, carried))\n",
+                "            queue.append((runner.deliver, carried))\n"
+                "            if event is Event.PAIRED:\n"
+                "                queue.append((runner.deliver, carried))\n",
             ),
         ),
         (f"{STATUS}_4_success_by_two_ways_at_once_is_delivered_once",),
@@ -261,13 +430,15 @@ CHANGES = (
     Change(
         "tell of a success as soon as it is read",
         4,
-        "attempt.py",
+        "engine/attempt.py",
         (
             (
                 '            logger.info("connected, found by check_status")\n',
                 '            logger.info("connected, found by check_status")\n'
-                "            assert stay.leaving is not None\n"
-                '            self._standing.watchers.tell("on_connected", stay.leaving.outcome)\n',
+                "            pending = self._progress.pending\n"
+                '            runner = self._progress.observers._hooks.get("on_connected")\n'
+                "            if pending is not None and runner is not None:\n"
+                "                runner.deliver(pending.outcome)\n",
             ),
         ),
         (f"{STATUS}_4_success_found_by_the_status_is_delivered_once",),
@@ -275,12 +446,13 @@ CHANGES = (
     Change(
         "swallow a cancellation: the outcome says so",
         5,
-        "attempt.py",
+        "engine/attempt.py",
         (
             (
-                "        except BaseException:\n            stay.end(CANCELLED)\n"
+                "        except BaseException:\n            progress.decide(CANCELLED)\n"
                 "            raise\n        finally",
-                "        except BaseException:\n            stay.end(CANCELLED)\n        finally",
+                "        except BaseException:\n            progress.decide(CANCELLED)\n"
+                "        finally",
             ),
         ),
         (GOES_ON,),
@@ -288,30 +460,90 @@ CHANGES = (
     Change(
         "a cancellation overrules a success that is closing",
         5,
-        "attempt.py",
+        "engine/attempt.py",
         (
             (
-                "                await self._clear(stay)\n            finally:\n",
-                "                await self._clear(stay)\n            except BaseException:\n"
-                "                stay.leaving = CANCELLED\n                raise\n"
+                "                    await self.connection.close()\n            finally:\n",
+                "                    await self.connection.close()\n"
+                "            except BaseException:\n"
+                "                progress.pending = CANCELLED\n                raise\n"
                 "            finally:\n",
             ),
         ),
         (f"{LIFECYCLE}_5_a_success_that_is_closing_survives_a_native_cancellation",),
     ),
     Change(
+        "the owner decides, whatever was decided before",
+        5,
+        "engine/progress.py",
+        (
+            (
+                "        self._decide(MACHINE.row(self._state, transition.event), transition)\n",
+                "        self.pending = None\n"
+                "        self._decide(MACHINE.row(self._state, transition.event), transition)\n",
+            ),
+        ),
+        (f"{LIFECYCLE}_5_a_success_that_was_decided_survives_a_cancellation",),
+    ),
+    Change(
         "walk on when a goodbye was cancelled natively",
         5,
-        "attempt.py",
-        (("            if standing.stay is not None:\n", "            if False:\n"),),
+        "engine/attempt.py",
+        (("if progress.state not in ENDS:\n", "if progress.state is None:\n"),),
         (f"{LIFECYCLE}_5_a_native_cancellation_in_a_goodbye_ends_in_idle",),
     ),
     Change(
         "say goodbye even when nothing can be awaited",
         5,
-        "link.py",
-        (("            self._abort(self.transport, Closing.FORCED)\n", "            pass\n"),),
-        ("tests/test_stay.py::test_promise_5_a_coroutine_that_is_closed_shuts_its_socket_at_once",),
+        "engine/connection.py",
+        (
+            (
+                "            self._move(Step.CLOSE)\n"
+                "            self._abort(self.transport, Closing.FORCED)\n",
+                "            pass\n",
+            ),
+        ),
+        (f"{CONNECTION}_5_a_coroutine_that_is_closed_shuts_its_socket_at_once",),
+    ),
+    Change(
+        "every cancellation is ours",
+        5,
+        "engine/user_code.py",
+        ((" and not _is_our_cancellation():", " and False:"),),
+        (FOREIGN,),
+    ),
+    Change(
+        "no cancellation without a scope is ours",
+        5,
+        "engine/user_code.py",
+        (("return task is not None and task.cancelling() > 0", "return False"),),
+        (f"{LIFECYCLE}_5_a_native_cancellation_waits_for_no_hook",),
+    ),
+    Change(
+        "keep what a background task raised until all of them are done",
+        5,
+        "engine/user_code.py",
+        (
+            (
+                "            self._raised = error\n            self._group.cancel_scope.cancel()\n",
+                "            self._raised = error\n",
+            ),
+        ),
+        (f"{MISUSE}_5_an_exit_in_the_background_closes_and_comes_out",),
+    ),
+    Change(
+        "a background task that exits has ended, and no more",
+        5,
+        "engine/user_code.py",
+        (
+            (
+                "        except BaseException as error:\n"
+                "            assert self._group is not None\n"
+                "            self._raised = error\n",
+                "        except BaseException:\n            assert self._group is not None\n",
+            ),
+        ),
+        (f"{MISUSE}_5_an_exit_in_the_background_closes_and_comes_out",),
     ),
     Change(
         "the payload in a repr",
@@ -323,12 +555,12 @@ CHANGES = (
     Change(
         "the payload in a log line",
         6,
-        "attempt.py",
+        "engine/attempt.py",
         (
             (
-                "            if signal.qr == stay.code:\n",
-                '            logger.debug("a newer code: %s", signal.qr.reveal())\n'
-                "            if signal.qr == stay.code:\n",
+                "        if code == progress.code:\n",
+                '        logger.debug("a newer code: %s", code.reveal())\n'
+                "        if code == progress.code:\n",
             ),
         ),
         (NO_TEXT,),
@@ -336,12 +568,13 @@ CHANGES = (
     Change(
         "the payload in a log line, as it is handed out",
         6,
-        "attempt.py",
+        "engine/progress.py",
         (
+            ("import math\n", "import logging\nimport math\n"),
             (
-                "            self._shown = True\n",
-                "            self._shown = True\n"
-                '            logger.debug("handed out: %s", stay.code.reveal())\n',
+                "        self.code_was_shown = True\n",
+                "        self.code_was_shown = True\n"
+                '        logging.getLogger("qrlifecycle").debug("handed out: %s", code.reveal())\n',
             ),
         ),
         (NO_TEXT,),
@@ -356,16 +589,28 @@ CHANGES = (
     Change(
         "the text of anybody's exception in a log line",
         6,
-        "watchers.py",
+        "engine/user_code.py",
         (('if isinstance(error, QRLifecycleError) else ""', 'if str(error) else ""'),),
         (NO_TEXT,),
     ),
     Change(
         "keep the code after `displayed`",
         6,
-        "standing.py",
-        (("                self.stay.forget()\n", ""),),
+        "engine/progress.py",
+        (
+            (
+                "self.pending = self.verdict = self.code = self.action = None",
+                "self.pending = self.verdict = self.action = None",
+            ),
+        ),
         (f"{LIFECYCLE}_6_the_code_is_forgotten_when_displayed_is_left",),
+    ),
+    Change(
+        "a slow hook is shown what it has missed",
+        6,
+        "engine/progress.py",
+        (("        self.observers.forget_what_was_shown()\n", ""),),
+        (f"{PROGRESS}_6_what_a_slow_hook_was_not_told_is_past_when_the_state_is_left",),
     ),
     Change(
         "accept a foreign bot's message",
@@ -398,16 +643,16 @@ CHANGES = (
     Change(
         "keep the signals that were refused, for a report",
         7,
-        "attempt.py",
+        "engine/attempt.py",
         (
             (
                 'logger = logging.getLogger("qrlifecycle")\n',
                 'logger = logging.getLogger("qrlifecycle")\nREFUSED: list[Signal] = []\n',
             ),
             (
-                "            self._standing.count({signal.event.value: 1})\n",
+                "            progress.observers.count({signal.event.value: 1})\n",
                 "            REFUSED.append(signal)\n"
-                "            self._standing.count({signal.event.value: 1})\n",
+                "            progress.observers.count({signal.event.value: 1})\n",
             ),
         ),
         (f"{LIFECYCLE}_7_a_flood_of_signals_is_not_kept",),
@@ -415,26 +660,44 @@ CHANGES = (
     Change(
         "let a signal out of place raise",
         7,
-        "attempt.py",
+        "engine/attempt.py",
         (
             (
-                "        except EventRefused:\n            self._standing.count",
-                "        except ZeroDivisionError:\n            self._standing.count",
+                "        except EventRefused:\n            progress.observers.count",
+                "        except ZeroDivisionError:\n            progress.observers.count",
             ),
         ),
         (f"{LIFECYCLE}_7_a_signal_out_of_place_raises_nothing",),
     ),
     Change(
         "call a link listening while it is being closed",
-        7,
-        "link.py",
+        4,
+        "engine/connection.py",
         (
             (
-                "        self.listening = False\n        how = Closing.FORCED\n",
+                "        self._move(Step.CLOSE)\n        how = Closing.FORCED\n",
                 "        how = Closing.FORCED\n",
             ),
+            ("            self._move(Step.CLOSED)\n", "            self.phase = Phase.ABSENT\n"),
         ),
-        (f"{SMALL}_7_a_link_that_breaks_as_it_opens_raises_nothing",),
+        (
+            "tests/test_exploration.py::"
+            "test_promise_4_a_newer_code_read_while_the_link_closes_is_kept_back",
+        ),
+    ),
+    Change(
+        "let an observer lag behind as far as it likes",
+        7,
+        "engine/hooks.py",
+        (("    del backlog[:-BACKLOG]\n", ""),),
+        (f"{OBSERVERS}_7_a_backlog_forgets_the_oldest_and_keeps_the_end",),
+    ),
+    Change(
+        "record each rotation that a peer invents",
+        7,
+        "engine/recording.py",
+        (("            if again or len(told) >= MOST_INTERNAL:\n", "            if again:\n"),),
+        ("tests/test_records.py::test_promise_7_internal_changes_have_a_limit",),
     ),
     Change(
         "let the client's tasks end when they like",
@@ -458,8 +721,8 @@ CHANGES = (
         "lifecycle.py",
         (
             (
-                "        standing.thread = threading.get_ident()\n",
-                "        standing.thread = threading.get_ident()\n"
+                "        self._attempt = attempt = Attempt(self._progress, self._service)\n",
+                "        self._attempt = attempt = Attempt(self._progress, self._service)\n"
                 '        __import__("os").dup(1)\n',
             ),
         ),
@@ -472,15 +735,15 @@ CHANGES = (
     Change(
         "wake the reader of the status by a timer",
         8,
-        "status.py",
+        "engine/status.py",
         (
             (
-                "                with anyio.move_on_after(self._policy.status_interval):\n"
-                "                    await self._wanted.wait()\n",
-                "                import asyncio\n\n"
-                "                interval = min(self._policy.status_interval, 60)\n"
-                "                asyncio.get_running_loop().call_later(interval, self.want)\n"
-                "                await self._wanted.wait()\n",
+                "            with anyio.move_on_after(self._progress.policy.status_interval):\n"
+                "                await self._requested.wait()\n",
+                "            import asyncio\n\n"
+                "            interval = min(self._progress.policy.status_interval, 60)\n"
+                "            asyncio.get_running_loop().call_later(interval, self.request_read)\n"
+                "            await self._requested.wait()\n",
             ),
         ),
         (f"{SMALL}_8_no_timer_is_left",),
@@ -488,15 +751,27 @@ CHANGES = (
     Change(
         "leave the reader of the status to itself",
         8,
-        "attempt.py",
-        (("                stay.reader.stop()\n", "                pass\n"),),
+        "engine/attempt.py",
+        (("                    self.reader.stop()\n", "                    pass\n"),),
         (f"{STATUS}_8_nobody_reads_on_when_pair_has_returned",),
     ),
     Change(
         "let the reader of the status stop when it likes",
         8,
-        "status.py",
-        (("        self._scope.cancel()\n", "        self._satisfied = None\n"),),
+        "engine/status.py",
+        (("            self.scope.cancel()\n", "            self._backoff.reset()\n"),),
         (f"{STATUS}_8_nobody_reads_on_when_pair_has_returned",),
+    ),
+    Change(
+        "keep a forgotten iterator, it may be asked again",
+        8,
+        "engine/observers.py",
+        (
+            (
+                "        self._iterators = [ref for ref in self._iterators if ref() is not None]\n",
+                "",
+            ),
+        ),
+        (f"{OBSERVERS}_8_an_iterator_that_nobody_keeps_is_gone",),
     ),
 )

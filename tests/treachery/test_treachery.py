@@ -14,14 +14,34 @@ from .changes import CHANGES, Change
 
 TOP = Path(__file__).parents[2]
 
+QUICK = tuple({change.promise: change for change in reversed(CHANGES)}.values())
+"""The first change of each promise; the others take long."""
+
 Verdicts = dict[str, dict[str, set[str]]]
 """From what was changed, by name, to how each test went: passed, assertion, error."""
 
 
+def marks(change: Change) -> tuple[pytest.MarkDecorator, ...]:
+    """What a change's tests are marked with."""
+    return () if change in QUICK else (pytest.mark.slow,)
+
+
 @pytest.fixture(scope="module")
-def verdicts() -> Verdicts:
+def changes(request: pytest.FixtureRequest) -> list[Change]:
+    """The changes that are to be tried in this run."""
+    chosen = {
+        item.callspec.params.get("change")
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.path == request.path
+        if hasattr(item, "callspec")
+    }
+    return [change for change in CHANGES if change in chosen]
+
+
+@pytest.fixture(scope="module")
+def verdicts(changes: list[Change]) -> Verdicts:
     """How each test went, under the changes that it must catch and under none."""
-    command = [sys.executable, "-m", "tests.treachery"]
+    command = [sys.executable, "-m", "tests.treachery", *(change.name for change in changes)]
     result = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=True)
     found: Verdicts = {}
     for name, lines in json.loads(result.stdout.splitlines()[-1]).items():
@@ -34,8 +54,11 @@ def verdicts() -> Verdicts:
 
 @pytest.mark.parametrize(
     ("change", "test"),
-    [(change, test) for change in CHANGES for test in change.tests],
-    ids=lambda value: value.name.replace(" ", "-") if isinstance(value, Change) else "",
+    [
+        pytest.param(change, test, id=change.name.replace(" ", "-"), marks=marks(change))
+        for change in CHANGES
+        for test in change.tests
+    ],
 )
 def test_a_treacherous_change_is_caught_by_its_promises_own_test(
     change: Change, test: str, verdicts: Verdicts
@@ -47,9 +70,12 @@ def test_a_treacherous_change_is_caught_by_its_promises_own_test(
     assert "assertion" in how, "it does not catch the change"
 
 
-def test_unchanged_all_of_them_pass(verdicts: Verdicts) -> None:
+@pytest.mark.parametrize(
+    "of", [pytest.param("some", id="quick"), pytest.param("the rest", marks=pytest.mark.slow)]
+)
+def test_unchanged_all_of_them_pass(of: str, changes: list[Change], verdicts: Verdicts) -> None:
     """What catches a change does not cry without one."""
-    tests = {test for change in CHANGES for test in change.tests}
+    tests = {test for change in changes for test in change.tests}
     assert verdicts[""] == {test: {"passed"} for test in tests}
 
 

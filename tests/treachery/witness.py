@@ -1,6 +1,6 @@
 """A plugin for pytest that writes down how each test failed: by an assertion of its own, or not.
 
-It runs in the process that a treacherous change is tried in. This room must never know the changes.
+It runs in the process that a treacherous change is tried in.
 """
 
 from __future__ import annotations

@@ -23,19 +23,17 @@ from qrlifecycle import (
 )
 from qrlifecycle.testing import PairingServer
 
+from ..patience import HANGS
 from ..sockets import connected_to
 
 __all__ = ["BOT", "Client", "Offering", "Service", "Stream", "payload", "serving", "until"]
 
 BOT = BotPlatform("").bot_id
 
-WITHIN = 20.0
-"""Seconds after which a test gives up waiting."""
-
 
 async def until(true: Callable[[], bool]) -> None:
     """Wait for what nobody announces."""
-    with anyio.fail_after(WITHIN):
+    with anyio.fail_after(HANGS):
         while not true():  # noqa: ASYNC110 - nobody announces it
             await anyio.sleep(0.002)
 
@@ -127,7 +125,7 @@ class Stream:
 
     async def until(self, **wanted: object) -> dict[str, Any]:
         """The next news that are so."""
-        with anyio.fail_after(WITHIN):
+        with anyio.fail_after(HANGS):
             async for news in self:
                 if wanted.items() <= news.items():
                     return news
@@ -172,7 +170,7 @@ class Client:
 
     async def ask(self, method: str, path: str, **options: Any) -> aiohttp.ClientResponse:
         """Any request, read to its end."""
-        with anyio.fail_after(WITHIN):
+        with anyio.fail_after(HANGS):
             async with self.http.request(method, self.service.url + path, **options) as answer:
                 await answer.read()
                 return answer

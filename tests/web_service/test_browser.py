@@ -42,7 +42,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian's package chromium)"),
 ]
 
-expect.set_options(timeout=20_000)  # milliseconds; a busy machine is no failure
+expect.set_options(timeout=60_000)  # milliseconds; a busy machine is no failure
 
 WIDE = {"width": 1120, "height": 760}
 CONTRASTS = """

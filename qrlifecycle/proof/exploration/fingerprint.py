@@ -42,9 +42,11 @@ CONSTANT = (Policy, Service, Observers, Cancelled, Connected, Failed)
 PASSIVE = frozenset(
     {
         "thread",  # a book
+        "_received",  # no walk has as many signals as it takes to matter
         *("_factory", "_policy", "policy", "observers", "_observers", "_tasks"),  # never change
         "_check",
         *("_peer", "_opening", "_closing", "_said"),  # a scripted transport's script
+        "heard",  # of signals; no walk hears as many over one link as it takes to matter
     }
 )
 """Attributes that decide nothing."""

@@ -1,4 +1,4 @@
-"""Any transport against the clauses T1 to T7 of `qrlifecycle.transports.base`.
+"""Any transport against the clauses T1 to T8 of `qrlifecycle.transports.base`.
 
 `check_transport()` does it all; `checks()` gives the checks one by one. A breach is reported with
 its clause, what was left open, and the line of the transport's own file to look at.
@@ -11,14 +11,8 @@ from dataclasses import dataclass
 
 from ...errors import InvalidValue
 from ...policy import is_positive
-from . import closing, malformed, opening, receiving
-from .check import (
-    LIMIT,
-    Check,
-    CheckResult,
-    ContractFailure,
-    PeerFactory,
-)
+from . import closing, flooding, malformed, opening, receiving
+from .check import LIMIT, Check, CheckResult, ContractFailure, PeerFactory
 from .peer import CannotCheck
 from .smoke import smoke_test
 
@@ -32,11 +26,11 @@ __all__ = [
     "smoke_test",
 ]
 
-MODULES = (opening, closing, receiving, malformed)
+MODULES = (opening, closing, receiving, malformed, flooding)
 
 EVERY = sorted((one for module in MODULES for one in module.CHECKS), key=lambda one: one.clause)
 
-CLAUSES = ("T1", "T2", "T3", "T4", "T5", "T6", "T7")
+CLAUSES = ("T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8")
 
 
 @dataclass(frozen=True, slots=True)

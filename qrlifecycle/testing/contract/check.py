@@ -104,7 +104,7 @@ class Check:
 
     name: str
     clause: str
-    """T1 to T7."""
+    """T1 to T8."""
     fact: str
     """What is so if the transport keeps the clause, in a sentence."""
     judge: CheckBody = field(repr=False)

@@ -73,6 +73,10 @@ class Peer(ABC):
     async def send(self, *signals: Signal) -> None:
         """Send these, in order, to every transport that is open."""
 
+    def spell(self, signal: Signal) -> bytes:  # noqa: ARG002
+        """What a signal is over the wire."""
+        raise CannotDo("the peer cannot say what a signal is over the wire")
+
     async def send_in_halves(self, signal: Signal) -> None:  # noqa: ARG002
         """Send the first half of what it is over the wire, and a little later the other."""
         raise CannotDo("the peer cannot send half of a signal")

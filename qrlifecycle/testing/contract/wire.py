@@ -164,16 +164,22 @@ class WirePeer(Peer):
     async def send(self, *signals: Signal) -> None:
         """All in one segment; a server behind a relay sends one by one."""
         if self._send is None:
-            await self.send_bytes(b"".join(map(self._spell, signals)))
+            await self.send_bytes(b"".join(map(self.spell, signals)))
             return
         for signal in signals:
             await self._have_sent(signal, self._send)
+
+    def spell(self, signal: Signal) -> bytes:
+        """The bytes that it was given for it."""
+        if self._send is not None:
+            raise CannotDo("a server behind a relay knows itself what a signal is over the wire")
+        return next(data for data, meant in self._spelt.items() if meant == signal)
 
     async def send_in_halves(self, signal: Signal) -> None:
         """In two segments."""
         if self._send is not None:
             raise CannotDo("a server behind a relay cannot be made to send half of a signal")
-        data = self._spell(signal)
+        data = self.spell(signal)
         await self.send_bytes(data[: len(data) // 2])
         await anyio.sleep(BETWEEN_HALVES)
         await self.send_bytes(data[len(data) // 2 :])
@@ -231,7 +237,7 @@ class WirePeer(Peer):
         """Where the greeting says so, and with its last bytes."""
         if self._send is not None:
             raise CannotDo("a server behind a relay cannot be made to speak before its time")
-        self._orders.early = [self._spell(signal) for signal in signals]
+        self._orders.early = [self.spell(signal) for signal in signals]
 
     async def hang_up(self) -> None:
         """Say farewell, and that nothing more will come; then wait for the client to go."""
@@ -292,9 +298,6 @@ class WirePeer(Peer):
             f"the server behind the relay sent nothing within {ANSWER:g} s of send({signal!r}): "
             "send= must have it send that signal"
         )
-
-    def _spell(self, signal: Signal) -> bytes:
-        return next(data for data, meant in self._spelt.items() if meant == signal)
 
     def _open(self) -> list[Wire]:
         return [wire for wire in self.wires if not wire.gone.is_set()]

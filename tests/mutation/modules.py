@@ -1,7 +1,4 @@
-"""The core rooms, and which tests look at each: from those that notice soonest.
-
-This room must never know what a mutant is.
-"""
+"""The core modules, and which tests look at each: from those that notice soonest."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from pathlib import Path
 
 import qrlifecycle
 
-__all__ = ["EXPLORATION", "ROOMS", "path_of"]
+__all__ = ["EXPLORATION", "MODULES", "path_of"]
 
 EXPLORATION: tuple[str, ...] = ()
 """Stands for `explore()` in every world, one act at a time."""
@@ -36,7 +33,7 @@ def _core(*own: str) -> tuple[tuple[str, ...], ...]:
     return (own, tuple(path for path in CORE if path not in own), EXPLORATION)
 
 
-ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
+MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     "engine.connection": _core("tests/engine/test_connection.py"),
     "engine.progress": _core("tests/engine/test_progress.py"),
     "engine.attempt": _core("tests/lifecycle"),
@@ -45,6 +42,8 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "engine.observers": _core("tests/engine/test_observers.py"),
     "engine.hooks": _core("tests/engine/test_observers.py"),
     "engine.user_code": _core("tests/engine/test_user_code.py"),
+    "engine.recording": _core("tests/test_records.py"),
+    "engine.snapshot": _core("tests/engine/test_snapshot.py"),
     "transports.buffer": (("tests/test_buffer.py",), CORE, EXPLORATION),
     "machine": (("tests/test_machine.py",), ("tests/lifecycle",)),
     "states": (("tests/test_machine.py",), ("tests/engine/test_progress.py",), CORE, MODEL),
@@ -57,6 +56,6 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 
 
-def path_of(room: str) -> Path:
-    """Where the source of a room is."""
-    return Path(qrlifecycle.__file__).parent / f"{room.replace('.', '/')}.py"
+def path_of(module: str) -> Path:
+    """Where the source of a module is."""
+    return Path(qrlifecycle.__file__).parent / f"{module.replace('.', '/')}.py"
