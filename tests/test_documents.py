@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import FrameType, ModuleType
+from typing import Any
 
 import pytest
 
@@ -405,7 +406,7 @@ async def test_the_page_on_architecture_walks_where_the_code_does(name: str) -> 
         if event == "call" and room.startswith("qrlifecycle."):
             called.append(f"{room.removeprefix('qrlifecycle.')}.{frame.f_code.co_name}")
 
-    options = {"on_change": lambda _: None, "on_connected": lambda _: None}
+    options: dict[str, Any] = {"on_change": lambda _: None, "on_connected": lambda _: None}
     async with Pairing(**options) as pairing:
         before = sys.getprofile()
         sys.setprofile(note)
