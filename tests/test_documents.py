@@ -88,7 +88,7 @@ def test_the_page_on_transports_finds_its_mistake_and_mends_it(tmp_path: Path) -
 
 @pytest.mark.slow
 def test_the_page_on_writing_a_transport_ends_with_a_good_one(tmp_path: Path) -> None:
-    """Its listings run as one file: every check passes, on both backends, and a phone is linked."""
+    """Its listings run as one file: every check passes, on both backends, and a phone is paired."""
     page = HOW_TO / "write-a-transport.md"
     script = tmp_path / "my_transport.py"
     script.write_text("\n\n".join(blocks(page, "python")))
@@ -128,7 +128,7 @@ async def visit(user, on_picture):
                 if news[-1].get("picture", "").startswith("<svg"):
                     await on_picture(gone)
 
-    scope = {"type": "http", "method": "POST", "path": "/link", "query_string": b""}
+    scope = {"type": "http", "method": "POST", "path": "/pair", "query_string": b""}
     await ASGIHandler()({**scope, "headers": [(b"x-user", user.encode())]}, receive, send)
     return news
 
@@ -150,9 +150,9 @@ async def main():
         sys.modules |= {"myproject": type(sys)("myproject"), "myproject.platform": platform}
         settings.configure(ROOT_URLCONF="__main__", ALLOWED_HOSTS="*", BOT_PLATFORM=server.url)
         django.setup()
-        from views import link
+        from views import pair
 
-        urlpatterns.append(path("link", link))
+        urlpatterns.append(path("pair", pair))
         print((await visit("ada", scan))[-1])
         await visit("bob", go_away)
         while server.open_sockets():
@@ -162,21 +162,21 @@ async def main():
 
 asyncio.run(main())
 """
-"""Two visitors of the page's view, behind Django's own handler: one is linked, one goes away."""
+"""Two visitors of the page's view, behind Django's own handler: one is paired, one goes away."""
 
 
 def test_the_page_on_embedding_shows_a_view_for_django(tmp_path: Path) -> None:
-    """Behind Django's own ASGI handler it links, and a client that goes away takes its socket."""
+    """Behind Django's own ASGI handler it pairs, and a client that goes away takes its socket."""
     pytest.importorskip("django", reason="needs Django, which nothing here depends on")
     view, _ = blocks(HOW_TO / "embed.md", "python")
     (tmp_path / "views.py").write_text(view)
     (tmp_path / "visitors.py").write_text(VISITORS)
     printed = run(sys.executable, str(tmp_path / "visitors.py"))
-    assert printed == "{'linked': '+490001234567'}\n2\n"
+    assert printed == "{'paired': '+490001234567'}\n2\n"
 
 
 def test_the_page_on_embedding_shows_a_portal(tmp_path: Path) -> None:
-    """Its second listing links one user from plain threads, and lets another go away."""
+    """Its second listing pairs one user from plain threads, and lets another go away."""
     _, portal = blocks(HOW_TO / "embed.md", "python")
     (tmp_path / "portal.py").write_text(portal)
     assert run(sys.executable, str(tmp_path / "portal.py")) == ""
