@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import qrlifecycle
+import qrlifecycle.monitoring
 import qrlifecycle.testing
 from qrlifecycle.diagram import difference
 from qrlifecycle.testing import settle
@@ -359,7 +360,10 @@ def in_the_reference() -> list[object]:
     return found
 
 
-@pytest.mark.parametrize("door", [qrlifecycle, qrlifecycle.testing], ids=lambda m: m.__name__)
+DOORS = [qrlifecycle, qrlifecycle.monitoring, qrlifecycle.testing]
+
+
+@pytest.mark.parametrize("door", DOORS, ids=lambda m: m.__name__)
 def test_the_reference_has_every_public_name(door: ModuleType) -> None:
     """Whatever `__all__` lists is in the reference, made from its docstring."""
     there = in_the_reference()
