@@ -166,9 +166,9 @@ class QRLifecycle:
         """
         if self._attempt is not None:
             raise PairingInProgress(self.state)
-        self._attempt = attempt = Attempt(self._progress, self._service)
         try:
-            return await attempt.run()
+            self._attempt = Attempt(self._progress, self._service)
+            return await self._attempt.run()
         finally:
             self._attempt = None
 

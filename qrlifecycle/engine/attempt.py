@@ -189,6 +189,9 @@ class Attempt:
             if self.connection is not None:
                 await self.connection.close()
         finally:
+            # A second Ctrl-C may strike anywhere, also before `close()` has done anything.
+            if self.connection is not None:
+                self.connection.abandon()
             self.reader = self.connection = None
             transition = self._progress.pending
             assert transition is not None
