@@ -213,8 +213,10 @@ class QRLifecycle:
         attempt = self._attempt
         if attempt is not None and attempt.thread != threading.get_ident():
             raise WrongThread(transition.event)
-        self._progress.dispatch(transition)
-        self._progress.wake()
+        try:
+            self._progress.dispatch(transition)
+        finally:  # an observer may have raised what is no observer's; what is decided is decided
+            self._progress.wake()
 
 
 def _require_functions(**functions: object) -> None:

@@ -316,7 +316,7 @@ def test_pair_reads_the_status() -> None:
         server.drop_connections()
         code, out, err = await end(process)
         assert (code, err) == (0, "")
-        assert "the link broke; opening anew in" not in err
+        assert "the connection broke; reconnecting in" not in err
         assert "connected, found by check_status" in out
         assert "paired: +490001234567" in out
 

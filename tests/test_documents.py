@@ -10,14 +10,18 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
+from typing import Any
 
 import pytest
 
 import qrlifecycle
+import qrlifecycle.monitoring
 import qrlifecycle.testing
 from qrlifecycle.diagram import difference
+from qrlifecycle.testing import settle
 
+from .pairing import Pairing
 from .patience import PROCESS_HANGS
 
 TOP = Path(__file__).parent.parent
@@ -84,7 +88,7 @@ def test_the_page_on_transports_finds_its_mistake_and_mends_it(tmp_path: Path) -
 
 @pytest.mark.slow
 def test_the_page_on_writing_a_transport_ends_with_a_good_one(tmp_path: Path) -> None:
-    """Its listings run as one file: every check passes, on both backends, and a phone is linked."""
+    """Its listings run as one file: every check passes, on both backends, and a phone is paired."""
     page = HOW_TO / "write-a-transport.md"
     script = tmp_path / "my_transport.py"
     script.write_text("\n\n".join(blocks(page, "python")))
@@ -124,7 +128,7 @@ async def visit(user, on_picture):
                 if news[-1].get("picture", "").startswith("<svg"):
                     await on_picture(gone)
 
-    scope = {"type": "http", "method": "POST", "path": "/link", "query_string": b""}
+    scope = {"type": "http", "method": "POST", "path": "/pair", "query_string": b""}
     await ASGIHandler()({**scope, "headers": [(b"x-user", user.encode())]}, receive, send)
     return news
 
@@ -146,9 +150,9 @@ async def main():
         sys.modules |= {"myproject": type(sys)("myproject"), "myproject.platform": platform}
         settings.configure(ROOT_URLCONF="__main__", ALLOWED_HOSTS="*", BOT_PLATFORM=server.url)
         django.setup()
-        from views import link
+        from views import pair
 
-        urlpatterns.append(path("link", link))
+        urlpatterns.append(path("pair", pair))
         print((await visit("ada", scan))[-1])
         await visit("bob", go_away)
         while server.open_sockets():
@@ -158,21 +162,21 @@ async def main():
 
 asyncio.run(main())
 """
-"""Two visitors of the page's view, behind Django's own handler: one is linked, one goes away."""
+"""Two visitors of the page's view, behind Django's own handler: one is paired, one goes away."""
 
 
 def test_the_page_on_embedding_shows_a_view_for_django(tmp_path: Path) -> None:
-    """Behind Django's own ASGI handler it links, and a client that goes away takes its socket."""
+    """Behind Django's own ASGI handler it pairs, and a client that goes away takes its socket."""
     pytest.importorskip("django", reason="needs Django, which nothing here depends on")
     view, _ = blocks(HOW_TO / "embed.md", "python")
     (tmp_path / "views.py").write_text(view)
     (tmp_path / "visitors.py").write_text(VISITORS)
     printed = run(sys.executable, str(tmp_path / "visitors.py"))
-    assert printed == "{'linked': '+490001234567'}\n2\n"
+    assert printed == "{'paired': '+490001234567'}\n2\n"
 
 
 def test_the_page_on_embedding_shows_a_portal(tmp_path: Path) -> None:
-    """Its second listing links one user from plain threads, and lets another go away."""
+    """Its second listing pairs one user from plain threads, and lets another go away."""
     _, portal = blocks(HOW_TO / "embed.md", "python")
     (tmp_path / "portal.py").write_text(portal)
     assert run(sys.executable, str(tmp_path / "portal.py")) == ""
@@ -355,7 +359,10 @@ def in_the_reference() -> list[object]:
     return found
 
 
-@pytest.mark.parametrize("door", [qrlifecycle, qrlifecycle.testing], ids=lambda m: m.__name__)
+DOORS = [qrlifecycle, qrlifecycle.monitoring, qrlifecycle.testing]
+
+
+@pytest.mark.parametrize("door", DOORS, ids=lambda m: m.__name__)
 def test_the_reference_has_every_public_name(door: ModuleType) -> None:
     """Whatever `__all__` lists is in the reference, made from its docstring."""
     there = in_the_reference()
@@ -365,3 +372,56 @@ def test_the_reference_has_every_public_name(door: ModuleType) -> None:
         if not any(getattr(door, name) is documented for documented in there)
     ]
     assert missing == []
+
+
+ARCHITECTURE = DOCS / "architecture.md"
+
+
+def test_the_page_on_architecture_has_each_room_and_each_module_of_the_engine() -> None:
+    """Its drawing names what stands at the top of the package, its table what is in the engine."""
+    page = ARCHITECTURE.read_text()
+    package = TOP / "qrlifecycle"
+    (drawing,) = blocks(ARCHITECTURE, "text")
+    folders = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    modules = {path.stem for path in package.glob("*.py") if not path.stem.startswith("_")}
+    assert (folders | modules) - set(re.findall(r"\w+/?", drawing)) <= {"diagram/"}
+    engine = {path.stem for path in package.glob("engine/*.py")} - {"__init__"}
+    (table,) = re.findall(r"^## The engine\n(.*?)^\*\*Each fact", page, re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == engine
+
+
+def walk(name: str) -> list[str]:
+    """The functions that a walk through the code names, in its order."""
+    (text,) = re.findall(
+        rf"<!-- walk: {name} -->(.*?)<!-- end -->", ARCHITECTURE.read_text(), re.DOTALL
+    )
+    return re.findall(r"^\d+\. `([\w.]+)`", text, re.MULTILINE)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", ["success", "cancel"])
+async def test_the_page_on_architecture_walks_where_the_code_does(name: str) -> None:
+    """Each function that it names is called, in that order."""
+    called: list[str] = []
+
+    def note(frame: FrameType, event: str, _argument: object) -> None:
+        room = str(frame.f_globals.get("__name__"))
+        if event == "call" and room.startswith("qrlifecycle."):
+            called.append(f"{room.removeprefix('qrlifecycle.')}.{frame.f_code.co_name}")
+
+    options: dict[str, Any] = {"on_change": lambda _: None, "on_connected": lambda _: None}
+    async with Pairing(**options) as pairing:
+        before = sys.getprofile()
+        sys.setprofile(note)
+        try:
+            if name == "cancel":
+                pairing.lifecycle.cancel()
+            else:
+                pairing.peer.send(qrlifecycle.Paired())
+            await settle()
+        finally:
+            sys.setprofile(before)
+    steps = iter(called)
+    assert walk(name)
+    for step in walk(name):
+        assert step in steps, f"{step} is not called there, or in another order"

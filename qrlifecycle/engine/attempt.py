@@ -23,7 +23,7 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from inspect import isawaitable, iscoroutine
+from inspect import isawaitable
 from typing import ClassVar
 
 import anyio
@@ -62,7 +62,7 @@ from ..transports.base import Transport, TransportFactory
 from .connection import Connection
 from .progress import CANCELLED, Progress, Transition
 from .status import Answer, StatusCheck, StatusReader
-from .user_code import BackgroundTasks, describe, fault_of
+from .user_code import BackgroundTasks, close_coroutine, describe, fault_of, is_thrown_away
 
 __all__ = ["Attempt", "Expectation", "QRRequest", "Service"]
 
@@ -126,8 +126,8 @@ class Attempt:
         """Run to an end, one state after another; whatever happens, nothing is left behind."""
         progress, observers = self._progress, self._progress.observers
         beside = observers.hooked or self._service.check_status is not None
-        observers.begin_attempt(self._policy)
         try:
+            observers.begin_attempt(self._policy)
             async with BackgroundTasks(needed=beside) as self._tasks:
                 observers.run_in(self._tasks)
                 try:
@@ -147,12 +147,7 @@ class Attempt:
         return outcome
 
     async def _run_state(self) -> Outcome | None:
-        """Be in the state until a row out of it is decided; whatever happens, leave, then commit.
-
-        The order of the two `finally` is promise 1. Leaving may itself be interrupted: a task can
-        be cancelled natively even under a shield. Then the transport was aborted, and the row is
-        taken all the same, so that nobody sees a state that has no scope any more.
-        """
+        """Be in the state until a row out of it is decided; whatever happens, leave and commit."""
         progress = self._progress
         activity = self._ACTIVITIES[progress.state]
         try:
@@ -161,26 +156,44 @@ class Attempt:
                     await activity(self)
                 if progress.pending is None:
                     await self._give_up()
+        except UsageError as error:
+            if progress.pending is None:
+                progress.decide(self._failure(error))
+                raise
+            # Something ended the state already, and this came of being stopped: the end stands.
+            logger.error("while the state was being left: %s", describe(error))
         except Exception as error:
             progress.decide(self._failure(error))
             raise
-        except BaseException:
+        except BaseException as error:
+            if self.connection is not None and is_thrown_away(error):
+                self.connection.abandon()
             progress.decide(CANCELLED)
             raise
         finally:
-            try:
-                if self.reader is not None:
-                    self.reader.stop()
-                if self.connection is not None:
-                    await self.connection.close()
-            finally:
-                self.reader = self.connection = None
-                transition = progress.pending
-                assert transition is not None
-                progress.commit(transition)
+            transition = await self._leave()
         if isinstance(transition.carried, Failed):
             _log_failure(transition.carried)
         return transition.outcome
+
+    async def _leave(self) -> Transition:
+        """Stop what reads, close the transport, then take the row, which is given back.
+
+        The order is promise 1. Leaving may itself be interrupted: a task can be cancelled natively
+        even under a shield. Then the transport was aborted, and the row is taken all the same, so
+        that nobody sees a state that has no scope any more.
+        """
+        try:
+            if self.reader is not None:
+                self.reader.stop()
+            if self.connection is not None:
+                await self.connection.close()
+        finally:
+            self.reader = self.connection = None
+            transition = self._progress.pending
+            assert transition is not None
+            self._progress.commit(transition)
+        return transition
 
     # What each state is for
 
@@ -189,18 +202,16 @@ class Attempt:
         await anyio.lowlevel.checkpoint_if_cancelled()  # while the state before was being left
         try:
             asked: object = self._service.request_qr()
-            if not isawaitable(asked):
-                kind = type(asked).__name__
-                raise WrongAnswer(f"request_qr must be an async function; it gave back {kind}")
-            answer: object = await asked
-        except WrongAnswer:
-            raise
+            answer: object = await asked if isawaitable(asked) else asked
         except BaseException as error:
             fault = fault_of(error)
             if not isinstance(fault, PeerError):
                 logger.warning("request_qr raised %s", describe(fault))
             self._progress.verdict = self._failure(fault)
             return
+        if answer is asked:
+            kind = type(asked).__name__
+            raise WrongAnswer(f"request_qr must be an async function; it gave back {kind}")
         if isinstance(answer, QRCode | PairingCode):
             self._progress.decide(Transition(Event.QR_READY, answer))
         elif isinstance(answer, Paired):
@@ -436,7 +447,6 @@ def _is_expected(identity: str | None, expected: Expectation | None) -> bool:
         return False
     if not isinstance(answer, bool):  # an async function in disguise, perhaps: all of it is true
         logger.error("expect_identity gave back %s, not True or False", type(answer).__name__)
-        if iscoroutine(answer):
-            answer.close()
+        close_coroutine(answer)
         return False
     return answer

@@ -33,7 +33,15 @@ from ..transports.base import Transport, TransportFactory
 from .backoff import Backoff
 from .observers import Observers
 from .progress import NEXT_PHASE
-from .user_code import describe, fault_of
+from .user_code import (
+    close_coroutine,
+    describe,
+    fault_of,
+    is_thrown_away,
+    native_cancellations,
+    raise_swallowed,
+    require_plain,
+)
 
 __all__ = ["Connection"]
 
@@ -118,7 +126,7 @@ class Connection:
             except EndOfStream:
                 fault: Exception = TransportLost("the peer closed the connection")
             except BaseException as error:
-                fault = self._fault(transport, error)
+                fault = self._fault(error)
             if isinstance(fault, UsageError) or not reconnect:
                 raise fault
             await self._wait_to_reconnect(fault)
@@ -128,7 +136,7 @@ class Connection:
         if (transport := self.transport) is None:
             return
         self._move(Step.CLOSE)
-        how = Closing.FORCED
+        how, cancelled = Closing.FORCED, native_cancellations()
         try:
             # The shield keeps the caller's cancellation waiting: it is what closes, as a rule. A
             # task that is cancelled natively breaks through; then abort() alone has to do.
@@ -141,6 +149,13 @@ class Connection:
         finally:
             self._abort(transport, how)
             logger.info("transport closed")
+        raise_swallowed(cancelled)
+
+    def abandon(self) -> None:
+        """The coroutine is being thrown away: nothing may be awaited, so `close()` is too late."""
+        if self.transport is not None:
+            self._move(Step.CLOSE)
+            self._abort(self.transport, Closing.FORCED)
 
     async def _make(self) -> None:
         """Have the factory make a transport, when none is held any more."""
@@ -156,6 +171,7 @@ class Connection:
                 logger.error("the transport factory raised %s", describe(fault))
             raise fault from None
         if not isinstance(made, Transport):
+            close_coroutine(made)
             kind = type(made).__name__
             raise WrongAnswer(f"the transport factory gave back {kind}, which is no Transport")
         # Owned before anything is awaited on it: from here on whatever happens ends in close().
@@ -168,8 +184,7 @@ class Connection:
         logger.info("connecting for QR display")
         recording, limit = self._observers.recording, self._policy.open_timeout
         if recording is not None:
-            subject = transport.subject
-            recording.record(Opening, None if subject is None else tuple(subject))
+            recording.record(Opening, _subject_of(transport))
         with anyio.move_on_after(limit):
             await transport.open()
             # In the same breath: a deadline that strikes now still finds it listening.
@@ -211,12 +226,10 @@ class Connection:
         self._failures += 1
         return self._failures <= self._policy.max_reconnects
 
-    def _fault(self, transport: Transport, error: BaseException) -> Exception:
+    def _fault(self, error: BaseException) -> Exception:
         """What a transport raised, if it is the peer's or the transport's doing."""
-        if isinstance(error, GeneratorExit):
-            # The coroutine is being thrown away: nothing may be awaited, so close() would be late.
-            self._move(Step.CLOSE)
-            self._abort(transport, Closing.FORCED)
+        if is_thrown_away(error):
+            self.abandon()
         fault = fault_of(error)
         if not isinstance(fault, TransportError | UsageError):
             logger.error("the transport broke its contract: it raised %s", describe(fault))
@@ -225,8 +238,8 @@ class Connection:
     def _abort(self, transport: Transport, how: Closing) -> None:
         """Shut the socket; a transport that cannot even do that must not keep us from going on."""
         try:
-            transport.abort()
-            if dropped := transport.dropped:
+            require_plain("abort()", transport.abort())
+            if dropped := require_plain("dropped", transport.dropped):
                 self._observers.count(dropped)
         except BaseException as error:
             how = Closing.BROKEN
@@ -240,3 +253,15 @@ class Connection:
 
     def _move(self, step: Step) -> None:
         self.phase = NEXT_PHASE[self.phase, step]
+
+
+def _subject_of(transport: Transport) -> tuple[str, ...] | None:
+    """Whom the socket is for. It is for the record only, so nobody is worse off without it."""
+    try:
+        subject = require_plain("subject", transport.subject)
+        return None if subject is None else tuple(subject)
+    except BaseException as error:
+        logger.error(
+            "the transport broke its contract: subject raised %s", describe(fault_of(error))
+        )
+        return None

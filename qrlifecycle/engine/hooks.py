@@ -18,7 +18,7 @@ import anyio.lowlevel
 
 from ..codes import Code
 from ..signals import ActionRequired
-from .user_code import BackgroundTasks, describe, fault_of
+from .user_code import BackgroundTasks, close_coroutine, describe, fault_of
 
 __all__ = ["BACKLOG", "Hook", "HookRunner", "append_news"]
 
@@ -83,38 +83,48 @@ class HookRunner(Generic[T]):
             self._busy = True
             self.tasks.start(self._work)
 
-    async def _work(self) -> None:
+    async def _work(self, forgotten: object = None, begun: Awaitable[object] | None = None) -> None:
         try:
+            if begun is not None:
+                await self._finish(begun, forgotten)
             while self._backlog:
-                item = self._backlog.pop(0)
-                result: Any = self._hook(item)
-                del item
-                await self._finish(result)
+                forgotten, result = self._begin(self._backlog.pop(0))
+                if result is not None:
+                    await self._finish(result, forgotten)
                 # A hook may wait for nothing but what a peer's flood sets: see `waiting`.
                 await anyio.lowlevel.checkpoint_if_cancelled()
         finally:
             self._busy = False
 
     def _call(self, item: T) -> None:
-        forgotten = self._forgotten
-        try:
-            result = self._hook(item)
-        except BaseException as error:
-            self._settle(forgotten, fault_of(error))
+        forgotten, result = self._begin(item)
+        if result is None:
             return
-        if not inspect.iscoroutine(result):
-            self._settle(forgotten, None)
-        elif self.tasks is not None:  # an async hook in disguise
-            self.tasks.start(self._finish, result)
+        if self.tasks is not None:
+            # An async hook in disguise. Now that it is known, its calls too are made in order.
+            self._async = self._busy = True
+            self.tasks.start(self._work, forgotten, result)
         else:
-            result.close()
+            close_coroutine(result)
             logger.warning(
                 "%s returned a coroutine outside pair(); it was not run: make it an async function",
                 self._name,
             )
 
-    async def _finish(self, result: Awaitable[object]) -> None:
+    def _begin(self, item: T) -> tuple[object, Awaitable[object] | None]:
+        """Call the hook; give back what has yet to be awaited, if anything, and whose it is."""
         forgotten = self._forgotten
+        try:
+            result: Any = self._hook(item)
+        except BaseException as error:
+            self._settle(forgotten, fault_of(error))
+            return forgotten, None
+        if inspect.iscoroutine(result) or (self._async and inspect.isawaitable(result)):
+            return forgotten, result
+        self._settle(forgotten, None)
+        return forgotten, None
+
+    async def _finish(self, result: Awaitable[object], forgotten: object) -> None:
         error: Exception | None = None
         with anyio.move_on_after(self._timeout) as scope:
             try:

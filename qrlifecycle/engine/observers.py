@@ -15,8 +15,9 @@ from __future__ import annotations
 import logging
 import weakref
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import anyio
@@ -29,7 +30,7 @@ from ..states import OUTCOMES, Event, State
 from ..waiting import wait_for
 from .hooks import Hook, HookRunner, append_news
 from .recording import Recording
-from .user_code import BackgroundTasks
+from .user_code import BackgroundTasks, call_each
 
 __all__ = ["Change", "Changes", "Observers"]
 
@@ -213,8 +214,11 @@ class Observers:
             return
         self._delivering = True
         try:
-            while self._queue:
-                deliver, item = self._queue.popleft()
-                deliver(item)
+            call_each(self._news())
         finally:
             self._delivering = False
+
+    def _news(self) -> Iterator[Callable[[], object]]:
+        while self._queue:
+            deliver, item = self._queue.popleft()
+            yield partial(deliver, item)

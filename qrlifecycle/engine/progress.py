@@ -181,9 +181,10 @@ class Progress:
         """Wake the owner if there is anything for it to do; for whoever is not the owner.
 
         The owner itself looks at `leaving` before it waits again. It is never cancelled by what it
-        decided itself: that would cost a turn of the event loop on the way of every success.
+        decided itself: that would cost a turn of the event loop on the way of every success. In a
+        final status check a verdict is no reason to wake it: the check may still find a success.
         """
-        if self.leaving:
+        if self.pending is not None or (self.verdict is not None and not self.final_check):
             self.end_wait()
 
     def end_wait(self) -> None:
@@ -270,11 +271,9 @@ class Progress:
         Who cannot see the code cannot scan it, so the first failure ends the attempt. That of a
         rotation does only if the next one fails too: the code before it is still on screen.
         """
-        if error is None:
-            self._showing_may_fail = True
-        elif self._showing_may_fail and hook != "on_action_required":
-            self._showing_may_fail = False
-        elif self.pending is None:
+        if hook != "on_action_required" and (error is None or self._showing_may_fail):
+            self._showing_may_fail = error is None
+        elif error is not None and not self.leaving:
             self.verdict = Transition(Event.FAIL, Failed(Reason.SHOWING_FAILED, error))
             self.wake()
 

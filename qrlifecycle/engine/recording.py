@@ -12,6 +12,8 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
+from inspect import iscoroutine
 from itertools import count
 from typing import Any
 
@@ -19,7 +21,7 @@ from ..outcome import Connected, Outcome
 from ..policy import Policy
 from ..records import Began, Changed, Dropped, Ended, Record, Recorder
 from ..states import Event, State
-from .user_code import fault_of
+from .user_code import call_each, close_coroutine, fault_of
 
 __all__ = ["Recording"]
 
@@ -61,10 +63,12 @@ class Recording:
 
     def end(self) -> None:
         """The attempt has ended."""
-        for cause, number in self._dropped.items():
-            self.record(Dropped, cause, number)
-        self._dropped.clear()
-        self.record(Ended)
+        try:
+            for cause, number in self._dropped.items():
+                self.record(Dropped, cause, number)
+        finally:
+            self._dropped.clear()
+            self.record(Ended)
 
     def drop(self, dropped: Mapping[str, int]) -> None:
         """Something became of nothing."""
@@ -90,15 +94,22 @@ class Recording:
         self._publish(self._tell, record)
 
     def _tell(self, record: Record) -> None:
-        for recorder in self._recorders:
-            try:
-                recorder(record)
-            except BaseException as error:
-                fault = fault_of(error)
-                if not self._complained:  # a disk that is full stays full
-                    kind = type(fault).__name__
-                    logger.error("a recorder raised %s; it is not said again", kind)
-                self._complained = True
+        call_each(partial(self._tell_one, recorder, record) for recorder in self._recorders)
+
+    def _tell_one(self, recorder: Recorder, record: Record) -> None:
+        try:
+            answer: object = recorder(record)
+        except BaseException as error:
+            self._complain(f"raised {type(fault_of(error)).__name__}")
+        else:
+            if iscoroutine(answer):
+                close_coroutine(answer)
+                self._complain("gave back a coroutine, which was not run: make it a plain function")
+
+    def _complain(self, trouble: str) -> None:
+        if not self._complained:  # a disk that is full stays full
+            logger.error("a recorder %s; it is not said again", trouble)
+        self._complained = True
 
 
 _process = os.urandom(5).hex()

@@ -12,19 +12,26 @@ kinds are told apart, in every place alike:
   our own has to go on and the other must not end a `pair()` that nobody cancelled. `fault_of()`
   gives back a `ForeignCancellation` in its place.
 - **Our own cancellation**, `SystemExit`, `KeyboardInterrupt` and whatever else is no `Exception`
-  come out of `pair()` as they are, after the transport is closed: `fault_of()` raises them again.
+  come out of `pair()` as they are, never in a group, after the transport is closed: `fault_of()`
+  raises them again.
 - A **value of the wrong kind** is a mistake in the program: `WrongAnswer`, where it is given.
 
-Theory: in a task of asyncio's, a cancellation is ours if a scope around this task is cancelled, or
-if `Task.cancel()` was called on this task and nobody took that back (`Task.cancelling()`). On trio
-there are only scopes.
+Theory: in a task of asyncio's, a cancellation is ours if `Task.cancel()` was called on this task
+and nobody took that back (`Task.cancelling()`), or if a scope around this task is cancelled *and*
+the exception is a scope's. The latter matters when both come at once: a scope does not know
+somebody else's exception for its own, and would let it out of a `pair()` that nobody cancelled. As
+a fault it is harmless, for a scope cancels again at the next await. On trio there are only scopes,
+and a scope takes every `Cancelled` for its own. Outside a task, in a callback or without an event
+loop, no cancellation is ours.
 """
 
 from __future__ import annotations
 
+import inspect
 import sys
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVarTuple
 
@@ -32,7 +39,17 @@ import anyio
 
 from ..errors import ForeignCancellation, QRLifecycleError
 
-__all__ = ["BackgroundTasks", "describe", "fault_of"]
+__all__ = [
+    "BackgroundTasks",
+    "call_each",
+    "close_coroutine",
+    "describe",
+    "fault_of",
+    "is_thrown_away",
+    "native_cancellations",
+    "raise_swallowed",
+    "require_plain",
+]
 
 Arguments = TypeVarTuple("Arguments")
 
@@ -49,22 +66,92 @@ def fault_of(error: BaseException) -> Exception:
     """
     if isinstance(error, Exception):
         return error
-    if isinstance(error, anyio.get_cancelled_exc_class()) and not _is_our_cancellation():
+    if _is_cancellation(error) and not _is_our_cancellation(error):
         return ForeignCancellation()
     raise error
 
 
-def _is_our_cancellation() -> bool:
-    if anyio.get_current_task().has_pending_cancellation():
-        return True
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
-        return False
+def _is_cancellation(error: BaseException) -> bool:
+    """Whether it is any event loop's, also one that does not run here."""
+    kinds = (("asyncio", "CancelledError"), ("trio", "Cancelled"))
+    found = (getattr(sys.modules.get(module), name, ()) for module, name in kinds)
+    return any(isinstance(error, kind) for kind in found)
+
+
+def _is_our_cancellation(error: BaseException) -> bool:
     try:
-        task = asyncio.current_task()
-    except RuntimeError:  # the event loop is not asyncio's
+        if not isinstance(error, anyio.get_cancelled_exc_class()):
+            return False
+    except RuntimeError:  # no event loop runs here
         return False
-    return task is not None and task.cancelling() > 0
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None or not isinstance(error, asyncio.CancelledError):
+        return anyio.get_current_task().has_pending_cancellation()
+    if asyncio.current_task() is None:
+        return False
+    return native_cancellations() > 0 or (
+        anyio.get_current_task().has_pending_cancellation() and _is_of_scope(error)
+    )
+
+
+def _is_of_scope(error: BaseException | None) -> bool:
+    """Whether a scope of anyio's cancelled, on asyncio: it says so, and knows itself by that."""
+    while error is not None:
+        if str(error).startswith(("Cancelled via cancel scope", "Cancelled by cancel scope")):
+            return True
+        error = error.__context__
+    return False
+
+
+def native_cancellations() -> int:
+    """How many `Task.cancel()` of this task nobody has taken back; none where there is no such."""
+    try:
+        task = sys.modules["asyncio"].current_task()
+    except (KeyError, RuntimeError):
+        return 0
+    return 0 if task is None else task.cancelling()
+
+
+def raise_swallowed(before: int) -> None:
+    """Let a native cancellation go on that foreign code kept to itself.
+
+    A scope cancels again at the next await; a `Task.cancel()` does not.
+
+    Args:
+        before: `native_cancellations()` before the foreign code ran.
+
+    Raises:
+        asyncio.CancelledError: there are more by now.
+    """
+    if native_cancellations() > before and not anyio.get_current_task().has_pending_cancellation():
+        raise anyio.get_cancelled_exc_class()
+
+
+def is_thrown_away(error: BaseException) -> bool:
+    """Whether the coroutine that caught this is being closed, so that it must await no more.
+
+    Then it was raised right there; what foreign code raised has come from a frame further in.
+    """
+    trace = error.__traceback__
+    return isinstance(error, GeneratorExit) and (trace is None or trace.tb_next is None)
+
+
+def close_coroutine(answer: object) -> None:
+    """An async function was given where a plain one belongs: what it gave back is never run."""
+    if inspect.iscoroutine(answer):
+        answer.close()
+
+
+def require_plain(name: str, answer: Any) -> Any:
+    """What a plain function gave back.
+
+    Raises:
+        TypeError: a coroutine: an async function, which was not run.
+    """
+    if inspect.iscoroutine(answer):
+        answer.close()
+        raise TypeError(f"{name} gave back a coroutine; it must not be async")
+    return answer
 
 
 def describe(error: BaseException) -> str:
@@ -74,12 +161,31 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}{text}\n{where}"
 
 
+def call_each(calls: Iterable[Callable[[], object]]) -> None:
+    """Make every call, and only then raise the first thing that is nobody's to handle here.
+
+    A `SystemExit` of one observer must not keep the success from another.
+    """
+    raised: BaseException | None = None
+    for call in calls:
+        try:
+            call()
+        except BaseException as error:
+            raised = raised or error
+    try:
+        if raised is not None:
+            raise raised
+    finally:
+        del raised  # it holds this frame, and this frame would hold it
+
+
 class BackgroundTasks:
     """What runs beside `pair()`: async hooks and reads of the status. ``async with`` is their time.
 
     A task group would hand out what is raised in a group of exceptions, and asyncio would let a
-    `SystemExit` in a task stop the event loop at once, with the transport open. So neither is let
-    into the group: it is kept, `pair()` is cancelled and closes, and then it is raised as it is.
+    `SystemExit` in a task stop the event loop at once, with the transport open. So nothing but a
+    cancellation is let into the group: it is kept, `pair()` is cancelled and closes, and then it is
+    raised as it is.
 
     After the body's end, or an ordinary exception in it, the tasks are waited for; after anything
     else they are cancelled.
@@ -102,11 +208,11 @@ class BackgroundTasks:
     async def _guard(self, run: Callable[..., Awaitable[object]], arguments: Any) -> None:
         try:
             await run(*arguments)
-        except (Exception, GeneratorExit, anyio.get_cancelled_exc_class()):
-            raise
         except BaseException as error:
+            if is_thrown_away(error) or _is_cancellation(error):
+                raise
             assert self._group is not None
-            self._raised = error
+            self._raised = self._raised or error
             self._group.cancel_scope.cancel()
 
     async def __aenter__(self) -> Self:
@@ -123,13 +229,29 @@ class BackgroundTasks:
         """Wait for the tasks; then raise what the body or one of them raised, as it is."""
         if self._group is None:
             return
-        if isinstance(error, GeneratorExit | anyio.get_cancelled_exc_class()):
-            # The group has to see it. What it swallows of it is raised all the same: this returns
-            # nothing true.
-            await self._group.__aexit__(kind, error, trace)
-        else:
-            if error is not None and not isinstance(error, Exception):
+        if error is not None and is_thrown_away(error):
+            # Nothing may be awaited any more, not even the tasks; they are told.
+            with suppress(RuntimeError):
                 self._group.cancel_scope.cancel()
-            await self._group.__aexit__(None, None, None)
-        if self._raised is not None:
-            raise self._raised
+                self._group.cancel_scope.__exit__(None, None, None)
+            return
+        try:
+            if error is not None and _is_cancellation(error):
+                # The group has to see it. What it swallows of it is raised all the same: this
+                # returns nothing true.
+                await self._group.__aexit__(kind, error, trace)
+            else:
+                if error is not None and not isinstance(error, Exception):
+                    self._group.cancel_scope.cancel()
+                await self._group.__aexit__(None, None, None)
+        finally:
+            if self._raised is not None:
+                self._raise_what_was_kept()
+
+    def _raise_what_was_kept(self) -> None:
+        assert self._raised is not None
+        raised, self._raised = self._raised, None
+        try:
+            raise raised
+        finally:
+            del raised  # it holds this frame, and this frame would hold it

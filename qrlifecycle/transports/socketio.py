@@ -325,7 +325,7 @@ class SocketIOTransport(Transport):
             self._join(TransportUnreachable("the server closed before the namespace was joined"))
             self._buffer.end(anyio.EndOfStream())
         else:
-            self._lose("the link broke")
+            self._lose("the connection broke")
 
     def _join(self, error: TransportError | None) -> None:
         if self._joined is not None and not self._joined.done():
@@ -363,7 +363,7 @@ class SocketIOTransport(Transport):
         if not task.cancelled() and task.exception() is not None:
             self._dropped[Drop.MALFORMED] += 1
         if self._client is not None and task is self._client.eio.read_loop_task:
-            self._lose("the link broke")
+            self._lose("the connection broke")
 
     # Closing
 

@@ -2,6 +2,7 @@
 
 The rules and the facts are translated as they stand, so the prover enumerates nothing. What it is
 asked: do the facts hold at the beginning, and if they hold before a step, do they hold after it?
+And where they hold, can that happen which must be able to happen?
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from qrlifecycle.proof.model import (
     FIELDS,
     Model,
     Rule,
-    initial,
 )
 from qrlifecycle.proof.model.facts import Fact
 from qrlifecycle.proof.model.rules import Guard
@@ -55,7 +55,7 @@ def fact_formula(fact: Fact, at: dict[str, Any]) -> Any:
 
 def counterexamples(model: Model) -> Iterator[str]:
     """Each fact and rule that the induction fails at, in words; none when it is proved."""
-    begin = {f: CONSTANTS[f][getattr(initial(), f)] for f in FIELDS}
+    begin = {f: CONSTANTS[f][getattr(model.chart.beginning, f)] for f in FIELDS}
     for fact in model.facts:
         if _refuted(z3.Not(fact_formula(fact, begin))):
             yield f"{fact.name} does not hold at the beginning"
@@ -63,12 +63,21 @@ def counterexamples(model: Model) -> Iterator[str]:
     for rule in model.rules:
         enabled = z3.And(invariant, formula(rule.when, BEFORE))
         kept = [(fact.name, fact_formula(fact, after(rule))) for fact in model.facts]
-        kept += [(f.name, formula(f.before, BEFORE)) for f in model.step_facts if f.concerns(rule)]
+        kept += [
+            (fact.name, z3.And(formula(fact.before, BEFORE), formula(fact.after, after(rule))))
+            for fact in model.step_facts
+            if fact.concerns(rule)
+        ]
         if not _refuted(z3.And(enabled, z3.Not(z3.And(*(held for _, held in kept))))):
             continue
         for name, held in kept:
             if example := _refuted(z3.And(enabled, z3.Not(held))):
                 yield f"{name} is broken by '{rule.name}' ({rule.by}) from {example}"
+    for ability in model.abilities:
+        granted = [formula(rule.when, BEFORE) for rule in model.rules if ability.grants(rule)]
+        claim = z3.And(invariant, formula(ability.when, BEFORE), z3.Not(z3.Or(*granted)))
+        if example := _refuted(claim):
+            yield f"{ability.name} is not so in {example}"
 
 
 def _refuted(claim: Any) -> str | None:

@@ -2,28 +2,28 @@
 
 The model (`qrlifecycle.proof.model`) is followed beside the code: from each situation that the code
 may have been in, by what was done and by what the lifecycle and the clock do by themselves. Where
-the code stands must be among those. This room must never know how a move was chosen.
+the code stands, by its own snapshot and by what its transport shows, must be among those.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import NamedTuple
 
-from ...states import ENDS, Event
+from ...states import ENDS, SOCKET_OWNER, Event, Phase, State
 from ...testing.acts import (
     Act,
     ScheduledAct,
 )
 from ..model import (
+    Actor,
     Label,
-    Phase,
+    Pairing,
     Situation,
-    Walk,
     initial,
     moves,
 )
-from ..model.situation import Actor
 from .scene import Scene
 
 __all__ = ["BEGINNING", "Seen", "conforms", "differs", "may_be", "phrase", "seen_in", "stands"]
@@ -32,8 +32,24 @@ BEGINNING = frozenset({initial()})
 
 Said = tuple[Label, Event | None]
 
-Seen = tuple[object, ...]
-"""What of a model's situation can be seen from outside: all but its plan and its socket."""
+
+class Seen(NamedTuple):
+    """What of a model's situation can be seen of the real code."""
+
+    state: State
+    pairing: Pairing
+    pending: Event | None
+    transport: Phase | None
+    """Where the code says that its transport is."""
+    found: Phase | None
+    """Where the transport itself is; not whether another is waited for."""
+    socket: bool
+    """Whether there is one while the transport opens; afterwards it may be gone sooner."""
+    phase: Phase | None
+    final_check: bool
+    """Whether it is under way, while nothing is pending: afterwards that matters no more."""
+    cancelled: bool
+
 
 SIGNAL_EVENTS = {
     Act.ROTATED: Event.QR_UPDATED,
@@ -56,11 +72,11 @@ SAYS: dict[Act, tuple[Said, ...]] = {
     Act.DENIED: ((Label.REFUSAL, Event.FAIL),),
     Act.FAILING: ((Label.REFUSAL, Event.FAIL),),
     Act.OK: tuple(
-        (label, None) for label in (Label.SOCKET, Label.LISTENING, Label.SHUT, Label.GOODBYE)
+        (label, None) for label in (Label.SOCKET, Label.OPENED, Label.SHUT, Label.CLOSED)
     ),
     Act.UNREACHABLE: ((Label.BROKEN, None),),
     Act.REFUSED: ((Label.REFUSED, None),),
-    Act.BROKEN: ((Label.BROKEN, None), (Label.GOODBYE, None)),
+    Act.BROKEN: ((Label.BROKEN, None), (Label.CLOSED, None)),
     **{act: ((Label.SIGNAL, event),) for act, event in SIGNAL_EVENTS.items()},
     Act.HANG_UP: ((Label.BROKEN, None),),
     Act.BREAK: ((Label.BROKEN, None),),
@@ -126,23 +142,38 @@ def _steps(
 
 def seen_in(situation: Situation) -> Seen:
     """What of a model's situation can be seen."""
-    return (
+    transport = situation.transport
+    checks = situation.final_check is not None and transport is not Phase.CLOSING
+    return Seen(
         situation.state,
-        situation.walk,
-        situation.leaving,
+        situation.pairing,
+        situation.pending,
+        transport,
+        Phase.ABSENT if transport is Phase.WAITING else transport,
+        situation.socket and transport is Phase.OPENING,
         situation.phase,
-        situation.cancelled and situation.walking,
+        checks,
+        situation.cancelled and situation.pairing is not Pairing.NOBODY,
     )
 
 
 def stands(scene: Scene) -> Seen:
     """The same of the real code."""
     inside, scope = scene.judge.lifecycle.snapshot(), scene.judge.scope
-    walk = Walk.RETURNING if inside.state in ENDS else Walk.WALKING
+    pairing = Pairing.RETURNING if inside.state in ENDS else Pairing.RUNNING
     if scene.walk is None:
-        walk = Walk.NOBODY
-    cancelled = scope is not None and scope.cancel_called
-    return (inside.state, walk, inside.pending, scene.phase, cancelled)
+        pairing = Pairing.NOBODY
+    return Seen(
+        inside.state,
+        pairing,
+        inside.pending,
+        inside.transport,
+        scene.phase if inside.state is SOCKET_OWNER else None,
+        scene.phase is Phase.OPENING and scene.peer.open_sockets > 0,
+        inside.phase,
+        inside.final_check and inside.pending is None,
+        scope is not None and scope.cancel_called,
+    )
 
 
 def conforms(situations: Iterable[Situation], scene: Scene) -> frozenset[Situation]:
@@ -157,18 +188,19 @@ def conforms(situations: Iterable[Situation], scene: Scene) -> frozenset[Situati
 
 # In words
 
-WALKS = {
-    Walk.NOBODY: ", nobody in pair()",
-    Walk.WALKING: "",
-    Walk.RETURNING: ", pair() about to return",
+PAIRINGS = {
+    Pairing.NOBODY: ", no pair() running",
+    Pairing.RUNNING: "",
+    Pairing.RETURNING: ", pair() about to return",
 }
 
-PHASES = {
-    Phase.NONE: " with no transport",
-    Phase.OPENING: " with a transport that connects",
-    Phase.HANDSHAKE: " with a transport in its handshake",
+TRANSPORTS = {
+    None: " with no transport",
+    Phase.ABSENT: " with no transport",
+    Phase.OPENING: " with a transport that opens",
     Phase.LISTENING: " with a transport that listens",
-    Phase.CLOSING: " with a transport that says goodbye",
+    Phase.CLOSING: " with a transport that closes",
+    Phase.WAITING: " with no transport until another is made",
 }
 
 MOST_PLACES = 4
@@ -177,12 +209,18 @@ MOST_PLACES = 4
 
 def phrase(seen: Seen) -> str:
     """What can be seen of a situation, in words."""
-    state, walk, leaving, phase, cancelled = seen
-    assert isinstance(walk, Walk)
-    assert isinstance(phase, Phase)
-    by = f", leaving by '{leaving}'" if leaving else ""
-    late = ", the caller cancelled" if cancelled else ""
-    return f"'{state}'{PHASES[phase]}{by}{WALKS[walk]}{late}"
+    said = [
+        f"'{seen.state}'{TRANSPORTS[seen.transport]}",
+        " and a socket" if seen.socket else "",
+        f", the person {seen.phase}" if seen.state is SOCKET_OWNER and seen.phase else "",
+        ", in the final check" if seen.final_check else "",
+        f", '{seen.pending}' pending" if seen.pending else "",
+        PAIRINGS[seen.pairing],
+        ", the caller cancelled" if seen.cancelled else "",
+    ]
+    if seen.found is not (Phase.ABSENT if seen.transport is Phase.WAITING else seen.transport):
+        said.append(f" (in truth{TRANSPORTS[seen.found]})")
+    return "".join(said)
 
 
 def differs(situations: Iterable[Situation], scene: Scene) -> str:

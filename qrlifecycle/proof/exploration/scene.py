@@ -26,7 +26,7 @@ from ...signals import (
     QRUpdated,
     Signal,
 )
-from ...states import ENDS, Event, single_rows
+from ...states import ENDS, Event, Phase, single_rows
 from ...testing.acts import SIGNALS, Act
 from ...testing.clock import (
     settle,
@@ -39,7 +39,6 @@ from ...testing.scripted import (
     ScriptedPeer,
     ScriptedTransport,
 )
-from ..model import Phase
 from .fingerprint import (
     Fingerprint,
     names_in,
@@ -205,15 +204,13 @@ class Scene:
 
     @property
     def phase(self) -> Phase:
-        """How far the transport is, in the model's words."""
+        """Where the transport itself is, whatever the lifecycle says of it."""
         transport = self.transport
         if not self.judge.lifecycle.socket_open or transport is None:
-            return Phase.NONE
+            return Phase.ABSENT
         if transport.point in CLOSING_POINTS:
             return Phase.CLOSING
-        if transport.listening:
-            return Phase.LISTENING
-        return Phase.HANDSHAKE if transport.socket_exists else Phase.OPENING
+        return Phase.LISTENING if transport.listening else Phase.OPENING
 
     @property
     def unheard(self) -> tuple[Act, ...]:
@@ -318,7 +315,7 @@ class Scene:
 
     def heard(self) -> None:
         """Whoever listens has heard all that was on the way; an end is heard each time."""
-        if self.phase in {Phase.NONE, Phase.CLOSING}:
+        if self.phase in {Phase.ABSENT, Phase.CLOSING}:
             self._on_the_way.clear()
         elif self.phase is Phase.LISTENING:
             self._on_the_way = [act for act in self._on_the_way if act in ENDINGS]

@@ -1,4 +1,4 @@
-"""A formal model of one lifecycle with its world, made from the table so that it cannot drift.
+"""A formal model of one lifecycle with its world, made from the lifecycle's data.
 
 A lifecycle, its transport, its clock and everybody around it are one `Situation`, and what may
 happen next are `Move`s. There are finitely many, so `MODEL` can be enumerated to the last one, and
@@ -7,66 +7,48 @@ each that can be reached keeps the promises. Tests hold the real code to it::
     situation = initial()
     for move in moves(situation): ...
 
-The model must never know the code that it stands for: it imports the table and the names of events
-and signals, so that code and model are two accounts of one thing, which tests compare.
+What goes on inside the lifecycle is made from `qrlifecycle.states`, the table and the phases, so
+that it is said once (`chart`, `rules`, `lifecycle`). What the world may do (`world`) and what is
+demanded (`facts`) are written by hand, so that wrong data is refuted. Of the code that the data
+drives, the model knows nothing: the two are compared by tests.
 
-It stands for a lifecycle that is used as its contract says. A last look takes time only if there is
-a `check_status`, and returning takes time only if there are async hooks; `rest()` takes neither to
-be there. Budgets are choices, so whatever a policy allows is among the moves.
+It stands for a lifecycle that is used as its contract says. A final status check takes time only if
+there is a `check_status`, and returning takes time only if there are async hooks; `rest()` takes
+neither to be there. Budgets are choices, so whatever a policy allows is among the moves.
 """
 
 from __future__ import annotations
 
+from .chart import CHART, Chart
 from .document import document
-from .exploration import (
-    INITIAL_SITUATION,
-    UNAIDED,
-    Model,
-    Move,
-    Violation,
-)
-from .facts import (
-    Fact,
-    StepFact,
-)
-from .promela import (
-    CLAIMS,
-    FAIR_CLAIMS,
-    promela,
-)
-from .rules import (
-    OUTCOMES,
-    Rule,
-)
-from .situation import (
-    FIELDS,
-    Actor,
-    Label,
-    Phase,
-    Plan,
-    Situation,
-    Walk,
-)
+from .exploration import UNAIDED, Model, Move, Violation
+from .facts import ENDINGS, Ability, Fact, StepFact
+from .promela import CLAIMS, FAIR_CLAIMS, promela
+from .rules import Rule
+from .situation import FIELDS, Actor, Check, Fault, Label, Pairing, Situation
 
 __all__ = [
+    "CHART",
     "CLAIMS",
+    "ENDINGS",
     "FAIR_CLAIMS",
     "FIELDS",
     "MODEL",
-    "OUTCOMES",
     "UNAIDED",
+    "Ability",
     "Actor",
+    "Chart",
+    "Check",
     "Fact",
+    "Fault",
     "Label",
     "Model",
     "Move",
-    "Phase",
-    "Plan",
+    "Pairing",
     "Rule",
     "Situation",
     "StepFact",
     "Violation",
-    "Walk",
     "document",
     "initial",
     "moves",
@@ -77,12 +59,12 @@ __all__ = [
 ]
 
 MODEL = Model()
-"""The model of the table."""
+"""The model of the lifecycle as it is."""
 
 
 def initial() -> Situation:
     """Where every lifecycle begins."""
-    return INITIAL_SITUATION
+    return MODEL.chart.beginning
 
 
 def situations() -> tuple[Situation, ...]:

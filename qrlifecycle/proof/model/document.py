@@ -6,32 +6,20 @@ The object has these members; ``version`` grows when one of them changes its mea
 - ``fields``: each field of a situation, with its values; ``null`` means that there is none;
 - ``labels``: each label of a move, with ``by`` and ``meaning``;
 - ``rows``: the table, one object for each ``source``, ``event``, ``target`` (null: internal);
-- ``properties``: ``name`` and ``says`` of what holds of every situation and step;
+- ``properties``: ``name`` and ``says`` of what holds of every situation, of every step, and of
+  what can follow;
 - ``initial``: the index of the first of the ``situations``;
 - ``situations``: an object each, with its fields and ``rest``: whether only the world moves it on;
 - ``moves``: ``source`` and ``target`` (indices), ``label``, and ``event`` (null: none).
-
-This room must never know a rule.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 
-from ...states import single_rows
-from .exploration import (
-    INITIAL_SITUATION,
-    Model,
-)
-from .facts import (
-    Fact,
-    StepFact,
-)
-from .situation import (
-    FIELDS,
-    Label,
-)
+from .exploration import Model
+from .facts import Ability, Fact, StepFact
+from .situation import FIELDS, Label
 
 __all__ = ["FORMAT", "VERSION", "document"]
 
@@ -42,7 +30,11 @@ VERSION = 1
 def document(model: Model) -> str:
     """The whole model and every situation of it, as one JSON object."""
     index = {situation: number for number, situation in enumerate(model.graph)}
-    facts: tuple[Fact | StepFact, ...] = (*model.facts, *model.step_facts)
+    facts: tuple[Fact | StepFact | Ability, ...] = (
+        *model.facts,
+        *model.step_facts,
+        *model.abilities,
+    )
     parts = {
         "format": FORMAT,
         "version": VERSION,
@@ -50,11 +42,11 @@ def document(model: Model) -> str:
         "labels": [{"name": each, "by": each.by, "meaning": each.meaning} for each in Label],
         "rows": [
             {"source": source, "event": row.event, "target": row.target}
-            for source, row in single_rows(model.table)
+            for source, row in model.chart.rows
         ],
         "properties": [{"name": fact.name, "says": fact.says} for fact in facts],
-        "initial": index[INITIAL_SITUATION],
-        "situations": [asdict(each) | {"rest": model.rest(each)} for each in model.graph],
+        "initial": index[model.chart.beginning],
+        "situations": [each._asdict() | {"rest": model.rest(each)} for each in model.graph],
         "moves": [
             {
                 "source": index[situation],

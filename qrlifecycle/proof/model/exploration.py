@@ -1,7 +1,6 @@
 """Every situation that can be reached, and whether what must hold does hold.
 
-Enumeration is breadth first, so a fault comes with a shortest way to it. This room must never know
-a rule by name beyond who makes it.
+Enumeration is breadth first, so a fault comes with a shortest way to it.
 """
 
 from __future__ import annotations
@@ -10,40 +9,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from ...states import (
-    SOCKET_OWNER,
-    TABLE,
-    Event,
-    Row,
-    State,
-    single_rows,
-)
-from .facts import (
-    Fact,
-    StepFact,
-    make_facts,
-    make_step_facts,
-)
-from .rules import (
-    Rule,
-    holds,
-    make_rules,
-)
-from .situation import (
-    FIELDS,
-    Actor,
-    Label,
-    Situation,
-    Walk,
-)
+from ...states import Event, State, single_phase_rows
+from .abilities import make_abilities
+from .chart import CHART, Chart
+from .facts import Ability, Fact, StepFact, make_facts
+from .lifecycle import LifecycleRules
+from .rules import Rule, holds
+from .situation import FIELDS, Actor, Label, Pairing, Situation
+from .step_facts import make_step_facts
+from .world import WorldRules
 
-__all__ = ["INITIAL_SITUATION", "UNAIDED", "Model", "Move", "Violation"]
-
-INITIAL_SITUATION = Situation()
-"""Where every lifecycle begins."""
+__all__ = ["UNAIDED", "Model", "Move", "Violation"]
 
 UNAIDED = frozenset({Actor.LIFECYCLE, Actor.CLOCK})
 """Those whose moves need nobody's help: they come sooner or later, whatever the world does."""
+
+NOTHING = Situation(state=State.IDLE)
+"""Where a lifecycle is to begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +57,13 @@ class Violation:
 
     name: str
     says: str
+    start: Situation
     trace: tuple[Move, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{self.name}: it is not so that {self.says}"]
         if self.trace:
-            lines.append(f"      {'':22} {INITIAL_SITUATION}")
+            lines.append(f"      {'':22} {self.start}")
         for number, move in enumerate(self.trace, 1):
             by = f"({move.by})"
             lines.append(f"  {number:2}. {move.rule.name:22} {move.situation}  {by}")
@@ -89,43 +72,65 @@ class Violation:
 
 @dataclass(frozen=True)
 class Model:
-    """A lifecycle with its world, made from a table.
+    """A lifecycle with its world, made from the lifecycle's data.
 
     Args:
-        table: the rows that the lifecycle walks.
-        socket_owner: the one state in which a socket may be open.
+        chart: the data.
         at_once: (source, event) of rows that do not wait for the transport to be gone: a lifecycle
             has none. It is there to show that the checks would notice.
     """
 
-    table: tuple[Row, ...] = TABLE
-    socket_owner: State = SOCKET_OWNER
+    chart: Chart = CHART
     at_once: frozenset[tuple[State, Event]] = frozenset()
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """What may happen."""
-        return make_rules(self.table, self.at_once)
+        world = WorldRules(self.chart).rules()
+        return (*world, *LifecycleRules(self.chart, self.at_once).rules())
 
     @cached_property
     def facts(self) -> tuple[Fact, ...]:
         """What must hold in every situation."""
-        return make_facts(self.table, self.socket_owner)
+        return make_facts(self.chart)
 
     @cached_property
     def step_facts(self) -> tuple[StepFact, ...]:
         """What must hold of every step."""
         return make_step_facts()
 
+    @cached_property
+    def abilities(self) -> tuple[Ability, ...]:
+        """What must be able to happen."""
+        return make_abilities()
+
+    @cached_property
+    def _near(self) -> dict[tuple[object, ...], tuple[Rule, ...]]:
+        return {}
+
+    def _rules_near(self, situation: Situation) -> tuple[Rule, ...]:
+        """The rules that these few fields do not exclude: there are far fewer of them."""
+        fields = ("state", "pending", "transport", "phase", "final_check")
+        key = tuple(getattr(situation, field) for field in fields)
+        if (near := self._near.get(key)) is None:
+            pairs = list(zip(fields, key, strict=True))
+            near = self._near[key] = tuple(
+                rule
+                for rule in self.rules
+                if all(
+                    field not in rule.when or value in rule.when[field] for field, value in pairs
+                )
+            )
+        return near
+
     def moves(self, situation: Situation) -> tuple[Move, ...]:
         """Everything that may happen next."""
-        return tuple(
-            Move(rule, rule.take(situation)) for rule in self.rules if rule.allows(situation)
-        )
+        near = self._rules_near(situation)
+        return tuple(Move(rule, rule.take(situation)) for rule in near if rule.allows(situation))
 
     def rest(self, situation: Situation) -> bool:
         """Whether only the world or the clock can move it on."""
-        return not any(rule.by is Actor.LIFECYCLE and rule.allows(situation) for rule in self.rules)
+        return not any(move.by is Actor.LIFECYCLE for move in self.moves(situation))
 
     def settled(self, situation: Situation) -> frozenset[Situation]:
         """Where the lifecycle, left alone at this very instant, may come to rest."""
@@ -143,7 +148,7 @@ class Model:
     def graph(self) -> dict[Situation, tuple[Move, ...]]:
         """Every situation that can be reached, nearest first, with everything that may follow."""
         graph: dict[Situation, tuple[Move, ...]] = {}
-        layer = [INITIAL_SITUATION]
+        layer = [self.chart.beginning]
         while layer:
             for situation in layer:
                 graph[situation] = self.moves(situation)
@@ -162,7 +167,7 @@ class Model:
     def trace(self, situation: Situation) -> tuple[Move, ...]:
         """A shortest way from the beginning to a situation that can be reached."""
         moves: list[Move] = []
-        while situation != INITIAL_SITUATION:
+        while situation != self.chart.beginning:
             situation, move = self._came_by[situation]
             moves.append(move)
         return tuple(reversed(moves))
@@ -171,40 +176,59 @@ class Model:
 
     def violations(self) -> Iterator[Violation]:
         """Whatever must hold and does not; none for a lifecycle that keeps its promises."""
+        if self.chart.beginning != NOTHING:
+            yield Violation("beginning", "a lifecycle begins idle", self.chart.beginning)
         yield from self._wrong_situations()
         yield from self._wrong_steps()
-        yield from self._endless_leavings()
-        yield from self._endless_walks()
+        yield from self._missing_moves()
+        yield from self._endless_pending()
+        yield from self._endless_runs()
         yield from self._never_seen()
+
+    def _violation(self, name: str, says: str, at: Situation, *more: Move) -> Violation:
+        return Violation(name, says, self.chart.beginning, (*self.trace(at), *more))
 
     def _wrong_situations(self) -> Iterator[Violation]:
         for fact in self.facts:
             for situation in self.graph:
                 if holds(fact.when, situation) and not holds(fact.then, situation):
-                    yield Violation(fact.name, fact.says, self.trace(situation))
+                    yield self._violation(fact.name, fact.says, situation)
                     break
 
     def _wrong_steps(self) -> Iterator[Violation]:
+        steps: dict[int, list[tuple[Situation, Move]]] = {id(rule): [] for rule in self.rules}
+        for situation, moves in self.graph.items():
+            for move in moves:
+                steps[id(move.rule)].append((situation, move))
         for fact in self.step_facts:
-            for situation, moves in self.graph.items():
-                wrong = (m for m in moves if fact.concerns(m.rule))
-                if not holds(fact.before, situation) and (move := next(wrong, None)):
-                    yield Violation(fact.name, fact.says, (*self.trace(situation), move))
+            concerned = (each for r in self.rules if fact.concerns(r) for each in steps[id(r)])
+            for situation, move in concerned:
+                if not (holds(fact.before, situation) and holds(fact.after, move.situation)):
+                    yield self._violation(fact.name, fact.says, situation, move)
                     break
 
-    def _endless_leavings(self) -> Iterator[Violation]:
-        if isinstance(end := self.longest_leaving(), Situation):
-            says = "a leaving ends, whatever the world does, by the lifecycle and the clock alone"
-            yield Violation("leaving_ends", says, self.trace(end))
+    def _missing_moves(self) -> Iterator[Violation]:
+        for ability in self.abilities:
+            for situation, moves in self.graph.items():
+                if holds(ability.when, situation) and not any(
+                    ability.grants(move.rule) for move in moves
+                ):
+                    yield self._violation(ability.name, ability.says, situation)
+                    break
 
-    def longest_leaving(self) -> int | Situation:
-        """The most steps from deciding to leave to the row being taken.
+    def _endless_pending(self) -> Iterator[Violation]:
+        if isinstance(end := self.longest_pending(), Situation):
+            says = "what is pending is taken, by the lifecycle and the clock alone if need be"
+            yield self._violation("pending_is_taken", says, end)
+
+    def longest_pending(self) -> int | Situation:
+        """The most steps from deciding on a row out of a state to the row being taken.
 
         The world may do what it likes meanwhile, and still the steps come to an end. Where they do
         not, the answer is a situation from which they do not.
         """
         steps: dict[Situation, int] = {}
-        left = [situation for situation in self.graph if situation.leaving is not None]
+        left = [situation for situation in self.graph if situation.pending is not None]
         while left:
             ready = {each: count for each in left if (count := self._steps(each, steps))}
             if not ready:
@@ -218,36 +242,56 @@ class Model:
         moves = self.graph[situation]
         if not any(move.by in UNAIDED for move in moves):
             return None
-        follow = {move.situation for move in moves if move.situation.leaving is not None}
+        follow = {move.situation for move in moves if move.situation.pending is not None}
         return (
             None if follow - known.keys() else 1 + max((known[each] for each in follow), default=0)
         )
 
-    def _endless_walks(self) -> Iterator[Violation]:
-        ending = {each for each in self.graph if each.walk is Walk.NOBODY}
+    def _endless_runs(self) -> Iterator[Violation]:
+        ending = {each for each in self.graph if each.pairing is Pairing.NOBODY}
         left = [each for each in self.graph if each not in ending]
+        unaided = {s: [m.situation for m in self.graph[s] if m.by in UNAIDED] for s in left}
         while left:
-            unaided = {each: [m for m in self.graph[each] if m.by in UNAIDED] for each in left}
-            new = {s for s, moves in unaided.items() if any(m.situation in ending for m in moves)}
+            new = {each for each in left if not ending.isdisjoint(unaided[each])}
             if not new:
-                says = "from everywhere a walk can end by the lifecycle and the clock alone"
-                yield Violation("walks_end", says, self.trace(left[0]))
+                says = "from everywhere a pair() can end by the lifecycle and the clock alone"
+                yield self._violation("runs_end", says, left[0])
                 return
             ending |= new
             left = [each for each in left if each not in ending]
 
     def _never_seen(self) -> Iterator[Violation]:
-        """What is in the table, among the values or among the rules, and happens nowhere."""
-        taken = [move.rule for moves in self.graph.values() for move in moves]
-        rows = {(source, row.event) for source, row in single_rows(self.table)}
+        """What is in the data, among the values or among the rules, and happens nowhere."""
+        steps = [(s, move) for s, moves in self.graph.items() for move in moves]
+        taken = list({id(move.rule): move.rule for _, move in steps}.values())
+        rows = {(source, row.event) for source, row in self.chart.rows}
         unseen = [f"row {s}, {e}" for s, e in sorted(rows - {rule.row for rule in taken})]
-        names = {rule.name for rule in (*make_rules(), *self.rules)}
+        phase_rows = {(p, row.by) for p, row in single_phase_rows(self.chart.phase_rows)}
+        used = {each for rule in taken for each in rule.phase_rows}
+        unseen += [f"row {phase}, {by}" for phase, by in sorted(phase_rows - used)]
+        replaced = {(s.state, move.event, s.pending) for s, move in steps if _replaces(s, move)}
+        for source, row in self.chart.rows:
+            missing = set(row.replaces) - {
+                p for s, e, p in replaced if (s, e) == (source, row.event)
+            }
+            unseen += [f"{row.event} in place of {event} in {source}" for event in sorted(missing)]
+        names = NAMES | {rule.name for rule in self.rules}
         unseen += [f"move {name}" for name in sorted(names - {rule.name for rule in taken})]
         counted = {id(rule) for rule in taken}
         unseen += [f"rule {rule.name}" for rule in self.rules if id(rule) not in counted]
         for field, values in FIELDS.items():
-            expected = values if field != "leaving" else ()  # its values are the moves' names
+            expected = values if field != "pending" else ()  # its values are the moves' names
             there = {getattr(situation, field) for situation in self.graph}
             unseen += [f"{field} {value}" for value in expected if value not in there]
         for what in unseen:
-            yield Violation("nothing_is_vacuous", f"there is ever: {what}")
+            yield Violation("nothing_is_vacuous", f"there is ever: {what}", self.chart.beginning)
+
+
+def _replaces(situation: Situation, move: Move) -> bool:
+    return situation.pending not in (None, move.situation.pending) and (
+        move.situation.pending is not None
+    )
+
+
+NAMES = frozenset(rule.name for rule in Model().rules)
+"""Of the moves that there are by the lifecycle's own data."""

@@ -1,60 +1,58 @@
 """The model in Promela, for Spin: an independent judge.
 
 Each actor is a process of its own, so that Spin's weak fairness means what it should: a busy world
-cannot keep the lifecycle or the clock from ever taking a step. This room must never know a rule:
-it writes out the model that it is given.
+cannot keep the lifecycle or the clock from ever taking a step.
 """
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator
 
-from .exploration import (
-    INITIAL_SITUATION,
-    Model,
-)
+from .exploration import Model
 from .facts import StepFact
-from .rules import (
-    Guard,
-    Rule,
-)
-from .situation import (
-    FIELDS,
-    Actor,
-    Value,
-)
+from .rules import Guard, Rule
+from .situation import FIELDS, Actor, Value
 
 __all__ = ["CLAIMS", "FAIR_CLAIMS", "promela"]
 
 CLAIMS = {
-    "leaving_ends": (
-        "once a step out is decided, it is taken",
-        "[] (leaving != undecided -> <> (leaving == undecided))",
+    "pending_is_taken": (
+        "once a row out of a state is decided, it is taken",
+        "[] (pending != undecided -> <> (pending == undecided))",
+    ),
+    "returning_ends": (
+        "a pair() that has come to its end returns",
+        "[] (pairing == returning -> <> (pairing != returning))",
     ),
 }
 """What must come about whoever is preferred: name, sentence and formula."""
 
 FAIR_CLAIMS = {
     "cancellation_goes_on": (
-        "a cancelled walk ends, and its caller is told",
+        "a cancelled pair() ends, and its caller is told",
         "[] (cancelled -> <> !cancelled)",
-    ),
-    "returning_ends": (
-        "a walk that has come to its end returns",
-        "[] (walk == returning -> <> (walk != returning))",
     ),
 }
 """The same, if whoever could always take a step takes one at last: Spin's weak fairness."""
 
-UNSET = {"leaving": "undecided", "plan": "no_plan"}
-PREFIX = {"leaving": "by_", "plan": "plan_"}
-NAMES = {("phase", "none"): "no_transport"}
+UNSET = {
+    "pending": "undecided",
+    "final_check": "no_check",
+    "fault": "no_fault",
+    "transport": "no_transport",
+    "phase": "no_phase",
+}
+PREFIX = {"pending": "by_", "final_check": "check_"}
 FLAGS = ("socket", "cancelled")
+
+WIDTH = 98
+"""Characters of a line."""
 
 HEAD = """\
 /*
- * The lifecycle of a QR code and its world, made from the table by `qrlifecycle model`.
+ * The lifecycle of a QR code and its world, made from its data by `qrlifecycle model`.
  *
  *   spin -a lifecycle.pml
  *   gcc -DNOCLAIM -DSAFETY -o steps pan.c && ./steps    assertions, no standstill, nothing unused
@@ -72,7 +70,7 @@ HEAD = """\
 def promela(model: Model) -> str:
     """The whole model: its variables, a process for each actor, and what must hold."""
     return "\n".join(
-        [HEAD, _variables(), *(_process(model, actor) for actor in Actor), *_claims(model)]
+        [HEAD, _variables(model), *(_process(model, actor) for actor in Actor), *_claims(model)]
     )
 
 
@@ -81,25 +79,25 @@ def _name(field: str, value: Value) -> str:
         return UNSET[field]
     if isinstance(value, bool):
         return str(value).lower()
-    return NAMES.get((field, value.value), PREFIX.get(field, "") + value.value)
+    return PREFIX.get(field, "") + value.value.replace(" ", "_")
 
 
-def _variables() -> str:
+def _variables(model: Model) -> str:
     lines = []
     for field, values in FIELDS.items():
-        start = _name(field, getattr(INITIAL_SITUATION, field))
+        start = _name(field, getattr(model.chart.beginning, field))
         if field in FLAGS:
             lines.append(f"bool {field} = {start};")
             continue
         names = ", ".join(_name(field, value) for value in values)
-        lines += textwrap.wrap(f"mtype:{field} = {{ {names} }};", 98, subsequent_indent="    ")
+        lines += textwrap.wrap(f"mtype:{field} = {{ {names} }};", WIDTH, subsequent_indent="    ")
         lines.append(f"mtype:{field} {field} = {start};")
     return "\n".join([*lines, ""])
 
 
 def _process(model: Model, actor: Actor) -> str:
     rules = [rule for rule in model.rules if rule.by is actor]
-    head = [f"/* {actor.meaning} */", f"active proctype {actor}() {{", "  do"]
+    head = [f"/* {actor.meaning} */", f"active proctype {actor}_moves() {{", "  do"]
     options = [line for rule in rules for line in _option(rule, model.step_facts)]
     return "\n".join([*head, *options, "  od", "}", ""])
 
@@ -107,12 +105,29 @@ def _process(model: Model, actor: Actor) -> str:
 def _option(rule: Rule, facts: tuple[StepFact, ...]) -> Iterator[str]:
     name = rule.name if rule.row is None else f"{rule.name}, the row of {rule.row[0]}"
     yield f"  /* {name}. {rule.label.meaning.replace('`', '')} */"
-    checks = [f"assert({_formula(f.before)}); /* {f.name} */" for f in facts if f.concerns(rule)]
+    concerned = [fact for fact in facts if fact.concerns(rule)]
+    before = [_assertion(fact.name, fact.before) for fact in concerned if fact.before]
+    after = [_assertion(fact.name, fact.after) for fact in concerned if fact.after]
     steps = [f"{field} = {_name(field, value)};" for field, value in rule.then.items()]
-    yield f"  :: atomic {{ {_formula(rule.when)} ->"
-    for line in [*checks, " ".join(steps) or "skip;"]:
-        yield f"       {line}"
+    yield from _wrapped(f"  :: atomic {{ {_formula(rule.when)} ->")
+    for line in [*before, " ".join(steps) or "skip;", *after]:
+        yield from _wrapped(f"       {line}")
     yield "     }"
+
+
+def _wrapped(line: str, indent: int = 9) -> list[str]:
+    """A line as lines that fit, broken after an operator: elsewhere Spin would end a statement."""
+    lines: list[str] = []
+    for part in re.split(r"(?<=&&|\|\||.;) ", line):
+        if lines and len(lines[-1]) + len(part) < WIDTH:
+            lines[-1] += f" {part}"
+        else:
+            lines.append(f"{' ' * indent if lines else ''}{part}")
+    return lines
+
+
+def _assertion(name: str, guard: Guard) -> str:
+    return f"assert({_formula(guard)}); /* {name} */"
 
 
 def _formula(guard: Guard) -> str:
@@ -135,8 +150,16 @@ def _membership(field: str, values: frozenset[Value]) -> str:
 
 def _claims(model: Model) -> Iterator[str]:
     for fact in model.facts:
-        yield f"/* {fact.says} */"
-        yield f"ltl {fact.name} {{ [] (({_formula(fact.when)}) -> ({_formula(fact.then)})) }}\n"
+        yield _claim(fact.name, fact.says, _formula(fact.when), _formula(fact.then))
+    for ability in model.abilities:
+        granted = [_formula(rule.when) for rule in model.rules if ability.grants(rule)]
+        possible = " || ".join(f"({each})" for each in granted) or "false"
+        yield _claim(ability.name, ability.says, _formula(ability.when), possible)
     for name, (says, formula) in (CLAIMS | FAIR_CLAIMS).items():
         yield f"/* {says} */"
         yield f"ltl {name} {{ {formula} }}\n"
+
+
+def _claim(name: str, says: str, when: str, then: str) -> str:
+    formula = _wrapped(f"ltl {name} {{ [] (({when}) -> ({then})) }}", indent=4)
+    return "\n".join([f"/* {says} */", *formula, ""])

@@ -1,64 +1,73 @@
 """Where one lifecycle and its world can be, and the words for what moves them.
 
-A situation is what the promises are about: the state, whether somebody walks, what was decided, and
-how far the transport and its socket are. This room must never know a rule.
+A situation is what the promises are about: the state, whether a `pair()` runs, what is pending, and
+where in each region of the state the lifecycle is. Phases, events and deadlines are those of the
+data in `qrlifecycle.states`; what is the model's own is the socket in the world outside, why the
+final status check is under way, and what became of the last transport.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Self
+from typing import NamedTuple, Self
 
-from ...states import INITIAL, Event, State, Word
+from ...states import INITIAL, Deadline, Event, Phase, Region, State, Word
 
-__all__ = ["FIELDS", "Actor", "Label", "Phase", "Plan", "Situation", "Value", "Walk"]
+__all__ = [
+    "FIELDS",
+    "FIELD_OF",
+    "TRANSPORTS",
+    "Actor",
+    "Check",
+    "Fault",
+    "Label",
+    "Pairing",
+    "Situation",
+    "Value",
+]
 
 
-class Walk(StrEnum):
+class Pairing(StrEnum):
     """Whether a `pair()` runs."""
 
     NOBODY = "nobody"
-    WALKING = "walking"
+    RUNNING = "running"
     RETURNING = "returning"
     """It has come to an end of the table, and has yet to return: async hooks may hold it up."""
 
 
-class Plan(StrEnum):
-    """What the lifecycle does next, unless something leads out of the state meanwhile."""
+class Fault(StrEnum):
+    """Why the transport is closed although the state is not left, until it is known what follows.
 
-    WAIT = "wait"
-    """The link broke: another transport is opened after a wait."""
-    LOST = "lost"
-    """Nothing can be heard or asked any more: a last look, then ``fail``."""
-    TIME = "time"
-    """A deadline ran out: a last look, then leave, unless there is more time by then."""
+    Nothing is made after a fault, but after the delay of reconnecting.
+    """
+
+    BROKEN = "broken"
+    """Another may be made, as the budget says."""
+    REFUSED = "refused"
+    """Another would be refused too."""
 
 
-class Phase(StrEnum):
-    """How far the transport is."""
+class Check(StrEnum):
+    """Why a final status check is under way, beside a deadline that ran out."""
 
-    NONE = "none"
-    """There is none."""
-    OPENING = "opening"
-    """It is held and being opened; there is no socket yet."""
-    HANDSHAKE = "handshake"
-    """There is a socket; it does not listen yet."""
-    LISTENING = "listening"
-    CLOSING = "closing"
-    """The goodbye is under way."""
+    VERDICT = "verdict"
+    """It is left by ``fail`` anyway, unless the status says otherwise."""
+    PUT_OFF = "put off"
+    """A deadline ran out while a transport was being closed, and was put off until that was done:
+    it is checked for nothing."""
 
 
 class Actor(Word):
     """Who makes a move."""
 
     PERSON = "person", "Whoever holds the lifecycle, by its methods."
-    CALLER = "caller", "The program around: it cancels the task, or misuses something."
+    CALLER = "caller", "The program around: it cancels the task, or its own functions fail."
     SERVICE = "service", "Answers `request_qr` and `check_status`."
     TRANSPORT = "transport", "The transport and the peer at its other end."
-    CLOCK = "clock", "Deadlines and waits."
+    CLOCK = "clock", "Deadlines and delays."
     LIFECYCLE = "lifecycle", "The lifecycle itself: what it does without being asked."
 
 
@@ -83,83 +92,107 @@ class Label(StrEnum):
     SHIELD_BROKEN = (
         "shield broken",
         Actor.CALLER,
-        "The task is cancelled natively in the middle of a goodbye: `abort()` at once.",
+        "The task is cancelled natively in the middle of a graceful close: `abort()` at once.",
     )
     MISUSED = "misused", Actor.CALLER, "An error that comes out of `pair()` as it is."
+    NOT_SHOWN = "not shown", Actor.CALLER, "The hook that shows the code cannot: a verdict."
+    NOT_MADE = "not made", Actor.CALLER, "The transport factory raises: a verdict."
 
-    ANSWER = "answer", Actor.SERVICE, "`request_qr` gives back a code, or that it is linked."
-    REFUSAL = "refusal", Actor.SERVICE, "`request_qr` raises."
+    ANSWER = "answer", Actor.SERVICE, "`request_qr` gives back a code, or that it is paired."
+    REFUSAL = "refusal", Actor.SERVICE, "`request_qr` raises: a verdict."
     STATUS = "status", Actor.SERVICE, "`check_status` gives back a signal."
 
     SOCKET = "socket", Actor.TRANSPORT, "The transport's socket comes to exist."
-    LISTENING = "listening", Actor.TRANSPORT, "`open()` returns: the transport listens."
+    OPENED = "opened", Actor.TRANSPORT, "`open()` returns: the transport listens."
     REFUSED = "refused", Actor.TRANSPORT, "The peer refuses; trying again cannot help."
-    BROKEN = "broken", Actor.TRANSPORT, "The opening or the link breaks, or the peer goes."
+    BROKEN = "broken", Actor.TRANSPORT, "The transport breaks, or the peer goes."
     SIGNAL = "signal", Actor.TRANSPORT, "The transport hands over a signal."
-    SHUT = "shut", Actor.TRANSPORT, "In its goodbye the transport shuts the socket."
-    GOODBYE = "goodbye", Actor.TRANSPORT, "`aclose()` returns or raises; `abort()` follows."
+    SHUT = "shut", Actor.TRANSPORT, "Closing gracefully, the transport shuts the socket."
+    CLOSED = "closed", Actor.TRANSPORT, "`aclose()` returns or raises; `abort()` follows."
 
-    DEADLINE = "deadline", Actor.CLOCK, "A deadline of the stay runs out."
-    OPENING_DEADLINE = "opening deadline", Actor.CLOCK, "`open()` has taken too long."
-    GOODBYE_DEADLINE = "goodbye deadline", Actor.CLOCK, "`aclose()` hangs; `abort()` follows."
-    WAIT_OVER = "wait over", Actor.CLOCK, "The wait between two openings is over."
+    DEADLINE = "deadline", Actor.CLOCK, "A deadline of the phase or of the attempt runs out."
+    OPEN_TIMEOUT = "open timeout", Actor.CLOCK, "`open()` has taken too long."
+    CLOSE_TIMEOUT = "close timeout", Actor.CLOCK, "`aclose()` hangs; `abort()` follows."
+    DELAY_OVER = "delay over", Actor.CLOCK, "The delay between two transports is over."
 
     MAKE = "make", Actor.LIFECYCLE, "A transport is made, and held before it is opened."
-    LOOK_OVER = (
-        "look over",
+    WAIT = "wait", Actor.LIFECYCLE, "The budget allows another transport, after a delay."
+    GIVE_UP = "give up", Actor.LIFECYCLE, "No other transport is made: a verdict."
+    CHECKED = (
+        "checked",
         Actor.LIFECYCLE,
-        "The last look found nothing. It takes time only with a `check_status`.",
+        "The final status check found nothing. It takes time only with a `check_status`.",
     )
-    CLOSE = "close", Actor.LIFECYCLE, "The state is being left: the goodbye begins."
-    COMMIT = "commit", Actor.LIFECYCLE, "The row that was decided is taken, and told."
+    CLOSE = "close", Actor.LIFECYCLE, "The state is being left: the transport is closed."
+    COMMIT = "commit", Actor.LIFECYCLE, "The pending row is taken, and observers are notified."
     CANCELLATION = "cancellation", Actor.LIFECYCLE, "The task's cancellation reaches an await."
     RETURN = "return", Actor.LIFECYCLE, "`pair()` returns or raises. Async hooks may hold it up."
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(NamedTuple):
     """One lifecycle and its world at one instant."""
 
     state: State = INITIAL
-    walk: Walk = Walk.NOBODY
-    leaving: Event | None = None
-    """The step out of the state that has been decided and is not yet taken."""
-    plan: Plan | None = None
-    phase: Phase = Phase.NONE
+    pairing: Pairing = Pairing.NOBODY
+    pending: Event | None = None
+    """The event of the row out of the state that is decided, and is not yet taken."""
+    final_check: Deadline | Check | None = None
+    """Why the final status check is under way, or follows on a close that is."""
+    fault: Fault | None = None
+    """What became of the last transport, until another may be made."""
+    transport: Phase | None = None
+    """Where the transport is; None where there can be none. While it is opening, it shakes hands if
+    it has a socket."""
+    phase: Phase | None = None
+    """What the person owes while a code is displayed; what is asked for, in `generating`."""
     socket: bool = False
     """Whether the kernel may have a socket. A transport may give it back sooner, not later."""
     cancelled: bool = False
     """Whether the task in `pair()` was cancelled from outside, and has yet to say so."""
 
-    @property
-    def walking(self) -> bool:
-        """Whether a `pair()` runs."""
-        return self.walk is not Walk.NOBODY
-
     def __str__(self) -> str:
         said = [
-            "" if self.walk is Walk.NOBODY else self.walk.value,
-            "" if self.leaving is None else f"leaving by {self.leaving}",
-            "" if self.plan is None else f"plan: {self.plan}",
-            "" if self.phase is Phase.NONE else f"transport {self.phase}",
+            "" if self.pairing is Pairing.NOBODY else self.pairing.value,
+            "" if self.phase is None else self.phase.value,
+            "" if self.transport is None else f"transport {self.transport}",
+            "" if self.fault is None else self.fault.value,
             "socket" if self.socket else "",
+            "" if self.final_check is None else f"final check: {self.final_check}",
+            "" if self.pending is None else f"pending: {self.pending}",
             "cancelled" if self.cancelled else "",
         ]
         return ", ".join([self.state.value, *filter(None, said)])
 
 
-Value = State | Walk | Event | Plan | Phase | bool | None
+Value = State | Pairing | Event | Deadline | Check | Fault | Phase | bool | None
 """What a field of a situation can be."""
+
+FIELD_OF: Mapping[Region, str] = MappingProxyType(
+    {Region.REQUEST: "phase", Region.TRANSPORT: "transport", Region.PERSON: "phase"}
+)
+"""The field that holds each region's phase."""
 
 FIELDS: Mapping[str, tuple[Value, ...]] = MappingProxyType(
     {
         "state": tuple(State),
-        "walk": tuple(Walk),
-        "leaving": (None, *Event),
-        "plan": (None, *Plan),
-        "phase": tuple(Phase),
+        "pairing": tuple(Pairing),
+        "pending": (None, *Event),
+        "final_check": (None, *Check, *Deadline),
+        "fault": (None, *Fault),
+        "transport": (
+            None,
+            Phase.ABSENT,
+            Phase.OPENING,
+            Phase.LISTENING,
+            Phase.CLOSING,
+            Phase.WAITING,
+        ),
+        "phase": (None, Phase.REQUESTING, Phase.SCANNING, Phase.APPROVING, Phase.ACTING),
         "socket": (False, True),
         "cancelled": (False, True),
     }
 )
 """Every field of a situation, and every value that it can be given."""
+
+TRANSPORTS = frozenset(FIELDS["transport"])
+"""Wherever a transport can be."""
