@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -20,7 +21,7 @@ from qrlifecycle import (
     Scanned,
     State,
 )
-from qrlifecycle.errors import NotPairing
+from qrlifecycle.errors import NotPairing, WrongAnswer
 from qrlifecycle.testing import (
     Fault,
     ScriptedPeer,
@@ -166,6 +167,25 @@ async def test_a_change_outside_pair_is_told_to_an_async_hook_by_the_next_pair()
     assert heard == [Event.GENERATE, Event.PAIRED]
     await lifecycle.pair()
     assert heard == [Event.GENERATE, Event.PAIRED, Event.RESET, Event.GENERATE, Event.PAIRED]
+
+
+async def test_a_change_after_an_attempt_that_raised_is_told_by_the_next_pair() -> None:
+    """Nothing is started where nothing runs any more."""
+    heard: list[Event] = []
+
+    async def hear(change: Change) -> None:
+        heard.append(change.event)
+
+    async def nonsense() -> Any:
+        return None
+
+    lifecycle = QRLifecycle(nonsense, ScriptedPeer(), on_change=hear)
+    with pytest.raises(WrongAnswer):
+        await lifecycle.pair()
+    lifecycle.reset()
+    with pytest.raises(WrongAnswer):
+        await lifecycle.pair()
+    assert heard == [Event.GENERATE, Event.FAIL, Event.RESET, Event.GENERATE, Event.FAIL]
 
 
 async def test_an_async_hook_is_told_by_the_next_pair_also_after_a_cancellation() -> None:

@@ -26,11 +26,11 @@ from .trial import TOP, Step, Verdict
 
 __all__ = ["main"]
 
-SECONDS = 30
-"""How long the tests of a module, or of the core, may take: several times what they need."""
+SECONDS = 20
+"""CPU time for the tests of a module, or of the core: several times what they need."""
 
 SECONDS_TO_EXPLORE = 180
-"""How long `explore()` may take in all worlds together."""
+"""CPU time for `explore()` in all worlds together."""
 
 
 def passes(tests: Sequence[str]) -> bool:

@@ -20,6 +20,9 @@ CORE = (
     "tests/test_reasons.py",
     "tests/engine/test_observers.py",
     "tests/test_records.py",
+    "tests/engine/test_showing.py",
+    "tests/engine/test_interruptions.py",
+    "tests/engine/test_user_code.py",
 )
 
 

@@ -27,7 +27,10 @@ __all__ = ["TOP", "Step", "Verdict", "begin", "prepare", "verdict_of"]
 TOP = Path(__file__).parents[2]
 
 Step = tuple[int, Callable[[], bool]]
-"""How many seconds it may take, and what says whether all was well."""
+"""How many seconds of CPU time it may take, and what says whether all was well."""
+
+PATIENCE = 3
+"""How many times as long it may take on the clock, for what waits without end."""
 
 MOST_MEMORY = 3 * 2**29
 """Bytes of address space for a mutant that collects without end."""
@@ -115,12 +118,13 @@ def begin(mutant: Mutant | None, steps: Sequence[Step]) -> int:
 
 def _takes(step: Step) -> bool:
     seconds, is_well = step
-    signal.alarm(seconds)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.alarm(PATIENCE * seconds)
     return is_well()
 
 
 def verdict_of(status: int) -> Verdict:
     """What the end of a process says, as `os.waitpid` gives it."""
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM:
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) in {signal.SIGALRM, signal.SIGPROF}:
         return Verdict.TIMED_OUT
     return Verdict.SURVIVED if status == 0 else Verdict.KILLED

@@ -28,8 +28,8 @@ PACKAGE = Path(qrlifecycle.__file__).parent
 
 AT_A_TIME = 2
 
-SECONDS = 180
-"""How long the tests of a change may take; one that makes them hang is not caught by them."""
+SECONDS = 60
+"""CPU time for the tests of a change; one that makes them hang is not caught by them."""
 
 
 def changed(change: Change) -> Mutant:
