@@ -22,7 +22,6 @@ from qrlifecycle.diagram import difference
 from qrlifecycle.testing import settle
 
 from .pairing import Pairing
-
 from .patience import PROCESS_HANGS
 
 TOP = Path(__file__).parent.parent
