@@ -291,6 +291,7 @@ class TestBrokenLifecycles:
         """The socket belongs to `displayed`, and to no other state."""
         assert "exclusion" in {v.name for v in Model(Chart(socket_owner=owner)).violations()}
 
+    @pytest.mark.slow
     def test_a_table_with_one_row_changed_passes_unnoticed_by_nothing(self) -> None:
         """The model refutes each of them, and none has the rows that it should have."""
         assert triples(TABLE) == GOLDEN

@@ -33,7 +33,15 @@ from ..transports.base import Transport, TransportFactory
 from .backoff import Backoff
 from .observers import Observers
 from .progress import NEXT_PHASE
-from .user_code import close_coroutine, describe, fault_of, is_thrown_away, require_plain
+from .user_code import (
+    close_coroutine,
+    describe,
+    fault_of,
+    is_thrown_away,
+    native_cancellations,
+    raise_swallowed,
+    require_plain,
+)
 
 __all__ = ["Connection"]
 
@@ -128,7 +136,7 @@ class Connection:
         if (transport := self.transport) is None:
             return
         self._move(Step.CLOSE)
-        how = Closing.FORCED
+        how, cancelled = Closing.FORCED, native_cancellations()
         try:
             # The shield keeps the caller's cancellation waiting: it is what closes, as a rule. A
             # task that is cancelled natively breaks through; then abort() alone has to do.
@@ -141,6 +149,7 @@ class Connection:
         finally:
             self._abort(transport, how)
             logger.info("transport closed")
+        raise_swallowed(cancelled)
 
     def abandon(self) -> None:
         """The coroutine is being thrown away: nothing may be awaited, so `close()` is too late."""

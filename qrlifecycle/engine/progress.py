@@ -150,7 +150,6 @@ class Progress:
 
     def begin_attempt(self) -> None:
         """Leave an end of the table for `generating`."""
-        self.scope = CancelScope()
         self.attempt_ends = current_time() + self.policy.attempt_timeout
         self.commit(Transition(Event.GENERATE))
 
@@ -161,10 +160,9 @@ class Progress:
             EventRefused: the table has no row for it here, or what is pending does not give way.
         """
         row = MACHINE.row(self._state, transition.event)
-        internal = row.target is None
-        if self._state in ENDS or (internal and self.pending is None):
+        if self._state in ENDS or (row.internal and self.pending is None):
             self.commit(transition)
-        elif internal or not self._decide(row, transition):
+        elif not self._decide(row, transition):
             raise EventRefused(self._state, transition.event)
 
     def decide(self, transition: Transition) -> None:
@@ -265,7 +263,7 @@ class Progress:
             self._set_phase_end(min(self.phase_ends, ends))
 
     def _moves(self, by: Event) -> bool:
-        return self.phase is not None and (self.phase, by) in NEXT_PHASE
+        return (self.phase, by) in NEXT_PHASE
 
     def note_showing(self, hook: str, error: Exception | None) -> None:
         """A hook that shows the person something has returned, or raised.

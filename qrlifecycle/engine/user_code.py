@@ -46,6 +46,8 @@ __all__ = [
     "describe",
     "fault_of",
     "is_thrown_away",
+    "native_cancellations",
+    "raise_swallowed",
     "require_plain",
 ]
 
@@ -85,9 +87,9 @@ def _is_our_cancellation(error: BaseException) -> bool:
     asyncio = sys.modules.get("asyncio")
     if asyncio is None or not isinstance(error, asyncio.CancelledError):
         return anyio.get_current_task().has_pending_cancellation()
-    if (task := asyncio.current_task()) is None:
+    if asyncio.current_task() is None:
         return False
-    return task.cancelling() > 0 or (
+    return native_cancellations() > 0 or (
         anyio.get_current_task().has_pending_cancellation() and _is_of_scope(error)
     )
 
@@ -99,6 +101,30 @@ def _is_of_scope(error: BaseException | None) -> bool:
             return True
         error = error.__context__
     return False
+
+
+def native_cancellations() -> int:
+    """How many `Task.cancel()` of this task nobody has taken back; none where there is no such."""
+    try:
+        task = sys.modules["asyncio"].current_task()
+    except (KeyError, RuntimeError):
+        return 0
+    return 0 if task is None else task.cancelling()
+
+
+def raise_swallowed(before: int) -> None:
+    """Let a native cancellation go on that foreign code kept to itself.
+
+    A scope cancels again at the next await; a `Task.cancel()` does not.
+
+    Args:
+        before: `native_cancellations()` before the foreign code ran.
+
+    Raises:
+        asyncio.CancelledError: there are more by now.
+    """
+    if native_cancellations() > before and not anyio.get_current_task().has_pending_cancellation():
+        raise anyio.get_cancelled_exc_class()
 
 
 def is_thrown_away(error: BaseException) -> bool:

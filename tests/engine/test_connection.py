@@ -22,14 +22,16 @@ from qrlifecycle import (
     QRUpdated,
     Reason,
     Scanned,
+    Signal,
     State,
     TransportLost,
     TransportUnreachable,
     WrongAnswer,
 )
 from qrlifecycle.engine.backoff import Backoff
-from qrlifecycle.engine.connection import Connection
+from qrlifecycle.engine.connection import TURN_AFTER, Connection
 from qrlifecycle.engine.observers import Observers
+from qrlifecycle.records import Closed, Closing, Record
 from qrlifecycle.states import Phase
 from qrlifecycle.testing import (
     Fault,
@@ -59,7 +61,9 @@ def listens(pairing: Pairing) -> bool:
 
 
 @pytest.mark.parametrize("end", [ScriptedPeer.break_connection, ScriptedPeer.hang_up])
-async def test_a_link_that_breaks_is_opened_anew(end: Callable[[ScriptedPeer], None]) -> None:
+async def test_a_link_that_breaks_is_opened_anew(
+    end: Callable[[ScriptedPeer], None], caplog: pytest.LogCaptureFixture
+) -> None:
     """Broken or closed by the peer, the link is replaced, the code stays, the success is heard."""
     async with Pairing() as pairing:
         shown = pairing.lifecycle.qr
@@ -73,6 +77,7 @@ async def test_a_link_that_breaks_is_opened_anew(end: Callable[[ScriptedPeer], N
         pairing.peer.send(Paired("me"))
     assert pairing.outcome == Connected("me")
     assert openings(pairing) == 2
+    assert "broke its contract" not in caplog.text
 
 
 @pytest.mark.parametrize("fault", [Fault.UNREACHABLE, Fault.BROKEN, Fault.HUNG])
@@ -265,8 +270,10 @@ async def test_promise_2_cancel_between_two_openings_leaves_at_once() -> None:
     assert pairing.outcome == Cancelled()
 
 
-async def test_promise_2_cancel_while_the_old_link_is_closed_takes_its_time_only() -> None:
-    """The goodbye that is under way has its limit, and there is no second one."""
+async def test_promise_2_cancel_while_the_old_link_is_closed_takes_its_time_only(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The goodbye that is under way has its limit, there is no second one, and no reconnecting."""
     async with Pairing(closings=(Fault.HUNG,), policy=Policy(close_timeout=2)) as pairing:
         pairing.peer.break_connection()
         await anyio.sleep(1.5)
@@ -274,6 +281,7 @@ async def test_promise_2_cancel_while_the_old_link_is_closed_takes_its_time_only
         pairing.lifecycle.cancel()
     assert anyio.current_time() - began == pytest.approx(0.5)
     assert len(pairing.peer.closes) == 1
+    assert "reconnecting" not in caplog.text
 
 
 async def test_a_factory_that_fails_the_second_time_ends_the_attempt() -> None:
@@ -361,6 +369,27 @@ async def test_listening_is_told_before_any_signal() -> None:
     assert [await connection.receive() for _ in range(2)] == [Scanned(), Paired("me")]
     await connection.close()
     assert peer.open_sockets == 0
+
+
+async def test_promise_5_signals_without_end_let_a_cancellation_in() -> None:
+    """A transport that never waits has had a thousand of them heard by then, and no more."""
+
+    class Flood(ScriptedTransport):
+        async def receive(self) -> Signal:
+            return Scanned()
+
+    peer = ScriptedPeer()
+    connection = connection_to(peer)
+    connection._factory = lambda: Flood(peer, Fault.NONE, Fault.NONE)
+    heard = 0
+    assert await connection.receive() is None
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        while heard < 3 * TURN_AFTER:
+            await connection.receive()
+            heard += 1
+    assert heard == TURN_AFTER - 1
+    await connection.close()
 
 
 @pytest.mark.parametrize("end", [ScriptedPeer.hang_up, ScriptedPeer.break_connection])
@@ -507,7 +536,8 @@ async def test_promise_5_a_coroutine_that_is_closed_shuts_its_socket_at_once(
 ) -> None:
     """Nothing is awaited any more, for nobody would wake it."""
     peer = ScriptedPeer(openings=(opening,))
-    lifecycle = QRLifecycle(request_qr, peer)
+    records: list[Record] = []
+    lifecycle = QRLifecycle(request_qr, peer, recorders=[records.append])
     coroutine = lifecycle.pair()
     while coroutine.send(None) is None:
         pass
@@ -520,6 +550,7 @@ async def test_promise_5_a_coroutine_that_is_closed_shuts_its_socket_at_once(
     assert raised is None
     assert peer.open_sockets == 0
     assert not lifecycle.socket_open
+    assert [record.how for record in records if isinstance(record, Closed)] == [Closing.FORCED]
 
 
 @pytest.mark.parametrize("made", [object(), 3, "a transport"])
@@ -561,6 +592,20 @@ async def test_a_transport_that_held_long_enough_gives_the_budget_and_the_delays
     assert connection._may_reconnect(error, 100.0 + held) is afresh
     assert (connection._backoff.next() <= 1) is afresh
     assert connection._may_reconnect(error, 100.0) is False
+
+
+async def test_what_a_transport_dropped_is_counted_once_it_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By cause, over all transports of the code."""
+    monkeypatch.setattr(ScriptedTransport, "dropped", {"foreign": 2})
+    async with Pairing() as pairing:
+        assert pairing.lifecycle.dropped == {}
+        pairing.peer.break_connection()
+        await anyio.sleep(LONGER_THAN_ANY_WAIT)
+        assert pairing.lifecycle.dropped == {"foreign": 2}
+        pairing.lifecycle.cancel()
+    assert pairing.lifecycle.dropped == {"foreign": 4}
 
 
 async def test_a_graceful_close_that_fails_is_logged_by_its_kind(

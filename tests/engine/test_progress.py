@@ -285,6 +285,20 @@ async def test_the_first_code_that_cannot_be_shown_decides_and_a_rotation_does_n
     assert progress.leaving
 
 
+async def test_an_async_hook_that_cannot_show_the_code_ends_the_attempt_at_once() -> None:
+    """Nobody waits for a code to be scanned that nobody sees."""
+    began = anyio.current_time()
+
+    async def draw(_qr: QRCode) -> None:
+        await anyio.sleep(1)
+        raise OSError("no screen")
+
+    async with Pairing(on_qr_updated=draw) as pairing:
+        pass
+    assert pairing.failed().reason is Reason.SHOWING_FAILED
+    assert anyio.current_time() - began == pytest.approx(1)
+
+
 async def test_promise_4_a_rotation_that_cannot_be_shown_loses_no_success() -> None:
     """The code before it is still on screen, and may be scanned."""
     drawn: list[QRCode] = []

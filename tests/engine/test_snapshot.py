@@ -60,6 +60,14 @@ async def test_each_place_of_an_attempt_is_told_apart() -> None:
         assert pairing.lifecycle.snapshot() == closing
 
 
+async def test_between_two_transports_there_is_none_and_its_phase_says_why() -> None:
+    """While it waits to reconnect; a code that is not out yet is there all the same."""
+    async with Pairing(openings=(Fault.UNREACHABLE,)) as pairing:
+        assert pairing.lifecycle.snapshot().transport is Phase.WAITING
+        assert pairing.lifecycle.snapshot().newest_code == QRCode("first")
+        pairing.lifecycle.cancel()
+
+
 async def test_a_final_check_and_a_read_that_is_due_are_seen() -> None:
     """While the status is read, and while a read waits for the one under way."""
 

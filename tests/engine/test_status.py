@@ -163,6 +163,21 @@ async def test_a_code_that_was_never_shown_needs_no_look() -> None:
     assert pairing.status.asked == []
 
 
+async def test_a_code_that_was_shown_in_an_attempt_needs_no_look_in_the_next() -> None:
+    """Each attempt begins with nothing shown."""
+    codes = iter([QRCode("only")])
+
+    async def request() -> QRCode:
+        return next(codes)
+
+    status = Status()
+    async with Beside(status, request) as pairing:
+        pairing.lifecycle.cancel()
+    status.asked.clear()
+    assert isinstance(await pairing.lifecycle.pair(), Failed)
+    assert status.asked == []
+
+
 async def test_the_status_is_read_as_often_as_the_policy_says() -> None:
     """Servers that send no failures are asked for them."""
     policy = Policy(status_interval=10, attempt_timeout=math.inf)

@@ -20,6 +20,9 @@ __all__ = ["MISSING", "Spin"]
 MISSING = [tool for tool in ("spin", "gcc") if shutil.which(tool) is None]
 """What is not installed here."""
 
+SMALL = "-w16"
+"""Powers of two of places for states: as it comes it would fill 128 MB, for some hundred states."""
+
 
 class Spin:
     """A model as Spin sees it, in a folder of its own.
@@ -45,12 +48,12 @@ class Spin:
 
     def steps(self) -> str:
         """The report on assertions, standstill and unused steps."""
-        return self._run("./steps")
+        return self._run("./steps", SMALL)
 
     def claim(self, name: str, *, fair: bool | None = None) -> str:
         """The report on a claim; under weak fairness if it needs that."""
         fair = name in FAIR_CLAIMS if fair is None else fair
-        return self._run("./claims", "-a", *(["-f"] if fair else []), "-N", name)
+        return self._run("./claims", SMALL, "-a", *(["-f"] if fair else []), "-N", name)
 
     def _run(self, *command: str) -> str:
         done = subprocess.run(

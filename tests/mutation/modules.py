@@ -16,6 +16,7 @@ CORE = (
     "tests/lifecycle",
     "tests/engine/test_connection.py",
     "tests/engine/test_status.py",
+    "tests/engine/test_snapshot.py",
     "tests/test_reasons.py",
     "tests/engine/test_observers.py",
     "tests/test_records.py",

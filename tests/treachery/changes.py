@@ -86,7 +86,7 @@ CHANGES = (
         "engine/progress.py",
         (
             (
-                "if self._state in ENDS or (internal and self.pending is None):",
+                "if self._state in ENDS or (row.internal and self.pending is None):",
                 "if self._state in ENDS or self.pending is None:",
             ),
         ),
@@ -499,7 +499,7 @@ CHANGES = (
         (
             (
                 "            self._move(Step.CLOSE)\n"
-                "            self._abort(self.transport, Closing.FORCED)\n",
+                "            self._abort(transport, Closing.FORCED)\n",
                 "            pass\n",
             ),
         ),

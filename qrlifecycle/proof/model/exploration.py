@@ -110,7 +110,7 @@ class Model:
 
     def _rules_near(self, situation: Situation) -> tuple[Rule, ...]:
         """The rules that these few fields do not exclude: there are far fewer of them."""
-        fields = ("state", "pending", "transport")
+        fields = ("state", "pending", "transport", "phase", "final_check")
         key = tuple(getattr(situation, field) for field in fields)
         if (near := self._near.get(key)) is None:
             pairs = list(zip(fields, key, strict=True))
@@ -196,11 +196,14 @@ class Model:
                     break
 
     def _wrong_steps(self) -> Iterator[Violation]:
-        steps = [(s, move) for s, moves in self.graph.items() for move in moves]
+        steps: dict[int, list[tuple[Situation, Move]]] = {id(rule): [] for rule in self.rules}
+        for situation, moves in self.graph.items():
+            for move in moves:
+                steps[id(move.rule)].append((situation, move))
         for fact in self.step_facts:
-            rules = {id(rule) for rule in self.rules if fact.concerns(rule)}
-            for situation, move in steps:
-                if id(move.rule) in rules and fact.broken_by(move.rule, situation, move.situation):
+            concerned = (each for r in self.rules if fact.concerns(r) for each in steps[id(r)])
+            for situation, move in concerned:
+                if not (holds(fact.before, situation) and holds(fact.after, move.situation)):
                     yield self._violation(fact.name, fact.says, situation, move)
                     break
 
@@ -272,7 +275,7 @@ class Model:
                 p for s, e, p in replaced if (s, e) == (source, row.event)
             }
             unseen += [f"{row.event} in place of {event} in {source}" for event in sorted(missing)]
-        names = {rule.name for model in (Model(), self) for rule in model.rules}
+        names = NAMES | {rule.name for rule in self.rules}
         unseen += [f"move {name}" for name in sorted(names - {rule.name for rule in taken})]
         counted = {id(rule) for rule in taken}
         unseen += [f"rule {rule.name}" for rule in self.rules if id(rule) not in counted]
@@ -288,3 +291,7 @@ def _replaces(situation: Situation, move: Move) -> bool:
     return situation.pending not in (None, move.situation.pending) and (
         move.situation.pending is not None
     )
+
+
+NAMES = frozenset(rule.name for rule in Model().rules)
+"""Of the moves that there are by the lifecycle's own data."""

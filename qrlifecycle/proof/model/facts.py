@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 
 from ...states import Deadline, Event, Phase, State
 from .chart import Chart
-from .rules import Guard, Rule, holds
-from .situation import TRANSPORTS, Actor, Check, Fault, Label, Pairing, Situation, Value
+from .rules import Guard, Rule
+from .situation import TRANSPORTS, Actor, Check, Fault, Label, Pairing, Value
 
 __all__ = [
     "ENDINGS",
@@ -84,10 +84,6 @@ class StepFact:
         if self.rows and rule.row is None:
             return False
         return self.sets is None or (self.sets in rule.then and rule.then[self.sets] in self.values)
-
-    def broken_by(self, rule: Rule, before: Situation, after: Situation) -> bool:
-        """Whether a step of this rule is one that must not be."""
-        return self.concerns(rule) and not (holds(self.before, before) and holds(self.after, after))
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,10 @@ class Rule:
 
 def holds(guard: Guard, situation: Situation) -> bool:
     """Whether each field that the guard names has a value that it welcomes."""
-    return all(getattr(situation, field) in values for field, values in guard.items())
+    for field, values in guard.items():  # noqa: SIM110 - asked a million times, twice as fast
+        if getattr(situation, field) not in values:
+            return False
+    return True
 
 
 def where(**fields: Any) -> Guard:
