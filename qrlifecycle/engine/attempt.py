@@ -156,15 +156,13 @@ class Attempt:
                     await activity(self)
                 if progress.pending is None:
                     await self._give_up()
-        except UsageError as error:
-            if progress.pending is None:
-                progress.decide(self._failure(error))
-                raise
-            # Something ended the state already, and this came of being stopped: the end stands.
-            logger.error("while the state was being left: %s", describe(error))
         except Exception as error:
-            progress.decide(self._failure(error))
-            raise
+            failure = self._failure(error)
+            progress.decide(failure)
+            if progress.pending is failure or not isinstance(error, UsageError):
+                raise
+            # An end was decided already, and this came of being stopped: the end stands.
+            logger.error("while the state was being left: %s", describe(error))
         except BaseException as error:
             if self.connection is not None and is_thrown_away(error):
                 self.connection.abandon()
