@@ -24,7 +24,7 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from inspect import isawaitable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import anyio
 import anyio.lowlevel
@@ -415,7 +415,7 @@ class Attempt:
             reason = Reason.TRANSPORT_LOST
         return Transition(Event.FAIL, Failed(reason, error))
 
-    _ACTIVITIES: ClassVar[Mapping[State, Callable[[Attempt], Awaitable[None]]]] = {
+    _ACTIVITIES: ClassVar[Mapping[State, Callable[[Any], Awaitable[None]]]] = {
         State.GENERATING: _generate,
         State.DISPLAYED: _display,
     }

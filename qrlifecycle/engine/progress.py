@@ -59,7 +59,7 @@ NEXT_PHASE: Mapping[tuple[Phase, Step | Event], Phase] = {
 
 NEVER = math.inf
 
-Apply = Callable[["Progress", object], None]
+Apply = Callable[[Any, object], None]
 """What a row changes, of what its transition carries."""
 
 
