@@ -12,7 +12,6 @@ every observer sees one order. The queue holds more than one item only then: not
 
 from __future__ import annotations
 
-import logging
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,8 +45,6 @@ HOOK_OF: Mapping[Event, str] = {
 SHOWING = ("on_qr_updated", "on_pairing_code", "on_action_required")
 """Hooks that show the person something: when the state is left, it is past."""
 
-logger = logging.getLogger("qrlifecycle")
-
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -68,8 +65,8 @@ class Change:
         return self.source is self.target
 
     def supersedes(self, earlier: object) -> bool:
-        """Whether this is the same internal change once more."""
-        return self.internal and self == earlier
+        """Whether this is the same change once more, as only an internal one can be."""
+        return self == earlier
 
 
 class Changes:

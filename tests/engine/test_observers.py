@@ -68,6 +68,23 @@ async def test_promise_7_a_backlog_forgets_the_oldest_and_keeps_the_end() -> Non
 
 
 @pytest.mark.anyio
+async def test_two_may_wait_on_one_iterator() -> None:
+    """Each change goes to one of them, and the end to both."""
+    changes = Changes()
+    seen: list[Change] = []
+
+    async def watch() -> None:
+        seen.extend([change async for change in changes])
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch)
+        tasks.start_soon(watch)
+        await settle()
+        changes.put(PAIRED)
+    assert seen == [PAIRED]
+
+
+@pytest.mark.anyio
 async def test_a_slow_hook_is_given_the_newest_code() -> None:
     """Codes that came while a hook was busy are not shown one after another: the newest is."""
     shown: list[str] = []

@@ -220,6 +220,17 @@ async def test_promise_4_a_signal_is_heard_during_the_last_look() -> None:
     assert anyio.current_time() == pairing.began + 61
 
 
+async def test_in_the_last_look_nothing_is_opened_anew() -> None:
+    """What does not listen by then is not needed any more: the status is asked."""
+    policy = Policy(expiry_grace=0, max_refreshes=0, reconnect_delay=60, reconnect_delay_max=60)
+    async with Beside(Status(latency=3), policy=policy) as pairing:
+        await anyio.sleep(50)
+        pairing.peer.break_connection()
+    assert pairing.failed().reason is Reason.EXPIRED
+    assert anyio.current_time() == pairing.began + 63
+    assert len(pairing.peer.transports) == 1
+
+
 async def test_a_new_code_during_the_last_look_keeps_the_stay() -> None:
     """A rotation that was late is a rotation: same socket, new picture, new clock."""
     policy = Policy(expiry_grace=0, max_refreshes=0)

@@ -148,7 +148,7 @@ async def test_a_hook_cannot_start_over_by_itself() -> None:
     lifecycle = QRLifecycle(request, ScriptedPeer(), on_connection_failed=retry)
     assert isinstance(await lifecycle.pair(), Failed)
     assert lifecycle.state is State.FAILED
-    assert [error.state for error in refused] == [State.FAILED]
+    assert [(error.state, error.event) for error in refused] == [(State.FAILED, Event.GENERATE)]
 
 
 async def test_a_change_outside_pair_is_told_to_an_async_hook_by_the_next_pair() -> None:
