@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 from inspect import iscoroutinefunction
 
 from .codes import PairingCode, QRCode
-from .engine.attempt import Attempt, Expectation, QRRequest, Service
+from .engine.attempt import Attempt
 from .engine.hooks import Hook
 from .engine.observers import Change, Changes
 from .engine.progress import CANCELLED, Progress, Transition
+from .engine.service import Expectation, QRRequest, Service, StatusCheck
 from .engine.snapshot import Snapshot, take_snapshot
-from .engine.status import StatusCheck
 from .errors import EventRefused, NotPairing, PairingInProgress, WrongAnswer, WrongThread
 from .outcome import Connected, Failed, Outcome
 from .policy import Policy

@@ -41,23 +41,18 @@ class _Move(Transition):
     def execute(self, event_data: Any) -> bool:
         """Move the model; an internal row moves nothing."""
         if self.dest is not None:
-            event_data.machine.set_state(self.dest, event_data.model)
+            setattr(event_data.model, MODEL_ATTRIBUTE, STATES[self.dest])
         return True
 
 
 class _ModelMachine(Machine):
-    """A machine that reads and writes a model's state directly: each has one, under one name."""
+    """A machine that reads a model's state directly: each has one, under one name."""
 
     transition_cls = _Move
 
     def get_model_state(self, model: Any) -> Any:
         """The machine's object for the state that the model is in: states are text, as its keys."""
         return self.states[getattr(model, MODEL_ATTRIBUTE)]
-
-    def set_state(self, state: Any, model: Any = None) -> None:
-        """Put the model into a state, given by its name."""
-        if model is not None:
-            setattr(model, MODEL_ATTRIBUTE, STATES[state])
 
 
 STATES = {state.value: state for state in State}

@@ -47,6 +47,7 @@ INNER = {
         "observers",
         "progress",
         "connection",
+        "service",
         "status",
         "attempt",
         "snapshot",

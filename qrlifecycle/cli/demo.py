@@ -17,7 +17,7 @@ import aiohttp
 import anyio
 
 from ..codes import QRCode
-from ..engine.attempt import Service
+from ..engine.service import Service
 from ..errors import UsageError
 from ..lifecycle import QRLifecycle
 from ..policy import Policy

@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 
 from ..codes import QRCode
-from ..engine.attempt import Service
+from ..engine.service import Service
 from ..errors import UsageError
 from ..lifecycle import QRLifecycle
 from ..outcome import Cancelled, Outcome

@@ -14,7 +14,7 @@ from functools import partial
 import anyio
 
 from ..codes import QRCode
-from ..engine.attempt import Service
+from ..engine.service import Service
 from ..errors import InvalidValue
 from ..policy import Policy
 from ..transports.messages import DEFAULT_SIGNALS, MEANINGS, SignalMap

@@ -22,7 +22,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any, ClassVar
 
@@ -58,31 +57,16 @@ from ..signals import (
     Signal,
 )
 from ..states import ENDS, Deadline, Event, Phase, State
-from ..transports.base import Transport, TransportFactory
+from ..transports.base import Transport
 from .connection import Connection
 from .progress import CANCELLED, Progress, Transition
-from .status import Answer, StatusCheck, StatusReader
-from .user_code import BackgroundTasks, close_coroutine, describe, fault_of, is_thrown_away
+from .service import Service
+from .status import Answer, StatusReader
+from .user_code import BackgroundTasks, describe, fault_of, is_thrown_away
 
-__all__ = ["Attempt", "Expectation", "QRRequest", "Service"]
-
-QRRequest = Callable[[], Awaitable[QRCode | PairingCode | Paired]]
-"""The HTTP request behind "Generate QR": what a lifecycle is given to get a code."""
-
-Expectation = str | Callable[[str | None], bool]
-"""The identity that must be paired, or a plain function that says whether an identity is right."""
+__all__ = ["Attempt"]
 
 logger = logging.getLogger("qrlifecycle")
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """What the embedding program brings: how to ask its service, and how to hear from it."""
-
-    request_qr: QRRequest
-    transport: TransportFactory
-    check_status: StatusCheck | None = None
-    expect_identity: Expectation | None = None
 
 
 class Attempt:
@@ -229,7 +213,7 @@ class Attempt:
             self.connection = Connection(service.transport, self._policy, progress.observers)
         self._read_status_beside()
         try:
-            while not progress.leaving:
+            while progress.pending is None and progress.verdict is None:
                 signal = await self.connection.receive()
                 if signal is None:
                     self._begin_listening()
@@ -402,7 +386,7 @@ class Attempt:
 
     def _success(self, paired: Paired, *, already_paired: bool = False) -> Transition:
         """An account is paired: the right one?"""
-        if not _is_expected(paired.identity, self._service.expect_identity):
+        if not self._service.expects(paired.identity):
             return Transition(Event.FAIL, Failed(Reason.WRONG_IDENTITY, data=paired.data))
         return Transition(Event.PAIRED, Connected(paired.identity, paired.data, already_paired))
 
@@ -436,18 +420,3 @@ def _log_failure(outcome: Failed) -> None:
     """Say why there is no pairing; the text of our own errors only: it holds no secret."""
     ours = isinstance(outcome.error, QRLifecycleError) and str(outcome.error)
     logger.info("failed, %s: %s", outcome.reason, ours or outcome.reason.meaning)
-
-
-def _is_expected(identity: str | None, expected: Expectation | None) -> bool:
-    if expected is None or isinstance(expected, str):
-        return expected in (None, identity)
-    try:
-        answer: object = expected(identity)
-    except BaseException as error:
-        logger.error("expect_identity raised %s", describe(fault_of(error)))
-        return False
-    if not isinstance(answer, bool):  # an async function in disguise, perhaps: all of it is true
-        logger.error("expect_identity gave back %s, not True or False", type(answer).__name__)
-        close_coroutine(answer)
-        return False
-    return answer

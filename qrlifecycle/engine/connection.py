@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import math
+from typing import cast
 
 import anyio
 import anyio.lowlevel
@@ -40,7 +41,6 @@ from .user_code import (
     is_thrown_away,
     native_cancellations,
     raise_swallowed,
-    require_plain,
 )
 
 __all__ = ["Connection"]
@@ -135,7 +135,8 @@ class Connection:
         """Close the transport that is held, if any: gracefully for a while, then by force."""
         if (transport := self.transport) is None:
             return
-        self._begin_closing()
+        if self.phase is not Phase.CLOSING:  # unless an interrupt ended a closing halfway
+            self._move(Step.CLOSE)
         how, cancelled = Closing.FORCED, native_cancellations()
         try:
             # The shield keeps the caller's cancellation waiting: it is what closes, as a rule. A
@@ -154,12 +155,9 @@ class Connection:
     def abandon(self) -> None:
         """Abort what is held, if anything, where nothing may be awaited any more."""
         if self.transport is not None:
-            self._begin_closing()
+            if self.phase is not Phase.CLOSING:
+                self._move(Step.CLOSE)
             self._abort(self.transport, Closing.FORCED)
-
-    def _begin_closing(self) -> None:
-        if self.phase is not Phase.CLOSING:  # unless an interrupt ended a closing halfway
-            self._move(Step.CLOSE)
 
     async def _make(self) -> None:
         """Have the factory make a transport, when none is held any more."""
@@ -242,8 +240,10 @@ class Connection:
     def _abort(self, transport: Transport, how: Closing) -> None:
         """Shut the socket; a transport that cannot even do that must not keep us from going on."""
         try:
-            require_plain("abort()", transport.abort())
-            if dropped := require_plain("dropped", transport.dropped):
+            if (answer := cast("object", transport.abort())) is not None:
+                close_coroutine(answer)
+                raise TypeError("abort() must be a plain function that gives back nothing")
+            if dropped := transport.dropped:
                 self._observers.count(dropped)
         except BaseException as error:
             how = Closing.BROKEN
@@ -262,7 +262,7 @@ class Connection:
 def _subject_of(transport: Transport) -> tuple[str, ...] | None:
     """Whom the socket is for. It is for the record only, so nobody is worse off without it."""
     try:
-        subject = require_plain("subject", transport.subject)
+        subject = transport.subject
         return None if subject is None else tuple(subject)
     except BaseException as error:
         logger.error(

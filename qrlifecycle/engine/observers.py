@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import weakref
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Self
 
 import anyio
@@ -29,7 +28,7 @@ from ..states import OUTCOMES, Event, State
 from ..waiting import wait_for
 from .hooks import Hook, HookRunner, append_news
 from .recording import Recording
-from .user_code import BackgroundTasks, call_each
+from .user_code import BackgroundTasks, reraise
 
 __all__ = ["Change", "Changes", "Observers"]
 
@@ -207,15 +206,20 @@ class Observers:
         self._deliver()
 
     def _deliver(self) -> None:
+        """Tell all the news that there is; only then raise what is nobody's to handle here.
+
+        A `SystemExit` of one observer must not keep the success from another.
+        """
         if self._delivering:
             return
         self._delivering = True
-        try:
-            call_each(self._news())
-        finally:
-            self._delivering = False
-
-    def _news(self) -> Iterator[Callable[[], object]]:
+        raised: BaseException | None = None
         while self._queue:
             deliver, item = self._queue.popleft()
-            yield partial(deliver, item)
+            try:
+                deliver(item)
+            except BaseException as error:
+                raised = raised or error
+        self._delivering = False
+        if raised is not None:
+            reraise(raised)

@@ -162,7 +162,8 @@ class Progress:
             EventRefused: the table has no row for it here, or what is pending does not give way.
         """
         row = MACHINE.row(self._state, transition.event)
-        if self._state in ENDS or (row.internal and self.pending is None):
+        internal = row.target is None
+        if self._state in ENDS or (internal and self.pending is None):
             self.commit(transition)
         elif not self._decide(row, transition):
             raise EventRefused(self._state, transition.event)

@@ -12,7 +12,6 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from functools import partial
 from inspect import iscoroutine
 from itertools import count
 from typing import Any
@@ -21,7 +20,7 @@ from ..outcome import Connected, Outcome
 from ..policy import Policy
 from ..records import Began, Changed, Dropped, Ended, Record, Recorder
 from ..states import Event, State
-from .user_code import call_each, close_coroutine, fault_of
+from .user_code import close_coroutine, fault_of, reraise
 
 __all__ = ["Recording"]
 
@@ -94,7 +93,14 @@ class Recording:
         self._publish(self._tell, record)
 
     def _tell(self, record: Record) -> None:
-        call_each(partial(self._tell_one, recorder, record) for recorder in self._recorders)
+        raised: BaseException | None = None
+        for recorder in self._recorders:
+            try:
+                self._tell_one(recorder, record)
+            except BaseException as error:  # the other recorders are told all the same
+                raised = raised or error
+        if raised is not None:
+            reraise(raised)
 
     def _tell_one(self, recorder: Recorder, record: Record) -> None:
         try:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from inspect import isawaitable
 from typing import NamedTuple
@@ -22,13 +21,10 @@ from ..errors import PeerError, QRLifecycleError, WrongAnswer
 from ..signals import KINDS, Signal
 from .backoff import Backoff
 from .progress import Progress
+from .service import StatusCheck
 from .user_code import describe, fault_of
 
-__all__ = ["Answer", "StatusCheck", "StatusReader"]
-
-StatusCheck = Callable[[], Awaitable[Signal | None]]
-"""The HTTP request that asks how far a pairing is: `Paired` if the account is paired, any other
-signal that fits, or None if there is nothing to say."""
+__all__ = ["Answer", "StatusReader"]
 
 MISSED = "check_status"
 """What reads of the status that gave no answer are counted under."""

@@ -29,10 +29,10 @@ from __future__ import annotations
 import inspect
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self, TypeVarTuple
+from typing import Any, NoReturn, Self, TypeVarTuple
 
 import anyio
 
@@ -40,14 +40,13 @@ from ..errors import ForeignCancellation, QRLifecycleError
 
 __all__ = [
     "BackgroundTasks",
-    "call_each",
     "close_coroutine",
     "describe",
     "fault_of",
     "is_thrown_away",
     "native_cancellations",
     "raise_swallowed",
-    "require_plain",
+    "reraise",
 ]
 
 Arguments = TypeVarTuple("Arguments")
@@ -128,18 +127,6 @@ def close_coroutine(answer: object) -> None:
         answer.close()
 
 
-def require_plain(name: str, answer: Any) -> Any:
-    """What a plain function gave back.
-
-    Raises:
-        TypeError: a coroutine: an async function, which was not run.
-    """
-    if inspect.iscoroutine(answer):
-        answer.close()
-        raise TypeError(f"{name} gave back a coroutine; it must not be async")
-    return answer
-
-
 def describe(error: BaseException) -> str:
     """What was raised and where, for a log; the text of our own errors only: it holds no secret."""
     text = f": {error}" if isinstance(error, QRLifecycleError) else ""
@@ -147,22 +134,16 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}{text}\n{where}"
 
 
-def call_each(calls: Iterable[Callable[[], object]]) -> None:
-    """Make every call, and only then raise the first thing that is nobody's to handle here.
+def reraise(error: BaseException) -> NoReturn:
+    """Raise what was kept, and keep it no longer: an error holds the frames that it went through.
 
-    A `SystemExit` of one observer must not keep the success from another.
+    Raises:
+        BaseException: ``error``.
     """
-    raised: BaseException | None = None
-    for call in calls:
-        try:
-            call()
-        except BaseException as error:
-            raised = raised or error
     try:
-        if raised is not None:
-            raise raised
+        raise error
     finally:
-        del raised  # it holds this frame, and this frame would hold it
+        del error
 
 
 class BackgroundTasks:
@@ -231,13 +212,6 @@ class BackgroundTasks:
                     self._group.cancel_scope.cancel()
                 await self._group.__aexit__(None, None, None)
         finally:
-            if self._raised is not None:
-                self._raise_what_was_kept()
-
-    def _raise_what_was_kept(self) -> None:
-        assert self._raised is not None
-        raised, self._raised = self._raised, None
-        try:
-            raise raised
-        finally:
-            del raised  # it holds this frame, and this frame would hold it
+            raised, self._raised = self._raised, None
+            if raised is not None:
+                reraise(raised)

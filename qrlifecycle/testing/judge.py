@@ -13,9 +13,8 @@ from typing import Any, Protocol
 
 import anyio
 
-from ..engine.attempt import QRRequest
 from ..engine.observers import Change
-from ..engine.status import StatusCheck
+from ..engine.service import QRRequest, StatusCheck
 from ..errors import (
     EventRefused,
     PairingInProgress,

@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 
 from ..codes import QRCode
-from ..engine.attempt import QRRequest
+from ..engine.service import QRRequest
 from ..errors import (
     InvalidValue,
     ServiceRefused,

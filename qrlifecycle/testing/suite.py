@@ -19,7 +19,7 @@ try:
 except ImportError:
     raise MissingExtra("the contract and the promises as pytest classes", "testing") from None
 
-from ..engine.attempt import QRRequest
+from ..engine.service import QRRequest
 from ..policy import Policy
 from .contract import (
     checks,

@@ -57,7 +57,8 @@ class SignalBuffer:
         """Forget the kept signals and end `get()` at once, as after the peer's orderly close."""
         self._signals.clear()
         self._end = anyio.EndOfStream()
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     async def get(self) -> Signal:
         """The next signal. If it is cancelled, no signal is lost.

@@ -20,8 +20,8 @@ from typing import Any
 import anyio
 
 from ...codes import Code
-from ...engine.attempt import Service
 from ...engine.observers import Observers
+from ...engine.service import Service
 from ...errors import QRLifecycleError
 from ...outcome import Cancelled, Connected, Failed
 from ...policy import Policy
