@@ -204,3 +204,20 @@ async def test_promise_8_a_hook_that_hangs_is_cancelled() -> None:
             on_connection_failed=lambda _failed: hang(),
         ).pair()
     assert anyio.current_time() - began == pytest.approx(60 + 5)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", ["function", "object"])
+async def test_what_an_async_hook_is_told_without_tasks_waits_for_them(kind: str) -> None:
+    """It is known to be async before its first call, and so none is lost."""
+    heard: list[Change] = []
+
+    async def hear(change: Change) -> None:
+        heard.append(change)
+
+    observers = observers_of({"on_change": hear if kind == "function" else AsyncObject(heard)})
+    observers.notify(State.DISPLAYED, Event.SCANNED, State.DISPLAYED, None)
+    async with BackgroundTasks(needed=True) as tasks:
+        observers.run_in(tasks)
+        pair(observers)
+    assert heard == [SCANNED, PAIRED]
