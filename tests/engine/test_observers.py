@@ -10,15 +10,17 @@ import anyio
 import pytest
 
 from qrlifecycle import (
+    ActionRequired,
     Change,
     Connected,
     Event,
     Policy,
     QRCode,
     QRLifecycle,
+    Scanned,
     State,
 )
-from qrlifecycle.engine.hooks import BACKLOG
+from qrlifecycle.engine.hooks import BACKLOG, append_news
 from qrlifecycle.engine.observers import Changes, Observers
 from qrlifecycle.engine.user_code import BackgroundTasks
 from qrlifecycle.records import Changed, Record
@@ -221,3 +223,23 @@ async def test_what_an_async_hook_is_told_without_tasks_waits_for_them(kind: str
         observers.run_in(tasks)
         pair(observers)
     assert heard == [SCANNED, PAIRED]
+
+
+@pytest.mark.parametrize(
+    ("items", "kept"),
+    [
+        ([Scanned(), Scanned()], [Scanned(), Scanned()]),
+        ([ActionRequired("one"), ActionRequired("two")], [ActionRequired("two")]),
+        ([QRCode("one"), QRCode("two")], [QRCode("two")]),
+        ([SCANNED, SCANNED], [SCANNED]),
+    ],
+    ids=["signal", "action", "code", "change"],
+)
+def test_of_what_is_present_now_a_backlog_keeps_the_newest(
+    items: list[object], kept: list[object]
+) -> None:
+    """Codes, actions and internal changes replace the one before; what else comes is kept."""
+    backlog: list[object] = []
+    for item in items:
+        append_news(backlog, item)
+    assert backlog == kept
