@@ -1,6 +1,6 @@
-"""What a person is given to link with: a code to scan, or one to type.
+"""What a person is given to pair with: a code to scan, or one to type.
 
-Whoever has a code can link a phone, so it is treated as a password: no repr, log line, exception
+Whoever has a code can pair a phone, so it is treated as a password: no repr, log line, exception
 or pickle shows it, and `reveal()` is the one way to it.
 """
 
@@ -17,7 +17,11 @@ __all__ = ["Code", "PairingCode", "QRCode"]
 
 
 class Code:
-    """A secret with a lifetime; the ground of `QRCode` and `PairingCode`."""
+    """A secret with a lifetime: what `QRCode` and `PairingCode` have in common.
+
+    Codes of one kind are equal if their payloads are. ``expires_in`` is the lifetime in seconds,
+    from when the code was received; None if the service does not tell.
+    """
 
     __slots__ = ("__payload", "__weakref__", "expires_in")
 
@@ -42,7 +46,7 @@ class Code:
         self.expires_in = expires_in
 
     def reveal(self) -> str:
-        """The payload itself: the one door to it."""
+        """The payload itself. Nothing else shows it, except the pictures drawn from it."""
         return self.__payload
 
     def __repr__(self) -> str:
@@ -109,7 +113,7 @@ class QRCode(Code):
     _longest = MAX_PAYLOAD
 
     def matrix(self) -> list[list[bool]]:
-        """The modules, rows of columns, quiet zone included; True is dark.
+        """The modules as rows of columns, with the quiet zone of 4; True is dark.
 
         Raises:
             MissingExtra: the ``qr`` extra is not installed.
@@ -122,6 +126,9 @@ class QRCode(Code):
 
         Light modules are drawn and dark ones left blank, as it has to be on a dark terminal. With
         ``ink`` it is the other way round: print that black on white, and it scans anywhere.
+
+        Raises:
+            MissingExtra: the ``qr`` extra is not installed.
         """
         rows = [[dark is ink for dark in row] for row in self.matrix()]
         if len(rows) % 2:
@@ -132,7 +139,11 @@ class QRCode(Code):
         )
 
     def svg(self, *, scale: float = 4) -> str:
-        """The code as an SVG element, dark on white; ``scale`` is a module's size in pixels."""
+        """The code as an SVG element, dark on white; ``scale`` is a module's size in pixels.
+
+        Raises:
+            MissingExtra: the ``qr`` extra is not installed.
+        """
         stream = io.BytesIO()
         code = _segno().make_qr(self.reveal(), error="l")
         code.save(
@@ -148,7 +159,11 @@ class QRCode(Code):
         return stream.getvalue().decode()
 
     def png(self, *, scale: int = 4) -> bytes:
-        """The code as a PNG file, dark on white; ``scale`` is a module's size in pixels."""
+        """The code as a PNG file, dark on white; ``scale`` is a module's size in whole pixels.
+
+        Raises:
+            MissingExtra: the ``qr`` extra is not installed.
+        """
         stream = io.BytesIO()
         code = _segno().make_qr(self.reveal(), error="l")
         code.save(stream, kind="png", scale=scale, border=QUIET_ZONE, dark="#000", light="#fff")

@@ -22,9 +22,9 @@
     │       └── TransportLost          it was open and broke
     └── PairingFailed              a failed outcome, raised on request
 
-Errors of the first branch come out of the call that caused them. Those of the second never come out
-of `pair()`: they end up as the ``error`` of a failed outcome. No text here ever holds a payload, a
-token or a URL's query.
+A `UsageError` comes out of the call that caused it. A `PeerError` or a `ForeignCancellation` never
+comes out of `pair()`: where one ends the attempt, it is the ``error`` of a failed outcome. No text
+here ever holds a payload, a token or a URL's query.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ __all__ = [
 
 
 class QRLifecycleError(Exception):
-    """The root of the tree."""
+    """The root of the tree: ``except QRLifecycleError`` catches all of it."""
 
 
 class UsageError(QRLifecycleError):
@@ -66,7 +66,10 @@ class UsageError(QRLifecycleError):
 
 
 class EventRefused(UsageError):
-    """The table has no row for this event in this state; the state is unchanged."""
+    """The table has no row for this event in this state; the state is unchanged.
+
+    ``state`` and ``event`` say which, ``accepted`` the events that have a row there.
+    """
 
     def __init__(self, state: State, event: Event, accepted: tuple[Event, ...] = ()) -> None:
         self.state = state
@@ -162,7 +165,7 @@ class PeerError(QRLifecycleError):
 
 
 class ServiceRefused(PeerError):
-    """The service says no. Raise it from `request_qr` to end the attempt with that reason."""
+    """The service says no. Raise it from `request_qr`: the reason is ``refused_by_service``."""
 
 
 class TransportError(PeerError):
@@ -182,7 +185,10 @@ class TransportLost(TransportError):
 
 
 class PairingFailed(QRLifecycleError):
-    """A failed outcome, raised by `Failed.raise_for_failure()`; ``reason`` says why."""
+    """No pairing: raised by `raise_for_failure()` of an outcome that is no success.
+
+    ``reason`` is a `Reason`, ``sentence`` its meaning; the error behind it, if any, is the cause.
+    """
 
     def __init__(self, reason: str, sentence: str) -> None:
         self.reason = reason

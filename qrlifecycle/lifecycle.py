@@ -32,17 +32,23 @@ __all__ = ["QRLifecycle"]
 
 
 class QRLifecycle:
-    """The lifecycle of a QR code that somebody scans to link an account.
+    """The lifecycle of a QR code that somebody scans to pair an account.
+
+    ::
+
+        transport = partial(SocketIOTransport, url, bot_id="bot-7", user_id="user-123")
+        outcome = await QRLifecycle(request_qr, transport, on_qr_updated=show).pair()
 
     Args:
         request_qr: async function that asks the service for a code; gives back a `QRCode`, a
-            `PairingCode` to be typed, or `Paired` if the account is linked already.
-        transport: called once for each opening; gives back a fresh `Transport`.
+            `PairingCode` to be typed, or `Paired` if the account is paired already.
+        transport: plain function that is called once for each opening; gives back a fresh
+            `Transport`.
         policy: deadlines and budgets.
         check_status: async function that asks the service how far the pairing is; gives back
             `Paired`, any other signal, or None if there is nothing to say. It is called on each
             opening and before a code is given up, for servers do not repeat what nobody heard.
-        expect_identity: the identity that must be linked, or a plain function that is given the
+        expect_identity: the identity that must be paired, or a plain function that is given the
             identity (None if the service does not tell) and says whether it is the right one.
         on_connected: told the `Connected` outcome.
         on_qr_updated: told each QR code to show, the first as well as its replacements.
@@ -159,16 +165,20 @@ class QRLifecycle:
         When it has returned or raised, nothing is left behind: no socket, no task, no timer. It may
         be called again after any end; no `reset()` is needed.
 
+        A cancellation of the calling task, `SystemExit` and `KeyboardInterrupt` come out as they
+        are, after the socket is closed; the state is `idle` then, unless an end was decided before.
+
         Raises:
             PairingInProgress: another `pair()` of this lifecycle runs.
-            UsageError: `request_qr` or the transport was used in a way that cannot be. The state
-                is `failed`.
+            UsageError: the program asked for what cannot be: `request_qr` or the factory gave back
+                something else, say, or the transport does not run on this event loop. The state is
+                `failed`. Everything else that goes wrong is an outcome.
         """
         if self._attempt is not None:
             raise PairingInProgress(self.state)
-        self._attempt = attempt = Attempt(self._progress, self._service)
         try:
-            return await attempt.run()
+            self._attempt = Attempt(self._progress, self._service)
+            return await self._attempt.run()
         finally:
             self._attempt = None
 

@@ -1,7 +1,4 @@
-"""The numbers: deadlines in seconds, and how often something may be tried.
-
-This room must never act on them.
-"""
+"""The numbers: deadlines in seconds, and how often something may be tried. One meaning each."""
 
 from __future__ import annotations
 
@@ -18,9 +15,12 @@ __all__ = ["WHATSAPP", "Policy", "is_positive"]
 class Policy:
     """Deadlines and budgets of an attempt. Times are seconds; ``math.inf`` means no limit.
 
+    `WHATSAPP` is a ready one; ``dataclasses.replace(WHATSAPP, confirm_success=True)`` changes it.
+
     Raises:
-        InvalidValue: a time that is not a positive number, or a budget that is not a whole number
-            of at least 0.
+        InvalidValue: a time that is not a positive number, one that must be finite and is not, a
+            first delay that is longer than the longest, or a budget that is not a whole number of
+            at least 0.
     """
 
     generate_timeout: float = 30.0

@@ -1,7 +1,7 @@
 """Signals: what a transport reports.
 
-An event is a word of the table; a signal is what came over a wire, with what it carried. How the
-wire spelt it is the transport's.
+An event is a word of the table; a signal is what came over a connection, with what it carried. How
+a service spells it is the transport's.
 """
 
 from __future__ import annotations

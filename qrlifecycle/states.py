@@ -274,7 +274,8 @@ class Deadline(Word):
 class PhaseRow:
     """In any of the phases ``sources``, ``by`` leads to the phase ``target``, because ``why``.
 
-    Where ``target`` has a deadline, taking the row starts it afresh.
+    Where ``target`` has a deadline, taking the row starts it afresh; only ``expired`` never gives
+    more time than was left.
     """
 
     sources: tuple[Phase, ...]

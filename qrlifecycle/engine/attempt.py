@@ -24,7 +24,7 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from inspect import isawaitable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import anyio
 import anyio.lowlevel
@@ -156,15 +156,13 @@ class Attempt:
                     await activity(self)
                 if progress.pending is None:
                     await self._give_up()
-        except UsageError as error:
-            if progress.pending is None:
-                progress.decide(self._failure(error))
-                raise
-            # Something ended the state already, and this came of being stopped: the end stands.
-            logger.error("while the state was being left: %s", describe(error))
         except Exception as error:
-            progress.decide(self._failure(error))
-            raise
+            failure = self._failure(error)
+            progress.decide(failure)
+            if progress.pending is failure or not isinstance(error, UsageError):
+                raise
+            # An end was decided already, and this came of being stopped: the end stands.
+            logger.error("while the state was being left: %s", describe(error))
         except BaseException as error:
             if self.connection is not None and is_thrown_away(error):
                 self.connection.abandon()
@@ -189,6 +187,9 @@ class Attempt:
             if self.connection is not None:
                 await self.connection.close()
         finally:
+            # A second Ctrl-C may strike anywhere, also before `close()` has done anything.
+            if self.connection is not None:
+                self.connection.abandon()
             self.reader = self.connection = None
             transition = self._progress.pending
             assert transition is not None
@@ -414,7 +415,7 @@ class Attempt:
             reason = Reason.TRANSPORT_LOST
         return Transition(Event.FAIL, Failed(reason, error))
 
-    _ACTIVITIES: ClassVar[Mapping[State, Callable[[Attempt], Awaitable[None]]]] = {
+    _ACTIVITIES: ClassVar[Mapping[State, Callable[[Any], Awaitable[None]]]] = {
         State.GENERATING: _generate,
         State.DISPLAYED: _display,
     }

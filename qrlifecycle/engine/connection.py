@@ -135,7 +135,7 @@ class Connection:
         """Close the transport that is held, if any: gracefully for a while, then by force."""
         if (transport := self.transport) is None:
             return
-        self._move(Step.CLOSE)
+        self._begin_closing()
         how, cancelled = Closing.FORCED, native_cancellations()
         try:
             # The shield keeps the caller's cancellation waiting: it is what closes, as a rule. A
@@ -152,10 +152,14 @@ class Connection:
         raise_swallowed(cancelled)
 
     def abandon(self) -> None:
-        """The coroutine is being thrown away: nothing may be awaited, so `close()` is too late."""
+        """Abort what is held, if anything, where nothing may be awaited any more."""
         if self.transport is not None:
-            self._move(Step.CLOSE)
+            self._begin_closing()
             self._abort(self.transport, Closing.FORCED)
+
+    def _begin_closing(self) -> None:
+        if self.phase is not Phase.CLOSING:  # unless an interrupt ended a closing halfway
+            self._move(Step.CLOSE)
 
     async def _make(self) -> None:
         """Have the factory make a transport, when none is held any more."""
@@ -175,9 +179,9 @@ class Connection:
             kind = type(made).__name__
             raise WrongAnswer(f"the transport factory gave back {kind}, which is no Transport")
         # Owned before anything is awaited on it: from here on whatever happens ends in close().
+        self._move(Step.MAKE)
         self.transport = made
         self._listening_since = math.inf
-        self._move(Step.MAKE)
 
     async def _open(self, transport: Transport) -> None:
         """Open the transport that was made."""

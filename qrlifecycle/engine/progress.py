@@ -35,11 +35,13 @@ from ..states import (
     DEADLINE_OF,
     ENDS,
     INITIAL,
+    INITIAL_PHASE,
     OUTCOMES,
     SOCKET_OWNER,
     Deadline,
     Event,
     Phase,
+    Region,
     Row,
     State,
     Step,
@@ -57,7 +59,7 @@ NEXT_PHASE: Mapping[tuple[Phase, Step | Event], Phase] = {
 
 NEVER = math.inf
 
-Apply = Callable[["Progress", object], None]
+Apply = Callable[[Any, object], None]
 """What a row changes, of what its transition carries."""
 
 
@@ -213,10 +215,11 @@ class Progress:
         self._ENTER[self._state](self, carried)
 
     def _enter_generating(self, _carried: object) -> None:
-        self._set_phase(Phase.REQUESTING, self.policy.generate_timeout)
+        self._set_phase(INITIAL_PHASE[Region.REQUEST], self.policy.generate_timeout)
 
     def _enter_displayed(self, code: object) -> None:
         assert isinstance(code, QRCode | PairingCode)
+        self.phase = INITIAL_PHASE[Region.PERSON]
         self.withhold_code(code)
 
     def _enter_end(self, _carried: object) -> None:
@@ -242,28 +245,30 @@ class Progress:
         lifetime = policy.qr_lifetime if self.code is None else policy.rotated_lifetime
         lifetime = lifetime if code.expires_in is None else code.expires_in
         self.code, self.action = code, None
-        self._set_phase(Phase.SCANNING, lifetime + policy.expiry_grace)
+        self._follow(Event.QR_UPDATED, lifetime + policy.expiry_grace)
 
     def _await_approval(self, _carried: object) -> None:
         """The phone has the code: the code's own deadline matters no more."""
         self.action = None
-        if self._moves(Event.SCANNED):
-            self._set_phase(Phase.APPROVING, self.policy.approval_timeout)
+        self._follow(Event.SCANNED, self.policy.approval_timeout)
 
     def _require_action(self, action: object) -> None:
         """The person has something to do: only that deadline matters now."""
         assert isinstance(action, ActionRequired)
         self.action = action
-        self._set_phase(Phase.ACTING, self.policy.action_timeout)
+        self._follow(Event.ACTION_REQUIRED, self.policy.action_timeout)
 
     def expire_code(self) -> None:
         """The service says that the code ran out: it is heard for `expiry_grace` seconds more."""
-        if self._moves(Event.EXPIRED):
+        if (self.phase, Event.EXPIRED) in NEXT_PHASE:
             ends = current_time() + self.policy.expiry_grace
             self._set_phase_end(min(self.phase_ends, ends))
 
-    def _moves(self, by: Event) -> bool:
-        return (self.phase, by) in NEXT_PHASE
+    def _follow(self, event: Event, seconds: float) -> None:
+        """Go to the phase that the event leads to, if it leads anywhere, and start its deadline."""
+        assert self.phase is not None
+        if (target := NEXT_PHASE.get((self.phase, event))) is not None:
+            self._set_phase(target, seconds)
 
     def note_showing(self, hook: str, error: Exception | None) -> None:
         """A hook that shows the person something has returned, or raised.

@@ -17,12 +17,11 @@ kinds are told apart, in every place alike:
 - A **value of the wrong kind** is a mistake in the program: `WrongAnswer`, where it is given.
 
 Theory: in a task of asyncio's, a cancellation is ours if `Task.cancel()` was called on this task
-and nobody took that back (`Task.cancelling()`), or if a scope around this task is cancelled *and*
-the exception is a scope's. The latter matters when both come at once: a scope does not know
-somebody else's exception for its own, and would let it out of a `pair()` that nobody cancelled. As
-a fault it is harmless, for a scope cancels again at the next await. On trio there are only scopes,
-and a scope takes every `Cancelled` for its own. Outside a task, in a callback or without an event
-loop, no cancellation is ours.
+and nobody took that back (`Task.cancelling()`); a scope of anyio's calls it too, and takes it back
+when it is left. So where a scope has been cancelled and has not yet said so, an exception that
+comes first is somebody else's: as a fault it is harmless, for the scope cancels at the next await.
+On trio there are only scopes, and a scope takes every `Cancelled` for its own. Outside a task, in a
+callback or without an event loop, no cancellation is ours.
 """
 
 from __future__ import annotations
@@ -87,20 +86,7 @@ def _is_our_cancellation(error: BaseException) -> bool:
     asyncio = sys.modules.get("asyncio")
     if asyncio is None or not isinstance(error, asyncio.CancelledError):
         return anyio.get_current_task().has_pending_cancellation()
-    if asyncio.current_task() is None:
-        return False
-    return native_cancellations() > 0 or (
-        anyio.get_current_task().has_pending_cancellation() and _is_of_scope(error)
-    )
-
-
-def _is_of_scope(error: BaseException | None) -> bool:
-    """Whether a scope of anyio's cancelled, on asyncio: it says so, and knows itself by that."""
-    while error is not None:
-        if str(error).startswith(("Cancelled via cancel scope", "Cancelled by cancel scope")):
-            return True
-        error = error.__context__
-    return False
+    return native_cancellations() > 0
 
 
 def native_cancellations() -> int:

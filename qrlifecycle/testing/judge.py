@@ -82,6 +82,7 @@ class Judge:
         request_qr: the lifecycle's.
         late: seconds by which the clock may miss a deadline: a real one does, a virtual one not.
         check_status: the lifecycle's, if it has one.
+        blind: whether the hook that shows codes raises, as if there were no screen.
         options: further arguments of the lifecycle.
     """
 
@@ -93,6 +94,7 @@ class Judge:
         *,
         late: float = EPSILON,
         check_status: StatusCheck | None = None,
+        blind: bool = False,
         **options: Any,
     ) -> None:
         self.peer = peer
@@ -119,6 +121,7 @@ class Judge:
             **options,
         )
         self._check_status = check_status
+        self._blind = blind
         self._listening = False
         self._reached: list[Outcome] = []
         self._notified: list[Outcome] = []
@@ -197,6 +200,8 @@ class Judge:
     def _on_code(self) -> None:
         if not self.peer.listening:
             self.note(4, "a code was handed out before the transport listened")
+        if self._blind:
+            raise OSError("there is no screen, as the schedule wished")
 
     def _on_connected(self, outcome: Connected) -> None:
         self._notified.append(outcome)

@@ -1,4 +1,4 @@
-"""The injectable part: what a transport must do, as an ABC and eight numbered clauses.
+"""What a transport must do, as an ABC and eight numbered clauses.
 
 A transport is one opening: made, opened, closed, thrown away. The lifecycle makes a fresh one each
 time, owns it before it awaits anything on it, and ends it with `aclose()` under a deadline followed
@@ -28,7 +28,7 @@ T8
     by a scope, by a deadline and natively. `SignalBuffer` keeps this; `qrlifecycle.waiting` says
     why a wait of one's own may not.
 
-This room must never know a protocol, nor what a signal leads to.
+`check_transport` in `qrlifecycle.testing` checks all of it on any transport.
 """
 
 from __future__ import annotations
@@ -89,16 +89,23 @@ class Transport(ABC):
 
         Raises:
             EndOfStream: the peer closed in order, or this transport was closed.
-            TransportLost: the link broke, or the peer is silent past the heartbeat.
+            TransportLost: the connection broke, or the peer is silent past the heartbeat.
         """
 
     @abstractmethod
     async def aclose(self) -> None:
-        """Say goodbye politely and be gone. It must not wait for a healthy peer's answer."""
+        """Close gracefully, and leave nothing. It must not wait for a healthy peer's answer.
+
+        The lifecycle cancels it after ``policy.close_timeout`` seconds, and calls `abort()` next in
+        any case.
+        """
 
     @abstractmethod
     def abort(self) -> None:
-        """Shut the door now, without awaiting. At any moment, also in the middle of the others."""
+        """Shut the socket now, without awaiting: at any moment, also in the middle of the others.
+
+        The trusted base: what it leaves open nobody else can close. It should raise nothing.
+        """
 
     def __aiter__(self) -> Self:
         return self
@@ -130,4 +137,4 @@ class Transport(ABC):
 
 
 TransportFactory = Callable[[], Transport]
-"""What a lifecycle is given: called once for each opening."""
+"""What a lifecycle is given: a plain function, called once for each opening."""

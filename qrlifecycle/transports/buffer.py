@@ -1,7 +1,7 @@
 """Where a push-style transport keeps signals until `receive()` asks for them.
 
 Bounded by what signals mean: a newer code replaces one that nobody took yet, and a repeated signal
-is one signal. So a flood costs no memory. This room must never know a protocol.
+is one signal. So a flood costs no memory.
 """
 
 from __future__ import annotations
@@ -62,8 +62,9 @@ class SignalBuffer:
     async def get(self) -> Signal:
         """The next signal. If it is cancelled, no signal is lost.
 
-        What is kept is given without yielding, also to whoever is being cancelled: a last look
-        finds it. It is little, and once it is taken a cancellation comes out, whatever comes in.
+        What is kept is given without yielding, also to whoever is being cancelled: a final status
+        check finds it. It is little, and once it is taken a cancellation comes out, whatever comes
+        in.
 
         Raises:
             Exception: what `end()` was given, after the last signal.

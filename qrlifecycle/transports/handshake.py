@@ -1,7 +1,7 @@
 """What a Socket.IO handshake needs to be told, and what its failure means.
 
 Arguments are checked and errors explained, and no URL, token or server's text gets into any text of
-ours. This room must never open anything.
+ours. Nothing here opens anything.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ of them. Once sealed it makes no more.
 
 Names touched here that aiohttp does not document: ``ClientWebSocketResponse._response`` and
 ``BaseConnector._close()``, and ``ClientSession._retry_connection``, without which one opening that
-is cut off would quietly be tried twice. This room must never know Socket.IO.
+is cut off would quietly be tried twice.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class WebSocket(aiohttp.ClientWebSocketResponse):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if (transport := _transport_of(self)) is not None:
-            # A write loop that waits for its peer would hold up the news that the link broke.
+            # A write loop that waits for its peer would hold up the news that the connection broke.
             transport.set_write_buffer_limits(high=NEVER)
 
     async def receive(self, timeout: float | None = None) -> Any:
@@ -128,10 +128,10 @@ class Ledger:
         self._websockets.append(made)
         return made
 
-    async def send_goodbye(self, text: str) -> None:
+    async def send_close(self, text: str) -> None:
         """Hand a last text and WebSocket's close to the kernel, if it takes them at once.
 
-        A peer that does not read would have to be waited for; it gets no goodbye.
+        A peer that does not read would have to be waited for; it is told nothing.
         """
         for websocket in self._websockets:
             transport = _transport_of(websocket)

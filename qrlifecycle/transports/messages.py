@@ -2,8 +2,7 @@
 
 Pure functions. The default understands messages such as
 ``{"type": "whatsapp_connected", "botId": ..., "userId": ...}``, whether sent as an event of that
-name or as any event whose payload has that ``type``. This room must never know how a message
-travelled.
+name or as any event whose payload has that ``type``.
 """
 
 from __future__ import annotations

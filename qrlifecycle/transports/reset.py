@@ -1,7 +1,4 @@
-"""Dropping a connection: what the kernel does with it once its socket is closed.
-
-This room must never know who closes, nor why.
-"""
+"""Dropping a connection: what the kernel does with it once its socket is closed."""
 
 from __future__ import annotations
 

@@ -8,8 +8,7 @@ its log is silent (it would write payloads), TLS is verified.
 
 Names touched here that python-socketio and python-engineio do not document: ``eio`` with its
 ``ping_interval``, ``ping_timeout``, ``read_loop_task``, ``external_http`` and
-``start_background_task``, and ``engineio.base_client.connected_clients``. This room must never know
-what a signal leads to.
+``start_background_task``, and ``engineio.base_client.connected_clients``.
 """
 
 from __future__ import annotations
@@ -69,10 +68,10 @@ each as large as a message."""
 
 ANSWER_TO_CLOSE = 0.1
 """Seconds that the client itself waits for a server to confirm the close that the server asked for;
-until then it does not say that the link is gone. Our own closing waits for nobody."""
+until then it does not say that the connection is gone. Our own closing waits for nobody."""
 
 DISCONNECT = "41"
-"""Engine.IO "message" and Socket.IO "disconnect": the goodbye that servers log as the client's."""
+"""Engine.IO "message" and Socket.IO "disconnect": what servers log as the client's own leaving."""
 
 logger = logging.getLogger("qrlifecycle")
 
@@ -118,7 +117,7 @@ class SocketIOTransport(Transport):
         signals: from the name of a message to what makes a signal of its payload.
         socketio_path: where on the server Socket.IO is.
         ssl_context: for servers with a certificate of their own; verification is the context's.
-        max_message: bytes of the largest message to read; a larger one breaks the link.
+        max_message: bytes of the largest message to read; a larger one breaks the connection.
         heartbeat: seconds of silence after which a peer counts as dead, also while opening.
 
     Raises:
@@ -244,14 +243,14 @@ class SocketIOTransport(Transport):
         return await self._buffer.get()
 
     async def aclose(self) -> None:
-        """Say goodbye without waiting for an answer, shut the socket, and reap the client."""
+        """Send "disconnect" without waiting for an answer, shut the socket, and reap the client."""
         self._closing = True
         self._buffer.close()
         client, ledger = self._client, self._ledger
         if client is None or ledger is None:
             return
         try:
-            await ledger.send_goodbye(self._goodbye())
+            await ledger.send_close(self._disconnect_text())
             self._shut(client, ledger)
             await self._reap(ledger)
         except BaseException:
@@ -367,7 +366,7 @@ class SocketIOTransport(Transport):
 
     # Closing
 
-    def _goodbye(self) -> str:
+    def _disconnect_text(self) -> str:
         return DISCONNECT if self._namespace == "/" else f"{DISCONNECT}{self._namespace},"
 
     def _shut(self, client: socketio.AsyncClient, ledger: Ledger) -> None:

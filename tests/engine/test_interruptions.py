@@ -32,6 +32,7 @@ from qrlifecycle import (
     TransportLost,
     UsageError,
 )
+from qrlifecycle.engine.status import StatusReader
 from qrlifecycle.records import Closed, Ended, Leaving, Record
 from qrlifecycle.testing import (
     ScriptedPeer,
@@ -221,6 +222,35 @@ async def test_an_exit_of_a_hook_is_not_lost_to_a_cancellation() -> None:
     lifecycle = QRLifecycle(request_qr, ScriptedPeer(), on_change=leave)
     task = asyncio.ensure_future(ending_of(lifecycle))
     assert type(await task) is OwnExit
+    assert lifecycle.state is State.IDLE
+
+
+@pytest.mark.anyio
+async def test_promise_5_an_interrupt_before_the_close_leaves_no_socket(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A second Ctrl-C may strike between any two lines, also as leaving has just begun."""
+
+    def strike(_reader: StatusReader) -> None:
+        raise KeyboardInterrupt
+
+    async def check_status() -> Signal | None:
+        return None
+
+    monkeypatch.setattr(StatusReader, "stop", strike)
+    peer = ScriptedPeer()
+    lifecycle = QRLifecycle(request_qr, peer, check_status=check_status)
+    ended: list[Outcome | BaseException] = []
+
+    async def pair() -> None:
+        ended.append(await ending_of(lifecycle))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(pair)
+        await settle()
+        lifecycle.cancel()
+    assert [type(one) for one in ended] == [KeyboardInterrupt]
+    assert peer.open_sockets == 0
     assert lifecycle.state is State.IDLE
 
 

@@ -96,7 +96,11 @@ TIMELY = frozenset({Act.TICK, Act.EXPIRED})
 
 
 def may_be(
-    before: frozenset[Situation], move: ScheduledAct, pending: Iterable[Act]
+    before: frozenset[Situation],
+    move: ScheduledAct,
+    pending: Iterable[Act],
+    *,
+    blind: bool = False,
 ) -> frozenset[Situation]:
     """Where the model can be after a move, everybody waiting.
 
@@ -104,9 +108,12 @@ def may_be(
         before: where it can have been.
         move: what was done.
         pending: acts of earlier moves whose effect was still to come.
+        blind: whether a code that is shown meanwhile cannot be seen.
     """
     acts = (move.act, *(act for _, act in move.racing), *pending)
-    return _reach(before, tuple(SAYS[act] for act in sorted(acts)), not TIMELY.isdisjoint(acts))
+    said = tuple(SAYS[act] for act in sorted(acts))
+    said += (((Label.NOT_SHOWN, Event.FAIL),),) * blind
+    return _reach(before, said, not TIMELY.isdisjoint(acts))
 
 
 @lru_cache(maxsize=2**16)

@@ -95,7 +95,7 @@ def follow(
     scene: Scene, modelled: frozenset[ModelSituation], move: ScheduledAct, unheard: tuple[Act, ...]
 ) -> frozenset[ModelSituation]:
     """Where the model can be after a move; a breach is noted if the real code is not there."""
-    possible = may_be(modelled, move, unheard)
+    possible = may_be(modelled, move, unheard, blind=scene.blind)
     modelled = conforms(possible, scene)
     if not modelled:
         scene.judge.note(5, differs(possible, scene))

@@ -56,6 +56,7 @@ class World:
         policy: the lifecycle's. The fewer different sums of its times there are, the sooner every
             situation has been seen; whole numbers and halves, quarters, ... are exact.
         status: whether there is a `check_status`.
+        blind: whether the hook that shows the code raises.
         without: acts that do not happen here.
         racing: how many acts race with each other: 1 for none, 2 or 3.
     """
@@ -63,6 +64,7 @@ class World:
     name: str
     policy: Policy
     status: bool = False
+    blind: bool = False
     without: frozenset[Act] = frozenset()
     racing: int = 2
 
@@ -155,6 +157,7 @@ class Scene:
     def __init__(self, world: World, tasks: TaskGroup) -> None:
         self._tasks = tasks
         self._without = world.without
+        self.blind = world.blind
         self._reads = world.status
         nothing = frozenset[str]()
         self._idle_names = (nothing if world.status else OF_STATUS) | (
@@ -168,6 +171,7 @@ class Scene:
             world.policy,
             self._request_qr,
             check_status=self._check_status if world.status else None,
+            blind=world.blind,
             expect_identity="me",
         )
         self.peer.watch = self.judge.look

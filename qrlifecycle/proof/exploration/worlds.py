@@ -67,10 +67,24 @@ WORLDS: tuple[World, ...] = (
         racing=1,
     ),
     World(
-        name="another link, with a status",
+        name="another transport, with a status",
         policy=replace(EVEN, max_reconnects=1, qr_lifetime=2),
         status=True,
         without=_with(Act.SAYS_NOTHING, Act.SAYS_PAIRED, Act.HANG_UP) | {Act.GENERATE},
+        racing=1,
+    ),
+    World(
+        name="another transport, after a scan",
+        policy=replace(EVEN, max_reconnects=1, approval_timeout=2, action_timeout=2),
+        without=_with(Act.SCANNED, Act.ACTION, Act.HANG_UP),
+        racing=1,
+    ),
+    World(
+        name="a code that nobody can see",
+        policy=EVEN,
+        status=True,
+        blind=True,
+        without=_with(Act.SAYS_NOTHING, Act.SAYS_PAIRED, Act.ROTATED),
         racing=1,
     ),
     World(
@@ -84,7 +98,7 @@ WORLDS: tuple[World, ...] = (
         without=_with(Act.EXPIRED),
     ),
     World(
-        name="races for another link",
+        name="races for another transport",
         policy=replace(EVEN, max_reconnects=1, qr_lifetime=math.inf),
         without=_with(Act.BREAK),
     ),
