@@ -190,9 +190,6 @@ class Observers:
         for name in SHOWING:
             if (runner := self._hooks.get(name)) is not None:
                 runner.forget()
-                if self._queue:
-                    kept = [news for news in self._queue if news[0] != runner.deliver]
-                    self._queue = deque(kept)
 
     def _tell_change(self, change: Change) -> None:
         for ref in self._iterators:

@@ -10,15 +10,17 @@ import anyio
 import pytest
 
 from qrlifecycle import (
+    ActionRequired,
     Change,
     Connected,
     Event,
     Policy,
     QRCode,
     QRLifecycle,
+    Scanned,
     State,
 )
-from qrlifecycle.engine.hooks import BACKLOG
+from qrlifecycle.engine.hooks import BACKLOG, append_news
 from qrlifecycle.engine.observers import Changes, Observers
 from qrlifecycle.engine.user_code import BackgroundTasks
 from qrlifecycle.records import Changed, Record
@@ -204,3 +206,40 @@ async def test_promise_8_a_hook_that_hangs_is_cancelled() -> None:
             on_connection_failed=lambda _failed: hang(),
         ).pair()
     assert anyio.current_time() - began == pytest.approx(60 + 5)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", ["function", "object"])
+async def test_what_an_async_hook_is_told_without_tasks_waits_for_them(kind: str) -> None:
+    """It is known to be async before its first call, and so none is lost."""
+    heard: list[Change] = []
+
+    async def hear(change: Change) -> None:
+        heard.append(change)
+
+    observers = observers_of({"on_change": hear if kind == "function" else AsyncObject(heard)})
+    observers.notify(State.DISPLAYED, Event.SCANNED, State.DISPLAYED, None)
+    async with BackgroundTasks(needed=True) as tasks:
+        observers.run_in(tasks)
+        pair(observers)
+    assert heard == [SCANNED, PAIRED]
+
+
+@pytest.mark.parametrize(
+    ("items", "kept"),
+    [
+        ([Scanned(), Scanned()], [Scanned(), Scanned()]),
+        ([ActionRequired("one"), ActionRequired("two")], [ActionRequired("two")]),
+        ([QRCode("one"), QRCode("two")], [QRCode("two")]),
+        ([SCANNED, SCANNED], [SCANNED]),
+    ],
+    ids=["signal", "action", "code", "change"],
+)
+def test_of_what_is_present_now_a_backlog_keeps_the_newest(
+    items: list[object], kept: list[object]
+) -> None:
+    """Codes, actions and internal changes replace the one before; what else comes is kept."""
+    backlog: list[object] = []
+    for item in items:
+        append_news(backlog, item)
+    assert backlog == kept

@@ -109,6 +109,7 @@ async def test_a_raising_hook_breaks_nothing(caplog: pytest.LogCaptureFixture) -
         await settle()
         pairing.peer.send(Paired())
     assert isinstance(pairing.outcome, Connected)
+    assert {record.name for record in caplog.records} == {"qrlifecycle"}
     assert "on_change raised ZeroDivisionError" in caplog.text
     assert "on_scanned raised LookupError" in caplog.text
     assert "on_connected raised LookupError" in caplog.text

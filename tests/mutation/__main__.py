@@ -19,7 +19,7 @@ from functools import partial
 
 from . import trial
 from .equivalents import Equivalents
-from .modules import EXPLORATION, MODULES, path_of
+from .modules import BACKENDS_MATTER, EXPLORATION, MODULES, path_of
 from .mutants import Mutant, mutants_of
 from .report import Report
 from .trial import TOP, Step, Verdict
@@ -49,7 +49,8 @@ def passes(tests: Sequence[str]) -> bool:
     options = ["-x", "-q", "--tb=short", "-p", "no:cacheprovider", "--hypothesis-profile=mutation"]
     options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # several runs in one process
     options += ["-m", ""]  # slow ones as well
-    options += ["-k", "not trio"]  # what decides is the same on both, and takes half the time
+    if not BACKENDS_MATTER.intersection(tests):
+        options += ["-k", "not trio"]  # what decides is the same on both, and takes half the time
     return pytest.main([*options, *tests]) == pytest.ExitCode.OK
 
 

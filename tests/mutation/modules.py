@@ -6,7 +6,7 @@ from pathlib import Path
 
 import qrlifecycle
 
-__all__ = ["EXPLORATION", "MODULES", "path_of"]
+__all__ = ["BACKENDS_MATTER", "EXPLORATION", "MODULES", "path_of"]
 
 EXPLORATION: tuple[str, ...] = ()
 """Stands for `explore()` in every world, one act at a time."""
@@ -22,9 +22,11 @@ CORE = (
     "tests/test_records.py",
     "tests/engine/test_showing.py",
     "tests/engine/test_interruptions.py",
-    "tests/engine/test_user_code.py",
 )
 
+
+BACKENDS_MATTER = frozenset({"tests/engine/test_user_code.py"})
+"""Tests of what is decided differently on asyncio and on trio."""
 
 MODEL = tuple(
     f"tests/test_model.py::Test{name}"

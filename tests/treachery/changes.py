@@ -50,10 +50,12 @@ CHANGES = (
         "engine/attempt.py",
         (
             (
+                "                await self.connection.close()\n",
+                "                pending = self._progress.pending\n"
+                "                if pending is not None and pending.event is Event.EXPIRED:\n"
+                "                    self.connection = None\n"
+                "                else:\n"
                 "                    await self.connection.close()\n",
-                "                    transition = progress.pending\n"
-                "                    if transition and transition.event is not Event.EXPIRED:\n"
-                "                        await self.connection.close()\n",
             ),
         ),
         (EVERY_WAY_OUT,),
@@ -64,18 +66,17 @@ CHANGES = (
         "engine/attempt.py",
         (
             (
-                "            try:\n                if self.reader is not None:\n",
-                "            transition = progress.pending\n"
-                "            assert transition is not None\n"
-                "            progress.commit(transition)\n"
-                "            try:\n                if self.reader is not None:\n",
+                "        try:\n            if self.reader is not None:\n",
+                "        transition = self._progress.pending\n"
+                "        assert transition is not None\n"
+                "        self._progress.commit(transition)\n"
+                "        try:\n            if self.reader is not None:\n",
             ),
             (
-                "                self.reader = self.connection = None\n"
-                "                transition = progress.pending\n"
-                "                assert transition is not None\n"
-                "                progress.commit(transition)\n",
-                "                self.reader = self.connection = None\n",
+                "            transition = self._progress.pending\n"
+                "            assert transition is not None\n"
+                "            self._progress.commit(transition)\n",
+                "",
             ),
         ),
         (EVERY_WAY_OUT,),
@@ -123,8 +124,9 @@ CHANGES = (
         "engine/connection.py",
         (
             (
-                "        how = Closing.FORCED\n        try:\n",
-                "        self.transport = None\n        how = Closing.FORCED\n        try:\n",
+                "        self._begin_closing()\n        how, cancelled",
+                "        self._begin_closing()\n        self.transport = None\n"
+                "        how, cancelled",
             ),
         ),
         (f"{CONNECTION}_1_a_transport_is_held_until_it_is_gone",),
@@ -135,8 +137,8 @@ CHANGES = (
         "engine/connection.py",
         (
             (
-                "        try:\n            transport.abort()\n",
-                "        self.transport = None\n        try:\n            transport.abort()\n",
+                '        try:\n            require_plain("abort()"',
+                '        self.transport = None\n        try:\n            require_plain("abort()"',
             ),
         ),
         (f"{CONNECTION}_1_a_transport_is_held_until_it_is_gone",),
@@ -410,7 +412,12 @@ CHANGES = (
         "a code that cannot be shown is the end, the first or a rotation",
         4,
         "engine/progress.py",
-        (("            self._showing_may_fail = True\n", "            pass\n"),),
+        (
+            (
+                "            self._showing_may_fail = error is None\n",
+                "            self._showing_may_fail = False\n",
+            ),
+        ),
         (f"{PROGRESS}_4_a_rotation_that_cannot_be_shown_loses_no_success",),
     ),
     Change(
@@ -449,10 +456,8 @@ CHANGES = (
         "engine/attempt.py",
         (
             (
-                "        except BaseException:\n            progress.decide(CANCELLED)\n"
-                "            raise\n        finally",
-                "        except BaseException:\n            progress.decide(CANCELLED)\n"
-                "        finally",
+                "            progress.decide(CANCELLED)\n            raise\n        finally",
+                "            progress.decide(CANCELLED)\n        finally",
             ),
         ),
         (GOES_ON,),
@@ -463,11 +468,11 @@ CHANGES = (
         "engine/attempt.py",
         (
             (
-                "                    await self.connection.close()\n            finally:\n",
-                "                    await self.connection.close()\n"
-                "            except BaseException:\n"
-                "                progress.pending = CANCELLED\n                raise\n"
-                "            finally:\n",
+                "                await self.connection.close()\n        finally:\n",
+                "                await self.connection.close()\n"
+                "        except BaseException:\n"
+                "            self._progress.pending = CANCELLED\n            raise\n"
+                "        finally:\n",
             ),
         ),
         (f"{LIFECYCLE}_5_a_success_that_is_closing_survives_a_native_cancellation",),
@@ -496,27 +501,26 @@ CHANGES = (
         "say goodbye even when nothing can be awaited",
         5,
         "engine/connection.py",
-        (
-            (
-                "            self._move(Step.CLOSE)\n"
-                "            self._abort(transport, Closing.FORCED)\n",
-                "            pass\n",
-            ),
-        ),
+        (("            self._abort(self.transport, Closing.FORCED)\n", "            pass\n"),),
         (f"{CONNECTION}_5_a_coroutine_that_is_closed_shuts_its_socket_at_once",),
     ),
     Change(
         "every cancellation is ours",
         5,
         "engine/user_code.py",
-        ((" and not _is_our_cancellation():", " and False:"),),
+        ((" and not _is_our_cancellation(error):", " and False:"),),
         (FOREIGN,),
     ),
     Change(
         "no cancellation without a scope is ours",
         5,
         "engine/user_code.py",
-        (("return task is not None and task.cancelling() > 0", "return False"),),
+        (
+            (
+                "    return native_cancellations() > 0\n",
+                "    return anyio.get_current_task().has_pending_cancellation()\n",
+            ),
+        ),
         (f"{LIFECYCLE}_5_a_native_cancellation_waits_for_no_hook",),
     ),
     Change(
@@ -525,8 +529,9 @@ CHANGES = (
         "engine/user_code.py",
         (
             (
-                "            self._raised = error\n            self._group.cancel_scope.cancel()\n",
-                "            self._raised = error\n",
+                "            self._raised = self._raised or error\n"
+                "            self._group.cancel_scope.cancel()\n",
+                "            self._raised = self._raised or error\n",
             ),
         ),
         (f"{MISUSE}_5_an_exit_in_the_background_closes_and_comes_out",),
@@ -535,14 +540,7 @@ CHANGES = (
         "a background task that exits has ended, and no more",
         5,
         "engine/user_code.py",
-        (
-            (
-                "        except BaseException as error:\n"
-                "            assert self._group is not None\n"
-                "            self._raised = error\n",
-                "        except BaseException:\n            assert self._group is not None\n",
-            ),
-        ),
+        (("            self._raised = self._raised or error\n", ""),),
         (f"{MISUSE}_5_an_exit_in_the_background_closes_and_comes_out",),
     ),
     Change(
@@ -674,10 +672,7 @@ CHANGES = (
         4,
         "engine/connection.py",
         (
-            (
-                "        self._move(Step.CLOSE)\n        how = Closing.FORCED\n",
-                "        how = Closing.FORCED\n",
-            ),
+            ("            self._move(Step.CLOSE)\n", "            pass\n"),
             ("            self._move(Step.CLOSED)\n", "            self.phase = Phase.ABSENT\n"),
         ),
         (
@@ -721,9 +716,9 @@ CHANGES = (
         "lifecycle.py",
         (
             (
-                "        self._attempt = attempt = Attempt(self._progress, self._service)\n",
-                "        self._attempt = attempt = Attempt(self._progress, self._service)\n"
-                '        __import__("os").dup(1)\n',
+                "            self._attempt = Attempt(self._progress, self._service)\n",
+                "            self._attempt = Attempt(self._progress, self._service)\n"
+                '            __import__("os").dup(1)\n',
             ),
         ),
         (
@@ -752,7 +747,7 @@ CHANGES = (
         "leave the reader of the status to itself",
         8,
         "engine/attempt.py",
-        (("                    self.reader.stop()\n", "                    pass\n"),),
+        (("                self.reader.stop()\n", "                pass\n"),),
         (f"{STATUS}_8_nobody_reads_on_when_pair_has_returned",),
     ),
     Change(
