@@ -645,6 +645,7 @@ async def test_live_a_socket_that_outlives_its_code(monkeypatch: pytest.MonkeyPa
     heard: list[Alert] = []
     async with Pairing(recorders=[Audit(on_alert=heard.append)]) as pairing:
         monkeypatch.setattr(Connection, "close", forget)
+        monkeypatch.setattr(Connection, "abandon", lambda _connection: None)
         pairing.lifecycle.cancel()
     assert [type(alert) for alert in heard] == [SocketOutsideDisplayed, PromiseBroken]
 

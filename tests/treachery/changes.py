@@ -87,7 +87,7 @@ CHANGES = (
         "engine/progress.py",
         (
             (
-                "if self._state in ENDS or (row.internal and self.pending is None):",
+                "if self._state in ENDS or (internal and self.pending is None):",
                 "if self._state in ENDS or self.pending is None:",
             ),
         ),
@@ -124,9 +124,8 @@ CHANGES = (
         "engine/connection.py",
         (
             (
-                "        self._begin_closing()\n        how, cancelled",
-                "        self._begin_closing()\n        self.transport = None\n"
-                "        how, cancelled",
+                "        how, cancelled =",
+                "        self.transport = None\n        how, cancelled =",
             ),
         ),
         (f"{CONNECTION}_1_a_transport_is_held_until_it_is_gone",),
@@ -137,8 +136,8 @@ CHANGES = (
         "engine/connection.py",
         (
             (
-                '        try:\n            require_plain("abort()"',
-                '        self.transport = None\n        try:\n            require_plain("abort()"',
+                "        try:\n            if (answer := cast",
+                "        self.transport = None\n        try:\n            if (answer := cast",
             ),
         ),
         (f"{CONNECTION}_1_a_transport_is_held_until_it_is_gone",),
@@ -672,7 +671,7 @@ CHANGES = (
         4,
         "engine/connection.py",
         (
-            ("            self._move(Step.CLOSE)\n", "            pass\n"),
+            ("            self._move(Step.CLOSE)\n        how,", "            pass\n        how,"),
             ("            self._move(Step.CLOSED)\n", "            self.phase = Phase.ABSENT\n"),
         ),
         (
