@@ -3,15 +3,8 @@
 import anyio
 from line_transport import LineTransport
 
-from qrlifecycle import (
-    Paired,
-    QRCode,
-    QRUpdated,
-)
-from qrlifecycle.testing import (
-    WirePeer,
-    check_transport,
-)
+from qrlifecycle import Paired, QRCode, QRUpdated
+from qrlifecycle.testing import WirePeer, check_transport
 
 
 def line_peer() -> WirePeer:

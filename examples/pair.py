@@ -9,13 +9,7 @@ from functools import partial
 import aiohttp
 import anyio
 
-from qrlifecycle import (
-    Connected,
-    Paired,
-    QRCode,
-    QRLifecycle,
-    SocketIOTransport,
-)
+from qrlifecycle import Connected, Paired, QRCode, QRLifecycle, SocketIOTransport
 from qrlifecycle.testing import PairingServer
 
 BOT, USER = "bot-7", "user-123"

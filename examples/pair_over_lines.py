@@ -10,11 +10,7 @@ import anyio
 from anyio.abc import SocketStream
 from line_transport import LineTransport
 
-from qrlifecycle import (
-    Paired,
-    QRCode,
-    QRLifecycle,
-)
+from qrlifecycle import Paired, QRCode, QRLifecycle
 
 
 async def serve(stream: SocketStream) -> None:

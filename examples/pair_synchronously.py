@@ -12,14 +12,7 @@ from urllib.request import Request, urlopen
 from anyio import to_thread
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from qrlifecycle import (
-    Change,
-    Connected,
-    Outcome,
-    QRCode,
-    QRLifecycle,
-    SocketIOTransport,
-)
+from qrlifecycle import Change, Connected, Outcome, QRCode, QRLifecycle, SocketIOTransport
 from qrlifecycle.testing import PairingServer
 
 BOT, USER = "bot-7", "user-123"

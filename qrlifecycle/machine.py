@@ -11,18 +11,8 @@ from typing import Any
 
 from transitions import Machine, MachineError, Transition
 
-from .errors import (
-    EventRefused,
-    InvalidTable,
-)
-from .states import (
-    INITIAL,
-    TABLE,
-    Event,
-    Row,
-    State,
-    single_rows,
-)
+from .errors import EventRefused, InvalidTable
+from .states import INITIAL, TABLE, Event, Row, State, single_rows
 
 __all__ = ["MACHINE", "TableMachine"]
 

@@ -11,20 +11,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from qrlifecycle import (
-    Failed,
-    Outcome,
-    Paired,
-    Policy,
-    QRCode,
-    QRLifecycle,
-)
-from qrlifecycle.testing import (
-    Fault,
-    ScriptedPeer,
-    VirtualClockEventLoop,
-    settle,
-)
+from qrlifecycle import Failed, Outcome, Paired, Policy, QRCode, QRLifecycle
+from qrlifecycle.testing import Fault, ScriptedPeer, VirtualClockEventLoop, settle
 
 __all__ = ["ONCE", "Pairing", "asyncio_only", "be_busy", "hang", "request_qr"]
 

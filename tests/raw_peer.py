@@ -10,11 +10,7 @@ from typing import Self
 
 import anyio
 
-from qrlifecycle.testing.contract.socketio_peer import (
-    JOINED,
-    ServerHandshake,
-    frame,
-)
+from qrlifecycle.testing.contract.socketio_peer import JOINED, ServerHandshake, frame
 from qrlifecycle.testing.listening import stop_listening
 from qrlifecycle.transports.reset import reset_on_close
 

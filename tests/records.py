@@ -6,11 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Self
 
-from qrlifecycle import (
-    Event,
-    Reason,
-    State,
-)
+from qrlifecycle import Event, Reason, State
 from qrlifecycle.records import (
     Began,
     Changed,

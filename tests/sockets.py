@@ -7,10 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from qrlifecycle.testing.leaks import (
-    CAN_SEE_SOCKETS,
-    own_sockets,
-)
+from qrlifecycle.testing.leaks import CAN_SEE_SOCKETS, own_sockets
 
 needs_proc = pytest.mark.skipif(
     not CAN_SEE_SOCKETS, reason="needs Linux: /proc/self/fd is the judge"

@@ -19,15 +19,7 @@ from hypothesis import given
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from qrlifecycle import (
-    Event,
-    InvalidValue,
-    Paired,
-    Policy,
-    QRLifecycle,
-    Reason,
-    State,
-)
+from qrlifecycle import Event, InvalidValue, Paired, Policy, QRLifecycle, Reason, State
 from qrlifecycle.engine.connection import Connection
 from qrlifecycle.monitoring.audit import (
     Alert,
@@ -41,22 +33,9 @@ from qrlifecycle.monitoring.audit import (
     trail,
 )
 from qrlifecycle.monitoring.metrics import export_metrics
-from qrlifecycle.records import (
-    Began,
-    Closing,
-    Dropped,
-    Leaving,
-    Opening,
-)
+from qrlifecycle.records import Began, Closing, Dropped, Leaving, Opening
 from qrlifecycle.states import Phase
-from qrlifecycle.testing import (
-    Fault,
-    Plan,
-    ScriptedPeer,
-    ScriptedTransport,
-    run_plan,
-    settle,
-)
+from qrlifecycle.testing import Fault, Plan, ScriptedPeer, ScriptedTransport, run_plan, settle
 from qrlifecycle.testing.strategies import plans
 
 from .journals import together
@@ -651,7 +630,9 @@ async def test_live_a_socket_that_outlives_its_code(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.anyio
-async def test_live_a_link_that_forgets_its_old_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_live_a_connection_that_forgets_its_old_socket(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A second socket beside the first breaks promise 3."""
 
     async def forget(connection: Connection) -> None:
@@ -709,7 +690,7 @@ async def test_live_a_peer_that_is_waited_for(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.anyio
-async def test_live_a_link_that_flaps(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_live_a_connection_that_flaps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Openings beyond the limit are told of."""
     heard: list[Alert] = []
     audit = Audit(Limits(openings_per_attempt=2), on_alert=heard.append)

@@ -9,10 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from qrlifecycle import (
-    Event,
-    State,
-)
+from qrlifecycle import Event, State
 from qrlifecycle.cli import main
 from qrlifecycle.monitoring.journal import format_record
 

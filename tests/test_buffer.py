@@ -75,7 +75,7 @@ async def test_promise_7_a_flood_costs_no_memory() -> None:
 
 
 async def test_an_end_comes_after_the_kept_signals() -> None:
-    """A link that breaks right after the success does not take the success along."""
+    """A connection that breaks right after the success does not take the success along."""
     buffer = SignalBuffer()
     buffer.put(Paired("+1"))
     buffer.end(TransportLost("broke"))

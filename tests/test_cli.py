@@ -38,11 +38,7 @@ from qrlifecycle import (
     ServiceRefused,
 )
 from qrlifecycle.cli import main
-from qrlifecycle.cli.http_requests import (
-    MAX_ANSWER,
-    CodeRequest,
-    default_qr_url,
-)
+from qrlifecycle.cli.http_requests import MAX_ANSWER, CodeRequest, default_qr_url
 from qrlifecycle.cli.plain_view import sentences
 from qrlifecycle.testing.pairing_server import PairingServer
 
@@ -620,7 +616,7 @@ def test_request_without_lifetime() -> None:
     assert qr.expires_in is None
 
 
-def test_request_linked() -> None:
+def test_request_paired() -> None:
     """``linked`` means that no code is needed."""
     assert ask(web.json_response({"linked": True, "identity": "me"})) == Paired(
         "me", {"linked": True, "identity": "me"}

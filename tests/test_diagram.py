@@ -23,19 +23,8 @@ from qrlifecycle.diagram import (
     paint,
     render,
 )
-from qrlifecycle.errors import (
-    InvalidValue,
-    MissingExtra,
-)
-from qrlifecycle.states import (
-    INITIAL,
-    SOCKET_OWNER,
-    TABLE,
-    Event,
-    Row,
-    State,
-    single_rows,
-)
+from qrlifecycle.errors import InvalidValue, MissingExtra
+from qrlifecycle.states import INITIAL, SOCKET_OWNER, TABLE, Event, Row, State, single_rows
 
 Triples = set[tuple[str, str, str | None]]
 
@@ -348,7 +337,7 @@ class TestFormats:
                 render(kind)
         assert all(render(kind) for kind in TEXT_FORMATS)
 
-    def test_importing_the_room_imports_no_drawing(self) -> None:
+    def test_importing_the_module_imports_no_drawing(self) -> None:
         """The package that draws images is imported when an image is asked for."""
         code = "import sys, qrlifecycle.diagram; sys.exit('pygraphviz' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

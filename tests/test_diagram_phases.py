@@ -12,15 +12,7 @@ import pytest
 
 from qrlifecycle import diagram
 from qrlifecycle.cli import main
-from qrlifecycle.diagram import (
-    IMAGE_FORMATS,
-    TEXT_FORMATS,
-    Inside,
-    difference,
-    draw,
-    paint,
-    render,
-)
+from qrlifecycle.diagram import IMAGE_FORMATS, TEXT_FORMATS, Inside, difference, draw, paint, render
 from qrlifecycle.errors import InvalidValue
 from qrlifecycle.states import (
     DEADLINE_OF,

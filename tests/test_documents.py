@@ -321,7 +321,7 @@ def test_the_readme_has_two_commands_and_ci_runs_the_second() -> None:
 
 
 def test_every_page_that_is_linked_exists() -> None:
-    """No link between our own files leads nowhere."""
+    """No connection between our own files leads nowhere."""
     for page in pages():
         for target in re.findall(r"\]\(([^)#:]+)[^):]*\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links {target}"
@@ -377,7 +377,7 @@ def test_the_reference_has_every_public_name(door: ModuleType) -> None:
 ARCHITECTURE = DOCS / "architecture.md"
 
 
-def test_the_page_on_architecture_has_each_room_and_each_module_of_the_engine() -> None:
+def test_the_page_on_architecture_has_each_part_and_each_module_of_the_engine() -> None:
     """Its drawing names what stands at the top of the package, its table what is in the engine."""
     page = ARCHITECTURE.read_text()
     package = TOP / "qrlifecycle"

@@ -29,23 +29,11 @@ from qrlifecycle.proof.exploration import (
 from qrlifecycle.proof.exploration import conformance as conformance_room
 from qrlifecycle.proof.exploration.conformance import seen_in
 from qrlifecycle.proof.exploration.scene import World
-from qrlifecycle.proof.exploration.worlds import (
-    EVEN,
-    EVERYWHERE,
-    WIDE_WORLDS,
-    WORLDS,
-)
-from qrlifecycle.proof.model import (
-    rest,
-    situations,
-)
+from qrlifecycle.proof.exploration.worlds import EVEN, EVERYWHERE, WIDE_WORLDS, WORLDS
+from qrlifecycle.proof.model import rest, situations
 from qrlifecycle.states import Event, single_rows
 from qrlifecycle.testing import backends
-from qrlifecycle.testing.acts import (
-    Act,
-    Schedule,
-    ScheduledAct,
-)
+from qrlifecycle.testing.acts import Act, Schedule, ScheduledAct
 
 from .patience import PROCESS_HANGS
 
@@ -113,15 +101,15 @@ def test_races_are_explored_alike_from_run_to_run() -> None:
 def test_promise_2_leaving_while_an_interrupted_opening_closes_takes_one_close_timeout(
     backend: str,
 ) -> None:
-    """A cancellation in the middle of that goodbye: no other transport is made and closed."""
+    """A cancellation in the middle of that close: no other transport is made and closed."""
     schedule = "pair; code; ok; ok; generate; broken; code; tick; says-rotated; cancel; tick"
     seen = replay(schedule, STATUS, backend=backend)
     assert seen[-1].endswith("idle, no socket")
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_promise_4_a_newer_code_read_while_the_link_closes_is_kept_back(backend: str) -> None:
-    """The link broke and is being closed: a code that is read meanwhile is not handed out."""
+def test_promise_4_a_newer_code_read_while_the_connection_closes_is_kept_back(backend: str) -> None:
+    """The connection broke and is being closed: a code that is read meanwhile is not handed out."""
     seen = replay("pair; code; ok; ok; hang-up; ok; says-rotated", STATUS, backend=backend)
     assert "promise" not in seen[-1]
 
@@ -146,7 +134,7 @@ async def _leave_it_open(connection: Connection) -> None:
 def test_promise_1_broken_is_shown_by_a_shortest_schedule(
     backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A link that is not closed: found, told, and seen again from what was printed."""
+    """A connection that is not closed: found, told, and seen again from what was printed."""
     monkeypatch.setattr(Connection, "close", _leave_it_open)
     monkeypatch.setattr(playing, "conforms", lambda situations, _scene: situations)
     with pytest.raises(PromiseBroken, match="promise 1: a socket exists") as caught:
@@ -176,7 +164,7 @@ def test_promise_1_broken_is_told_by_the_model_as_well(
 def test_promise_4_broken_by_an_opening_that_no_read_follows(
     backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A status that is read on the first opening of a link only: a break and an opening show it."""
+    """A status that is read on the first opening of a transport only: a break and an opening show it."""
     begin = Attempt._begin_listening
 
     def read_once(attempt: Attempt) -> None:
@@ -224,7 +212,7 @@ def test_a_fingerprint_that_misses_something_is_found_out(
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_two_moments_of_the_past_stay_apart_while_they_are_compared(backend: str) -> None:
-    """How long a link had held is asked after its goodbye: by then both its ends lie back."""
+    """How long a connection had held is asked after its close: by then both its ends lie back."""
     acts = (Act.SAYS_NOTHING, Act.HANG_UP, Act.ROTATED, *EVERYWHERE)
     world = World(
         name="links that held for long and for short",

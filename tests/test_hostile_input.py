@@ -40,15 +40,8 @@ from qrlifecycle import (
     Signal,
     State,
 )
-from qrlifecycle.testing import (
-    Fault,
-    ScriptedPeer,
-    settle,
-)
-from qrlifecycle.testing.contract.socketio_peer import (
-    event,
-    frame,
-)
+from qrlifecycle.testing import Fault, ScriptedPeer, settle
+from qrlifecycle.testing.contract.socketio_peer import event, frame
 from qrlifecycle.transports.base import TransportFactory
 from qrlifecycle.transports.socketio import SocketIOTransport
 
@@ -280,7 +273,7 @@ class Attack:
     end: str
 
     def play(self, peer: RawPeer) -> None:
-        """Send all of it at once; whoever opens anew is told of the success."""
+        """Send all of it at once; whoever reconnects is told of the success."""
         wire = peer.wire
         peer.early = (PAIRED,)
         whole = b"".join(self.frames)
@@ -296,7 +289,7 @@ class Attack:
                 wire.reset()
 
 
-# Some bytes that are no frame are the head of one that never ends: only a new link helps there.
+# Some bytes that are no frame are the head of one that never ends: only a new connection helps there.
 ENDS = st.sampled_from(["end of stream", "reset"])
 ATTACKS = st.builds(Attack, st.lists(FRAMES, min_size=1, max_size=4), st.integers(0, 20), ENDS)
 ATTACKS_BY_TEXT = st.builds(
@@ -331,16 +324,16 @@ class TestRealSockets:
     @given(attack=ATTACKS)
     @example(attack=Attack([frame("42[" + "[" * 5_000)], 0, "reset"))
     @example(attack=Attack([frame(PAIRED)], 1, "end of stream"))
-    async def test_promise_7_no_bytes_move_the_state_and_a_new_link_brings_the_success(
+    async def test_promise_7_no_bytes_move_the_state_and_a_new_connection_brings_the_success(
         self, anyio_backend: object, attack: Attack
     ) -> None:
-        """Any bytes, cut off anywhere, then the link ends: the next one brings the success."""
+        """Any bytes, cut off anywhere, then the transport ends: the next one brings the success."""
         await survive(attack)
 
     @settings(max_examples=50)
     @given(attack=ATTACKS_BY_TEXT)
     @example(attack=Attack([frame("\x00")], 0, "success"))
-    async def test_promise_7_no_message_moves_the_state_or_deafens_the_link(
+    async def test_promise_7_no_message_moves_the_state_or_deafens_the_connection(
         self, anyio_backend: object, attack: Attack
     ) -> None:
         """Any whole messages: the success after them is heard, here or over the next link."""
@@ -363,13 +356,15 @@ class TestRealSockets:
             ),
         ],
     )
-    async def test_promise_7_a_binary_message_that_is_not_whole_does_not_deafen_the_link(
+    async def test_promise_7_a_binary_message_that_is_not_whole_does_not_deafen_the_connection(
         self, garbage: bytes
     ) -> None:
         """The success after it is heard, here or over the next link."""
         await survive(Attack([garbage], 0, "success"))
 
-    async def test_promise_7_a_lifetime_beyond_all_numbers_does_not_break_the_link(self) -> None:
+    async def test_promise_7_a_lifetime_beyond_all_numbers_does_not_break_the_connection(
+        self,
+    ) -> None:
         """A whole number that no float can hold: dropped or taken, and no more than that."""
         wrong = event("whatsapp_qr_updated", {**OWNER, "qr": "second", "expiresIn": 10**400})
         async with RawPeer() as peer:
@@ -387,7 +382,7 @@ class TestRealSockets:
     async def test_promise_7_a_hostile_handshake_ends_in_an_outcome(
         self, anyio_backend: object, early: list[str], answer: str
     ) -> None:
-        """Rubbish before or in place of the joining: a named failure, or a link that works."""
+        """Rubbish before or in place of the joining: a named failure, or a transport that works."""
         policy = Policy(max_reconnects=0)
         async with RawPeer(early=tuple(early), answer=answer) as peer:
             with nothing_left(peer):
@@ -653,7 +648,7 @@ async def test_promise_7_what_comes_while_a_cancellation_is_closing_is_too_late(
 
 
 async def test_promise_7_what_was_for_one_round_is_not_heard_in_the_next() -> None:
-    """Signals sent over a link that is gone reach no later `pair()`."""
+    """Signals sent over a connection that is gone reach no later `pair()`."""
     peer = ScriptedPeer()
     async with pairing(peer) as reports:
         peer.send(PairingRefused(Reason.CONFLICT))
@@ -780,7 +775,7 @@ async def test_promise_7_a_status_that_is_rubbish_is_counted_and_nothing_more(
 
 
 @pytest.mark.parametrize("check_status", RUBBISH)
-async def test_promise_7_a_last_look_that_sees_rubbish_keeps_nobody(
+async def test_promise_7_a_final_check_that_sees_rubbish_keeps_nobody(
     check_status: Callable[[], Awaitable[Any]],
 ) -> None:
     """The code runs out, the status is rubbish: the attempt ends with its own reason, in time."""

@@ -18,14 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qrlifecycle import (
-    Event,
-    InvalidValue,
-    Paired,
-    Reason,
-    Scanned,
-    State,
-)
+from qrlifecycle import Event, InvalidValue, Paired, Reason, Scanned, State
 from qrlifecycle.monitoring.journal import (
     KINDS,
     LONGEST_LINE,
@@ -38,11 +31,7 @@ from qrlifecycle.monitoring.journal import (
     parse_record,
     read_journal,
 )
-from qrlifecycle.records import (
-    Closing,
-    Opening,
-    Record,
-)
+from qrlifecycle.records import Closing, Opening, Record
 
 from .pairing import Pairing
 from .records import EPOCH, Story, healthy

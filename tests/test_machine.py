@@ -10,17 +10,8 @@ import pytest
 
 from qrlifecycle import Event, EventRefused, State
 from qrlifecycle.errors import InvalidTable
-from qrlifecycle.machine import (
-    MACHINE,
-    TableMachine,
-)
-from qrlifecycle.states import (
-    INITIAL,
-    SOCKET_OWNER,
-    TABLE,
-    Row,
-    single_rows,
-)
+from qrlifecycle.machine import MACHINE, TableMachine
+from qrlifecycle.states import INITIAL, SOCKET_OWNER, TABLE, Row, single_rows
 
 LISTED = {(source, row.event): row for source, row in single_rows()}
 MATRIX = [(state, event) for state in State for event in Event]

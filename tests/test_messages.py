@@ -21,12 +21,7 @@ from qrlifecycle import (
     Scanned,
     Signal,
 )
-from qrlifecycle.transports.messages import (
-    DEFAULT_SIGNALS,
-    Drop,
-    Payload,
-    read_message,
-)
+from qrlifecycle.transports.messages import DEFAULT_SIGNALS, Drop, Payload, read_message
 
 OWNER = {"botId": "bot-7", "userId": "user-1"}
 

@@ -38,16 +38,7 @@ from qrlifecycle.proof.model import (
     settled,
     situations,
 )
-from qrlifecycle.states import (
-    TABLE,
-    Deadline,
-    Event,
-    Phase,
-    Region,
-    Row,
-    State,
-    single_rows,
-)
+from qrlifecycle.states import TABLE, Deadline, Event, Phase, Region, Row, State, single_rows
 from tests import test_states
 from tests.model.alterations import Alteration, alterations
 from tests.model.refuted import REFUTED_BY

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qrlifecycle import (
-    Connected,
-    Failed,
-    PairingFailed,
-    Reason,
-    TransportLost,
-)
+from qrlifecycle import Connected, Failed, PairingFailed, Reason, TransportLost
 
 
 @pytest.mark.parametrize("reason", Reason)

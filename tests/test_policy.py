@@ -8,10 +8,7 @@ from typing import Any
 
 import pytest
 
-from qrlifecycle import (
-    InvalidValue,
-    Policy,
-)
+from qrlifecycle import InvalidValue, Policy
 from qrlifecycle.policy import FINITE
 
 TIMES = [f.name for f in fields(Policy) if f.type == "float" and f.name != "expiry_grace"]
@@ -54,7 +51,7 @@ def test_leaving_must_end() -> None:
 
 
 def test_waits_do_not_begin_above_their_limit() -> None:
-    """The first wait before opening anew is at most the longest."""
+    """The first wait before reconnecting is at most the longest."""
     with pytest.raises(InvalidValue, match="reconnect_delay must not be above reconnect_delay_max"):
         Policy(reconnect_delay=6.0)
 

@@ -48,7 +48,7 @@ async def cancel(pairing: Pairing) -> None:
 
 
 async def lose(pairing: Pairing) -> None:
-    """The link breaks."""
+    """The connection breaks."""
     pairing.peer.break_connection()
 
 

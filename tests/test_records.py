@@ -38,12 +38,7 @@ from qrlifecycle.records import (
     Opening,
     Record,
 )
-from qrlifecycle.testing import (
-    Fault,
-    ScriptedPeer,
-    ScriptedTransport,
-    settle,
-)
+from qrlifecycle.testing import Fault, ScriptedPeer, ScriptedTransport, settle
 
 from .pairing import ONCE, Pairing, request_qr
 
@@ -211,7 +206,7 @@ async def test_a_success_that_was_only_confirmed_was_not_found_by_reading() -> N
 
 
 async def test_leaving_is_told_when_it_is_decided() -> None:
-    """A success that is read while the old link's goodbye hangs is told before the closing."""
+    """A success that is read while the old connection's close hangs is told before the closing."""
     records: list[Record] = []
     answers: list[Paired | None] = [None]
 

@@ -24,25 +24,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qrlifecycle import (
-    Paired,
-    Scanned,
-    diagram,
-)
+from qrlifecycle import Paired, Scanned, diagram
 from qrlifecycle.cli import main
-from qrlifecycle.errors import (
-    InvalidValue,
-    MissingExtra,
-)
-from qrlifecycle.monitoring.audit import (
-    Alert,
-    Audit,
-    SocketOutsideDisplayed,
-)
-from qrlifecycle.monitoring.journal import (
-    Journal,
-    read_journal,
-)
+from qrlifecycle.errors import InvalidValue, MissingExtra
+from qrlifecycle.monitoring.audit import Alert, Audit, SocketOutsideDisplayed
+from qrlifecycle.monitoring.journal import Journal, read_journal
 from qrlifecycle.monitoring.timeline import (
     IMAGE_FORMATS,
     Lane,

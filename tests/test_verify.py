@@ -17,24 +17,14 @@ from typing import Any
 
 import pytest
 
-from qrlifecycle.cli import (
-    main,
-    verify,
-)
+from qrlifecycle.cli import main, verify
 from qrlifecycle.engine.connection import Connection
 from qrlifecycle.proof.exploration import replay
 from qrlifecycle.proof.exploration.scene import World
 from qrlifecycle.proof.exploration.worlds import EVEN
 from qrlifecycle.proof.verify import report as verdicts
 from qrlifecycle.proof.verify import schedule
-from qrlifecycle.proof.verify.jobs import (
-    OURS,
-    AnyJob,
-    Contract,
-    Explore,
-    Findings,
-    Properties,
-)
+from qrlifecycle.proof.verify.jobs import OURS, AnyJob, Contract, Explore, Findings, Properties
 from qrlifecycle.proof.verify.report import (
     CLAUSES_OF_PROMISE,
     Results,

@@ -8,14 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 
 from ..errors import InvalidValue
-from ..monitoring.audit import (
-    Alert,
-    Audit,
-    Durations,
-    Limits,
-    SecondSocket,
-    Snapshot,
-)
+from ..monitoring.audit import Alert, Audit, Durations, Limits, SecondSocket, Snapshot
 from ..monitoring.journal import Entry, Skipped
 from ..monitoring.printable import printable
 from .journal_file import journal_entries

@@ -9,13 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..diagram import (
-    FORMATS,
-    IMAGE_FORMATS,
-    TEXT_FORMATS,
-    difference,
-    render,
-)
+from ..diagram import FORMATS, IMAGE_FORMATS, TEXT_FORMATS, difference, render
 from ..errors import InvalidValue
 from ..states import State
 from .output import chosen_format, write, write_file

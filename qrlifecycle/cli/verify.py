@@ -19,15 +19,7 @@ from unittest.mock import patch
 from ..errors import MissingExtra, UsageError
 from ..proof.verify.factories import check_factory
 from ..proof.verify.jobs import AnyJob, Findings
-from ..proof.verify.report import (
-    Results,
-    Rows,
-    counterexamples,
-    tables,
-    totals,
-    unproved,
-    untried,
-)
+from ..proof.verify.report import Results, Rows, counterexamples, tables, totals, unproved, untried
 from ..proof.verify.schedule import PARTS, is_named, queues, scheduled
 from ..proof.verify.workers import work_off
 from ..testing.backends import BACKENDS

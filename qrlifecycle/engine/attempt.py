@@ -38,24 +38,9 @@ from ..errors import (
     WrongAnswer,
 )
 from ..machine import MACHINE
-from ..outcome import (
-    REASON_OF_DEADLINE,
-    REASON_OF_ERROR,
-    Connected,
-    Failed,
-    Outcome,
-    Reason,
-)
+from ..outcome import REASON_OF_DEADLINE, REASON_OF_ERROR, Connected, Failed, Outcome, Reason
 from ..records import FoundByStatus
-from ..signals import (
-    ActionRequired,
-    Paired,
-    PairingRefused,
-    QRExpired,
-    QRUpdated,
-    Scanned,
-    Signal,
-)
+from ..signals import ActionRequired, Paired, PairingRefused, QRExpired, QRUpdated, Scanned, Signal
 from ..states import ENDS, Deadline, Event, Phase, State
 from ..transports.base import Transport
 from .connection import Connection

@@ -1,7 +1,4 @@
-"""How long to wait before trying again: longer each time, never longer than a limit, never alike.
-
-This room must never know what is tried.
-"""
+"""Longer waits each time before trying again, never longer than a limit, and never alike."""
 
 from __future__ import annotations
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from ..errors import (
-    InvalidValue,
-    MissingExtra,
-)
+from ..errors import InvalidValue, MissingExtra
 
 __all__ = ["BACKENDS", "check_backend"]
 

@@ -15,20 +15,13 @@ import anyio
 
 from ..engine.observers import Change
 from ..engine.service import QRRequest, StatusCheck
-from ..errors import (
-    EventRefused,
-    PairingInProgress,
-)
+from ..errors import EventRefused, PairingInProgress
 from ..lifecycle import QRLifecycle
 from ..machine import MACHINE
 from ..outcome import Cancelled, Connected, Outcome
 from ..policy import Policy
 from ..signals import Signal
-from ..states import (
-    ENDS,
-    SOCKET_OWNER,
-    State,
-)
+from ..states import ENDS, SOCKET_OWNER, State
 from ..transports.base import Transport
 from .scripted import GracefulClose
 

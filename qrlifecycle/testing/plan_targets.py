@@ -14,31 +14,14 @@ import anyio
 import anyio.lowlevel
 
 from ..codes import PairingCode, QRCode
-from ..signals import (
-    QRUpdated,
-    Signal,
-)
+from ..signals import QRUpdated, Signal
 from ..transports.base import Transport
 from .acts import SIGNALS, Act
 from .clock import settle
-from .contract.harness import (
-    LAST_SECONDS,
-    LAST_TURNS,
-    LATE,
-)
-from .contract.peer import (
-    CannotDo,
-    Peer,
-)
-from .judge import (
-    EPSILON,
-    WatchedPeer,
-)
-from .scripted import (
-    Fault,
-    GracefulClose,
-    ScriptedPeer,
-)
+from .contract.harness import LAST_SECONDS, LAST_TURNS, LATE
+from .contract.peer import CannotDo, Peer
+from .judge import EPSILON, WatchedPeer
+from .scripted import Fault, GracefulClose, ScriptedPeer
 
 __all__ = ["PlanTarget", "ScriptedTarget", "WireTarget"]
 

@@ -13,36 +13,15 @@ import anyio.lowlevel
 
 from ..codes import QRCode
 from ..engine.service import QRRequest
-from ..errors import (
-    InvalidValue,
-    ServiceRefused,
-)
+from ..errors import InvalidValue, ServiceRefused
 from ..outcome import Reason
-from ..policy import (
-    Policy,
-    is_positive,
-)
-from ..signals import (
-    Paired,
-    PairingRefused,
-    QRUpdated,
-    Signal,
-)
+from ..policy import Policy, is_positive
+from ..signals import Paired, PairingRefused, QRUpdated, Signal
 from .acts import SIGNALS, Act
 from .contract.check import PeerFactory
 from .judge import Judge
-from .plan_targets import (
-    PlanTarget,
-    ScriptedTarget,
-    WireTarget,
-)
-from .plans import (
-    BY_THE_PEER,
-    Answer,
-    Plan,
-    PlanStep,
-    Reading,
-)
+from .plan_targets import PlanTarget, ScriptedTarget, WireTarget
+from .plans import BY_THE_PEER, Answer, Plan, PlanStep, Reading
 
 __all__ = ["SCALE", "run_plan", "run_plans_together"]
 

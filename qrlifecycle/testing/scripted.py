@@ -16,11 +16,7 @@ from enum import StrEnum
 import anyio
 import anyio.lowlevel
 
-from ..errors import (
-    TransportLost,
-    TransportRefused,
-    TransportUnreachable,
-)
+from ..errors import TransportLost, TransportRefused, TransportUnreachable
 from ..signals import Signal
 from ..transports.base import Transport
 from ..transports.buffer import SignalBuffer

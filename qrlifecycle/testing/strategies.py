@@ -19,14 +19,7 @@ except ImportError:
 from ..policy import Policy
 from ..states import Event, State, single_rows
 from .acts import Act
-from .plans import (
-    BY_THE_PEER,
-    BY_THE_PROGRAM,
-    Answer,
-    Plan,
-    PlanStep,
-    Reading,
-)
+from .plans import BY_THE_PEER, BY_THE_PROGRAM, Answer, Plan, PlanStep, Reading
 from .scripted import Fault
 
 __all__ = ["plans"]

@@ -21,15 +21,8 @@ except ImportError:
 
 from ..engine.service import QRRequest
 from ..policy import Policy
-from .contract import (
-    checks,
-    smoke_test,
-)
-from .contract.check import (
-    LIMIT,
-    Check,
-    PeerFactory,
-)
+from .contract import checks, smoke_test
+from .contract.check import LIMIT, Check, PeerFactory
 from .plans import Plan
 from .run_plan import run_plan
 from .strategies import plans

@@ -12,12 +12,7 @@ from urllib.parse import urlsplit
 
 from socketio.exceptions import SocketIOError
 
-from ..errors import (
-    InvalidValue,
-    TransportError,
-    TransportRefused,
-    TransportUnreachable,
-)
+from ..errors import InvalidValue, TransportError, TransportRefused, TransportUnreachable
 
 __all__ = ["check_auth", "check_url", "explain", "refusal"]
 

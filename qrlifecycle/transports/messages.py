@@ -13,15 +13,7 @@ from typing import Any
 
 from ..codes import PairingCode, QRCode
 from ..outcome import Reason
-from ..signals import (
-    ActionRequired,
-    Paired,
-    PairingRefused,
-    QRExpired,
-    QRUpdated,
-    Scanned,
-    Signal,
-)
+from ..signals import ActionRequired, Paired, PairingRefused, QRExpired, QRUpdated, Scanned, Signal
 
 __all__ = ["DEFAULT_SIGNALS", "MEANINGS", "Drop", "Payload", "SignalMap", "read_message"]
 

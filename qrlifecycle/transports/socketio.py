@@ -39,19 +39,9 @@ from ..policy import is_positive
 from ..signals import Signal
 from .base import Transport
 from .buffer import SignalBuffer
-from .handshake import (
-    check_auth,
-    check_url,
-    explain,
-    refusal,
-)
+from .handshake import check_auth, check_url, explain, refusal
 from .ledger import Ledger
-from .messages import (
-    DEFAULT_SIGNALS,
-    Drop,
-    SignalMap,
-    read_message,
-)
+from .messages import DEFAULT_SIGNALS, Drop, SignalMap, read_message
 
 __all__ = ["SocketIOTransport", "require_asyncio"]
 

@@ -38,13 +38,7 @@ from qrlifecycle.testing import (
     relay,
 )
 from qrlifecycle.testing.contract.peer import Peer
-from qrlifecycle.testing.contract.socketio_peer import (
-    PING,
-    PONG,
-    SocketIOPeer,
-    event,
-    frame,
-)
+from qrlifecycle.testing.contract.socketio_peer import PING, PONG, SocketIOPeer, event, frame
 from qrlifecycle.testing.contract.wire import Wire
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))

@@ -13,10 +13,7 @@ import pytest
 import trio
 from anyio.abc import SocketStream
 
-from qrlifecycle import (
-    Signal,
-    Transport,
-)
+from qrlifecycle import Signal, Transport
 from qrlifecycle.testing import check_transport, checks
 from qrlifecycle.testing.contract import ContractBroken, opening
 from qrlifecycle.testing.contract.check import CheckResult

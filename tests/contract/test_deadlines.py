@@ -12,47 +12,18 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from qrlifecycle import (
-    Paired,
-    QRCode,
-    QRUpdated,
-    Scanned,
-    Signal,
-    Transport,
-    WrongAnswer,
-)
-from qrlifecycle.testing import (
-    Fault,
-    ScriptedTransport,
-    WirePeer,
-    check_transport,
-    checks,
-    relay,
-)
-from qrlifecycle.testing.contract import (
-    CannotCheck,
-    malformed,
-    wire,
-)
+from qrlifecycle import Paired, QRCode, QRUpdated, Scanned, Signal, Transport, WrongAnswer
+from qrlifecycle.testing import Fault, ScriptedTransport, WirePeer, check_transport, checks, relay
+from qrlifecycle.testing.contract import CannotCheck, malformed, wire
 from qrlifecycle.testing.contract import check as contract_check
 from qrlifecycle.testing.contract.check import Check, CheckResult
 from qrlifecycle.testing.contract.harness import Harness
-from qrlifecycle.testing.contract.wire import (
-    HOST,
-    Greeting,
-    Wire,
-)
+from qrlifecycle.testing.contract.wire import HOST, Greeting, Wire
 from qrlifecycle.testing.suite import TransportContract
 
 from ..pairing import be_busy
 from ..patience import patient_clock
-from .peers import (
-    SIGNALS,
-    GreetedLineTransport,
-    ScriptedEnd,
-    greet_with_a_line,
-    line_peer,
-)
+from .peers import SIGNALS, GreetedLineTransport, ScriptedEnd, greet_with_a_line, line_peer
 
 pytestmark = pytest.mark.anyio
 

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qrlifecycle import (
-    Paired,
-    QRCode,
-    QRUpdated,
-    Transport,
-)
+from qrlifecycle import Paired, QRCode, QRUpdated, Transport
 from qrlifecycle.testing import WirePeer, checks
 from qrlifecycle.testing.contract import smoke_test
 

@@ -28,13 +28,7 @@ from qrlifecycle.testing.contract.transport_lines import place_of_method
 from qrlifecycle.testing.suite import TransportContract
 
 from ..patience import patient_clock
-from .peers import (
-    SIGNALS,
-    GreetedLineTransport,
-    ScriptedEnd,
-    greeted_line_peer,
-    line_peer,
-)
+from .peers import SIGNALS, GreetedLineTransport, ScriptedEnd, greeted_line_peer, line_peer
 
 pytestmark = pytest.mark.anyio
 

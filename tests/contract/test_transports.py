@@ -12,10 +12,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from qrlifecycle import TransportLost
 from qrlifecycle.testing import PairingServer, checks, socketio_peer
 from qrlifecycle.testing.contract.check import Check, PeerFactory
-from qrlifecycle.testing.contract.socketio_peer import (
-    event,
-    frame,
-)
+from qrlifecycle.testing.contract.socketio_peer import event, frame
 from qrlifecycle.testing.suite import TransportContract
 
 from ..patience import patient_clock

@@ -1,4 +1,4 @@
-"""The link: opened anew when it breaks, never two at once, never hammered."""
+"""The connection: reconnected when it breaks, never two at once, never hammered."""
 
 from __future__ import annotations
 
@@ -33,12 +33,7 @@ from qrlifecycle.engine.connection import TURN_AFTER, Connection
 from qrlifecycle.engine.observers import Observers
 from qrlifecycle.records import Closed, Closing, Record
 from qrlifecycle.states import Phase
-from qrlifecycle.testing import (
-    Fault,
-    ScriptedPeer,
-    ScriptedTransport,
-    settle,
-)
+from qrlifecycle.testing import Fault, ScriptedPeer, ScriptedTransport, settle
 
 from ..pairing import Pairing, asyncio_only, request_qr
 
@@ -61,10 +56,10 @@ def listens(pairing: Pairing) -> bool:
 
 
 @pytest.mark.parametrize("end", [ScriptedPeer.break_connection, ScriptedPeer.hang_up])
-async def test_a_link_that_breaks_is_opened_anew(
+async def test_a_connection_that_breaks_is_reconnected(
     end: Callable[[ScriptedPeer], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Broken or closed by the peer, the link is replaced, the code stays, the success is heard."""
+    """Broken or closed by the peer, it is replaced; the code stays, the success is heard."""
     async with Pairing() as pairing:
         shown = pairing.lifecycle.qr
         end(pairing.peer)
@@ -94,7 +89,7 @@ async def test_the_first_opening_is_tried_again_too(fault: Fault) -> None:
 
 
 async def test_promise_3_the_old_socket_is_gone_before_the_next_is_made() -> None:
-    """Even when the goodbye hangs, there is never a second socket."""
+    """Even when the graceful close hangs, there is never a second socket."""
     closings = (Fault.HUNG, Fault.SLOW, Fault.BROKEN)
     async with Pairing(closings=closings, policy=Policy(close_timeout=2)) as pairing:
         for _ in closings:
@@ -142,8 +137,8 @@ async def test_a_peer_that_is_not_there_is_given_up(budget: int) -> None:
         assert longest / 2 <= wait <= longest
 
 
-async def test_a_link_that_flaps_is_not_hammered() -> None:
-    """A link that opens and breaks uses up the budget as one that never opens."""
+async def test_a_connection_that_flaps_is_not_hammered() -> None:
+    """A connection that opens and breaks uses up the budget as one that never opens."""
     async with Pairing(policy=Policy(max_reconnects=3)) as pairing:
         while pairing.outcome is None:
             if pairing.lifecycle.socket_open:
@@ -154,7 +149,7 @@ async def test_a_link_that_flaps_is_not_hammered() -> None:
     assert openings(pairing) == 4
 
 
-async def test_a_slow_goodbye_is_no_holding() -> None:
+async def test_a_slow_graceful_close_is_no_holding() -> None:
     """The time that a broken link takes to be closed does not count as time that it held."""
     policy = Policy(max_reconnects=2, reconnect_delay=0.5, reconnect_delay_max=1, stable_after=1)
     async with Pairing(closings=(Fault.HUNG,) * 99, policy=policy) as pairing:
@@ -166,8 +161,8 @@ async def test_a_slow_goodbye_is_no_holding() -> None:
     assert openings(pairing) == 3
 
 
-async def test_a_link_that_is_never_found_again_was_lost() -> None:
-    """Whoever was linked once has lost the link, whatever the last opening said."""
+async def test_a_connection_that_is_never_found_again_was_lost() -> None:
+    """Whoever was linked once has lost the connection, whatever the last opening said."""
     faults = (Fault.NONE, Fault.UNREACHABLE)
     async with Pairing(openings=faults, policy=Policy(max_reconnects=1)) as pairing:
         pairing.peer.break_connection()
@@ -199,7 +194,7 @@ async def test_an_opening_that_is_too_late_shows_nothing() -> None:
     assert shown == []
 
 
-async def test_a_link_that_held_starts_the_budget_afresh() -> None:
+async def test_a_connection_that_held_starts_the_budget_afresh() -> None:
     """Breaks that are far apart are no flapping: there is no end to them but the code's."""
 
     async def ageless() -> QRCode:
@@ -215,7 +210,7 @@ async def test_a_link_that_held_starts_the_budget_afresh() -> None:
     assert openings(pairing) == 11
 
 
-async def test_the_codes_clock_goes_on_while_there_is_no_link() -> None:
+async def test_the_codes_clock_goes_on_while_there_is_no_connection() -> None:
     """A code that runs out between two openings is replaced in time."""
     began = anyio.current_time()
     policy = Policy(
@@ -247,7 +242,7 @@ async def test_a_code_that_nobody_could_be_shown_is_not_asked_for_again() -> Non
     assert asked == 1
 
 
-async def test_the_attempts_deadline_is_in_force_while_there_is_no_link() -> None:
+async def test_the_attempts_deadline_is_in_force_while_there_is_no_connection() -> None:
     """No wait for an opening outlasts the attempt."""
     began = anyio.current_time()
     policy = Policy(
@@ -260,7 +255,7 @@ async def test_the_attempts_deadline_is_in_force_while_there_is_no_link() -> Non
 
 
 async def test_promise_2_cancel_between_two_openings_leaves_at_once() -> None:
-    """While nothing is open there is nothing to say goodbye to."""
+    """While nothing is open there is nothing to say graceful close to."""
     async with Pairing(policy=Policy(reconnect_delay=100, reconnect_delay_max=100)) as pairing:
         pairing.peer.break_connection()
         await settle()
@@ -270,10 +265,10 @@ async def test_promise_2_cancel_between_two_openings_leaves_at_once() -> None:
     assert pairing.outcome == Cancelled()
 
 
-async def test_promise_2_cancel_while_the_old_link_is_closed_takes_its_time_only(
+async def test_promise_2_cancel_while_the_old_connection_is_closed_takes_its_time_only(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The goodbye that is under way has its limit, there is no second one, and no reconnecting."""
+    """The close that is under way has its limit, there is no second one, and no reconnecting."""
     async with Pairing(closings=(Fault.HUNG,), policy=Policy(close_timeout=2)) as pairing:
         pairing.peer.break_connection()
         await anyio.sleep(1.5)
@@ -315,7 +310,7 @@ async def test_a_rotation_while_opening_shows_the_newest_code() -> None:
         pairing.lifecycle.cancel()
 
 
-async def test_what_came_before_the_break_is_not_lost_with_the_link() -> None:
+async def test_what_came_before_the_break_is_not_lost_with_the_connection() -> None:
     """Signals that were heard are taken before the break is."""
     async with Pairing(policy=Policy(max_refreshes=0)) as pairing:
         pairing.peer.send(Scanned())
@@ -477,7 +472,7 @@ async def test_promise_1_a_transport_is_held_until_it_is_gone(closing: Fault) ->
 
 
 async def test_promise_2_a_graceful_close_comes_before_the_force() -> None:
-    """A peer is said goodbye to while the socket is there; only then it is shut."""
+    """A peer is said graceful close to while the socket is there; only then it is shut."""
     seen: list[tuple[str, int]] = []
 
     class Seen(ScriptedTransport):
@@ -515,7 +510,7 @@ async def test_a_connection_that_is_being_closed_does_not_listen() -> None:
 async def test_a_transport_that_is_used_wrongly_comes_out_of_pair(
     where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What the program must mend is no fault of the link, and nobody tries again."""
+    """What the program must mend is no fault of the connection, and nobody tries again."""
 
     async def misused(_transport: object) -> NoReturn:
         raise WrongAnswer("not so")

@@ -199,7 +199,7 @@ async def test_promise_4_a_hook_that_fails_during_the_final_check_does_not_end_i
 
 
 async def test_promise_4_a_status_that_lags_is_asked_again_in_the_final_check() -> None:
-    """The link is lost for good, a claimed success is not confirmed yet: there is time for it."""
+    """The transport is lost for good, a claimed success not confirmed yet: there is time for it."""
     asked: list[float] = []
     paired_at = anyio.current_time() + 2.5
 

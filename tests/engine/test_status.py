@@ -31,11 +31,7 @@ from qrlifecycle import (
     State,
     WrongAnswer,
 )
-from qrlifecycle.testing import (
-    Fault,
-    ScriptedPeer,
-    settle,
-)
+from qrlifecycle.testing import Fault, ScriptedPeer, settle
 
 from ..pairing import ONCE, Pairing, hang, request_qr
 
@@ -89,7 +85,7 @@ async def test_promise_4_a_success_before_the_opening_is_found_on_opening() -> N
     assert pairing.status.since(pairing.began) == [0]
 
 
-async def test_promise_4_a_success_while_the_link_was_down_is_found_on_opening_anew() -> None:
+async def test_promise_4_a_success_while_the_connection_was_down_is_found_on_reconnecting() -> None:
     """Each opening asks what was missed."""
     async with Beside(Status()) as pairing:
         await anyio.sleep(10)
@@ -101,7 +97,7 @@ async def test_promise_4_a_success_while_the_link_was_down_is_found_on_opening_a
 
 
 async def test_promise_4_a_success_that_nobody_heard_is_found_before_the_code_is_given_up() -> None:
-    """The last look is taken when the code and its grace are over, and not before."""
+    """The final status check is taken when the code and its grace are over, and not before."""
     async with Beside(Status(), policy=Policy(expiry_grace=3)) as pairing:
         await anyio.sleep(1)
         pairing.status.says = Paired("me")
@@ -118,7 +114,7 @@ async def test_promise_4_a_success_that_nobody_heard_is_found_before_the_code_is
         (Policy(max_refreshes=0, expiry_grace=2), QRExpired(), 2),
     ],
 )
-async def test_promise_4_no_deadline_gives_up_without_a_last_look(
+async def test_promise_4_no_deadline_gives_up_without_a_final_check(
     policy: Policy, signal: Signal | None, seconds: float
 ) -> None:
     """Whatever deadline it is that runs out, the truth comes first."""
@@ -131,8 +127,8 @@ async def test_promise_4_no_deadline_gives_up_without_a_last_look(
     assert pairing.status.since(pairing.began) == [0, seconds]
 
 
-async def test_promise_4_a_link_that_is_lost_for_good_is_followed_by_a_last_look() -> None:
-    """The link is gone, but the success need not be."""
+async def test_promise_4_a_connection_that_is_lost_for_good_is_followed_by_a_final_check() -> None:
+    """The connection is gone, but the success need not be."""
     async with Beside(Status(), policy=ONCE) as pairing:
         await anyio.sleep(1)
         pairing.status.says = Paired("me")
@@ -140,7 +136,7 @@ async def test_promise_4_a_link_that_is_lost_for_good_is_followed_by_a_last_look
     assert pairing.outcome == Connected("me")
 
 
-async def test_promise_4_a_code_that_cannot_be_replaced_is_followed_by_a_last_look() -> None:
+async def test_promise_4_a_code_that_cannot_be_replaced_is_followed_by_a_final_check() -> None:
     """The service may refuse another code just because the last one was scanned."""
     codes = [QRCode("only", expires_in=5)]
 
@@ -190,7 +186,7 @@ async def test_the_status_is_read_as_often_as_the_policy_says() -> None:
     assert all(10 <= after - before <= 11 for before, after in pairwise(read))
 
 
-async def test_without_an_interval_nothing_is_read_between_opening_and_the_last_look() -> None:
+async def test_without_an_interval_nothing_is_read_between_opening_and_the_final_check() -> None:
     """Whoever hears needs not ask."""
     async with Beside(Status()) as pairing:
         await anyio.sleep(50)
@@ -210,7 +206,7 @@ async def test_a_signal_is_not_delayed_by_a_read(latency: float) -> None:
     assert anyio.current_time() == pairing.began
 
 
-async def test_promise_4_a_signal_is_heard_during_the_last_look() -> None:
+async def test_promise_4_a_signal_is_heard_during_the_final_check() -> None:
     """What still listens goes on listening, and the first to know decides."""
     policy = Policy(expiry_grace=0, max_refreshes=0, final_check_timeout=5)
     async with Beside(Status(latency=4), policy=policy) as pairing:
@@ -220,7 +216,7 @@ async def test_promise_4_a_signal_is_heard_during_the_last_look() -> None:
     assert anyio.current_time() == pairing.began + 61
 
 
-async def test_in_the_last_look_nothing_is_opened_anew() -> None:
+async def test_in_the_final_check_nothing_is_reconnected() -> None:
     """What does not listen by then is not needed any more: the status is asked."""
     policy = Policy(expiry_grace=0, max_refreshes=0, reconnect_delay=60, reconnect_delay_max=60)
     async with Beside(Status(latency=3), policy=policy) as pairing:
@@ -231,7 +227,7 @@ async def test_in_the_last_look_nothing_is_opened_anew() -> None:
     assert len(pairing.peer.transports) == 1
 
 
-async def test_a_new_code_during_the_last_look_keeps_the_stay() -> None:
+async def test_a_new_code_during_the_final_check_keeps_the_state() -> None:
     """A rotation that was late is a rotation: same socket, new picture, new clock."""
     policy = Policy(expiry_grace=0, max_refreshes=0)
     async with Beside(Status(latency=2), policy=policy) as pairing:
@@ -245,7 +241,7 @@ async def test_a_new_code_during_the_last_look_keeps_the_stay() -> None:
     assert len(pairing.peer.transports) == 1
 
 
-async def test_a_link_that_breaks_once_the_last_look_is_over_is_opened_anew() -> None:
+async def test_a_connection_that_breaks_once_the_final_check_is_over_is_reconnected() -> None:
     """More time means the whole of it: a look that nobody answers ends with it."""
     status = Status()
     policy = Policy(expiry_grace=0, max_refreshes=0)
@@ -279,7 +275,7 @@ async def test_promise_7_codes_that_live_no_time_cost_no_reads(interval: float) 
     assert asked <= 20 / 0.25 + 2
 
 
-async def test_a_scan_during_the_last_look_keeps_the_stay() -> None:
+async def test_a_scan_during_the_final_check_keeps_the_state() -> None:
     """The phone was quicker than the end: it may confirm."""
     policy = Policy(expiry_grace=0, max_refreshes=0, approval_timeout=100)
     async with Beside(Status(latency=2), policy=policy) as pairing:
@@ -307,7 +303,7 @@ async def test_promise_4_success_by_two_ways_at_once_is_delivered_once() -> None
 async def test_promise_4_success_found_by_the_status_is_delivered_once(
     after: float, asynchronous: bool
 ) -> None:
-    """On opening, now and then, or in the last look: the hook and the changes tell of it once."""
+    """On opening, now and then, or in the final check: the hook and the changes tell of it once."""
     told: list[Connected] = []
     changes: list[Change] = []
 
@@ -404,7 +400,7 @@ async def test_a_read_has_its_own_deadline(caplog: pytest.LogCaptureFixture) -> 
     assert anyio.current_time() - pairing.began < 3
 
 
-async def test_a_last_look_that_gets_no_answer_ends_within_its_deadline() -> None:
+async def test_a_final_check_that_gets_no_answer_ends_within_its_deadline() -> None:
     """A status that cannot be read does not keep an attempt from ending."""
     status = Status()
     status.says = OSError("down")
@@ -415,7 +411,7 @@ async def test_a_last_look_that_gets_no_answer_ends_within_its_deadline() -> Non
     assert anyio.current_time() - pairing.began == pytest.approx(64)
 
 
-async def test_a_last_look_after_many_faults_asks_as_often_as_after_none(
+async def test_a_final_check_after_many_faults_asks_as_often_as_after_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The pause that grew with the faults is cut off, and short again: there is little time."""
@@ -430,7 +426,7 @@ async def test_a_last_look_after_many_faults_asks_as_often_as_after_none(
     assert status.since(pairing.began)[-4:] == [31.5, 60.25, 60.75, 61.75]
 
 
-async def test_a_read_under_way_makes_way_for_the_last_look() -> None:
+async def test_a_read_under_way_makes_way_for_the_final_check() -> None:
     """What was asked before is given up for what is true now, and that is no fault."""
     status = Status(latency=math.inf)
     policy = Policy(expiry_grace=0, max_refreshes=0, status_timeout=100)
@@ -517,7 +513,7 @@ async def test_a_newer_code_is_found_too() -> None:
 
 
 async def test_promise_4_a_newer_code_is_kept_back_until_a_transport_listens() -> None:
-    """What is read while the link is down is not shown before its success could be heard."""
+    """What is read while the connection is down is not shown before its success could be heard."""
     shown: list[tuple[str, bool]] = []
     status = Status()
     peer = ScriptedPeer(openings=(Fault.NONE, Fault.HUNG))
@@ -671,7 +667,7 @@ async def test_with_confirm_a_success_that_was_none_is_forgotten() -> None:
         pairing.lifecycle.cancel()
 
 
-async def test_with_confirm_a_success_during_the_last_look_is_looked_for_once_more() -> None:
+async def test_with_confirm_a_success_during_the_final_check_is_looked_for_once_more() -> None:
     """A read that began before the success cannot deny it."""
     status = Status(latency=2)
     policy = Policy(confirm_success=True, expiry_grace=0, max_refreshes=0)

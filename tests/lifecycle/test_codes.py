@@ -27,12 +27,7 @@ from qrlifecycle import (
     TransportLost,
     TransportUnreachable,
 )
-from qrlifecycle.testing import (
-    Fault,
-    ScriptedPeer,
-    ScriptedTransport,
-    settle,
-)
+from qrlifecycle.testing import Fault, ScriptedPeer, ScriptedTransport, settle
 
 from ..pairing import ONCE, Pairing, be_busy, hang, request_qr
 
@@ -170,7 +165,7 @@ def at_the_end_of_each_opening(
 async def test_a_code_that_ran_out_as_its_transport_opened_is_not_shown(
     error: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody listened in time; if the link broke as well, that is what went wrong."""
+    """Nobody listened in time; if the connection broke as well, that is what went wrong."""
 
     def be_late(transport: ScriptedTransport) -> None:
         be_busy(60)
@@ -197,7 +192,7 @@ async def test_whoever_goes_away_as_the_transport_opens_is_shown_no_code(
 
 
 async def test_a_status_that_never_answers_puts_no_deadline_off() -> None:
-    """The last look begins when the code has run out, and takes its time only then."""
+    """The final status check begins when the code has run out, and takes its time only then."""
     began = anyio.current_time()
     policy = replace(ONCE, max_refreshes=0, qr_lifetime=5, expiry_grace=0, final_check_timeout=10)
 
@@ -225,7 +220,7 @@ async def test_a_success_in_doubt_deafens_nobody() -> None:
 
 
 async def test_an_attempt_that_is_over_asks_for_nothing_more() -> None:
-    """A deadline that passes during a last look is the end, whatever the look was for."""
+    """A deadline that passes during a final status check is the end, whatever the look was for."""
     asked = 0
 
     async def request() -> QRCode:
@@ -242,7 +237,7 @@ async def test_an_attempt_that_is_over_asks_for_nothing_more() -> None:
     assert asked == 1
 
 
-async def test_what_broke_is_the_reason_though_time_ran_out_in_the_last_look() -> None:
+async def test_what_broke_is_the_reason_though_time_ran_out_in_the_final_check() -> None:
     """A deadline that came later did not end it."""
     policy = replace(ONCE, attempt_timeout=3, final_check_timeout=5)
     async with Pairing(policy=policy, check_status=hang) as pairing:

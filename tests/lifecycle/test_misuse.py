@@ -22,10 +22,7 @@ from qrlifecycle import (
     WrongAnswer,
 )
 from qrlifecycle.errors import ForeignCancellation
-from qrlifecycle.testing import (
-    ScriptedPeer,
-    ScriptedTransport,
-)
+from qrlifecycle.testing import ScriptedPeer, ScriptedTransport
 
 from ..pairing import Pairing, asyncio_only, hang, request_qr
 

@@ -35,11 +35,7 @@ from qrlifecycle import (
 )
 from qrlifecycle.codes import Code
 from qrlifecycle.records import Leaving, Record
-from qrlifecycle.testing import (
-    Fault,
-    ScriptedPeer,
-    settle,
-)
+from qrlifecycle.testing import Fault, ScriptedPeer, settle
 
 from ..pairing import ONCE, Pairing, asyncio_only, be_busy, hang, request_qr
 from ..sockets import descriptors, needs_proc
@@ -102,7 +98,7 @@ async def test_promise_1_the_socket_is_gone_before_anybody_is_told_of_the_next_s
 
 @pytest.mark.parametrize("closing", [Fault.SLOW, Fault.HUNG])
 @pytest.mark.parametrize("outside", [True, False])
-async def test_promise_2_a_goodbye_has_its_time_and_no_more_even_under_a_cancellation(
+async def test_promise_2_a_graceful_close_has_its_time_and_no_more_even_under_a_cancellation(
     closing: Fault, outside: bool
 ) -> None:
     """It is not cut short by a cancellation, and when its time is over the door is shut."""
@@ -183,7 +179,7 @@ async def test_promise_5_a_cancellation_from_outside_goes_on(after: float, closi
 
 
 async def test_promise_5_a_cancellation_while_a_code_is_closed_asks_for_no_other() -> None:
-    """The goodbye is shielded from it; what comes after is not even begun."""
+    """The graceful close is shielded from it; what comes after is not even begun."""
     asked: list[State] = []
 
     async def request() -> QRCode:
@@ -219,7 +215,9 @@ async def test_promise_5_a_success_that_is_closing_survives_a_cancellation() -> 
 
 @asyncio_only
 @pytest.mark.parametrize("trigger", ["generate", "cancel"])
-async def test_promise_5_a_native_cancellation_in_a_goodbye_ends_in_idle(trigger: str) -> None:
+async def test_promise_5_a_native_cancellation_in_a_graceful_close_ends_in_idle(
+    trigger: str,
+) -> None:
     """A shield of anyio's does not hold it; nobody goes on to another code that nobody awaits."""
     peer = ScriptedPeer(closings=(Fault.HUNG,))
     lifecycle = QRLifecycle(request_qr, peer)
@@ -515,7 +513,7 @@ async def test_promise_7_a_signal_of_an_unknown_kind_breaks_the_contract() -> No
 
 
 async def test_promise_7_a_signal_out_of_place_raises_nothing() -> None:
-    """Nor does it break the link that brought it: what was wrong was not the link."""
+    """Nor does it break the connection that brought it: what was wrong was not the connection."""
 
     class OutOfPlace(Signal):
         event = Event.QR_READY

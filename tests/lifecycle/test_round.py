@@ -27,11 +27,7 @@ from qrlifecycle import (
     State,
     TransportLost,
 )
-from qrlifecycle.testing import (
-    Fault,
-    ScriptedPeer,
-    settle,
-)
+from qrlifecycle.testing import Fault, ScriptedPeer, settle
 
 from ..pairing import ONCE, Pairing, hang
 
@@ -98,7 +94,7 @@ async def test_a_cancellation_is_no_failure_in_the_log(caplog: pytest.LogCapture
     assert caplog.records[-1].getMessage() == "transport closed"
 
 
-async def test_an_account_linked_already_opens_no_socket() -> None:
+async def test_an_account_paired_already_opens_no_socket() -> None:
     """If the service says that the account is linked, no transport is ever made."""
 
     async def linked() -> QRCode | Paired:
@@ -209,7 +205,7 @@ async def test_a_transport_that_does_not_open_names_its_reason(
     assert pairing.peer.open_sockets == 0
 
 
-async def test_a_link_that_breaks_is_named_as_the_reason() -> None:
+async def test_a_connection_that_breaks_is_named_as_the_reason() -> None:
     """A broken link ends with "transport lost" and the transport's own error."""
     async with Pairing(policy=ONCE) as pairing:
         pairing.peer.break_connection()

@@ -22,11 +22,7 @@ from qrlifecycle import (
     State,
 )
 from qrlifecycle.errors import NotPairing, WrongThread
-from qrlifecycle.testing import (
-    Fault,
-    ScriptedPeer,
-    settle,
-)
+from qrlifecycle.testing import Fault, ScriptedPeer, settle
 
 from ..pairing import Pairing, hang, request_qr
 

@@ -11,16 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from qrlifecycle.proof.model import CHART, Chart
-from qrlifecycle.states import (
-    Deadline,
-    Event,
-    Phase,
-    PhaseRow,
-    Region,
-    Row,
-    State,
-    Step,
-)
+from qrlifecycle.states import Deadline, Event, Phase, PhaseRow, Region, Row, State, Step
 
 __all__ = ["Alteration", "alterations"]
 

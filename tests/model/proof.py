@@ -12,11 +12,7 @@ from typing import Any
 
 import z3
 
-from qrlifecycle.proof.model import (
-    FIELDS,
-    Model,
-    Rule,
-)
+from qrlifecycle.proof.model import FIELDS, Model, Rule
 from qrlifecycle.proof.model.facts import Fact
 from qrlifecycle.proof.model.rules import Guard
 

@@ -7,11 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from qrlifecycle.proof.model import (
-    FAIR_CLAIMS,
-    Model,
-    promela,
-)
+from qrlifecycle.proof.model import FAIR_CLAIMS, Model, promela
 
 from ..patience import PROCESS_HANGS
 

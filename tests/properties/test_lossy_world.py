@@ -16,20 +16,8 @@ import anyio
 import pytest
 from anyio.abc import TaskGroup
 
-from qrlifecycle import (
-    Connected,
-    Outcome,
-    Paired,
-    Policy,
-    QRCode,
-    QRLifecycle,
-    QRUpdated,
-    Signal,
-)
-from qrlifecycle.testing import (
-    Fault,
-    ScriptedPeer,
-)
+from qrlifecycle import Connected, Outcome, Paired, Policy, QRCode, QRLifecycle, QRUpdated, Signal
+from qrlifecycle.testing import Fault, ScriptedPeer
 
 pytestmark = pytest.mark.anyio
 

@@ -65,7 +65,7 @@ POLICY = Policy(
 )
 
 LATEST = LIFETIME + POLICY.expiry_grace + POLICY.approval_timeout + POLICY.final_check_timeout
-"""Seconds from a success to the end of the last look that finds it, if nobody heard of it."""
+"""Seconds from a success to the end of the final check that finds it, if nobody heard of it."""
 
 DROPPED, TWICE, DELAYED = 0.15, 0.20, 0.30
 """Below which random number an event is lost, sent twice, or sent late."""
@@ -129,7 +129,7 @@ class Service:
         self.news = News()
 
     async def until_read(self, times: int) -> None:
-        """Wait until the status has been read so often; the first time the link listens then."""
+        """Wait until the status was read so often; the first time the transport listens then."""
         await self.news.until(lambda: self.reads >= times)
 
     async def request_qr(self) -> QRCode | Paired:
@@ -428,7 +428,7 @@ PATIENT = Policy(
 
 
 async def test_promise_3_the_old_socket_is_closed_before_the_new_one_is_opened() -> None:
-    """A link that is cut time and again, by resets and orderly ends, never makes it two sockets."""
+    """Cut time and again, by resets and orderly ends, a transport never makes it two sockets."""
     async with world() as (server, http):
         server.qr_lifetime = 60
         async with Proxy(server) as proxy:
@@ -450,7 +450,9 @@ async def test_promise_3_the_old_socket_is_closed_before_the_new_one_is_opened()
     assert watch.connected == 1
 
 
-async def test_promise_4_a_success_while_no_link_can_be_made_is_learned_when_one_can() -> None:
+async def test_promise_4_a_success_while_no_connection_can_be_made_is_learned_when_one_can() -> (
+    None
+):
     """Connections refused at first and after a cut are survived, and so is a scan in between."""
     async with world() as (server, http):
         server.qr_lifetime = 60
@@ -476,7 +478,9 @@ async def test_promise_4_a_success_while_no_link_can_be_made_is_learned_when_one
     assert watch.connected == 1
 
 
-async def test_promise_4_a_rotation_while_the_link_is_down_is_learned_on_reopening() -> None:
+async def test_promise_4_a_rotation_while_the_connection_is_down_is_learned_on_reconnecting() -> (
+    None
+):
     """The status read on reopening brings the code that the server made meanwhile."""
     async with world() as (server, http):
         server.qr_lifetime = 60
@@ -500,7 +504,7 @@ async def test_promise_4_a_rotation_while_the_link_is_down_is_learned_on_reopeni
 
 
 @pytest.mark.parametrize("held", [0.0, 0.005, 0.05])
-async def test_promise_3_a_link_that_flaps_is_not_hammered(held: float) -> None:
+async def test_promise_3_a_connection_that_flaps_is_not_hammered(held: float) -> None:
     """However soon each connection is cut: the budget is kept, waits grow, then it is over."""
     policy = Policy(max_reconnects=5, reconnect_delay=0.01, reconnect_delay_max=2, stable_after=2)
     async with world() as (server, http):

@@ -38,10 +38,7 @@ from qrlifecycle.testing.contract.check import PeerFactory
 from qrlifecycle.testing.judge import Judge
 from qrlifecycle.testing.plans import Answer, PlanStep, Reading
 from qrlifecycle.testing.strategies import plans
-from qrlifecycle.testing.suite import (
-    LifecyclePromises,
-    TransportContract,
-)
+from qrlifecycle.testing.suite import LifecyclePromises, TransportContract
 
 from ..contract.peers import (
     SIGNALS,
@@ -132,7 +129,7 @@ async def test_the_guests_request_and_policy_stand_in_for_the_plans() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("pause", [None, 0.0, 100.0])
 async def test_an_attempt_without_a_deadline_is_cancelled_in_the_end(pause: float | None) -> None:
-    """A plan comes to an end although its policy has none, and the goodbye hangs."""
+    """A plan comes to an end although its policy has none, and the graceful close hangs."""
     policy = Policy(attempt_timeout=math.inf, qr_lifetime=math.inf)
     steps = (PlanStep(Act.PAIR, pause),)
     judge = await run_plan(Plan(steps=steps, closings=(Fault.HUNG,), policy=policy))
@@ -154,8 +151,8 @@ class Unshielded:
 
 
 @pytest.mark.anyio
-async def test_a_goodbye_that_is_cut_short_is_a_breach() -> None:
-    """A lifecycle that does not shield the goodbye is caught by a plan that cancels it."""
+async def test_a_graceful_close_that_is_cut_short_is_a_breach() -> None:
+    """A lifecycle that does not shield the graceful close is caught by a plan that cancels it."""
     assert (await run_plan(CUT_SHORT)).breaches == []
     with patch.object(module_of_the_connection, "anyio", Unshielded()):
         judge = await run_plan(CUT_SHORT)
@@ -165,7 +162,7 @@ async def test_a_goodbye_that_is_cut_short_is_a_breach() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("last", [PlanStep(Act.BREAK, 15.0), PlanStep(Act.BREAK)])
 async def test_an_opening_that_no_read_follows_is_a_breach(last: PlanStep) -> None:
-    """Somebody looks some seconds after it; or only the last look reads, which is too late."""
+    """Somebody looks some seconds after it; or only the final check reads, which is too late."""
     plan = Plan(steps=(PlanStep(Act.PAIR, 5.0), last), statuses=(Reading.SLOW,))
     assert (await run_plan(plan)).breaches == []
     request, requests = StatusReader.request_read, iter((True, False))
@@ -303,7 +300,7 @@ class TestOnAWire(OnAWire):
         assert (State.DISPLAYED, Event.FAIL) in judge.seen
 
     async def test_a_silent_peer_is_noticed(self) -> None:
-        """A link on which nothing is said any more is lost after the heartbeat."""
+        """A connection on which nothing is said any more is lost after the heartbeat."""
         plan = Plan(steps=(PlanStep(Act.PAIR, 80.0),), openings=(Fault.HUNG,))
         judge = await run_plan(plan, line_peer, policy=Policy(max_reconnects=0))
         assert judge.breaches == []

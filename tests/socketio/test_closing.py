@@ -26,7 +26,7 @@ from .transport import FEW, Turns, receive, transport_to
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_goodbye_is_polite(peer: RawPeer) -> None:
+async def test_the_close_is_graceful(peer: RawPeer) -> None:
     """Socket.IO's disconnect, WebSocket's close, no waiting; and nothing is heard any more."""
     transport = transport_to(peer.url)
     await transport.open()
@@ -83,7 +83,7 @@ async def test_a_look_up_of_names_that_hangs_can_be_cancelled(
 
 
 async def test_abort_resets_the_connection(peer: RawPeer) -> None:
-    """By force: no goodbye, and the kernel keeps nothing to send; `receive()` is at its end."""
+    """By force: no close, and the kernel keeps nothing to send; `receive()` is at its end."""
     transport = transport_to(peer.url)
     await transport.open()
     peer.wire.send(PAIRED)
@@ -120,7 +120,7 @@ async def test_native_cancellation_waits_until_all_is_gone(peer: RawPeer, cancel
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
-async def test_a_goodbye_that_is_cancelled_leaves_nothing(peer: RawPeer, turns: int) -> None:
+async def test_a_graceful_close_that_is_cancelled_leaves_nothing(peer: RawPeer, turns: int) -> None:
     """`aclose()` goes on to the end, and then the cancellation does."""
     leaks, before = Leaks({peer.port}), asyncio.all_tasks()
     transport = transport_to(peer.url)

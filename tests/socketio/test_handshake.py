@@ -28,12 +28,7 @@ from qrlifecycle import (
     TransportUnreachable,
 )
 from qrlifecycle.testing import PairingServer
-from qrlifecycle.testing.contract.socketio_peer import (
-    CONNECT,
-    HEADERS,
-    OPENED,
-    UPGRADED,
-)
+from qrlifecycle.testing.contract.socketio_peer import CONNECT, HEADERS, OPENED, UPGRADED
 from qrlifecycle.testing.leaks import Leaks
 from qrlifecycle.transports.messages import Payload
 
@@ -299,7 +294,7 @@ async def test_tls_is_verified_unless_told_otherwise(tls_peer: RawPeer) -> None:
 
 
 async def test_tls_with_a_context_of_ones_own(tls_peer: RawPeer, authority: trustme.CA) -> None:
-    """Verification is the context's; closing waits for no goodbye of TLS."""
+    """Verification is the context's; closing waits for no graceful close of TLS."""
     context = ssl.create_default_context()
     authority.configure_trust(context)
     leaks = Leaks({tls_peer.port})

@@ -11,16 +11,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from qrlifecycle import (
-    Paired,
-    Scanned,
-    TransportLost,
-    TransportUnreachable,
-)
-from qrlifecycle.testing.contract.socketio_peer import (
-    event,
-    frame,
-)
+from qrlifecycle import Paired, Scanned, TransportLost, TransportUnreachable
+from qrlifecycle.testing.contract.socketio_peer import event, frame
 from qrlifecycle.transports import ledger as ledger_room
 from qrlifecycle.transports.socketio import SocketIOTransport
 
@@ -35,7 +27,7 @@ ON_A_PATIENT_CLOCK = pytest.mark.parametrize(
 )
 
 
-async def test_a_message_that_is_too_large_breaks_the_link(peer: RawPeer) -> None:
+async def test_a_message_that_is_too_large_breaks_the_connection(peer: RawPeer) -> None:
     """One below the limit is read."""
     async with transport_to(peer.url, max_message=1000) as transport:
         peer.wire.send(event("whatsapp_qr_scanned", {"x": "y" * 900}))
@@ -46,7 +38,7 @@ async def test_a_message_that_is_too_large_breaks_the_link(peer: RawPeer) -> Non
 
 
 async def test_a_message_may_have_a_mebibyte_unless_told_otherwise(peer: RawPeer) -> None:
-    """One of about as much is read; half a kilobyte beyond it breaks the link."""
+    """One of about as much is read; half a kilobyte beyond it breaks the connection."""
     async with transport_to(peer.url) as transport:
         peer.wire.send(event("whatsapp_qr_scanned", {"x": "y" * (2**20 - 500)}))
         assert await receive(transport) == Scanned()
@@ -75,7 +67,7 @@ async def test_attachments_without_end_are_not_collected(peer: RawPeer) -> None:
 async def test_a_peer_that_never_reads_its_answers_is_cut_off(
     peer: RawPeer, monkeypatch: pytest.MonkeyPatch, frames: bytes, size: int
 ) -> None:
-    """Answers that pile up break the link: they neither grow without bound nor hold up the news."""
+    """Answers that pile up break the transport: they neither grow for ever nor hold up news."""
     complaints: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     async with transport_to(peer.url) as transport:
@@ -139,7 +131,7 @@ async def test_success_right_before_the_close_is_heard(peer: RawPeer) -> None:
 async def test_a_server_that_closes_need_not_say_so_twice(
     peer: RawPeer, goodbye: bytes, end: type[Exception]
 ) -> None:
-    """Whichever layer says goodbye: the end is known though nothing more comes."""
+    """Whichever layer says graceful close: the end is known though nothing more comes."""
     async with transport_to(peer.url) as transport:
         peer.wire.send_raw(goodbye)
         with anyio.fail_after(HANGS), pytest.raises(end):
@@ -147,7 +139,7 @@ async def test_a_server_that_closes_need_not_say_so_twice(
 
 
 async def test_a_namespace_of_ones_own_may_be_closed_alone() -> None:
-    """The server's goodbye to it is the end."""
+    """The server's graceful close to it is the end."""
     async with (
         RawPeer(answer='40/pairing,{"sid":"x"}') as peer,
         transport_to(peer.url, namespace="/pairing") as transport,
@@ -225,8 +217,8 @@ async def test_a_server_s_own_intervals_count_up_to_the_heartbeat(
 
 
 @ON_A_PATIENT_CLOCK
-async def test_pings_keep_a_quiet_link_alive(peer: RawPeer) -> None:
-    """A peer that pings is not silent; once it stops, the link is lost."""
+async def test_pings_keep_a_quiet_connection_alive(peer: RawPeer) -> None:
+    """A peer that pings is not silent; once it stops, the connection is lost."""
     async with transport_to(peer.url, heartbeat=0.2) as transport:
         with anyio.move_on_after(0.5) as longer_than_the_heartbeat:
             async with anyio.create_task_group() as tasks:
@@ -240,7 +232,7 @@ async def test_pings_keep_a_quiet_link_alive(peer: RawPeer) -> None:
             await transport.receive()
 
 
-async def test_a_link_that_broke_is_not_opened_anew(peer: RawPeer) -> None:
+async def test_a_connection_that_broke_is_not_reconnected(peer: RawPeer) -> None:
     """That is for the lifecycle to do, with a transport of its own: nothing goes on running."""
     async with transport_to(peer.url) as transport:
         peer.wire.reset()

@@ -8,16 +8,9 @@ from typing import Any
 import anyio
 import pytest
 
-from qrlifecycle import (
-    Paired,
-    QRUpdated,
-    Scanned,
-)
+from qrlifecycle import Paired, QRUpdated, Scanned
 from qrlifecycle.testing import PairingServer
-from qrlifecycle.testing.contract.socketio_peer import (
-    event,
-    frame,
-)
+from qrlifecycle.testing.contract.socketio_peer import event, frame
 from qrlifecycle.transports.messages import Payload
 
 from ..patience import HANGS

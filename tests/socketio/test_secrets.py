@@ -7,11 +7,7 @@ from typing import Any
 
 import pytest
 
-from qrlifecycle import (
-    QRCode,
-    QRUpdated,
-    TransportError,
-)
+from qrlifecycle import QRCode, QRUpdated, TransportError
 from qrlifecycle.testing.contract.socketio_peer import event
 from qrlifecycle.transports.socketio import SocketIOTransport
 

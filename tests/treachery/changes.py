@@ -36,7 +36,7 @@ REAL = "tests/properties/test_real_server.py::test_promises"
 SMALL = "tests/treachery/test_small_worlds.py::test_promise"
 
 EVERY_WAY_OUT = f"{LIFECYCLE}_1_the_socket_is_gone_before_anybody_is_told_of_the_next_state"
-GOODBYE = f"{LIFECYCLE}_2_a_goodbye_has_its_time_and_no_more_even_under_a_cancellation"
+GOODBYE = f"{LIFECYCLE}_2_a_graceful_close_has_its_time_and_no_more_even_under_a_cancellation"
 ONE_AFTER_ANOTHER = f"{CONNECTION}_3_the_old_socket_is_gone_before_the_next_is_made"
 INTERRUPTED = f"{CONNECTION}_3_an_opening_that_was_interrupted_is_closed_before_the_next"
 GOES_ON = f"{LIFECYCLE}_5_a_cancellation_from_outside_goes_on"
@@ -319,7 +319,7 @@ CHANGES = (
         (("            self.reader.request_read()\n", "            pass\n"),),
         (
             f"{STATUS}_4_a_success_before_the_opening_is_found_on_opening",
-            f"{STATUS}_4_a_success_while_the_link_was_down_is_found_on_opening_anew",
+            f"{STATUS}_4_a_success_while_the_connection_was_down_is_found_on_reconnecting",
         ),
     ),
     Change(
@@ -335,7 +335,7 @@ CHANGES = (
             ),
         ),
         (
-            f"{STATUS}_4_a_success_while_the_link_was_down_is_found_on_opening_anew",
+            f"{STATUS}_4_a_success_while_the_connection_was_down_is_found_on_reconnecting",
             f"{SMALL}_4_the_status_is_read_on_opening_anew",
         ),
     ),
@@ -346,7 +346,7 @@ CHANGES = (
         (("        await self._check_finally()\n", ""),),
         (
             f"{STATUS}_4_a_success_that_nobody_heard_is_found_before_the_code_is_given_up",
-            f"{STATUS}_4_no_deadline_gives_up_without_a_last_look",
+            f"{STATUS}_4_no_deadline_gives_up_without_a_final_check",
         ),
     ),
     Change(
@@ -361,7 +361,7 @@ CHANGES = (
                 "            await self.connection.close()\n",
             ),
         ),
-        (f"{STATUS}_4_a_signal_is_heard_during_the_last_look",),
+        (f"{STATUS}_4_a_signal_is_heard_during_the_final_check",),
     ),
     Change(
         "take what the read under way answers for the last look",
@@ -494,7 +494,7 @@ CHANGES = (
         5,
         "engine/attempt.py",
         (("if progress.state not in ENDS:\n", "if progress.state is None:\n"),),
-        (f"{LIFECYCLE}_5_a_native_cancellation_in_a_goodbye_ends_in_idle",),
+        (f"{LIFECYCLE}_5_a_native_cancellation_in_a_graceful_close_ends_in_idle",),
     ),
     Change(
         "say goodbye even when nothing can be awaited",
@@ -676,7 +676,7 @@ CHANGES = (
         ),
         (
             "tests/test_exploration.py::"
-            "test_promise_4_a_newer_code_read_while_the_link_closes_is_kept_back",
+            "test_promise_4_a_newer_code_read_while_the_connection_closes_is_kept_back",
         ),
     ),
     Change(

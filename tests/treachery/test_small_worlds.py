@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from qrlifecycle.proof.exploration import (
-    explore,
-    replay,
-)
+from qrlifecycle.proof.exploration import explore, replay
 from qrlifecycle.proof.exploration.scene import World
 from qrlifecycle.proof.exploration.worlds import EVEN
 from qrlifecycle.testing.acts import Act
@@ -46,14 +43,14 @@ REOPENING = World(
 )
 
 
-def test_promise_4_the_status_is_read_on_opening_anew() -> None:
-    """A link that broke is followed by another, and that by a read."""
+def test_promise_4_the_status_is_read_on_reconnecting() -> None:
+    """A connection that broke is followed by another, and that by a read."""
     seen = replay("pair; code; ok; ok; says-nothing; hang-up; ok; ok; tick; ok; ok", REOPENING)
     assert seen[-1].endswith("displayed, 1 socket"), seen
 
 
-def test_promise_7_a_link_that_breaks_as_it_opens_raises_nothing() -> None:
-    """Nor when its goodbye breaks as well: `explore()` found this schedule."""
+def test_promise_7_a_connection_that_breaks_as_it_opens_raises_nothing() -> None:
+    """Nor when its graceful close breaks as well: `explore()` found this schedule."""
     world = World(name="breaks", policy=EVEN)
     seen = replay("pair; code; ok; ok & break@0; broken", world)
     assert seen[-1].endswith("failed, no socket"), seen

@@ -16,11 +16,7 @@ from web_service.service import BotPlatform
 from web_service.sessions import SESSION, user_of
 from web_service.streams import Streams
 
-from qrlifecycle import (
-    Paired,
-    PairingCode,
-    QRCode,
-)
+from qrlifecycle import Paired, PairingCode, QRCode
 from qrlifecycle.testing import PairingServer
 
 from ..patience import HANGS

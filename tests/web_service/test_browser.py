@@ -28,10 +28,7 @@ from PIL import Image
 from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 from web_service.sessions import SESSION, user_of
 
-from qrlifecycle import (
-    Reason,
-    State,
-)
+from qrlifecycle import Reason, State
 
 from .serving import BOT, Offering, Service, serving
 
@@ -208,7 +205,7 @@ async def ada(seat: Seat) -> Person:
 # Linking
 
 
-async def test_promise_1_a_phone_reads_the_screen_and_links(ada: Person) -> None:
+async def test_promise_1_a_phone_reads_the_screen_and_pairs(ada: Person) -> None:
     """There is no socket before the code, one with it, and none when success is shown."""
     assert ada.service.pairing.most_sockets(ada.user_id) == 0
     await ada.press_link()
@@ -246,7 +243,7 @@ async def test_a_scan_that_waits_for_the_phone_is_told(ada: Person) -> None:
     await ada.reads("Linked to +490001234567.")
 
 
-async def test_who_comes_back_linked_is_told_without_a_code(ada: Person) -> None:
+async def test_who_comes_back_paired_is_told_without_a_code(ada: Person) -> None:
     """A scan in the moment of leaving is not lost."""
     await ada.press_link()
     await ada.service.scan(ada.user_id, confirm=False)

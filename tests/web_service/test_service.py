@@ -26,14 +26,7 @@ from web_service.app import HEADERS
 from web_service.service import BotPlatform
 from web_service.sessions import SESSION
 
-from qrlifecycle import (
-    Paired,
-    PairingCode,
-    Policy,
-    QRCode,
-    Reason,
-    State,
-)
+from qrlifecycle import Paired, PairingCode, Policy, QRCode, Reason, State
 from qrlifecycle.testing.leaks import own_sockets
 
 from ..sockets import needs_proc
@@ -286,7 +279,7 @@ async def test_a_refusal_on_the_phone_is_told_in_words(ada: Client) -> None:
         assert failure["retryable"]
 
 
-async def test_who_is_linked_already_is_shown_no_code(ada: Client) -> None:
+async def test_who_is_paired_already_is_shown_no_code(ada: Client) -> None:
     """No code is made and no socket opened."""
     ada.service.pairing.mark_paired(BOT, ada.user_id)
     async with ada.link() as stream:

@@ -22,11 +22,7 @@ from qrlifecycle import (
     Reason,
     Scanned,
 )
-from qrlifecycle.testing import (
-    Fault,
-    ScriptedPeer,
-    settle,
-)
+from qrlifecycle.testing import Fault, ScriptedPeer, settle
 
 pytestmark = pytest.mark.anyio
 

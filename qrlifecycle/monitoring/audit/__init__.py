@@ -14,16 +14,7 @@ import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
 
-from ...records import (
-    Began,
-    Changed,
-    Closed,
-    Dropped,
-    Ended,
-    Leaving,
-    Opening,
-    Record,
-)
+from ...records import Began, Changed, Closed, Dropped, Ended, Leaving, Opening, Record
 from ...states import SOCKET_OWNER, Event, State
 from ..forks import in_each_fork
 from .alerts import (

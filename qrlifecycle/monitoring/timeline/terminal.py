@@ -16,18 +16,7 @@ from unicodedata import combining, east_asian_width
 
 from ...states import State
 from . import captions
-from .captions import (
-    GLYPHS,
-    OF_MARK,
-    OF_STATE,
-    ON,
-    OPENING,
-    OUTSIDE,
-    SECOND,
-    SOCKET,
-    Glyph,
-    Style,
-)
+from .captions import GLYPHS, OF_MARK, OF_STATE, ON, OPENING, OUTSIDE, SECOND, SOCKET, Glyph, Style
 from .lanes import Lane, Scale, Socket, Timeline, clock
 
 __all__ = ["Line", "Piece", "draw"]

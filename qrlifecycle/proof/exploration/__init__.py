@@ -4,7 +4,7 @@ In each situation that can be reached, with everybody waiting, every act is trie
 pair of acts with the second before each step that the event loop takes after the first. It is one
 long walk, which goes on from wherever a move has led to; so each situation is met again and again
 in different ways, and must behave alike each time. A breach comes with a shortest schedule that
-shows it. This room must never know what an act does.
+shows it.
 """
 
 from __future__ import annotations
@@ -15,39 +15,16 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 
 from ...errors import InvalidValue
-from ...testing.acts import (
-    Act,
-    Schedule,
-    ScheduledAct,
-)
+from ...testing.acts import Act, Schedule, ScheduledAct
 from ...testing.backends import check_backend
-from ...testing.clock import (
-    jump,
-    run_virtually,
-)
+from ...testing.clock import jump, run_virtually
 from ...testing.judge import Breach
 from ..model import Situation as ModelSituation
-from .conformance import (
-    BEGINNING,
-    Seen,
-    stands,
-)
+from .conformance import BEGINNING, Seen, stands
 from .fingerprint import EPOCH
-from .playing import (
-    NotCongruent,
-    follow,
-    make,
-    on_stage,
-    undisturbed,
-)
-from .scene import (
-    Scene,
-    World,
-)
-from .worlds import (
-    WIDE_WORLDS,
-    WORLDS,
-)
+from .playing import NotCongruent, follow, make, on_stage, undisturbed
+from .scene import Scene, World
+from .worlds import WIDE_WORLDS, WORLDS
 
 __all__ = [
     "WIDE_WORLDS",

@@ -12,18 +12,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ...states import ENDS, SOCKET_OWNER, Event, Phase, State
-from ...testing.acts import (
-    Act,
-    ScheduledAct,
-)
-from ..model import (
-    Actor,
-    Label,
-    Pairing,
-    Situation,
-    initial,
-    moves,
-)
+from ...testing.acts import Act, ScheduledAct
+from ..model import Actor, Label, Pairing, Situation, initial, moves
 from .scene import Scene
 
 __all__ = ["BEGINNING", "Seen", "conforms", "differs", "may_be", "phrase", "seen_in", "stands"]
@@ -168,7 +158,7 @@ def stands(scene: Scene) -> Seen:
     """The same of the real code."""
     inside, scope = scene.judge.lifecycle.snapshot(), scene.judge.scope
     pairing = Pairing.RETURNING if inside.state in ENDS else Pairing.RUNNING
-    if scene.walk is None:
+    if scene.pairing is None:
         pairing = Pairing.NOBODY
     return Seen(
         inside.state,

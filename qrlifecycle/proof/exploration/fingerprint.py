@@ -3,7 +3,6 @@
 A fingerprint holds everything that what comes next can depend on: the objects, the places where
 tasks stand in their coroutines, and every time counted from now. It is audited as it is used:
 situations with equal fingerprints must have equal successors, in whatever way they were reached.
-This room must never know what is explored, nor what will be done.
 """
 
 from __future__ import annotations
@@ -46,7 +45,6 @@ PASSIVE = frozenset(
         *("_factory", "_policy", "policy", "observers", "_observers", "_tasks"),  # never change
         "_check",
         *("_peer", "_opening", "_closing", "_said"),  # a scripted transport's script
-        "heard",  # of signals; no walk hears as many over one link as it takes to matter
     }
 )
 """Attributes that decide nothing."""
@@ -190,7 +188,7 @@ def _describer(kind: type) -> Callable[[Fingerprint, Any], Hashable]:
             return describe
     name = kind.__name__
     if name == "CancelScope":
-        return Fingerprint._of_scope  # noqa: SLF001 - this room's own
+        return Fingerprint._of_scope  # noqa: SLF001 - this module's own
     if kind.__module__.startswith("qrlifecycle"):
         return Fingerprint._of_ours  # noqa: SLF001
     return lambda _print, _value: name

@@ -1,7 +1,7 @@
 """Playing a move on the real code, with the model beside it.
 
 A move is made between two moments in which everybody waits; where the code stands afterwards must
-be where the model can be. This room must never know how a move was chosen.
+be where the model can be.
 """
 
 from __future__ import annotations
@@ -15,25 +15,11 @@ from unittest.mock import patch
 import anyio
 
 from ...engine import backoff
-from ...testing.acts import (
-    Act,
-    ScheduledAct,
-)
-from ...testing.clock import (
-    before_each_step,
-    settle,
-    tick,
-)
+from ...testing.acts import Act, ScheduledAct
+from ...testing.clock import before_each_step, settle, tick
 from ..model import Situation as ModelSituation
-from .conformance import (
-    conforms,
-    differs,
-    may_be,
-)
-from .scene import (
-    Scene,
-    World,
-)
+from .conformance import conforms, differs, may_be
+from .scene import Scene, World
 
 __all__ = ["NotCongruent", "follow", "make", "on_stage", "undisturbed"]
 

@@ -1,7 +1,7 @@
 """One lifecycle on a stage: everything around it is held, until an act says how it goes on.
 
 The service, the status, each step of the transport, the person, the caller and the clock: nothing
-happens by itself. This room must never know which acts will be tried, nor why.
+happens by itself.
 """
 
 from __future__ import annotations
@@ -14,35 +14,16 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ...codes import PairingCode, QRCode
-from ...errors import (
-    ServiceRefused,
-    TransportLost,
-)
+from ...errors import ServiceRefused, TransportLost
 from ...outcome import Reason
 from ...policy import Policy
-from ...signals import (
-    Paired,
-    PairingRefused,
-    QRUpdated,
-    Signal,
-)
+from ...signals import Paired, PairingRefused, QRUpdated, Signal
 from ...states import ENDS, Event, Phase, single_rows
 from ...testing.acts import SIGNALS, Act
-from ...testing.clock import (
-    settle,
-    timers,
-)
+from ...testing.clock import settle, timers
 from ...testing.judge import Judge
-from ...testing.scripted import (
-    Fault,
-    Point,
-    ScriptedPeer,
-    ScriptedTransport,
-)
-from .fingerprint import (
-    Fingerprint,
-    names_in,
-)
+from ...testing.scripted import Fault, Point, ScriptedPeer, ScriptedTransport
+from .fingerprint import Fingerprint, names_in
 
 __all__ = ["Scene", "World"]
 
@@ -176,7 +157,7 @@ class Scene:
         )
         self.peer.watch = self.judge.look
         self._on_the_way: list[Act] = []
-        self.walk: object = None
+        self.pairing: object = None
         """The coroutine of the `pair()` that runs."""
 
     def __str__(self) -> str:
@@ -234,7 +215,7 @@ class Scene:
     def _possible(self, refused: bool) -> Iterable[Act]:
         state = self.judge.lifecycle.state
         yield from (act for act, event in TRIGGERS.items() if refused or (state, event) in ROWS)
-        if self.walk is None:
+        if self.pairing is None:
             yield Act.PAIR
         elif self.judge.scope is not None and not self.judge.scope.cancel_called:
             yield Act.CANCELLED
@@ -253,8 +234,8 @@ class Scene:
         """Do it: a plain call, between two steps of the event loop."""
         judge = self.judge
         if act is Act.PAIR:
-            self.walk = walk = self._pair()
-            self._tasks.start_soon(lambda: walk)
+            self.pairing = pairing = self._pair()
+            self._tasks.start_soon(lambda: pairing)
         elif act is Act.GENERATE:
             judge.generate()
         elif act is Act.CANCEL:
@@ -281,7 +262,7 @@ class Scene:
         except Exception as error:
             self.judge.note(7, f"pair() raised {error!r}")
         finally:
-            self.walk = None
+            self.pairing = None
 
     def _answer_request(self, act: Act) -> None:
         assert self._asked is not None
@@ -309,7 +290,7 @@ class Scene:
         if act is Act.HANG_UP:
             transport.buffer.end(anyio.EndOfStream())
         elif act is Act.BREAK:
-            transport.buffer.end(TransportLost("the link broke, as the schedule wished"))
+            transport.buffer.end(TransportLost("the connection broke, as the schedule wished"))
         elif act is Act.NONSENSE:
             transport.buffer.end(ZeroDivisionError("as the schedule wished"))
         elif act is Act.ROTATED:
@@ -352,13 +333,13 @@ class Scene:
             print_of.of(judge.lifecycle),
             print_of.of([self._asked, self._read, self.transport, judge.scope]),
             print_of.of(timers()),
-            print_of.of_coroutine(self.walk),
+            print_of.of_coroutine(self.pairing),
             *map(print_of.of_coroutine, self._company()),
         )
 
     def _company(self) -> list[object]:
         """What runs beside `pair()`."""
-        if not self._reads or self.walk is None:
+        if not self._reads or self.pairing is None:
             return []
         coroutines = (task.coro for task in anyio.get_running_tasks())
         return [coro for coro in coroutines if "Attempt._read_status" in names_in(coro)]

@@ -2,7 +2,6 @@
 
 Each has a few of the budgets, deadlines and acts; in each, every situation is reached. All times
 that are equal run out in the same instant, which is where races are; the others are sums of halves.
-This room must never know how a world is explored.
 """
 
 from __future__ import annotations
@@ -12,10 +11,7 @@ from dataclasses import replace
 
 from ...policy import Policy
 from ...testing.acts import Act
-from .scene import (
-    TO_STATUS,
-    World,
-)
+from .scene import TO_STATUS, World
 
 __all__ = ["EVEN", "EVERYWHERE", "WIDE_WORLDS", "WORLDS"]
 

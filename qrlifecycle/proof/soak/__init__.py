@@ -24,14 +24,8 @@ from ...transports.base import Transport
 from ...transports.socketio import SocketIOTransport
 from .loop_lag import LoopLag
 from .monitor import make_task, see_sockets
-from .process_usage import (
-    ProcessUsage,
-    resident_bytes,
-)
-from .scenario import (
-    MakeTransport,
-    Scenario,
-)
+from .process_usage import ProcessUsage, resident_bytes
+from .scenario import MakeTransport, Scenario
 from .servers import SoakServers
 
 __all__ = ["MakeTransport", "ProcessUsage", "Soak", "SoakReport"]

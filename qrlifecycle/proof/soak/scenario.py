@@ -16,23 +16,11 @@ from typing import TYPE_CHECKING
 import anyio
 
 from ...codes import PairingCode, QRCode
-from ...errors import (
-    EventRefused,
-    ServiceRefused,
-)
+from ...errors import EventRefused, ServiceRefused
 from ...lifecycle import QRLifecycle
-from ...outcome import (
-    Cancelled,
-    Connected,
-    Failed,
-    Outcome,
-    Reason,
-)
+from ...outcome import Cancelled, Connected, Failed, Outcome, Reason
 from ...policy import Policy
-from ...signals import (
-    Paired,
-    Signal,
-)
+from ...signals import Paired, Signal
 from ...states import State
 from ...testing.judge import Breach
 from ...testing.pairing_server import IDENTITY

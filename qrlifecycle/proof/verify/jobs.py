@@ -21,10 +21,7 @@ from ...testing.contract.check import LIMIT, PeerFactory
 from ...testing.contract.smoke import smoke_test
 from ...testing.judge import Breach
 from ...testing.plans import Plan
-from ...testing.run_plan import (
-    run_plan,
-    run_plans_together,
-)
+from ...testing.run_plan import run_plan, run_plans_together
 from ...testing.wording import innermost
 from ..exploration import Exploration, PromiseBroken, explore
 from ..exploration.conformance import Seen

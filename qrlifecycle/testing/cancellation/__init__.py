@@ -20,17 +20,10 @@ import anyio
 
 from ...errors import InvalidValue
 from ..backends import check_backend
-from ..leaks import (
-    Leaks,
-    own_sockets,
-)
+from ..leaks import Leaks, own_sockets
 from ..loop_warnings import LoopWarnings
 from .program_lines import ProgramLine
-from .stepping import (
-    AsyncioRun,
-    End,
-    SteppedRun,
-)
+from .stepping import AsyncioRun, End, SteppedRun
 
 __all__ = ["CancellationReport", "Finding", "NotCancellationSafe", "cancel_everywhere"]
 

@@ -21,12 +21,7 @@ from typing import Any, NoReturn
 from anyio import CancelScope
 
 from ..wording import error_text
-from .program_lines import (
-    ProgramLine,
-    place_of,
-    place_of_error,
-    place_of_start,
-)
+from .program_lines import ProgramLine, place_of, place_of_error, place_of_start
 
 __all__ = ["OURS", "OWNER", "AsyncioRun", "End", "SteppedRun"]
 

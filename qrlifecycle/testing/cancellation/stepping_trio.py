@@ -18,17 +18,8 @@ import outcome
 import trio
 import trio._core._run as scheduler
 
-from .program_lines import (
-    ProgramLine,
-    place_of,
-    place_of_start,
-)
-from .stepping import (
-    OURS,
-    OWNER,
-    End,
-    SteppedRun,
-)
+from .program_lines import ProgramLine, place_of, place_of_start
+from .stepping import OURS, OWNER, End, SteppedRun
 
 __all__ = ["TrioRun", "same_dice"]
 

@@ -10,15 +10,9 @@ from typing import TypeVar
 import anyio
 
 from ...errors import WrongAnswer
-from .harness import (
-    Harness,
-    open_harness,
-)
+from .harness import Harness, open_harness
 from .operation import ClauseBroken
-from .peer import (
-    CannotDo,
-    Peer,
-)
+from .peer import CannotDo, Peer
 from .transport_lines import TransportLine
 
 __all__ = [

@@ -8,18 +8,9 @@ from __future__ import annotations
 
 from ...errors import TransportError
 from ...transports.base import Transport
-from .check import (
-    Check,
-    listing,
-)
-from .harness import (
-    LAST_SECONDS,
-    Harness,
-)
-from .operation import (
-    ClauseBroken,
-    Operation,
-)
+from .check import Check, listing
+from .harness import LAST_SECONDS, Harness
+from .operation import ClauseBroken, Operation
 from .steps import (
     WAITS,
     at_each_turn,

@@ -17,11 +17,7 @@ from anyio.abc import ByteStream
 
 from ...transports.reset import reset_on_close
 from ..wording import in_words
-from .plain import (
-    READ,
-    read,
-    write_all,
-)
+from .plain import READ, read, write_all
 from .transport_lines import place_of_trouble
 
 __all__ = ["Greeting", "Orders", "Wire"]

@@ -20,25 +20,12 @@ from anyio.abc import TaskGroup
 from ...errors import WrongAnswer
 from ...signals import Signal
 from ...transports.base import Transport
-from ..leaks import (
-    KIT,
-    TASK,
-)
+from ..leaks import KIT, TASK
 from ..loop_warnings import loop_exceptions
 from ..wording import in_words
-from .operation import (
-    ClauseBroken,
-    Operation,
-)
-from .peer import (
-    CannotCheck,
-    Peer,
-)
-from .transport_lines import (
-    TransportLine,
-    place_of_error,
-    place_of_method,
-)
+from .operation import ClauseBroken, Operation
+from .peer import CannotCheck, Peer
+from .transport_lines import TransportLine, place_of_error, place_of_method
 
 __all__ = ["LAST_SECONDS", "Harness", "open_harness"]
 

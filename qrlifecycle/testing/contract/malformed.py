@@ -9,27 +9,15 @@ from __future__ import annotations
 import anyio
 import anyio.lowlevel
 
-from ...errors import (
-    TransportError,
-    TransportLost,
-)
+from ...errors import TransportError, TransportLost
 from ...signals import Signal
 from ...transports.base import Transport
-from .check import (
-    Check,
-    listing,
-)
+from .check import Check, listing
 from .harness import Harness
-from .operation import (
-    ClauseBroken,
-    Operation,
-)
+from .operation import ClauseBroken, Operation
 from .peer import CannotDo
 from .steps import first_said
-from .transport_lines import (
-    place_of_error,
-    place_of_method,
-)
+from .transport_lines import place_of_error, place_of_method
 
 __all__ = ["CHECKS"]
 

@@ -13,18 +13,9 @@ from contextlib import suppress
 
 from anyio import get_cancelled_exc_class
 
-from .check import (
-    Check,
-    listing,
-)
-from .harness import (
-    LAST_SECONDS,
-    Harness,
-)
-from .operation import (
-    ClauseBroken,
-    Operation,
-)
+from .check import Check, listing
+from .harness import LAST_SECONDS, Harness
+from .operation import ClauseBroken, Operation
 from .peer import CannotDo
 from .steps import (
     WAITS,

@@ -12,11 +12,7 @@ import anyio
 
 from ...transports.base import Transport
 from ..wording import in_words
-from .transport_lines import (
-    TransportLine,
-    place_of_error,
-    place_of_waiting,
-)
+from .transport_lines import TransportLine, place_of_error, place_of_waiting
 
 __all__ = ["ClauseBroken", "Operation"]
 

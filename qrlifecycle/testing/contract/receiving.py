@@ -13,27 +13,11 @@ import anyio.lowlevel
 
 from ...errors import TransportLost
 from ...transports.base import Transport
-from .check import (
-    Check,
-    listing,
-)
-from .harness import (
-    LAST_SECONDS,
-    Harness,
-)
-from .operation import (
-    ClauseBroken,
-    Operation,
-)
+from .check import Check, listing
+from .harness import LAST_SECONDS, Harness
+from .operation import ClauseBroken, Operation
 from .peer import CannotDo
-from .steps import (
-    WAITS,
-    at_each_turn,
-    each_stalled_opening,
-    end_of,
-    judge_failed,
-    pass_turns,
-)
+from .steps import WAITS, at_each_turn, each_stalled_opening, end_of, judge_failed, pass_turns
 from .transport_lines import place_of_method
 
 __all__ = ["CHECKS"]

@@ -6,11 +6,7 @@ Where none does, every check would say so in words of its own.
 from __future__ import annotations
 
 from ...errors import UnsupportedBackend
-from .check import (
-    LIMIT,
-    PeerFactory,
-    run_with_peer,
-)
+from .check import LIMIT, PeerFactory, run_with_peer
 from .harness import Harness
 from .operation import ClauseBroken
 from .peer import CannotCheck

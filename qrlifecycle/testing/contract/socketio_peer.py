@@ -14,20 +14,10 @@ from collections.abc import Callable, Sequence
 import engineio.base_client
 
 from ...codes import QRCode
-from ...signals import (
-    Paired,
-    PairingRefused,
-    QRExpired,
-    QRUpdated,
-    Scanned,
-    Signal,
-)
+from ...signals import Paired, PairingRefused, QRExpired, QRUpdated, Scanned, Signal
 from ...transports.base import Transport
 from ...transports.socketio import SocketIOTransport
-from .wire import (
-    Wire,
-    WirePeer,
-)
+from .wire import Wire, WirePeer
 
 __all__ = [
     "CONNECT",

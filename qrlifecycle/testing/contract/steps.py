@@ -9,16 +9,10 @@ from contextlib import contextmanager
 import anyio
 import anyio.lowlevel
 
-from ...errors import (
-    TransportError,
-    TransportLost,
-)
+from ...errors import TransportError, TransportLost
 from ...transports.base import Transport
 from .harness import Harness
-from .operation import (
-    ClauseBroken,
-    Operation,
-)
+from .operation import ClauseBroken, Operation
 from .transport_lines import place_of_method
 
 __all__ = [

@@ -16,26 +16,10 @@ from ...errors import InvalidValue
 from ...policy import is_positive
 from ...signals import Signal
 from ...transports.base import Transport
-from ..leaks import (
-    KIT,
-    Leaks,
-    unshut_sockets,
-)
-from .connection import (
-    Greeting,
-    Orders,
-    Wire,
-)
-from .peer import (
-    CannotCheck,
-    CannotDo,
-    Peer,
-)
-from .plain import (
-    connect,
-    read,
-    write_all,
-)
+from ..leaks import KIT, Leaks, unshut_sockets
+from .connection import Greeting, Orders, Wire
+from .peer import CannotCheck, CannotDo, Peer
+from .plain import connect, read, write_all
 
 __all__ = ["Greeting", "Wire", "WirePeer", "relay"]
 

@@ -10,14 +10,7 @@ import math
 import time
 from functools import partial
 
-from qrlifecycle import (
-    Outcome,
-    Paired,
-    Policy,
-    QRCode,
-    QRLifecycle,
-    SocketIOTransport,
-)
+from qrlifecycle import Outcome, Paired, Policy, QRCode, QRLifecycle, SocketIOTransport
 
 from .socket_tabs import SocketPerPageTab, SocketPerVisitTab
 from .tab import Tab

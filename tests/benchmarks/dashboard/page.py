@@ -12,13 +12,7 @@ from pathlib import Path
 from .designs import OURS
 from .plot import draw
 from .study import Lived, Study
-from .tables import (
-    assumptions_table,
-    changes_table,
-    kind_table,
-    share,
-    successes_table,
-)
+from .tables import assumptions_table, changes_table, kind_table, share, successes_table
 
 __all__ = ["fill", "write"]
 
