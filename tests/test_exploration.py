@@ -164,7 +164,7 @@ def test_promise_1_broken_is_told_by_the_model_as_well(
 def test_promise_4_broken_by_an_opening_that_no_read_follows(
     backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A status that is read on the first opening of a transport only: a break and an opening show it."""
+    """A status that is read on the first opening only: a break and an opening show it."""
     begin = Attempt._begin_listening
 
     def read_once(attempt: Attempt) -> None:
