@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from collections.abc import Callable
@@ -474,6 +475,32 @@ async def test_promise_1_a_transport_is_held_until_it_is_gone(closing: Fault) ->
     assert (1, True) in seen
     assert seen[-1] == (0, False)
     assert [held for sockets, held in seen if sockets and not held] == []
+
+
+@asyncio_only
+async def test_promise_5_a_close_that_is_cancelled_natively_aborts() -> None:
+    """No shield holds it; the socket is gone all the same when it goes on."""
+    peer = ScriptedPeer(closings=(Fault.HUNG,))
+    connection = connection_to(peer)
+    assert await connection.receive() is None
+    closing = asyncio.ensure_future(connection.close())
+    await settle()
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert peer.open_sockets == 0
+    assert (connection.transport, connection.phase) == (None, Phase.ABSENT)
+
+
+async def test_a_closing_that_an_interrupt_ended_halfway_can_still_be_abandoned() -> None:
+    """Ctrl-C may strike before `aclose()` has been called."""
+    peer = ScriptedPeer()
+    connection = connection_to(peer)
+    assert await connection.receive() is None
+    connection._begin_closing()
+    connection.abandon()
+    assert peer.open_sockets == 0
+    assert (connection.transport, connection.phase) == (None, Phase.ABSENT)
 
 
 async def test_promise_2_a_graceful_close_comes_before_the_force() -> None:
