@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import random
 from collections.abc import Callable
@@ -586,6 +587,20 @@ async def test_what_is_no_transport_is_told_by_its_kind(made: object) -> None:
     lifecycle = QRLifecycle(request_qr, lambda: made)  # type: ignore[arg-type,return-value]
     with pytest.raises(WrongAnswer, match=f"gave back {type(made).__name__}, which"):
         await lifecycle.pair()
+
+
+async def test_a_factory_that_is_async_is_not_run() -> None:
+    """What it gave back is closed, so that nobody is told of a coroutine never awaited."""
+
+    async def factory() -> ScriptedTransport:
+        return ScriptedPeer()()
+
+    made = factory()
+    connection = connection_to(ScriptedPeer())
+    connection._factory = lambda: made  # type: ignore[assignment,return-value]
+    with pytest.raises(WrongAnswer, match="gave back coroutine"):
+        await connection.receive()
+    assert inspect.getcoroutinestate(made) == inspect.CORO_CLOSED
 
 
 async def test_an_abort_that_is_interrupted_is_not_tried_again(
