@@ -38,7 +38,6 @@ from .user_code import (
     close_coroutine,
     describe,
     fault_of,
-    is_thrown_away,
     native_cancellations,
     raise_swallowed,
 )
@@ -230,8 +229,6 @@ class Connection:
 
     def _fault(self, error: BaseException) -> Exception:
         """What a transport raised, if it is the peer's or the transport's doing."""
-        if is_thrown_away(error):
-            self.abandon()
         fault = fault_of(error)
         if not isinstance(fault, TransportError | UsageError):
             logger.error("the transport broke its contract: it raised %s", describe(fault))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import logging
 import random
 from collections.abc import Callable
@@ -471,6 +473,32 @@ async def test_promise_1_a_transport_is_held_until_it_is_gone(closing: Fault) ->
     assert [held for sockets, held in seen if sockets and not held] == []
 
 
+@asyncio_only
+async def test_promise_5_a_close_that_is_cancelled_natively_aborts() -> None:
+    """No shield holds it; the socket is gone all the same when it goes on."""
+    peer = ScriptedPeer(closings=(Fault.HUNG,))
+    connection = connection_to(peer)
+    assert await connection.receive() is None
+    closing = asyncio.ensure_future(connection.close())
+    await settle()
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert peer.open_sockets == 0
+    assert (connection.transport, connection.phase) == (None, Phase.ABSENT)
+
+
+async def test_a_closing_that_an_interrupt_ended_halfway_can_still_be_abandoned() -> None:
+    """Ctrl-C may strike before `aclose()` has been called."""
+    peer = ScriptedPeer()
+    connection = connection_to(peer)
+    assert await connection.receive() is None
+    connection._begin_closing()
+    connection.abandon()
+    assert peer.open_sockets == 0
+    assert (connection.transport, connection.phase) == (None, Phase.ABSENT)
+
+
 async def test_promise_2_a_graceful_close_comes_before_the_force() -> None:
     """A peer is said graceful close to while the socket is there; only then it is shut."""
     seen: list[tuple[str, int]] = []
@@ -554,6 +582,20 @@ async def test_what_is_no_transport_is_told_by_its_kind(made: object) -> None:
     lifecycle = QRLifecycle(request_qr, lambda: made)  # type: ignore[arg-type,return-value]
     with pytest.raises(WrongAnswer, match=f"gave back {type(made).__name__}, which"):
         await lifecycle.pair()
+
+
+async def test_a_factory_that_is_async_is_not_run() -> None:
+    """What it gave back is closed, so that nobody is told of a coroutine never awaited."""
+
+    async def factory() -> ScriptedTransport:
+        return ScriptedPeer()()
+
+    made = factory()
+    connection = connection_to(ScriptedPeer())
+    connection._factory = lambda: made  # type: ignore[assignment,return-value]
+    with pytest.raises(WrongAnswer, match="gave back coroutine"):
+        await connection.receive()
+    assert inspect.getcoroutinestate(made) == inspect.CORO_CLOSED
 
 
 async def test_an_abort_that_is_interrupted_is_not_tried_again(
