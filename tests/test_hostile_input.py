@@ -289,7 +289,7 @@ class Attack:
                 wire.reset()
 
 
-# Some bytes that are no frame are the head of one that never ends: only a new connection helps there.
+# Some bytes that are no frame are the head of one that never ends: only a new one helps there.
 ENDS = st.sampled_from(["end of stream", "reset"])
 ATTACKS = st.builds(Attack, st.lists(FRAMES, min_size=1, max_size=4), st.integers(0, 20), ENDS)
 ATTACKS_BY_TEXT = st.builds(

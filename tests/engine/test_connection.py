@@ -34,7 +34,7 @@ from qrlifecycle.engine.backoff import Backoff
 from qrlifecycle.engine.connection import TURN_AFTER, Connection
 from qrlifecycle.engine.observers import Observers
 from qrlifecycle.records import Closed, Closing, Record
-from qrlifecycle.states import Phase
+from qrlifecycle.states import Phase, Step
 from qrlifecycle.testing import Fault, ScriptedPeer, ScriptedTransport, settle
 
 from ..pairing import Pairing, asyncio_only, request_qr
@@ -493,14 +493,14 @@ async def test_a_closing_that_an_interrupt_ended_halfway_can_still_be_abandoned(
     peer = ScriptedPeer()
     connection = connection_to(peer)
     assert await connection.receive() is None
-    connection._begin_closing()
+    connection._move(Step.CLOSE)
     connection.abandon()
     assert peer.open_sockets == 0
     assert (connection.transport, connection.phase) == (None, Phase.ABSENT)
 
 
 async def test_promise_2_a_graceful_close_comes_before_the_force() -> None:
-    """A peer is said graceful close to while the socket is there; only then it is shut."""
+    """The transport closes gracefully while the socket is there; only then it is shut."""
     seen: list[tuple[str, int]] = []
 
     class Seen(ScriptedTransport):
