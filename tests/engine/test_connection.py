@@ -257,7 +257,7 @@ async def test_the_attempts_deadline_is_in_force_while_there_is_no_connection() 
 
 
 async def test_promise_2_cancel_between_two_openings_leaves_at_once() -> None:
-    """While nothing is open there is nothing to say graceful close to."""
+    """While nothing is open there is nothing to close gracefully."""
     async with Pairing(policy=Policy(reconnect_delay=100, reconnect_delay_max=100)) as pairing:
         pairing.peer.break_connection()
         await settle()
