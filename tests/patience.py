@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from trio.abc import Instrument
 from trio.testing import MockClock
 
 from qrlifecycle.testing import VirtualClockEventLoop
@@ -26,6 +27,29 @@ A_MOMENT = 0.03
 """Seconds in which the system passes on what one socket of this process sends to another."""
 
 
+A_STEP = 0.00001
+"""Seconds, virtual ones, that each step takes: what is never at rest must come to its deadline."""
+
+
+class PatientLoop(VirtualClockEventLoop):
+    """asyncio's loop on a clock that waits for sockets."""
+
+    def __init__(self) -> None:
+        super().__init__(autojump_threshold=A_MOMENT)
+        self.before_each_step = partial(self.jump, A_STEP)
+
+
+class Steps(Instrument):
+    """Lets each step of trio's take its time."""
+
+    def __init__(self, clock: MockClock) -> None:
+        self._clock = clock
+
+    def before_task_step(self, task: object) -> None:
+        """A task runs a little."""
+        self._clock.jump(A_STEP)
+
+
 def patient_clock(backend: str) -> tuple[str, dict[str, Any]]:
     """An ``anyio_backend`` on a virtual clock that gives real sockets a moment before it jumps.
 
@@ -33,6 +57,6 @@ def patient_clock(backend: str) -> tuple[str, dict[str, Any]]:
     this clock knows nothing.
     """
     if backend == "asyncio":
-        loop = partial(VirtualClockEventLoop, autojump_threshold=A_MOMENT)
-        return "asyncio", {"loop_factory": loop}
-    return "trio", {"clock": MockClock(autojump_threshold=A_MOMENT)}
+        return "asyncio", {"loop_factory": PatientLoop}
+    clock = MockClock(autojump_threshold=A_MOMENT)
+    return "trio", {"clock": clock, "instruments": [Steps(clock)]}
