@@ -80,7 +80,7 @@ class EventRefused(UsageError):
     def __str__(self) -> str:
         choices = f"accepted: {', '.join(self.accepted)}"
         if not self.accepted:
-            choices = "nothing is, for the state is already being left"
+            choices = "nothing is, for an end is decided and the state is being left"
         return f"'{self.event}' is not accepted in state '{self.state}'; {choices}"
 
 

@@ -188,7 +188,7 @@ class QRLifecycle:
         A person asked, so the budget of refreshes starts anew.
 
         Raises:
-            EventRefused: a code is being asked for already.
+            EventRefused: a code is being asked for already, or an end is decided.
             NotPairing: no `pair()` runs that could ask for it.
         """
         if self.state in ENDS:
@@ -198,10 +198,13 @@ class QRLifecycle:
             self._attempt.refreshes_left = self._progress.policy.max_refreshes
 
     def cancel(self) -> bool:
-        """Leave, because the person went away. Welcome in any state.
+        """Leave, because the person went away. It may be called in any state.
 
         Returns:
             Whether there was anything to leave.
+
+        Raises:
+            WrongThread: another thread runs `pair()`; so for `generate()` and `reset()`.
         """
         try:
             self._trigger(CANCELLED)

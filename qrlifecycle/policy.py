@@ -62,7 +62,8 @@ class Policy:
     transport that broke, before it counts as unreachable or lost."""
 
     reconnect_delay: float = 0.5
-    """The first delay before reconnecting; each one is up to twice as long as the one before."""
+    """The first delay before reconnecting. Each is twice the one before, cut by up to half at
+    random."""
 
     reconnect_delay_max: float = 5.0
     """The longest delay before reconnecting."""
@@ -79,7 +80,8 @@ class Policy:
     is. For servers that do not send failures: 5 to 10 s."""
 
     status_retry_delay: float = 0.5
-    """The shortest pause between two reads of the status; it doubles while there is no answer."""
+    """The first pause between two reads of the status, cut by up to half at random; it doubles
+    while there is no answer."""
 
     status_retry_delay_max: float = 5.0
     """The longest pause between two reads of the status."""

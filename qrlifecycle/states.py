@@ -8,7 +8,8 @@ budget or a deadline allows is decided by *which* event is sent.
 state to state, or stays (an internal row). Inside a state there are *regions*, facts that are
 independent of each other, and each region is in one of its *phases*: while a code is displayed
 there is one fact of where the transport is, and another of what the person owes. A phase changes by
-an event of an internal row, or by a step that the engine takes itself. At most one phase at a time
+an event of an internal row, or by a step that the engine takes itself; the service's word that a
+code expired is no row of the table, but moves a deadline. At most one phase at a time
 has a deadline of its own, so that two numbers say when a state is left: the end of the attempt and
 the end of the phase.
 
@@ -360,7 +361,7 @@ PHASE_ROWS: tuple[PhaseRow, ...] = (
         PERSON,
         Event.QR_UPDATED,
         Phase.SCANNING,
-        "a code to scan, whose lifetime begins now",
+        "a code to scan, whose lifetime began when it was received",
     ),
     PhaseRow(
         (Phase.SCANNING, Phase.ACTING),

@@ -104,8 +104,9 @@ class Attempt:
                     while (outcome := await self._run_state()) is None:
                         pass
                 except BaseException:
-                    # Interrupted between two states: an observer raised what is no observer's, as
-                    # it was notified of the one that is now to be left again.
+                    # Interrupted between two states, by an observer that was notified of the one
+                    # that is now to be left again; or as the first was left, by a native
+                    # cancellation that broke into the closing.
                     if progress.state not in ENDS:
                         progress.commit(CANCELLED)
                     raise
@@ -177,7 +178,7 @@ class Attempt:
             fault = fault_of(error)
             if not isinstance(fault, PeerError):
                 logger.warning("request_qr raised %s", describe(fault))
-            self._progress.verdict = self._failure(fault)
+            self._progress.give_up(self._failure(fault))
             return
         if answer is asked:
             kind = type(asked).__name__
@@ -207,18 +208,18 @@ class Attempt:
         except UsageError:
             raise
         except Exception as error:
-            progress.verdict = self._failure(error)
+            progress.give_up(self._failure(error))
 
     async def _give_up(self) -> None:
         """A deadline ran out or there is a verdict: leave, unless the status tells otherwise."""
         progress = self._progress
-        passed = anyio.current_time()
+        passed = anyio.current_time()  # before the check: what runs out during it does not count
         await self._check_finally()
         if progress.pending is not None:
             return
         transition = progress.verdict
         if transition is None and (deadline := progress.expired_deadline(passed)) is not None:
-            transition = self._meaning(deadline)
+            transition = self._end_by(deadline)
         if transition is not None:
             progress.dispatch(transition)
 
@@ -357,8 +358,8 @@ class Attempt:
 
     # Ends
 
-    def _meaning(self, deadline: Deadline) -> Transition:
-        """What a deadline that ran out means."""
+    def _end_by(self, deadline: Deadline) -> Transition:
+        """How the state ends by a deadline that ran out; a refresh is spent."""
         if deadline is not Deadline.CODE:
             return Transition(Event.FAIL, Failed(REASON_OF_DEADLINE[deadline]))
         if self._progress.withheld:
@@ -379,9 +380,8 @@ class Attempt:
         """What an error from `request_qr` or the transport means as an end."""
         reasons = (reason for kind, reason in REASON_OF_ERROR.items() if isinstance(error, kind))
         reason = next(reasons, REASON_OTHERWISE[self._progress.state])
-        ever_listened = self.connection is not None and self.connection.ever_listened
-        if reason is Reason.TRANSPORT_UNREACHABLE and ever_listened:
-            reason = Reason.TRANSPORT_LOST
+        if reason in UNREACHABLE_OR_LOST and self.connection is not None:
+            reason = UNREACHABLE_OR_LOST[self.connection.ever_listened]
         return Transition(Event.FAIL, Failed(reason, error))
 
     _ACTIVITIES: ClassVar[Mapping[State, Callable[[Any], Awaitable[None]]]] = {
@@ -390,6 +390,9 @@ class Attempt:
     }
     """What each state is for; the others are ends. A test finds the state that is missing."""
 
+
+UNREACHABLE_OR_LOST = (Reason.TRANSPORT_UNREACHABLE, Reason.TRANSPORT_LOST)
+"""Whatever the last error was: lost is what listened before, in this state."""
 
 FINAL = (Paired, PairingRefused, type(None))
 """Answers that are true whatever code they were asked about."""

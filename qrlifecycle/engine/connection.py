@@ -206,7 +206,7 @@ class Connection:
         """
         broke_at = anyio.current_time()
         await self.close()
-        if not self._may_reconnect(error, broke_at):
+        if not self._spend_reconnect(error, broke_at):
             raise error
         # Leaving may have begun meanwhile: then there is no reconnecting, and no word of it.
         await anyio.lowlevel.checkpoint_if_cancelled()
@@ -217,8 +217,8 @@ class Connection:
         self._move(Step.WAIT)
         await anyio.sleep(delay)
 
-    def _may_reconnect(self, error: Exception, broke_at: float) -> bool:
-        """Whether the budget allows another; a transport that held gives the whole budget back."""
+    def _spend_reconnect(self, error: Exception, broke_at: float) -> bool:
+        """Take one of the budget, if one is left; a transport that held gives all of it back."""
         if isinstance(error, TransportRefused):
             return False
         if broke_at - self._listening_since >= self._policy.stable_after:
@@ -240,8 +240,6 @@ class Connection:
             if (answer := cast("object", transport.abort())) is not None:
                 close_coroutine(answer)
                 raise TypeError("abort() must be a plain function that gives back nothing")
-            if dropped := transport.dropped:
-                self._observers.count(dropped)
         except BaseException as error:
             how = Closing.BROKEN
             fault = fault_of(error)
@@ -251,6 +249,12 @@ class Connection:
             self._move(Step.CLOSED)
             if self._observers.recording is not None:
                 self._observers.recording.record(Closed, how)
+        try:
+            if dropped := transport.dropped:
+                self._observers.count(dropped)
+        except BaseException as error:
+            fault = fault_of(error)
+            logger.error("the transport broke its contract: dropped raised %s", describe(fault))
 
     def _move(self, step: Step) -> None:
         self.phase = NEXT_PHASE[self.phase, step]

@@ -211,12 +211,14 @@ class Observers:
             return
         self._delivering = True
         raised: BaseException | None = None
-        while self._queue:
-            deliver, item = self._queue.popleft()
-            try:
-                deliver(item)
-            except BaseException as error:
-                raised = raised or error
-        self._delivering = False
+        try:
+            while self._queue:
+                deliver, item = self._queue.popleft()
+                try:
+                    deliver(item)
+                except BaseException as error:
+                    raised = raised or error
+        finally:
+            self._delivering = False
         if raised is not None:
             reraise(raised)

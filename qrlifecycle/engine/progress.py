@@ -88,7 +88,7 @@ class Progress:
     """
 
     __slots__ = (
-        "_showing_may_fail",
+        "_code_is_seen",
         "_state",
         "action",
         "attempt_ends",
@@ -131,7 +131,7 @@ class Progress:
         """What the owner waits in, while an attempt is under way."""
         self.final_check = False
         """Whether the owner waits for the final status check."""
-        self._showing_may_fail = False
+        self._code_is_seen = False
 
     @property
     def state(self) -> State:
@@ -142,11 +142,6 @@ class Progress:
     def shown_code(self) -> Code | None:
         """The code that has been handed out and is still good."""
         return None if self.withheld else self.code
-
-    @property
-    def leaving(self) -> bool:
-        """Whether the state is to be left: decided, or but for the final status check."""
-        return self.pending is not None or self.verdict is not None
 
     # Transitions
 
@@ -166,7 +161,14 @@ class Progress:
         if self._state in ENDS or (internal and self.pending is None):
             self.commit(transition)
         elif not self._decide(row, transition):
-            raise EventRefused(self._state, transition.event)
+            raise EventRefused(self._state, transition.event, self._replacing)
+
+    @property
+    def _replacing(self) -> tuple[Event, ...]:
+        """The events that what is pending would give way to."""
+        state, pending = self._state, self.pending
+        rows = (MACHINE.row(state, event) for event in MACHINE.accepted(state))
+        return tuple(r.event for r in rows if pending is not None and pending.event in r.replaces)
 
     def decide(self, transition: Transition) -> None:
         """Decide on a row out of the state, if nothing is pending or what is gives way to it."""
@@ -176,6 +178,7 @@ class Progress:
         if self.pending is not None and self.pending.event not in row.replaces:
             return False
         self.pending = transition
+        self.final_check = False
         if self.observers.recording is not None and self._state is SOCKET_OWNER:
             self.observers.recording.record(Leaving, transition.event)
         return True
@@ -183,7 +186,7 @@ class Progress:
     def wake(self) -> None:
         """Wake the owner if there is anything for it to do; for whoever is not the owner.
 
-        The owner itself looks at `leaving` before it waits again. It is never cancelled by what it
+        The owner itself looks at both before it waits again. It is never cancelled by what it
         decided itself: that would cost a turn of the event loop on the way of every success. In a
         final status check a verdict is no reason to wake it: the check may still find a success.
         """
@@ -212,7 +215,8 @@ class Progress:
         """Nothing of the old state is kept: no secret either, for an error may keep `self`."""
         self.observers.forget_what_was_shown()
         self.pending = self.verdict = self.code = self.action = None
-        self.withheld = self._showing_may_fail = False
+        self.withheld = self._code_is_seen = False
+        # Only now: that there is no code before it is what makes a code the first of its state.
         self._ENTER[self._state](self, carried)
 
     def _enter_generating(self, _carried: object) -> None:
@@ -277,11 +281,22 @@ class Progress:
         Who cannot see the code cannot scan it, so the first failure ends the attempt. That of a
         rotation does only if the next one fails too: the code before it is still on screen.
         """
-        if hook != "on_action_required" and (error is None or self._showing_may_fail):
-            self._showing_may_fail = error is None
-        elif error is not None and not self.leaving:
-            self.verdict = Transition(Event.FAIL, Failed(Reason.SHOWING_FAILED, error))
+        of_code = hook != "on_action_required"
+        if error is None:
+            self._code_is_seen = self._code_is_seen or of_code
+        elif of_code and self._code_is_seen:
+            self._code_is_seen = False  # the one before still is; the next must not fail as well
+        elif self.pending is None:
+            self.give_up(Transition(Event.FAIL, Failed(Reason.SHOWING_FAILED, error)))
             self.wake()
+
+    def give_up(self, verdict: Transition) -> None:
+        """Leave the state by this, unless the final status check finds otherwise; the first counts.
+
+        What fails later may well have failed because of the first.
+        """
+        if self.verdict is None:
+            self.verdict = verdict
 
     # Deadlines
 
@@ -325,7 +340,7 @@ class Progress:
         if not self.final_check:
             scope.deadline = ends
         elif ends > current_time():
-            scope.cancel()
+            scope.cancel()  # there is more time again, so nothing is to be checked finally
 
     _ENTER: ClassVar[Mapping[State, Apply]] = {
         State.IDLE: _enter_end,

@@ -44,7 +44,7 @@ class StatusReader:
 
     Args:
         check_status: what is read.
-        progress: the lifecycle's; it is only looked at.
+        progress: the lifecycle's: its code, its policy, and its observers, told of misses.
     """
 
     __slots__ = (
@@ -99,7 +99,7 @@ class StatusReader:
         self.request_read()
 
     def read_afresh(self) -> None:
-        """Begin a read now, but for the pause: for the final status check.
+        """Begin a read as soon as the pause between two allows: for the final status check.
 
         A read that is under way was begun before, and may speak of a time before; so it is given up
         for another.
@@ -109,6 +109,7 @@ class StatusReader:
         if self._read is not None:
             self._read.cancel()
         elif self._pause is not None:
+            # As the shortest pause that there may be: a jittered delay is cut by up to half.
             soon = anyio.current_time() + self._progress.policy.status_retry_delay / 2
             self._pause.deadline = min(self._pause.deadline, soon)
 

@@ -622,13 +622,13 @@ async def test_a_transport_that_held_long_enough_gives_the_budget_and_the_delays
     policy = Policy(max_reconnects=1, reconnect_delay=1, reconnect_delay_max=8, stable_after=4)
     connection = connection_to(ScriptedPeer(), policy)
     error = TransportLost("again")
-    assert connection._may_reconnect(error, anyio.current_time())
+    assert connection._spend_reconnect(error, anyio.current_time())
     waits = [connection._backoff.next() for _ in range(5)]
     assert waits[-1] > 1
     connection._listening_since = 100.0
-    assert connection._may_reconnect(error, 100.0 + held) is afresh
+    assert connection._spend_reconnect(error, 100.0 + held) is afresh
     assert (connection._backoff.next() <= 1) is afresh
-    assert connection._may_reconnect(error, 100.0) is False
+    assert connection._spend_reconnect(error, 100.0) is False
 
 
 async def test_what_a_transport_dropped_is_counted_once_it_is_closed(

@@ -275,14 +275,14 @@ async def test_the_first_code_that_cannot_be_shown_decides_and_a_rotation_does_n
     progress = in_state(State.DISPLAYED)
     for error, decided in ((None, False), (broken, False), (None, False), (broken, False)):
         progress.note_showing("on_qr_updated", error)
-        assert progress.leaving is decided
+        assert (progress.verdict is not None) is decided
     progress.note_showing("on_pairing_code", broken)
-    assert progress.leaving
+    assert progress.verdict is not None
 
     progress = in_state(State.DISPLAYED)
     progress.note_showing("on_qr_updated", None)
     progress.note_showing("on_action_required", broken)
-    assert progress.leaving
+    assert progress.verdict is not None
 
 
 async def test_an_async_hook_that_cannot_show_the_code_ends_the_attempt_at_once() -> None:

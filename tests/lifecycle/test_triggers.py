@@ -91,9 +91,19 @@ async def test_after_the_success_was_decided_nothing_else_is_accepted() -> None:
         await settle()
         assert pairing.lifecycle.state is State.DISPLAYED
         assert pairing.lifecycle.cancel() is False
-        with pytest.raises(EventRefused, match="already being left"):
+        with pytest.raises(EventRefused, match="nothing is, for an end is decided"):
             pairing.lifecycle.generate()
     assert isinstance(pairing.outcome, Connected)
+
+
+async def test_while_a_refresh_is_pending_the_refusal_names_what_would_replace_it() -> None:
+    """A second `generate()` is refused; the person may still go away."""
+    async with Pairing(closings=(Fault.SLOW,)) as pairing:
+        pairing.lifecycle.generate()
+        with pytest.raises(EventRefused, match="accepted: fail, cancel"):
+            pairing.lifecycle.generate()
+        assert pairing.lifecycle.cancel()
+    assert pairing.outcome == Cancelled()
 
 
 async def test_reset_makes_ready_for_another_round() -> None:

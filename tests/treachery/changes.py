@@ -355,10 +355,10 @@ CHANGES = (
         "engine/attempt.py",
         (
             (
-                "        passed = anyio.current_time()\n",
-                "        passed = anyio.current_time()\n"
+                "        await self._check_finally()\n",
                 "        if self.connection is not None:\n"
-                "            await self.connection.close()\n",
+                "            await self.connection.close()\n"
+                "        await self._check_finally()\n",
             ),
         ),
         (f"{STATUS}_4_a_signal_is_heard_during_the_final_check",),
@@ -413,8 +413,8 @@ CHANGES = (
         "engine/progress.py",
         (
             (
-                "            self._showing_may_fail = error is None\n",
-                "            self._showing_may_fail = False\n",
+                "            self._code_is_seen = self._code_is_seen or of_code\n",
+                "            self._code_is_seen = False\n",
             ),
         ),
         (f"{PROGRESS}_4_a_rotation_that_cannot_be_shown_loses_no_success",),
