@@ -33,7 +33,7 @@ from qrlifecycle import (
 from qrlifecycle.engine.backoff import Backoff
 from qrlifecycle.engine.connection import TURN_AFTER, Connection
 from qrlifecycle.engine.observers import Observers
-from qrlifecycle.records import Closed, Closing, Record
+from qrlifecycle.records import Closed, Closing, Opening, Record
 from qrlifecycle.states import Phase
 from qrlifecycle.testing import (
     Fault,
@@ -601,6 +601,23 @@ async def test_a_factory_that_is_async_is_not_run() -> None:
     with pytest.raises(WrongAnswer, match="gave back coroutine"):
         await connection.receive()
     assert inspect.getcoroutinestate(made) == inspect.CORO_CLOSED
+
+
+async def test_a_subject_that_raises_is_a_broken_contract_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is for the record only: the record has none, the fault is logged, the success is heard."""
+
+    def fail(_transport: object) -> NoReturn:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(ScriptedTransport, "subject", property(fail))
+    records: list[Record] = []
+    async with Pairing(recorders=[records.append]) as pairing:
+        pairing.peer.send(Paired("me"))
+    assert pairing.outcome == Connected("me")
+    assert [record.subject for record in records if isinstance(record, Opening)] == [None]
+    assert "broke its contract: subject raised ZeroDivisionError" in caplog.text
 
 
 async def test_an_abort_that_is_interrupted_is_not_tried_again(
