@@ -42,7 +42,7 @@ from qrlifecycle.testing import (
     settle,
 )
 
-from ..pairing import Pairing, asyncio_only, request_qr
+from ..pairing import Pairing, asyncio_only, hang, request_qr
 
 pytestmark = pytest.mark.anyio
 
@@ -579,6 +579,17 @@ async def test_promise_5_a_coroutine_that_is_closed_shuts_its_socket_at_once(
     assert peer.open_sockets == 0
     assert not lifecycle.socket_open
     assert [record.how for record in records if isinstance(record, Closed)] == [Closing.FORCED]
+
+
+@asyncio_only
+async def test_promise_5_a_coroutine_that_is_closed_while_it_asks_leaves_nothing() -> None:
+    """There is no transport yet; the state is a legal one, and nothing is raised."""
+    lifecycle = QRLifecycle(hang, ScriptedPeer())
+    coroutine = lifecycle.pair()
+    coroutine.send(None)
+    assert lifecycle.state is State.GENERATING
+    coroutine.close()
+    assert lifecycle.state is State.IDLE
 
 
 @pytest.mark.parametrize("made", [object(), 3, "a transport"])
