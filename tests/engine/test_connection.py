@@ -33,11 +33,11 @@ from qrlifecycle import (
 from qrlifecycle.engine.backoff import Backoff
 from qrlifecycle.engine.connection import TURN_AFTER, Connection
 from qrlifecycle.engine.observers import Observers
-from qrlifecycle.records import Closed, Closing, Record
+from qrlifecycle.records import Closed, Closing, Opening, Record
 from qrlifecycle.states import Phase, Step
 from qrlifecycle.testing import Fault, ScriptedPeer, ScriptedTransport, settle
 
-from ..pairing import Pairing, asyncio_only, request_qr
+from ..pairing import Pairing, asyncio_only, hang, request_qr
 
 pytestmark = pytest.mark.anyio
 
@@ -576,6 +576,17 @@ async def test_promise_5_a_coroutine_that_is_closed_shuts_its_socket_at_once(
     assert [record.how for record in records if isinstance(record, Closed)] == [Closing.FORCED]
 
 
+@asyncio_only
+async def test_promise_5_a_coroutine_that_is_closed_while_it_asks_leaves_nothing() -> None:
+    """There is no transport yet; the state is a legal one, and nothing is raised."""
+    lifecycle = QRLifecycle(hang, ScriptedPeer())
+    coroutine = lifecycle.pair()
+    coroutine.send(None)
+    assert lifecycle.state is State.GENERATING
+    coroutine.close()
+    assert lifecycle.state is State.IDLE
+
+
 @pytest.mark.parametrize("made", [object(), 3, "a transport"])
 async def test_what_is_no_transport_is_told_by_its_kind(made: object) -> None:
     """The error names the kind of the thing, and not the thing."""
@@ -596,6 +607,23 @@ async def test_a_factory_that_is_async_is_not_run() -> None:
     with pytest.raises(WrongAnswer, match="gave back coroutine"):
         await connection.receive()
     assert inspect.getcoroutinestate(made) == inspect.CORO_CLOSED
+
+
+async def test_a_subject_that_raises_is_a_broken_contract_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is for the record only: the record has none, the fault is logged, the success is heard."""
+
+    def fail(_transport: object) -> NoReturn:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(ScriptedTransport, "subject", property(fail))
+    records: list[Record] = []
+    async with Pairing(recorders=[records.append]) as pairing:
+        pairing.peer.send(Paired("me"))
+    assert pairing.outcome == Connected("me")
+    assert [record.subject for record in records if isinstance(record, Opening)] == [None]
+    assert "broke its contract: subject raised ZeroDivisionError" in caplog.text
 
 
 async def test_an_abort_that_is_interrupted_is_not_tried_again(

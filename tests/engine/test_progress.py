@@ -11,6 +11,7 @@ import pytest
 
 from qrlifecycle import (
     ActionRequired,
+    Cancelled,
     Connected,
     Event,
     EventRefused,
@@ -355,6 +356,35 @@ async def test_where_nothing_is_displayed_there_is_no_code() -> None:
     with anyio.move_on_after(1):
         await lifecycle.pair()
     assert (lifecycle.qr, lifecycle.pairing_code, lifecycle.action) == (None, None, None)
+
+
+async def test_an_error_of_usage_that_comes_of_being_stopped_leaves_the_end_as_it_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The end that was decided on stands; the error is logged, for the program must mend it."""
+
+    class Misused(ScriptedTransport):
+        async def receive(self) -> Signal:
+            try:
+                return await super().receive()
+            finally:
+                raise WrongAnswer("used in a way that cannot be")
+
+    peer = ScriptedPeer()
+    lifecycle = QRLifecycle(request_qr, lambda: Misused(peer, Fault.NONE, Fault.NONE))
+    outcomes: list[object] = []
+
+    async def pair() -> None:
+        outcomes.append(await lifecycle.pair())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(pair)
+        await settle()
+        lifecycle.cancel()
+    assert outcomes == [Cancelled()]
+    assert (
+        "while the state was being left: WrongAnswer: used in a way that cannot be" in caplog.text
+    )
 
 
 async def test_an_error_of_usage_is_a_failure_though_a_fresh_code_was_asked_for() -> None:
