@@ -102,7 +102,7 @@ async def test_promise_3_the_old_socket_is_gone_before_the_next_is_made() -> Non
     assert pairing.peer.most_sockets == 1
 
 
-async def test_a_refusal_while_opening_anew_ends_at_once() -> None:
+async def test_a_refusal_while_reconnecting_ends_at_once() -> None:
     """What cannot get better is not tried again."""
     began = anyio.current_time()
     async with Pairing(openings=(Fault.NONE, Fault.REFUSED)) as pairing:
