@@ -336,7 +336,7 @@ CHANGES = (
         ),
         (
             f"{STATUS}_4_a_success_while_the_connection_was_down_is_found_on_reconnecting",
-            f"{SMALL}_4_the_status_is_read_on_opening_anew",
+            f"{SMALL}_4_the_status_is_read_on_reconnecting",
         ),
     ),
     Change(
