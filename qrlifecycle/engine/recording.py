@@ -57,7 +57,6 @@ class Recording:
     def begin(self, policy: Policy) -> None:
         """Another attempt begins."""
         self._attempt += 1
-        self._internal.clear()
         self.record(Began, policy.close_timeout)
 
     def end(self) -> None:

@@ -48,7 +48,7 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     "engine.observers": _core("tests/engine/test_observers.py"),
     "engine.hooks": _core("tests/engine/test_observers.py"),
     "engine.user_code": _core("tests/engine/test_user_code.py"),
-    "engine.recording": _core("tests/test_records.py"),
+    "engine.recording": _core("tests/engine/test_recording.py", "tests/test_records.py"),
     "engine.snapshot": _core("tests/engine/test_snapshot.py"),
     "transports.buffer": (("tests/test_buffer.py",), CORE, EXPLORATION),
     "machine": (("tests/test_machine.py",), ("tests/lifecycle",)),
