@@ -243,3 +243,30 @@ def test_of_what_is_present_now_a_backlog_keeps_the_newest(
     for item in items:
         append_news(backlog, item)
     assert backlog == kept
+
+
+def test_a_change_that_stays_in_its_state_is_internal() -> None:
+    """And no other is."""
+    assert [change.internal for change in (ROTATED, SCANNED, EXPIRED, PAIRED)] == [
+        *(True, True, False, False)
+    ]
+
+
+def test_of_two_interruptions_the_first_is_raised_and_the_next_news_is_told() -> None:
+    """Whoever stands behind them in the queue is told, and so is what comes later."""
+    told: list[object] = []
+
+    def interrupt(_item: object) -> None:
+        raise KeyboardInterrupt
+
+    def leave(_item: object) -> None:
+        raise SystemExit
+
+    observers = observers_of({"on_change": interrupt, "on_connected": leave})
+    changes = observers.changes()
+    with pytest.raises(KeyboardInterrupt):
+        pair(observers)
+    assert changes._backlog == [PAIRED]
+    observers._hooks.clear()
+    observers._publish(told.append, "later")
+    assert told == ["later"]
