@@ -129,7 +129,7 @@ class Attempt:
         except Exception as error:
             failure = self._failure(error)
             progress.decide(failure)
-            if progress.pending is failure or not isinstance(error, UsageError):
+            if progress.pending is failure:
                 raise
             # An end was decided already, and this came of being stopped: the end stands.
             logger.error("while the state was being left: %s", describe(error))
