@@ -37,6 +37,7 @@ from qrlifecycle.testing import (
 )
 from qrlifecycle.testing.remains import CAN_SEE_SOCKETS
 
+from .patience import patient_clock
 from .sockets import needs_proc
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
@@ -123,7 +124,10 @@ def test_a_polite_coroutine_passes(backend: str) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(child, port)
 
-    report = cancel_everywhere(polite, within=a_silent_server, backend=backend)
+    _, clock = patient_clock(backend)  # in which every run has the same steps
+    report = cancel_everywhere(
+        polite, within=a_silent_server, backend=backend, backend_options=clock
+    )
     assert report.findings == ()
     assert report.backend == backend
     assert report.steps >= 4
