@@ -33,6 +33,7 @@ from qrlifecycle.testing import PairingServer, VirtualClockEventLoop, cancel_eve
 from qrlifecycle.testing.cancellation import NotCancellationSafe
 from qrlifecycle.testing.leaks import CAN_SEE_SOCKETS
 
+from .patience import patient_clock
 from .sockets import needs_proc
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
@@ -119,7 +120,10 @@ def test_a_polite_coroutine_passes(backend: str) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(child, port)
 
-    report = cancel_everywhere(polite, within=a_silent_server, backend=backend)
+    _, clock = patient_clock(backend)  # in which every run has the same steps
+    report = cancel_everywhere(
+        polite, within=a_silent_server, backend=backend, backend_options=clock
+    )
     assert report.findings == ()
     assert report.backend == backend
     assert report.steps >= 4
