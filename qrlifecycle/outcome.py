@@ -96,7 +96,7 @@ class Reason(Word):
     )
     CODES_USED_UP = (
         "codes_used_up",
-        "The last of policy.max_refreshes codes ran out unscanned.",
+        "The last of 1 + policy.max_refreshes codes ran out unscanned.",
         "Nobody scanned the code. Ask for a new one when you are ready.",
         True,
     )
