@@ -185,7 +185,7 @@ class QRLifecycle:
     def generate(self) -> None:
         """Ask for a fresh code while one is displayed.
 
-        A person asked, so the budget of refreshes starts anew.
+        A person asked, so the budgets of codes and of refreshes start anew.
 
         Raises:
             EventRefused: a code is being asked for already, or an end is decided.
@@ -195,7 +195,7 @@ class QRLifecycle:
             raise NotPairing(self.state, Event.GENERATE)
         self._trigger(Transition(Event.GENERATE))
         if self._attempt is not None:
-            self._attempt.refreshes_left = self._progress.policy.max_refreshes
+            self._attempt.renew_budgets()
 
     def cancel(self) -> bool:
         """Leave, because the person went away. It may be called in any state.

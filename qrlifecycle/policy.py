@@ -50,6 +50,12 @@ class Policy:
     """How many times an expired code is replaced before giving up. WhatsApp gives 6 codes a round;
     RFC 8628, section 3.5, asks that a person be waited for after that."""
 
+    max_codes: int = 6
+    """How many codes may be shown, whoever makes them: those that replace an expired one, and those
+    that the service pushes by itself. A person who asks for another has as many again. Without it,
+    a code that nobody scans would be replaced on screen for all of `attempt_timeout`. WhatsApp
+    gives 6 a round."""
+
     approval_timeout: float = 180.0
     """How long the phone may take between scanning and success. WPPConnect allows 180 s."""
 
@@ -106,6 +112,8 @@ class Policy:
             valid, rule = _KINDS[str(field.type)]
             if field.name == "expiry_grace":
                 valid, rule = _is_duration, "a number of seconds of at least 0"
+            elif field.name == "max_codes":
+                valid, rule = _is_positive_count, "a whole number of at least 1"
             if not valid(value):
                 raise InvalidValue(f"Policy.{field.name} must be {rule}, not {value!r}")
         for name in FINITE:
@@ -146,6 +154,10 @@ def _is_duration(value: object) -> bool:
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_positive_count(value: object) -> bool:
+    return _is_count(value) and value != 0
 
 
 _KINDS: dict[str, tuple[Callable[[object], bool], str]] = {

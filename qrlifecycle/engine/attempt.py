@@ -67,6 +67,7 @@ class Attempt:
         "_progress",
         "_service",
         "_tasks",
+        "codes_left",
         "connection",
         "reader",
         "refreshes_left",
@@ -81,6 +82,8 @@ class Attempt:
         self.reader: StatusReader | None = None
         self.connection: Connection | None = None
         """To the peer, while a code is displayed."""
+        self.codes_left = self._policy.max_codes
+        """How many more codes may be shown without a person asking."""
         self.refreshes_left = self._policy.max_refreshes
         """How many more codes may be asked for without a person asking."""
         self.thread = threading.get_ident()
@@ -90,6 +93,11 @@ class Attempt:
     def transport(self) -> Transport | None:
         """The transport that is held, from before its opening until it is gone."""
         return None if self.connection is None else self.connection.transport
+
+    def renew_budgets(self) -> None:
+        """A person asked: there may be as many codes again."""
+        self.codes_left = self._policy.max_codes
+        self.refreshes_left = self._policy.max_refreshes
 
     async def run(self) -> Outcome:
         """Run to an end, one state after another; whatever happens, nothing is left behind."""
@@ -269,7 +277,7 @@ class Attempt:
         if anyio.current_time() >= progress.earlier_deadline:
             return  # too late for anybody to scan it; listening is cut short
         if progress.withheld and progress.pending is None:
-            progress.dispatch(Transition(Event.QR_UPDATED, progress.code))
+            self._show_code(progress.code)
         if self.reader is not None:
             self.reader.request_read()
 
@@ -359,7 +367,16 @@ class Attempt:
         if connection is not None and connection.phase is not Phase.LISTENING:
             progress.withhold_code(code)  # it was read; it is handed out once a transport listens
         else:
-            progress.dispatch(Transition(Event.QR_UPDATED, code))
+            self._show_code(code)
+
+    def _show_code(self, code: QRCode | PairingCode | None) -> None:
+        """Hand a code out; but one more than the budget of codes allows ends the attempt."""
+        if self.codes_left > 0:
+            self._progress.dispatch(Transition(Event.QR_UPDATED, code))
+            self.codes_left -= 1
+        else:
+            MACHINE.row(self._progress.state, Event.QR_UPDATED)
+            self._progress.give_up(Transition(Event.FAIL, Failed(Reason.CODES_USED_UP)))
 
     # Ends
 
@@ -369,11 +386,11 @@ class Attempt:
             return Transition(Event.FAIL, Failed(REASON_OF_DEADLINE[deadline]))
         if self._progress.withheld:
             return self._failure(TransportUnreachable("none listened while the code lived"))
-        if self.refreshes_left > 0:
+        if self.refreshes_left > 0 and self.codes_left > 0:
             self.refreshes_left -= 1
             return Transition(Event.EXPIRED)
-        used_up = Reason.CODES_USED_UP if self._policy.max_refreshes else Reason.EXPIRED
-        return Transition(Event.FAIL, Failed(used_up))
+        never = self._policy.max_refreshes == 0 and self.codes_left > 0
+        return Transition(Event.FAIL, Failed(Reason.EXPIRED if never else Reason.CODES_USED_UP))
 
     def _success(self, paired: Paired, *, already_paired: bool = False) -> Transition:
         """An account is paired: the right one?"""

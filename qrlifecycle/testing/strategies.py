@@ -62,6 +62,7 @@ POLICIES = st.builds(
     approval_timeout=st.just(4.0),
     action_timeout=st.just(3.0),
     max_refreshes=st.integers(0, 2),
+    max_codes=st.sampled_from([1, 2, 6]),
     max_reconnects=st.integers(0, 3),
     reconnect_delay=st.sampled_from([0.1, 0.5]),
     reconnect_delay_max=st.just(1.0),

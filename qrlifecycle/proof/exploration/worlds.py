@@ -24,6 +24,7 @@ EVEN = Policy(
     rotated_lifetime=1,
     expiry_grace=0,
     max_refreshes=0,
+    max_codes=2,
     approval_timeout=1,
     action_timeout=1,
     max_reconnects=0,
