@@ -311,8 +311,8 @@ def test_alert_waste_without_any_success() -> None:
     assert [
         alert.value for alert in alerts_of(*failed, limits=limits) if isinstance(alert, Waste)
     ] == [math.inf]
-    linked = [Story(f"p-{n}").begin().change(Event.PAIRED, State.CONNECTED).end() for n in range(2)]
-    assert alerts_of(*linked, limits=limits) == []
+    paired = [Story(f"p-{n}").begin().change(Event.PAIRED, State.CONNECTED).end() for n in range(2)]
+    assert alerts_of(*paired, limits=limits) == []
 
 
 @pytest.mark.parametrize("name", ["success", "window", "codes_per_success"])

@@ -116,7 +116,7 @@ def test_promise_4_a_newer_code_read_while_the_connection_closes_is_kept_back(ba
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_promise_5_nobody_is_asked_for_a_code_once_the_caller_has_gone(backend: str) -> None:
-    """Cancelled while the old code's link closes: `request_qr` is not called any more."""
+    """Cancelled while the old code's transport closes: `request_qr` is not called any more."""
     seen = replay(
         "pair; code; generate; cancelled & ok@0; ok",
         BY_NAME["races for another code"],
@@ -215,7 +215,7 @@ def test_two_moments_of_the_past_stay_apart_while_they_are_compared(backend: str
     """How long a connection had held is asked after its close: by then both its ends lie back."""
     acts = (Act.SAYS_NOTHING, Act.HANG_UP, Act.ROTATED, *EVERYWHERE)
     world = World(
-        name="links that held for long and for short",
+        name="transports that held for long and for short",
         policy=replace(EVEN, max_reconnects=1, qr_lifetime=1.5),
         status=True,
         without=frozenset(Act).difference(acts) | {Act.GENERATE, Act.CANCEL, Act.CANCELLED},

@@ -45,7 +45,7 @@ exit code: 0 paired, 1 not paired, 130 after Ctrl-C, 143 after SIGTERM
 PAIR_TEXT = """\
 Ask a server for a code, show it, wait for the success over Socket.IO.
 The request is POST {"botId", "userId"}; the answer is {"qr", "expiresIn"}, or
-{"linked": true, "identity"} if the account is paired already. A token is taken from the environment
+{"paired": true, "identity"} if the account is paired already. A token is taken from the environment
 variable QRLIFECYCLE_TOKEN, so that no list of processes shows it; it is sent as
 "Authorization: Bearer ..." and, over Socket.IO, as {"token": ...}.
 """
