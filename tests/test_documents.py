@@ -90,7 +90,8 @@ def test_the_page_on_transports_finds_its_mistake_and_mends_it(tmp_path: Path) -
 def test_the_page_on_writing_a_transport_ends_with_a_good_one(tmp_path: Path) -> None:
     """Its listings run as one file: every check passes, on both backends, and a phone is paired."""
     page = HOW_TO / "write-a-transport.md"
-    script = tmp_path / "my_transport.py"
+    (named,) = set(re.findall(r"\bmy_\w+\.py\b", page.read_text()))
+    script = tmp_path / named
     script.write_text("\n\n".join(blocks(page, "python")))
     printed = run(sys.executable, str(script))
     assert re.fullmatch(r"(on (asyncio|trio): \d+ checks passed, 0 skipped\n){2}", printed)
@@ -288,11 +289,38 @@ def test_every_example_is_run_or_used_by_one_that_is() -> None:
     }
 
 
-def test_the_transport_of_ones_own_has_under_forty_lines() -> None:
-    """The example transport is as short as the README says."""
+def test_the_transport_of_ones_own_is_as_short_as_the_readme_says() -> None:
+    """The class of the example, blank lines and all, has fewer lines than the README says."""
+    (limit,) = re.findall(r"line_transport\.py\) has under (\d+) lines", README.read_text())
     source = (TOP / "examples" / "line_transport.py").read_text()
-    transport = source[source.index("class LineTransport") :]
-    assert sum(bool(line.strip()) for line in transport.splitlines()) < 40
+    (transport,) = (n for n in ast.parse(source).body if isinstance(n, ast.ClassDef))
+    assert transport.end_lineno is not None
+    assert transport.end_lineno - transport.lineno + 1 < int(limit)
+
+
+def test_the_readme_knows_how_many_codes_there_are() -> None:
+    """Its seconds of grace and its number of codes are the default policy's."""
+    policy, words = qrlifecycle.Policy(), {"three": 3, "six": 6}
+    (grace,) = re.findall(r"(\w+) seconds more, the \*grace\*", README.read_text())
+    (codes,) = re.findall(r"(\w+) codes are shown in all", README.read_text())
+    assert words[grace] == policy.expiry_grace
+    assert words[codes.lower()] == 1 + policy.max_refreshes
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda path: path.stem)
+def test_a_command_is_the_environments(page: Path) -> None:
+    """No page needs a `python` or `pip` of the system's: there may be none, or none that installs.
+
+    A page shows the path, or says first that the environment is to be activated.
+    """
+    if "`. .venv/bin/activate` first" in page.read_text():
+        return
+    lines = [line for block in blocks(page, "console") for line in block.splitlines()]
+    inline = re.findall(r"`([^`\n]+)`", page.read_text())
+    ours = r"(qrlifecycle|pytest|sphinx-build) "
+    bare = [line for line in lines if re.match(ours, line)]
+    bare += [command for command in (*lines, *inline) if re.match(r"(python|pip) ", command)]
+    assert bare == []
 
 
 def test_the_readmes_picture_is_the_tables() -> None:
