@@ -135,7 +135,7 @@ class Connection:
         if (transport := self.transport) is None:
             return
         if self.phase is not Phase.CLOSING:  # unless an interrupt ended a closing halfway
-            self._move(Step.CLOSE)
+            self.phase = NEXT_PHASE[self.phase, Step.CLOSE]
         how, cancelled = Closing.FORCED, native_cancellations()
         try:
             # The shield keeps the caller's cancellation waiting: it is what closes, as a rule. A
@@ -155,7 +155,7 @@ class Connection:
         """Abort what is held, if anything, where nothing may be awaited any more."""
         if self.transport is not None:
             if self.phase is not Phase.CLOSING:
-                self._move(Step.CLOSE)
+                self.phase = NEXT_PHASE[self.phase, Step.CLOSE]
             self._abort(self.transport, Closing.FORCED)
 
     async def _make(self) -> None:
@@ -176,7 +176,7 @@ class Connection:
             kind = type(made).__name__
             raise WrongAnswer(f"the transport factory gave back {kind}, which is no Transport")
         # Owned before anything is awaited on it: from here on whatever happens ends in close().
-        self._move(Step.MAKE)
+        self.phase = NEXT_PHASE[self.phase, Step.MAKE]
         self.transport = made
         self._listening_since = math.inf
 
@@ -189,7 +189,7 @@ class Connection:
         with anyio.move_on_after(limit):
             await transport.open()
             # In the same breath: a deadline that strikes now still finds it listening.
-            self._move(Step.OPENED)
+            self.phase = NEXT_PHASE[self.phase, Step.OPENED]
             self._listening_since = anyio.current_time()
             self.ever_listened = True
         if self.phase is not Phase.LISTENING:
@@ -214,7 +214,7 @@ class Connection:
         # The text of our own errors only: it holds no secret.
         cause = str(error) if isinstance(error, TransportError) else type(error).__name__
         logger.warning("%s; reconnecting in %.1f s", cause, delay)
-        self._move(Step.WAIT)
+        self.phase = NEXT_PHASE[self.phase, Step.WAIT]
         await anyio.sleep(delay)
 
     def _spend_reconnect(self, error: Exception, broke_at: float) -> bool:
@@ -246,7 +246,7 @@ class Connection:
             logger.error("the transport broke its contract: abort() raised %s", describe(fault))
         finally:
             self.transport = None
-            self._move(Step.CLOSED)
+            self.phase = NEXT_PHASE[self.phase, Step.CLOSED]
             if self._observers.recording is not None:
                 self._observers.recording.record(Closed, how)
         try:
@@ -255,9 +255,6 @@ class Connection:
         except BaseException as error:
             fault = fault_of(error)
             logger.error("the transport broke its contract: dropped raised %s", describe(fault))
-
-    def _move(self, step: Step) -> None:
-        self.phase = NEXT_PHASE[self.phase, step]
 
 
 def _subject_of(transport: Transport) -> tuple[str, ...] | None:

@@ -34,7 +34,7 @@ from qrlifecycle.engine.backoff import Backoff
 from qrlifecycle.engine.connection import TURN_AFTER, Connection
 from qrlifecycle.engine.observers import Observers
 from qrlifecycle.records import Closed, Closing, Opening, Record
-from qrlifecycle.states import Phase, Step
+from qrlifecycle.states import Phase
 from qrlifecycle.testing import Fault, ScriptedPeer, ScriptedTransport, settle
 
 from ..pairing import Pairing, asyncio_only, hang, request_qr
@@ -493,7 +493,7 @@ async def test_a_closing_that_an_interrupt_ended_halfway_can_still_be_abandoned(
     peer = ScriptedPeer()
     connection = connection_to(peer)
     assert await connection.receive() is None
-    connection._move(Step.CLOSE)
+    connection.phase = Phase.CLOSING
     connection.abandon()
     assert peer.open_sockets == 0
     assert (connection.transport, connection.phase) == (None, Phase.ABSENT)
