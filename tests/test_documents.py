@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import inspect
 import os
 import re
 import subprocess
 import sys
+from functools import reduce
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
@@ -416,6 +418,29 @@ def test_the_page_on_architecture_has_each_part_and_each_module_of_the_engine() 
     engine = {path.stem for path in package.glob("engine/*.py")} - {"__init__"}
     (table,) = re.findall(r"^## The engine\n(.*?)^\*\*Each fact", page, re.MULTILINE | re.DOTALL)
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == engine
+
+
+def stands(name: str) -> bool:
+    """Whether a dotted name leads somewhere in the package; a method may leave out its class."""
+    parts, found = name.split("."), qrlifecycle
+    while parts:
+        try:
+            found = importlib.import_module(f"{found.__name__}.{parts[0]}")
+        except ModuleNotFoundError:
+            break
+        del parts[0]
+    classes = [kind for kind in vars(found).values() if inspect.isclass(kind)]
+    if found is qrlifecycle:
+        return False
+    roots = (found, *classes)
+    return any(reduce(lambda one, part: getattr(one, part, None), parts, root) for root in roots)
+
+
+def test_what_the_page_on_architecture_names_is_there() -> None:
+    """Each dotted name on it is a module, or something in one."""
+    named = set(re.findall(r"`([a-z_]+(?:\.\w+)+)(?:\(\))?`", ARCHITECTURE.read_text()))
+    assert len(named) > 30
+    assert {name for name in named if not stands(name)} == {"task.cancel"}
 
 
 def walk(name: str) -> list[str]:
