@@ -17,7 +17,7 @@ import anyio
 from ...engine import backoff
 from ...testing.acts import Act, ScheduledAct
 from ...testing.clock import before_each_step, settle, tick
-from ..model import Situation as ModelSituation
+from ..model import Situation
 from .conformance import conforms, differs, may_be
 from .scene import Scene, World
 
@@ -93,8 +93,8 @@ class _Steps:
 
 
 def follow(
-    scene: Scene, modelled: frozenset[ModelSituation], move: ScheduledAct, unheard: tuple[Act, ...]
-) -> frozenset[ModelSituation]:
+    scene: Scene, modelled: frozenset[Situation], move: ScheduledAct, unheard: tuple[Act, ...]
+) -> frozenset[Situation]:
     """Where the model can be after a move; a breach is noted if the real code is not there."""
     possible = may_be(modelled, move, unheard, blind=scene.blind)
     modelled = conforms(possible, scene)
