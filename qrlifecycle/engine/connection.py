@@ -83,6 +83,7 @@ class Connection:
         "_factory",
         "_failures",
         "_listening_since",
+        "_next_at",
         "_observers",
         "_policy",
         "_received",
@@ -105,6 +106,7 @@ class Connection:
         self._failures = 0
         self._received = 0
         self._listening_since = math.inf
+        self._next_at = -math.inf
 
     async def receive(self, *, reconnect: bool = True) -> Signal | None:
         """The next signal; None each time a transport has come to listen.
@@ -138,7 +140,7 @@ class Connection:
                 fault = self._fault(error)
             if isinstance(fault, UsageError) or not reconnect:
                 raise fault
-            await self._wait_to_reconnect(fault)
+            await self._close_to_reconnect(fault)
 
     async def close(self) -> None:
         """Close the transport that is held, if any: gracefully for a while, then by force."""
@@ -174,6 +176,10 @@ class Connection:
         await self.close()
         # Leaving may have begun meanwhile; then there must be no socket any more, not even briefly.
         await anyio.lowlevel.checkpoint_if_cancelled()
+        if (delay := self._next_at - anyio.current_time()) > 0:
+            if self.phase is not Phase.WAITING:  # unless an earlier wait was interrupted likewise
+                self.phase = NEXT_PHASE[self.phase, Step.WAIT]
+            await anyio.sleep(delay)
         try:
             made: object = self._factory()
         except BaseException as error:
@@ -208,8 +214,8 @@ class Connection:
         if recording is not None:
             recording.record(Opened)
 
-    async def _wait_to_reconnect(self, error: Exception) -> None:
-        """Close what broke, and wait for as long as the next transport may not be made.
+    async def _close_to_reconnect(self, error: Exception) -> None:
+        """Close what broke, and lay down when the next transport may be made.
 
         Raises:
             Exception: ``error``, if there is to be no next one.
@@ -218,14 +224,13 @@ class Connection:
         await self.close()
         if not self._spend_reconnect(error, broke_at):
             raise error
+        delay = self._backoff.next()
+        self._next_at = anyio.current_time() + delay
         # Leaving may have begun meanwhile: then there is no reconnecting, and no word of it.
         await anyio.lowlevel.checkpoint_if_cancelled()
-        delay = self._backoff.next()
         # The text of our own errors only: it holds no secret.
         cause = str(error) if isinstance(error, TransportError) else type(error).__name__
         logger.warning("%s; reconnecting in %.1f s", cause, delay)
-        self.phase = NEXT_PHASE[self.phase, Step.WAIT]
-        await anyio.sleep(delay)
 
     def _spend_reconnect(self, error: Exception, broke_at: float) -> bool:
         """Take one of the budget, if one is left; a transport that held gives all of it back."""
