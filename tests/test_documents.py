@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
+import anyio
 import pytest
 
 import qrlifecycle
@@ -452,7 +453,7 @@ def walk(name: str) -> list[str]:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("name", ["success", "cancel"])
+@pytest.mark.parametrize("name", ["success", "expiry", "cancel"])
 async def test_the_page_on_architecture_walks_where_the_code_does(name: str) -> None:
     """Each function that it names is called, in that order."""
     called: list[str] = []
@@ -469,11 +470,14 @@ async def test_the_page_on_architecture_walks_where_the_code_does(name: str) -> 
         try:
             if name == "cancel":
                 pairing.lifecycle.cancel()
+            elif name == "expiry":
+                await anyio.sleep(63)  # the lifetime of `Pairing`'s code, and the grace
             else:
                 pairing.peer.send(qrlifecycle.Paired())
             await settle()
         finally:
             sys.setprofile(before)
+            pairing.lifecycle.cancel()
     steps = iter(called)
     assert walk(name)
     for step in walk(name):
