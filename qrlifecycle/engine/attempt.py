@@ -372,19 +372,17 @@ class Attempt:
         progress, connection = self._progress, self.connection
         if code == progress.code:
             return  # the same code again is no news
-        if connection is not None and connection.phase is not Phase.LISTENING:
+        if self.codes_left == 0:
+            progress.give_up(Transition(Event.FAIL, Failed(Reason.CODES_USED_UP)))
+        elif connection is not None and connection.phase is not Phase.LISTENING:
             progress.withhold_code(code)  # it was read; it is handed out once a transport listens
         else:
             self._show_code(code)
 
     def _show_code(self, code: QRCode | PairingCode | None) -> None:
-        """Hand a code out; but one more than the budget of codes allows ends the attempt."""
-        if self.codes_left > 0:
-            self._progress.dispatch(Transition(Event.QR_UPDATED, code))
-            self.codes_left -= 1
-        else:
-            MACHINE.row(self._progress.state, Event.QR_UPDATED)
-            self._progress.give_up(Transition(Event.FAIL, Failed(Reason.CODES_USED_UP)))
+        """Hand a code out; while any is displayed or withheld, the budget allows this one."""
+        self._progress.dispatch(Transition(Event.QR_UPDATED, code))
+        self.codes_left -= 1
 
     # Ends
 
