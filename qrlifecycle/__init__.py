@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         QRUpdated,
         Scanned,
         Signal,
+        StatusChanged,
     )
     from .states import Event, State
     from .transports.base import Transport
@@ -87,6 +88,7 @@ __all__ = [
     "Signal",
     "SocketIOTransport",
     "State",
+    "StatusChanged",
     "Transport",
     "TransportError",
     "TransportLost",

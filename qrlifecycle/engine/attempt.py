@@ -47,7 +47,16 @@ from ..errors import (
 from ..machine import MACHINE
 from ..outcome import REASON_OF_DEADLINE, Connected, Failed, Outcome, Reason
 from ..records import FoundByStatus
-from ..signals import ActionRequired, Paired, PairingRefused, QRExpired, QRUpdated, Scanned, Signal
+from ..signals import (
+    ActionRequired,
+    Paired,
+    PairingRefused,
+    QRExpired,
+    QRUpdated,
+    Scanned,
+    Signal,
+    StatusChanged,
+)
 from ..states import ENDS, Deadline, Event, Phase, State
 from ..transports.base import Transport
 from .connection import Connection
@@ -291,7 +300,9 @@ class Attempt:
 
     def _handle_signal(self, signal: Signal) -> None:
         """Put a transport's signal to the table."""
-        if not isinstance(signal, Paired):
+        if isinstance(signal, StatusChanged):
+            self._read_changed_status()
+        elif not isinstance(signal, Paired):
             self._dispatch_signal(signal)
         elif self._policy.confirm_success and self.reader is not None:
             self.reader.confirm_success()  # anybody may have said so
@@ -299,6 +310,13 @@ class Attempt:
             logger.info("pairing event received")
             if self._dispatch_signal(signal):
                 logger.info("connected, immediate success")
+
+    def _read_changed_status(self) -> None:
+        if self.reader is not None:
+            self.reader.request_read()
+        else:
+            self._progress.observers.count({STATUS_CHANGED: 1})
+            logger.debug("signal that the status has changed dropped: there is no check_status")
 
     async def _read_status(self, reader: StatusReader) -> None:
         """Put one answer after another to the table, until the state is left."""
@@ -350,22 +368,26 @@ class Attempt:
                     transition = self._success(signal)
                 case PairingRefused():
                     transition = Transition(Event.FAIL, Failed(signal.reason, data=signal.data))
-                case ActionRequired() | Scanned():
-                    transition = Transition(signal.event, signal)
+                case ActionRequired():
+                    transition = Transition(Event.ACTION_REQUIRED, signal)
+                case Scanned():
+                    transition = Transition(Event.SCANNED, signal)
                 case QRUpdated():
                     self._replace_code(signal.qr)
                     return False
-                case _:
-                    MACHINE.row(progress.state, signal.event)  # out of place, it is only dropped
-                    if not isinstance(signal, QRExpired):
-                        raise TypeError(f"{type(signal).__name__} carries nothing that is known")
+                case QRExpired() if signal.event is Event.EXPIRED:
+                    MACHINE.row(progress.state, signal.event)
                     progress.expire_code()
                     return False
+                case _:
+                    if signal.event is not None:  # out of place, it is only dropped
+                        MACHINE.row(progress.state, signal.event)
+                    raise TypeError(f"{type(signal).__name__} carries nothing that is known")
             progress.dispatch(transition)
             return transition.event is Event.PAIRED
-        except EventRefused:
-            progress.observers.count({signal.event.value: 1})
-            logger.debug("signal for '%s' dropped in state '%s'", signal.event, progress.state)
+        except EventRefused as refused:
+            progress.observers.count({refused.event.value: 1})
+            logger.debug("signal for '%s' dropped in state '%s'", refused.event, progress.state)
             return False
 
     def _replace_code(self, code: QRCode | PairingCode) -> None:
@@ -416,6 +438,9 @@ class Attempt:
     }
     """What each state is for; the others are ends. A test finds the state that is missing."""
 
+
+STATUS_CHANGED = "status_changed"
+"""What a `StatusChanged` is counted under where there is no status to read."""
 
 FINAL = (Paired, PairingRefused, type(None))
 """Answers that are true whatever code they were asked about."""

@@ -68,6 +68,7 @@ SAYS: dict[Act, tuple[Said, ...]] = {
     Act.REFUSED: ((Label.REFUSED, None),),
     Act.BROKEN: ((Label.BROKEN, None), (Label.CLOSED, None)),
     **{act: ((Label.SIGNAL, event),) for act, event in SIGNAL_EVENTS.items()},
+    Act.CHANGED: (),
     Act.HANG_UP: ((Label.BROKEN, None),),
     Act.BREAK: ((Label.BROKEN, None),),
     Act.NONSENSE: ((Label.BROKEN, None),),
