@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         PeerError,
         QRLifecycleError,
         ServiceRefused,
+        ServiceUnavailable,
         TransportError,
         TransportLost,
         TransportRefused,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     )
     from .states import Event, State
     from .transports.base import Transport
+    from .transports.no_transport import NoTransport
     from .transports.socketio import SocketIOTransport
 
 _MODULES = (
@@ -54,6 +56,7 @@ _MODULES = (
     "signals",
     "transports.base",
     "engine.observers",
+    "transports.no_transport",
     "lifecycle",
     "transports.socketio",
 )
@@ -69,6 +72,7 @@ __all__ = [
     "EventRefused",
     "Failed",
     "InvalidValue",
+    "NoTransport",
     "Outcome",
     "Paired",
     "PairingCode",
@@ -85,6 +89,7 @@ __all__ = [
     "Reason",
     "Scanned",
     "ServiceRefused",
+    "ServiceUnavailable",
     "Signal",
     "SocketIOTransport",
     "State",

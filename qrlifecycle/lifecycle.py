@@ -103,6 +103,7 @@ class QRLifecycle:
         given = {name: hook for name, hook in hooks.items() if hook is not None}
         _require_functions(request_qr=request_qr, transport=transport, **given)
         _require_fitting(policy, check_status, expect_identity)
+        _require_hearing(transport, policy, check_status)
         _require_recorders(recorders)
         self._service = Service(request_qr, transport, check_status, expect_identity)
         self._progress = Progress(policy or Policy(), given, recorders)
@@ -137,8 +138,12 @@ class QRLifecycle:
 
     @property
     def socket_open(self) -> bool:
-        """Whether a transport is held, from before its opening until it is gone."""
-        return self._attempt is not None and self._attempt.transport is not None
+        """Whether a transport is held, from before its opening until it is gone.
+
+        One that holds no socket (`NoTransport`) does not count.
+        """
+        transport = None if self._attempt is None else self._attempt.transport
+        return transport is not None and transport.holds_socket
 
     @property
     def dropped(self) -> Mapping[str, int]:
@@ -247,6 +252,14 @@ def _require_recorders(recorders: object) -> None:
         _require_functions(**{"each of recorders": recorder})
         if iscoroutinefunction(recorder):
             raise WrongAnswer("a recorder must be a plain function, not an async one")
+
+
+def _require_hearing(transport: object, policy: Policy | None, check_status: object) -> None:
+    """Where there is nothing to listen to, the status must be read every so often."""
+    if getattr(transport, "holds_socket", True) is False:
+        name = getattr(transport, "__name__", type(transport).__name__)
+        if check_status is None or policy is None or policy.status_interval == math.inf:
+            raise WrongAnswer(f"{name} hears nothing: give check_status, and a status_interval")
 
 
 def _require_fitting(policy: object, check_status: object, expect_identity: object) -> None:

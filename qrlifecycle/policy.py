@@ -24,7 +24,14 @@ class Policy:
     """
 
     generate_timeout: float = 30.0
-    """How long `request_qr` may take."""
+    """How long `request_qr` may take, with all the times that it is asked again."""
+
+    generate_retry_delay: float = 0.5
+    """The first delay before `request_qr` is asked again, after `ServiceUnavailable`. Each is twice
+    the one before, cut by up to half at random."""
+
+    generate_retry_delay_max: float = 5.0
+    """The longest delay before `request_qr` is asked again."""
 
     open_timeout: float = 10.0
     """How long the transport may take to open."""
@@ -63,9 +70,10 @@ class Policy:
     """How long the person may take for an action that the service requires. WhatsApp's passkey
     request gives them 60 s, and there may be a second question."""
 
-    max_reconnects: int = 5
+    max_reconnects: int = 10
     """How many times in a row another transport is made, after an opening that failed or a
-    transport that broke, before it counts as unreachable or lost."""
+    transport that broke, before it counts as unreachable or lost. With the default delays that is
+    half a minute; a restart of Evolution API took 24 s."""
 
     reconnect_delay: float = 0.5
     """The first delay before reconnecting. Each is twice the one before, cut by up to half at
@@ -119,7 +127,7 @@ class Policy:
         for name in FINITE:
             if math.isinf(getattr(self, name)):
                 raise InvalidValue(f"Policy.{name} must be finite: leaving always ends")
-        for name in ("reconnect_delay", "status_retry_delay"):
+        for name in ("generate_retry_delay", "reconnect_delay", "status_retry_delay"):
             if getattr(self, name) > getattr(self, f"{name}_max"):
                 raise InvalidValue(f"Policy.{name} must not be above {name}_max")
 
@@ -130,6 +138,8 @@ FINITE = (
     "final_check_timeout",
     "confirm_success_timeout",
     "expiry_grace",
+    "generate_retry_delay",
+    "generate_retry_delay_max",
     "reconnect_delay",
     "reconnect_delay_max",
     "status_retry_delay",

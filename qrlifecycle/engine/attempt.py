@@ -40,6 +40,7 @@ from ..codes import PairingCode, QRCode
 from ..errors import (
     EventRefused,
     PeerError,
+    ServiceUnavailable,
     TransportUnreachable,
     UsageError,
     WrongAnswer,
@@ -59,6 +60,7 @@ from ..signals import (
 )
 from ..states import ENDS, Deadline, Event, Phase, State
 from ..transports.base import Transport
+from .backoff import Backoff
 from .connection import Connection
 from .failures import failure_by, log_failure
 from .progress import CANCELLED, Progress, Transition
@@ -80,10 +82,12 @@ class Attempt:
     """
 
     __slots__ = (
+        "_asking",
         "_policy",
         "_progress",
         "_service",
         "_tasks",
+        "_unavailable",
         "codes_left",
         "connection",
         "reader",
@@ -96,6 +100,8 @@ class Attempt:
         self._service = service
         self._policy = progress.policy
         self._tasks: BackgroundTasks | None = None
+        self._asking: Backoff | None = None
+        self._unavailable: ServiceUnavailable | None = None
         self.reader: StatusReader | None = None
         self.connection: Connection | None = None
         """To the peer, while a code is displayed."""
@@ -204,15 +210,20 @@ class Attempt:
     async def _generate(self) -> None:
         """Ask for a code."""
         await anyio.lowlevel.checkpoint_if_cancelled()  # while the state before was being left
-        try:
-            asked: object = self._service.request_qr()
-            answer: object = await asked if isawaitable(asked) else asked
-        except BaseException as error:
-            fault = fault_of(error)
-            if not isinstance(fault, PeerError):
-                logger.warning("request_qr raised %s", describe(fault))
-            self._progress.give_up(self._failure(fault))
-            return
+        self._asking = self._unavailable = None
+        while True:
+            try:
+                asked: object = self._service.request_qr()
+                answer: object = await asked if isawaitable(asked) else asked
+                break
+            except BaseException as error:
+                fault = fault_of(error)
+            if not isinstance(fault, ServiceUnavailable):
+                if not isinstance(fault, PeerError):
+                    logger.warning("request_qr raised %s", describe(fault))
+                self._progress.give_up(self._failure(fault))
+                return
+            await self._pause_asking(fault)
         if answer is asked:
             kind = type(asked).__name__
             raise WrongAnswer(f"request_qr must be an async function; it gave back {kind}")
@@ -223,6 +234,16 @@ class Attempt:
         else:
             kind = type(answer).__name__
             raise WrongAnswer(f"request_qr gave back {kind}; give back a code or Paired")
+
+    async def _pause_asking(self, fault: ServiceUnavailable) -> None:
+        """Wait until the service is asked again; when time runs out, this is why."""
+        if self._asking is None:
+            policy = self._policy
+            self._asking = Backoff(policy.generate_retry_delay, policy.generate_retry_delay_max)
+        self._unavailable, delay = fault, self._asking.next()
+        text = str(fault) or "the service is unavailable"
+        logger.warning("%s; asking for a code again in %.1f s", text, delay)
+        await anyio.sleep(delay)
 
     async def _display(self) -> None:
         """Listen while the code is displayed."""
@@ -312,8 +333,8 @@ class Attempt:
                 logger.info("connected, immediate success")
 
     def _read_changed_status(self) -> None:
-        if self.reader is not None:
-            self.reader.request_read()
+        if (reader := self.reader) is not None:
+            reader.request_read()
         else:
             self._progress.observers.count({STATUS_CHANGED: 1})
             logger.debug("signal that the status has changed dropped: there is no check_status")
@@ -342,7 +363,8 @@ class Attempt:
     def _handle_status(self, signal: Signal, *, claimed: bool) -> None:
         """Put what a read of the status found to the table."""
         if self._dispatch_signal(signal):
-            logger.info("connected, found by check_status")
+            how = "confirmed" if claimed else "found"
+            logger.info("connected, %s by check_status", how)
             recording = self._progress.observers.recording
             if recording is not None and not claimed:
                 recording.record(FoundByStatus)
@@ -411,7 +433,8 @@ class Attempt:
     def _end_by(self, deadline: Deadline) -> Transition:
         """How the state ends by a deadline that ran out; a refresh is spent."""
         if deadline is not Deadline.CODE:
-            return Transition(Event.FAIL, Failed(REASON_OF_DEADLINE[deadline]))
+            why = self._unavailable if deadline is Deadline.REQUEST else None
+            return Transition(Event.FAIL, Failed(REASON_OF_DEADLINE[deadline], why))
         if self._progress.withheld:
             return self._failure(TransportUnreachable("none listened while the code lived"))
         if self.refreshes_left > 0 and self.codes_left > 0:

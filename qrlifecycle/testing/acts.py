@@ -39,6 +39,7 @@ class Act(Word):
     CODE = "code", "request_qr gives back a code"
     ALREADY_PAIRED = "already-paired", "request_qr says that the account is paired already"
     DENIED = "denied", "request_qr raises ServiceRefused"
+    BUSY = "busy", "request_qr raises ServiceUnavailable"
     FAILING = "failing", "request_qr raises an error of its own"
 
     OK = "ok", "the transport goes on well from where it is"

@@ -35,6 +35,7 @@ class Answer(Word):
     SLOW = "slow", "it gives a code, late"
     ALREADY_PAIRED = "already-paired", "it says that the account is paired already"
     DENIED = "denied", "it raises ServiceRefused"
+    BUSY = "busy", "it raises ServiceUnavailable"
     FAILING = "failing", "it raises an error of its own"
     HUNG = "hung", "it never answers"
 

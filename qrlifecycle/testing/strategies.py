@@ -53,6 +53,8 @@ GUIDED = 7
 POLICIES = st.builds(
     Policy,
     generate_timeout=st.just(2.0),
+    generate_retry_delay=st.just(0.5),
+    generate_retry_delay_max=st.just(1.0),
     open_timeout=st.just(1.0),
     close_timeout=st.sampled_from([0.25, 1.0]),
     attempt_timeout=st.sampled_from([5.0, 30.0]),

@@ -60,6 +60,7 @@ SAYS: dict[Act, tuple[Said, ...]] = {
     Act.CODE: ((Label.ANSWER, Event.QR_READY),),
     Act.ALREADY_PAIRED: ((Label.ANSWER, Event.PAIRED),),
     Act.DENIED: ((Label.REFUSAL, Event.FAIL),),
+    Act.BUSY: (),
     Act.FAILING: ((Label.REFUSAL, Event.FAIL),),
     Act.OK: tuple(
         (label, None) for label in (Label.SOCKET, Label.OPENED, Label.SHUT, Label.CLOSED)

@@ -17,6 +17,8 @@ __all__ = ["EVEN", "EVERYWHERE", "WIDE_WORLDS", "WORLDS"]
 
 EVEN = Policy(
     generate_timeout=1,
+    generate_retry_delay=0.5,
+    generate_retry_delay_max=0.5,
     open_timeout=1,
     close_timeout=1,
     attempt_timeout=math.inf,
