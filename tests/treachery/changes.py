@@ -195,9 +195,9 @@ CHANGES = (
         "engine/connection.py",
         (
             (
-                "        await anyio.sleep(delay)\n",
-                "        with anyio.CancelScope(shield=True):\n"
                 "            await anyio.sleep(delay)\n",
+                "            with anyio.CancelScope(shield=True):\n"
+                "                await anyio.sleep(delay)\n",
             ),
         ),
         (f"{CONNECTION}_2_cancel_between_two_openings_leaves_at_once",),
