@@ -1,0 +1,299 @@
+"""What a gateway is: one account of one service, and three questions to it.
+
+A gateway is cheap. It keeps no connection, so there is nothing to close; it may be made for each
+lifecycle, and used for several.
+
+Subclass it for a service of your own: `ask_for_code()`, `ask_for_status()` and `transport()` are
+the service's, everything else is done here. What both questions have in common is done around them:
+
+- one request for a code at a time, for one account (`turns`);
+- what failures mean (`failures`), and that no error keeps a frame with a credential in it;
+- a credential is fetched afresh for each request (`credentials`).
+"""
+
+from __future__ import annotations
+
+import ssl
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, ClassVar, NoReturn, TypedDict, TypeVar, Unpack
+from urllib.parse import quote
+
+import anyio
+
+from ..codes import PairingCode, QRCode
+from ..engine.hooks import Hook
+from ..engine.observers import Change
+from ..engine.service import Expectation, QRRequest, StatusCheck
+from ..errors import InvalidValue, WrongAnswer
+from ..lifecycle import QRLifecycle
+from ..outcome import Connected, Failed
+from ..policy import Policy, is_positive
+from ..records import Recorder
+from ..signals import ActionRequired, Paired, Scanned, Signal
+from ..transports.base import Transport, TransportFactory
+from .failures import failure_of_status, meaning_of
+from .http import Answer, Client, HTTPClient, send, split_http_url
+from .replies import Reply
+from .turns import turn_of
+
+__all__ = ["Gateway", "Hooks", "Parts", "until"]
+
+T = TypeVar("T")
+
+
+class Parts(TypedDict):
+    """What a `QRLifecycle` is given by a gateway: ``QRLifecycle(**gateway.parts())``."""
+
+    request_qr: QRRequest
+    transport: TransportFactory
+    check_status: StatusCheck
+    policy: Policy
+
+
+class Hooks(TypedDict, total=False):
+    """What a `QRLifecycle` is given by the program, beside the parts."""
+
+    expect_identity: Expectation | None
+    on_connected: Hook[Connected] | None
+    on_qr_updated: Hook[QRCode] | None
+    on_pairing_code: Hook[PairingCode] | None
+    on_scanned: Hook[Scanned] | None
+    on_action_required: Hook[ActionRequired] | None
+    on_connection_failed: Hook[Failed] | None
+    on_change: Hook[Change] | None
+    recorders: Sequence[Recorder]
+
+
+class Gateway(ABC):
+    """One account of one service.
+
+    ::
+
+        outcome = await gateway.lifecycle(on_qr_updated=show).pair()
+        lifecycle = QRLifecycle(**gateway.parts(), on_qr_updated=show)  # the same, by hand
+
+    Args:
+        url: where the service is.
+        account: the account there, as the service calls it: a session, an instance, a device.
+        http: a client of your own to ask it with, see `http.Client`.
+        ssl_context: how to trust the service; None trusts the system's authorities.
+        timeout: seconds for one request.
+
+    Raises:
+        InvalidValue: a URL that is none of HTTP, an account that is empty, or a timeout that is no
+            finite number above 0.
+        WrongAnswer: both a client and an ``ssl_context``: the client has one of its own.
+    """
+
+    policy: ClassVar[Policy] = Policy()
+    """The service's own numbers."""
+
+    replies: ClassVar[Mapping[str, type[Reply]]] = {}
+    """What `answer()` takes, by the action that it answers; nothing unless overridden."""
+
+    def __init__(
+        self,
+        url: str,
+        account: str,
+        *,
+        http: Client | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        timeout: float = 10.0,
+    ) -> None:
+        parts = split_http_url(url, "the service's URL must look like http://host:port, or https")
+        if not isinstance(account, str) or not account:
+            raise InvalidValue("the account must be text that is not empty")
+        if not is_positive(timeout) or timeout == float("inf"):
+            raise InvalidValue("timeout must be a finite number of seconds above 0")
+        if http is not None and ssl_context is not None:
+            raise WrongAnswer("give http= or ssl_context=, not both: a client has its own TLS")
+        if parts.query or parts.fragment:
+            raise InvalidValue("the service's URL must end with its path: no query, no fragment")
+        self._url = url.rstrip("/")
+        place = parts.netloc.rpartition("@")[2].lower()
+        self._place = f"{parts.scheme}://{place}{parts.path.rstrip('/')}"
+        self._account = account
+        self._http = HTTPClient(ssl_context=ssl_context) if http is None else http
+        self._ssl_context = ssl_context
+        self._timeout = timeout
+
+    def __repr__(self) -> str:
+        account, place = getattr(self, "_account", None), getattr(self, "_place", "nowhere yet")
+        return f"<{type(self).__name__} {account!r} at {place}>"
+
+    def __reduce__(self) -> NoReturn:
+        name = type(self).__name__
+        raise TypeError(f"a {name} may hold secrets, and cannot be pickled or copied: make another")
+
+    @property
+    def account(self) -> str:
+        """The account, as the service calls it."""
+        return self._account
+
+    @property
+    def place(self) -> str:
+        """Where the service is, without user and password."""
+        return self._place
+
+    # What a lifecycle is given
+
+    async def request_qr(self) -> QRCode | PairingCode | Paired:
+        """Ask for a code, when nobody else asks for one for this account.
+
+        Raises:
+            ServiceRefused: the service says no.
+            ServiceUnavailable: it does not answer just now, or not in its own words.
+        """
+        try:
+            async with turn_of(self._place, self._account):
+                return await self.ask_for_code()
+        except Exception as error:
+            failure = meaning_of(error)
+        raise failure
+
+    async def check_status(self) -> Signal | None:
+        """Ask how far the pairing is.
+
+        Raises:
+            PeerError: there is no answer; the lifecycle counts that, and asks again.
+        """
+        try:
+            return await self.ask_for_status()
+        except Exception as error:
+            failure = meaning_of(error)
+        raise failure
+
+    @abstractmethod
+    def transport(self) -> Transport:
+        """A fresh transport, not yet opened."""
+
+    def parts(self) -> Parts:
+        """The arguments of a `QRLifecycle` that are the service's."""
+        return {
+            "request_qr": self.request_qr,
+            "transport": self.transport,
+            "check_status": self.check_status,
+            "policy": self.policy,
+        }
+
+    def lifecycle(self, *, policy: Policy | None = None, **hooks: Unpack[Hooks]) -> QRLifecycle:
+        """A lifecycle of this account.
+
+        Args:
+            policy: instead of the gateway's own. ``dataclasses.replace(gateway.policy, ...)``
+                changes some of its numbers.
+            hooks: whatever else a `QRLifecycle` takes.
+        """
+        parts = self.parts()
+        if policy is not None:
+            parts["policy"] = policy
+        return QRLifecycle(**parts, **hooks)
+
+    async def answer(self, action: ActionRequired, reply: Reply) -> None:
+        """Pass on what the person answered to an action that the service requires.
+
+        Args:
+            action: the action, as `on_action_required` was told it.
+            reply: of the kind that fits the action, see `replies`.
+
+        Raises:
+            WrongAnswer: the service takes no answer to this action, or another kind of reply.
+            PeerError: the service did not take it.
+        """
+        name = type(self).__name__
+        if (kind := self.replies.get(action.action)) is None:
+            known = ", ".join(self.replies) or "none"
+            raise WrongAnswer(
+                f"{name} takes no answer to {action.action!r} (to: {known}); the person answers it "
+                "elsewhere"
+            )
+        if not isinstance(reply, kind):
+            given = type(reply).__name__
+            raise WrongAnswer(f"{action.action!r} is answered with {kind.__name__}, not {given}")
+        try:
+            return await self.send_reply(action, reply)
+        except Exception as error:
+            failure = meaning_of(error)
+        raise failure
+
+    # What a service's own class has to say
+
+    @abstractmethod
+    async def ask_for_code(self) -> QRCode | PairingCode | Paired:
+        """Ask the service for a code. It never runs twice at once for one account.
+
+        What it raises is explained by `failures`. For a service that needs a while there is
+        `until()`.
+        """
+
+    @abstractmethod
+    async def ask_for_status(self) -> Signal | None:
+        """Ask the service how far the pairing is: a signal, or None if there is nothing to say.
+
+        What it raises means "no answer", and it is asked again; a refusal that is final is a
+        `PairingRefused`, given back.
+        """
+
+    async def send_reply(self, action: ActionRequired, reply: Reply) -> None:
+        """Send the service a reply that is of the right kind."""
+        raise NotImplementedError
+
+    async def headers(self) -> Mapping[str, str]:
+        """What each request carries, such as a fresh credential; nothing unless overridden."""
+        return {}
+
+    async def fetch(
+        self,
+        method: str,
+        *path: str,
+        params: Mapping[str, str] | None = None,
+        json_body: object = None,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Ask the service once, whatever the status of its answer.
+
+        Args:
+            method: ``GET``, say.
+            path: below the service's URL, segment by segment; each is quoted.
+            params: the query.
+            json_body: what to send as JSON.
+            form: what to send as a form.
+            headers: beside those of `headers()`.
+
+        Raises:
+            ServiceUnavailable: there is no answer.
+        """
+        return await send(
+            self._http,
+            method,
+            "/".join([self._url, *(quote(segment, safe="") for segment in path)]),
+            params=params,
+            json_body=json_body,
+            form=form,
+            headers={**await self.headers(), **(headers or {})},
+            timeout=self._timeout,
+        )
+
+    async def ask(self, method: str, *path: str, **content: Any) -> Mapping[str, Any]:
+        """The JSON object of an answer; the arguments are those of `fetch()`.
+
+        Raises:
+            ServiceRefused: the service refuses.
+            ServiceUnavailable: there is no answer, or no JSON object in it.
+        """
+        answer = await self.fetch(method, *path, **content)
+        if (failure := failure_of_status(answer.status_code)) is not None:
+            raise failure
+        return answer.json_object()
+
+
+async def until(ask: Callable[[], Awaitable[T | None]], *, every: float = 0.5) -> T:
+    """Ask until there is something to say, with a pause of ``every`` seconds in between.
+
+    For a code that needs a while to be made. It ends with the lifecycle's ``generate_timeout``.
+    """
+    while (found := await ask()) is None:  # noqa: ASYNC110 - there is no event to wait for
+        await anyio.sleep(every)
+    return found

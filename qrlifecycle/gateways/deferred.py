@@ -1,0 +1,76 @@
+"""A transport that is made when it is opened, because it takes an await to make it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from anyio import EndOfStream
+
+from ..errors import TransportUnreachable
+from ..signals import Signal
+from ..transports.base import Transport
+
+__all__ = ["DeferredTransport"]
+
+
+class DeferredTransport(Transport):
+    """Stands for another, which is made as this one is opened: with a fresh credential, say.
+
+    Args:
+        make: async function that gives back a fresh transport, not yet opened. What it raises
+            counts as unreachable, unless it is a `TransportError`.
+        subject: whom it is for.
+    """
+
+    __slots__ = ("_closed", "_made", "_make", "_subject")
+
+    def __init__(
+        self,
+        make: Callable[[], Awaitable[Transport]],
+        subject: tuple[str, ...] | None = None,
+    ) -> None:
+        self._make = make
+        self._made: Transport | None = None
+        self._subject = subject
+        self._closed = False
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """What the other one dropped."""
+        return {} if self._made is None else self._made.dropped
+
+    @property
+    def subject(self) -> tuple[str, ...] | None:
+        """Whom it is for."""
+        return self._subject
+
+    async def open(self) -> None:
+        """Make the other one, and open it.
+
+        Raises:
+            TransportError: it did not come about.
+        """
+        made = await self._make()
+        if self._closed:
+            made.abort()
+            raise TransportUnreachable("the transport was closed while it opened")
+        self._made = made
+        await made.open()
+
+    async def receive(self) -> Signal:
+        """The other one's next signal."""
+        if self._made is None:
+            raise EndOfStream
+        return await self._made.receive()
+
+    async def aclose(self) -> None:
+        """Close the other one, if it was made."""
+        self._closed = True
+        if self._made is not None:
+            await self._made.aclose()
+
+    def abort(self) -> None:
+        """Abort the other one, if it was made."""
+        self._closed = True
+        if self._made is not None:
+            self._made.abort()

@@ -1,0 +1,59 @@
+"""What the failures of a service mean, the same for each: one place.
+
+A refusal ends the attempt, with its reason. What may be otherwise in a moment is tried again: a
+service that restarts, a proxy's page in its place, no answer in time. Which reason fits an answer
+that only one service gives is that service's own to say.
+
+=======================================  =========================================================
+401, 403                                 ``authentication_refused``
+404, 422, any other 4xx, a redirect      ``refused_by_service``
+408, 425, 429, 5xx                       tried again, within ``policy.generate_timeout``
+no answer, or none that can be read      tried again
+=======================================  =========================================================
+"""
+
+from __future__ import annotations
+
+from ..errors import InvalidValue, PeerError, ServiceRefused, ServiceUnavailable, UsageError
+from ..outcome import Reason
+
+__all__ = ["failure_of_status", "meaning_of"]
+
+UNAUTHORIZED = frozenset({401, 403})
+NOT_NOW = frozenset({408, 425, 429})
+"""Request Timeout (RFC 9110), Too Early (RFC 8470), Too Many Requests (RFC 6585)."""
+
+UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
+"""What reading an answer raises that is not as it should be."""
+
+
+def failure_of_status(status: int) -> PeerError | None:
+    """What an HTTP status means as a failure; None if it is a success."""
+    if 200 <= status < 300:
+        return None
+    said = f"the service answered HTTP {status}"
+    if status in UNAUTHORIZED:
+        return ServiceRefused(
+            f"{said}: it does not accept the credentials", reason=Reason.AUTHENTICATION_REFUSED
+        )
+    if 300 <= status < 400:
+        return ServiceRefused(f"{said}: it redirects, which is not followed; correct the URL")
+    if 400 <= status < 500 and status not in NOT_NOW:
+        return ServiceRefused(said, reason=Reason.REFUSED_BY_SERVICE)
+    return ServiceUnavailable(said)
+
+
+def meaning_of(error: Exception) -> Exception:
+    """The error that a gateway raises in place of one that was raised in it.
+
+    Ours go on, without the frames that they went through, which hold credentials and answers. What
+    reading an answer raises is the service's fault. Anything else is the program's own.
+    """
+    if isinstance(error, InvalidValue) or (
+        isinstance(error, UNREADABLE) and not isinstance(error, UsageError)
+    ):
+        return ServiceUnavailable(f"the service's answer cannot be read ({type(error).__name__})")
+    if isinstance(error, PeerError | UsageError):
+        error.__context__ = error.__cause__ = None
+        return error.with_traceback(None)
+    return error
