@@ -38,8 +38,9 @@ from qrlifecycle import (
     ServiceRefused,
 )
 from qrlifecycle.cli import main
-from qrlifecycle.cli.http_requests import MAX_ANSWER, CodeRequest, default_qr_url
+from qrlifecycle.cli.http_requests import CodeRequest, default_qr_url
 from qrlifecycle.cli.plain_view import sentences
+from qrlifecycle.gateways.http import MAX_ANSWER
 from qrlifecycle.testing.pairing_server import PairingServer
 
 from .patience import PROCESS_HANGS, patient_clock

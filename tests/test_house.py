@@ -62,7 +62,7 @@ INNER = {
         "failures",
         "attempt",
         "snapshot",
-    ]
+    ],
 }
 """The same inside a folder, where the order matters."""
 

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from functools import partial
 from urllib.parse import urlsplit
 
-import aiohttp
 import anyio
 
 from ..codes import QRCode
 from ..engine.service import Service
 from ..errors import UsageError
+from ..gateways.http import HTTPClient, send
 from ..lifecycle import QRLifecycle
 from ..policy import Policy
 from ..testing.pairing_server import PairingServer
@@ -97,14 +97,12 @@ async def _scan_after(seconds: float, lifecycle: QRLifecycle) -> None:
         if lifecycle.qr is not None:
             break
     await anyio.sleep(seconds)
-    connector = aiohttp.TCPConnector(force_close=True)
-    async with aiohttp.ClientSession(connector=connector) as session:
-        while True:
-            if (qr := lifecycle.qr) is not None:
-                async with session.get(qr.reveal()) as answer:
-                    if answer.ok:
-                        return
-            await anyio.sleep(0.05)
+    while True:
+        if (qr := lifecycle.qr) is not None:
+            answer = await send(HTTPClient(), "GET", qr.reveal())
+            if answer.status_code < 400:
+                return
+        await anyio.sleep(0.05)
 
 
 # What the server saw

@@ -1,29 +1,23 @@
 """The HTTP requests for a code and for its status: each asks a server once, and keeps nothing open.
 
-Answers are not trusted: their size is bounded, redirects are not followed (they would carry the
-token elsewhere), and no error holds a URL, a header or any part of an answer.
+Answers are not trusted; what that means is in `qrlifecycle.gateways.http`, by which they are made.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import urlsplit, urlunsplit
 
-import aiohttp
-
 from ..codes import QRCode
-from ..errors import InvalidValue, PeerError, ServiceRefused
+from ..errors import InvalidValue, PeerError, ServiceRefused, ServiceUnavailable
+from ..gateways.http import HTTPClient, send, split_http_url
 from ..signals import Paired
 
 __all__ = ["CodeRequest", "StatusRequest", "default_qr_url"]
-
-MAX_ANSWER = 1_000_000
-"""Bytes of the largest answer that is accepted."""
 
 UNAUTHORIZED = {401, 403}
 TEMPORARY = {408, 425, 429}
@@ -48,45 +42,35 @@ class Request:
     ssl_context: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
-        try:
-            parts = urlsplit(self.url)
-            valid = parts.scheme in {"http", "https"} and bool(parts.hostname)
-            _ = parts.port
-        except ValueError:
-            valid = False
-        if not valid:  # the URL itself may hold a token
-            raise InvalidValue(self.rule)
+        split_http_url(self.url, self.rule)
 
     @property
     def owner(self) -> dict[str, str]:
         """Bot and user, under the names that the server expects."""
         return {"botId": self.bot_id, "userId": self.user_id}
 
-    async def ask(self, method: str, **content: Mapping[str, str]) -> tuple[int, bytes]:
-        """Ask; return status and body.
+    async def ask(
+        self,
+        method: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json_body: Mapping[str, str] | None = None,
+    ) -> tuple[int, bytes]:
+        """Ask; return status and body. The lifecycle limits the time.
 
         Raises:
             PeerError: there was no answer, or it was too large.
         """
-        connector = aiohttp.TCPConnector(
-            force_close=True, resolver=aiohttp.ThreadedResolver(), ssl=self.ssl_context or True
-        )
-        # The lifecycle limits the time.
-        forever = aiohttp.ClientTimeout(total=None)
-        call: dict[str, Any] = {**content, "headers": self.headers, "allow_redirects": False}
+        client = HTTPClient(ssl_context=self.ssl_context)
         try:
-            async with (
-                aiohttp.ClientSession(connector=connector, timeout=forever) as session,
-                session.request(method, self.url, **call) as response,
-            ):
-                body = bytearray()
-                async for chunk in response.content.iter_any():
-                    body += chunk
-                    if len(body) > MAX_ANSWER:
-                        raise PeerError(f"the server's answer is larger than {MAX_ANSWER:,} bytes")
-                return response.status, bytes(body)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise PeerError(_explain(error)) from None
+            answer = await send(
+                client, method, self.url, params=params, json_body=json_body, headers=self.headers
+            )
+        except ServiceUnavailable as error:
+            failure = PeerError(str(error))  # a person is there to ask again
+        else:
+            return answer.status_code, answer.content
+        raise failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +90,7 @@ class CodeRequest(Request):
             PeerError: it cannot be reached, or its answer cannot be used.
             InvalidValue: its code is not valid.
         """
-        status, body = await self.ask("POST", json=self.owner)
+        status, body = await self.ask("POST", json_body=self.owner)
         answer = _parse(body)
         if status in UNAUTHORIZED or (
             400 <= status < 500 and status not in TEMPORARY and answer is not None
@@ -190,22 +174,3 @@ def _at(answer: Mapping[str, object], path: str) -> object:
     for name in path.split("."):
         found = found.get(name) if isinstance(found, dict) else None
     return found
-
-
-FAULTS: Mapping[type[Exception], str] = {
-    aiohttp.ClientConnectorCertificateError: "the server's certificate is not trusted",
-    aiohttp.ClientConnectorDNSError: "the server's name is not known",
-    aiohttp.ClientSSLError: "the server does not speak TLS as it should",
-    aiohttp.ClientConnectorError: "the server cannot be reached",
-    aiohttp.ServerDisconnectedError: "the server closed the connection without an answer",
-    ConnectionError: "the server closed the connection without an answer",
-}
-"""Texts for errors whose own text may quote the URL; subclasses first."""
-
-
-def _explain(error: Exception) -> str:
-    malformed = f"the server's answer is malformed ({type(error).__name__})"
-    words = next((w for kind, w in FAULTS.items() if isinstance(error, kind)), malformed)
-    if type(error) is aiohttp.ClientConnectorError and (error.errno or 0) > 0:
-        words += f": {os.strerror(error.errno or 0)}"
-    return words

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from qrlifecycle import TransportLost
+from qrlifecycle.gateways.deferred import DeferredTransport
 from qrlifecycle.testing import PairingServer, checks, socketio_peer
 from qrlifecycle.testing.contract.check import Check, PeerFactory
 from qrlifecycle.testing.contract.socketio_peer import event, frame
 from qrlifecycle.testing.suite import TransportContract
 
 from ..patience import patient_clock
-from .peers import BOT, USER, ScriptedEnd, greeted_line_peer, line_peer, relayed_peer
+from .peers import (
+    BOT,
+    USER,
+    GreetedLineTransport,
+    ScriptedEnd,
+    greeted_line_peer,
+    line_peer,
+    relayed_peer,
+)
 
 
 class OnAsyncio(TransportContract):
@@ -33,6 +44,26 @@ class OnBoth(TransportContract):
     @pytest.fixture(params=["asyncio", "trio"])
     def anyio_backend(self, request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
         return patient_clock(request.param)
+
+
+class TestDeferred(OnBoth):
+    """One that is made when it is opened keeps what the other one keeps."""
+
+    __test__ = True
+
+    @pytest.fixture
+    def peer(self) -> PeerFactory:
+        return partial(greeted_line_peer, deferred)
+
+
+def deferred(host: str, port: int, **options: Any) -> DeferredTransport:
+    """A line transport that takes a turn of the event loop to be made."""
+
+    async def make() -> GreetedLineTransport:
+        await anyio.lowlevel.checkpoint()
+        return GreetedLineTransport(host, port, **options)
+
+    return DeferredTransport(make)
 
 
 class TestSocketIO(OnAsyncio):

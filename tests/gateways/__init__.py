@@ -1,0 +1,1 @@
+"""Gateways: the base, HTTP, and each service."""
