@@ -30,9 +30,10 @@ from qrlifecycle import (
     Signal,
     State,
     StatusChanged,
+    TransportLost,
     WrongAnswer,
 )
-from qrlifecycle.testing import Fault, ScriptedPeer, settle
+from qrlifecycle.testing import Fault, ScriptedPeer, ScriptedTransport, settle
 
 from ..pairing import ONCE, Pairing, hang, request_qr
 
@@ -250,6 +251,56 @@ async def test_a_signal_is_not_delayed_by_a_read(latency: float) -> None:
         pairing.peer.send(Paired("me"))
     assert pairing.outcome == Connected("me")
     assert anyio.current_time() == pairing.began
+
+
+@pytest.mark.parametrize("signal", [Scanned(), QRExpired(), ActionRequired("passkey")])
+async def test_promise_4_no_signal_cuts_the_final_check_of_a_verdict_short(signal: Signal) -> None:
+    """The code is given up for a cause that no deadline put off: the success is still found."""
+    policy = Policy(max_codes=1, expiry_grace=3)
+    async with Beside(Status(latency=2), policy=policy) as pairing:
+        await anyio.sleep(10)
+        pairing.status.says = Paired("me")
+        pairing.peer.send(QRUpdated(QRCode("one too many")))
+        await anyio.sleep(1)
+        pairing.peer.send(signal)
+    assert pairing.outcome == Connected("me")
+
+
+async def test_a_transport_that_broke_in_a_final_check_is_replaced_if_the_code_lives_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whether or not it would say so again: it said so once."""
+    said: set[ScriptedTransport] = set()
+    receive = ScriptedTransport.receive
+
+    async def receive_and_break_once(transport: ScriptedTransport) -> Signal:
+        if transport in said:
+            await anyio.sleep_forever()
+        try:
+            return await receive(transport)
+        except TransportLost:
+            said.add(transport)
+            raise
+
+    monkeypatch.setattr(ScriptedTransport, "receive", receive_and_break_once)
+    peer = ScriptedPeer()
+    answers: list[Signal | None] = [None, QRUpdated(QRCode("newer", expires_in=500)), None]
+
+    async def check_status() -> Signal | None:
+        await anyio.sleep(2)
+        return answers.pop(0) if answers else None
+
+    lifecycle = QRLifecycle(
+        request_qr, peer, check_status=check_status, policy=Policy(expiry_grace=0)
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lifecycle.pair)
+        await anyio.sleep(61)  # the final check began at 60
+        peer.break_connection()
+        await anyio.sleep(30)
+        assert lifecycle.qr == QRCode("newer")
+        assert len(peer.transports) == 2
+        lifecycle.cancel()
 
 
 async def test_promise_4_a_signal_is_heard_during_the_final_check() -> None:
