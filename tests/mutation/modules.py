@@ -25,7 +25,13 @@ CORE = (
 )
 
 
-BACKENDS_MATTER = frozenset({"tests/engine/test_user_code.py"})
+USER_CODE = (
+    "tests/engine/test_foreign_exceptions.py",
+    "tests/engine/test_background_tasks.py",
+    "tests/engine/test_user_code.py",
+)
+
+BACKENDS_MATTER = frozenset(USER_CODE)
 """Tests of what is decided differently on asyncio and on trio."""
 
 MODEL = tuple(
@@ -47,8 +53,9 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     "engine.status": _core("tests/engine/test_status.py"),
     "engine.observers": _core("tests/engine/test_observers.py"),
     "engine.hooks": _core("tests/engine/test_observers.py"),
-    "engine.user_code": _core("tests/engine/test_user_code.py"),
+    "engine.user_code": _core(*USER_CODE),
     "engine.recording": _core("tests/engine/test_recording.py", "tests/test_records.py"),
+    "engine.service": _core("tests/engine/test_status.py"),
     "engine.snapshot": _core("tests/engine/test_snapshot.py"),
     "transports.buffer": (("tests/test_buffer.py",), CORE, EXPLORATION),
     "machine": (("tests/test_machine.py",), ("tests/lifecycle",)),
