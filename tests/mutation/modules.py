@@ -52,7 +52,11 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     "lifecycle": _core("tests/lifecycle"),
     "engine.status": _core("tests/engine/test_status.py"),
     "engine.observers": _core("tests/engine/test_observers.py"),
-    "engine.hooks": _core("tests/engine/test_observers.py"),
+    "engine.hooks": _core(
+        "tests/engine/test_hooks.py",
+        "tests/engine/test_observers.py",
+        "tests/test_floods.py::test_a_hook_that_waits_for_what_a_flood_sets_can_be_cancelled",
+    ),
     "engine.user_code": _core(*USER_CODE),
     "engine.recording": _core("tests/engine/test_recording.py", "tests/test_records.py"),
     "engine.service": _core("tests/engine/test_status.py"),
