@@ -63,7 +63,12 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     "engine.snapshot": _core("tests/engine/test_snapshot.py"),
     "transports.buffer": (("tests/test_buffer.py",), CORE, EXPLORATION),
     "machine": (("tests/test_machine.py",), ("tests/lifecycle",)),
-    "states": (("tests/test_machine.py",), ("tests/engine/test_progress.py",), CORE, MODEL),
+    "states": (
+        ("tests/test_states.py", "tests/test_machine.py"),
+        ("tests/engine/test_progress.py",),
+        CORE,
+        MODEL,
+    ),
     "engine.backoff": (("tests/engine/test_connection.py",),),
     "transports.messages": (("tests/test_messages.py",), ("tests/socketio",)),
     "transports.socketio": (
