@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Callable
@@ -31,6 +32,9 @@ from qrlifecycle import (
     State,
     WrongAnswer,
 )
+from qrlifecycle.engine.progress import Progress
+from qrlifecycle.engine.service import Service
+from qrlifecycle.engine.status import StatusReader
 from qrlifecycle.testing import Fault, ScriptedPeer, settle
 
 from ..pairing import ONCE, Pairing, hang, request_qr
@@ -726,6 +730,18 @@ async def test_the_wrong_account_is_a_failure(
         assert pairing.outcome == Failed(Reason.WRONG_IDENTITY, data={"token": "x"})
 
 
+@pytest.mark.parametrize(
+    ("wrong", "kind"), [(lambda _identity: "yes", "str"), (accept, "coroutine")]
+)
+def test_an_expectation_that_says_neither_yes_nor_no_is_told_of(
+    wrong: Any, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It counts as no, and in the log of the library the program's mistake has its name."""
+    assert not Service(request_qr, ScriptedPeer(), expect_identity=wrong).expects("me")
+    told = f"expect_identity gave back {kind}, not True or False"
+    assert caplog.record_tuples == [("qrlifecycle", logging.ERROR, told)]
+
+
 async def test_a_success_that_was_read_is_logged_like_any_other(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -756,3 +772,14 @@ async def test_promise_8_nobody_reads_on_when_pair_has_returned() -> None:
     asked = len(status.asked)
     await anyio.sleep(100)
     assert len(status.asked) == asked
+
+
+def test_promise_8_a_reader_can_be_stopped_when_its_event_loop_is_gone() -> None:
+    """Nothing runs on it any more, so nothing is raised: what is yet to be closed can be."""
+
+    async def make() -> StatusReader:
+        return StatusReader(Status(), Progress(Policy(), {}, ()))
+
+    reader = asyncio.run(make())
+    reader.stop()
+    assert reader.scope.cancel_called
