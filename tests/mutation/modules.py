@@ -50,6 +50,7 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     "engine.progress": _core("tests/engine/test_progress.py"),
     "engine.attempt": _core("tests/lifecycle"),
     "lifecycle": _core("tests/lifecycle"),
+    "engine.failures": _core("tests/test_reasons.py"),
     "engine.status": _core("tests/engine/test_status.py"),
     "engine.observers": _core("tests/engine/test_observers.py"),
     "engine.hooks": _core(

@@ -19,6 +19,13 @@ def test_every_entry_of_the_list_of_equivalents_is_a_mutant() -> None:
     assert known.without_mutant(every(), MODULES) == []
 
 
+def test_no_module_of_the_engine_is_forgotten() -> None:
+    """Whoever adds one says which tests look at it."""
+    folder = path_of("engine.attempt").parent
+    engine = {f"engine.{path.stem}" for path in folder.glob("*.py") if path.stem != "__init__"}
+    assert engine <= set(MODULES)
+
+
 def test_a_mutant_is_named_once() -> None:
     """No two mutants of a scope have the same words, so an entry means one of them."""
     names = [(mutant.module, mutant.scope, mutant.change) for mutant in every()]
