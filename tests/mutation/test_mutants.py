@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from .equivalents import Equivalents
 from .modules import MODULES, path_of
 from .mutants import Mutant, mutants_of
 
 
+@cache
 def every() -> list[Mutant]:
     """All mutants of all core modules."""
     return [mutant for module in MODULES for mutant in mutants_of(module, path_of(module))]
