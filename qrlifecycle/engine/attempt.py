@@ -385,8 +385,7 @@ class Attempt:
 
     def _success(self, paired: Paired, *, already_paired: bool = False) -> Transition:
         """An account is paired: the right one?"""
-        service = self._service
-        if service.expect_identity is not None and not service.expects(paired.identity):
+        if not self._service.expects(paired.identity):
             return Transition(Event.FAIL, Failed(Reason.WRONG_IDENTITY, data=paired.data))
         return Transition(Event.PAIRED, Connected(paired.identity, paired.data, already_paired))
 
