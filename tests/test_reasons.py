@@ -155,11 +155,12 @@ async def test_promise_6_the_error_behind_is_the_cause_and_its_text_is_not_ours(
         (TransportLost("broke"), True, Reason.TRANSPORT_LOST),
         (OSError(SECRET), False, Reason.TRANSPORT_UNREACHABLE),
         (OSError(SECRET), True, Reason.TRANSPORT_LOST),
+        (OSError(SECRET), None, Reason.TRANSPORT_UNREACHABLE),
         (TransportRefused("no"), True, Reason.AUTHENTICATION_REFUSED),
     ],
 )
 def test_what_is_lost_listened_before_whatever_the_last_error_is(
-    error: Exception, ever_listened: bool, reason: Reason
+    error: Exception, ever_listened: bool | None, reason: Reason
 ) -> None:
     """A transport may break while it opens, and one that was lost may not be reached again."""
     failed = failure_by(error, State.DISPLAYED, ever_listened=ever_listened)
