@@ -197,7 +197,7 @@ class Attempt:
         """Take the row that was decided on; nothing of the state is left by then."""
         # A second Ctrl-C may strike anywhere, also before `close()` has done anything.
         connection, progress = self.connection, self._progress
-        if connection is not None and connection.transport is not None:
+        if connection is not None:
             connection.abandon()
         self.reader = self.connection = None
         outcome = progress.commit(progress.pending or CANCELLED)
