@@ -18,6 +18,7 @@ CORE = (
     "tests/engine/test_status.py",
     "tests/engine/test_snapshot.py",
     "tests/test_reasons.py",
+    "tests/test_no_transport.py",
     "tests/engine/test_observers.py",
     "tests/test_records.py",
     "tests/engine/test_showing.py",
@@ -71,6 +72,7 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
         MODEL,
     ),
     "engine.backoff": (("tests/engine/test_connection.py",),),
+    "transports.no_transport": (("tests/test_no_transport.py",),),
     "transports.messages": (("tests/test_messages.py",), ("tests/socketio",)),
     "transports.socketio": (
         ("tests/socketio",),
