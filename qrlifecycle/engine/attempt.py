@@ -197,7 +197,7 @@ class Attempt:
         """Take the row that was decided on; nothing of the state is left by then."""
         # A second Ctrl-C may strike anywhere, also before `close()` has done anything.
         connection, progress = self.connection, self._progress
-        if connection is not None and connection.transport is not None:
+        if connection is not None:
             connection.abandon()
         self.reader = self.connection = None
         outcome = progress.commit(progress.pending or CANCELLED)
@@ -445,8 +445,7 @@ class Attempt:
 
     def _success(self, paired: Paired, *, already_paired: bool = False) -> Transition:
         """An account is paired: the right one?"""
-        service = self._service
-        if service.expect_identity is not None and not service.expects(paired.identity):
+        if not self._service.expects(paired.identity):
             return Transition(Event.FAIL, Failed(Reason.WRONG_IDENTITY, data=paired.data))
         return Transition(Event.PAIRED, Connected(paired.identity, paired.data, already_paired))
 

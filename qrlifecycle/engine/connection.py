@@ -81,6 +81,7 @@ class Connection:
 
     __slots__ = (
         "_backoff",
+        "_broke",
         "_factory",
         "_failures",
         "_listening_since",
@@ -104,6 +105,7 @@ class Connection:
         self._policy = policy
         self._observers = observers
         self._backoff = Backoff(policy.reconnect_delay, policy.reconnect_delay_max)
+        self._broke: Exception | None = None
         self._failures = 0
         self._received = 0
         self._listening_since = math.inf
@@ -113,14 +115,15 @@ class Connection:
         """The next signal; None each time a transport has come to listen.
 
         Args:
-            reconnect: whether another transport is made when one that listens breaks.
+            reconnect: whether another transport is made when one that listens breaks; if not, it
+                is when the next signal is asked for.
 
         Raises:
             Exception: what the connection is given up for: the last transport's error, or whatever
                 the factory raised.
         """
         while True:
-            if self.phase is not Phase.LISTENING:
+            if self._broke is not None or self.phase is not Phase.LISTENING:
                 await self._make()
             transport = self.transport
             assert transport is not None
@@ -139,9 +142,11 @@ class Connection:
                 fault: Exception = TransportLost("the peer closed the connection")
             except BaseException as error:
                 fault = self._fault(error)
-            if isinstance(fault, UsageError) or not reconnect:
+            if isinstance(fault, UsageError):
                 raise fault
-            await self._close_to_reconnect(fault)
+            self._broke = fault
+            if not reconnect:
+                raise fault
 
     async def close(self) -> None:
         """Close the transport that is held, if any: gracefully for a while, then by force."""
@@ -173,7 +178,10 @@ class Connection:
             self._abort(self.transport, Closing.FORCED)
 
     async def _make(self) -> None:
-        """Have the factory make a transport, when none is held any more."""
+        """Have the factory make a transport, when none is held any more and the delay is over."""
+        if (broke := self._broke) is not None:
+            self._broke = None
+            await self._close_to_reconnect(broke)
         # An opening may have been interrupted by a deadline that was then put off.
         await self.close()
         # Leaving may have begun meanwhile; then there must be no socket any more, not even briefly.
@@ -264,7 +272,7 @@ class Connection:
             fault = fault_of(error)
             logger.error("the transport broke its contract: abort() raised %s", describe(fault))
         finally:
-            self.transport = None
+            self.transport = self._broke = None
             self.phase = NEXT_PHASE[self.phase, Step.CLOSED]
             if (recording := self._recording_of(transport)) is not None:
                 recording.record(Closed, how)
