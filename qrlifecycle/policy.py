@@ -103,6 +103,12 @@ class Policy:
     final_check_timeout: float = 5.0
     """How long all of the final status check may take, before a code is given up."""
 
+    finish_reads: bool = False
+    """A read of the status that has begun is finished, for its answer is given out once: RFC 8628's
+    token is. Neither `status_timeout`, nor a final status check, nor another code cuts it off;
+    before an end the answer is waited for, at most `status_timeout` longer. A cancellation ends it
+    at once, and what it would have answered is lost."""
+
     confirm_success_timeout: float = 5.0
     """For how long, with `confirm_success`, the status is asked for a success that was claimed: it
     may lag behind the event. What it does not confirm by then is dropped."""

@@ -83,6 +83,7 @@ class Attempt:
 
     __slots__ = (
         "_asking",
+        "_late_success",
         "_policy",
         "_progress",
         "_service",
@@ -102,6 +103,7 @@ class Attempt:
         self._tasks: BackgroundTasks | None = None
         self._asking: Backoff | None = None
         self._unavailable: ServiceUnavailable | None = None
+        self._late_success: Paired | None = None
         self.reader: StatusReader | None = None
         self.connection: Connection | None = None
         """To the peer, while a code is displayed."""
@@ -144,6 +146,8 @@ class Attempt:
                     raise
                 finally:
                     observers.run_in(None)
+                    if self.reader is not None:
+                        self.reader.abandon()
         finally:
             if observers.recording is not None:
                 observers.recording.end()
@@ -199,7 +203,9 @@ class Attempt:
         connection, progress = self.connection, self._progress
         if connection is not None:
             connection.abandon()
-        self.reader = self.connection = None
+        if self.reader is not None and not self.reader.finishing:
+            self.reader = None
+        self.connection = None
         outcome = progress.commit(progress.pending or CANCELLED)
         if isinstance(outcome, Failed):
             log_failure(outcome)
@@ -211,6 +217,9 @@ class Attempt:
         """Ask for a code."""
         await anyio.lowlevel.checkpoint_if_cancelled()  # while the state before was being left
         self._asking = self._unavailable = None
+        if self._late_success is not None:
+            self._handle_status(self._late_success, claimed=False)
+            return
         while True:
             try:
                 asked: object = self._service.request_qr()
@@ -285,12 +294,21 @@ class Attempt:
         progress = self._progress
         reader = self._read_status_beside() if progress.code_was_shown else None
         seconds = 0.0 if reader is None else self._policy.final_check_timeout
-        with progress.for_final_check(seconds):
+        with progress.for_final_check(seconds) as check:
             if reader is not None:
                 reader.read_afresh()
-            await self._listen_on()
-            if progress.pending is None:
-                await anyio.sleep_forever()
+            await self._listen_to_the_end()
+        if check.deadline > anyio.current_time() or progress.pending is not None:
+            return
+        if reader is not None and reader.end_check_with_read():
+            with progress.for_final_check(self._policy.status_timeout):
+                await self._listen_to_the_end()
+
+    async def _listen_to_the_end(self) -> None:
+        """Hear what there is to hear until the scope around is cancelled, or a row is decided."""
+        await self._listen_on()
+        if self._progress.pending is None:
+            await anyio.sleep_forever()
 
     async def _listen_on(self) -> None:
         """Hear what the transport still has to say, if it listens; but do not reconnect."""
@@ -348,8 +366,11 @@ class Attempt:
 
     def _take_answer(self, reader: StatusReader, answer: Answer) -> None:
         progress = self._progress
-        if reader.scope.cancel_called or progress.pending is not None:
-            return  # too late: it could not be stopped on its way
+        if reader.stopped or progress.pending is not None:
+            # Too late: it could not be stopped on its way, or was to be finished.
+            if self._policy.finish_reads and isinstance(answer.signal, Paired):
+                self._handle_late_success(answer.signal)
+            return
         # An answer says nothing of a code that is newer than the one that it was asked about.
         stale = answer.code is not progress.code and not isinstance(answer.signal, FINAL)
         if answer.signal is not None and not stale:
@@ -359,6 +380,17 @@ class Attempt:
             progress.end_wait()
         else:
             progress.wake()
+
+    def _handle_late_success(self, paired: Paired) -> None:
+        """A read that was finished found a success when its state was left already, or about to be.
+
+        It is told once. So it counts now or, where a row to `generating` is pending, right after.
+        """
+        if self._progress.pending is None:
+            self._handle_status(paired, claimed=False)
+            self._progress.wake()
+        else:
+            self._late_success = paired
 
     def _handle_status(self, signal: Signal, *, claimed: bool) -> None:
         """Put what a read of the status found to the table."""
@@ -373,9 +405,10 @@ class Attempt:
         """What reads the status beside this state from now on; None if there is none to read."""
         if self._service.check_status is None or self._tasks is None:
             return None
-        if self.reader is None:
+        if self.reader is None or self.reader.scope.cancel_called:
             self.reader = StatusReader(self._service.check_status, self._progress)
             self._tasks.start(self._read_status, self.reader)
+        self.reader.resume()
         return self.reader
 
     def _dispatch_signal(self, signal: Signal) -> bool:

@@ -18,6 +18,13 @@ It is read, while a code is displayed, when
 - the answer was missing, or was about a code that is not the newest any more.
 
 In `generating` it is read for one cause only, the final status check, if a code was shown before.
+
+**A read that is finished** (`policy.finish_reads`). To some services a question is a deed: what it
+is answered is answered once. Such a read has no deadline of ours, and none is begun in place of
+another. When the state is left it goes on, beside the next state, whose reader it then is, for
+there is one read at a time all the same. A success that it finds counts wherever the attempt has
+come to; nothing else of an earlier state does. A final status check ends with it, however little
+there was left of its time. It ends with the attempt.
 """
 
 from __future__ import annotations
@@ -32,7 +39,7 @@ import anyio
 
 from ..codes import Code
 from ..errors import PeerError, QRLifecycleError, WrongAnswer
-from ..signals import KINDS, Signal
+from ..signals import KINDS, Paired, Signal
 from .backoff import Backoff
 from .progress import Progress
 from .service import StatusCheck
@@ -65,11 +72,15 @@ class StatusReader:
         "_backoff",
         "_check",
         "_confirm_until",
+        "_finishes",
+        "_last",
+        "_older",
         "_pause",
         "_progress",
         "_read",
         "_requested",
         "scope",
+        "stopped",
     )
 
     def __init__(self, check_status: StatusCheck, progress: Progress) -> None:
@@ -81,6 +92,11 @@ class StatusReader:
         self._confirm_until = -math.inf
         self._read: anyio.CancelScope | None = None
         self._pause: anyio.CancelScope | None = None
+        self._finishes = policy.finish_reads
+        self._last = False
+        self._older = False
+        self.stopped = False
+        """Whether the state that it read for is left; a read under way may be being finished."""
         self.scope = anyio.CancelScope()
         """What its task runs in."""
 
@@ -94,8 +110,27 @@ class StatusReader:
         """Whether a success was claimed, and is being read because of it."""
         return anyio.current_time() < self._confirm_until
 
+    @property
+    def finishing(self) -> bool:
+        """Whether a read is under way that is not cut off."""
+        return self._finishes and self._read is not None
+
     def stop(self) -> None:
-        """Read no more: a read under way is cancelled, and no answer is of use any more."""
+        """Read no more, and no answer is of use any more; a read under way is cancelled.
+
+        Unless it is one to be finished: then it is the last, and a success that it finds is of use.
+        """
+        self.stopped = True
+        if not self.finishing:
+            self.abandon()
+
+    def resume(self) -> None:
+        """Read again, for another state: what was to be finished goes on, and then the next."""
+        if self.stopped:
+            self.stopped, self._older = False, True
+
+    def abandon(self) -> None:
+        """Read no more, whatever is under way."""
         with suppress(RuntimeError):  # the event loop is closed: nothing runs on it any more
             self.scope.cancel()
 
@@ -116,16 +151,26 @@ class StatusReader:
         """Begin a read as soon as the pause between two allows: for the final status check.
 
         A read that is under way was begun before, and may speak of a time before; so it is given up
-        for another.
+        for another. One that is to be finished counts as well, and the other comes after it.
         """
         self._backoff.reset()
         self.request_read()
+        if self.finishing:
+            return
         if self._read is not None:
             self._read.cancel()
         elif self._pause is not None:
             # As the shortest pause that there may be: a jittered delay is cut by up to half.
             soon = anyio.current_time() + self._progress.policy.status_retry_delay / 2
             self._pause.deadline = min(self._pause.deadline, soon)
+
+    def end_check_with_read(self) -> bool:
+        """Have the final status check end with the read under way; whether one is to be finished.
+
+        However it ends: no other is begun.
+        """
+        self._last = self.finishing
+        return self._last
 
     async def next_answer(self) -> Answer:
         """Wait until a read is due, and read; and again after a pause while there is no answer."""
@@ -141,19 +186,31 @@ class StatusReader:
         """Read; None if there was no answer, or none of use."""
         code, limit = self._progress.code, self._progress.policy.status_timeout
         answer, fault = None, None
-        with anyio.move_on_after(limit) as self._read:
+        with anyio.move_on_after(math.inf if self._finishes else limit) as self._read:
             try:
                 answer = Answer(await self._ask(), code)
             except BaseException as error:
                 fault = fault_of(error)
         read, self._read = self._read, None
+        older, self._older = self._older, False
+        self._note_finished()
         if read.cancel_called and anyio.current_time() < read.deadline:
             # Given up for a fresh one, it says nothing, not even if it was answered in that very
             # instant: the answer may be older than what the fresh one is to find.
             return None
+        if older and answer is not None and not isinstance(answer.signal, Paired):
+            return None
         if answer is None:
             self._miss(fault or PeerError(f"no answer within {limit:g} s"))
         return answer
+
+    def _note_finished(self) -> None:
+        """A read has ended: who waits for that goes on, when the answer has been taken."""
+        if self.stopped:
+            self.abandon()
+        if self._last and self._progress.final_check:
+            self._progress.end_wait()
+        self._last = False
 
     def accept(self, *, again: bool) -> None:
         """An answer was of use, so pauses are short again; or it was not: it is asked for again."""

@@ -184,9 +184,17 @@ class Gateway(ABC):
             policy: instead of the gateway's own. ``dataclasses.replace(gateway.policy, ...)``
                 changes some of its numbers.
             hooks: whatever else a `QRLifecycle` takes.
+
+        Raises:
+            WrongAnswer: a policy without ``finish_reads``, where an answer is given out once.
         """
         parts = self.parts()
         if policy is not None:
+            if self.policy.finish_reads and not policy.finish_reads:
+                raise WrongAnswer(
+                    f"{type(self).__name__} needs policy.finish_reads, for what it is told it is "
+                    "told once; change its numbers by dataclasses.replace(gateway.policy, ...)"
+                )
             parts["policy"] = policy
         return QRLifecycle(**parts, **hooks)
 
