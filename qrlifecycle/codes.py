@@ -19,8 +19,9 @@ __all__ = ["Code", "PairingCode", "QRCode"]
 class Code:
     """A secret with a lifetime: what `QRCode` and `PairingCode` have in common.
 
-    Codes of one kind are equal if their payloads are. ``expires_in`` is the lifetime in seconds,
-    from when the code was received; None if the service does not tell.
+    Codes of one kind are equal if their payloads are, and what can be typed in place of one.
+    ``expires_in`` is the lifetime in seconds, from when the code was received; None if the service
+    does not tell.
     """
 
     __slots__ = ("__payload", "__weakref__", "expires_in")
@@ -100,17 +101,34 @@ class QRCode(Code):
 
     Args:
         payload: the text inside the code; opaque to this library.
+        typed: what can be typed in place of scanning, to be shown beside the picture: some services
+            give both, and RFC 8628, section 3.3.1, asks for both.
         expires_in: seconds from now for which the service will accept it, if it says so.
 
     Raises:
-        InvalidValue: an empty payload, one longer than any QR code holds (2,953 bytes), or a
-            lifetime that is not a positive number.
+        InvalidValue: an empty payload, one longer than any QR code holds (2,953 bytes), something
+            to type that nobody types (see `PairingCode`), or a lifetime that is not a positive
+            number.
     """
 
-    __slots__ = ()
+    __slots__ = ("typed",)
 
     _called = "a QR code"
     _longest = MAX_PAYLOAD
+
+    def __init__(
+        self, payload: str, *, typed: str | None = None, expires_in: float | None = None
+    ) -> None:
+        super().__init__(payload, expires_in=expires_in)
+        self.typed = None if typed is None else PairingCode(typed)
+        """What can be typed in place of scanning; None if the service gives nothing."""
+
+    def __eq__(self, other: object) -> bool:
+        # The picture may be the same for everybody: the address to type the code at.
+        typed = not isinstance(other, QRCode) or self.typed == other.typed
+        return super().__eq__(other) if typed else False
+
+    __hash__ = Code.__hash__
 
     def matrix(self) -> list[list[bool]]:
         """The modules as rows of columns, with the quiet zone of 4; True is dark.

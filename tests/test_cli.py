@@ -39,7 +39,8 @@ from qrlifecycle import (
 )
 from qrlifecycle.cli import main
 from qrlifecycle.cli.http_requests import CodeRequest, default_qr_url
-from qrlifecycle.cli.plain_view import sentences
+from qrlifecycle.cli.plain_view import PlainView, sentences
+from qrlifecycle.cli.stopping import Stop
 from qrlifecycle.gateways.http import MAX_ANSWER
 from qrlifecycle.testing.pairing_server import PairingServer
 
@@ -670,6 +671,19 @@ def test_blocks_are_the_matrix() -> None:
     for payload in ("x", "https://example.org/" + "y" * 90):
         qr = QRCode(payload)
         assert modules(qr.text(ink=True).splitlines())[: len(qr.matrix())] == qr.matrix()
+
+
+def test_a_code_to_type_in_place_of_scanning_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """It stands below the picture and what else is said of it, without control characters."""
+    view = PlainView(Stop(owns_process=False), lambda _qr: ("Scan it.",), title="")
+    view.show(QRCode("x", typed="WDJB-\x1bMJHT"))
+    view.show(QRCode("x"))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.strip("█▀▄ ")] == [
+        "Scan it.",
+        "Or type: WDJB-MJHT",
+        "Scan it.",
+    ]
 
 
 def modules(lines: list[str]) -> list[list[bool]]:

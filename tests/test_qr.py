@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from qrlifecycle import InvalidValue, QRCode
+from qrlifecycle import InvalidValue, PairingCode, QRCode
 from qrlifecycle.errors import MissingExtra
 
 SECRET = "2@a-very-secret-payload"
@@ -52,6 +52,27 @@ def test_a_lifetime_that_cannot_be_meant_is_refused(expires_in: Any) -> None:
     """A lifetime is a number of seconds above 0."""
     with pytest.raises(InvalidValue, match="expires_in"):
         QRCode(SECRET, expires_in=expires_in)
+
+
+def test_promise_6_what_can_be_typed_stands_beside_the_picture() -> None:
+    """A code may have two faces; both are secrets."""
+    qr = QRCode("https://login.example/device", typed="WDJB-MJHT", expires_in=20)
+    assert qr.typed == PairingCode("WDJB-MJHT")
+    assert QRCode("x").typed is None
+    assert "WDJB" not in repr(qr) + repr(qr.typed) + f"{qr.typed}"
+    for typed in ("", "x" * 65, 7, b"x"):
+        with pytest.raises(InvalidValue, match="pairing code") as caught:
+            QRCode("x", typed=typed)  # type: ignore[arg-type]
+        assert "xxx" not in str(caught.value)
+
+
+def test_a_code_whose_picture_is_the_same_is_another_if_another_is_typed() -> None:
+    """The picture may be but the address where it is typed; then the text is all the news."""
+    assert QRCode("a", typed="b") == QRCode("a", typed="b", expires_in=3)
+    assert QRCode("a", typed="b") != QRCode("a", typed="c")
+    assert QRCode("a", typed="b") != QRCode("a")
+    assert hash(QRCode("a", typed="b")) == hash(QRCode("a", typed="b"))
+    assert QRCode("a") != "a"
 
 
 def test_codes_with_the_same_payload_are_equal() -> None:

@@ -179,6 +179,8 @@ class Streams:
         news = News(expires_in=self._platform.lifetime(code))
         if not isinstance(code, QRCode):
             return news | News(text=code.reveal(), sentence="Type this code on your phone.")
+        if code.typed is not None:
+            news["sentence"] = f"{SENTENCES[Event.QR_UPDATED]} Or type {code.typed.reveal()}."
         news["picture"] = code.svg(scale=max(1, LARGEST // len(code.matrix())))
         return news | News(address=code.reveal()) if self._plays_phone else news
 

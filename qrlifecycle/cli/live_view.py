@@ -111,7 +111,7 @@ class LiveView(PlainView):
     def show(self, qr: QRCode) -> None:
         """Show a code to scan; if it does not fit, plain lines take over from here."""
         self._code = qr.text(ink=True).splitlines()
-        self._beside = self._hints(qr)
+        self._beside = self._lines_beside(qr)
         self._valid_until = time.monotonic() + (qr.expires_in or self._lifetime)
         if self._live is not None and not self._fits(1 + len(self._beside)):
             self._leave_screen()

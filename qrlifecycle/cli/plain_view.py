@@ -72,8 +72,8 @@ class PlainView:
     def show(self, qr: QRCode) -> None:
         """Show a code to scan, or the one that replaces it."""
         self._draw(qr)
-        for hint in self._hints(qr):
-            self._print(hint)
+        for line in self._lines_beside(qr):
+            self._print(line)
 
     def spell(self, code: PairingCode) -> None:
         """Show a code to type; it is meant to be read, so it is written as text."""
@@ -104,6 +104,12 @@ class PlainView:
     def note(self, line: str) -> None:
         """Show a line after the end."""
         self._print(line)
+
+    def _lines_beside(self, qr: QRCode) -> tuple[str, ...]:
+        """What to do with a code, and what can be typed in its place."""
+        if qr.typed is None:
+            return self._hints(qr)
+        return (*self._hints(qr), f"Or type: {printable(qr.typed.reveal(), LONGEST)}")
 
     def _draw(self, qr: QRCode) -> None:
         """Draw the code; in a terminal that is too narrow it would be garbled, so say that."""

@@ -124,6 +124,18 @@ async def test_a_code_to_type_is_told_as_text() -> None:
         tasks.cancel_scope.cancel()
 
 
+async def test_what_can_be_typed_in_place_of_scanning_is_told() -> None:
+    """The page has the picture, and says what to type."""
+    code = QRCode("https://login.example/device", typed="WDJB-MJHT")
+    platform, page = ScriptedPlatform(codes=[code]), Page()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(Streams(platform).pair, "ada", page.tell)
+        await settle()
+        assert page.last["sentence"] == "Scan the code with your phone. Or type WDJB-MJHT."
+        assert "picture" in page.last
+        tasks.cancel_scope.cancel()
+
+
 @pytest.mark.parametrize(("data", "said"), [({"code": "42"}, " 42"), ({}, "")])
 async def test_one_more_step_is_told(data: dict[str, object], said: str) -> None:
     """With what the person needs for it."""
