@@ -681,7 +681,7 @@ def test_a_code_to_type_in_place_of_scanning_is_shown(capsys: pytest.CaptureFixt
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if line.strip("█▀▄ ")] == [
         "Scan it.",
-        "Or type: WDJB-MJHT",
+        "Or type: WDJB-?MJHT",
         "Scan it.",
     ]
 
