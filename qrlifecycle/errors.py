@@ -16,6 +16,7 @@
     ├── ForeignCancellation        a function of the program's ended by somebody else's cancellation
     ├── PeerError                  theirs: the service, the network, the phone
     │   ├── ServiceRefused         the service says no; raise it from request_qr
+    │   ├── Malformed              a value that was sent cannot be meant; it says which
     │   └── TransportError         the one error a transport raises
     │       ├── TransportUnreachable   it never opened
     │       ├── TransportRefused       it was turned away: credentials or bot are not accepted
@@ -39,6 +40,7 @@ __all__ = [
     "ForeignCancellation",
     "InvalidTable",
     "InvalidValue",
+    "Malformed",
     "MissingExtra",
     "NotPairing",
     "PairingFailed",
@@ -166,6 +168,22 @@ class PeerError(QRLifecycleError):
 
 class ServiceRefused(PeerError):
     """The service says no. Raise it from `request_qr`: the reason is ``refused_by_service``."""
+
+
+class Malformed(PeerError, ValueError):
+    """A value that the service sent cannot be meant. ``field`` says which; no text has the value.
+
+    Raise it where an answer or a message is read: from `request_qr` it ends the attempt, from
+    `check_status` it counts as no answer, in a map of signals the message is dropped.
+    """
+
+    def __init__(self, field: str, trouble: str) -> None:
+        self.field = field
+        self.trouble = trouble
+        super().__init__(field, trouble)
+
+    def __str__(self) -> str:
+        return f"'{self.field}' {self.trouble}"
 
 
 class TransportError(PeerError):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 
 from .errors import InvalidValue
 
-__all__ = ["WHATSAPP", "Policy", "is_positive"]
+__all__ = ["WHATSAPP", "Policy", "is_positive", "number_or_kind"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +107,8 @@ class Policy:
             if field.name == "expiry_grace":
                 valid, rule = _is_duration, "a number of seconds of at least 0"
             if not valid(value):
-                raise InvalidValue(f"Policy.{field.name} must be {rule}, not {value!r}")
+                given = number_or_kind(value)
+                raise InvalidValue(f"Policy.{field.name} must be {rule}, not {given}")
         for name in FINITE:
             if math.isinf(getattr(self, name)):
                 raise InvalidValue(f"Policy.{name} must be finite: leaving always ends")
@@ -138,6 +139,16 @@ def is_positive(value: object) -> bool:
         return float(value) > 0
     except OverflowError:  # a whole number with hundreds of digits
         return False
+
+
+def number_or_kind(value: object) -> str:
+    """How an error speaks of a value that was given: a number as it is, of all else the kind.
+
+    Whatever was given by mistake may be a secret.
+    """
+    if type(value) is float or (type(value) is int and abs(value) < 10**15):
+        return f"{value:.15g}"
+    return type(value).__name__
 
 
 def _is_duration(value: object) -> bool:

@@ -587,7 +587,12 @@ CHANGES = (
         "the text of anybody's exception in a log line",
         6,
         "engine/user_code.py",
-        (('if isinstance(error, QRLifecycleError) else ""', 'if str(error) else ""'),),
+        (
+            (
+                "    if not isinstance(error, QRLifecycleError):\n        return f",
+                "    if not str(error):\n        return f",
+            ),
+        ),
         (NO_TEXT,),
     ),
     Change(
@@ -613,7 +618,7 @@ CHANGES = (
         "accept a foreign bot's message",
         7,
         "transports/messages.py",
-        (('_is_foreign(payload, OWNERS["bot"], bot_id) or ', ""),),
+        (("bots <= {bot_id} and ", ""),),
         ("tests/test_messages.py::test_promise_7_what_is_for_another_is_foreign",),
     ),
     Change(
@@ -622,13 +627,27 @@ CHANGES = (
         "transports/messages.py",
         (
             (
-                "except (ValueError, TypeError, LookupError, AttributeError, RecursionError):",
-                "except ValueError:",
+                "except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as",
+                "except ValueError as",
             ),
         ),
         (
             "tests/test_messages.py::test_promise_7_what_cannot_be_read_is_malformed_and_raises_nothing",
         ),
+    ),
+    Change(
+        "take what names nobody for ours where each message must name its owner",
+        7,
+        "transports/messages.py",
+        (("    if not named:\n", "    if not named:\n        return True\n    if not named:\n"),),
+        ("tests/test_messages.py::test_promise_7_what_names_nobody_is_not_ours_with_an_owner",),
+    ),
+    Change(
+        "take a payload that is no object for an empty one",
+        7,
+        "transports/messages.py",
+        (("    return given[0] if given else {}\n", "    return {}\n"),),
+        ("tests/test_messages.py::test_promise_7_a_payload_that_is_no_object_is_not_an_empty_one",),
     ),
     Change(
         "keep every signal until somebody asks",
