@@ -51,6 +51,7 @@ INNER = {
         "connection",
         "service",
         "status",
+        "failures",
         "attempt",
         "snapshot",
     ]
