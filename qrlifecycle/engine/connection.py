@@ -19,6 +19,7 @@ import anyio.lowlevel
 from anyio import EndOfStream
 
 from ..errors import (
+    InvalidValue,
     TransportError,
     TransportLost,
     TransportRefused,
@@ -237,6 +238,10 @@ class Connection:
         fault = fault_of(error)
         if not isinstance(fault, TransportError | UsageError):
             logger.error("the transport broke its contract: it raised %s", describe(fault))
+        elif isinstance(fault, InvalidValue) and self.phase is Phase.LISTENING:
+            # Made of what came over the wire, so it is no mistake of the program's.
+            logger.error("the transport broke its contract: it raised %s", describe(fault))
+            return TransportLost(f"what came could not be read: {fault}")
         return fault
 
     def _abort(self, transport: Transport, how: Closing) -> None:
