@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import io
 from types import ModuleType
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 from .errors import InvalidValue, MissingExtra
 from .pictures import Picture, is_data_url, picture_in, picture_of
 from .policy import is_positive, number_or_kind
+from .secrecy import NotPickled, forgetful
 
 __all__ = ["Code", "PairingCode", "QRCode"]
 
 
-class Code:
+class Code(NotPickled):
     """A secret with a lifetime: what `QRCode` and `PairingCode` have in common.
 
     Codes of one kind are equal if their payloads are. ``expires_in`` is the lifetime in seconds,
     from when the code was received; None if the service does not tell.
     """
-
-    # What raises here holds no payload: an error keeps the frames that it went through, and they
-    # keep what their names stand for. So a function says what is wrong, and its caller raises,
-    # outside of any `except`, once it has let go of its argument.
 
     __slots__ = ("__text", "__weakref__", "expires_in")
 
@@ -34,10 +31,9 @@ class Code:
     _longest: ClassVar[int]
     """Bytes."""
 
+    @forgetful
     def __init__(self, payload: str, *, expires_in: float | None = None) -> None:
-        trouble = self._take(payload, expires_in)
-        del payload, expires_in
-        if trouble:
+        if trouble := self._take(payload, expires_in):
             raise InvalidValue(trouble)
 
     def _take(self, payload: object, expires_in: object) -> str | None:
@@ -86,10 +82,6 @@ class Code:
     def _secret(self) -> object:
         """What makes two codes the same."""
         return self.__text
-
-    def __reduce__(self) -> NoReturn:
-        name = type(self).__name__
-        raise TypeError(f"a {name} is a secret and cannot be pickled or copied; reveal() it")
 
 
 class PairingCode(Code):
@@ -146,6 +138,7 @@ class QRCode(Code):
     _called = "a QR code"
     _longest = MAX_PAYLOAD
 
+    @forgetful
     def __init__(
         self,
         payload: str | None = None,
@@ -153,9 +146,7 @@ class QRCode(Code):
         picture: Picture | bytes | None = None,
         expires_in: float | None = None,
     ) -> None:
-        trouble = self._take_either(payload, picture, expires_in)
-        del payload, picture, expires_in
-        if trouble:
+        if trouble := self._take_either(payload, picture, expires_in):
             raise InvalidValue(trouble)
 
     def _take_either(self, payload: object, picture: object, expires_in: object) -> str | None:

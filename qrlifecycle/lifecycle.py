@@ -24,6 +24,7 @@ from .errors import EventRefused, NotPairing, PairingInProgress, WrongAnswer, Wr
 from .outcome import Connected, Failed, Outcome
 from .policy import Policy
 from .records import Recorder
+from .secrecy import NotPickled, forgetful, shown_half_made
 from .signals import ActionRequired, Scanned
 from .states import ENDS, Event, State
 from .transports.base import TransportFactory
@@ -31,7 +32,8 @@ from .transports.base import TransportFactory
 __all__ = ["QRLifecycle"]
 
 
-class QRLifecycle:
+@shown_half_made
+class QRLifecycle(NotPickled):
     """The lifecycle of a QR code that somebody scans to pair an account.
 
     ::
@@ -74,6 +76,7 @@ class QRLifecycle:
 
     __slots__ = ("__weakref__", "_attempt", "_progress", "_service")
 
+    @forgetful
     def __init__(
         self,
         request_qr: QRRequest,
@@ -251,7 +254,7 @@ def _require_recorders(recorders: object) -> None:
 
 def _require_fitting(policy: object, check_status: object, expect_identity: object) -> None:
     if not isinstance(policy, Policy | None):
-        raise WrongAnswer(f"policy must be a Policy, not {policy!r}")
+        raise WrongAnswer(f"policy must be a Policy, not {type(policy).__name__}")
     if check_status is not None:
         _require_functions(check_status=check_status)
     elif policy is not None and policy.confirm_success:

@@ -6,9 +6,9 @@ import binascii
 import io
 import re
 from base64 import b64decode, b64encode
-from typing import NoReturn
 
 from .errors import InvalidValue, Malformed, MissingExtra
+from .secrecy import NotPickled, forgetful
 
 __all__ = ["Picture", "is_data_url", "picture_in", "picture_of"]
 
@@ -31,7 +31,7 @@ DATA_URL = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 """RFC 2397."""
 
 
-class Picture:
+class Picture(NotPickled):
     """A picture of a code, as the service sent it: PNG, JPEG, GIF or WebP.
 
     No repr, log line, exception or pickle shows it; `reveal()` and `data_url()` are the ways to it.
@@ -45,10 +45,9 @@ class Picture:
 
     __slots__ = ("__data", "__weakref__", "media_type")
 
+    @forgetful
     def __init__(self, data: bytes) -> None:
-        trouble = self._take(data)
-        del data  # an error keeps the frames that it went through, and a frame what it holds
-        if trouble:
+        if trouble := self._take(data):
             raise InvalidValue(trouble)
 
     def _take(self, data: object) -> str | None:
@@ -119,9 +118,6 @@ class Picture:
 
     def __hash__(self) -> int:
         return hash(self.__data)
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a Picture is a secret and cannot be pickled or copied; reveal() it")
 
 
 def is_data_url(value: object) -> bool:

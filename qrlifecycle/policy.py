@@ -7,10 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 from .errors import InvalidValue
+from .secrecy import forget_arguments, shown_half_made
 
 __all__ = ["WHATSAPP", "Policy", "is_positive", "number_or_kind"]
 
 
+@forget_arguments
+@shown_half_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """Deadlines and budgets of an attempt. Times are seconds; ``math.inf`` means no limit.

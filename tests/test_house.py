@@ -19,6 +19,7 @@ LAYERS = [
     "waiting",
     "states",
     "errors",
+    "secrecy",
     "machine",
     "policy",
     "pictures",

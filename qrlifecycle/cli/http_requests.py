@@ -17,6 +17,7 @@ import aiohttp
 
 from ..codes import QRCode
 from ..errors import InvalidValue, Malformed, PeerError, ServiceRefused
+from ..secrecy import NotPickled, forget_arguments
 from ..signals import Paired
 from ..values import code_of, kind_of, object_in, text_of, value_at
 
@@ -31,7 +32,7 @@ TEMPORARY = {408, 425, 429}
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Request(NotPickled):
     """One request about one bot and user; the base of those below.
 
     Raises:
@@ -89,6 +90,7 @@ class Request:
             raise PeerError(_explain(error)) from None
 
 
+@forget_arguments
 @dataclass(frozen=True, slots=True)
 class CodeRequest(Request):
     """An awaitable call as `QRLifecycle` wants it: ``await request()``."""
@@ -129,6 +131,7 @@ class CodeRequest(Request):
         return code_of(QRCode, code, self.qr_field, lifetime, self.expires_field)
 
 
+@forget_arguments
 @dataclass(frozen=True, slots=True)
 class StatusRequest(Request):
     """An awaitable call as `QRLifecycle` wants it for its ``check_status``."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from ..errors import QRLifecycleError
+from ..errors import PeerError, QRLifecycleError
 from ..outcome import REASON_OF_ERROR, Failed, Reason
 from ..states import State
 
@@ -32,6 +32,9 @@ logger = logging.getLogger("qrlifecycle")
 def failure_by(error: Exception, state: State, *, ever_listened: bool | None) -> Failed:
     """What an error from `request_qr` or the transport means as an end.
 
+    An error of the peer's branch says in its text all there is to say. An outcome is kept, and the
+    frames that the error went through may keep a token or an answer: it lets go of them.
+
     Args:
         error: what was raised.
         state: where.
@@ -41,6 +44,8 @@ def failure_by(error: Exception, state: State, *, ever_listened: bool | None) ->
     reason = next(reasons, REASON_OTHERWISE[state])
     if reason in UNREACHABLE_OR_LOST and ever_listened is not None:
         reason = UNREACHABLE_OR_LOST[ever_listened]
+    if isinstance(error, PeerError):
+        error.__traceback__ = error.__context__ = None
     return Failed(reason, error)
 
 

@@ -23,6 +23,7 @@ import anyio
 from ..codes import PairingCode
 from ..outcome import Outcome
 from ..records import Recorder
+from ..secrecy import shown_half_made
 from ..states import OUTCOMES, Event, State
 from ..waiting import wait_for
 from .hooks import Hook, HookRunner, append_news
@@ -44,6 +45,7 @@ SHOWING = frozenset({"on_qr_updated", "on_pairing_code", "on_action_required"})
 """Hooks that show the person something: when the state is left, it is past."""
 
 
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class Change:
     """A row that was taken. ``outcome`` is there if it ended an attempt.

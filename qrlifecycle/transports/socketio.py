@@ -35,6 +35,7 @@ from ..errors import (
     UnsupportedBackend,
 )
 from ..policy import is_positive
+from ..secrecy import forgetful, shown_half_made
 from ..signals import Signal
 from .base import Transport
 from .buffer import SignalBuffer
@@ -99,6 +100,7 @@ class Client(socketio.AsyncClient):  # type: ignore[misc]
         await super()._handle_eio_message(data)
 
 
+@shown_half_made
 class SocketIOTransport(Transport):
     """Hears signals from a Socket.IO server (protocol 5), over WebSocket. Runs on asyncio only.
 
@@ -147,6 +149,7 @@ class SocketIOTransport(Transport):
         "_user_id",
     )
 
+    @forgetful
     def __init__(
         self,
         url: str,
@@ -173,7 +176,7 @@ class SocketIOTransport(Transport):
             if not isinstance(text, str) or not text:
                 raise InvalidValue(f"{name} must be text that is not empty")
         if not namespace.startswith("/"):
-            raise InvalidValue(f"a namespace starts with '/', unlike {namespace!r}")
+            raise InvalidValue("a namespace starts with '/'")
         if not (is_positive(max_message) and is_positive(heartbeat) and heartbeat < math.inf):
             raise InvalidValue("max_message and heartbeat must be above 0, and heartbeat finite")
         self._url = url

@@ -580,8 +580,8 @@ CHANGES = (
     Change(
         "the payload in an exception's text",
         6,
-        "codes.py",
-        (("a {name} is a secret", "a {name} of {self.__payload!r} is a secret"),),
+        "secrecy.py",
+        (('raise TypeError(f"a {name} may', 'raise TypeError(f"a {name} of {self.reveal()} may'),),
         ("tests/test_qr.py::test_promise_6_a_code_cannot_be_pickled_or_copied",),
     ),
     Change(
@@ -595,6 +595,27 @@ CHANGES = (
             ),
         ),
         (NO_TEXT,),
+    ),
+    Change(
+        "a constructor that says no keeps what it was given",
+        6,
+        "secrecy.py",
+        (("        del self, args, kwargs\n", ""),),
+        ("tests/test_secrets.py::test_promise_6_what_says_no_lets_go_of_what_it_was_given",),
+    ),
+    Change(
+        "pickle what holds a secret",
+        6,
+        "secrecy.py",
+        (("    def __reduce__(self)", "    def not_reduced(self)"),),
+        ("tests/test_secrets.py::test_promise_6_what_holds_a_secret_is_not_pickled",),
+    ),
+    Change(
+        "an outcome keeps the frames of its error",
+        6,
+        "engine/failures.py",
+        (("        error.__traceback__ = error.__context__ = None\n", "        pass\n"),),
+        ("tests/test_secrets.py::test_promise_6_an_outcomes_error_keeps_no_frame_with_a_secret",),
     ),
     Change(
         "keep the code after `displayed`",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from ...errors import InvalidValue
-from ...policy import is_positive
+from ...policy import is_positive, number_or_kind
 from . import closing, flooding, malformed, opening, receiving
 from .check import LIMIT, Check, CheckResult, ContractFailure, PeerFactory
 from .peer import CannotCheck
@@ -112,7 +112,7 @@ async def check_transport(
     results = []
     chosen = checks(clauses)
     if not is_positive(limit):
-        raise InvalidValue(f"limit must be seconds above 0, not {limit!r}")
+        raise InvalidValue(f"limit must be seconds above 0, not {number_or_kind(limit)}")
     await smoke_test(peer_factory, limit=limit)
     for check in chosen:
         results.append(await check.run(peer_factory, limit=limit))

@@ -194,7 +194,7 @@ def _made_by(peer_factory: PeerFactory) -> Peer:
         peer.close()
     raise WrongAnswer(
         "what makes the peer must be a plain function that returns a Peer, such as a WirePeer, "
-        f"not {'an async one' if iscoroutine(peer) else f'one that returns {peer!r}'}"
+        f"not {'an async one' if iscoroutine(peer) else f'one that returns {type(peer).__name__}'}"
     )
 
 

@@ -71,7 +71,8 @@ class Harness:
         if not isinstance(made, Transport):
             if iscoroutine(made):
                 made.close()
-            raise WrongAnswer(f"what makes the transports returned {made!r}, which is no Transport")
+            kind = type(made).__name__
+            raise WrongAnswer(f"what makes the transports returned {kind}, which is no Transport")
         self._transports.append(made)
         return made
 
