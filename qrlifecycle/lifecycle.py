@@ -179,11 +179,14 @@ class QRLifecycle(NotPickled):
         """
         if self._attempt is not None:
             raise PairingInProgress(self.state)
-        try:
-            self._attempt = Attempt(self._progress, self._service)
-            return await self._attempt.run()
-        finally:
-            self._attempt = None
+        about = self._progress.observers.about
+        with about.logged():
+            try:
+                self._attempt = Attempt(self._progress, self._service)
+                return await self._attempt.run()
+            finally:
+                self._attempt = None
+                about.sum_up()
 
     def generate(self) -> None:
         """Ask for a fresh code while one is displayed.
@@ -229,10 +232,11 @@ class QRLifecycle(NotPickled):
         attempt = self._attempt
         if attempt is not None and attempt.thread != threading.get_ident():
             raise WrongThread(transition.event)
-        try:
-            self._progress.dispatch(transition)
-        finally:  # an observer may have raised what is no observer's; what is decided is decided
-            self._progress.wake()
+        with self._progress.observers.about.logged():
+            try:
+                self._progress.dispatch(transition)
+            finally:  # an observer may have raised what is no observer's; what is decided, is
+                self._progress.wake()
 
 
 def _require_functions(**functions: object) -> None:

@@ -20,6 +20,7 @@ LAYERS = [
     "states",
     "errors",
     "secrecy",
+    "logs",
     "machine",
     "policy",
     "pictures",

@@ -19,7 +19,6 @@ success may have been missed. While that goes on, what still listens goes on lis
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from inspect import isawaitable
@@ -36,6 +35,7 @@ from ..errors import (
     UsageError,
     WrongAnswer,
 )
+from ..logs import error_once, logger, warn_once
 from ..machine import MACHINE
 from ..outcome import REASON_OF_DEADLINE, Connected, Failed, Outcome, Reason
 from ..records import FoundByStatus
@@ -50,8 +50,6 @@ from .status import Answer, StatusReader
 from .user_code import BackgroundTasks, describe, fault_of, is_thrown_away
 
 __all__ = ["Attempt"]
-
-logger = logging.getLogger("qrlifecycle")
 
 
 class Attempt:
@@ -159,7 +157,7 @@ class Attempt:
         progress.decide(failure)
         if progress.pending is not failure:
             # An end was decided already, and this came of being stopped: the end stands.
-            logger.error("while the state was being left: %s", describe(error))
+            error_once("while the state was being left: %s", describe(error))
         return progress.pending is failure
 
     def _take_row(self) -> Outcome | None:
@@ -185,7 +183,7 @@ class Attempt:
         except BaseException as error:
             fault = fault_of(error)
             if not isinstance(fault, PeerError):
-                logger.warning("request_qr raised %s", describe(fault))
+                warn_once("request_qr raised %s", describe(fault))
             self._progress.give_up(self._failure(fault))
             return
         if answer is asked:

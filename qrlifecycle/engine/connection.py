@@ -10,7 +10,6 @@ last, whatever happened before it.
 
 from __future__ import annotations
 
-import logging
 import math
 from typing import cast
 
@@ -27,6 +26,7 @@ from ..errors import (
     UsageError,
     WrongAnswer,
 )
+from ..logs import error_once, logger, warn_shared
 from ..policy import Policy
 from ..records import Closed, Closing, Opened, Opening
 from ..signals import Signal
@@ -56,8 +56,6 @@ behind a "scanned" would be late, or be cut off in a final status check, whose s
 cancelled from the beginning. And before a signal is taken, not after: then nothing is in hand that
 could be lost.
 """
-
-logger = logging.getLogger("qrlifecycle")
 
 
 class Connection:
@@ -176,7 +174,7 @@ class Connection:
         except BaseException as error:
             fault = fault_of(error)
             if not isinstance(fault, UsageError):
-                logger.error("the transport factory raised %s", describe(fault))
+                error_once("the transport factory raised %s", describe(fault))
             raise fault from None
         if not isinstance(made, Transport):
             close_coroutine(made)
@@ -189,10 +187,12 @@ class Connection:
 
     async def _open(self, transport: Transport) -> None:
         """Open the transport that was made."""
+        about, recording = self._observers.about, self._observers.recording
+        about.subject = _subject_of(transport)
         logger.info("connecting for QR display")
-        recording, limit = self._observers.recording, self._policy.open_timeout
+        limit = self._policy.open_timeout
         if recording is not None:
-            recording.record(Opening, _subject_of(transport))
+            recording.record(Opening, about.subject)
         with anyio.move_on_after(limit):
             await transport.open()
             # In the same breath: a deadline that strikes now still finds it listening.
@@ -221,7 +221,7 @@ class Connection:
         await anyio.lowlevel.checkpoint_if_cancelled()
         # The text of our own errors only: it holds no secret.
         cause = str(error) if isinstance(error, TransportError) else type(error).__name__
-        logger.warning("%s; reconnecting in %.1f s", cause, delay)
+        warn_shared("%s; reconnecting in %.1f s", cause, delay, alike=cause)
 
     def _spend_reconnect(self, error: Exception, broke_at: float) -> bool:
         """Take one of the budget, if one is left; a transport that held gives all of it back."""
@@ -237,10 +237,10 @@ class Connection:
         """What a transport raised, if it is the peer's or the transport's doing."""
         fault = fault_of(error)
         if not isinstance(fault, TransportError | UsageError):
-            logger.error("the transport broke its contract: it raised %s", describe(fault))
+            error_once("the transport broke its contract: it raised %s", describe(fault))
         elif isinstance(fault, InvalidValue) and self.phase is Phase.LISTENING:
             # Made of what came over the wire, so it is no mistake of the program's.
-            logger.error("the transport broke its contract: it raised %s", describe(fault))
+            error_once("the transport broke its contract: it raised %s", describe(fault))
             return TransportLost(f"what came could not be read: {fault}")
         return fault
 
@@ -253,7 +253,7 @@ class Connection:
         except BaseException as error:
             how = Closing.BROKEN
             fault = fault_of(error)
-            logger.error("the transport broke its contract: abort() raised %s", describe(fault))
+            error_once("the transport broke its contract: abort() raised %s", describe(fault))
         finally:
             self.transport = None
             self.phase = NEXT_PHASE[self.phase, Step.CLOSED]
@@ -264,16 +264,14 @@ class Connection:
                 self._observers.count(dropped)
         except BaseException as error:
             fault = fault_of(error)
-            logger.error("the transport broke its contract: dropped raised %s", describe(fault))
+            error_once("the transport broke its contract: dropped raised %s", describe(fault))
 
 
 def _subject_of(transport: Transport) -> tuple[str, ...] | None:
-    """Whom the socket is for. It is for the record only, so nobody is worse off without it."""
+    """Whom the socket is for. It is for log and record only: nobody is worse off without it."""
     try:
         subject = transport.subject
         return None if subject is None else tuple(subject)
     except BaseException as error:
-        logger.error(
-            "the transport broke its contract: subject raised %s", describe(fault_of(error))
-        )
+        error_once("the transport broke its contract: subject raised %s", describe(fault_of(error)))
         return None

@@ -8,10 +8,10 @@ has one (`outcome.REASON_OF_DEADLINE`); and a refusal that a service sends bring
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 
 from ..errors import PeerError, QRLifecycleError
+from ..logs import logger
 from ..outcome import REASON_OF_ERROR, Failed, Reason
 from ..states import State
 
@@ -25,8 +25,6 @@ REASON_OTHERWISE: Mapping[State, Reason] = {
 
 UNREACHABLE_OR_LOST = (Reason.TRANSPORT_UNREACHABLE, Reason.TRANSPORT_LOST)
 """Whatever the last error was: lost is what listened before, in this state."""
-
-logger = logging.getLogger("qrlifecycle")
 
 
 def failure_by(error: Exception, state: State, *, ever_listened: bool | None) -> Failed:

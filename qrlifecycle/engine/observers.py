@@ -21,6 +21,7 @@ from typing import Any, Self
 import anyio
 
 from ..codes import PairingCode
+from ..logs import About
 from ..outcome import Outcome
 from ..records import Recorder
 from ..secrecy import shown_half_made
@@ -115,7 +116,7 @@ class Observers:
             hook's name, and None or the error that it raised.
     """
 
-    __slots__ = ("_delivering", "_hooks", "_iterators", "_queue", "_showing", "dropped",
+    __slots__ = ("_delivering", "_hooks", "_iterators", "_queue", "_showing", "about", "dropped",
                  "recording")  # fmt: skip
 
     def __init__(
@@ -129,11 +130,14 @@ class Observers:
             name: HookRunner(name, hook, hook_timeout, settled if name in SHOWING else None)
             for name, hook in hooks.items()
         }
+        self.about = About()
+        """Which lifecycle it is, for its log and its records."""
         self._showing = [runner for name, runner in self._hooks.items() if name in SHOWING]
         self._iterators: list[weakref.ref[Changes]] = []
         self._queue: deque[tuple[Callable[[Any], object], object]] = deque()
         self._delivering = False
-        self.recording = Recording(tuple(recorders), self._publish) if recorders else None
+        recording = Recording(tuple(recorders), self._publish, self.about) if recorders else None
+        self.recording = recording
         """Makes the records, if anybody keeps them."""
         self.dropped: Counter[str] | None = None
         """What became of nothing, by cause."""

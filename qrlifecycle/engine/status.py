@@ -8,7 +8,6 @@ attempt's.
 
 from __future__ import annotations
 
-import logging
 import math
 from contextlib import suppress
 from inspect import isawaitable
@@ -18,6 +17,7 @@ import anyio
 
 from ..codes import Code
 from ..errors import PeerError, QRLifecycleError, WrongAnswer
+from ..logs import warn_once
 from ..signals import KINDS, Signal
 from .backoff import Backoff
 from .progress import Progress
@@ -28,8 +28,6 @@ __all__ = ["Answer", "StatusReader"]
 
 MISSED = "check_status"
 """What reads of the status that gave no answer are counted under."""
-
-logger = logging.getLogger("qrlifecycle")
 
 
 class Answer(NamedTuple):
@@ -172,6 +170,6 @@ class StatusReader:
         """There was no answer: it is said, counted, and asked again."""
         # One of ours says it all; of any other, the place is of use and the text may hold a secret.
         ours = isinstance(fault, QRLifecycleError)
-        logger.warning("check_status failed: %s", fault if ours else describe(fault))
+        warn_once("check_status failed: %s", fault if ours else describe(fault))
         self._progress.observers.count({MISSED: 1})
         self.request_read()

@@ -6,21 +6,16 @@ of each cause some few, and all the rest in one line when the transport is gone.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Mapping
 
+from ..logs import logger, warn_shared
 from .messages import Drop, Dropped
 
 __all__ = ["Drops"]
 
 MOST_SAID = 8
 """Different messages of one cause that are said by one transport."""
-
-LEVELS = {Drop.MALFORMED: logging.WARNING}
-"""Known by name and yet unreadable: that is for the author of `signals` to know."""
-
-logger = logging.getLogger("qrlifecycle")
 
 
 class Drops:
@@ -48,13 +43,18 @@ class Drops:
             self._unsaid[cause] += 1
             return
         said.add(alike)
-        text = "a message was dropped: %s (event %.40r)%s"
         reason = f": {why}" if why else ""
-        logger.log(LEVELS.get(cause, logging.DEBUG), text, cause.value, event, reason)
+        self._say(cause, f"a message was dropped: {cause.value} (event {event!r:.40}){reason}")
 
     def sum_up(self) -> None:
         """The transport is gone: say once how many more there were."""
         for cause, count in self._unsaid.items():
-            level = LEVELS.get(cause, logging.DEBUG)
-            logger.log(level, "%d more messages were dropped: %s", count, cause.value)
+            self._say(cause, f"{count} more messages were dropped: {cause.value}")
         self._unsaid.clear()
+
+    def _say(self, cause: Drop, line: str) -> None:
+        # Known by name and yet unreadable: that is for the author of `signals` to know.
+        if cause is Drop.MALFORMED:
+            warn_shared("%s", line, alike=line)
+        else:
+            logger.debug("%s", line)

@@ -672,6 +672,20 @@ CHANGES = (
         ("tests/test_messages.py::test_promise_7_a_payload_that_is_no_object_is_not_an_empty_one",),
     ),
     Change(
+        "log each message that cannot be read",
+        7,
+        "transports/drops.py",
+        (("if alike in said or len(said) >= MOST_SAID:", "if len(said) > 1_000_000:"),),
+        ("tests/test_logs.py::test_promise_7_messages_that_all_differ_are_bounded_too",),
+    ),
+    Change(
+        "log what comes again each time",
+        7,
+        "logs.py",
+        (("        return said[line] == 1 and", "        return"),),
+        ("tests/test_logs.py::test_promise_7_what_comes_again_in_an_attempt_is_said_once",),
+    ),
+    Change(
         "keep every signal until somebody asks",
         7,
         "transports/buffer.py",
@@ -684,8 +698,8 @@ CHANGES = (
         "engine/attempt.py",
         (
             (
-                'logger = logging.getLogger("qrlifecycle")\n',
-                'logger = logging.getLogger("qrlifecycle")\nREFUSED: list[Signal] = []\n',
+                '__all__ = ["Attempt"]\n',
+                '__all__ = ["Attempt"]\nREFUSED: list[Signal] = []\n',
             ),
             (
                 "            progress.observers.count({signal.event.value: 1})\n",
