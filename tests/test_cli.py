@@ -259,7 +259,7 @@ def test_a_code_that_nobody_can_see_ends_it() -> None:
     code, out, _ = answering({"qr": "x"}, "--attempt-timeout", "9", PYTHONIOENCODING="ascii")
     assert code == 1
     assert "the code cannot be drawn in ascii; use UTF-8" in out
-    assert "The code could not be shown" in out
+    assert "showing_failed: " in out
     assert "File" not in out
 
 
@@ -270,7 +270,7 @@ def test_a_picture_is_drawn_in_a_terminal() -> None:
     assert QRCode("2@of-a-phone").text().rstrip() in out
 
 
-@pytest.mark.parametrize("answer", [{"qr": ""}, {"linked": True, "identity": []}, [{"qr": "x"}]])
+@pytest.mark.parametrize("answer", [{"qr": ""}, {"paired": True, "identity": []}, [{"qr": "x"}]])
 def test_what_a_server_sends_is_its_own_fault(answer: object) -> None:
     """Told in one line, in the sentence of the failure; no traceback, and no socket."""
     code, out, sockets = answering(answer)
@@ -466,7 +466,7 @@ def test_pair_declined() -> None:
         await server.refuse(BOT_ID, USER_ID)
         code, out, err = await end(process)
         assert (code, err) == (1, "")
-        assert "not paired: Linking was declined on the phone." in out
+        assert "not paired: Pairing was declined on the phone." in out
 
     serve(scenario)
 
@@ -547,7 +547,7 @@ def test_interrupt_says_how_it_ended() -> None:
         strike(process, signal.SIGINT)
         code, out, err = await end(process)
         assert (code, err) == (130, "")
-        assert in_order(["transport closed", "not paired: Linking was stopped."], out)
+        assert in_order(["transport closed", "not paired: Pairing was stopped."], out)
         await until(lambda: server.open_sockets() == 0)
         assert server.sockets[0].reason == "client disconnect"
 
@@ -710,9 +710,9 @@ def test_request_without_lifetime() -> None:
 
 
 def test_request_paired() -> None:
-    """``linked`` means that no code is needed."""
-    assert ask(web.json_response({"linked": True, "identity": "me"})) == Paired(
-        "me", {"linked": True, "identity": "me"}
+    """``paired`` means that no code is needed."""
+    assert ask(web.json_response({"paired": True, "identity": "me"})) == Paired(
+        "me", {"paired": True, "identity": "me"}
     )
 
 
@@ -758,8 +758,8 @@ def test_request_refuses(answer: web.Response, error: type[QRLifecycleError]) ->
         ({"qr": "x", "expiresIn": True}, "'expiresIn' must be seconds above 0, not true or false"),
         ({"qr": "data:image/svg+xml;base64,PHN2Zy8+"}, "'qr' is no code: a picture must be"),
         ({"qr": PICTURE[:60]}, "'qr' is no code: a picture"),
-        ({"linked": "yes"}, "'linked' must be true or false, not text"),
-        ({"linked": True, "identity": []}, "'identity' must be text or a number, not a list"),
+        ({"paired": "yes"}, "'paired' must be true or false, not text"),
+        ({"paired": True, "identity": []}, "'identity' must be text or a number, not a list"),
         ({}, "the server's answer has no code in 'qr'"),
     ],
 )
@@ -873,7 +873,7 @@ def test_live_view_interrupted() -> None:
     code, written = in_terminal("demo", strike=True)
     assert code == 130
     assert terminal_is_restored(written)
-    assert "Linking was stopped." in written
+    assert "Pairing was stopped." in written
     assert "Traceback" not in written
 
 

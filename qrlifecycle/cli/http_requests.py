@@ -120,10 +120,10 @@ class CodeRequest(Request):
         return self._read(answer)
 
     def _read(self, answer: Mapping[str, object]) -> QRCode | Paired:
-        linked = answer.get("linked")
-        if not isinstance(linked, bool | None):
-            raise Malformed("linked", f"must be true or false, not {kind_of(linked)}")
-        if linked:
+        paired = answer.get("paired")
+        if not isinstance(paired, bool | None):
+            raise Malformed("paired", f"must be true or false, not {kind_of(paired)}")
+        if paired:
             return _paired(answer)
         code, lifetime = value_at(answer, self.qr_field), value_at(answer, self.expires_field)
         if code is None:

@@ -79,7 +79,7 @@ async def test_where_everybody_is_told_everything_ours_is_picked_out(peer: RawPe
 
 
 async def test_signals_of_ones_own_may_fail_in_any_way(peer: RawPeer) -> None:
-    """A map's own mistake is a malformed message, not a broken link."""
+    """A map's own mistake is a malformed message, not a broken connection."""
 
     def clumsy(payload: Payload) -> Any:
         raise AttributeError(payload["secret"])

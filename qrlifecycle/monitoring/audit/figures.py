@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...secrecy import shown_half_made
 
-__all__ = ["Durations", "Snapshot"]
+__all__ = ["Durations", "Figures"]
 
 
 @shown_half_made
@@ -31,7 +31,7 @@ class Durations:
 
 @shown_half_made
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class Figures:
     """What was counted so far."""
 
     sockets_open: int
