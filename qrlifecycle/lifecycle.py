@@ -49,7 +49,8 @@ class QRLifecycle(NotPickled):
         policy: deadlines and budgets.
         check_status: async function that asks the service how far the pairing is; gives back
             `Paired`, any other signal, or None if there is nothing to say. It is called on each
-            opening and before a code is given up, for servers do not repeat what nobody heard.
+            opening, before a code is given up, and when no code comes, for servers do not repeat
+            what nobody heard.
         expect_identity: the identity that must be paired, or a plain function that is given the
             identity (None if the service does not tell) and says whether it is the right one.
         on_connected: told the `Connected` outcome.

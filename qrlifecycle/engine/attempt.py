@@ -243,7 +243,10 @@ class Attempt:
         Without a status to read it takes no time, and finds what has arrived in this very instant.
         """
         progress = self._progress
-        reader = self._read_status_beside() if progress.code_was_shown else None
+        # A code that nobody saw was scanned by nobody. But where none comes, the service may have
+        # said in words of its own that none is needed.
+        due = progress.code_was_shown or progress.state is State.GENERATING
+        reader = self._read_status_beside() if due else None
         seconds = 0.0 if reader is None else self._policy.final_check_timeout
         with progress.for_final_check(seconds):
             if reader is not None:
@@ -337,7 +340,8 @@ class Attempt:
         try:
             match signal:
                 case Paired():
-                    transition = self._success(signal)
+                    unseen = not progress.code_was_shown
+                    transition = self._success(signal, already_paired=unseen)
                 case PairingRefused():
                     transition = Transition(Event.FAIL, Failed(signal.reason, data=signal.data))
                 case ActionRequired() | Scanned():

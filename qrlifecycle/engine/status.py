@@ -16,7 +16,8 @@ It is read, while a code is displayed, when
   answer is of no use even if it is there in that instant, and another is begun after the pause;
 - the answer was missing, or was about a code that is not the newest any more.
 
-In `generating` it is read for one cause only, the final status check, if a code was shown before.
+In `generating` it is read for one cause only, the final status check: no code comes, because the
+service refused, broke or took too long, and the account may be paired all the same.
 """
 
 from __future__ import annotations
