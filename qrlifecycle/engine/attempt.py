@@ -240,7 +240,8 @@ class Attempt:
     async def _check_finally(self) -> None:
         """The final status check: read once more, while what still listens goes on listening.
 
-        Without a status to read it takes no time, and finds what has arrived in this very instant.
+        Without a status to read it takes no time but the turns of the event loop in which a
+        transport gets to know what has arrived by this instant.
         """
         progress = self._progress
         # A code that nobody saw was scanned by nobody. But where none comes, the service may have
@@ -248,6 +249,8 @@ class Attempt:
         due = progress.code_was_shown or progress.state is State.GENERATING
         reader = self._read_status_beside() if due else None
         seconds = 0.0 if reader is None else self._policy.final_check_timeout
+        if reader is None and self.connection is not None:
+            await self.connection.catch_up()
         with progress.for_final_check(seconds):
             if reader is not None:
                 reader.read_afresh()

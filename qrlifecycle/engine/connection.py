@@ -68,6 +68,15 @@ could be lost.
 """
 
 
+LAST_TURNS = 20
+"""Turns of the event loop from a socket that is readable to a signal: one if the transport reads it
+in `receive()`, some ten if a client library does in tasks of its own.
+
+A success that arrived while the event loop was blocked, or in the very instant of the deadline,
+would be lost otherwise: timers that ran out meanwhile run in the same turn in which it is read.
+"""
+
+
 class Connection:
     """One transport after another, for one displayed code.
 
@@ -140,6 +149,12 @@ class Connection:
             if isinstance(fault, UsageError) or not reconnect:
                 raise fault
             await self._close_to_reconnect(fault)
+
+    async def catch_up(self) -> None:
+        """Let a transport that listens get to know what is in the kernel's buffer already."""
+        if self.phase is Phase.LISTENING:
+            for _ in range(LAST_TURNS):
+                await anyio.lowlevel.checkpoint()
 
     async def close(self) -> None:
         """Close the transport that is held, if any: gracefully for a while, then by force."""
