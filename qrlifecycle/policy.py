@@ -92,6 +92,10 @@ class Policy:
     final_check_timeout: float = 5.0
     """How long all of the final status check may take, before a code is given up."""
 
+    sleep_check_interval: float = 10.0
+    """How often it is looked whether the machine was asleep, where there is a `check_status`; it is
+    also looked at whatever is heard. What ran out meanwhile has run out."""
+
     confirm_success_timeout: float = 5.0
     """For how long, with `confirm_success`, the status is asked for a success that was claimed: it
     may lag behind the event. What it does not confirm by then is dropped."""

@@ -21,6 +21,7 @@ LAYERS = [
     "errors",
     "secrecy",
     "logs",
+    "sleeping",
     "machine",
     "policy",
     "pictures",

@@ -48,6 +48,7 @@ from ..machine import MACHINE
 from ..outcome import REASON_OF_DEADLINE, Connected, Failed, Outcome, Reason
 from ..records import FoundByStatus
 from ..signals import ActionRequired, Paired, PairingRefused, QRExpired, QRUpdated, Scanned, Signal
+from ..sleeping import SleepWatch
 from ..states import ENDS, Deadline, Event, Phase, State
 from ..transports.base import Transport
 from .connection import Connection
@@ -72,6 +73,7 @@ class Attempt:
         "_policy",
         "_progress",
         "_service",
+        "_sleep",
         "_tasks",
         "connection",
         "reader",
@@ -84,6 +86,7 @@ class Attempt:
         self._service = service
         self._policy = progress.policy
         self._tasks: BackgroundTasks | None = None
+        self._sleep = SleepWatch()
         self.reader: StatusReader | None = None
         self.connection: Connection | None = None
         """To the peer, while a code is displayed."""
@@ -188,6 +191,7 @@ class Attempt:
         try:
             asked: object = self._service.request_qr()
             answer: object = await asked if isawaitable(asked) else asked
+            self._notice_sleep()  # before the code's time begins
         except BaseException as error:
             fault = fault_of(error)
             if not isinstance(fault, PeerError):
@@ -215,6 +219,7 @@ class Attempt:
         try:
             while progress.pending is None and progress.verdict is None:
                 signal = await self.connection.receive()
+                self._notice_sleep()  # before a newer code's time begins
                 if signal is None:
                     self._begin_listening()
                 else:
@@ -273,6 +278,25 @@ class Attempt:
         except Exception as error:
             logger.debug("the transport broke in the final status check: %s", type(error).__name__)
 
+    def _notice_sleep(self) -> None:
+        """The machine may have slept: what ran out meanwhile has run out, and is not waited for.
+
+        Where only the wall clock has jumped nobody knows. It ends nothing: the status is read, and
+        another code is asked for, if the budget allows.
+        """
+        progress = self._progress
+        if progress.pending is not None or progress.final_check:
+            return  # it is being left anyway
+        slept, jumped = self._sleep.look()
+        if not slept and not jumped:
+            return
+        logger.info("the machine slept for %.0f s, or its clock was put forward", slept)
+        progress.pass_time(slept)
+        if jumped and progress.phase is Phase.SCANNING and self.refreshes_left > 0:
+            progress.run_out()
+        if self.reader is not None and anyio.current_time() < progress.earlier_deadline:
+            self.reader.request_read()  # else it is about to be read, before the code is given up
+
     # Signals, from the transport and from the status
 
     def _begin_listening(self) -> None:
@@ -300,8 +324,11 @@ class Attempt:
         """Put one answer after another to the table, until the state is left."""
         with reader.scope:
             while True:
-                self._take_answer(reader, await reader.next_answer())
-                await reader.pause()
+                answer = await reader.next_answer()
+                self._notice_sleep()
+                if answer is not None:
+                    self._take_answer(reader, answer)
+                    await reader.pause()
 
     def _take_answer(self, reader: StatusReader, answer: Answer) -> None:
         progress = self._progress

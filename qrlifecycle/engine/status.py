@@ -63,6 +63,7 @@ class StatusReader:
         "_backoff",
         "_check",
         "_confirm_until",
+        "_due",
         "_pause",
         "_progress",
         "_read",
@@ -77,6 +78,7 @@ class StatusReader:
         self._backoff = Backoff(policy.status_retry_delay, policy.status_retry_delay_max)
         self._requested = anyio.Event()
         self._confirm_until = -math.inf
+        self._due: float | None = None
         self._read: anyio.CancelScope | None = None
         self._pause: anyio.CancelScope | None = None
         self.scope = anyio.CancelScope()
@@ -125,12 +127,22 @@ class StatusReader:
             soon = anyio.current_time() + self._progress.policy.status_retry_delay / 2
             self._pause.deadline = min(self._pause.deadline, soon)
 
-    async def next_answer(self) -> Answer:
-        """Wait until a read is due, and read; and again after a pause while there is no answer."""
+    async def next_answer(self) -> Answer | None:
+        """Wait until a read is due, and read; and again after a pause while there is no answer.
+
+        Returns:
+            None each time that it has waited for `policy.sleep_check_interval`.
+        """
+        policy = self._progress.policy
         while True:
-            with anyio.move_on_after(self._progress.policy.status_interval):
+            if self._due is None:
+                self._due = anyio.current_time() + policy.status_interval
+            until = min(self._due, anyio.current_time() + policy.sleep_check_interval)
+            with anyio.CancelScope(deadline=until) as waiting:
                 await self._requested.wait()
-            self._requested = anyio.Event()
+            if waiting.cancelled_caught and anyio.current_time() < self._due:
+                return None
+            self._requested, self._due = anyio.Event(), None
             if (answer := await self._read_once()) is not None:
                 return answer
             await self.pause()

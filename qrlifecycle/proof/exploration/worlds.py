@@ -16,6 +16,7 @@ from .scene import TO_STATUS, World
 __all__ = ["EVEN", "EVERYWHERE", "WIDE_WORLDS", "WORLDS"]
 
 EVEN = Policy(
+    sleep_check_interval=math.inf,
     generate_timeout=1,
     open_timeout=1,
     close_timeout=1,
