@@ -24,6 +24,7 @@ __all__ = [
     "Leaving",
     "Opened",
     "Opening",
+    "Polling",
     "Record",
     "Recorder",
 ]
@@ -90,6 +91,12 @@ class Opening(Record):
 @dataclass(frozen=True, slots=True)
 class Opened(Record):
     """The transport listens."""
+
+
+@shown_half_made
+@dataclass(frozen=True, slots=True)
+class Polling(Record):
+    """There is no socket (`NoTransport`): until the state is left, only the status is read."""
 
 
 @shown_half_made
