@@ -181,6 +181,8 @@ class Streams:
             return news | News(text=code.reveal(), sentence="Type this code on your phone.")
         if code.typed is not None:
             news["sentence"] = f"{SENTENCES[Event.QR_UPDATED]} Or type {code.typed.reveal()}."
+        if not code.has_text:  # the platform drew it; nobody has to read it to show it
+            return news | News(picture=code.svg())
         news["picture"] = code.svg(scale=max(1, LARGEST // len(code.matrix())))
         return news | News(address=code.reveal()) if self._plays_phone else news
 
@@ -190,7 +192,8 @@ def _step_left(lifecycle: QRLifecycle) -> str:
     if action is None:
         return SENTENCES[Event.SCANNED]
     said = action.data.get("code")
-    return f"One more step on your phone: {action.action}" + ("" if said is None else f" {said}")
+    code = f" {said}" if isinstance(said, str | int) else ""
+    return f"One more step on your phone: {action.action}{code}"
 
 
 def _end(outcome: Outcome) -> News:
