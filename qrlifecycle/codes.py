@@ -129,15 +129,16 @@ class QRCode(Code):
         picture: the code as the service drew it, or the bytes of that.
         typed: what can be typed in place of scanning, to be shown beside the picture: some services
             give both, and RFC 8628, section 3.3.1, asks for both.
+        typed_at: the address to type it at, if it is not the phone's own app.
         expires_in: seconds from now for which the service will accept it, if it says so.
 
     Raises:
         InvalidValue: an empty payload, one longer than any QR code holds (2,953 bytes), a
             ``data:`` URL of no picture that is known, something to type that nobody types (see
-            `PairingCode`), or a lifetime that is not a positive number.
+            `PairingCode`) or an address without it, or a lifetime that is not a positive number.
     """
 
-    __slots__ = ("__read", "picture", "typed")
+    __slots__ = ("__read", "picture", "typed", "typed_at")
 
     _called = "a QR code"
     _longest = MAX_PAYLOAD
@@ -149,12 +150,17 @@ class QRCode(Code):
         *,
         picture: Picture | bytes | None = None,
         typed: str | None = None,
+        typed_at: str | None = None,
         expires_in: float | None = None,
     ) -> None:
         if trouble := self._take_either(payload, picture, expires_in):
             raise InvalidValue(trouble)
+        if typed_at is not None and (typed is None or not _is_address(typed_at)):
+            raise InvalidValue("typed_at must be an address, http or https, and stand with typed")
         self.typed = None if typed is None else PairingCode(typed)
         """What can be typed in place of scanning; None if the service gives nothing."""
+        self.typed_at = typed_at
+        """The address to type it at; None if the service names none."""
 
     def _take_either(self, payload: object, picture: object, expires_in: object) -> str | None:
         """Keep what is given, or say what is wrong with it."""
@@ -252,6 +258,16 @@ class QRCode(Code):
         code = _segno().make_qr(self.reveal(), error="l")
         code.save(stream, kind="png", scale=scale, border=QUIET_ZONE, dark="#000", light="#fff")
         return stream.getvalue()
+
+
+def _is_address(text: object) -> bool:
+    """Whether a person can open it: nothing that a page would run, and no more than one line."""
+    return (
+        isinstance(text, str)
+        and text.startswith(("https://", "http://"))
+        and text.isprintable()
+        and len(text) <= MAX_PAYLOAD
+    )
 
 
 def _segno() -> ModuleType:

@@ -802,11 +802,14 @@ def test_a_code_to_type_in_place_of_scanning_is_shown(capsys: pytest.CaptureFixt
     """It stands below the picture and what else is said of it, without control characters."""
     view = PlainView(Stop(owns_process=False), lambda _qr: ("Scan it.",), title="")
     view.show(QRCode("x", typed="WDJB-\x1bMJHT"))
+    view.show(QRCode("x", typed="WDJB-MJHT", typed_at="https://h/device"))
     view.show(QRCode("x"))
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if line.strip("█▀▄ ")] == [
         "Scan it.",
-        "Or type: WDJB-?MJHT",
+        "Or type WDJB-?MJHT",
+        "Scan it.",
+        "Or type WDJB-MJHT at https://h/device",
         "Scan it.",
     ]
 

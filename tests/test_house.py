@@ -53,6 +53,7 @@ INNER = {
         "turns",
         "deferred",
         "base",
+        "device_flow",
     ],
     "engine": [
         "user_code",

@@ -66,6 +66,19 @@ def test_promise_6_what_can_be_typed_stands_beside_the_picture() -> None:
         assert "xxx" not in str(caught.value)
 
 
+def test_the_address_to_type_a_code_at_is_one_that_a_person_can_open() -> None:
+    """It goes to a screen as it is: nothing to run, no control characters, and not alone."""
+    where = "https://login.example/device"
+    assert QRCode("x", typed="y", typed_at=where).typed_at == where
+    assert QRCode("x", typed="y").typed_at is None
+    for options in (
+        {"typed_at": where},
+        *({"typed": "y", "typed_at": at} for at in ("javascript:x", f"{where}\n", "", 7, "/x")),
+    ):
+        with pytest.raises(InvalidValue, match="typed_at"):
+            QRCode("x", **options)  # type: ignore[arg-type]
+
+
 def test_a_code_whose_picture_is_the_same_is_another_if_another_is_typed() -> None:
     """The picture may be but the address where it is typed; then the text is all the news."""
     assert QRCode("a", typed="b") == QRCode("a", typed="b", expires_in=3)

@@ -180,7 +180,9 @@ class Streams:
         if not isinstance(code, QRCode):
             return news | News(text=code.reveal(), sentence="Type this code on your phone.")
         if code.typed is not None:
-            news["sentence"] = f"{SENTENCES[Event.QR_UPDATED]} Or type {code.typed.reveal()}."
+            where = "" if code.typed_at is None else f" at {code.typed_at}"
+            scan = SENTENCES[Event.QR_UPDATED]
+            news["sentence"] = f"{scan} Or type {code.typed.reveal()}{where}."
         if not code.has_text:  # the platform drew it; nobody has to read it to show it
             return news | News(picture=code.svg())
         news["picture"] = code.svg(scale=max(1, LARGEST // len(code.matrix())))

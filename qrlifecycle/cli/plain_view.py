@@ -109,7 +109,8 @@ class PlainView:
         """What to do with a code, and what can be typed in its place."""
         if qr.typed is None:
             return self._hints(qr)
-        return (*self._hints(qr), f"Or type: {printable(qr.typed.reveal(), LONGEST)}")
+        where = "" if qr.typed_at is None else f" at {printable(qr.typed_at, LONGEST)}"
+        return (*self._hints(qr), f"Or type {printable(qr.typed.reveal(), LONGEST)}{where}")
 
     def _draw(self, qr: QRCode) -> None:
         """Draw the code; in a terminal that is too narrow it would be garbled, so say that."""

@@ -18,15 +18,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .base import Gateway, Hooks, Parts
+    from .device_flow import DeviceFlow
 
 _MODULES = {
+    "DeviceFlow": "device_flow",
     "Gateway": "base",
     "Hooks": "base",
     "Parts": "base",
 }
 """Where each name is; a module is imported when one of its names is first used."""
 
-__all__ = ["Gateway", "Hooks", "Parts"]
+__all__ = ["DeviceFlow", "Gateway", "Hooks", "Parts"]
 
 
 def __getattr__(name: str) -> Any:

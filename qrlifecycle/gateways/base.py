@@ -16,7 +16,7 @@ from __future__ import annotations
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, ClassVar, NoReturn, TypedDict, TypeVar, Unpack
+from typing import Any, ClassVar, TypedDict, TypeVar, Unpack
 from urllib.parse import quote
 
 import anyio
@@ -30,6 +30,7 @@ from ..lifecycle import QRLifecycle
 from ..outcome import Connected, Failed
 from ..policy import Policy, is_positive
 from ..records import Recorder
+from ..secrecy import NotPickled, forgetful
 from ..signals import ActionRequired, Paired, Scanned, Signal
 from ..transports.base import Transport, TransportFactory
 from .failures import failure_of_status, meaning_of
@@ -65,7 +66,7 @@ class Hooks(TypedDict, total=False):
     recorders: Sequence[Recorder]
 
 
-class Gateway(ABC):
+class Gateway(NotPickled, ABC):
     """One account of one service.
 
     ::
@@ -92,6 +93,17 @@ class Gateway(ABC):
     replies: ClassVar[Mapping[str, type[Reply]]] = {}
     """What `answer()` takes, by the action that it answers; nothing unless overridden."""
 
+    one_request_at_a_time: ClassVar[bool] = True
+    """Whether requests for a code are made one by one, for an account; False where each code stands
+    by itself, and the account is a program's rather than a person's."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """See to it that an error of the constructor keeps none of its arguments."""
+        super().__init_subclass__(**options)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = forgetful(cls.__init__)  # type: ignore[method-assign]
+
+    @forgetful
     def __init__(
         self,
         url: str,
@@ -122,10 +134,6 @@ class Gateway(ABC):
         account, place = getattr(self, "_account", None), getattr(self, "_place", "nowhere yet")
         return f"<{type(self).__name__} {account!r} at {place}>"
 
-    def __reduce__(self) -> NoReturn:
-        name = type(self).__name__
-        raise TypeError(f"a {name} may hold secrets, and cannot be pickled or copied: make another")
-
     @property
     def account(self) -> str:
         """The account, as the service calls it."""
@@ -146,6 +154,8 @@ class Gateway(ABC):
             ServiceUnavailable: it does not answer just now, or not in its own words.
         """
         try:
+            if not self.one_request_at_a_time:
+                return await self.ask_for_code()
             async with turn_of(self._place, self._account):
                 return await self.ask_for_code()
         except Exception as error:

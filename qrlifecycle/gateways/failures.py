@@ -14,7 +14,14 @@ no answer, or none that can be read      tried again
 
 from __future__ import annotations
 
-from ..errors import InvalidValue, PeerError, ServiceRefused, ServiceUnavailable, UsageError
+from ..errors import (
+    InvalidValue,
+    Malformed,
+    PeerError,
+    ServiceRefused,
+    ServiceUnavailable,
+    UsageError,
+)
 from ..outcome import Reason
 
 __all__ = ["failure_of_status", "meaning_of"]
@@ -49,6 +56,8 @@ def meaning_of(error: Exception) -> Exception:
     Ours go on, without the frames that they went through, which hold credentials and answers. What
     reading an answer raises is the service's fault. Anything else is the program's own.
     """
+    if isinstance(error, Malformed):
+        return ServiceUnavailable(f"the service's answer cannot be read: {error}")
     if isinstance(error, InvalidValue) or (
         isinstance(error, UNREADABLE) and not isinstance(error, UsageError)
     ):

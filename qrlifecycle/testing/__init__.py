@@ -12,6 +12,7 @@ from .contract import check_transport, checks
 from .contract.relay import relay
 from .contract.socketio_peer import greet_socketio, socketio_peer
 from .contract.wire import WirePeer
+from .gateways import Emulator, check_gateway
 from .judge import Judge
 from .pairing_server import PairingServer
 from .plans import Plan
@@ -19,6 +20,7 @@ from .run_plan import run_plan
 from .scripted import Fault, ScriptedPeer, ScriptedTransport
 
 __all__ = [
+    "Emulator",
     "Fault",
     "Judge",
     "PairingServer",
@@ -28,6 +30,7 @@ __all__ = [
     "VirtualClockEventLoop",
     "WirePeer",
     "cancel_everywhere",
+    "check_gateway",
     "check_transport",
     "checks",
     "greet_socketio",

@@ -1,4 +1,4 @@
-"""The contract and the promises as pytest classes: subclass one, and override one fixture.
+"""The contract, the promises and a gateway's scenarios as pytest classes: subclass one.
 
 This is a module by itself because it imports pytest and Hypothesis; nothing else here imports
 pytest.
@@ -21,14 +21,16 @@ except ImportError:
     raise MissingExtra("the contract and the promises as pytest classes", "testing") from None
 
 from ..engine.service import QRRequest
+from ..gateways.base import Gateway
 from ..policy import Policy
 from .contract import checks, smoke_test
 from .contract.check import LIMIT, Check, PeerFactory
+from .gateways import Emulator, Scenario, play, scenarios
 from .plans import Plan
 from .run_plan import run_plan
 from .strategies import plans
 
-__all__ = ["LifecyclePromises", "TransportContract"]
+__all__ = ["GatewayScenarios", "LifecyclePromises", "TransportContract"]
 
 
 class _OnOwnLoop:
@@ -87,6 +89,45 @@ class TransportContract(_OnOwnLoop):
             pytest.fail(str(result.failure), pytrace=False)
         if result.unfinished is not None:
             pytest.fail(f"nothing is known of the transport: {result.unfinished}", pytrace=False)
+
+
+class GatewayScenarios(_OnOwnLoop):
+    """What a gateway goes through, as tests, on your ``anyio_backend``'s event loops.
+
+    Override `gateway` and `emulator`, and say ``__test__ = True``. Sockets are real.
+    """
+
+    __test__: ClassVar[bool] = False
+
+    @pytest.fixture
+    def gateway(self) -> Callable[[Any], Gateway]:
+        """What makes a gateway for the emulator that it is given."""
+        raise NotImplementedError(
+            "override the fixture 'gateway': it gives a function that makes one for an emulator"
+        )
+
+    @pytest.fixture
+    def emulator(self) -> Callable[[], Emulator]:
+        """What makes a fresh emulator."""
+        raise NotImplementedError(
+            "override the fixture 'emulator': it gives a function that makes a fresh one"
+        )
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize("scenario", scenarios(), ids=str)
+    async def test_scenario(
+        self,
+        scenario: Scenario,
+        gateway: Callable[[Any], Gateway],
+        emulator: Callable[[], Emulator],
+    ) -> None:
+        """The gateway does in it what it is about."""
+        self._refuse_another_loop()
+        result = await play(scenario, gateway, emulator)
+        if result.skipped is not None:
+            pytest.skip(result.skipped)
+        if result.failure is not None:
+            pytest.fail(str(result), pytrace=False)
 
 
 class LifecyclePromises(_OnOwnLoop):

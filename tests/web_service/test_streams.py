@@ -139,12 +139,14 @@ async def test_a_code_to_type_is_told_as_text() -> None:
 
 async def test_what_can_be_typed_in_place_of_scanning_is_told() -> None:
     """The page has the picture, and says what to type."""
-    code = QRCode("https://login.example/device", typed="WDJB-MJHT")
+    code = QRCode("https://h/x?code=WDJB-MJHT", typed="WDJB-MJHT", typed_at="https://h/x")
     platform, page = ScriptedPlatform(codes=[code]), Page()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(Streams(platform).pair, "ada", page.tell)
         await settle()
-        assert page.last["sentence"] == "Scan the code with your phone. Or type WDJB-MJHT."
+        assert page.last["sentence"] == (
+            "Scan the code with your phone. Or type WDJB-MJHT at https://h/x."
+        )
         assert "picture" in page.last
         tasks.cancel_scope.cancel()
 

@@ -1,0 +1,27 @@
+"""Emulators of services, and a suite that puts a gateway through what happens in the field."""
+
+from .check import (
+    GatewayBroken,
+    GatewayReport,
+    ScenarioResult,
+    check_gateway,
+    play,
+    scenarios,
+)
+from .device_flow import DeviceFlowEmulator
+from .emulator import IDENTITY, CannotDo, Emulator
+from .scenarios import Scenario
+
+__all__ = [
+    "IDENTITY",
+    "CannotDo",
+    "DeviceFlowEmulator",
+    "Emulator",
+    "GatewayBroken",
+    "GatewayReport",
+    "Scenario",
+    "ScenarioResult",
+    "check_gateway",
+    "play",
+    "scenarios",
+]

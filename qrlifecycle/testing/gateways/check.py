@@ -1,0 +1,162 @@
+"""A gateway against an emulator: every scenario, each with a fresh one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TypeVar
+
+import anyio
+
+from ...errors import InvalidValue, UsageError
+from ...gateways.base import Gateway
+from .emulator import CannotDo, Emulator
+from .scenarios import SCENARIOS, Scenario
+from .stage import ScenarioFailed, Stage, listening_to_logs
+
+__all__ = ["GatewayBroken", "GatewayReport", "ScenarioResult", "check_gateway", "play", "scenarios"]
+
+E = TypeVar("E", bound=Emulator)
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioResult:
+    """What came of one scenario."""
+
+    scenario: Scenario
+    failure: str | None = None
+    """What did not happen."""
+    skipped: str | None = None
+    """Why it was not played to its end."""
+
+    def __str__(self) -> str:
+        if self.failure is not None:
+            return f"broken   {self.scenario}: {self.scenario.fact} {self.failure}"
+        if self.skipped is not None:
+            return f"skipped  {self.scenario}: {self.skipped}"
+        return f"kept     {self.scenario}: {self.scenario.fact}"
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayReport:
+    """What came of each scenario; `str()` of it has one line for each."""
+
+    results: tuple[ScenarioResult, ...]
+
+    @property
+    def failures(self) -> tuple[ScenarioResult, ...]:
+        """Those that went wrong."""
+        return tuple(result for result in self.results if result.failure is not None)
+
+    @property
+    def skipped(self) -> tuple[ScenarioResult, ...]:
+        """Those that the emulator could not take part in; each says why."""
+        return tuple(result for result in self.results if result.skipped is not None)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.results))
+
+
+class GatewayBroken(AssertionError):
+    """A gateway does not do what a scenario is about; ``report`` has every result."""
+
+    def __init__(self, report: GatewayReport) -> None:
+        self.report = report
+        super().__init__(report)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.report.failures))
+
+
+def scenarios(names: Collection[str] | None = None) -> tuple[Scenario, ...]:
+    """The scenarios of these names; all of them if none are given.
+
+    Raises:
+        InvalidValue: a name that there is not.
+    """
+    if names is None:
+        return tuple(SCENARIOS)
+    known = {one.name: one for one in SCENARIOS}
+    if isinstance(names, str):
+        raise InvalidValue(f"give a list of scenarios: [{names!r}], not {names!r}")
+    if unknown := set(names) - set(known):
+        raise InvalidValue(f"no scenario {min(unknown)!r}; there are {', '.join(known)}")
+    return tuple(known[name] for name in names)
+
+
+async def play(
+    scenario: Scenario, gateway: Callable[[E], Gateway], emulator: Callable[[], E]
+) -> ScenarioResult:
+    """Play one scenario with a fresh emulator.
+
+    Args:
+        scenario: which.
+        gateway: makes a gateway for the emulator that it is given.
+        emulator: makes a fresh emulator.
+
+    Raises:
+        UsageError: the gateway or the emulator is used wrongly.
+        Exception: what making either of them raised.
+    """
+    trouble: list[Exception] = []
+    with listening_to_logs() as logs:
+        async with emulator() as service, anyio.create_task_group() as tasks:
+            stage = Stage(service, gateway, tasks)
+            try:
+                await scenario.play(stage)
+            except Exception as raised:  # the task group would wrap it
+                trouble.append(raised)
+            finally:
+                stage.close_tabs()
+                tasks.cancel_scope.cancel()
+        secrets = set(service.secrets())
+    match trouble:
+        case [CannotDo() as reason]:
+            return ScenarioResult(scenario, skipped=str(reason))
+        case [ScenarioFailed() as failure]:
+            return ScenarioResult(scenario, failure=str(failure))
+        case [error]:
+            raise error
+    if (logger := logs.leaked(secrets)) is not None:
+        return ScenarioResult(scenario, failure=f"the logger {logger!r} told a secret")
+    return ScenarioResult(scenario)
+
+
+async def check_gateway(
+    gateway: Callable[[E], Gateway],
+    emulator: Callable[[], E],
+    *,
+    names: Collection[str] | None = None,
+    progress: Callable[[ScenarioResult], object] | None = None,
+) -> GatewayReport:
+    """Put a gateway through every scenario, each with a fresh emulator. Nothing is printed.
+
+    ::
+
+        await check_gateway(lambda served: MyGateway(served.url, key="k"), MyEmulator)
+
+    On an ordinary event loop it takes minutes, for a service is away for 24 s in two of them; each
+    ends by itself. At DEBUG of every logger no secret of the emulator's may be in any text.
+
+    Args:
+        gateway: makes a gateway for the emulator that it is given.
+        emulator: makes a fresh emulator, which is entered and left here.
+        names: the scenarios to play; all of them if none are given.
+        progress: called with each result as it comes.
+
+    Raises:
+        GatewayBroken: at least one went wrong; all were played.
+        InvalidValue: a scenario that there is not.
+        UsageError: nothing could be played: every scenario was skipped.
+    """
+    results = []
+    for scenario in scenarios(names):
+        results.append(await play(scenario, gateway, emulator))
+        if progress is not None:
+            progress(results[-1])
+    report = GatewayReport(tuple(results))
+    if report.failures:
+        raise GatewayBroken(report)
+    if len(report.skipped) == len(results):
+        raise UsageError("nothing was checked: the emulator can do nothing that a scenario needs")
+    return report
