@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .states import Event, State
     from .transports.base import Transport
     from .transports.socketio import SocketIOTransport
+    from .transports.websocket import WebSocketTransport
 
 _MODULES = (
     "errors",
@@ -54,6 +55,7 @@ _MODULES = (
     "transports.base",
     "engine.observers",
     "lifecycle",
+    "transports.websocket",
     "transports.socketio",
 )
 """Where to look for a name; a module that costs more to import comes later."""
@@ -93,6 +95,7 @@ __all__ = [
     "TransportRefused",
     "TransportUnreachable",
     "UsageError",
+    "WebSocketTransport",
     "WrongAnswer",
 ]
 

@@ -43,8 +43,8 @@ class WebSocketConnection:
         "_end",
         "_frames",
         "_heard",
-        "_heard_at",
         "_heartbeat",
+        "_looked",
         "_opened",
         "_options",
         "_stream",
@@ -61,12 +61,11 @@ class WebSocketConnection:
         """The one that the server chose, once it is open."""
         self._stream = Stream()
         self._frames: Frames | None = None
-        self._opened = False
+        self._opened = self._looked = False
         self._end: Exception | None = None
         self._heartbeat = options.heartbeat
         self._whose = "our heartbeat"
         self._heard = False
-        self._heard_at = 0.0
         self._asked = False
 
     def __repr__(self) -> str:
@@ -79,6 +78,16 @@ class WebSocketConnection:
     def origin(self) -> str:
         """The server's scheme, host and port."""
         return self._address.origin
+
+    @property
+    def closed(self) -> bool:
+        """Whether our side has closed or aborted it."""
+        return self._stream.closed
+
+    @property
+    def whose_heartbeat(self) -> str:
+        """Whose number the heartbeat is."""
+        return self._whose
 
     @property
     def heartbeat(self) -> float:
@@ -120,12 +129,24 @@ class WebSocketConnection:
             EndOfStream: the peer closed in order (codes 1000, 1001, or none), or our side did.
             TransportLost: it broke; the text and its ``ending`` say how.
         """
-        await anyio.lowlevel.checkpoint_if_cancelled()
-        while (message := self._next()) is None:
+        while (message := self.receive_nowait()) is None:
             if (end := self._ended()) is not None:
                 raise end
+            if not self._looked and anyio.current_effective_deadline() <= anyio.current_time():
+                # Whoever is out of time gets what has arrived already: the loop may have been
+                # blocked until now. One read, and then none until there was a wait again: else a
+                # flood would hold off the cancellation for as long as it lasts.
+                self._looked = True
+                self._look()
+                continue
+            await anyio.lowlevel.checkpoint_if_cancelled()
             await self._hear()
         return message
+
+    def receive_nowait(self) -> str | bytes | None:
+        """The next message of those that were read already, or None."""
+        frames = self._frames
+        return frames.messages.popleft() if frames is not None and frames.messages else None
 
     async def send(self, data: str | bytes) -> None:
         """Send a message, and wait until the kernel has taken it.
@@ -186,9 +207,8 @@ class WebSocketConnection:
         except OSError as error:
             return endings.reset(error, opening=True)
         self._frames = Frames(self._options.max_message_size)
-        self._heard_at = anyio.current_time()
         if rest:
-            self._take(rest)
+            self._take_bytes(rest)
         return None
 
     async def _connect(self) -> None:
@@ -210,10 +230,6 @@ class WebSocketConnection:
 
     # Receiving
 
-    def _next(self) -> str | bytes | None:
-        frames = self._frames
-        return frames.messages.popleft() if frames is not None and frames.messages else None
-
     def _ended(self) -> Exception | None:
         """Why nothing more comes, if nothing does."""
         if self._end is not None:
@@ -228,37 +244,53 @@ class WebSocketConnection:
         wait = self._heartbeat
         if self._options.ping_after is not None and not self._asked:
             wait = min(wait, self._options.ping_after)
-        data = await self._read_until(self._heard_at + wait)
-        if isinstance(data, TransportError):
-            self._end = data
-        elif data:
-            self._take(data)
-        elif data is not None:
-            self._end = endings.hung_up(opening=False, at_once=not self._heard)
+        data: bytes | TransportError | None
+        with anyio.CancelScope(deadline=self._stream.heard_at + wait) as scope:
+            data = await self._read()
+        if not scope.cancelled_caught:
+            self._looked = False
+        # The deadline may be long over, if nobody received meanwhile, or the machine slept; and
+        # what came may be but a part of something.
+        elif self._look() or self._stream.closed or self._heard_within(wait):
+            return
         elif wait < self._heartbeat:
             self._ask()
-        elif not self._stream.closed:
-            self._end = endings.silent(self._heartbeat, self._whose, opening=False)
+            return
+        else:
+            data = endings.silent(self._heartbeat, self._whose, opening=False)
+        self._take(data)
 
-    async def _read_until(self, deadline: float) -> bytes | TransportError | None:
-        """What came, nothing at the end, what broke, or None if nothing came in time."""
+    def _heard_within(self, seconds: float) -> bool:
+        return self._stream.heard_at + seconds > anyio.current_time()
+
+    async def _read(self) -> bytes | TransportError | None:
         try:
-            with anyio.CancelScope(deadline=deadline):
-                return await self._stream.read()
-            # The deadline may be long over, if nobody received meanwhile, or the machine slept.
-            return self._stream.read_nowait()
-        except Aborted:
-            return None
-        except PeerDoesNotRead:
-            return endings.not_reading()
-        except ssl.SSLError as error:
-            return endings.broken_tls(error, opening=False)
-        except OSError as error:
-            return endings.reset(error, opening=False)
+            return await self._stream.read()
+        except (Aborted, PeerDoesNotRead, OSError) as error:
+            return _meaning(error)
 
-    def _take(self, data: bytes) -> None:
+    def _look(self) -> bool:
+        """Take in what has arrived, without waiting; whether anything has."""
+        data: bytes | TransportError | None
+        try:
+            data = self._stream.read_nowait()
+        except (Aborted, OSError) as error:
+            data = _meaning(error)
+        self._take(data)
+        return data is not None
+
+    def _take(self, data: bytes | TransportError | None) -> None:
+        """Take in bytes, the end, which is none, or what broke."""
+        if isinstance(data, TransportError):
+            self._end = data
+        elif data == b"":
+            self._end = endings.hung_up(opening=False, at_once=not self._heard)
+        elif data is not None:
+            self._take_bytes(data)
+
+    def _take_bytes(self, data: bytes) -> None:
         assert self._frames is not None
-        self._heard_at, self._heard, self._asked = anyio.current_time(), True, False
+        self._heard, self._asked = True, False
         if answer := self._frames.feed(data):
             self._stream.write(answer)
             self._stream.flush()
@@ -293,3 +325,15 @@ class WebSocketConnection:
         """No message is given any more."""
         if self._frames is not None:
             self._frames.messages.clear()
+
+
+def _meaning(error: Exception) -> TransportError | None:
+    """What broke a connection that was open; nothing if our own side did."""
+    if isinstance(error, Aborted):
+        return None
+    if isinstance(error, PeerDoesNotRead):
+        return endings.not_reading()
+    if isinstance(error, ssl.SSLError):
+        return endings.broken_tls(error, opening=False)
+    assert isinstance(error, OSError)
+    return endings.reset(error, opening=False)

@@ -15,6 +15,7 @@ __all__ = [
     "abandoned",
     "another_protocol",
     "broken_tls",
+    "closed_before_listening",
     "closed_with",
     "hung_up",
     "name_not_found",
@@ -28,6 +29,7 @@ __all__ = [
     "silent",
     "too_large",
     "unusable_proxy",
+    "while_opening",
 ]
 
 TRY_LATER = frozenset({429, 502, 503, 504})
@@ -37,6 +39,24 @@ TRY_LATER = frozenset({429, 502, 503, 504})
 def abandoned(what: str) -> TransportError:
     """Our own side closed it."""
     return TransportUnreachable(what, ending=Ending.ABANDONED)
+
+
+def closed_before_listening() -> TransportError:
+    """The server closed in order, and was never heard."""
+    return TransportUnreachable("the server closed before it was listened to", ending=Ending.CLOSED)
+
+
+def while_opening(error: TransportError) -> TransportError:
+    """The same for a connection that broke before it was listened to: it was never open."""
+    if not isinstance(error, TransportLost):
+        return error.with_traceback(None)
+    return TransportUnreachable(
+        f"before it was listened to: {error}",
+        ending=error.ending,
+        status=error.status,
+        code=error.code,
+        retry_after=error.retry_after,
+    )
 
 
 def over() -> TransportError:
@@ -78,7 +98,7 @@ def not_reading() -> TransportError:
 def too_large(limit: int) -> TransportError:
     """A message over the limit."""
     return TransportLost(
-        f"the server sent a message of more than {limit} bytes (max_message_size)",
+        f"the server sent a message of more than {limit} bytes (max_message)",
         ending=Ending.TOO_LARGE,
     )
 
@@ -215,10 +235,10 @@ NOT_TLS = frozenset(
 CERTIFICATE_FAULTS = {
     9: "it is not valid yet (is the clock right?)",
     10: "it has expired",
-    18: "it is signed by itself; give ssl= a context that trusts it",
-    19: "its authority is not known here; give ssl= a context that trusts it",
-    20: "its authority is not known here; give ssl= a context that trusts it",
-    21: "its authority is not known here; give ssl= a context that trusts it",
+    18: "it is signed by itself; give ssl_context= one that trusts it",
+    19: "its authority is not known here; give ssl_context= one that trusts it",
+    20: "its authority is not known here; give ssl_context= one that trusts it",
+    21: "its authority is not known here; give ssl_context= one that trusts it",
     23: "it was revoked",
     62: "it is for another host",
     64: "it is for another host",
@@ -249,7 +269,7 @@ def broken_tls(error: ssl.SSLError, *, opening: bool) -> TransportError:
     kind = TransportUnreachable if opening else TransportLost
     reason = (error.reason or "").replace("_", " ").lower()
     if "certificate required" in reason:
-        said = "the server wants a certificate of ours; give ssl= a context that has one"
+        said = "the server wants a certificate of ours; give ssl_context= one that has one"
     else:
         said = f"what came is no TLS ({reason or type(error).__name__})"
     return kind(said, ending=Ending.TLS)

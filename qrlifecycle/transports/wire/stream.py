@@ -6,6 +6,7 @@ middle of connecting. anyio says when a socket is ready; it runs on asyncio, uvl
 
 from __future__ import annotations
 
+import math
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -51,9 +52,12 @@ class Stream:
         "_tls",
         "_unsent",
         "_waits",
+        "heard_at",
     )
 
     def __init__(self) -> None:
+        self.heard_at = -math.inf
+        """When bytes last came, on the event loop's clock; be they but a part of something."""
         self._sockets: list[socket.socket] = []
         self._closed = False
         self._waits = 0
@@ -190,11 +194,16 @@ class Stream:
                 raise known
             self._next = None if known else END
             return known
+        data = self._take()
+        return data if data is None or self._tls is None else self._decrypt(data)
+
+    def _take(self) -> bytes | None:
         try:
             data = self._sockets[0].recv(READ)
         except (BlockingIOError, InterruptedError):
             return None
-        return data if self._tls is None else self._decrypt(data)
+        self.heard_at = anyio.current_time()
+        return data
 
     async def _wait_readable(self) -> None:
         self._require_open()
@@ -247,15 +256,12 @@ class Stream:
         assert self._incoming is not None
         while True:
             await self._wait_readable()
-            try:
-                data = self._sockets[0].recv(READ)
-            except (BlockingIOError, InterruptedError):
-                continue
-            if data:
-                self._incoming.write(data)
-            else:
-                self._incoming.write_eof()
-            return
+            if (data := self._take()) is not None:
+                break
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
 
     def _decrypt(self, data: bytes | None) -> bytes | None:
         """What is in there: all of it, so that none is left when the socket is waited for."""
