@@ -10,7 +10,7 @@ import anyio.lowlevel
 
 from ...errors import InvalidValue, TransportError
 from . import endings
-from .address import address_of
+from .address import Address, address_of
 from .connecting import connect
 from .frames import Frames
 from .handshake import upgrade
@@ -38,46 +38,45 @@ class WebSocketConnection:
 
     __slots__ = (
         "__weakref__",
-        "_address",
         "_asked",
         "_end",
         "_frames",
         "_heard",
         "_heartbeat",
         "_looked",
-        "_opened",
-        "_options",
+        "_ping_after",
+        "_plan",
         "_stream",
         "_whose",
+        "origin",
         "subprotocol",
     )
 
     def __init__(self, url: str, options: WireOptions) -> None:
-        self._address = address_of(url)
-        self._options = options
-        if options.ssl is not None and not self._address.secure:
-            raise InvalidValue("ssl is given, and the URL is one without TLS (http or ws)")
+        address = address_of(url)
+        if options.ssl is not None and not address.secure:
+            raise InvalidValue("ssl_context is given, and the URL is one without TLS (http, ws)")
+        self.origin = address.origin
+        """The server's scheme, host and port."""
+        # What the handshake needs, and secrets in it; both are forgotten with the opening.
+        self._plan: tuple[Address, WireOptions] | None = (address, options)
         self.subprotocol: str | None = None
         """The one that the server chose, once it is open."""
         self._stream = Stream()
         self._frames: Frames | None = None
-        self._opened = self._looked = False
+        self._looked = False
         self._end: Exception | None = None
         self._heartbeat = options.heartbeat
+        self._ping_after = options.ping_after
         self._whose = "our heartbeat"
         self._heard = False
         self._asked = False
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._address.origin}>"
+        return f"<{type(self).__name__} {self.origin}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a connection is not pickled: it may hold secrets, and a socket")
-
-    @property
-    def origin(self) -> str:
-        """The server's scheme, host and port."""
-        return self._address.origin
 
     @property
     def closed(self) -> bool:
@@ -145,8 +144,7 @@ class WebSocketConnection:
 
     def receive_nowait(self) -> str | bytes | None:
         """The next message of those that were read already, or None."""
-        frames = self._frames
-        return frames.messages.popleft() if frames is not None and frames.messages else None
+        return None if self._frames is None else self._frames.next()
 
     async def send(self, data: str | bytes) -> None:
         """Send a message, and wait until the kernel has taken it.
@@ -192,12 +190,12 @@ class WebSocketConnection:
 
     async def _try_to_open(self) -> TransportError | None:
         """Open; what went wrong is the result, so that it is raised where no secret is at hand."""
-        if self._opened or self._stream.closed:
+        plan, self._plan = self._plan, None
+        if plan is None or self._stream.closed:
             return endings.abandoned("a connection is opened once; make a fresh one")
-        self._opened = True
         try:
-            await self._connect()
-            self.subprotocol, rest = await upgrade(self._stream, self._address, self._options)
+            await _connect(self._stream, *plan)
+            self.subprotocol, rest = await upgrade(self._stream, *plan)
         except TransportError as error:
             return error.with_traceback(None)
         except Aborted:
@@ -206,27 +204,10 @@ class WebSocketConnection:
             return endings.broken_tls(error, opening=True)
         except OSError as error:
             return endings.reset(error, opening=True)
-        self._frames = Frames(self._options.max_message_size)
+        self._frames = Frames(plan[1].max_message_size)
         if rest:
             self._take_bytes(rest)
         return None
-
-    async def _connect(self) -> None:
-        address, stream = self._address, self._stream
-        proxy = proxy_for(address, self._options.proxy)
-        if proxy is None:
-            await connect(stream, address.host, address.port, "the server")
-        else:
-            await connect(stream, proxy.host, proxy.port, "the proxy")
-            await tunnel(stream, proxy, address)
-        if address.secure:
-            failure: TransportError | None = None
-            try:
-                await stream.start_tls(self._options.ssl or default_context(), address.host)
-            except ssl.SSLError as error:
-                failure = endings.no_tls(address.place, error)
-            if failure is not None:
-                raise failure
 
     # Receiving
 
@@ -242,8 +223,8 @@ class WebSocketConnection:
     async def _hear(self) -> None:
         """Wait for bytes, and take them in; ask, or give up, when none come."""
         wait = self._heartbeat
-        if self._options.ping_after is not None and not self._asked:
-            wait = min(wait, self._options.ping_after)
+        if self._ping_after is not None and not self._asked:
+            wait = min(wait, self._ping_after)
         data: bytes | TransportError | None
         with anyio.CancelScope(deadline=self._stream.heard_at + wait) as scope:
             data = await self._read()
@@ -324,7 +305,26 @@ class WebSocketConnection:
     def _forget(self) -> None:
         """No message is given any more."""
         if self._frames is not None:
-            self._frames.messages.clear()
+            self._frames.forget()
+
+
+async def _connect(stream: Stream, address: Address, options: WireOptions) -> None:
+    """To the server, or through a proxy; and TLS, if the URL has it."""
+    proxy = proxy_for(address, options.proxy)
+    if proxy is None:
+        await connect(stream, address.host, address.port, "the server")
+    else:
+        await connect(stream, proxy.host, proxy.port, "the proxy")
+        await tunnel(stream, proxy, address)
+    if not address.secure:
+        return
+    failure: TransportError | None = None
+    try:
+        await stream.start_tls(options.ssl or default_context(), address.host)
+    except ssl.SSLError as error:
+        failure = endings.no_tls(address.place, error)
+    if failure is not None:
+        raise failure
 
 
 def _meaning(error: Exception) -> TransportError | None:

@@ -7,7 +7,6 @@ why, and for what was measured.
 from __future__ import annotations
 
 import logging
-from collections import deque
 
 from websockets.exceptions import InvalidState, PayloadTooBig
 from websockets.frames import CloseCode, Frame, Opcode
@@ -32,11 +31,10 @@ class Frames:
         max_size: bytes of the largest message.
     """
 
-    __slots__ = ("_binary", "_part", "_protocol", "ended", "failure", "messages")
+    __slots__ = ("_binary", "_messages", "_part", "_protocol", "ended", "failure")
 
     def __init__(self, max_size: int) -> None:
-        self.messages: deque[str | bytes] = deque()
-        """Messages that came, whole."""
+        self._messages: list[str | bytes] = []  # the next one is the last, to be popped
         self.ended = False
         """Whether nothing more comes."""
         self.failure: TransportError | None = None
@@ -45,8 +43,20 @@ class Frames:
         self._part: bytearray | None = None
         self._binary = False
 
+    def next(self) -> str | bytes | None:
+        """The next message that came whole, if there is one."""
+        return self._messages.pop() if self._messages else None
+
+    def forget(self) -> None:
+        """Give no message any more."""
+        self._messages.clear()
+
     def feed(self, data: bytes) -> bytes:
-        """Take what came; what has to be sent for it: answers to pings and to a close."""
+        """Take what came; what has to be sent for it: answers to pings and to a close.
+
+        All that came before must have been taken by `next()`.
+        """
+        assert not self._messages
         if self.ended:
             return b""
         protocol = self._protocol
@@ -56,6 +66,7 @@ class Frames:
             self._take(frame)
         if (broken := protocol.parser_exc) is not None:
             self._fail(_meaning(broken, protocol.max_message_size))
+        self._messages.reverse()
         return b"".join(protocol.data_to_send())
 
     def message(self, data: str | bytes) -> bytes:
@@ -109,7 +120,7 @@ class Frames:
                 return
             whole, self._part = self._part, None
         try:
-            self.messages.append(bytes(whole) if self._binary else whole.decode())
+            self._messages.append(bytes(whole) if self._binary else whole.decode())
         except UnicodeDecodeError:
             self._protocol.fail(CloseCode.INVALID_DATA)
             self._end(another_protocol("the server sent text that is not UTF-8", opening=False))
