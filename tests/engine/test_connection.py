@@ -242,9 +242,7 @@ async def test_a_delay_that_a_final_check_interrupts_goes_on_after_it(closing: F
         await anyio.sleep(59.9)
         broke_at = anyio.current_time()
         pairing.peer.break_connection()
-        await anyio.sleep(
-            40
-        )  # of 60 the code lives, of 100 a delay is cut to 50 at least
+        await anyio.sleep(40)  # of 60 the code lives, of 100 a delay is cut to 50 at least
         assert pairing.lifecycle.snapshot().newest_code == QRCode("newer")
         assert len(pairing.peer.transports) == 1
         assert pairing.lifecycle.snapshot().transport is Phase.WAITING

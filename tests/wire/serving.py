@@ -17,7 +17,7 @@ from qrlifecycle.testing.contract.websocket_peer import upgrade
 from qrlifecycle.transports.reset import reset_on_close
 from qrlifecycle.transports.wire import WebSocketConnection, WireOptions
 
-__all__ = ["Served", "connection_to", "full_backlog", "listening", "serve_quietly"]
+__all__ = ["Served", "connection_to", "full_backlog", "hear_all", "listening", "serve_quietly"]
 
 GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError)
 
@@ -127,6 +127,12 @@ async def serve_quietly(served: Served) -> None:
 def connection_to(port: int, path: str = "/", **options: Any) -> WebSocketConnection:
     """A connection to a server of a test's."""
     return WebSocketConnection(f"ws://127.0.0.1:{port}{path}", WireOptions(**options))
+
+
+async def hear_all(connection: WebSocketConnection) -> None:
+    """Receive until it ends, which raises."""
+    while True:
+        await connection.receive()
 
 
 @asynccontextmanager

@@ -1,12 +1,13 @@
-"""Each way in which a connection ends, or does not come about, has words and an ending of its own."""
+"""Each way in which a connection ends, or does not come about, has words of its own."""
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
+from unittest.mock import AsyncMock
 
 import anyio
 import pytest
@@ -18,7 +19,7 @@ from qrlifecycle.testing.contract.websocket_peer import frame
 from qrlifecycle.transports.wire import WebSocketConnection, WireOptions
 
 from ..patience import HANGS
-from .serving import Served, connection_to, full_backlog, listening
+from .serving import Served, connection_to, full_backlog, hear_all, listening
 
 pytestmark = pytest.mark.anyio
 
@@ -37,8 +38,7 @@ async def end_of(connection: WebSocketConnection) -> TransportError:
     with anyio.fail_after(HANGS):
         await connection.open()
         with pytest.raises(TransportError) as raised:
-            while True:
-                await connection.receive()
+            await hear_all(connection)
         with pytest.raises(type(raised.value)) as again:
             await connection.receive()
         assert again.value is raised.value
@@ -86,14 +86,11 @@ async def test_nobody_listens_there() -> None:
 async def test_a_name_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """The name is in the text; that no name server answers is told apart."""
 
-    async def unknown(*_: object, **__: object) -> Any:
-        raise socket.gaierror(number, "secret")
-
-    monkeypatch.setattr(anyio, "getaddrinfo", unknown)
-    for number, why in (
-        (socket.EAI_NONAME, "is it spelt right?"),
-        (socket.EAI_AGAIN, "no name server answers for it now"),
+    for error, why in (
+        (socket.gaierror(socket.EAI_NONAME, "secret"), "is it spelt right?"),
+        (socket.gaierror(socket.EAI_AGAIN, "secret"), "no name server answers for it now"),
     ):
+        monkeypatch.setattr(anyio, "getaddrinfo", AsyncMock(side_effect=error))
         judge(
             await failure_of(WebSocketConnection("ws://no.such.invalid/", WireOptions())),
             TransportUnreachable,
@@ -237,21 +234,11 @@ STATUSES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("head", "kind", "ending", "text", "fields"),
-    STATUSES,
-    ids=lambda v: v if isinstance(v, str) and len(v) < 40 else "",
-)
+@pytest.mark.parametrize("case", STATUSES, ids=lambda case: case[0].partition("\r")[0])
 @pytest.mark.parametrize("body", ["none", "without end", "that never comes"])
-async def test_a_status_is_told_from_the_head_alone(
-    head: str,
-    kind: type[TransportError],
-    ending: Ending,
-    text: str,
-    fields: dict[str, Any],
-    body: str,
-) -> None:
+async def test_a_status_is_told_from_the_head_alone(case: Any, body: str) -> None:
     """Whatever becomes of the body: none, one without a length, and one that is never sent."""
+    head, kind, ending, text, fields = case
     rest = {
         "none": "\r\nContent-Length: 0\r\n\r\n",
         "without end": f"\r\n\r\n{SENT_BY_SERVER}",
@@ -384,16 +371,17 @@ async def test_a_certificate_that_is_not_trusted(
     which: str, authority: trustme.CA, trusting: ssl.SSLContext
 ) -> None:
     """Whose it is, and why not."""
-    now = datetime.datetime.now(datetime.UTC)
-    day = datetime.timedelta(days=1)
+    now = dt.datetime.now(dt.UTC)
+    day = dt.timedelta(days=1)
     host = "elsewhere.example" if which == "another host" else "127.0.0.1"
     times: dict[str, Any] = {"not_after": now - day} if which == "expired" else {}
     times |= {"not_before": now + day} if which == "not yet" else {}
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(host, **times).configure_cert(context)
     trusted = None if which == "unknown authority" else trusting
+    unknown = "its authority is not known here; give ssl_context= one that trusts it"
     why = {
-        "unknown authority": "its authority is not known here; give ssl_context= one that trusts it",
+        "unknown authority": unknown,
         "another host": "it is for another host",
         "expired": "it has expired",
         "not yet": "it is not valid yet (is the clock right?)",
@@ -580,8 +568,7 @@ async def test_a_server_that_falls_silent() -> None:
         await connection.open()
         connection.set_heartbeat(45, "the server's pingInterval and pingTimeout")
         with anyio.fail_after(HANGS * 2), pytest.raises(TransportLost) as raised:
-            while True:
-                await connection.receive()
+            await hear_all(connection)
         assert str(raised.value) == (
             "the server was silent for 45 s (the server's pingInterval and pingTimeout)"
         )
