@@ -92,7 +92,7 @@ async def ask(stream: Stream, request: h11.Request, whom: str, *, secure: bool) 
         OSError: the connection broke.
     """
     http = h11.Connection(h11.CLIENT)
-    stream.write(http.send(request) or b"")
+    stream.write(http.send(request) or b"", awaited=True)
     await stream.drain()
     began = b""
     failure: TransportError | None = None
