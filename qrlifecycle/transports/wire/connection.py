@@ -265,7 +265,7 @@ class WebSocketConnection:
         if isinstance(data, TransportError):
             self._end = data
         elif data == b"":
-            self._end = endings.hung_up(opening=False, at_once=not self._heard)
+            self._end = endings.hung_up(at_once=not self._heard)
         elif data is not None:
             self._take_bytes(data)
 
