@@ -119,7 +119,7 @@ def judge(chunks: list[bytes]) -> None:
     """Both understand the same."""
     mine, oracle = ours(chunks), theirs(chunks)
     if mine.end is None and oracle.end == "broken":
-        # It refuses a frame by its head, and text by its first bytes; ours does when they are whole.
+        # It refuses a frame by its head, text by its first bytes; ours does when they are whole.
         mine = ours([*chunks, COMPLETING])
     assert mine.messages == oracle.messages
     assert mine.end == oracle.end
