@@ -44,7 +44,7 @@ class WireOptions:
     cookies: Mapping[str, str] = field(default_factory=dict)
     """Cookies of the handshake."""
 
-    subprotocols: tuple[str, ...] = ()
+    subprotocols: Iterable[str] = ()
     """Subprotocols to offer, the preferred one first."""
 
     ssl: ssl.SSLContext | None = None
@@ -163,7 +163,7 @@ def _checked_cookies(cookies: Mapping[object, object]) -> list[tuple[str, str]]:
 
 def _checked_subprotocols(given: object) -> tuple[str, ...]:
     if isinstance(given, str) or not isinstance(given, Iterable):
-        raise InvalidValue("subprotocols must be a tuple of names")
+        raise InvalidValue("subprotocols must be names, in a tuple")
     names = tuple(given)
     for name in names:
         if not isinstance(name, str) or not _can_be_sent(name, ""):
