@@ -31,7 +31,7 @@ class Frames:
         max_size: bytes of the largest message.
     """
 
-    __slots__ = ("_binary", "_messages", "_part", "_protocol", "ended", "failure")
+    __slots__ = ("_binary", "_max_size", "_messages", "_part", "_protocol", "ended", "failure")
 
     def __init__(self, max_size: int) -> None:
         self._messages: list[str | bytes] = []  # the next one is the last, to be popped
@@ -39,6 +39,7 @@ class Frames:
         """Whether nothing more comes."""
         self.failure: TransportError | None = None
         """Why not, unless the peer closed in order."""
+        self._max_size = max_size
         self._protocol = Protocol(CLIENT, max_size=max_size, logger=SILENT)
         self._part: bytearray | None = None
         self._binary = False
@@ -65,7 +66,7 @@ class Frames:
             assert isinstance(frame, Frame)
             self._take(frame)
         if (broken := protocol.parser_exc) is not None:
-            self._fail(_meaning(broken, protocol.max_message_size))
+            self._fail(_meaning(broken, self._max_size))
         self._messages.reverse()
         return b"".join(protocol.data_to_send())
 
@@ -136,8 +137,8 @@ class Frames:
 DATA = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
 
 
-def _meaning(broken: Exception, limit: int | None) -> TransportError:
+def _meaning(broken: Exception, limit: int) -> TransportError:
     """What the library's parser stopped at."""
     if isinstance(broken, PayloadTooBig):
-        return too_large(limit or 0)
+        return too_large(limit)
     return another_protocol("the server breaks the rules of WebSocket", opening=False)
