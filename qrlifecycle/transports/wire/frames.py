@@ -65,8 +65,10 @@ class Frames:
         for frame in protocol.events_received():
             assert isinstance(frame, Frame)
             self._take(frame)
-        if (broken := protocol.parser_exc) is not None:
-            self._fail(_meaning(broken, self._max_size))
+        if protocol.parser_exc is not None and not self.ended:
+            # A close among the parts of a message is a close (RFC 6455, section 5.4).
+            closed = protocol.close_rcvd is not None
+            self._end(self._close() if closed else _meaning(protocol.parser_exc, self._max_size))
         self._messages.reverse()
         return b"".join(protocol.data_to_send())
 
@@ -101,11 +103,15 @@ class Frames:
         if self.ended:
             return
         if frame.opcode is Opcode.CLOSE:
-            close = self._protocol.close_rcvd
-            code = 1005 if close is None else int(close.code)
-            self._end(None if code in IN_ORDER else closed_with(code))
+            self._end(self._close())
         elif frame.opcode in DATA:
             self._take_data(frame)
+
+    def _close(self) -> TransportError | None:
+        """What the peer's close means."""
+        close = self._protocol.close_rcvd
+        code = 1005 if close is None else int(close.code)
+        return None if code in IN_ORDER else closed_with(code)
 
     def _take_data(self, frame: Frame) -> None:
         whole: bytes | bytearray
@@ -125,10 +131,6 @@ class Frames:
         except UnicodeDecodeError:
             self._protocol.fail(CloseCode.INVALID_DATA)
             self._end(another_protocol("the server sent text that is not UTF-8", opening=False))
-
-    def _fail(self, failure: TransportError) -> None:
-        if not self.ended:
-            self._end(failure)
 
     def _end(self, failure: TransportError | None) -> None:
         self.ended, self.failure = True, failure
