@@ -6,6 +6,7 @@ why, and for what was measured.
 
 from __future__ import annotations
 
+import codecs
 import logging
 
 from websockets.exceptions import InvalidState, PayloadTooBig
@@ -20,6 +21,8 @@ __all__ = ["Frames"]
 IN_ORDER = frozenset({1000, 1001, 1005})
 """Close codes of an orderly end: done, going away, and none given (RFC 6455, section 7.4.1)."""
 
+UTF8 = codecs.getincrementaldecoder("utf-8")
+
 SILENT = logging.Logger("qrlifecycle.silent", logging.CRITICAL + 1)  # noqa: LOG001 - of no tree
 """Where the library's own log goes, which would have what was received in it: nowhere."""
 
@@ -31,7 +34,16 @@ class Frames:
         max_size: bytes of the largest message.
     """
 
-    __slots__ = ("_binary", "_max_size", "_messages", "_part", "_protocol", "ended", "failure")
+    __slots__ = (
+        "_binary",
+        "_max_size",
+        "_messages",
+        "_part",
+        "_protocol",
+        "_utf8",
+        "ended",
+        "failure",
+    )
 
     def __init__(self, max_size: int) -> None:
         self._messages: list[str | bytes] = []  # the next one is the last, to be popped
@@ -42,6 +54,7 @@ class Frames:
         self._max_size = max_size
         self._protocol = Protocol(CLIENT, max_size=max_size, logger=SILENT)
         self._part: bytearray | None = None
+        self._utf8: codecs.IncrementalDecoder | None = None
         self._binary = False
 
     def next(self) -> str | bytes | None:
@@ -114,23 +127,29 @@ class Frames:
         return None if code in IN_ORDER else closed_with(code)
 
     def _take_data(self, frame: Frame) -> None:
-        whole: bytes | bytearray
-        if self._part is None and frame.fin:
-            self._binary, whole = frame.opcode is Opcode.BINARY, bytes(frame.data)
-        else:
-            if self._part is None:
-                self._part, self._binary = bytearray(), frame.opcode is Opcode.BINARY
-            self._part += (
-                frame.data
-            )  # not a list of parts: there may be a million, of one byte each
-            if not frame.fin:
-                return
-            whole, self._part = self._part, None
+        if frame.opcode is not Opcode.CONT:
+            self._binary = frame.opcode is Opcode.BINARY
         try:
-            self._messages.append(bytes(whole) if self._binary else whole.decode())
+            if self._part is None and frame.fin:
+                data = frame.data
+                self._messages.append(bytes(data) if self._binary else data.decode())
+            else:
+                self._take_part(frame)
         except UnicodeDecodeError:
             self._protocol.fail(CloseCode.INVALID_DATA)
             self._end(another_protocol("the server sent text that is not UTF-8", opening=False))
+
+    def _take_part(self, frame: Frame) -> None:
+        """Keep a part. Not in a list: there may be a million, of one byte or none each."""
+        if self._part is None:
+            self._part = bytearray()
+            self._utf8 = None if self._binary else UTF8()
+        self._part += frame.data
+        if self._utf8 is not None:
+            self._utf8.decode(frame.data, frame.fin)  # what is no text is refused with its part
+        if frame.fin:
+            whole, self._part, self._utf8 = self._part, None, None
+            self._messages.append(bytes(whole) if self._binary else whole.decode())
 
     def _end(self, failure: TransportError | None) -> None:
         self.ended, self.failure = True, failure
