@@ -132,7 +132,7 @@ class Frames:
         try:
             if self._part is None and frame.fin:
                 data = frame.data
-                self._messages.append(bytes(data) if self._binary else data.decode())
+                self._messages.append(bytes(data) if self._binary else str(data, "utf-8"))
             else:
                 self._take_part(frame)
         except UnicodeDecodeError:
