@@ -407,6 +407,7 @@ async def test_last_words_arrive_though_something_was_unread() -> None:
 
     async def handler(one: Served) -> None:
         await one.accept()
+        await anyio.sleep(0.5)
         await one.send(frame("unread") * 1000)
         await anyio.sleep(10)
         await one.read_to_the_end()
