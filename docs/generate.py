@@ -19,7 +19,7 @@ from qrlifecycle.engine.observers import SHOWING
 from qrlifecycle.lifecycle import QRLifecycle
 from qrlifecycle.outcome import REASON_OF_DEADLINE, Cancelled, Connected, Failed, Outcome, Reason
 from qrlifecycle.policy import Policy
-from qrlifecycle.signals import KINDS
+from qrlifecycle.signals import KINDS, StatusChanged
 from qrlifecycle.states import (
     DEADLINE_OF,
     ENDS,
@@ -140,9 +140,11 @@ def runs_out(deadline: Deadline) -> str:
     if reason := REASON_OF_DEADLINE.get(deadline):
         return f"`{Event.FAIL}`, with the reason `{reason}`"
     return (
-        f"`{Event.EXPIRED}` while `max_refreshes` allows another code; else `{Event.FAIL}`, with "
-        f"the reason `{Reason.CODES_USED_UP}`, or `{Reason.EXPIRED}` if it never allowed one, or "
-        f"`{Reason.TRANSPORT_UNREACHABLE}` if the code could never be shown"
+        f"`{Event.EXPIRED}` while `max_refreshes` and `max_codes` allow another code; else "
+        f"`{Event.FAIL}`, with the reason `{Reason.CODES_USED_UP}`, or `{Reason.EXPIRED}` if it "
+        f"never allowed one, or "
+        f"`{Reason.TRANSPORT_UNREACHABLE}` or `{Reason.TRANSPORT_LOST}` if the code could never be "
+        "shown"
     )
 
 
@@ -195,10 +197,10 @@ def tables() -> dict[str, str]:
                 [
                     f"`{kind.__name__}`",
                     names(field.name for field in fields(kind)) or "nothing",
-                    f"`{kind.event}`",
+                    f"`{kind.event}`" if kind.event else "none",
                     first_paragraph(kind),
                 ]
-                for kind in KINDS
+                for kind in (*KINDS, StatusChanged)
             ],
         ),
         "policy": table_of(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         PeerError,
         QRLifecycleError,
         ServiceRefused,
+        ServiceUnavailable,
         TransportError,
         TransportLost,
         TransportRefused,
@@ -39,9 +40,11 @@ if TYPE_CHECKING:
         QRUpdated,
         Scanned,
         Signal,
+        StatusChanged,
     )
     from .states import Event, State
     from .transports.base import Transport
+    from .transports.no_transport import NoTransport
     from .transports.socketio import SocketIOTransport
     from .transports.websocket import WebSocketTransport
 
@@ -54,6 +57,7 @@ _MODULES = (
     "signals",
     "transports.base",
     "engine.observers",
+    "transports.no_transport",
     "lifecycle",
     "transports.websocket",
     "transports.socketio",
@@ -70,6 +74,7 @@ __all__ = [
     "EventRefused",
     "Failed",
     "InvalidValue",
+    "NoTransport",
     "Outcome",
     "Paired",
     "PairingCode",
@@ -86,9 +91,11 @@ __all__ = [
     "Reason",
     "Scanned",
     "ServiceRefused",
+    "ServiceUnavailable",
     "Signal",
     "SocketIOTransport",
     "State",
+    "StatusChanged",
     "Transport",
     "TransportError",
     "TransportLost",

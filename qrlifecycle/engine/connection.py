@@ -38,13 +38,14 @@ from ..errors import (
     WrongAnswer,
 )
 from ..policy import Policy
-from ..records import Closed, Closing, Opened, Opening
+from ..records import Closed, Closing, Opened, Opening, Polling
 from ..signals import Signal
 from ..states import INITIAL_PHASE, Phase, Region, Step
 from ..transports.base import Transport, TransportFactory
 from .backoff import Backoff
 from .observers import Observers
 from .progress import NEXT_PHASE
+from .recording import Recording
 from .user_code import (
     close_coroutine,
     describe,
@@ -81,6 +82,7 @@ class Connection:
 
     __slots__ = (
         "_backoff",
+        "_broke",
         "_factory",
         "_failures",
         "_listening_since",
@@ -104,6 +106,7 @@ class Connection:
         self._policy = policy
         self._observers = observers
         self._backoff = Backoff(policy.reconnect_delay, policy.reconnect_delay_max)
+        self._broke: Exception | None = None
         self._failures = 0
         self._received = 0
         self._listening_since = math.inf
@@ -113,14 +116,15 @@ class Connection:
         """The next signal; None each time a transport has come to listen.
 
         Args:
-            reconnect: whether another transport is made when one that listens breaks.
+            reconnect: whether another transport is made when one that listens breaks; if not, it
+                is when the next signal is asked for.
 
         Raises:
             Exception: what the connection is given up for: the last transport's error, or whatever
                 the factory raised.
         """
         while True:
-            if self.phase is not Phase.LISTENING:
+            if self._broke is not None or self.phase is not Phase.LISTENING:
                 await self._make()
             transport = self.transport
             assert transport is not None
@@ -139,9 +143,11 @@ class Connection:
                 fault: Exception = TransportLost("the peer closed the connection")
             except BaseException as error:
                 fault = self._fault(error)
-            if isinstance(fault, UsageError) or not reconnect:
+            if isinstance(fault, UsageError):
                 raise fault
-            await self._close_to_reconnect(fault)
+            self._broke = fault
+            if not reconnect:
+                raise fault
 
     async def close(self) -> None:
         """Close the transport that is held, if any: gracefully for a while, then by force."""
@@ -161,7 +167,8 @@ class Connection:
             logger.debug("the transport's graceful close failed: %s", type(fault).__name__)
         finally:
             self._abort(transport, how)
-            logger.info("transport closed")
+            if transport.holds_socket:
+                logger.info("transport closed")
         raise_swallowed(cancelled)
 
     def abandon(self) -> None:
@@ -172,7 +179,10 @@ class Connection:
             self._abort(self.transport, Closing.FORCED)
 
     async def _make(self) -> None:
-        """Have the factory make a transport, when none is held any more."""
+        """Have the factory make a transport, when none is held any more and the delay is over."""
+        if (broke := self._broke) is not None:
+            self._broke = None
+            await self._close_to_reconnect(broke)
         # An opening may have been interrupted by a deadline that was then put off.
         await self.close()
         # Leaving may have begun meanwhile; then there must be no socket any more, not even briefly.
@@ -199,8 +209,9 @@ class Connection:
 
     async def _open(self, transport: Transport) -> None:
         """Open the transport that was made."""
-        logger.info("connecting for QR display")
-        recording, limit = self._observers.recording, self._policy.open_timeout
+        recording, limit = self._recording_of(transport), self._policy.open_timeout
+        if transport.holds_socket:
+            logger.info("connecting for QR display")
         if recording is not None:
             recording.record(Opening, _subject_of(transport))
         with anyio.move_on_after(limit):
@@ -213,9 +224,10 @@ class Connection:
             raise TransportUnreachable(
                 f"the transport did not open within {limit:g} s", ending=Ending.SILENT
             )
-        logger.info("connected for QR display")
-        if recording is not None:
-            recording.record(Opened)
+        if transport.holds_socket:
+            logger.info("connected for QR display")
+        if self._observers.recording is not None:
+            self._observers.recording.record(Opened if transport.holds_socket else Polling)
 
     async def _close_to_reconnect(self, error: Exception) -> None:
         """Close what broke, and lay down when the next transport may be made.
@@ -266,16 +278,20 @@ class Connection:
             fault = fault_of(error)
             logger.error("the transport broke its contract: abort() raised %s", describe(fault))
         finally:
-            self.transport = None
+            self.transport = self._broke = None
             self.phase = NEXT_PHASE[self.phase, Step.CLOSED]
-            if self._observers.recording is not None:
-                self._observers.recording.record(Closed, how)
+            if (recording := self._recording_of(transport)) is not None:
+                recording.record(Closed, how)
         try:
             if dropped := transport.dropped:
                 self._observers.count(dropped)
         except BaseException as error:
             fault = fault_of(error)
             logger.error("the transport broke its contract: dropped raised %s", describe(fault))
+
+    def _recording_of(self, transport: Transport) -> Recording | None:
+        """Who makes records of its socket, if it holds one and anybody keeps them."""
+        return self._observers.recording if transport.holds_socket else None
 
 
 def _subject_of(transport: Transport) -> tuple[str, ...] | None:
