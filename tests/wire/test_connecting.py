@@ -222,5 +222,5 @@ async def test_aborting_while_several_are_tried_leaves_none(addresses: list[Foun
             tasks.start_soon(abort)
             with pytest.raises(TransportUnreachable) as raised:
                 await made.open()
-        assert raised.value.ending is Ending.ABANDONED
+            assert raised.value.ending is Ending.ABANDONED
         assert leaks.sockets() == []

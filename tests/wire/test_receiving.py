@@ -357,7 +357,7 @@ async def test_sending_to_a_peer_that_does_not_read() -> None:
             tasks.start_soon(hear)
             with pytest.raises(TransportLost) as raised:
                 await connection.send(b"x" * 5_000_000)
-        assert raised.value.ending is Ending.NOT_READING
+            assert raised.value.ending is Ending.NOT_READING
         assert heard == ["heard"]
         await connection.aclose()
 
