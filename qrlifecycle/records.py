@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .errors import Ending
 from .outcome import Reason
 from .states import Event, State, Word
 
@@ -106,9 +107,10 @@ class Leaving(Record):
 
 @dataclass(frozen=True, slots=True)
 class Closed(Record):
-    """The transport is gone."""
+    """The transport is gone; ``ending`` says how, unless it was our own side that left."""
 
     how: Closing
+    ending: Ending | None = None
 
 
 @dataclass(frozen=True, slots=True)

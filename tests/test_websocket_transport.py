@@ -10,6 +10,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -34,6 +35,9 @@ from qrlifecycle import (
     WebSocketTransport,
 )
 from qrlifecycle.errors import Ending
+from qrlifecycle.monitoring import Journal
+from qrlifecycle.monitoring.journal import read_journal
+from qrlifecycle.records import Closed
 from qrlifecycle.testing.contract.websocket_peer import frame
 from qrlifecycle.transports.websocket import REFUSING
 
@@ -422,6 +426,26 @@ async def test_promise_1_a_lifecycle_pairs_over_it() -> None:
         assert served[0].received[:2] == b"\x88\x82"  # our close, masked
     assert outcome == Connected("+49")
     assert len(served) == 1
+
+
+async def test_the_journal_says_how_each_connection_ended(tmp_path: Path) -> None:
+    """A break, an orderly end, and our own leaving, which is none."""
+    ends = [frame(b"\x03\xf3", 8), frame(b"\x03\xe8", 8), say({"type": "linked", "phone": "me"})]
+
+    async def handler(served: Served) -> None:
+        await served.accept(ends.pop(0))
+        await served.read_to_the_end()
+
+    path = tmp_path / "journal"
+    async with listening(handler) as port:
+        with Journal(path) as journal:
+            outcome = await pair_with(port, recorders=[journal])
+    assert outcome == Connected("me")
+    with path.open("rb") as file:
+        records = [entry.record for entry in read_journal(file)]
+    closed = [record for record in records if isinstance(record, Closed)]
+    assert [record.ending for record in closed] == [Ending.CLOSED, Ending.CLOSED, None]
+    assert path.read_text().count('"ending":"closed"') == 2
 
 
 async def test_refused_for_now_is_tried_again_and_for_good_is_not() -> None:

@@ -83,6 +83,7 @@ class Connection:
     __slots__ = (
         "_backoff",
         "_broke",
+        "_ending",
         "_factory",
         "_failures",
         "_listening_since",
@@ -107,6 +108,7 @@ class Connection:
         self._observers = observers
         self._backoff = Backoff(policy.reconnect_delay, policy.reconnect_delay_max)
         self._broke: Exception | None = None
+        self._ending: Ending | None = None
         self._failures = 0
         self._received = 0
         self._listening_since = math.inf
@@ -140,12 +142,14 @@ class Connection:
                     return signal
                 raise TypeError(f"receive() gave back {type(signal).__name__}, which is no Signal")
             except EndOfStream:
-                fault: Exception = TransportLost("the peer closed the connection")
+                text = "the peer closed the connection"
+                fault: Exception = TransportLost(text, ending=Ending.CLOSED)
             except BaseException as error:
                 fault = self._fault(error)
             if isinstance(fault, UsageError):
                 raise fault
             self._broke = fault
+            self._ending = fault.ending if isinstance(fault, TransportError) else Ending.OTHER
             if not reconnect:
                 raise fault
 
@@ -281,7 +285,8 @@ class Connection:
             self.transport = self._broke = None
             self.phase = NEXT_PHASE[self.phase, Step.CLOSED]
             if (recording := self._recording_of(transport)) is not None:
-                recording.record(Closed, how)
+                recording.record(Closed, how, self._ending)
+            self._ending = None
         try:
             if dropped := transport.dropped:
                 self._observers.count(dropped)

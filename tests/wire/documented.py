@@ -16,7 +16,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "when-a-connection-ends.m
 def rows() -> list[tuple[Ending, str]]:
     """The table's endings, and what is said of each."""
     found = re.findall(r"^\| `(\w+)` \| (.*?) \|", PAGE.read_text(), re.MULTILINE)
-    return [(Ending(name), said) for name, said in found]
+    known = {ending.value: ending for ending in Ending}
+    return [(known[name], said) for name, said in found]
 
 
 def is_documented(error: TransportError) -> bool:
