@@ -27,10 +27,8 @@ anybody is asked for a code: `idle`. Only asyncio's own `Task.cancel()` breaks i
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from inspect import isawaitable
 from typing import Any, ClassVar
 
 import anyio
@@ -39,12 +37,10 @@ import anyio.lowlevel
 from ..codes import PairingCode, QRCode
 from ..errors import (
     EventRefused,
-    PeerError,
-    ServiceUnavailable,
     TransportUnreachable,
     UsageError,
-    WrongAnswer,
 )
+from ..logs import error_once, logger
 from ..machine import MACHINE
 from ..outcome import REASON_OF_DEADLINE, Connected, Failed, Outcome, Reason
 from ..records import FoundByStatus
@@ -58,19 +54,18 @@ from ..signals import (
     Signal,
     StatusChanged,
 )
+from ..sleeping import SleepWatch
 from ..states import ENDS, Deadline, Event, Phase, State
 from ..transports.base import Transport
-from .backoff import Backoff
 from .connection import Connection
 from .failures import failure_by, log_failure
 from .progress import CANCELLED, Progress, Transition
+from .request import Request
 from .service import Service
 from .status import Answer, StatusReader
-from .user_code import BackgroundTasks, describe, fault_of, is_thrown_away
+from .user_code import BackgroundTasks, describe, is_thrown_away
 
 __all__ = ["Attempt"]
-
-logger = logging.getLogger("qrlifecycle")
 
 
 class Attempt:
@@ -82,12 +77,12 @@ class Attempt:
     """
 
     __slots__ = (
-        "_asking",
         "_policy",
         "_progress",
+        "_request",
         "_service",
+        "_sleep",
         "_tasks",
-        "_unavailable",
         "codes_left",
         "connection",
         "reader",
@@ -100,8 +95,8 @@ class Attempt:
         self._service = service
         self._policy = progress.policy
         self._tasks: BackgroundTasks | None = None
-        self._asking: Backoff | None = None
-        self._unavailable: ServiceUnavailable | None = None
+        self._sleep = SleepWatch()
+        self._request: Request | None = None
         self.reader: StatusReader | None = None
         self.connection: Connection | None = None
         """To the peer, while a code is displayed."""
@@ -164,7 +159,7 @@ class Attempt:
                 with progress.until_deadline():
                     await activity(self)
                 if progress.pending is None:
-                    await self._give_up()
+                    await self._leave_or_go_on()
         except BaseException as error:
             if self._decide_by(error):
                 raise
@@ -190,7 +185,7 @@ class Attempt:
         progress.decide(failure)
         if progress.pending is not failure:
             # An end was decided already, and this came of being stopped: the end stands.
-            logger.error("while the state was being left: %s", describe(error))
+            error_once("while the state was being left: %s", describe(error))
         return progress.pending is failure
 
     def _take_row(self) -> Outcome | None:
@@ -210,40 +205,15 @@ class Attempt:
     async def _generate(self) -> None:
         """Ask for a code."""
         await anyio.lowlevel.checkpoint_if_cancelled()  # while the state before was being left
-        self._asking = self._unavailable = None
-        while True:
-            try:
-                asked: object = self._service.request_qr()
-                answer: object = await asked if isawaitable(asked) else asked
-                break
-            except BaseException as error:
-                fault = fault_of(error)
-            if not isinstance(fault, ServiceUnavailable):
-                if not isinstance(fault, PeerError):
-                    logger.warning("request_qr raised %s", describe(fault))
-                self._progress.give_up(self._failure(fault))
-                return
-            await self._pause_asking(fault)
-        if answer is asked:
-            kind = type(asked).__name__
-            raise WrongAnswer(f"request_qr must be an async function; it gave back {kind}")
-        if isinstance(answer, QRCode | PairingCode):
-            self._progress.decide(Transition(Event.QR_READY, answer))
+        self._request = Request(self._service.request_qr, self._policy)
+        answer = await self._request.ask()
+        self._notice_sleep()  # before the code's time begins
+        if isinstance(answer, Exception):
+            self._progress.give_up(self._failure(answer))
         elif isinstance(answer, Paired):
             self._progress.decide(self._success(answer, already_paired=True))
         else:
-            kind = type(answer).__name__
-            raise WrongAnswer(f"request_qr gave back {kind}; give back a code or Paired")
-
-    async def _pause_asking(self, fault: ServiceUnavailable) -> None:
-        """Wait until the service is asked again; when time runs out, this is why."""
-        if self._asking is None:
-            policy = self._policy
-            self._asking = Backoff(policy.generate_retry_delay, policy.generate_retry_delay_max)
-        self._unavailable, delay = fault, self._asking.next()
-        text = str(fault) or "the service is unavailable"
-        logger.warning("%s; asking for a code again in %.1f s", text, delay)
-        await anyio.sleep(delay)
+            self._progress.decide(Transition(Event.QR_READY, answer))
 
     async def _display(self) -> None:
         """Listen while the code is displayed."""
@@ -255,6 +225,7 @@ class Attempt:
         try:
             while progress.pending is None and progress.verdict is None:
                 signal = await self.connection.receive()
+                self._notice_sleep()  # before a newer code's time begins
                 if signal is None:
                     self._begin_listening()
                 else:
@@ -264,7 +235,7 @@ class Attempt:
         except Exception as error:
             progress.give_up(self._failure(error))
 
-    async def _give_up(self) -> None:
+    async def _leave_or_go_on(self) -> None:
         """A deadline ran out or there is a verdict: leave, unless the status tells otherwise."""
         progress = self._progress
         passed = anyio.current_time()  # before the check: what runs out during it does not count
@@ -280,11 +251,17 @@ class Attempt:
     async def _check_finally(self) -> None:
         """The final status check: read once more, while what still listens goes on listening.
 
-        Without a status to read it takes no time, and finds what has arrived in this very instant.
+        Without a status to read it takes no time but the turns of the event loop in which a
+        transport gets to know what has arrived by this instant.
         """
         progress = self._progress
-        reader = self._read_status_beside() if progress.code_was_shown else None
+        # A code that nobody saw was scanned by nobody. But where none comes, the service may have
+        # said in words of its own that none is needed.
+        due = progress.code_was_shown or progress.state is State.GENERATING
+        reader = self._read_status_beside() if due else None
         seconds = 0.0 if reader is None else self._policy.final_check_timeout
+        if reader is None and self.connection is not None:
+            await self.connection.catch_up()
         with progress.for_final_check(seconds):
             if reader is not None:
                 reader.read_afresh()
@@ -307,6 +284,25 @@ class Attempt:
         except Exception as error:
             logger.debug("the transport broke in the final status check: %s", type(error).__name__)
 
+    def _notice_sleep(self) -> None:
+        """The machine may have slept: what ran out meanwhile has run out, and is not waited for.
+
+        Where only the wall clock has jumped nobody knows. It ends nothing: the status is read, and
+        another code is asked for, if the budget allows.
+        """
+        progress = self._progress
+        if progress.pending is not None or progress.final_check:
+            return  # it is being left anyway
+        slept, jumped = self._sleep.look()
+        if not slept and not jumped:
+            return
+        logger.info("the machine slept for %.0f s, or its clock was put forward", slept)
+        progress.pass_time(slept)
+        if jumped and progress.phase is Phase.SCANNING and self.refreshes_left > 0:
+            progress.run_out()
+        if self.reader is not None and anyio.current_time() < progress.earlier_deadline:
+            self.reader.request_read()  # else it is about to be read, before the code is given up
+
     # Signals, from the transport and from the status
 
     def _begin_listening(self) -> None:
@@ -315,7 +311,7 @@ class Attempt:
         if anyio.current_time() >= progress.earlier_deadline:
             return  # too late for anybody to scan it; listening is cut short
         if progress.withheld and progress.pending is None:
-            self._show_code(progress.code)
+            self._hand_out(progress.code)
         if self.reader is not None:
             self.reader.request_read()
 
@@ -325,7 +321,8 @@ class Attempt:
             self._read_changed_status()
         elif not isinstance(signal, Paired):
             self._dispatch_signal(signal)
-        elif self._policy.confirm_success and self.reader is not None:
+        elif self._policy.confirm_success:
+            assert self.reader is not None, "a policy that needs a status has one"
             self.reader.confirm_success()  # anybody may have said so
         else:
             logger.info("pairing event received")
@@ -343,8 +340,11 @@ class Attempt:
         """Put one answer after another to the table, until the state is left."""
         with reader.scope:
             while True:
-                self._take_answer(reader, await reader.next_answer())
-                await reader.pause()
+                answer = await reader.next_answer()
+                self._notice_sleep()
+                if answer is not None:
+                    self._take_answer(reader, answer)
+                    await reader.pause()
 
     def _take_answer(self, reader: StatusReader, answer: Answer) -> None:
         progress = self._progress
@@ -387,7 +387,8 @@ class Attempt:
         try:
             match signal:
                 case Paired():
-                    transition = self._success(signal)
+                    unseen = not progress.code_was_shown
+                    transition = self._success(signal, already_paired=unseen)
                 case PairingRefused():
                     transition = Transition(Event.FAIL, Failed(signal.reason, data=signal.data))
                 case ActionRequired():
@@ -395,7 +396,7 @@ class Attempt:
                 case Scanned():
                     transition = Transition(Event.SCANNED, signal)
                 case QRUpdated():
-                    self._replace_code(signal.qr)
+                    self._rotate_code(signal.qr)
                     return False
                 case QRExpired() if signal.event is Event.EXPIRED:
                     MACHINE.row(progress.state, signal.event)
@@ -412,7 +413,7 @@ class Attempt:
             logger.debug("signal for '%s' dropped in state '%s'", refused.event, progress.state)
             return False
 
-    def _replace_code(self, code: QRCode | PairingCode) -> None:
+    def _rotate_code(self, code: QRCode | PairingCode) -> None:
         progress, connection = self._progress, self.connection
         if code == progress.code:
             return  # the same code again is no news
@@ -421,9 +422,9 @@ class Attempt:
         elif connection is not None and connection.phase is not Phase.LISTENING:
             progress.withhold_code(code)  # it was read; it is handed out once a transport listens
         else:
-            self._show_code(code)
+            self._hand_out(code)
 
-    def _show_code(self, code: QRCode | PairingCode | None) -> None:
+    def _hand_out(self, code: QRCode | PairingCode | None) -> None:
         """Hand a code out; while any is displayed or withheld, the budget allows this one."""
         self._progress.dispatch(Transition(Event.QR_UPDATED, code))
         self.codes_left -= 1
@@ -433,7 +434,8 @@ class Attempt:
     def _end_by(self, deadline: Deadline) -> Transition:
         """How the state ends by a deadline that ran out; a refresh is spent."""
         if deadline is not Deadline.CODE:
-            why = self._unavailable if deadline is Deadline.REQUEST else None
+            request = self._request if deadline is Deadline.REQUEST else None
+            why = None if request is None else request.unavailable
             return Transition(Event.FAIL, Failed(REASON_OF_DEADLINE[deadline], why))
         if self._progress.withheld:
             return self._failure(TransportUnreachable("none listened while the code lived"))

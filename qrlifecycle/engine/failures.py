@@ -9,10 +9,10 @@ has one (`outcome.REASON_OF_DEADLINE`), and a refusal that a service sends bring
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 
-from ..errors import QRLifecycleError, ServiceRefused
+from ..errors import PeerError, QRLifecycleError, ServiceRefused
+from ..logs import logger
 from ..outcome import REASON_OF_ERROR, Failed, Reason
 from ..states import State
 
@@ -27,11 +27,12 @@ REASON_OTHERWISE: Mapping[State, Reason] = {
 UNREACHABLE_OR_LOST = (Reason.TRANSPORT_UNREACHABLE, Reason.TRANSPORT_LOST)
 """Whatever the last error was: lost is what listened before, in this state."""
 
-logger = logging.getLogger("qrlifecycle")
-
 
 def failure_by(error: Exception, state: State, *, ever_listened: bool | None) -> Failed:
     """What an error from `request_qr` or the transport means as an end.
+
+    An error of the peer's branch says in its text all there is to say. An outcome is kept, and the
+    frames that the error went through may keep a token or an answer: it lets go of them.
 
     Args:
         error: what was raised.
@@ -45,6 +46,8 @@ def failure_by(error: Exception, state: State, *, ever_listened: bool | None) ->
         reason = error.reason
     if reason in UNREACHABLE_OR_LOST and ever_listened is not None:
         reason = UNREACHABLE_OR_LOST[ever_listened]
+    if isinstance(error, PeerError):
+        error.__traceback__ = error.__context__ = None
     return Failed(reason, error)
 
 

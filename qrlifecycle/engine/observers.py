@@ -21,8 +21,10 @@ from typing import Any, Self
 import anyio
 
 from ..codes import PairingCode
+from ..logs import About
 from ..outcome import Outcome
 from ..records import Recorder
+from ..secrecy import shown_half_made
 from ..states import OUTCOMES, Event, State
 from ..waiting import wait_for
 from .hooks import Hook, HookRunner, append_news
@@ -44,6 +46,7 @@ SHOWING = frozenset({"on_qr_updated", "on_pairing_code", "on_action_required"})
 """Hooks that show the person something: when the state is left, it is past."""
 
 
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class Change:
     """A row that was taken. ``outcome`` is there if it ended an attempt.
@@ -113,7 +116,7 @@ class Observers:
             hook's name, and None or the error that it raised.
     """
 
-    __slots__ = ("_delivering", "_hooks", "_iterators", "_queue", "_showing", "dropped",
+    __slots__ = ("_delivering", "_hooks", "_iterators", "_queue", "_showing", "about", "dropped",
                  "recording")  # fmt: skip
 
     def __init__(
@@ -127,11 +130,14 @@ class Observers:
             name: HookRunner(name, hook, hook_timeout, settled if name in SHOWING else None)
             for name, hook in hooks.items()
         }
+        self.about = About()
+        """Which lifecycle it is, for its log and its records."""
         self._showing = [runner for name, runner in self._hooks.items() if name in SHOWING]
         self._iterators: list[weakref.ref[Changes]] = []
         self._queue: deque[tuple[Callable[[Any], object], object]] = deque()
         self._delivering = False
-        self.recording = Recording(tuple(recorders), self._publish) if recorders else None
+        recording = Recording(tuple(recorders), self._publish, self.about) if recorders else None
+        self.recording = recording
         """Makes the records, if anybody keeps them."""
         self.dropped: Counter[str] | None = None
         """What became of nothing, by cause."""

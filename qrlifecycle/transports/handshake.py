@@ -40,7 +40,7 @@ def check_auth(auth: Mapping[str, object]) -> None:
 def explain(error: BaseException) -> TransportError:
     """The typed error for whatever the client raised on connecting; never with its text."""
     if isinstance(error, TransportError):
-        return error
+        return type(error)(str(error))  # it went through the client's frames, which hold headers
     chain: BaseException | None = error
     while chain is not None:
         status = getattr(chain, "status", None)

@@ -17,7 +17,6 @@ import asyncio
 import logging
 import math
 import ssl
-from collections import Counter
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
@@ -36,12 +35,22 @@ from ..errors import (
     UnsupportedBackend,
 )
 from ..policy import is_positive
+from ..secrecy import forgetful, shown_half_made
 from ..signals import Signal
 from .base import Transport
 from .buffer import SignalBuffer
+from .drops import Drops
 from .handshake import check_auth, check_url, explain, refusal
 from .ledger import Ledger
-from .messages import DEFAULT_SIGNALS, Drop, SignalMap, read_message
+from .messages import (
+    DEFAULT_SIGNALS,
+    Drop,
+    Dropped,
+    Owner,
+    SignalMap,
+    check_owner_given,
+    read_message,
+)
 
 __all__ = ["SocketIOTransport", "require_asyncio"]
 
@@ -62,8 +71,6 @@ until then it does not say that the connection is gone. Our own closing waits fo
 
 DISCONNECT = "41"
 """Engine.IO "message" and Socket.IO "disconnect": what servers log as the client's own leaving."""
-
-logger = logging.getLogger("qrlifecycle")
 
 SILENT = logging.Logger("qrlifecycle.silent", logging.CRITICAL + 1)  # noqa: LOG001 - of no tree
 """Where the client's own log goes: nowhere."""
@@ -93,6 +100,7 @@ class Client(socketio.AsyncClient):  # type: ignore[misc]
         await super()._handle_eio_message(data)
 
 
+@shown_half_made
 class SocketIOTransport(Transport):
     """Hears signals from a Socket.IO server (protocol 5), over WebSocket. Runs on asyncio only.
 
@@ -105,6 +113,9 @@ class SocketIOTransport(Transport):
         headers: HTTP headers of the handshake.
         namespace: the Socket.IO namespace.
         signals: from the name of a message to what makes a signal of its payload.
+        owner: where a message says which bot it is for (``"session"``, ``"data.instance"``), for a
+            service that tells everybody everything: what does not say it there is dropped. Unless
+            given, ``botId`` and ``userId`` are looked for, and what names nobody is for everybody.
         socketio_path: where on the server Socket.IO is.
         ssl_context: for servers with a certificate of their own; verification is the context's.
         max_message: bytes of the largest message to read; a larger one breaks the connection.
@@ -121,7 +132,7 @@ class SocketIOTransport(Transport):
         "_buffer",
         "_client",
         "_closing",
-        "_dropped",
+        "_drops",
         "_gone",
         "_headers",
         "_heartbeat",
@@ -129,6 +140,7 @@ class SocketIOTransport(Transport):
         "_ledger",
         "_max_message",
         "_namespace",
+        "_owner",
         "_path",
         "_signals",
         "_ssl",
@@ -137,6 +149,7 @@ class SocketIOTransport(Transport):
         "_user_id",
     )
 
+    @forgetful
     def __init__(
         self,
         url: str,
@@ -147,6 +160,7 @@ class SocketIOTransport(Transport):
         headers: Mapping[str, str] | None = None,
         namespace: str = "/",
         signals: SignalMap = DEFAULT_SIGNALS,
+        owner: Owner | None = None,
         socketio_path: str = "socket.io",
         ssl_context: ssl.SSLContext | None = None,
         max_message: int = MAX_MESSAGE,
@@ -156,11 +170,13 @@ class SocketIOTransport(Transport):
         for name, value in (("auth", auth), ("headers", headers), ("signals", signals)):
             if not isinstance(value, Mapping | None):
                 raise InvalidValue(f"{name} must be a mapping, not {type(value).__name__}")
+        if owner is not None:
+            check_owner_given(owner)
         for name, text in (("bot_id", bot_id), ("user_id", user_id)):
             if not isinstance(text, str) or not text:
                 raise InvalidValue(f"{name} must be text that is not empty")
         if not namespace.startswith("/"):
-            raise InvalidValue(f"a namespace starts with '/', unlike {namespace!r}")
+            raise InvalidValue("a namespace starts with '/'")
         if not (is_positive(max_message) and is_positive(heartbeat) and heartbeat < math.inf):
             raise InvalidValue("max_message and heartbeat must be above 0, and heartbeat finite")
         self._url = url
@@ -171,12 +187,13 @@ class SocketIOTransport(Transport):
         self._headers = dict(headers or {})
         self._namespace = namespace
         self._signals = signals
+        self._owner = owner
         self._path = socketio_path
         self._ssl = ssl_context
         self._max_message = max_message
         self._heartbeat = heartbeat
         self._buffer = SignalBuffer()
-        self._dropped: Counter[str] = Counter()
+        self._drops = Drops()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ledger: Ledger | None = None
         self._client: socketio.AsyncClient | None = None
@@ -197,7 +214,7 @@ class SocketIOTransport(Transport):
     @property
     def dropped(self) -> Mapping[str, int]:
         """How many messages became nothing, by cause: unknown, malformed or foreign."""
-        return dict(self._dropped)
+        return self._drops.counts
 
     async def open(self) -> None:
         """Connect, join the namespace, and listen.
@@ -254,6 +271,7 @@ class SocketIOTransport(Transport):
         self._closing = True
         with suppress(RuntimeError):  # the event loop is closed: nobody waits any more
             self._buffer.close()
+        self._drops.sum_up()
         if self._client is None or self._ledger is None or self._gone:
             return
         self._ledger.drop_unsent()
@@ -327,14 +345,13 @@ class SocketIOTransport(Transport):
     # Messages
 
     def _on_message(self, name: object, *args: object) -> None:
-        meaning = read_message(self._signals, name, args, self._bot_id, self._user_id)
+        meaning = read_message(
+            self._signals, name, args, self._bot_id, self._user_id, owner=self._owner
+        )
         if isinstance(meaning, Signal):
             self._buffer.put(meaning)
         elif meaning is not None:
-            self._dropped[meaning.value] += 1
-            # Known by name and yet unreadable: that is for the author of `signals` to know.
-            level = logging.WARNING if meaning is Drop.MALFORMED else logging.DEBUG
-            logger.log(level, "a message was dropped: %s (event %.40r)", meaning.value, name)
+            self._drops.note(meaning, name)
 
     # The client's tasks
 
@@ -350,7 +367,7 @@ class SocketIOTransport(Transport):
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            self._dropped[Drop.MALFORMED] += 1
+            self._drops.note(Dropped(Drop.MALFORMED, "its packet cannot be read"), None)
         if self._client is not None and task is self._client.eio.read_loop_task:
             self._lose("the connection broke")
 

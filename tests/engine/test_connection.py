@@ -37,7 +37,7 @@ from qrlifecycle.records import Closed, Closing, Opening, Record
 from qrlifecycle.states import Phase
 from qrlifecycle.testing import Fault, ScriptedPeer, ScriptedTransport, settle
 
-from ..pairing import Pairing, asyncio_only, hang, request_qr
+from ..pairing import Pairing, asyncio_only, be_busy, hang, request_qr
 
 pytestmark = pytest.mark.anyio
 
@@ -343,6 +343,35 @@ async def test_what_came_before_the_break_is_not_lost_with_the_connection() -> N
         pairing.peer.break_connection()
     assert pairing.outcome == Connected("me")
     assert openings(pairing) == 1
+
+
+@pytest.mark.parametrize("policy", [Policy(max_refreshes=0), Policy(attempt_timeout=60)])
+@pytest.mark.parametrize("blocked", [0.0, 30.0])
+async def test_promise_4_what_has_arrived_by_the_deadline_is_heard(
+    policy: Policy, blocked: float
+) -> None:
+    """Though it takes a client library some turns of the event loop to hand it on."""
+    async with Pairing(policy=policy) as pairing:
+        began, deadline = anyio.current_time(), min(policy.attempt_timeout, 63)
+
+        async def arrive() -> None:
+            await anyio.sleep_until(began + deadline - blocked / 2)
+            be_busy(blocked)
+            for _ in range(10):
+                await anyio.lowlevel.checkpoint()
+            pairing.peer.send(Paired("me"))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(arrive)
+    assert pairing.outcome == Connected("me")
+    assert anyio.current_time() == began + deadline + blocked / 2
+
+
+async def test_no_time_passes_while_what_has_arrived_is_waited_for() -> None:
+    """What comes a moment after the deadline comes too late."""
+    async with Pairing(policy=Policy(attempt_timeout=6)) as pairing:
+        await anyio.sleep(6.001)
+        assert pairing.failed().reason is Reason.ATTEMPT_TIMED_OUT
 
 
 async def test_a_break_is_logged_without_the_transports_own_text(

@@ -12,6 +12,7 @@ import pytest
 from qrlifecycle import Event, Policy, State
 from qrlifecycle.engine import recording
 from qrlifecycle.engine.recording import Recording
+from qrlifecycle.logs import About
 from qrlifecycle.records import Changed, Dropped, Ended, Record
 
 
@@ -20,7 +21,7 @@ class Attempt:
 
     def __init__(self, *others: Callable[[Record], object]) -> None:
         self.records: list[Record] = []
-        self.recording = Recording((*others, self.records.append), self.deliver)
+        self.recording = Recording((*others, self.records.append), self.deliver, About())
 
     def deliver(self, deliver: Callable[[Any], object], item: object) -> None:
         """Deliver what is published."""

@@ -28,6 +28,7 @@ from qrlifecycle import (
     QRUpdated,
     Reason,
     Scanned,
+    ServiceRefused,
     Signal,
     State,
     StatusChanged,
@@ -168,17 +169,74 @@ async def test_a_code_that_was_never_shown_needs_no_look() -> None:
 
 async def test_a_code_that_was_shown_in_an_attempt_needs_no_look_in_the_next() -> None:
     """Each attempt begins with nothing shown."""
-    codes = iter([QRCode("only")])
-
-    async def request() -> QRCode:
-        return next(codes)
-
-    status = Status()
-    async with Beside(status, request) as pairing:
+    status, openings = Status(), (Fault.NONE, Fault.UNREACHABLE)
+    async with Beside(status, openings=openings, policy=ONCE) as pairing:
         pairing.lifecycle.cancel()
     status.asked.clear()
     assert isinstance(await pairing.lifecycle.pair(), Failed)
     assert status.asked == []
+
+
+@pytest.mark.parametrize("how", ["refused", "broken", "too late", "malformed"])
+async def test_promise_4_where_no_code_comes_the_status_is_read(how: str) -> None:
+    """The service says in its own words that the account is paired: that is no failure."""
+
+    async def request() -> QRCode:
+        match how:
+            case "refused":
+                raise ServiceRefused("it is open already")
+            case "broken":
+                raise KeyError("qr")
+            case "malformed":
+                return QRCode("")
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    status = Status(Paired("me"))
+    lifecycle = QRLifecycle(
+        request, ScriptedPeer(), check_status=status, policy=Policy(generate_timeout=5)
+    )
+    assert await lifecycle.pair() == Connected("me", already_paired=True)
+    assert len(status.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (None, Reason.REFUSED_BY_SERVICE),
+        (PairingRefused(Reason.CONFLICT), Reason.CONFLICT),
+        (Scanned(), Reason.REFUSED_BY_SERVICE),
+        (QRUpdated(QRCode("a code of another session")), Reason.REFUSED_BY_SERVICE),
+        (Paired("another"), Reason.WRONG_IDENTITY),
+    ],
+)
+async def test_where_no_code_comes_a_status_that_is_no_success_changes_little(
+    answer: Signal | None, reason: Reason
+) -> None:
+    """The refusal stands, unless the status knows a better reason; no socket is opened."""
+
+    async def request() -> QRCode:
+        raise ServiceRefused("no")
+
+    peer, status = ScriptedPeer(), Status(answer)
+    lifecycle = QRLifecycle(request, peer, check_status=status, expect_identity="me")
+    outcome = await lifecycle.pair()
+    assert isinstance(outcome, Failed)
+    assert outcome.reason is reason
+    assert (len(status.asked), peer.transports) == (1, [])
+
+
+async def test_where_no_code_comes_and_no_status_either_it_ends_in_time() -> None:
+    """A service that is down altogether is asked for as long as a final status check may take."""
+
+    async def request() -> QRCode:
+        raise ServiceRefused("no")
+
+    status, began = Status(latency=math.inf), anyio.current_time()
+    policy = Policy(final_check_timeout=5)
+    lifecycle = QRLifecycle(request, ScriptedPeer(), check_status=status, policy=policy)
+    assert isinstance(await lifecycle.pair(), Failed)
+    assert anyio.current_time() == began + 5
 
 
 async def test_the_status_is_read_as_often_as_the_policy_says() -> None:

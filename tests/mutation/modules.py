@@ -61,6 +61,8 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "engine.user_code": _core(*USER_CODE),
     "engine.recording": _core("tests/engine/test_recording.py", "tests/test_records.py"),
+    "engine.request": _core("tests/lifecycle/test_round.py"),
+    "logs": (("tests/test_logs.py",), CORE),
     "engine.service": _core("tests/engine/test_status.py"),
     "engine.snapshot": _core("tests/engine/test_snapshot.py"),
     "transports.buffer": (("tests/test_buffer.py",), CORE, EXPLORATION),

@@ -63,6 +63,21 @@ async def test_what_becomes_nothing_is_counted_by_cause(peer: RawPeer) -> None:
         assert transport.dropped == {"foreign": 2, "unknown": 3, "malformed": 2}
 
 
+async def test_where_everybody_is_told_everything_ours_is_picked_out(peer: RawPeer) -> None:
+    """By the place that `owner=` names; another's, and what cannot be read, end nothing."""
+    own = {"session-logged": lambda payload: Paired(payload.get("number"))}
+    async with transport_to(peer.url, signals=own, owner="session") as transport:
+        peer.wire.send(
+            event("session-logged", {"session": "another", "number": "+1"}),
+            event("session-logged", json.dumps({"session": "another", "number": "+2"})),
+            event("session-logged", [{"session": BOT, "number": "+3"}]),
+            event("session-logged", {"number": "+4"}),
+            event("session-logged", {"session": BOT, "number": "+49"}),
+        )
+        assert await receive(transport) == Paired("+49")
+        assert transport.dropped == {"foreign": 2, "malformed": 2}
+
+
 async def test_signals_of_ones_own_may_fail_in_any_way(peer: RawPeer) -> None:
     """A map's own mistake is a malformed message, not a broken connection."""
 
