@@ -35,6 +35,7 @@ LAYERS = [
     "engine",
     "lifecycle",
     "transports.messages",
+    "transports.drops",
     "transports.owner",
     "transports.push",
     "transports.reset",

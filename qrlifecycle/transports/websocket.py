@@ -8,10 +8,17 @@ import ssl
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NoReturn
 
-from ..errors import Ending, InvalidValue, TransportError, TransportRefused
+from ..errors import (
+    Ending,
+    InvalidValue,
+    QRLifecycleError,
+    TransportError,
+    TransportRefused,
+)
 from ..policy import is_positive
+from ..secrecy import forgetful, shown_half_made
 from ..signals import Signal
-from .messages import Drop
+from .messages import Drop, Dropped
 from .owner import check_owner, names_another
 from .wire import WebSocketConnection, WiredTransport, WireOptions
 from .wire.options import ENVIRONMENT, HEARTBEAT, MAX_MESSAGE_SIZE
@@ -32,6 +39,7 @@ Message = Any
 Said = str | bytes | Mapping[str, object]
 
 
+@shown_half_made
 class WebSocketTransport(WiredTransport):
     """Hears signals over a plain WebSocket, on asyncio, uvloop and trio.
 
@@ -63,6 +71,7 @@ class WebSocketTransport(WiredTransport):
 
     __slots__ = ("_greeting", "_owner", "_reader", "_refusing", "_text", "_welcome", "_welcomed")
 
+    @forgetful
     def __init__(
         self,
         url: str,
@@ -123,14 +132,17 @@ class WebSocketTransport(WiredTransport):
     def _read(self, message: str | bytes) -> None:
         try:
             self._take(self._meaning(message))
-        except CANNOT_BE_MEANT:
-            self._take(Drop.MALFORMED)
+        except CANNOT_BE_MEANT as error:
+            # The text of our own errors only: it holds no value.
+            ours = isinstance(error, QRLifecycleError)
+            why = str(error) if ours else f"it raised {type(error).__name__}"
+            self._take(Dropped(Drop.MALFORMED, why))
         except TransportError as error:
             if not self._welcomed:
                 raise
             self._end(error)
 
-    def _meaning(self, message: str | bytes) -> Iterable[Signal] | Signal | Drop | None:
+    def _meaning(self, message: str | bytes) -> Iterable[Signal] | Dropped | Drop | None:
         said = message if self._text else json.loads(message)
         if names_another(said, self._owner):
             return Drop.FOREIGN
@@ -143,7 +155,7 @@ class WebSocketTransport(WiredTransport):
             return Drop.UNKNOWN
         signals = (meaning,) if isinstance(meaning, Signal) else tuple(meaning)
         if not all(isinstance(signal, Signal) for signal in signals):
-            return Drop.MALFORMED
+            return Dropped(Drop.MALFORMED, "`read` gave back what is no signal")
         return signals
 
     def _lost(self, error: TransportError) -> TransportError:

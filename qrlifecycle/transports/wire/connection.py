@@ -9,6 +9,7 @@ import anyio
 import anyio.lowlevel
 
 from ...errors import InvalidValue, TransportError
+from ...secrecy import forgetful, shown_half_made
 from . import endings
 from .address import Address, address_of
 from .connecting import connect
@@ -22,6 +23,7 @@ from .tls import default_context
 __all__ = ["WebSocketConnection"]
 
 
+@shown_half_made
 class WebSocketConnection:
     """A WebSocket connection to a server. Nothing is opened yet.
 
@@ -52,6 +54,7 @@ class WebSocketConnection:
         "subprotocol",
     )
 
+    @forgetful
     def __init__(self, url: str, options: WireOptions) -> None:
         address = address_of(url)
         if options.ssl is not None and not address.secure:

@@ -12,6 +12,7 @@ import h11
 
 from ...errors import InvalidValue
 from ...policy import is_positive
+from ...secrecy import forget_arguments
 from .address import split_url
 
 __all__ = ["ENVIRONMENT", "HEARTBEAT", "MAX_MESSAGE_SIZE", "WireOptions"]
@@ -30,6 +31,7 @@ OWN_HEADERS = frozenset({"connection", "upgrade", "content-length", "transfer-en
 """Headers that the handshake writes itself, beside all that begin with ``sec-websocket-``."""
 
 
+@forget_arguments
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class WireOptions:
     """How to connect. It may hold secrets: it shows none of them, and refuses to be pickled.
