@@ -38,7 +38,9 @@ from qrlifecycle import (
     ServiceRefused,
 )
 from qrlifecycle.cli import main
+from qrlifecycle.cli.arguments import command_line
 from qrlifecycle.cli.http_requests import MAX_ANSWER, CodeRequest, default_qr_url
+from qrlifecycle.cli.interactive import policy_of
 from qrlifecycle.cli.plain_view import sentences
 from qrlifecycle.errors import Malformed
 from qrlifecycle.testing.pairing_server import PairingServer
@@ -898,6 +900,36 @@ def test_small_terminal(columns: int, lines: int) -> None:
     assert bool(drawn) == (columns >= 37)
 
 
+def test_a_terminal_that_stays_too_narrow_ends_it() -> None:
+    """Nobody makes it wider: no socket is held for codes that nobody sees, one after another."""
+
+    async def scenario(server: PairingServer) -> None:
+        few = ("--policy", "expiry_grace=0", "--max-refreshes", "20")
+        pairing = partial(in_terminal, "pair", server.url, *OWNER, *few, columns=20)
+        code, written = await asyncio.to_thread(pairing)
+        assert code == 1
+        assert "make it wider, and the code appears" in written
+        assert "showing_failed" in written
+        assert "columns wide and this terminal has 20" in written
+        assert len(server.sockets) == 2
+
+    serve(scenario, qr_lifetime=0.3)
+
+
+def test_every_number_that_a_failure_names_can_be_set() -> None:
+    """A sentence of a reason names a number of the policy: the command line takes each of them."""
+    named = set(re.findall(r"policy\.(\w+)", " ".join(reason.meaning for reason in Reason)))
+    assert len(named) > 6
+    parser = command_line()
+    for name in named:
+        given = parser.parse_args(["demo", "--policy", f"{name}=7"])
+        assert getattr(policy_of(given), name) == 7
+    switched = parser.parse_args(["demo", "--policy", "confirm_success=true"])
+    assert policy_of(switched).confirm_success is True
+    endless = parser.parse_args(["demo", "--policy", "attempt_timeout=inf"])
+    assert policy_of(endless).attempt_timeout == float("inf")
+
+
 def test_plain_in_terminal() -> None:
     """With --plain a terminal gets plain lines; only the code has colours."""
     code, written = in_terminal("demo", "--scan-after", "0", "--plain")
@@ -993,6 +1025,14 @@ def one_line(text: str) -> str:
         "demo --host 192.0.2.1",
         "demo --max-refreshes -1",
         "demo --qr-lifetime nan",
+        "demo --policy approval_timeout",
+        "demo --policy approval_timeout=soon",
+        "demo --policy approval_timeout=-1",
+        "demo --policy approval_timeout=1 --policy approval_timeout=2",
+        "demo --policy max_codes=true",
+        "demo --policy confirm_success=1",
+        "demo --policy nothing=1",
+        "demo --policy max_refreshes=1 --max-refreshes 1",
         "pair",
         "pair http://h",
         "pair h --bot-id b --user-id u",
@@ -1002,6 +1042,8 @@ def one_line(text: str) -> str:
         "pair http://h --bot-id b --user-id u --qr-url ws://h/qr",
         "pair http://h --bot-id b --user-id u --header X",
         "pair http://h --bot-id b --user-id u --namespace chat",
+        "pair http://h --bot-id b --user-id u --heartbeat 0",
+        "pair http://h --bot-id b --user-id u --max-message 0",
         "pair http://h --bot-id b --user-id u --ca-file /nowhere.pem",
         f"pair https://h --bot-id b --user-id u --ca-file {__file__}",
         "diagram --format gif",
