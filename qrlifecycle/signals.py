@@ -142,7 +142,7 @@ class PairingRefused(Signal):
 
 @dataclass(frozen=True, slots=True)
 class StatusChanged(Signal):
-    """Something is new, and `check_status` says what: it is read at once.
+    """Something is new, and `check_status` says what: it is read as soon as the pause allows.
 
     For services whose messages tell that there is another code, or a success, but not which. A
     transport may report it; `check_status` may not give it back. Without a `check_status` it is

@@ -53,6 +53,7 @@ INNER = {
         "progress",
         "connection",
         "service",
+        "request",
         "status",
         "failures",
         "attempt",

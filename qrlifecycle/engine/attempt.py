@@ -29,7 +29,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from inspect import isawaitable
 from typing import Any, ClassVar
 
 import anyio
@@ -38,13 +37,10 @@ import anyio.lowlevel
 from ..codes import PairingCode, QRCode
 from ..errors import (
     EventRefused,
-    PeerError,
-    ServiceUnavailable,
     TransportUnreachable,
     UsageError,
-    WrongAnswer,
 )
-from ..logs import error_once, logger, warn_once, warn_shared
+from ..logs import error_once, logger
 from ..machine import MACHINE
 from ..outcome import REASON_OF_DEADLINE, Connected, Failed, Outcome, Reason
 from ..records import FoundByStatus
@@ -61,13 +57,13 @@ from ..signals import (
 from ..sleeping import SleepWatch
 from ..states import ENDS, Deadline, Event, Phase, State
 from ..transports.base import Transport
-from .backoff import Backoff
 from .connection import Connection
 from .failures import failure_by, log_failure
 from .progress import CANCELLED, Progress, Transition
+from .request import Request
 from .service import Service
 from .status import Answer, StatusReader
-from .user_code import BackgroundTasks, describe, fault_of, is_thrown_away
+from .user_code import BackgroundTasks, describe, is_thrown_away
 
 __all__ = ["Attempt"]
 
@@ -81,13 +77,12 @@ class Attempt:
     """
 
     __slots__ = (
-        "_asking",
         "_policy",
         "_progress",
+        "_request",
         "_service",
         "_sleep",
         "_tasks",
-        "_unavailable",
         "codes_left",
         "connection",
         "reader",
@@ -101,8 +96,7 @@ class Attempt:
         self._policy = progress.policy
         self._tasks: BackgroundTasks | None = None
         self._sleep = SleepWatch()
-        self._asking: Backoff | None = None
-        self._unavailable: ServiceUnavailable | None = None
+        self._request: Request | None = None
         self.reader: StatusReader | None = None
         self.connection: Connection | None = None
         """To the peer, while a code is displayed."""
@@ -165,7 +159,7 @@ class Attempt:
                 with progress.until_deadline():
                     await activity(self)
                 if progress.pending is None:
-                    await self._give_up()
+                    await self._leave_or_go_on()
         except BaseException as error:
             if self._decide_by(error):
                 raise
@@ -198,7 +192,7 @@ class Attempt:
         """Take the row that was decided on; nothing of the state is left by then."""
         # A second Ctrl-C may strike anywhere, also before `close()` has done anything.
         connection, progress = self.connection, self._progress
-        if connection is not None and connection.transport is not None:
+        if connection is not None:
             connection.abandon()
         self.reader = self.connection = None
         outcome = progress.commit(progress.pending or CANCELLED)
@@ -211,41 +205,15 @@ class Attempt:
     async def _generate(self) -> None:
         """Ask for a code."""
         await anyio.lowlevel.checkpoint_if_cancelled()  # while the state before was being left
-        self._asking = self._unavailable = None
-        while True:
-            try:
-                asked: object = self._service.request_qr()
-                answer: object = await asked if isawaitable(asked) else asked
-                self._notice_sleep()  # before the code's time begins
-                break
-            except BaseException as error:
-                fault = fault_of(error)
-            if not isinstance(fault, ServiceUnavailable):
-                if not isinstance(fault, PeerError):
-                    warn_once("request_qr raised %s", describe(fault))
-                self._progress.give_up(self._failure(fault))
-                return
-            await self._pause_asking(fault)
-        if answer is asked:
-            kind = type(asked).__name__
-            raise WrongAnswer(f"request_qr must be an async function; it gave back {kind}")
-        if isinstance(answer, QRCode | PairingCode):
-            self._progress.decide(Transition(Event.QR_READY, answer))
+        self._request = Request(self._service.request_qr, self._policy)
+        answer = await self._request.ask()
+        self._notice_sleep()  # before the code's time begins
+        if isinstance(answer, Exception):
+            self._progress.give_up(self._failure(answer))
         elif isinstance(answer, Paired):
             self._progress.decide(self._success(answer, already_paired=True))
         else:
-            kind = type(answer).__name__
-            raise WrongAnswer(f"request_qr gave back {kind}; give back a code or Paired")
-
-    async def _pause_asking(self, fault: ServiceUnavailable) -> None:
-        """Wait until the service is asked again; when time runs out, this is why."""
-        if self._asking is None:
-            policy = self._policy
-            self._asking = Backoff(policy.generate_retry_delay, policy.generate_retry_delay_max)
-        self._unavailable, delay = fault, self._asking.next()
-        text = str(fault) or "the service is unavailable"
-        warn_shared("%s; asking for a code again in %.1f s", text, delay, alike=text)
-        await anyio.sleep(delay)
+            self._progress.decide(Transition(Event.QR_READY, answer))
 
     async def _display(self) -> None:
         """Listen while the code is displayed."""
@@ -267,7 +235,7 @@ class Attempt:
         except Exception as error:
             progress.give_up(self._failure(error))
 
-    async def _give_up(self) -> None:
+    async def _leave_or_go_on(self) -> None:
         """A deadline ran out or there is a verdict: leave, unless the status tells otherwise."""
         progress = self._progress
         passed = anyio.current_time()  # before the check: what runs out during it does not count
@@ -343,7 +311,7 @@ class Attempt:
         if anyio.current_time() >= progress.earlier_deadline:
             return  # too late for anybody to scan it; listening is cut short
         if progress.withheld and progress.pending is None:
-            self._show_code(progress.code)
+            self._hand_out(progress.code)
         if self.reader is not None:
             self.reader.request_read()
 
@@ -353,7 +321,8 @@ class Attempt:
             self._read_changed_status()
         elif not isinstance(signal, Paired):
             self._dispatch_signal(signal)
-        elif self._policy.confirm_success and self.reader is not None:
+        elif self._policy.confirm_success:
+            assert self.reader is not None, "a policy that needs a status has one"
             self.reader.confirm_success()  # anybody may have said so
         else:
             logger.info("pairing event received")
@@ -427,7 +396,7 @@ class Attempt:
                 case Scanned():
                     transition = Transition(Event.SCANNED, signal)
                 case QRUpdated():
-                    self._replace_code(signal.qr)
+                    self._rotate_code(signal.qr)
                     return False
                 case QRExpired() if signal.event is Event.EXPIRED:
                     MACHINE.row(progress.state, signal.event)
@@ -444,7 +413,7 @@ class Attempt:
             logger.debug("signal for '%s' dropped in state '%s'", refused.event, progress.state)
             return False
 
-    def _replace_code(self, code: QRCode | PairingCode) -> None:
+    def _rotate_code(self, code: QRCode | PairingCode) -> None:
         progress, connection = self._progress, self.connection
         if code == progress.code:
             return  # the same code again is no news
@@ -453,9 +422,9 @@ class Attempt:
         elif connection is not None and connection.phase is not Phase.LISTENING:
             progress.withhold_code(code)  # it was read; it is handed out once a transport listens
         else:
-            self._show_code(code)
+            self._hand_out(code)
 
-    def _show_code(self, code: QRCode | PairingCode | None) -> None:
+    def _hand_out(self, code: QRCode | PairingCode | None) -> None:
         """Hand a code out; while any is displayed or withheld, the budget allows this one."""
         self._progress.dispatch(Transition(Event.QR_UPDATED, code))
         self.codes_left -= 1
@@ -465,7 +434,8 @@ class Attempt:
     def _end_by(self, deadline: Deadline) -> Transition:
         """How the state ends by a deadline that ran out; a refresh is spent."""
         if deadline is not Deadline.CODE:
-            why = self._unavailable if deadline is Deadline.REQUEST else None
+            request = self._request if deadline is Deadline.REQUEST else None
+            why = None if request is None else request.unavailable
             return Transition(Event.FAIL, Failed(REASON_OF_DEADLINE[deadline], why))
         if self._progress.withheld:
             return self._failure(TransportUnreachable("none listened while the code lived"))
@@ -477,8 +447,7 @@ class Attempt:
 
     def _success(self, paired: Paired, *, already_paired: bool = False) -> Transition:
         """An account is paired: the right one?"""
-        service = self._service
-        if service.expect_identity is not None and not service.expects(paired.identity):
+        if not self._service.expects(paired.identity):
             return Transition(Event.FAIL, Failed(Reason.WRONG_IDENTITY, data=paired.data))
         return Transition(Event.PAIRED, Connected(paired.identity, paired.data, already_paired))
 

@@ -89,6 +89,7 @@ class Connection:
 
     __slots__ = (
         "_backoff",
+        "_broke",
         "_factory",
         "_failures",
         "_listening_since",
@@ -112,6 +113,7 @@ class Connection:
         self._policy = policy
         self._observers = observers
         self._backoff = Backoff(policy.reconnect_delay, policy.reconnect_delay_max)
+        self._broke: Exception | None = None
         self._failures = 0
         self._received = 0
         self._listening_since = math.inf
@@ -121,14 +123,15 @@ class Connection:
         """The next signal; None each time a transport has come to listen.
 
         Args:
-            reconnect: whether another transport is made when one that listens breaks.
+            reconnect: whether another transport is made when one that listens breaks; if not, it
+                is when the next signal is asked for.
 
         Raises:
             Exception: what the connection is given up for: the last transport's error, or whatever
                 the factory raised.
         """
         while True:
-            if self.phase is not Phase.LISTENING:
+            if self._broke is not None or self.phase is not Phase.LISTENING:
                 await self._make()
             transport = self.transport
             assert transport is not None
@@ -147,9 +150,11 @@ class Connection:
                 fault: Exception = TransportLost("the peer closed the connection")
             except BaseException as error:
                 fault = self._fault(error)
-            if isinstance(fault, UsageError) or not reconnect:
+            if isinstance(fault, UsageError):
                 raise fault
-            await self._close_to_reconnect(fault)
+            self._broke = fault
+            if not reconnect:
+                raise fault
 
     async def catch_up(self) -> None:
         """Let a transport that listens get to know what is in the kernel's buffer already."""
@@ -187,7 +192,10 @@ class Connection:
             self._abort(self.transport, Closing.FORCED)
 
     async def _make(self) -> None:
-        """Have the factory make a transport, when none is held any more."""
+        """Have the factory make a transport, when none is held any more and the delay is over."""
+        if (broke := self._broke) is not None:
+            self._broke = None
+            await self._close_to_reconnect(broke)
         # An opening may have been interrupted by a deadline that was then put off.
         await self.close()
         # Leaving may have begun meanwhile; then there must be no socket any more, not even briefly.
@@ -283,7 +291,7 @@ class Connection:
             fault = fault_of(error)
             error_once("the transport broke its contract: abort() raised %s", describe(fault))
         finally:
-            self.transport = None
+            self.transport = self._broke = None
             self.phase = NEXT_PHASE[self.phase, Step.CLOSED]
             if (recording := self._recording_of(transport)) is not None:
                 recording.record(Closed, how)

@@ -1,9 +1,10 @@
 """Why an attempt fails: what an error or a deadline means as an end.
 
-Each reason is found in one of these places, in this order: the error brings one along
-(`ServiceRefused`), or its kind has one (`outcome.REASON_OF_ERROR`), or it is what goes wrong in
-that state (`REASON_OTHERWISE`); a deadline has one (`outcome.REASON_OF_DEADLINE`); and a refusal
-that a service sends brings its own along (`signals.PairingRefused`).
+An error brings its reason along (`ServiceRefused`), or its kind has one
+(`outcome.REASON_OF_ERROR`), or it is what goes wrong in that state (`REASON_OTHERWISE`). A deadline
+has one (`outcome.REASON_OF_DEADLINE`), and a refusal that a service sends brings its own along
+(`signals.PairingRefused`). Four more are decided where they are noticed: `wrong_identity`,
+`expired` and `codes_used_up` in `attempt`, `showing_failed` in `progress`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def failure_by(error: Exception, state: State, *, ever_listened: bool | None) ->
     Args:
         error: what was raised.
         state: where.
-        ever_listened: whether any transport of this state came to listen; None if none was made.
+        ever_listened: whether any transport of this state came to listen; None where there is no
+            connection.
     """
     reasons = (reason for kind, reason in REASON_OF_ERROR.items() if isinstance(error, kind))
     reason = next(reasons, REASON_OTHERWISE[state])

@@ -160,27 +160,35 @@ class Observers:
         return iterator
 
     def notify(self, source: State, event: Event, target: State, carried: object) -> None:
-        """A row was taken; ``carried`` is what its transition carried."""
+        """A row was taken; ``carried`` is what its transition carried.
+
+        All its news is queued before any of it is told: what one observer raises keeps it from no
+        other.
+        """
         outcome: Any = carried if event in OUTCOMES else None
         queue, hooks = self._queue, self._hooks
         if source is not target:  # what the person was to be shown, and was not yet, is past
             for showing in self._showing:
                 showing.forget()
-        if self.recording is not None:
-            self.recording.change(source, event, target, outcome)
+        if (recording := self.recording) is not None:
+            record = recording.change(source, event, target, outcome)
+            if record is not None:
+                queue.append((recording.tell, record))
         if self._iterators or "on_change" in hooks:
-            change = Change(source, event, target, outcome)
-            for ref in self._iterators:
-                if (iterator := ref()) is not None:
-                    queue.append((iterator.put, change))
-            if (runner := hooks.get("on_change")) is not None:
-                queue.append((runner.deliver, change))
+            self._queue_change(Change(source, event, target, outcome))
         name = HOOK_OF.get(event, "")
         if event is Event.QR_UPDATED and isinstance(carried, PairingCode):
             name = "on_pairing_code"
         if (runner := hooks.get(name)) is not None:
             queue.append((runner.deliver, carried))
         self._deliver()
+
+    def _queue_change(self, change: Change) -> None:
+        for ref in self._iterators:
+            if (iterator := ref()) is not None:
+                self._queue.append((iterator.put, change))
+        if (runner := self._hooks.get("on_change")) is not None:
+            self._queue.append((runner.deliver, change))
 
     def count(self, dropped: Mapping[str, int]) -> None:
         """Note what was dropped, by cause."""

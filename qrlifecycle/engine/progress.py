@@ -343,7 +343,7 @@ class Progress:
             return
         if not self.final_check:
             scope.deadline = ends
-        elif ends > current_time():
+        elif self.verdict is None and ends > current_time():
             scope.cancel()  # there is more time again, so nothing is to be checked finally
 
     _ENTER: ClassVar[Mapping[State, Apply]] = {

@@ -70,25 +70,34 @@ class Recording:
         """Something became of nothing."""
         self._dropped.update(dropped)
 
-    def change(self, source: State, event: Event, target: State, outcome: Outcome | None) -> None:
-        """A row was taken. The same internal row once more is no news, but for another code."""
+    def change(
+        self, source: State, event: Event, target: State, outcome: Outcome | None
+    ) -> Record | None:
+        """The record of a row that was taken, which is yet to be told.
+
+        The same internal row once more is no news, but for another code.
+        """
         told = self._internal
         if source is not target:
             told.clear()
         else:
             again = event in told[-1:] and event is not Event.QR_UPDATED
             if again or len(told) >= MOST_INTERNAL:
-                return
+                return None
             told.append(event)
         reason = None if outcome is None or isinstance(outcome, Connected) else outcome.reason
-        self.record(Changed, source, event, target, reason)
+        return self._make(Changed, source, event, target, reason)
 
     def record(self, kind: Callable[..., Record], *fields: object) -> None:
         """Something happens now."""
-        record = kind(self._about.lifecycle, self._attempt, time.monotonic(), time.time(), *fields)
-        self._publish(self._tell, record)
+        self._publish(self.tell, self._make(kind, *fields))
 
-    def _tell(self, record: Record) -> None:
+    def _make(self, kind: Callable[..., Record], *fields: object) -> Record:
+        name = self._about.lifecycle
+        return kind(name, self._attempt, time.monotonic(), time.time(), *fields)
+
+    def tell(self, record: Record) -> None:
+        """Tell all recorders."""
         raised: BaseException | None = None
         for recorder in self._recorders:
             try:

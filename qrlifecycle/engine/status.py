@@ -10,7 +10,8 @@ It is read, while a code is displayed, when
 - a transport has come to listen, the first as well as each after a break (`request_read()`);
 - with `policy.confirm_success`, a success was claimed on the wire (`confirm_success()`), again and
   again until it is confirmed or the time for that is up;
-- `policy.status_interval` has passed since the last read;
+- the transport says that it has changed (`StatusChanged`);
+- `policy.status_interval` has passed since the last read and the pause after it;
 - a code that was shown is about to be given up, whatever the cause: the final status check
   (`read_afresh()`). A read that is under way by then speaks of a time before; it is cancelled, its
   answer is of no use even if it is there in that instant, and another is begun after the pause;

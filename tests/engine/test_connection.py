@@ -551,6 +551,18 @@ async def test_a_closing_that_an_interrupt_ended_halfway_can_still_be_abandoned(
     assert (connection.transport, connection.phase) == (None, Phase.ABSENT)
 
 
+async def test_a_closing_that_an_interrupt_ended_halfway_can_be_begun_again() -> None:
+    """Where there is time to, gracefully."""
+    peer = ScriptedPeer()
+    connection = connection_to(peer)
+    assert await connection.receive() is None
+    connection.phase = Phase.CLOSING
+    await connection.close()
+    assert [close.finished for close in peer.closes] == [True]
+    assert peer.open_sockets == 0
+    assert (connection.transport, connection.phase) == (None, Phase.ABSENT)
+
+
 async def test_promise_2_a_graceful_close_comes_before_the_force() -> None:
     """The transport closes gracefully while the socket is there; only then it is shut."""
     seen: list[tuple[str, int]] = []
@@ -709,6 +721,24 @@ async def test_a_transport_that_held_long_enough_gives_the_budget_and_the_delays
     assert connection._spend_reconnect(error, 100.0 + held) is afresh
     assert (connection._backoff.next() <= 1) is afresh
     assert connection._spend_reconnect(error, 100.0) is False
+
+
+async def test_an_abort_that_is_async_has_closed_nothing_and_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody can wait for it there; it is not run, and recorded as a transport that is broken."""
+
+    async def shut() -> None:
+        """Would shut the socket, if anybody waited."""
+
+    made = shut()
+    monkeypatch.setattr(ScriptedTransport, "abort", lambda _transport: made)
+    records: list[Record] = []
+    async with Pairing(recorders=[records.append]) as pairing:
+        pairing.peer.send(Paired("me"))
+    assert inspect.getcoroutinestate(made) == inspect.CORO_CLOSED
+    assert [record.how for record in records if isinstance(record, Closed)] == [Closing.BROKEN]
+    assert "broke its contract: abort() raised TypeError" in caplog.text
 
 
 async def test_what_a_transport_dropped_is_counted_once_it_is_closed(
