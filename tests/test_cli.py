@@ -26,6 +26,7 @@ import anyio
 import pytest
 from aiohttp import web
 
+import qrlifecycle
 from qrlifecycle import (
     Connected,
     Failed,
@@ -37,12 +38,14 @@ from qrlifecycle import (
     Reason,
     ServiceRefused,
 )
-from qrlifecycle.cli import main
+from qrlifecycle.cli import main, stopping
 from qrlifecycle.cli.arguments import command_line
 from qrlifecycle.cli.http_requests import MAX_ANSWER, CodeRequest, default_qr_url
 from qrlifecycle.cli.interactive import policy_of
 from qrlifecycle.cli.plain_view import sentences
+from qrlifecycle.cli.stopping import Stop
 from qrlifecycle.errors import Malformed
+from qrlifecycle.monitoring.printable import printable
 from qrlifecycle.testing.pairing_server import PairingServer
 
 from .patience import PROCESS_HANGS, patient_clock
@@ -538,6 +541,54 @@ def test_second_interrupt(gap: float) -> None:
     serve(scenario)
 
 
+HANGING = """
+import time
+from qrlifecycle.cli.stopping import Stop
+with Stop(owns_process=True) as stop, stop.asks(lambda: None):
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+"""A command that is asked to stop and does not."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_promise_2_a_second_interrupt_ends_what_hangs(number: signal.Signals) -> None:
+    """At once, with the exit code of the first; nobody has to look for the process."""
+    where = Path(qrlifecycle.__file__).parents[1]
+    process = subprocess.Popen([sys.executable, "-c", HANGING], stdout=subprocess.PIPE, cwd=where)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(number)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.3)  # asked, and it hangs
+        process.send_signal(number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(PROCESS_HANGS)
+        assert process.returncode == 128 + number
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_promise_2_a_second_interrupt_forces_the_exit(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first asks; the second waits for nobody, and restores the terminal."""
+    ended: list[int] = []
+    written: list[bytes] = []
+    asked: list[None] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    monkeypatch.setattr(stopping, "_write", written.append)
+    with Stop(owns_process=False) as stop, stop.screen(b"enter", b"leave"):
+        with stop.asks(lambda: asked.append(None)):
+            signal.raise_signal(number)
+            assert (ended, len(asked), stop.code) == ([], 1, 128 + number)
+            signal.raise_signal(number)
+        assert (ended, written, len(asked)) == ([128 + number], [b"leave"], 1)
+
+
 def test_interrupt_says_how_it_ended() -> None:
     """After Ctrl-C the socket was closed in order, and the last lines say so."""
 
@@ -813,6 +864,24 @@ def test_sentences_are_clean() -> None:
     assert list(sentences(Connected())) == ["paired"]
     failed = Failed(Reason.GENERATING_FAILED, RuntimeError("s3cret"))
     assert "s3cret" not in " ".join(sentences(failed))
+
+
+HARMFUL = [
+    *map(chr, range(0x20)),
+    *map(chr, range(0x7F, 0xA0)),  # DEL, and the C1 controls: CSI by itself is one of them
+    *map(chr, range(0x202A, 0x202F)),  # what turns the direction of writing
+    *map(chr, range(0x2066, 0x206A)),
+    *"\u200b\u200e\u200f\u2028\u2029\u061c\ufeff\ud800\U000e0041",
+]
+"""What moves a terminal's cursor, hides text, or shows it in another order than it has."""
+
+
+@pytest.mark.parametrize("harmful", HARMFUL, ids=lambda c: f"U+{ord(c):04X}")
+def test_promise_7_foreign_text_does_nothing_to_a_terminal(harmful: str) -> None:
+    """Each such character is a question mark, wherever it stands; words of the world are kept."""
+    assert printable(f"a{harmful}b{harmful}") == "a?b?"
+    assert list(sentences(Connected(f"me{harmful}"))) == ["paired: me?"]
+    assert printable("Grüße, 你好, مرحبا") == "Grüße, 你好, مرحبا"
 
 
 def in_terminal(
