@@ -37,6 +37,7 @@ def run(arguments: argparse.Namespace, stop: Stop) -> int:
     token = _token()
     headers = _headers(arguments.header)
     ssl_context = _ssl_context(arguments.ca_file)
+    limits = {"heartbeat": arguments.heartbeat, "max_message": arguments.max_message}
     transport = partial(
         SocketIOTransport,
         arguments.url,
@@ -48,6 +49,7 @@ def run(arguments: argparse.Namespace, stop: Stop) -> int:
         signals=_signals(arguments.event),
         socketio_path=arguments.socketio_path,
         ssl_context=ssl_context,
+        **{name: value for name, value in limits.items() if value is not None},
     )
     transport()  # never opened: invalid arguments are reported before anything is asked for
     request = CodeRequest(

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import NoReturn
 
@@ -372,6 +372,34 @@ async def test_no_time_passes_while_what_has_arrived_is_waited_for() -> None:
     async with Pairing(policy=Policy(attempt_timeout=6)) as pairing:
         await anyio.sleep(6.001)
         assert pairing.failed().reason is Reason.ATTEMPT_TIMED_OUT
+
+
+@pytest.mark.parametrize("wrong", [None, SystemExit, KeyboardInterrupt, LookupError])
+async def test_promise_1_the_socket_is_shut_before_anything_else_is_asked_of_a_transport(
+    wrong: type[BaseException] | None,
+) -> None:
+    """What it dropped is of interest to nobody as long as its socket may be open."""
+    open_when_asked: list[bool] = []
+
+    class Asked(ScriptedTransport):
+        @property
+        def dropped(self) -> Mapping[str, int]:
+            open_when_asked.append(self.socket_exists)
+            if wrong is not None:
+                raise wrong
+            return {"unknown": 1}
+
+    peer = ScriptedPeer()
+    make = lambda: Asked(peer, Fault.NONE, Fault.HUNG)  # noqa: E731
+    policy = Policy(attempt_timeout=5)
+    lifecycle = QRLifecycle(request_qr, make, policy=policy)
+    if wrong is None or issubclass(wrong, Exception):
+        await lifecycle.pair()
+    else:
+        with pytest.raises(wrong):
+            await lifecycle.pair()
+    assert open_when_asked == [False]
+    assert peer.open_sockets == 0
 
 
 async def test_a_break_is_logged_without_the_transports_own_text(

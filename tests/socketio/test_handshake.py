@@ -158,6 +158,24 @@ async def test_a_redirect_is_not_followed() -> None:
     await runner.cleanup()
 
 
+async def test_promise_3_an_opening_that_is_cut_off_is_tried_once() -> None:
+    """A client library tries again by itself; how often is for the lifecycle to say."""
+    connections = 0
+
+    async def cut_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(cut_off, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(TransportUnreachable):
+            await transport_to(f"http://127.0.0.1:{port}").open()
+    assert connections == 1
+
+
 async def test_a_dropped_message_is_seen_in_the_log_and_by_the_lifecycle(
     server: PairingServer, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -101,6 +101,27 @@ async def test_a_message_that_asks_for_an_answer_gets_one(peer: RawPeer) -> None
                 await anyio.sleep(0.001)
 
 
+@pytest.mark.parametrize(
+    "torn", ['451-["x"]', '452-["x",{"_placeholder":true,"num":0}]', '461-["x"]', '458-["x"]']
+)
+async def test_promise_7_attachments_that_do_not_come_deafen_nobody(
+    peer: RawPeer, torn: str
+) -> None:
+    """The next message is heard over the same connection, whole, and so are its attachments."""
+    async with transport_to(peer.url) as transport:
+        pictured = (
+            '451-["whatsapp_connected",{"identity":"+49","is":{"_placeholder":true,"num":0}}]'
+        )
+        peer.wire.send(torn, event("whatsapp_qr_scanned", OWNER), torn)
+        peer.wire.send_raw(frame(pictured) + frame(b"PNG", kind=2))
+        heard = []
+        with anyio.move_on_after(HANGS):
+            heard = [await transport.receive(), await transport.receive()]
+        picture = {"identity": "+49", "is": b"PNG"}
+        assert heard == [Scanned(), Paired("+49", picture)]
+    assert len(peer.wires) == 1
+
+
 @pytest.mark.parametrize("count", [1, 8])
 async def test_a_message_with_attachments_is_heard(peer: RawPeer, count: int) -> None:
     """Pictures beside the success make it a binary event; it is a success all the same."""

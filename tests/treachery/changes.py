@@ -706,6 +706,53 @@ CHANGES = (
         ("tests/engine/test_status.py::test_promise_4_where_no_code_comes_the_status_is_read",),
     ),
     Change(
+        "let the first Ctrl-C have all the time it wants",
+        2,
+        "cli/stopping.py",
+        (("if self._ask is not None and self.code is None:", "if self._ask is not None:"),),
+        ("tests/test_cli.py::test_promise_2_a_second_interrupt_forces_the_exit",),
+    ),
+    Change(
+        "print whatever is not below a space",
+        7,
+        "monitoring/printable.py",
+        (("c if c.isprintable() else", 'c if c >= " " else'),),
+        ("tests/test_cli.py::test_promise_7_foreign_text_does_nothing_to_a_terminal",),
+    ),
+    Change(
+        "count what was dropped while the transport is still there",
+        1,
+        "engine/connection.py",
+        (
+            (
+                '            if (answer := cast("object", transport.abort())) is not None:\n',
+                "            self._observers.count(transport.dropped)\n"
+                '            if (answer := cast("object", transport.abort())) is not None:\n',
+            ),
+        ),
+        (
+            "tests/engine/test_connection.py::test_promise_1_the_socket_is_shut_before_anything_else_is_asked_of_a_transport",
+        ),
+    ),
+    Change(
+        "wait for attachments until they come",
+        7,
+        "transports/socketio.py",
+        (("            self._binary_packet = None\n", "            pass\n"),),
+        (
+            "tests/socketio/test_messages.py::test_promise_7_attachments_that_do_not_come_deafen_nobody",
+        ),
+    ),
+    Change(
+        "let the client library try an opening once more",
+        3,
+        "transports/ledger.py",
+        (("            self._session._retry_connection = False\n", ""),),
+        (
+            "tests/socketio/test_handshake.py::test_promise_3_an_opening_that_is_cut_off_is_tried_once",
+        ),
+    ),
+    Change(
         "keep every signal until somebody asks",
         7,
         "transports/buffer.py",
