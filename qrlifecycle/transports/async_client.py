@@ -43,7 +43,7 @@ from .handshake import check_auth, check_url, explain, refusal
 from .ledger import Ledger
 from .messages import DEFAULT_SIGNALS, Drop, SignalMap, read_message
 
-__all__ = ["SocketIOTransport", "require_asyncio"]
+__all__ = ["AsyncClientTransport", "require_asyncio"]
 
 MAX_MESSAGE = 1024 * 1024
 """Bytes of the largest message that is read. A QR code as a PNG data URL is about 10 kB."""
@@ -93,7 +93,7 @@ class Client(socketio.AsyncClient):  # type: ignore[misc]
         await super()._handle_eio_message(data)
 
 
-class SocketIOTransport(Transport):
+class AsyncClientTransport(Transport):
     """Hears signals from a Socket.IO server (protocol 5), over WebSocket. Runs on asyncio only.
 
     Args:
@@ -187,7 +187,7 @@ class SocketIOTransport(Transport):
     def __repr__(self) -> str:
         parts = urlsplit(self._url)
         place = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
-        return f"<SocketIOTransport {place} bot={self._bot_id!r} user={self._user_id!r}>"
+        return f"<AsyncClientTransport {place} bot={self._bot_id!r} user={self._user_id!r}>"
 
     @property
     def subject(self) -> tuple[str, ...]:
@@ -207,7 +207,7 @@ class SocketIOTransport(Transport):
             TransportRefused: the server answered 401 or 403, or refused the namespace.
             UnsupportedBackend: the event loop is not asyncio's.
         """
-        require_asyncio("SocketIOTransport")
+        require_asyncio("AsyncClientTransport")
         if self._closing or self._client is not None:
             raise TransportUnreachable("a transport is opened once; make a fresh one")
         self._joined = asyncio.get_running_loop().create_future()
