@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         Signal,
     )
     from .states import Event, State
+    from .transports.async_client import AsyncClientTransport
     from .transports.base import Transport
     from .transports.socketio import SocketIOTransport
 
@@ -55,12 +56,14 @@ _MODULES = (
     "engine.observers",
     "lifecycle",
     "transports.socketio",
+    "transports.async_client",
 )
 """Where to look for a name; a module that costs more to import comes later."""
 
 __all__ = [
     "WHATSAPP",
     "ActionRequired",
+    "AsyncClientTransport",
     "Cancelled",
     "Change",
     "Connected",

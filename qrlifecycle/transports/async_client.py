@@ -39,7 +39,7 @@ from ..policy import is_positive
 from ..signals import Signal
 from .base import Transport
 from .buffer import SignalBuffer
-from .handshake import check_auth, check_url, explain, refusal
+from .handshake import CLOSED_EARLY, check_auth, check_url, explain, refusal
 from .ledger import Ledger
 from .messages import DEFAULT_SIGNALS, Drop, SignalMap, read_message
 
@@ -311,7 +311,7 @@ class AsyncClientTransport(Transport):
 
     def _on_disconnect(self, *args: object) -> None:
         if engineio.AsyncClient.reason.SERVER_DISCONNECT in args:
-            self._join(TransportUnreachable("the server closed before the namespace was joined"))
+            self._join(TransportUnreachable(CLOSED_EARLY))
             self._buffer.end(anyio.EndOfStream())
         else:
             self._lose("the connection broke")

@@ -12,7 +12,7 @@ from qrlifecycle.testing.contract.socketio_peer import event
 from qrlifecycle.transports.socketio import SocketIOTransport
 
 from ..raw_peer import RawPeer
-from .transport import BOT, OWNER, TOKEN, USER, receive, texts_of, transport_to
+from .transport import BOT, OWNER, TOKEN, USER, receive, texts_of, MakeTransport
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +46,7 @@ def everything() -> Any:
 
 
 @pytest.mark.parametrize("end", ["refused", "http", "garbage", "unreachable", "lost", "fine"])
-async def test_no_secret_is_shown(everything: Everything, end: str) -> None:
+async def test_no_secret_is_shown(transport_to: MakeTransport, everything: Everything, end: str) -> None:
     """Neither token, nor URL's query or password, nor payload: in no log, repr or error."""
     secrets = ["t0ken", "qu3ry", "passw0rd", "h3ader", "payl0ad"]
     texts: list[str] = []
@@ -97,7 +97,7 @@ async def test_the_net_for_secrets_has_no_hole(everything: Everything) -> None:
     assert any(TOKEN in text for text in everything.texts)
 
 
-def test_the_repr_says_where_and_for_whom() -> None:
+def test_the_repr_says_where_and_for_whom(transport_to: MakeTransport) -> None:
     """Scheme, host, port and the two ids; no more."""
     transport = transport_to("https://me:pw@example.org:8443/a?b=c#d")
     assert (

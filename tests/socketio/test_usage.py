@@ -13,7 +13,7 @@ from qrlifecycle import InvalidValue
 from qrlifecycle.errors import UnsupportedBackend
 from qrlifecycle.transports.socketio import SocketIOTransport
 
-from .transport import BOT, USER, texts_of, transport_to
+from .transport import BOT, USER, texts_of, MakeTransport
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.anyio
         b"http://s3cret",
     ],
 )
-def test_a_bad_url_is_an_invalid_value_that_is_not_shown(url: Any) -> None:
+def test_a_bad_url_is_an_invalid_value_that_is_not_shown(transport_to: MakeTransport, url: Any) -> None:
     """The URL itself may hold a token."""
     with pytest.raises(InvalidValue, match="http://host:port") as caught:
         transport_to(url)
@@ -43,7 +43,7 @@ def test_a_bad_url_is_an_invalid_value_that_is_not_shown(url: Any) -> None:
 
 @pytest.mark.parametrize("name", ["bot_id", "user_id"])
 @pytest.mark.parametrize("value", ["", None, 7])
-def test_a_bad_id_is_an_invalid_value(name: str, value: Any) -> None:
+def test_a_bad_id_is_an_invalid_value(transport_to: MakeTransport, name: str, value: Any) -> None:
     """Empty, or no text."""
     ids: dict[str, Any] = {"bot_id": BOT, "user_id": USER, name: value}
     with pytest.raises(InvalidValue, match=f"^{name} must be text that is not empty"):
@@ -62,13 +62,13 @@ def test_a_bad_id_is_an_invalid_value(name: str, value: Any) -> None:
         {"heartbeat": math.nan},
     ],
 )
-def test_bad_options_are_invalid_values(options: dict[str, Any]) -> None:
+def test_bad_options_are_invalid_values(transport_to: MakeTransport, options: dict[str, Any]) -> None:
     """Numbers that are not above 0 and finite, a namespace without its stroke."""
     with pytest.raises(InvalidValue):
         transport_to("http://host", **options)
 
 
-def test_without_asyncio_it_says_what_to_do() -> None:
+def test_without_asyncio_it_says_what_to_do(transport_to: MakeTransport) -> None:
     """On trio, `open()` raises the typed error; closing what never opened is fine there, too."""
 
     async def main() -> None:

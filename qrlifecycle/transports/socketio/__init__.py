@@ -1,11 +1,9 @@
-"""Stand-in."""
+"""Socket.IO heard on a WebSocket of ours.
 
-from __future__ import annotations
+`protocol` speaks Engine.IO and Socket.IO and does no I/O; `transport` is what a program opens. The
+packets are python-socketio's own codec's; of its client nothing is used.
+"""
 
-from ..async_client import AsyncClientTransport, require_asyncio
+from .transport import SocketIOTransport
 
-__all__ = ["SocketIOTransport", "require_asyncio"]
-
-
-class SocketIOTransport(AsyncClientTransport):
-    __slots__ = ()
+__all__ = ["SocketIOTransport"]

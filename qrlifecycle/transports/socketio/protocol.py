@@ -4,60 +4,64 @@ No input, no output, no clock: what a WebSocket brought goes into `take()`, and 
 stands in `answers`. The packets are read and written by python-socketio's own codec; what each of
 them means to a listener, and how much of it is kept, is decided here.
 
-A message of the WebSocket is one Engine.IO packet, always. The order in which they come::
+A message of the WebSocket is one Engine.IO packet, always::
 
-    server  0{"sid": ..., "pingInterval": ..., "pingTimeout": ...}      Engine.IO OPEN
-    client  40{"botId": ..., "userId": ..., "token": ...}               CONNECT, with auth
-    server  40{"sid": ...}, or 44{"message": ..., "data": ...}          joined, or CONNECT_ERROR
-    server  42["name", ...], 4217["name", ...], 451-["name", ...]       EVENT, with id, with bytes
-    client  4317[]                                                      ACK of the one with an id
-    server  2, and the client 3                                         ping and pong
-    server  41, or 1                                                    DISCONNECT, or CLOSE
+    server  0{"sid": ..., "pingInterval": ..., "pingTimeout": ...}    OPEN
+    client  40{"botId": ..., "userId": ..., "token": ...}             CONNECT, with auth
+    server  40{"sid": ...}, or 44{"message": ..., "data": ...}        CONNECT, or CONNECT_ERROR
+    server  42["name", ...], 4217["name", ...], 451-["name", ...]     EVENT: plain, with an id, and
+                                                                      with an attachment to come
+    client  4317[]                                                    ACK of the one with an id
+    server  2, and the client 3                                       PING and PONG
+    server  41, or 1                                                  DISCONNECT, or CLOSE
 
-A server of Socket.IO 2 says 40 by itself and without a ``sid``: so it is told apart at once.
+What a service calls its own events is no business of the protocol's: ``42["disconnect"]`` is an
+event, ``41`` is the end. A server of Socket.IO 2 says ``40`` by itself and without a ``sid``: so it
+is told apart before it is taken for a healthy one that never says anything.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 from anyio import EndOfStream
-from engineio import packet as engineio_packet
-from socketio import packet as socketio_packet
+from engineio import packet as engineio
+from socketio import packet as socketio
 
-from ...errors import TransportUnreachable
+from ...errors import Ending, TransportUnreachable
+from ..handshake import CLOSED_EARLY, TOO_OLD, refusal
 from ..messages import Drop
-from .refusal import refusal
 
 __all__ = ["MAX_ATTACHMENTS", "Message", "SocketIOProtocol"]
 
+Result = TypeVar("Result")
+
 MAX_ATTACHMENTS = 8
-"""Binary attachments of one message. A server may announce as many as it likes, and each would be
+"""Binary attachments of one message. A server may announce as many as it likes, and all of them are
 kept until the last has come."""
 
-ROOT = "/"
-"""The namespace that everybody joins unless told otherwise; on the wire it has no name."""
-
-PONG: str = engineio_packet.Packet(engineio_packet.PONG).encode()
-"""The answer to a ping. What came with the ping is for the probe of an upgrade, and there is none:
-so that no peer decides how much we send."""
+PONG: str = engineio.Packet(engineio.PONG).encode()
+"""The answer to a ping. What a ping carries belongs to the probe of an upgrade, of which there is
+none here; sent back, it would let the peer decide how much we send."""
 
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
-"""What decoding raises over what no server can mean."""
+"""What the codec raises over what no server can mean."""
 
-NOT_SOCKETIO = "what answers speaks WebSocket, but not Socket.IO: its first message is no OPEN"
+NOT_SOCKETIO = (
+    "the server speaks WebSocket there, but not Socket.IO: its first message is not Engine.IO's OPEN"
+)
 
-TOO_OLD = "the server speaks Socket.IO 2; a server of Socket.IO 3 or newer is needed"
-
-CLOSED_EARLY = "the server closed before the namespace was joined"
+NO_HEARTBEAT = (
+    "the server's Engine.IO OPEN says no pingInterval and pingTimeout: Engine.IO 4 is needed"
+)
 
 
 class Message(NamedTuple):
     """An event of the service's, as it came."""
 
-    name: object
+    name: str
     args: tuple[object, ...]
 
 
@@ -65,12 +69,12 @@ class SocketIOProtocol:
     """One connection, from its first message to its last.
 
     Args:
-        namespace: the namespace to join; checked by whoever takes it from the program.
-        auth: what joining sends along.
-        max_size: bytes of all attachments of one message together.
+        namespace: the namespace to join.
+        auth: what joining it sends along.
+        max_size: bytes that the attachments of one message may have together.
     """
 
-    __slots__ = ("_auth", "_max_size", "_namespace", "_opened", "_torn", "answers", "beat", "joined")
+    __slots__ = ("_auth", "_max_size", "_namespace", "_partial", "_room", "answers", "beat", "joined")
 
     def __init__(self, namespace: str, auth: Mapping[str, object], max_size: float) -> None:
         self.answers: list[str] = []
@@ -78,42 +82,151 @@ class SocketIOProtocol:
         self.joined = False
         """Whether the server has let us into the namespace."""
         self.beat: float | None = None
-        """Seconds within which the server's own pings show that it lives, if it can be meant."""
+        """Seconds within which the server's pings show that it lives, as it says: they may be no
+        number, or none that can be meant. None until its OPEN has come."""
         self._namespace = namespace
         self._auth: Mapping[str, object] | None = auth
         self._max_size = max_size
-        self._opened = False
-        self._torn: _Torn | None = None
+        self._partial: socketio.Packet | None = None
+        self._room = 0.0
 
     def goodbye(self) -> str:
-        """What servers log as the client's own leaving."""
-        return self._encoded(socketio_packet.DISCONNECT)
+        """What tells a server that its client leaves by itself."""
+        return self._encode(socketio.DISCONNECT)
 
     def take(self, data: str | bytes) -> tuple[Message | Drop, ...]:
-        """Take a message of the WebSocket: what it was, beside answers; nothing, as a rule.
+        """What a message of the WebSocket is, beside `answers`: nothing, as a rule.
+
+        It may be two things: a message whose attachments never came is dropped when the next comes.
 
         Raises:
             EndOfStream: the server closed in order.
-            TransportUnreachable: it closed before we had joined, or speaks another protocol.
+            TransportUnreachable: it speaks another protocol, or did not let us in, and may later.
             TransportRefused: it did not let us in.
         """
-        try:
-            packet = engineio_packet.Packet(encoded_packet=data)
-        except UNREADABLE:
-            return self._malformed(NOT_SOCKETIO)
-        if not self._opened and packet.packet_type != engineio_packet.OPEN:
-            raise TransportUnreachable(NOT_SOCKETIO)
-        match packet.packet_type:
-            case engineio_packet.MESSAGE:
-                return self._take_attachment(data) if packet.binary else self._take(packet.data)
-            case engineio_packet.PING:
-                self.answers.append(PONG)
-            case engineio_packet.OPEN if not self._opened:
-                self._open(packet.data)
-            case engineio_packet.CLOSE:
-                self._close()
-            case engineio_packet.NOOP:
-                pass
-            case _:
-                return (Drop.MALFORMED,)
+        # What is raised here may be the outcome's error, which keeps what it was raised from: so
+        # nothing is raised where a codec's own error, with the text that it read, is being handled.
+        packet = _if_readable(engineio.Packet, encoded_packet=data)
+        if self.beat is None:
+            if packet is None or packet.packet_type != engineio.OPEN:
+                raise _another_protocol(NOT_SOCKETIO)
+            return self._open(packet.data)
+        kind = None if packet is None else packet.packet_type
+        if kind == engineio.MESSAGE:
+            return self._take_message(packet.data)
+        if kind == engineio.PING:
+            self.answers.append(PONG)
+        elif kind == engineio.CLOSE:
+            raise self._end()
+        elif kind != engineio.NOOP:
+            return (Drop.MALFORMED,)
         return ()
+
+    def _open(self, welcome: object) -> tuple[Message | Drop, ...]:
+        """Take the server's OPEN, and ask to join."""
+        self.beat = _if_readable(_beat_of, welcome)
+        if self.beat is None:
+            raise _another_protocol(NO_HEARTBEAT)
+        self.answers.append(self._encode(socketio.CONNECT, data=self._auth))
+        self._auth = None  # it may hold a token, and is not needed any more
+        return ()
+
+    def _take_message(self, data: object) -> tuple[Message | Drop, ...]:
+        if isinstance(data, bytes):
+            return self._take_attachment(data)
+        # What comes now is no attachment, so those that are missing will not come.
+        torn = () if self._partial is None else (Drop.MALFORMED,)
+        self._partial = None
+        packet = _if_readable(_packet_of, data)
+        if packet is None:
+            return (*torn, Drop.MALFORMED)
+        return torn + self._take_packet(packet)
+
+    def _take_packet(self, packet: socketio.Packet) -> tuple[Message | Drop, ...]:
+        kind = packet.packet_type
+        if kind == socketio.CONNECT and not self.joined and not _has_sid(packet.data):
+            raise _another_protocol(TOO_OLD)
+        if (packet.namespace or "/") != self._namespace:
+            return (Drop.UNKNOWN,)
+        if kind == socketio.DISCONNECT:
+            raise self._end()
+        if kind == socketio.CONNECT_ERROR and not self.joined:
+            raise refusal(packet.data)
+        if kind == socketio.EVENT or (kind == socketio.BINARY_EVENT and not packet.attachment_count):
+            return self._take_event(packet)
+        if kind == socketio.BINARY_EVENT:
+            self._partial, self._room = packet, self._max_size
+        elif kind == socketio.CONNECT and not self.joined:
+            self.joined = True
+        else:  # an ACK that nobody asked for, say
+            return (Drop.MALFORMED,)
+        return ()
+
+    def _take_attachment(self, data: bytes) -> tuple[Message | Drop, ...]:
+        """Keep it, if it is waited for; with the last one the message is whole."""
+        packet, self._room = self._partial, self._room - len(data)
+        whole = None
+        if packet is not None and self._room >= 0:
+            whole = _if_readable(packet.add_attachment, data)
+        if whole is False:
+            return ()
+        self._partial = None
+        return (Drop.MALFORMED,) if packet is None or whole is None else self._take_event(packet)
+
+    def _take_event(self, packet: socketio.Packet) -> tuple[Message | Drop, ...]:
+        """An event; if the server waits for word that it has come, there is an answer."""
+        if not (isinstance(packet.data, list) and packet.data and isinstance(packet.data[0], str)):
+            return (Drop.MALFORMED,)
+        if packet.id is not None:
+            self.answers.append(self._encode(socketio.ACK, data=[], id=packet.id))
+        return (Message(packet.data[0], tuple(packet.data[1:])),)
+
+    def _end(self) -> Exception:
+        """What the server's close is: too early, or in order."""
+        if self.joined:
+            return EndOfStream()
+        return TransportUnreachable(CLOSED_EARLY, ending=Ending.HUNG_UP)
+
+    def _encode(self, kind: int, **content: Any) -> str:
+        packet = socketio.Packet(kind, namespace=self._namespace, binary=False, **content)
+        return str(engineio.Packet(engineio.MESSAGE, packet.encode()).encode())
+
+
+def _if_readable(
+    read: Callable[..., Result], *args: object, **named: object
+) -> Result | None:
+    """What the codec makes of it, or None."""
+    try:
+        return read(*args, **named)
+    except UNREADABLE:
+        return None
+
+
+def _packet_of(data: object) -> socketio.Packet:
+    """A packet of Socket.IO. Engine.IO's codec has decoded what looks like JSON: that is none.
+
+    Raises:
+        ValueError: no packet, or one with more attachments than are kept.
+    """
+    if not isinstance(data, str) or not data:
+        raise ValueError("no packet")
+    packet = socketio.Packet(encoded_packet=data)
+    if packet.attachment_count > MAX_ATTACHMENTS:
+        raise ValueError("too many attachments")
+    return packet
+
+
+def _beat_of(welcome: Any) -> float:
+    """Seconds, from an OPEN's milliseconds."""
+    try:
+        return (float(welcome["pingInterval"]) + float(welcome["pingTimeout"])) / 1000
+    except OverflowError:  # a whole number with hundreds of digits
+        return math.inf
+
+
+def _has_sid(data: object) -> bool:
+    return isinstance(data, dict) and isinstance(data.get("sid"), str)
+
+
+def _another_protocol(text: str) -> TransportUnreachable:
+    return TransportUnreachable(text, ending=Ending.ANOTHER_PROTOCOL)
