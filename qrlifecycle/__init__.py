@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .transports.async_client import AsyncClientTransport
     from .transports.base import Transport
     from .transports.socketio import SocketIOTransport
+    from .transports.websocket import WebSocketTransport
 
 _MODULES = (
     "errors",
@@ -55,6 +56,7 @@ _MODULES = (
     "transports.base",
     "engine.observers",
     "lifecycle",
+    "transports.websocket",
     "transports.socketio",
     "transports.async_client",
 )
@@ -96,6 +98,7 @@ __all__ = [
     "TransportRefused",
     "TransportUnreachable",
     "UsageError",
+    "WebSocketTransport",
     "WrongAnswer",
 ]
 

@@ -182,7 +182,7 @@ class Ending(StrEnum):
     CERTIFICATE = "certificate"
     """The server's certificate is not trusted: wrong host, expired, or of an unknown authority."""
     TLS = "tls"
-    """No TLS connection came about: one side speaks it and the other does not, or no common kind."""
+    """No TLS came about: only one side speaks it, or they have no version in common."""
     ANOTHER_PROTOCOL = "another_protocol"
     """What answers does not speak the protocol, or breaks its rules."""
     NO_WEBSOCKET = "no_websocket"

@@ -28,6 +28,7 @@ from qrlifecycle import (
     SocketIOTransport,
     Transport,
     TransportUnreachable,
+    WebSocketTransport,
 )
 from qrlifecycle.testing import (
     Fault,
@@ -39,6 +40,7 @@ from qrlifecycle.testing import (
 )
 from qrlifecycle.testing.contract.peer import Peer
 from qrlifecycle.testing.contract.socketio_peer import PING, PONG, SocketIOPeer, event, frame
+from qrlifecycle.testing.contract.websocket_peer import websocket_peer
 from qrlifecycle.testing.contract.wire import Wire
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
@@ -54,6 +56,7 @@ __all__ = [
     "greet_with_a_line",
     "greeted_line_peer",
     "line_peer",
+    "plain_websocket_peer",
     "relayed_peer",
 ]
 
@@ -109,6 +112,41 @@ def line_peer() -> WirePeer:
         alive=b"\n",
         flood=FLOOD,
         garbage={"no identity": b"paired\n", "no code": b"qr \n", "zero": b"\0\n"},
+    )
+
+
+def read_json(said: Any) -> Signal | None:
+    """What a message of the service's means."""
+    match said["type"]:
+        case "qr":
+            return QRUpdated(QRCode(said["qr"]))
+        case "scanned":
+            return Scanned()
+        case "linked":
+            return Paired(said["phone"])
+    return None
+
+
+def plain_websocket_peer() -> WirePeer:
+    """A server that says JSON over WebSocket."""
+    return websocket_peer(
+        lambda url: WebSocketTransport(
+            url, read_json, owner={"bot": BOT, "user": USER}, heartbeat=HEARTBEAT
+        ),
+        [
+            ({"type": "qr", "qr": "one", "bot": BOT}, QRUpdated(QRCode("one"))),
+            ({"type": "scanned", "user": USER}, Scanned()),
+            ({"type": "linked", "phone": "me"}, Paired("me")),
+        ],
+        heartbeat=HEARTBEAT,
+        garbage={
+            "for another": {"type": "scanned", "bot": "another"},
+            "for another, further down": {"type": "scanned", "data": {"bot": "another"}},
+            "no phone": {"type": "linked"},
+            "a number": 7,
+            "no JSON": "scanned",
+            "binary": b"\xff",
+        },
     )
 
 

@@ -16,7 +16,15 @@ from qrlifecycle.testing.contract.socketio_peer import event, frame
 from qrlifecycle.testing.suite import TransportContract
 
 from ..patience import patient_clock
-from .peers import BOT, USER, ScriptedEnd, greeted_line_peer, line_peer, relayed_peer
+from .peers import (
+    BOT,
+    USER,
+    ScriptedEnd,
+    greeted_line_peer,
+    line_peer,
+    plain_websocket_peer,
+    relayed_peer,
+)
 
 
 class OnAsyncio(TransportContract):
@@ -123,6 +131,16 @@ class TestSocketIOBehindARelay(OnAsyncio):
     async def test_contract(self, check: Check, peer: PeerFactory) -> None:
         """It keeps the clause."""
         await super().test_contract(check, peer)
+
+
+class TestWebSocket(OnBoth):
+    """Our own WebSocket, and a server of raw bytes."""
+
+    __test__ = True
+
+    @pytest.fixture
+    def peer(self) -> PeerFactory:
+        return plain_websocket_peer
 
 
 class TestLineTransport(OnBoth):
