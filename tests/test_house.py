@@ -49,6 +49,7 @@ INNER = {
         "connection",
         "service",
         "status",
+        "failures",
         "attempt",
         "snapshot",
     ]

@@ -32,18 +32,18 @@ from ..codes import PairingCode, QRCode
 from ..errors import (
     EventRefused,
     PeerError,
-    QRLifecycleError,
     TransportUnreachable,
     UsageError,
     WrongAnswer,
 )
 from ..machine import MACHINE
-from ..outcome import REASON_OF_DEADLINE, REASON_OF_ERROR, Connected, Failed, Outcome, Reason
+from ..outcome import REASON_OF_DEADLINE, Connected, Failed, Outcome, Reason
 from ..records import FoundByStatus
 from ..signals import ActionRequired, Paired, PairingRefused, QRExpired, QRUpdated, Scanned, Signal
 from ..states import ENDS, Deadline, Event, Phase, State
 from ..transports.base import Transport
 from .connection import Connection
+from .failures import failure_by, log_failure
 from .progress import CANCELLED, Progress, Transition
 from .service import Service
 from .status import Answer, StatusReader
@@ -96,7 +96,8 @@ class Attempt:
         progress, observers = self._progress, self._progress.observers
         beside = observers.hooked or self._service.check_status is not None
         try:
-            observers.begin_attempt(self._policy)
+            if observers.recording is not None:
+                observers.recording.begin(self._policy)
             async with BackgroundTasks(needed=beside) as self._tasks:
                 observers.run_in(self._tasks)
                 try:
@@ -113,11 +114,18 @@ class Attempt:
                 finally:
                     observers.run_in(None)
         finally:
-            observers.end_attempt()
+            if observers.recording is not None:
+                observers.recording.end()
         return outcome
 
     async def _run_state(self) -> Outcome | None:
-        """Be in the state until a row out of it is decided; whatever happens, leave and commit."""
+        """Be in the state until a row out of it is decided; whatever happens, leave and commit.
+
+        The order at the end is promise 1: stop what reads, close the transport, then take the row.
+        Leaving may itself be interrupted: a task can be cancelled natively even under a shield.
+        Then the transport was aborted, and the row is taken all the same, so that nobody sees a
+        state that has no scope any more.
+        """
         progress = self._progress
         activity = self._ACTIVITIES[progress.state]
         try:
@@ -126,45 +134,45 @@ class Attempt:
                     await activity(self)
                 if progress.pending is None:
                     await self._give_up()
-        except Exception as error:
-            failure = self._failure(error)
-            progress.decide(failure)
-            if progress.pending is failure:
-                raise
-            # An end was decided already, and this came of being stopped: the end stands.
-            logger.error("while the state was being left: %s", describe(error))
         except BaseException as error:
+            if self._decide_by(error):
+                raise
+        finally:
+            try:
+                if self.reader is not None:
+                    self.reader.stop()
+                if self.connection is not None:
+                    await self.connection.close()
+            finally:
+                outcome = self._take_row()
+        return outcome
+
+    def _decide_by(self, error: BaseException) -> bool:
+        """Decide how the state is left in which this was raised; say whether it is to go on up."""
+        progress = self._progress
+        if not isinstance(error, Exception):
             if self.connection is not None and is_thrown_away(error):
                 self.connection.abandon()
             progress.decide(CANCELLED)
-            raise
-        finally:
-            transition = await self._leave()
-        if isinstance(transition.carried, Failed):
-            _log_failure(transition.carried)
-        return transition.outcome
+            return True
+        failure = self._failure(error)
+        progress.decide(failure)
+        if progress.pending is not failure:
+            # An end was decided already, and this came of being stopped: the end stands.
+            logger.error("while the state was being left: %s", describe(error))
+        return progress.pending is failure
 
-    async def _leave(self) -> Transition:
-        """Stop what reads, close the transport, then take the row, which is given back.
-
-        The order is promise 1. Leaving may itself be interrupted: a task can be cancelled natively
-        even under a shield. Then the transport was aborted, and the row is taken all the same, so
-        that nobody sees a state that has no scope any more.
-        """
-        try:
-            if self.reader is not None:
-                self.reader.stop()
-            if self.connection is not None:
-                await self.connection.close()
-        finally:
-            # A second Ctrl-C may strike anywhere, also before `close()` has done anything.
-            if self.connection is not None:
-                self.connection.abandon()
-            self.reader = self.connection = None
-            transition = self._progress.pending
-            assert transition is not None
-            self._progress.commit(transition)
-        return transition
+    def _take_row(self) -> Outcome | None:
+        """Take the row that was decided on; nothing of the state is left by then."""
+        # A second Ctrl-C may strike anywhere, also before `close()` has done anything.
+        connection, progress = self.connection, self._progress
+        if connection is not None and connection.transport is not None:
+            connection.abandon()
+        self.reader = self.connection = None
+        outcome = progress.commit(progress.pending or CANCELLED)
+        if isinstance(outcome, Failed):
+            log_failure(outcome)
+        return outcome
 
     # What each state is for
 
@@ -321,19 +329,28 @@ class Attempt:
         """
         progress = self._progress
         try:
-            if isinstance(signal, QRExpired):
-                MACHINE.row(progress.state, signal.event)
-                progress.expire_code()
-            elif isinstance(signal, QRUpdated):
-                self._replace_code(signal.qr)
-            else:
-                transition = self._transition_of(signal)
-                progress.dispatch(transition)
-                return transition.event is Event.PAIRED
+            match signal:
+                case Paired():
+                    transition = self._success(signal)
+                case PairingRefused():
+                    transition = Transition(Event.FAIL, Failed(signal.reason, data=signal.data))
+                case ActionRequired() | Scanned():
+                    transition = Transition(signal.event, signal)
+                case QRUpdated():
+                    self._replace_code(signal.qr)
+                    return False
+                case _:
+                    MACHINE.row(progress.state, signal.event)  # out of place, it is only dropped
+                    if not isinstance(signal, QRExpired):
+                        raise TypeError(f"{type(signal).__name__} carries nothing that is known")
+                    progress.expire_code()
+                    return False
+            progress.dispatch(transition)
+            return transition.event is Event.PAIRED
         except EventRefused:
             progress.observers.count({signal.event.value: 1})
             logger.debug("signal for '%s' dropped in state '%s'", signal.event, progress.state)
-        return False
+            return False
 
     def _replace_code(self, code: QRCode | PairingCode) -> None:
         progress, connection = self._progress, self.connection
@@ -343,18 +360,6 @@ class Attempt:
             progress.withhold_code(code)  # it was read; it is handed out once a transport listens
         else:
             progress.dispatch(Transition(Event.QR_UPDATED, code))
-
-    def _transition_of(self, signal: Signal) -> Transition:
-        match signal:
-            case Paired():
-                return self._success(signal)
-            case PairingRefused():
-                return Transition(signal.event, Failed(signal.reason, data=signal.data))
-            case ActionRequired() | Scanned():
-                return Transition(signal.event, signal)
-            case _:
-                MACHINE.row(self._progress.state, signal.event)  # out of place, it is only dropped
-                raise TypeError(f"{type(signal).__name__} carries nothing that is known")
 
     # Ends
 
@@ -372,17 +377,15 @@ class Attempt:
 
     def _success(self, paired: Paired, *, already_paired: bool = False) -> Transition:
         """An account is paired: the right one?"""
-        if not self._service.expects(paired.identity):
+        service = self._service
+        if service.expect_identity is not None and not service.expects(paired.identity):
             return Transition(Event.FAIL, Failed(Reason.WRONG_IDENTITY, data=paired.data))
         return Transition(Event.PAIRED, Connected(paired.identity, paired.data, already_paired))
 
     def _failure(self, error: Exception) -> Transition:
         """What an error from `request_qr` or the transport means as an end."""
-        reasons = (reason for kind, reason in REASON_OF_ERROR.items() if isinstance(error, kind))
-        reason = next(reasons, REASON_OTHERWISE[self._progress.state])
-        if reason in UNREACHABLE_OR_LOST and self.connection is not None:
-            reason = UNREACHABLE_OR_LOST[self.connection.ever_listened]
-        return Transition(Event.FAIL, Failed(reason, error))
+        ever = None if self.connection is None else self.connection.ever_listened
+        return Transition(Event.FAIL, failure_by(error, self._progress.state, ever_listened=ever))
 
     _ACTIVITIES: ClassVar[Mapping[State, Callable[[Any], Awaitable[None]]]] = {
         State.GENERATING: _generate,
@@ -391,20 +394,5 @@ class Attempt:
     """What each state is for; the others are ends. A test finds the state that is missing."""
 
 
-UNREACHABLE_OR_LOST = (Reason.TRANSPORT_UNREACHABLE, Reason.TRANSPORT_LOST)
-"""Whatever the last error was: lost is what listened before, in this state."""
-
 FINAL = (Paired, PairingRefused, type(None))
 """Answers that are true whatever code they were asked about."""
-
-REASON_OTHERWISE: Mapping[State, Reason] = {
-    State.GENERATING: Reason.GENERATING_FAILED,
-    State.DISPLAYED: Reason.TRANSPORT_UNREACHABLE,
-}
-"""Why an attempt fails by an error that has no reason of its own (`REASON_OF_ERROR`)."""
-
-
-def _log_failure(outcome: Failed) -> None:
-    """Say why there is no pairing; the text of our own errors only: it holds no secret."""
-    ours = isinstance(outcome.error, QRLifecycleError) and str(outcome.error)
-    logger.info("failed, %s: %s", outcome.reason, ours or outcome.reason.meaning)

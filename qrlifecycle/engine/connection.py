@@ -73,6 +73,7 @@ class Connection:
         "_factory",
         "_failures",
         "_listening_since",
+        "_next_at",
         "_observers",
         "_policy",
         "_received",
@@ -95,6 +96,7 @@ class Connection:
         self._failures = 0
         self._received = 0
         self._listening_since = math.inf
+        self._next_at = -math.inf
 
     async def receive(self, *, reconnect: bool = True) -> Signal | None:
         """The next signal; None each time a transport has come to listen.
@@ -128,14 +130,14 @@ class Connection:
                 fault = self._fault(error)
             if isinstance(fault, UsageError) or not reconnect:
                 raise fault
-            await self._wait_to_reconnect(fault)
+            await self._close_to_reconnect(fault)
 
     async def close(self) -> None:
         """Close the transport that is held, if any: gracefully for a while, then by force."""
         if (transport := self.transport) is None:
             return
         if self.phase is not Phase.CLOSING:  # unless an interrupt ended a closing halfway
-            self._move(Step.CLOSE)
+            self.phase = NEXT_PHASE[self.phase, Step.CLOSE]
         how, cancelled = Closing.FORCED, native_cancellations()
         try:
             # The shield keeps the caller's cancellation waiting: it is what closes, as a rule. A
@@ -155,7 +157,7 @@ class Connection:
         """Abort what is held, if anything, where nothing may be awaited any more."""
         if self.transport is not None:
             if self.phase is not Phase.CLOSING:
-                self._move(Step.CLOSE)
+                self.phase = NEXT_PHASE[self.phase, Step.CLOSE]
             self._abort(self.transport, Closing.FORCED)
 
     async def _make(self) -> None:
@@ -164,6 +166,10 @@ class Connection:
         await self.close()
         # Leaving may have begun meanwhile; then there must be no socket any more, not even briefly.
         await anyio.lowlevel.checkpoint_if_cancelled()
+        if (delay := self._next_at - anyio.current_time()) > 0:
+            if self.phase is not Phase.WAITING:  # unless an earlier wait was interrupted likewise
+                self.phase = NEXT_PHASE[self.phase, Step.WAIT]
+            await anyio.sleep(delay)
         try:
             made: object = self._factory()
         except BaseException as error:
@@ -176,7 +182,7 @@ class Connection:
             kind = type(made).__name__
             raise WrongAnswer(f"the transport factory gave back {kind}, which is no Transport")
         # Owned before anything is awaited on it: from here on whatever happens ends in close().
-        self._move(Step.MAKE)
+        self.phase = NEXT_PHASE[self.phase, Step.MAKE]
         self.transport = made
         self._listening_since = math.inf
 
@@ -189,7 +195,7 @@ class Connection:
         with anyio.move_on_after(limit):
             await transport.open()
             # In the same breath: a deadline that strikes now still finds it listening.
-            self._move(Step.OPENED)
+            self.phase = NEXT_PHASE[self.phase, Step.OPENED]
             self._listening_since = anyio.current_time()
             self.ever_listened = True
         if self.phase is not Phase.LISTENING:
@@ -198,8 +204,8 @@ class Connection:
         if recording is not None:
             recording.record(Opened)
 
-    async def _wait_to_reconnect(self, error: Exception) -> None:
-        """Close what broke, and wait for as long as the next transport may not be made.
+    async def _close_to_reconnect(self, error: Exception) -> None:
+        """Close what broke, and lay down when the next transport may be made.
 
         Raises:
             Exception: ``error``, if there is to be no next one.
@@ -208,14 +214,13 @@ class Connection:
         await self.close()
         if not self._spend_reconnect(error, broke_at):
             raise error
+        delay = self._backoff.next()
+        self._next_at = anyio.current_time() + delay
         # Leaving may have begun meanwhile: then there is no reconnecting, and no word of it.
         await anyio.lowlevel.checkpoint_if_cancelled()
-        delay = self._backoff.next()
         # The text of our own errors only: it holds no secret.
         cause = str(error) if isinstance(error, TransportError) else type(error).__name__
         logger.warning("%s; reconnecting in %.1f s", cause, delay)
-        self._move(Step.WAIT)
-        await anyio.sleep(delay)
 
     def _spend_reconnect(self, error: Exception, broke_at: float) -> bool:
         """Take one of the budget, if one is left; a transport that held gives all of it back."""
@@ -246,7 +251,7 @@ class Connection:
             logger.error("the transport broke its contract: abort() raised %s", describe(fault))
         finally:
             self.transport = None
-            self._move(Step.CLOSED)
+            self.phase = NEXT_PHASE[self.phase, Step.CLOSED]
             if self._observers.recording is not None:
                 self._observers.recording.record(Closed, how)
         try:
@@ -255,9 +260,6 @@ class Connection:
         except BaseException as error:
             fault = fault_of(error)
             logger.error("the transport broke its contract: dropped raised %s", describe(fault))
-
-    def _move(self, step: Step) -> None:
-        self.phase = NEXT_PHASE[self.phase, step]
 
 
 def _subject_of(transport: Transport) -> tuple[str, ...] | None:

@@ -22,7 +22,6 @@ import anyio
 
 from ..codes import PairingCode
 from ..outcome import Outcome
-from ..policy import Policy
 from ..records import Recorder
 from ..states import OUTCOMES, Event, State
 from ..waiting import wait_for
@@ -41,7 +40,7 @@ HOOK_OF: Mapping[Event, str] = {
 }
 """Which hook an event is news for, beside `on_change`. A code to type is for `on_pairing_code`."""
 
-SHOWING = ("on_qr_updated", "on_pairing_code", "on_action_required")
+SHOWING = frozenset({"on_qr_updated", "on_pairing_code", "on_action_required"})
 """Hooks that show the person something: when the state is left, it is past."""
 
 
@@ -114,7 +113,8 @@ class Observers:
             hook's name, and None or the error that it raised.
     """
 
-    __slots__ = ("_delivering", "_hooks", "_iterators", "_queue", "dropped", "recording")
+    __slots__ = ("_delivering", "_hooks", "_iterators", "_queue", "_showing", "dropped",
+                 "recording")  # fmt: skip
 
     def __init__(
         self,
@@ -127,6 +127,7 @@ class Observers:
             name: HookRunner(name, hook, hook_timeout, settled if name in SHOWING else None)
             for name, hook in hooks.items()
         }
+        self._showing = [runner for name, runner in self._hooks.items() if name in SHOWING]
         self._iterators: list[weakref.ref[Changes]] = []
         self._queue: deque[tuple[Callable[[Any], object], object]] = deque()
         self._delivering = False
@@ -139,16 +140,6 @@ class Observers:
     def hooked(self) -> bool:
         """Whether there is any hook at all."""
         return bool(self._hooks)
-
-    def begin_attempt(self, policy: Policy) -> None:
-        """A `pair()` begins."""
-        if self.recording is not None:
-            self.recording.begin(policy)
-
-    def end_attempt(self) -> None:
-        """It has returned or raised."""
-        if self.recording is not None:
-            self.recording.end()
 
     def run_in(self, tasks: BackgroundTasks | None) -> None:
         """Run async hooks in these tasks from now on; None for nowhere."""
@@ -166,10 +157,18 @@ class Observers:
         """A row was taken; ``carried`` is what its transition carried."""
         outcome: Any = carried if event in OUTCOMES else None
         queue, hooks = self._queue, self._hooks
+        if source is not target:  # what the person was to be shown, and was not yet, is past
+            for showing in self._showing:
+                showing.forget()
         if self.recording is not None:
             self.recording.change(source, event, target, outcome)
         if self._iterators or "on_change" in hooks:
-            queue.append((self._tell_change, Change(source, event, target, outcome)))
+            change = Change(source, event, target, outcome)
+            for ref in self._iterators:
+                if (iterator := ref()) is not None:
+                    queue.append((iterator.put, change))
+            if (runner := hooks.get("on_change")) is not None:
+                queue.append((runner.deliver, change))
         name = HOOK_OF.get(event, "")
         if event is Event.QR_UPDATED and isinstance(carried, PairingCode):
             name = "on_pairing_code"
@@ -184,19 +183,6 @@ class Observers:
             self.dropped.update(dropped)
             if self.recording is not None:
                 self.recording.drop(dropped)
-
-    def forget_what_was_shown(self) -> None:
-        """The state is left: what the person was to be shown, and was not yet, is past."""
-        for name in SHOWING:
-            if (runner := self._hooks.get(name)) is not None:
-                runner.forget()
-
-    def _tell_change(self, change: Change) -> None:
-        for ref in self._iterators:
-            if (iterator := ref()) is not None:
-                iterator.put(change)
-        if (runner := self._hooks.get("on_change")) is not None:
-            runner.deliver(change)
 
     def _publish(self, deliver: Callable[[Any], object], item: object) -> None:
         self._queue.append((deliver, item))

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 from anyio import CancelScope, current_time
 
@@ -68,11 +68,6 @@ class Transition(NamedTuple):
 
     event: Event
     carried: Outcome | QRCode | PairingCode | ActionRequired | Scanned | None = None
-
-    @property
-    def outcome(self) -> Outcome | None:
-        """How the attempt ends by it; None if it goes on."""
-        return self.carried if self.event in OUTCOMES else None  # type: ignore[return-value]
 
 
 CANCELLED = Transition(Event.CANCEL, Cancelled())
@@ -198,29 +193,32 @@ class Progress:
         if self.scope is not None:
             self.scope.cancel()
 
-    def commit(self, transition: Transition) -> None:
-        """Take the row, and notify."""
+    def commit(self, transition: Transition) -> Outcome | None:
+        """Take the row, and notify; give back the outcome if the attempt ends by it."""
         event, carried = transition
-        source = self._state
+        source, outcome = self._state, None
         MACHINE.fire(self, event)
         if self._state is source:
             self._TAKE[event](self, carried)
         else:
             self._enter(carried)
+        if event in OUTCOMES:
+            outcome = cast("Outcome", carried)
         self.observers.notify(source, event, self._state, carried)
+        return outcome
 
     # What a row changes
 
     def _enter(self, carried: object) -> None:
         """Nothing of the old state is kept: no secret either, for an error may keep `self`."""
-        self.observers.forget_what_was_shown()
         self.pending = self.verdict = self.code = self.action = None
         self.withheld = self._code_is_seen = False
         # Only now: that there is no code before it is what makes a code the first of its state.
         self._ENTER[self._state](self, carried)
 
     def _enter_generating(self, _carried: object) -> None:
-        self._set_phase(INITIAL_PHASE[Region.REQUEST], self.policy.generate_timeout)
+        self.phase = INITIAL_PHASE[Region.REQUEST]
+        self._set_phase_end(current_time() + self.policy.generate_timeout)
 
     def _enter_displayed(self, code: object) -> None:
         assert isinstance(code, QRCode | PairingCode)
@@ -273,7 +271,8 @@ class Progress:
         """Go to the phase that the event leads to, if it leads anywhere, and start its deadline."""
         assert self.phase is not None
         if (target := NEXT_PHASE.get((self.phase, event))) is not None:
-            self._set_phase(target, seconds)
+            self.phase = target
+            self._set_phase_end(current_time() + seconds)
 
     def note_showing(self, hook: str, error: Exception | None) -> None:
         """A hook that shows the person something has returned, or raised.
@@ -327,10 +326,6 @@ class Progress:
         if self.phase is not None and self.phase_ends <= passed:
             return DEADLINE_OF[self.phase]
         return None
-
-    def _set_phase(self, phase: Phase, seconds: float) -> None:
-        self.phase = phase
-        self._set_phase_end(current_time() + seconds)
 
     def _set_phase_end(self, when: float) -> None:
         self.phase_ends = when

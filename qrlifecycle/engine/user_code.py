@@ -71,9 +71,10 @@ def fault_of(error: BaseException) -> Exception:
 
 def _is_cancellation(error: BaseException) -> bool:
     """Whether it is any event loop's, also one that does not run here."""
-    kinds = (("asyncio", "CancelledError"), ("trio", "Cancelled"))
-    found = (getattr(sys.modules.get(module), name, ()) for module, name in kinds)
-    return any(isinstance(error, kind) for kind in found)
+    for module, name in (("asyncio", "CancelledError"), ("trio", "Cancelled")):
+        if isinstance(error, getattr(sys.modules.get(module), name, ())):
+            return True
+    return False
 
 
 def _is_our_cancellation(error: BaseException) -> bool:

@@ -34,7 +34,7 @@ from qrlifecycle.engine.backoff import Backoff
 from qrlifecycle.engine.connection import TURN_AFTER, Connection
 from qrlifecycle.engine.observers import Observers
 from qrlifecycle.records import Closed, Closing, Opening, Record
-from qrlifecycle.states import Phase, Step
+from qrlifecycle.states import Phase
 from qrlifecycle.testing import Fault, ScriptedPeer, ScriptedTransport, settle
 
 from ..pairing import Pairing, asyncio_only, hang, request_qr
@@ -227,6 +227,29 @@ async def test_the_codes_clock_goes_on_while_there_is_no_connection() -> None:
         pairing.peer.break_connection()
     assert pairing.failed().reason is Reason.EXPIRED
     assert anyio.current_time() - began == pytest.approx(60)
+
+
+@pytest.mark.parametrize("closing", [Fault.NONE, Fault.SLOW])
+async def test_a_delay_that_a_final_check_interrupts_goes_on_after_it(closing: Fault) -> None:
+    """A newer code puts a deadline off; the next transport is made no sooner for that."""
+    codes = iter([None, QRUpdated(QRCode("newer", expires_in=500)), None])
+
+    async def check_status() -> Signal | None:
+        return next(codes)
+
+    policy = Policy(reconnect_delay=100, reconnect_delay_max=100, expiry_grace=0)
+    async with Pairing(closings=(closing,), policy=policy, check_status=check_status) as pairing:
+        await anyio.sleep(59.9)
+        broke_at = anyio.current_time()
+        pairing.peer.break_connection()
+        await anyio.sleep(40)  # of 60 the code lives, of 100 a delay is cut to 50 at least
+        assert pairing.lifecycle.snapshot().newest_code == QRCode("newer")
+        assert len(pairing.peer.transports) == 1
+        assert pairing.lifecycle.snapshot().transport is Phase.WAITING
+        await anyio.sleep(broke_at + 101 - anyio.current_time())
+        assert pairing.lifecycle.qr == QRCode("newer")
+        assert len(pairing.peer.transports) == 2
+        pairing.lifecycle.cancel()
 
 
 async def test_a_code_that_nobody_could_be_shown_is_not_asked_for_again() -> None:
@@ -493,7 +516,7 @@ async def test_a_closing_that_an_interrupt_ended_halfway_can_still_be_abandoned(
     peer = ScriptedPeer()
     connection = connection_to(peer)
     assert await connection.receive() is None
-    connection._move(Step.CLOSE)
+    connection.phase = Phase.CLOSING
     connection.abandon()
     assert peer.open_sockets == 0
     assert (connection.transport, connection.phase) == (None, Phase.ABSENT)

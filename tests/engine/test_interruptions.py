@@ -32,6 +32,7 @@ from qrlifecycle import (
     TransportLost,
     UsageError,
 )
+from qrlifecycle.engine.attempt import Attempt
 from qrlifecycle.engine.status import StatusReader
 from qrlifecycle.records import Closed, Ended, Leaving, Record
 from qrlifecycle.testing import (
@@ -519,3 +520,24 @@ async def test_whoever_calls_back_at_any_moment_breaks_nothing(what: str, observ
         states = {Connected: State.CONNECTED, Failed: State.FAILED, Cancelled: State.IDLE}
         assert pairing.lifecycle.state in {states[type(outcome)], State.IDLE}
         assert pairing.peer.open_sockets == 0
+
+
+@pytest.mark.anyio
+async def test_an_interrupt_before_anything_could_be_decided_still_closes_and_leaves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A second Ctrl-C strikes where the first is being made a decision: closed, and `idle`."""
+    peer = ScriptedPeer()
+
+    def interrupt(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Attempt, "_handle_signal", interrupt)
+    monkeypatch.setattr(Attempt, "_decide_by", interrupt)
+    lifecycle = QRLifecycle(request_qr, peer)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ending_of, lifecycle)
+        await settle()
+        peer.send(Scanned())
+        await settle()
+        assert (lifecycle.state, peer.open_sockets) == (State.IDLE, 0)

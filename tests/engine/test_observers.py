@@ -117,7 +117,7 @@ async def test_promise_6_codes_that_were_not_shown_are_forgotten() -> None:
 
     observers = observers_of({"on_qr_updated": show})
     show_to(observers, QRCode("secret"))
-    observers.forget_what_was_shown()
+    observers.notify(State.DISPLAYED, Event.EXPIRED, State.GENERATING, None)
     async with BackgroundTasks(needed=True) as tasks:
         observers.run_in(tasks)
         show_to(observers, QRCode("next"))

@@ -123,16 +123,25 @@ async def test_promise_2_a_graceful_close_has_its_time_and_no_more_even_under_a_
 
 async def test_promise_3_a_second_pair_is_refused_and_opens_no_socket() -> None:
     """Whoever calls `pair()` while one runs is told so, and disturbs nothing."""
-    async with Pairing() as pairing:
-        refused: object = None
+    peer, ended = ScriptedPeer(), list[object]()
+    lifecycle = QRLifecycle(request_qr, peer)
+
+    async def pair() -> None:
         try:
-            await pairing.lifecycle.pair()
+            ended.append(await lifecycle.pair())
         except Exception as error:
-            refused = error
-        assert isinstance(refused, PairingInProgress)
-        assert len(pairing.peer.transports) == 1
-        pairing.peer.send(Paired("me"))
-    assert pairing.outcome == Connected("me")
+            ended.append(type(error))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(pair)
+        await settle()
+        tasks.start_soon(pair)
+        await settle()
+        peer.send(Paired("me"))
+        await settle()
+        tasks.cancel_scope.cancel()
+    assert ended == [PairingInProgress, Connected("me")]
+    assert len(peer.transports) == 1
 
 
 async def test_promise_4_the_code_is_handed_out_once_the_transport_listens() -> None:

@@ -50,12 +50,12 @@ CHANGES = (
         "engine/attempt.py",
         (
             (
-                "                await self.connection.close()\n",
-                "                pending = self._progress.pending\n"
-                "                if pending is not None and pending.event is Event.EXPIRED:\n"
-                "                    self.connection = None\n"
-                "                else:\n"
                 "                    await self.connection.close()\n",
+                "                    pending = self._progress.pending\n"
+                "                    if pending is not None and pending.event is Event.EXPIRED:\n"
+                "                        self.connection = None\n"
+                "                    else:\n"
+                "                        await self.connection.close()\n",
             ),
         ),
         (EVERY_WAY_OUT,),
@@ -66,17 +66,17 @@ CHANGES = (
         "engine/attempt.py",
         (
             (
-                "        try:\n            if self.reader is not None:\n",
-                "        transition = self._progress.pending\n"
-                "        assert transition is not None\n"
-                "        self._progress.commit(transition)\n"
-                "        try:\n            if self.reader is not None:\n",
+                "            try:\n                if self.reader is not None:\n",
+                "            outcome = progress.commit(progress.pending or CANCELLED)\n"
+                "            try:\n                if self.reader is not None:\n",
             ),
+            ("                outcome = self._take_row()\n", "                self._take_row()\n"),
             (
-                "            transition = self._progress.pending\n"
-                "            assert transition is not None\n"
-                "            self._progress.commit(transition)\n",
-                "",
+                "        outcome = progress.commit(progress.pending or CANCELLED)\n"
+                "        if isinstance(outcome, Failed):\n"
+                "            log_failure(outcome)\n"
+                "        return outcome\n",
+                "        return None\n",
             ),
         ),
         (EVERY_WAY_OUT,),
@@ -171,7 +171,8 @@ CHANGES = (
             (
                 "            self._abort(transport, how)\n"
                 '            logger.info("transport closed")',
-                "            self.transport = None\n            self._move(Step.CLOSED)\n"
+                "            self.transport = None\n"
+                "            self.phase = NEXT_PHASE[self.phase, Step.CLOSED]\n"
                 '            logger.info("transport closed")',
             ),
         ),
@@ -263,7 +264,7 @@ CHANGES = (
         (
             ("        self.transport = made\n", ""),
             (
-                "        self._move(Step.MAKE)\n",
+                "        self.phase = NEXT_PHASE[self.phase, Step.MAKE]\n",
                 "        self.phase = Phase.OPENING\n        return made\n",
             ),
             (
@@ -444,7 +445,7 @@ CHANGES = (
                 "            pending = self._progress.pending\n"
                 '            runner = self._progress.observers._hooks.get("on_connected")\n'
                 "            if pending is not None and runner is not None:\n"
-                "                runner.deliver(pending.outcome)\n",
+                "                runner.deliver(pending.carried)\n",
             ),
         ),
         (f"{STATUS}_4_success_found_by_the_status_is_delivered_once",),
@@ -455,8 +456,8 @@ CHANGES = (
         "engine/attempt.py",
         (
             (
-                "            progress.decide(CANCELLED)\n            raise\n        finally",
-                "            progress.decide(CANCELLED)\n        finally",
+                "            progress.decide(CANCELLED)\n            return True\n",
+                "            progress.decide(CANCELLED)\n            return False\n",
             ),
         ),
         (GOES_ON,),
@@ -467,11 +468,11 @@ CHANGES = (
         "engine/attempt.py",
         (
             (
-                "                await self.connection.close()\n        finally:\n",
-                "                await self.connection.close()\n"
-                "        except BaseException:\n"
-                "            self._progress.pending = CANCELLED\n            raise\n"
-                "        finally:\n",
+                "                    await self.connection.close()\n            finally:\n",
+                "                    await self.connection.close()\n"
+                "            except BaseException:\n"
+                "                progress.pending = CANCELLED\n                raise\n"
+                "            finally:\n",
             ),
         ),
         (f"{LIFECYCLE}_5_a_success_that_is_closing_survives_a_native_cancellation",),
@@ -605,8 +606,8 @@ CHANGES = (
     Change(
         "a slow hook is shown what it has missed",
         6,
-        "engine/progress.py",
-        (("        self.observers.forget_what_was_shown()\n", ""),),
+        "engine/observers.py",
+        (("                showing.forget()\n", "                pass\n"),),
         (f"{PROGRESS}_6_what_a_slow_hook_was_not_told_is_past_when_the_state_is_left",),
     ),
     Change(
@@ -671,8 +672,14 @@ CHANGES = (
         4,
         "engine/connection.py",
         (
-            ("            self._move(Step.CLOSE)\n        how,", "            pass\n        how,"),
-            ("            self._move(Step.CLOSED)\n", "            self.phase = Phase.ABSENT\n"),
+            (
+                "            self.phase = NEXT_PHASE[self.phase, Step.CLOSE]\n        how,",
+                "            pass\n        how,",
+            ),
+            (
+                "            self.phase = NEXT_PHASE[self.phase, Step.CLOSED]\n",
+                "            self.phase = Phase.ABSENT\n",
+            ),
         ),
         (
             "tests/test_exploration.py::"

@@ -100,7 +100,7 @@ PAST = frozenset(
 OF_STATUS = frozenset({"code_was_shown"})
 """What decides only where there is a status to read."""
 
-OF_RECONNECTING = frozenset({"_listening_since", "_failures", "_backoff"})
+OF_RECONNECTING = frozenset({"_listening_since", "_failures", "_backoff", "_next_at"})
 """What decides only where another transport may be made."""
 
 

@@ -269,7 +269,7 @@ def broken_tls(error: ssl.SSLError, *, opening: bool) -> TransportError:
     kind = TransportUnreachable if opening else TransportLost
     reason = (error.reason or "").replace("_", " ").lower()
     if "certificate required" in reason:
-        said = "the server wants a certificate of ours; give ssl_context= one that has one"
+        said = "the server wants a certificate of ours; give ssl_context= one that has it"
     else:
         said = f"what came is no TLS ({reason or type(error).__name__})"
     return kind(said, ending=Ending.TLS)

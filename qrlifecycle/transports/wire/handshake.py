@@ -31,6 +31,9 @@ NAME = b"qrlifecycle"
 TLS_RECORDS = frozenset({0x15, 0x16})
 """How what a server of TLS says begins (RFC 8446, section 5.1): an alert, mostly."""
 
+HTTP = b"HTTP/"
+"""How every answer begins."""
+
 LONGEST_WAIT = 86_400.0
 """Seconds; what is longer, or a date, is no Retry-After that anybody waits for here."""
 
@@ -91,28 +94,31 @@ async def ask(stream: Stream, request: h11.Request, whom: str, *, secure: bool) 
     http = h11.Connection(h11.CLIENT)
     stream.write(http.send(request) or b"")
     await stream.drain()
-    first: int | None = None
-    fault = ""
-    while True:
+    began = b""
+    failure: TransportError | None = None
+    while failure is None:
         try:
             event = http.next_event()
         except h11.RemoteProtocolError:
-            fault = f"{whom} does not speak HTTP"
-            if first in TLS_RECORDS and not secure:
-                fault = f"{whom} speaks TLS there; is it https or wss?"
-            break
-        if event is h11.NEED_DATA:
-            data = await stream.read()
-            if not data:
-                break
-            first = data[0] if first is None else first
+            failure = another_protocol(f"{whom} does not speak HTTP", opening=True)
+            continue
+        if event is not h11.NEED_DATA:
+            if isinstance(event, h11.Response) or getattr(event, "status_code", 0) == 101:
+                assert isinstance(event, h11.Response | h11.InformationalResponse)
+                return Answer(event.status_code, tuple(event.headers), http.trailing_data[0])
+            continue
+        data = await stream.read()
+        began = began or data[: len(HTTP)]
+        if not data:
+            failure = hung_up(opening=True)
+        elif not began.startswith(HTTP[: len(began)]):
+            # h11 would wait for the end of a head that never comes.
+            tls = began[0] in TLS_RECORDS and not secure
+            said = "speaks TLS there; is it https or wss?" if tls else "does not speak HTTP"
+            failure = another_protocol(f"{whom} {said}", opening=True)
+        else:
             http.receive_data(data)
-        elif isinstance(event, h11.Response) or getattr(event, "status_code", 0) == 101:
-            assert isinstance(event, h11.Response | h11.InformationalResponse)
-            return Answer(event.status_code, tuple(event.headers), http.trailing_data[0])
-    if fault:
-        raise another_protocol(fault, opening=True)
-    raise hung_up(opening=True)
+    raise failure
 
 
 def _request(address: Address, options: WireOptions, key: bytes) -> h11.Request:

@@ -1,0 +1,50 @@
+"""Why an attempt fails: what an error or a deadline means as an end.
+
+Each reason is found in one of these places, in this order: the error has one of its own
+(`outcome.REASON_OF_ERROR`), or it is what goes wrong in that state (`REASON_OTHERWISE`); a deadline
+has one (`outcome.REASON_OF_DEADLINE`); and a refusal that a service sends brings its own along
+(`signals.PairingRefused`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from ..errors import QRLifecycleError
+from ..outcome import REASON_OF_ERROR, Failed, Reason
+from ..states import State
+
+__all__ = ["failure_by", "log_failure"]
+
+REASON_OTHERWISE: Mapping[State, Reason] = {
+    State.GENERATING: Reason.GENERATING_FAILED,
+    State.DISPLAYED: Reason.TRANSPORT_UNREACHABLE,
+}
+"""Why an attempt fails by an error that has no reason of its own (`REASON_OF_ERROR`)."""
+
+UNREACHABLE_OR_LOST = (Reason.TRANSPORT_UNREACHABLE, Reason.TRANSPORT_LOST)
+"""Whatever the last error was: lost is what listened before, in this state."""
+
+logger = logging.getLogger("qrlifecycle")
+
+
+def failure_by(error: Exception, state: State, *, ever_listened: bool | None) -> Failed:
+    """What an error from `request_qr` or the transport means as an end.
+
+    Args:
+        error: what was raised.
+        state: where.
+        ever_listened: whether any transport of this state came to listen; None if none was made.
+    """
+    reasons = (reason for kind, reason in REASON_OF_ERROR.items() if isinstance(error, kind))
+    reason = next(reasons, REASON_OTHERWISE[state])
+    if reason in UNREACHABLE_OR_LOST and ever_listened is not None:
+        reason = UNREACHABLE_OR_LOST[ever_listened]
+    return Failed(reason, error)
+
+
+def log_failure(outcome: Failed) -> None:
+    """Say why there is no pairing; the text of our own errors only: it holds no secret."""
+    ours = isinstance(outcome.error, QRLifecycleError) and str(outcome.error)
+    logger.info("failed, %s: %s", outcome.reason, ours or outcome.reason.meaning)
