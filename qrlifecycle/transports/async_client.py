@@ -17,31 +17,38 @@ import asyncio
 import logging
 import math
 import ssl
-from collections import Counter
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, NoReturn
 
 import aiohttp
 import anyio
 import engineio.base_client
 import socketio
+from socketio.exceptions import SocketIOError
 
 from ..errors import (
     InvalidValue,
     TransportError,
     TransportLost,
+    TransportRefused,
     TransportUnreachable,
     UnsupportedBackend,
 )
 from ..policy import is_positive
-from ..signals import Signal
-from .base import Transport
-from .buffer import SignalBuffer
-from .handshake import CLOSED_EARLY, check_auth, check_url, explain, refusal
+from .handshake import (
+    CLOSED_EARLY,
+    check_auth,
+    check_namespace,
+    check_pair,
+    engineio_path,
+    place_of,
+    refusal,
+)
 from .ledger import Ledger
-from .messages import DEFAULT_SIGNALS, Drop, SignalMap, read_message
+from .messages import DEFAULT_SIGNALS, Drop, SignalMap, check_signals, read_message
+from .owner import check_owner, owner_of_pair
+from .push import PushTransport
 
 __all__ = ["AsyncClientTransport", "require_asyncio"]
 
@@ -62,8 +69,6 @@ until then it does not say that the connection is gone. Our own closing waits fo
 
 DISCONNECT = "41"
 """Engine.IO "message" and Socket.IO "disconnect": what servers log as the client's own leaving."""
-
-logger = logging.getLogger("qrlifecycle")
 
 SILENT = logging.Logger("qrlifecycle.silent", logging.CRITICAL + 1)  # noqa: LOG001 - of no tree
 """Where the client's own log goes: nowhere."""
@@ -93,7 +98,7 @@ class Client(socketio.AsyncClient):  # type: ignore[misc]
         await super()._handle_eio_message(data)
 
 
-class AsyncClientTransport(Transport):
+class AsyncClientTransport(PushTransport):
     """Hears signals from a Socket.IO server (protocol 5), over WebSocket. Runs on asyncio only.
 
     Args:
@@ -117,11 +122,8 @@ class AsyncClientTransport(Transport):
 
     __slots__ = (
         "_auth",
-        "_bot_id",
-        "_buffer",
         "_client",
         "_closing",
-        "_dropped",
         "_gone",
         "_headers",
         "_heartbeat",
@@ -129,12 +131,12 @@ class AsyncClientTransport(Transport):
         "_ledger",
         "_max_message",
         "_namespace",
+        "_owner",
         "_path",
         "_signals",
         "_ssl",
         "_tasks",
         "_url",
-        "_user_id",
     )
 
     def __init__(
@@ -147,36 +149,30 @@ class AsyncClientTransport(Transport):
         headers: Mapping[str, str] | None = None,
         namespace: str = "/",
         signals: SignalMap = DEFAULT_SIGNALS,
+        owner: Mapping[str, str] | None = None,
         socketio_path: str = "socket.io",
         ssl_context: ssl.SSLContext | None = None,
         max_message: int = MAX_MESSAGE,
         heartbeat: float = HEARTBEAT,
     ) -> None:
-        check_url(url)
-        for name, value in (("auth", auth), ("headers", headers), ("signals", signals)):
-            if not isinstance(value, Mapping | None):
-                raise InvalidValue(f"{name} must be a mapping, not {type(value).__name__}")
-        for name, text in (("bot_id", bot_id), ("user_id", user_id)):
-            if not isinstance(text, str) or not text:
-                raise InvalidValue(f"{name} must be text that is not empty")
-        if not namespace.startswith("/"):
-            raise InvalidValue(f"a namespace starts with '/', unlike {namespace!r}")
+        self._path = engineio_path(url, socketio_path)
+        check_pair(bot_id, user_id)
+        self._auth = check_auth(auth, bot_id, user_id)
+        check_namespace(namespace)
+        check_signals(signals)
+        if not isinstance(headers, Mapping | None):
+            raise InvalidValue(f"headers must be a mapping, not {type(headers).__name__}")
         if not (is_positive(max_message) and is_positive(heartbeat) and heartbeat < math.inf):
             raise InvalidValue("max_message and heartbeat must be above 0, and heartbeat finite")
+        super().__init__((bot_id, user_id))
         self._url = url
-        self._bot_id = bot_id
-        self._user_id = user_id
-        self._auth = {**(auth or {}), "botId": bot_id, "userId": user_id}
-        check_auth(self._auth)
         self._headers = dict(headers or {})
         self._namespace = namespace
         self._signals = signals
-        self._path = socketio_path
         self._ssl = ssl_context
         self._max_message = max_message
         self._heartbeat = heartbeat
-        self._buffer = SignalBuffer()
-        self._dropped: Counter[str] = Counter()
+        self._owner = owner_of_pair(bot_id, user_id) if owner is None else check_owner(owner)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ledger: Ledger | None = None
         self._client: socketio.AsyncClient | None = None
@@ -185,19 +181,17 @@ class AsyncClientTransport(Transport):
         self._gone = False
 
     def __repr__(self) -> str:
-        parts = urlsplit(self._url)
-        place = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
-        return f"<AsyncClientTransport {place} bot={self._bot_id!r} user={self._user_id!r}>"
+        bot_id, user_id = self.subject
+        return f"<{type(self).__name__} {place_of(self._url)} bot={bot_id!r} user={user_id!r}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a transport is not pickled: it may hold secrets, and a socket")
 
     @property
     def subject(self) -> tuple[str, ...]:
         """The bot and the user."""
-        return self._bot_id, self._user_id
-
-    @property
-    def dropped(self) -> Mapping[str, int]:
-        """How many messages became nothing, by cause: unknown, malformed or foreign."""
-        return dict(self._dropped)
+        assert self._subject is not None
+        return self._subject
 
     async def open(self) -> None:
         """Connect, join the namespace, and listen.
@@ -227,10 +221,6 @@ class AsyncClientTransport(Transport):
             self.abort()
             await self._reap_whatever_happens(ledger)
             raise
-
-    async def receive(self) -> Signal:
-        """The next signal; see `Transport.receive`."""
-        return await self._buffer.get()
 
     async def aclose(self) -> None:
         """Send "disconnect" without waiting for an answer, shut the socket, and reap the client."""
@@ -312,7 +302,7 @@ class AsyncClientTransport(Transport):
     def _on_disconnect(self, *args: object) -> None:
         if engineio.AsyncClient.reason.SERVER_DISCONNECT in args:
             self._join(TransportUnreachable(CLOSED_EARLY))
-            self._buffer.end(anyio.EndOfStream())
+            self._end(anyio.EndOfStream())
         else:
             self._lose("the connection broke")
 
@@ -322,19 +312,12 @@ class AsyncClientTransport(Transport):
 
     def _lose(self, what: str) -> None:
         self._join(TransportUnreachable(f"{what} before the namespace was joined"))
-        self._buffer.end(TransportLost(what))
+        self._end(TransportLost(what))
 
     # Messages
 
     def _on_message(self, name: object, *args: object) -> None:
-        meaning = read_message(self._signals, name, args, self._bot_id, self._user_id)
-        if isinstance(meaning, Signal):
-            self._buffer.put(meaning)
-        elif meaning is not None:
-            self._dropped[meaning.value] += 1
-            # Known by name and yet unreadable: that is for the author of `signals` to know.
-            level = logging.WARNING if meaning is Drop.MALFORMED else logging.DEBUG
-            logger.log(level, "a message was dropped: %s (event %.40r)", meaning.value, name)
+        self._take(read_message(self._signals, name, args, self._owner), name)
 
     # The client's tasks
 
@@ -350,7 +333,7 @@ class AsyncClientTransport(Transport):
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            self._dropped[Drop.MALFORMED] += 1
+            self._take(Drop.MALFORMED)
         if self._client is not None and task is self._client.eio.read_loop_task:
             self._lose("the connection broke")
 
@@ -388,6 +371,25 @@ class AsyncClientTransport(Transport):
         reaping.result()
         if interrupted is not None:
             raise interrupted
+
+
+def explain(error: BaseException) -> TransportError:
+    """The typed error for whatever the client raised on connecting; never with its text."""
+    if isinstance(error, TransportError):
+        return error
+    chain: BaseException | None = error
+    while chain is not None:
+        status = getattr(chain, "status", None)
+        if status in {401, 403}:
+            return TransportRefused(f"the server answered HTTP {status} to the handshake")
+        if isinstance(status, int) and status:
+            return TransportUnreachable(f"the server answered HTTP {status} to the handshake")
+        if isinstance(chain, OSError) and chain.strerror:
+            return TransportUnreachable(f"cannot connect: {chain.strerror}")
+        chain = chain.__cause__ or chain.__context__
+    if isinstance(error, SocketIOError):
+        return TransportUnreachable("the server does not speak Socket.IO over WebSocket")
+    return TransportUnreachable(f"the handshake was malformed ({type(error).__name__})")
 
 
 REAP_INTERVAL = 0.05

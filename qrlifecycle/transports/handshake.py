@@ -1,7 +1,7 @@
-"""What a Socket.IO handshake needs to be told, and what its failure means.
+"""What a Socket.IO handshake is given, and what a refusal in it means.
 
-Arguments are checked and errors explained, and no URL, token or server's text gets into any text of
-ours. Nothing here opens anything.
+Arguments are checked where a transport is made, and no URL, token or server's text gets into any
+text of ours, or into anything that an error keeps. Nothing here opens anything.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from urllib.parse import urlsplit, urlunsplit
-
-from socketio.exceptions import SocketIOError
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from ..errors import (
     Ending,
@@ -21,51 +19,100 @@ from ..errors import (
     TransportRefused,
     TransportUnreachable,
 )
+from .wire.address import NOT_IN_A_URL, address_of
 
-__all__ = ["CLOSED_EARLY", "TOO_OLD", "check_auth", "check_url", "engineio_url", "explain", "refusal"]
+__all__ = [
+    "CLOSED_EARLY",
+    "TOO_OLD",
+    "check_auth",
+    "check_namespace",
+    "check_pair",
+    "engineio_path",
+    "engineio_url",
+    "place_of",
+    "refusal",
+]
 
 CLOSED_EARLY = "the server closed before the namespace was joined"
 
 TOO_OLD = "the server speaks Socket.IO 2; Socket.IO 3 or newer is needed"
 
 
-def check_url(url: str) -> None:
-    """Raise `InvalidValue` for a URL that no server can have."""
+def check_pair(bot_id: object, user_id: object) -> None:
+    """Raise `InvalidValue` for an id that is no text, or empty."""
+    for name, text in (("bot_id", bot_id), ("user_id", user_id)):
+        if not isinstance(text, str) or not text:
+            raise InvalidValue(f"{name} must be text that is not empty")
+
+
+def check_auth(auth: object, bot_id: str, user_id: str) -> dict[str, object]:
+    """What is sent on joining: ``auth``, and the two ids.
+
+    Raises:
+        InvalidValue: it cannot be sent, or says an id that is not the one beside it.
+    """
+    if not isinstance(auth, Mapping | None):
+        raise InvalidValue(f"auth must be a mapping, not {type(auth).__name__}")
+    ids = {"botId": bot_id, "userId": user_id}
+    for key, value in ids.items():
+        if auth and auth.get(key, value) != value:
+            raise InvalidValue(f"auth has a {key!r} of its own, which differs from the one given")
+    joining = {**(auth or {}), **ids}
+    valid = True
     try:
-        parts = urlsplit(url)
-        valid = parts.scheme in {"http", "https", "ws", "wss"} and parts.hostname
-        _ = parts.port
-    except (ValueError, AttributeError, TypeError):
+        json.dumps(joining, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
         valid = False
-    if not valid:  # the URL itself may hold a token
-        raise InvalidValue("the server's URL must look like http://host:port, or https, ws, wss")
+    if not valid:
+        raise InvalidValue("auth must hold only what JSON can say")
+    return joining
 
 
-def check_auth(auth: Mapping[str, object]) -> None:
-    """Raise `InvalidValue` for what cannot be sent."""
-    try:
-        json.dumps(auth)
-    except (TypeError, ValueError):
-        raise InvalidValue("auth must hold only what JSON can say") from None
+def check_namespace(namespace: object) -> None:
+    """Raise `InvalidValue` for a namespace that can never be joined.
+
+    On the wire a namespace ends at a comma, and servers leave out what follows a question mark.
+    """
+    if not isinstance(namespace, str) or not namespace.startswith("/"):
+        raise InvalidValue("namespace must be text that starts with '/'")
+    if "?" in namespace:
+        raise InvalidValue("namespace has a '?': give the query in the URL, or a token in auth=")
+    if "," in namespace or not namespace.isprintable():
+        raise InvalidValue("namespace has a ',' or what cannot be printed: it can never be joined")
 
 
-def explain(error: BaseException) -> TransportError:
-    """The typed error for whatever the client raised on connecting; never with its text."""
-    if isinstance(error, TransportError):
-        return error
-    chain: BaseException | None = error
-    while chain is not None:
-        status = getattr(chain, "status", None)
-        if status in {401, 403}:
-            return TransportRefused(f"the server answered HTTP {status} to the handshake")
-        if isinstance(status, int) and status:
-            return TransportUnreachable(f"the server answered HTTP {status} to the handshake")
-        if isinstance(chain, OSError) and chain.strerror:
-            return TransportUnreachable(f"cannot connect: {chain.strerror}")
-        chain = chain.__cause__ or chain.__context__
-    if isinstance(error, SocketIOError):
-        return TransportUnreachable("the server does not speak Socket.IO over WebSocket")
-    return TransportUnreachable(f"the handshake was malformed ({type(error).__name__})")
+def engineio_path(url: str, path: str) -> str:
+    """Where Engine.IO is on the server: below the path of its URL, if that has one.
+
+    Raises:
+        InvalidValue: a URL that no server can have, or a path that is none.
+    """
+    address_of(url)
+    if not isinstance(path, str) or NOT_IN_A_URL.search(path) or {"?", "#"} & set(path):
+        raise InvalidValue("socketio_path must be a path, such as 'socket.io', and no more")
+    parts = (urlsplit(url).path.strip("/"), path.strip("/"))
+    return "/".join(part for part in parts if part)
+
+
+def engineio_url(url: str, path: str) -> str:
+    """Where Engine.IO's WebSocket is.
+
+    Raises:
+        InvalidValue: as `engineio_path`, or the query says what is not its to say.
+    """
+    below = engineio_path(url, path)
+    parts = urlsplit(url)
+    if {"EIO", "transport"} & {key for key, _ in parse_qsl(parts.query, keep_blank_values=True)}:
+        raise InvalidValue("the URL's query says EIO or transport, which Engine.IO says itself")
+    query = "&".join(part for part in (parts.query, "transport=websocket", "EIO=4") if part)
+    where = f"/{below}/" if below else "/"
+    return urlunsplit((parts.scheme, parts.netloc, where, query, ""))
+
+
+def place_of(url: str) -> str:
+    """Scheme, host and port, as they were given; no more of a URL is shown."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
 
 
 NO_SUCH_NAMESPACE = {"Invalid namespace", "Unable to connect"}
@@ -91,13 +138,11 @@ def refusal(said: object) -> TransportError:
     details = [detail for part in parts for detail in _details_of(part)]
     code = _first_number(details, CODES)
     wait = _first_number(details, WAITS)
-    status = int(code) if code in range(100, 600) else None
+    status = int(code) if code is not None and code in range(100, 600) else None
     number = "" if status is None else f" (code {status})"
     if status in FOR_NOW or (wait is not None and status not in {401, 403}):
         text = f"the server lets nobody in for now{number}"
-        return TransportUnreachable(
-            text, ending=Ending.TRY_LATER, status=status, retry_after=wait
-        )
+        return TransportUnreachable(text, ending=Ending.TRY_LATER, status=status, retry_after=wait)
     text = f"the server refused the credentials or the bot{number}"
     return TransportRefused(text, ending=Ending.REFUSED, status=status)
 
@@ -119,11 +164,3 @@ def _first_number(details: list[dict[str, object]], names: tuple[str, ...]) -> f
                 if math.isfinite(number := float(value)):
                     return number
     return None
-
-
-def engineio_url(url: str, path: str) -> str:
-    """Where Engine.IO's WebSocket is, below the URL's own path."""
-    parts = urlsplit(url)
-    below = "/".join(part for part in (parts.path.strip("/"), path.strip("/")) if part)
-    query = "&".join(part for part in (parts.query, "transport=websocket", "EIO=4") if part)
-    return urlunsplit((parts.scheme, parts.netloc, f"/{below}/", query, ""))

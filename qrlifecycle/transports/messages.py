@@ -12,18 +12,31 @@ from enum import StrEnum
 from typing import Any
 
 from ..codes import PairingCode, QRCode
+from ..engine.user_code import close_coroutine, fault_of
+from ..errors import InvalidValue
 from ..outcome import Reason
 from ..signals import ActionRequired, Paired, PairingRefused, QRExpired, QRUpdated, Scanned, Signal
+from .owner import Owner, names_another, value_as_text
 
-__all__ = ["DEFAULT_SIGNALS", "MEANINGS", "Drop", "Payload", "SignalMap", "read_message"]
+__all__ = [
+    "DEFAULT_SIGNALS",
+    "MEANINGS",
+    "Drop",
+    "Payload",
+    "SignalMap",
+    "check_signals",
+    "read_message",
+]
 
 Payload = Mapping[str, object]
-"""A message's JSON object; empty when the message had none."""
+"""A message's JSON object; empty when nothing came with the message."""
 
-SignalMap = Mapping[str, Callable[[Payload], Signal | None]]
+SignalMap = Mapping[str, Callable[[Any], Signal | None]]
 """From the name of a message to what makes a signal of its payload; None means "nothing to say".
-A payload that cannot be meant may raise `ValueError`, `TypeError`, `LookupError` or
-`AttributeError`: the message is then dropped, counted and logged as malformed."""
+A payload is a `Payload`, or whatever else a service sends in its place, as it came: text, a list, a
+number, bytes. One that cannot be meant may raise anything: the message is then dropped, counted and
+logged as malformed. So is one that is no object, by the functions that are used unless told
+otherwise: they read objects, but for those that need none."""
 
 
 class Drop(StrEnum):
@@ -37,7 +50,7 @@ class Drop(StrEnum):
 def paired(payload: Payload) -> Signal:
     """Success; the identity is the first of the usual names for it."""
     for key in ("identity", "phoneNumber", "phone", "jid", "wuid"):
-        if isinstance(identity := payload.get(key), str) and identity:
+        if identity := value_as_text(payload.get(key)):
             return Paired(identity, payload)
     return Paired(None, payload)
 
@@ -99,12 +112,17 @@ DEFAULT_SIGNALS: SignalMap = {
 }
 """The messages understood unless told otherwise."""
 
-OWNERS = {"bot": ("botId", "bot_id"), "user": ("userId", "user_id")}
-"""Under which names a payload says whose it is."""
+
+def check_signals(signals: object) -> None:
+    """Raise `InvalidValue` for what is no map from names to functions."""
+    if not isinstance(signals, Mapping):
+        raise InvalidValue(f"signals must be a mapping, not {type(signals).__name__}")
+    if not all(isinstance(name, str) and callable(make) for name, make in signals.items()):
+        raise InvalidValue("signals must be functions by the names of messages")
 
 
 def read_message(
-    signals: SignalMap, name: object, args: tuple[object, ...], bot_id: str, user_id: str
+    signals: SignalMap, name: object, args: tuple[object, ...], owner: Owner
 ) -> Signal | Drop | None:
     """The signal in a message, why there is none, or None for a message with nothing to say.
 
@@ -112,25 +130,35 @@ def read_message(
         signals: what is understood.
         name: the event's name as it came.
         args: its arguments as they came; the first object among them is the payload (some servers
-            append an argument of their own).
-        bot_id: the bot this transport listens for.
-        user_id: the user this transport listens for.
+            append an argument of their own), or else the first of any kind.
+        owner: whose messages this transport listens for.
+
+    Raises:
+        BaseException: a function of ``signals`` was interrupted, or ends the program.
     """
-    payload: Payload = next((arg for arg in args if isinstance(arg, dict)), {})
+    payload = _payload_of(args)
     make = signals.get(name) if isinstance(name, str) else None
-    kind = payload.get("type")
+    kind = payload.get("type") if isinstance(payload, dict) else None
     if make is None and isinstance(kind, str):
         make = signals.get(kind)
     if make is None:
         return Drop.UNKNOWN
-    if _is_foreign(payload, OWNERS["bot"], bot_id) or _is_foreign(payload, OWNERS["user"], user_id):
+    if any(names_another(arg, owner) for arg in args):
         return Drop.FOREIGN
     try:
-        meaning = make(payload)
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        meaning: object = make(payload)
+    except BaseException as error:
+        fault_of(error)
         return Drop.MALFORMED
+    close_coroutine(meaning)
     return meaning if isinstance(meaning, Signal | None) else Drop.MALFORMED
 
 
-def _is_foreign(payload: Payload, keys: tuple[str, ...], owner: str) -> bool:
-    return any(str(payload[key]) != owner for key in keys if payload.get(key) is not None)
+def _payload_of(args: tuple[object, ...]) -> object:
+    """What came with a message: an object, or whatever stands in its place.
+
+    Only where nothing came is it empty. Were a payload of another kind read as empty, a success
+    that names another bot in it would pass for ours.
+    """
+    there = [arg for arg in args if arg is not None]
+    return next((arg for arg in there if isinstance(arg, dict)), there[0] if there else {})

@@ -62,7 +62,9 @@ async def test_the_close_is_graceful(transport_to: MakeTransport, peer: RawPeer)
     assert peer.wire.received[-8] == 0x88
 
 
-async def test_a_healthy_close_is_prompt(transport_to: MakeTransport, peer: RawPeer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_healthy_close_is_prompt(
+    transport_to: MakeTransport, peer: RawPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It takes a few turns of the event loop, and no second telling, which would not come here."""
     monkeypatch.setattr(async_client, "REAP_INTERVAL", 2 * HANGS)
     for _ in range(5):
@@ -74,7 +76,9 @@ async def test_a_healthy_close_is_prompt(transport_to: MakeTransport, peer: RawP
         assert turns.taken < FEW
 
 
-async def test_a_look_up_of_names_that_hangs_can_be_cancelled(transport_to: MakeTransport, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_look_up_of_names_that_hangs_can_be_cancelled(
+    transport_to: MakeTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The thread that looks up cannot be stopped, but no task waits for it."""
     asked, go_on = threading.Event(), threading.Event()
 
@@ -134,7 +138,9 @@ async def test_abort_leaves_the_kernel_nothing_to_send(
 
 
 @pytest.mark.parametrize("cancels", [1, 2, 3])
-async def test_native_cancellation_waits_until_all_is_gone(transport_to: MakeTransport, peer: RawPeer, cancels: int) -> None:
+async def test_native_cancellation_waits_until_all_is_gone(
+    transport_to: MakeTransport, peer: RawPeer, cancels: int
+) -> None:
     """`task.cancel()`, also several times in a row: when the task ends, nothing is left."""
     peer.stop_at = UPGRADED
     leaks, before = Leaks({peer.port}), asyncio.all_tasks()
@@ -152,7 +158,9 @@ async def test_native_cancellation_waits_until_all_is_gone(transport_to: MakeTra
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
-async def test_a_graceful_close_that_is_cancelled_leaves_nothing(transport_to: MakeTransport, peer: RawPeer, turns: int) -> None:
+async def test_a_graceful_close_that_is_cancelled_leaves_nothing(
+    transport_to: MakeTransport, peer: RawPeer, turns: int
+) -> None:
     """`aclose()` goes on to the end, and then the cancellation does."""
     leaks, before = Leaks({peer.port}), asyncio.all_tasks()
     transport = transport_to(peer.url)
@@ -198,5 +206,3 @@ def test_abort_after_the_event_loop_is_closed_is_fine(kind: type) -> None:
         command, check=False, capture_output=True, text=True, timeout=PROCESS_HANGS
     )
     assert ran.stdout == "fine, and the peer sees b''\n", ran.stderr
-
-

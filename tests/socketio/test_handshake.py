@@ -42,7 +42,9 @@ pytestmark = pytest.mark.anyio
 # The handshake
 
 
-async def test_the_ids_and_the_token_are_sent_on_connecting(transport_to: MakeTransport, peer: RawPeer) -> None:
+async def test_the_ids_and_the_token_are_sent_on_connecting(
+    transport_to: MakeTransport, peer: RawPeer
+) -> None:
     """In Socket.IO's auth payload, never in the URL."""
     async with transport_to(peer.url):
         (joining,) = peer.wire.texts()
@@ -51,7 +53,9 @@ async def test_the_ids_and_the_token_are_sent_on_connecting(transport_to: MakeTr
     assert TOKEN.encode() not in peer.wire.handshake.request
 
 
-async def test_without_auth_the_ids_are_sent_alone(transport_to: MakeTransport, peer: RawPeer) -> None:
+async def test_without_auth_the_ids_are_sent_alone(
+    transport_to: MakeTransport, peer: RawPeer
+) -> None:
     """Not every server wants a token."""
     async with transport_to(peer.url, auth=None):
         (joining,) = peer.wire.texts()
@@ -86,7 +90,9 @@ async def test_a_namespace_of_ones_own(transport_to: MakeTransport) -> None:
         assert server.sockets[0].reason == "client disconnect"
 
 
-async def test_a_missing_namespace_is_unreachable(transport_to: MakeTransport, server: PairingServer) -> None:
+async def test_a_missing_namespace_is_unreachable(
+    transport_to: MakeTransport, server: PairingServer
+) -> None:
     """It may exist a little later: that is no refusal."""
     with pytest.raises(TransportUnreachable, match="no such namespace"):
         await transport_to(server.url, namespace="/nowhere").open()
@@ -108,7 +114,9 @@ async def test_a_wrong_token_is_refused(transport_to: MakeTransport, server: Pai
         (503, TransportUnreachable),
     ],
 )
-async def test_http_statuses(transport_to: MakeTransport, status: int, error: type[TransportError]) -> None:
+async def test_http_statuses(
+    transport_to: MakeTransport, status: int, error: type[TransportError]
+) -> None:
     """401 and 403 are for good, all others are not; the text names the status."""
     async with RawPeer(status=status) as peer:
         with pytest.raises(error, match=str(status)):
@@ -130,7 +138,9 @@ CREDENTIALS = "the server refused the credentials or the bot"
         ("1", TransportUnreachable, "before the namespace was joined"),
     ],
 )
-async def test_answers_to_the_wish_to_join(transport_to: MakeTransport, answer: str, error: type[TransportError], said: str) -> None:
+async def test_answers_to_the_wish_to_join(
+    transport_to: MakeTransport, answer: str, error: type[TransportError], said: str
+) -> None:
     """A refusal in any shape is one, at once; a good-bye is a server that is not ready."""
     async with RawPeer(answer=answer) as peer:
         with anyio.fail_after(HANGS), pytest.raises(error, match=said):
@@ -156,7 +166,9 @@ async def test_a_redirect_is_not_followed(transport_to: MakeTransport) -> None:
     await runner.cleanup()
 
 
-async def test_a_dropped_message_is_seen_in_the_log_and_by_the_lifecycle(transport_to: MakeTransport, server: PairingServer, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_dropped_message_is_seen_in_the_log_and_by_the_lifecycle(
+    transport_to: MakeTransport, server: PairingServer, caplog: pytest.LogCaptureFixture
+) -> None:
     """Unknown at DEBUG, unreadable as a warning, with the name; counted by the lifecycle."""
     caplog.set_level(logging.DEBUG, "qrlifecycle")
 
@@ -198,7 +210,9 @@ async def test_a_dropped_message_is_seen_in_the_log_and_by_the_lifecycle(transpo
         ({"max_message": None}, "max_message and heartbeat must be above 0"),
     ],
 )
-def test_an_argument_that_cannot_be_meant_is_refused(transport_to: MakeTransport, wrong: dict[str, Any], said: str) -> None:
+def test_an_argument_that_cannot_be_meant_is_refused(
+    transport_to: MakeTransport, wrong: dict[str, Any], said: str
+) -> None:
     """At construction, by name."""
     with pytest.raises(InvalidValue, match=f"^{said}"):
         transport_to("http://127.0.0.1:1", **wrong)
@@ -213,7 +227,9 @@ async def test_nobody_there_is_unreachable(transport_to: MakeTransport) -> None:
 
 
 @pytest.mark.parametrize("stop_at", [CONNECT, HEADERS, UPGRADED, OPENED])
-async def test_a_handshake_that_stalls_is_unreachable(transport_to: MakeTransport, stop_at: int) -> None:
+async def test_a_handshake_that_stalls_is_unreachable(
+    transport_to: MakeTransport, stop_at: int
+) -> None:
     """Wherever the peer falls silent, `open()` ends within the heartbeat and leaves nothing."""
     async with RawPeer(stop_at=stop_at) as peer:
         leaks = Leaks({peer.port})
@@ -243,7 +259,9 @@ async def test_a_transport_is_opened_once(transport_to: MakeTransport, peer: Raw
 
 
 @pytest.mark.parametrize("graceful", [True, False])
-async def test_an_opening_ends_when_its_transport_is_closed(transport_to: MakeTransport, peer: RawPeer, graceful: bool) -> None:
+async def test_an_opening_ends_when_its_transport_is_closed(
+    transport_to: MakeTransport, peer: RawPeer, graceful: bool
+) -> None:
     """Whoever waits for the handshake is told at once that somebody closed the door."""
     complaints: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
@@ -282,14 +300,18 @@ async def tls_peer(authority: trustme.CA) -> AsyncIterator[RawPeer]:
         yield peer
 
 
-async def test_tls_is_verified_unless_told_otherwise(transport_to: MakeTransport, tls_peer: RawPeer) -> None:
+async def test_tls_is_verified_unless_told_otherwise(
+    transport_to: MakeTransport, tls_peer: RawPeer
+) -> None:
     """An unknown authority: no handshake, and nothing was sent."""
     with pytest.raises(TransportUnreachable, match="cannot connect"):
         await transport_to(tls_peer.url).open()
     assert all(not wire.received for wire in tls_peer.wires)
 
 
-async def test_tls_with_a_context_of_ones_own(transport_to: MakeTransport, tls_peer: RawPeer, authority: trustme.CA) -> None:
+async def test_tls_with_a_context_of_ones_own(
+    transport_to: MakeTransport, tls_peer: RawPeer, authority: trustme.CA
+) -> None:
     """Verification is the context's; closing waits for no graceful close of TLS."""
     context = ssl.create_default_context()
     authority.configure_trust(context)

@@ -11,7 +11,15 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from qrlifecycle import AsyncClientTransport, Paired, Scanned, SocketIOTransport, Transport, TransportLost, TransportUnreachable
+from qrlifecycle import (
+    AsyncClientTransport,
+    Paired,
+    Scanned,
+    SocketIOTransport,
+    Transport,
+    TransportLost,
+    TransportUnreachable,
+)
 from qrlifecycle.testing.contract.socketio_peer import event, frame
 
 from ..patience import HANGS, patient_clock
@@ -25,7 +33,9 @@ ON_A_PATIENT_CLOCK = pytest.mark.parametrize(
 )
 
 
-async def test_a_message_that_is_too_large_breaks_the_connection(transport_to: MakeTransport, peer: RawPeer) -> None:
+async def test_a_message_that_is_too_large_breaks_the_connection(
+    transport_to: MakeTransport, peer: RawPeer
+) -> None:
     """One below the limit is read."""
     async with transport_to(peer.url, max_message=1000) as transport:
         peer.wire.send(event("whatsapp_qr_scanned", {"x": "y" * 900}))
@@ -35,7 +45,9 @@ async def test_a_message_that_is_too_large_breaks_the_connection(transport_to: M
             await receive(transport)
 
 
-async def test_a_message_may_have_a_mebibyte_unless_told_otherwise(transport_to: MakeTransport, peer: RawPeer) -> None:
+async def test_a_message_may_have_a_mebibyte_unless_told_otherwise(
+    transport_to: MakeTransport, peer: RawPeer
+) -> None:
     """One of about as much is read; half a kilobyte beyond it breaks the connection."""
     async with transport_to(peer.url) as transport:
         peer.wire.send(event("whatsapp_qr_scanned", {"x": "y" * (2**20 - 500)}))
@@ -45,7 +57,9 @@ async def test_a_message_may_have_a_mebibyte_unless_told_otherwise(transport_to:
             await receive(transport)
 
 
-async def test_attachments_without_end_are_not_collected(transport_to: MakeTransport, peer: RawPeer) -> None:
+async def test_attachments_without_end_are_not_collected(
+    transport_to: MakeTransport, peer: RawPeer
+) -> None:
     """Python-socketio would keep as many as the server announces; more than eight are too many."""
     async with transport_to(peer.url) as transport:
         peer.wire.send_raw(frame('459-["x"]') + frame(b"a" * 1000, kind=2) * 20)
@@ -96,7 +110,9 @@ async def flood(peer: RawPeer, frames: bytes) -> None:
         await anyio.lowlevel.checkpoint()
 
 
-async def test_success_right_before_the_close_is_heard(transport_to: MakeTransport, peer: RawPeer) -> None:
+async def test_success_right_before_the_close_is_heard(
+    transport_to: MakeTransport, peer: RawPeer
+) -> None:
     """In one segment: the success, then Engine.IO's close. From Python 3.12 on it was overtaken."""
     async with transport_to(peer.url) as transport:
         peer.wire.send(PAIRED, "1")
@@ -114,7 +130,9 @@ async def test_success_right_before_the_close_is_heard(transport_to: MakeTranspo
         pytest.param(frame(b"", kind=8), TransportLost, id="websocket, without a code"),
     ],
 )
-async def test_a_server_that_closes_need_not_say_so_twice(transport_to: MakeTransport, peer: RawPeer, goodbye: bytes, end: type[Exception]) -> None:
+async def test_a_server_that_closes_need_not_say_so_twice(
+    transport_to: MakeTransport, peer: RawPeer, goodbye: bytes, end: type[Exception]
+) -> None:
     """Whichever layer says graceful close: the end is known though nothing more comes."""
     async with transport_to(peer.url) as transport:
         peer.wire.send_raw(goodbye)
@@ -133,7 +151,9 @@ async def test_a_namespace_of_ones_own_may_be_closed_alone(transport_to: MakeTra
             await receive(transport)
 
 
-async def test_a_flood_does_not_slow_the_closing(transport_to: MakeTransport, peer: RawPeer) -> None:
+async def test_a_flood_does_not_slow_the_closing(
+    transport_to: MakeTransport, peer: RawPeer
+) -> None:
     """The peer sends without end and never answers: `aclose()` is quick all the same."""
     before = asyncio.all_tasks()
     transport = transport_to(peer.url)
@@ -165,7 +185,9 @@ async def test_a_flood_does_not_slow_the_closing(transport_to: MakeTransport, pe
     ],
 )
 @ON_A_PATIENT_CLOCK
-async def test_absurd_intervals_do_not_outlive_the_heartbeat(transport_to: MakeTransport, intervals: tuple[object, object]) -> None:
+async def test_absurd_intervals_do_not_outlive_the_heartbeat(
+    transport_to: MakeTransport, intervals: tuple[object, object]
+) -> None:
     """Whatever the server says about pings, a silent peer is lost within our heartbeat."""
     async with RawPeer(intervals=intervals) as peer:
         transport = transport_to(peer.url, heartbeat=0.1)
@@ -204,14 +226,18 @@ async def open_and_receive(transport: Transport) -> None:
         ((-math.inf, 1), 90),
     ],
 )
-async def test_a_server_s_own_intervals_count_up_to_the_heartbeat(transport_to: MakeTransport, asked: tuple[int, int], kept: tuple[int, int]) -> None:
+async def test_a_server_s_own_intervals_count_up_to_the_heartbeat(
+    transport_to: MakeTransport, asked: tuple[int, int], kept: tuple[int, int]
+) -> None:
     """What would notice a dead peer later than in 90 s, or at once, is not taken over."""
     async with RawPeer(intervals=asked) as peer, transport_to(peer.url) as transport:
         assert heartbeat_of(transport) == kept
 
 
 @ON_A_PATIENT_CLOCK
-async def test_pings_keep_a_quiet_connection_alive(transport_to: MakeTransport, peer: RawPeer) -> None:
+async def test_pings_keep_a_quiet_connection_alive(
+    transport_to: MakeTransport, peer: RawPeer
+) -> None:
     """A peer that pings is not silent; once it stops, the connection is lost."""
     async with transport_to(peer.url, heartbeat=0.2) as transport:
         with anyio.move_on_after(0.5) as longer_than_the_heartbeat:
@@ -226,7 +252,9 @@ async def test_pings_keep_a_quiet_connection_alive(transport_to: MakeTransport, 
             await transport.receive()
 
 
-async def test_a_connection_that_broke_is_not_reconnected(transport_to: MakeTransport, peer: RawPeer) -> None:
+async def test_a_connection_that_broke_is_not_reconnected(
+    transport_to: MakeTransport, peer: RawPeer
+) -> None:
     """That is for the lifecycle to do, with a transport of its own: nothing goes on running."""
     before = asyncio.all_tasks()
     async with transport_to(peer.url) as transport:
@@ -239,7 +267,9 @@ async def test_a_connection_that_broke_is_not_reconnected(transport_to: MakeTran
         assert len(peer.wires) == 1
 
 
-async def test_ctrl_c_stays_the_program_s_own(transport_to: MakeTransport, peer: RawPeer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_ctrl_c_stays_the_program_s_own(
+    transport_to: MakeTransport, peer: RawPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Python-engineio would have the event loop call a handler of its own."""
     monkeypatch.setattr("engineio.async_client.async_signal_handler_set", False)  # by others
     async with transport_to(peer.url):

@@ -37,7 +37,9 @@ async def test_the_walk_of_a_real_server(transport_to: MakeTransport, as_message
             assert paired.identity == "+490001234567"
 
 
-async def test_an_extra_trailing_argument_is_no_trouble(transport_to: MakeTransport, peer: RawPeer) -> None:
+async def test_an_extra_trailing_argument_is_no_trouble(
+    transport_to: MakeTransport, peer: RawPeer
+) -> None:
     """Node's connection state recovery appends an offset to every event."""
     async with transport_to(peer.url) as transport:
         peer.wire.send(event("whatsapp_connected", {**OWNER, "identity": "+49"}, "offset-1"))
@@ -46,7 +48,9 @@ async def test_an_extra_trailing_argument_is_no_trouble(transport_to: MakeTransp
         assert paired.identity == "+49"
 
 
-async def test_what_becomes_nothing_is_counted_by_cause(transport_to: MakeTransport, peer: RawPeer) -> None:
+async def test_what_becomes_nothing_is_counted_by_cause(
+    transport_to: MakeTransport, peer: RawPeer
+) -> None:
     """Foreign, unknown and malformed messages move nothing; the next good one comes."""
     async with transport_to(peer.url) as transport:
         peer.wire.send(
@@ -63,7 +67,9 @@ async def test_what_becomes_nothing_is_counted_by_cause(transport_to: MakeTransp
         assert transport.dropped == {"foreign": 2, "unknown": 3, "malformed": 2}
 
 
-async def test_signals_of_ones_own_may_fail_in_any_way(transport_to: MakeTransport, peer: RawPeer) -> None:
+async def test_signals_of_ones_own_may_fail_in_any_way(
+    transport_to: MakeTransport, peer: RawPeer
+) -> None:
     """A map's own mistake is a malformed message, not a broken link."""
 
     def clumsy(payload: Payload) -> Any:
@@ -76,7 +82,9 @@ async def test_signals_of_ones_own_may_fail_in_any_way(transport_to: MakeTranspo
         assert transport.dropped == {"malformed": 1}
 
 
-async def test_a_message_that_asks_for_an_answer_gets_one(transport_to: MakeTransport, peer: RawPeer) -> None:
+async def test_a_message_that_asks_for_an_answer_gets_one(
+    transport_to: MakeTransport, peer: RawPeer
+) -> None:
     """An id means that the server waits for an acknowledgement."""
     async with transport_to(peer.url) as transport:
         peer.wire.send('4217["whatsapp_qr_scanned",{}]')
@@ -87,7 +95,9 @@ async def test_a_message_that_asks_for_an_answer_gets_one(transport_to: MakeTran
 
 
 @pytest.mark.parametrize("count", [1, 8])
-async def test_a_message_with_attachments_is_heard(transport_to: MakeTransport, peer: RawPeer, count: int) -> None:
+async def test_a_message_with_attachments_is_heard(
+    transport_to: MakeTransport, peer: RawPeer, count: int
+) -> None:
     """Pictures beside the success make it a binary event; it is a success all the same."""
     async with transport_to(peer.url) as transport:
         pictures = [{"_placeholder": True, "num": number} for number in range(count)]

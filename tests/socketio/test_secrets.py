@@ -46,7 +46,9 @@ def everything() -> Any:
 
 
 @pytest.mark.parametrize("end", ["refused", "http", "garbage", "unreachable", "lost", "fine"])
-async def test_no_secret_is_shown(transport_to: MakeTransport, everything: Everything, end: str) -> None:
+async def test_no_secret_is_shown(
+    transport_to: MakeTransport, everything: Everything, end: str
+) -> None:
     """Neither token, nor URL's query or password, nor payload: in no log, repr or error."""
     secrets = ["t0ken", "qu3ry", "passw0rd", "h3ader", "payl0ad"]
     texts: list[str] = []

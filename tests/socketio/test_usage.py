@@ -34,7 +34,9 @@ pytestmark = pytest.mark.anyio
         b"http://s3cret",
     ],
 )
-def test_a_bad_url_is_an_invalid_value_that_is_not_shown(transport_to: MakeTransport, url: Any) -> None:
+def test_a_bad_url_is_an_invalid_value_that_is_not_shown(
+    transport_to: MakeTransport, url: Any
+) -> None:
     """The URL itself may hold a token."""
     with pytest.raises(InvalidValue, match="http://host:port") as caught:
         transport_to(url)
@@ -62,7 +64,9 @@ def test_a_bad_id_is_an_invalid_value(transport_to: MakeTransport, name: str, va
         {"heartbeat": math.nan},
     ],
 )
-def test_bad_options_are_invalid_values(transport_to: MakeTransport, options: dict[str, Any]) -> None:
+def test_bad_options_are_invalid_values(
+    transport_to: MakeTransport, options: dict[str, Any]
+) -> None:
     """Numbers that are not above 0 and finite, a namespace without its stroke."""
     with pytest.raises(InvalidValue):
         transport_to("http://host", **options)

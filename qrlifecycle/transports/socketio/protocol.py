@@ -49,12 +49,16 @@ none here; sent back, it would let the peer decide how much we send."""
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 """What the codec raises over what no server can mean."""
 
+ASKED_FOR = {engineio.PING, engineio.CLOSE, engineio.NOOP}
+"""What a server may send once it is open, beside messages. Its PONG and UPGRADE answer what a
+client of Engine.IO 4 over WebSocket never sends."""
+
 NOT_SOCKETIO = (
-    "the server speaks WebSocket there, but not Socket.IO: its first message is not Engine.IO's OPEN"
+    "the server speaks WebSocket there, but not Socket.IO: it does not begin with an OPEN"
 )
 
 NO_HEARTBEAT = (
-    "the server's Engine.IO OPEN says no pingInterval and pingTimeout: Engine.IO 4 is needed"
+    "the server's OPEN has no heartbeat in it: Socket.IO 3 or newer is needed"
 )
 
 
@@ -74,7 +78,16 @@ class SocketIOProtocol:
         max_size: bytes that the attachments of one message may have together.
     """
 
-    __slots__ = ("_auth", "_max_size", "_namespace", "_partial", "_room", "answers", "beat", "joined")
+    __slots__ = (
+        "_auth",
+        "_max_size",
+        "_namespace",
+        "_partial",
+        "_room",
+        "answers",
+        "beat",
+        "joined",
+    )
 
     def __init__(self, namespace: str, auth: Mapping[str, object], max_size: float) -> None:
         self.answers: list[str] = []
@@ -111,15 +124,14 @@ class SocketIOProtocol:
             if packet is None or packet.packet_type != engineio.OPEN:
                 raise _another_protocol(NOT_SOCKETIO)
             return self._open(packet.data)
-        kind = None if packet is None else packet.packet_type
-        if kind == engineio.MESSAGE:
+        if packet is not None and packet.packet_type == engineio.MESSAGE:
             return self._take_message(packet.data)
-        if kind == engineio.PING:
-            self.answers.append(PONG)
-        elif kind == engineio.CLOSE:
-            raise self._end()
-        elif kind != engineio.NOOP:
+        if packet is None or packet.packet_type not in ASKED_FOR:
             return (Drop.MALFORMED,)
+        if packet.packet_type == engineio.CLOSE:
+            raise self._end()
+        if packet.packet_type == engineio.PING:
+            self.answers.append(PONG)
         return ()
 
     def _open(self, welcome: object) -> tuple[Message | Drop, ...]:
@@ -152,7 +164,9 @@ class SocketIOProtocol:
             raise self._end()
         if kind == socketio.CONNECT_ERROR and not self.joined:
             raise refusal(packet.data)
-        if kind == socketio.EVENT or (kind == socketio.BINARY_EVENT and not packet.attachment_count):
+        if kind == socketio.EVENT or (
+            kind == socketio.BINARY_EVENT and not packet.attachment_count
+        ):
             return self._take_event(packet)
         if kind == socketio.BINARY_EVENT:
             self._partial, self._room = packet, self._max_size
@@ -192,9 +206,7 @@ class SocketIOProtocol:
         return str(engineio.Packet(engineio.MESSAGE, packet.encode()).encode())
 
 
-def _if_readable(
-    read: Callable[..., Result], *args: object, **named: object
-) -> Result | None:
+def _if_readable(read: Callable[..., Result], *args: object, **named: object) -> Result | None:
     """What the codec makes of it, or None."""
     try:
         return read(*args, **named)

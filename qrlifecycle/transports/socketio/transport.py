@@ -1,52 +1,75 @@
-"""The Socket.IO transport: what a program opens, closes and receives from.
+"""The Socket.IO transport: what a program opens, receives from and closes.
 
-Everything runs in the task that calls: there is no task of its own, so there is none to end.
+Everything runs in the task that calls. There is no task of its own, so there is none to end.
 """
 
 from __future__ import annotations
 
-import logging
+import math
 import ssl
-from collections import Counter
-from collections.abc import Mapping
-from urllib.parse import urlsplit
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
-import anyio
+import anyio.lowlevel
 from anyio import EndOfStream
 
-from ...errors import Ending, InvalidValue, TransportError, TransportUnreachable
-from ...signals import Signal
-from ..base import Transport
-from ..buffer import SignalBuffer
-from ..handshake import check_auth, check_url, engineio_url
-from ..messages import DEFAULT_SIGNALS, Drop, SignalMap, read_message
-from ..wire import WebSocketConnection, WireOptions
+from ...errors import InvalidValue, TransportError, TransportUnreachable
+from ...policy import is_positive
+from ..handshake import check_auth, check_namespace, check_pair, engineio_url, place_of
+from ..messages import DEFAULT_SIGNALS, SignalMap, check_signals, read_message
+from ..owner import check_owner, owner_of_pair
+from ..wire import WebSocketConnection, WiredTransport, WireOptions
+from ..wire.options import ENVIRONMENT, HEARTBEAT, MAX_MESSAGE_SIZE
 from .protocol import Message, SocketIOProtocol
 
 __all__ = ["SocketIOTransport"]
 
-MAX_MESSAGE = 1024 * 1024
-HEARTBEAT = 90.0
+TURN_AFTER = 3
+"""Messages of one read after which others have a turn. A read may hold a thousand small ones, which
+take as many times 20 µs; what a healthy server sends at once is fewer than this."""
 
-logger = logging.getLogger("qrlifecycle")
+SERVERS_HEARTBEAT = "the server's pingInterval and pingTimeout"
 
 
-class SocketIOTransport(Transport):
-    """Hears signals from a Socket.IO server (protocol 5), over WebSocket."""
+class SocketIOTransport(WiredTransport):
+    """Hears signals from a Socket.IO server (3 or newer), on asyncio, uvloop and trio.
 
-    __slots__ = (
-        "_bot_id",
-        "_buffer",
-        "_closed",
-        "_dropped",
-        "_heartbeat",
-        "_opening",
-        "_protocol",
-        "_signals",
-        "_url",
-        "_user_id",
-        "_wire",
-    )
+    It speaks WebSocket from the first byte, on a socket of its own. Where something on the way lets
+    no WebSocket through, `AsyncClientTransport` polls.
+
+    A server that closes is gone in order (`EndOfStream`) if it says so in Socket.IO's or
+    Engine.IO's words, or by WebSocket's close without a code, or with 1000 ("done") or 1001 ("going
+    away", as servers say that restart). With any other code, or without a word, it is lost.
+
+    Args:
+        url: the server, ``http``, ``https``, ``ws`` or ``wss``. Its path is where the server lives,
+            if it is not at the top: ``socketio_path`` is below it. A query in it is sent along, and
+            user and password as HTTP's Basic.
+        bot_id: the bot to listen for; sent on connecting as ``botId``.
+        user_id: the user to listen for; sent on connecting as ``userId``. Messages that name
+            another bot or user are dropped.
+        auth: sent on connecting beside the two ids; a token, usually.
+        headers: HTTP headers of the handshake.
+        cookies: cookies of the handshake.
+        namespace: the Socket.IO namespace.
+        signals: from the name of a message to what makes a signal of its payload.
+        owner: where a message says whose it is, and what it says if it is ours, such as
+            ``{"session": "bot-7"}``; a key with dots is the way to it (``"data.session"``). Unless
+            given: the two ids, as ``botId`` or ``bot_id`` and ``userId`` or ``user_id``.
+        socketio_path: where on the server Socket.IO is.
+        ssl_context: for servers with a certificate of their own; verification is the context's.
+        proxy: an HTTP proxy's URL, None for none, or "environment" for what that says.
+        max_message: bytes of the largest message to read; a larger one breaks the connection. The
+            attachments of one message have as much together.
+        heartbeat: seconds of silence after which a peer counts as dead, also while opening. A
+            server that asks for less (Engine.IO's ``pingInterval`` and ``pingTimeout``) gets it.
+
+    Raises:
+        InvalidValue: an argument that cannot be meant, or that cannot be used with the others; the
+            text names it.
+    """
+
+    __slots__ = ("_owner", "_place", "_protocol", "_signals")
 
     def __init__(
         self,
@@ -56,130 +79,110 @@ class SocketIOTransport(Transport):
         user_id: str,
         auth: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
+        cookies: Mapping[str, str] | None = None,
         namespace: str = "/",
         signals: SignalMap = DEFAULT_SIGNALS,
+        owner: Mapping[str, str] | None = None,
         socketio_path: str = "socket.io",
         ssl_context: ssl.SSLContext | None = None,
-        max_message: int = MAX_MESSAGE,
+        proxy: str | None = ENVIRONMENT,
+        max_message: int = MAX_MESSAGE_SIZE,
         heartbeat: float = HEARTBEAT,
     ) -> None:
-        check_url(url)
-        for name, value in (("auth", auth), ("headers", headers), ("signals", signals)):
-            if not isinstance(value, Mapping | None):
-                raise InvalidValue(f"{name} must be a mapping, not {type(value).__name__}")
-        for name, text in (("bot_id", bot_id), ("user_id", user_id)):
-            if not isinstance(text, str) or not text:
-                raise InvalidValue(f"{name} must be text that is not empty")
-        sent = {**(auth or {}), "botId": bot_id, "userId": user_id}
-        check_auth(sent)
-        self._url = url
-        self._bot_id = bot_id
-        self._user_id = user_id
-        self._signals = signals
-        self._heartbeat = heartbeat
-        self._buffer = SignalBuffer()
-        self._dropped: Counter[str] | None = None
-        self._protocol = SocketIOProtocol(namespace, sent, max_message)
+        address = engineio_url(url, socketio_path)
+        check_pair(bot_id, user_id)
+        joining = check_auth(auth, bot_id, user_id)
+        check_namespace(namespace)
+        check_signals(signals)
+        _check_numbers(max_message, heartbeat)
+        if not isinstance(headers, Mapping | None):
+            raise InvalidValue(f"headers must be a mapping, not {type(headers).__name__}")
         options = WireOptions(
             headers=headers or {},
+            cookies=cookies or {},
             ssl=ssl_context,
+            proxy=proxy,
             max_message_size=max_message,
             heartbeat=heartbeat,
         )
-        self._wire = WebSocketConnection(engineio_url(url, socketio_path), options)
-        self._opening = self._closed = False
+        super().__init__(WebSocketConnection(address, options), (bot_id, user_id))
+        self._signals = signals
+        self._owner = owner_of_pair(bot_id, user_id) if owner is None else check_owner(owner)
+        self._protocol = SocketIOProtocol(namespace, joining, max_message)
+        self._place = place_of(url)
 
     def __repr__(self) -> str:
-        parts = urlsplit(self._url)
-        place = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
-        return f"<SocketIOTransport {place} bot={self._bot_id!r} user={self._user_id!r}>"
+        bot_id, user_id = self.subject
+        return f"<{type(self).__name__} {self._place} bot={bot_id!r} user={user_id!r}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a transport is not pickled: it may hold secrets, and a socket")
 
     @property
     def subject(self) -> tuple[str, ...]:
         """The bot and the user."""
-        return self._bot_id, self._user_id
+        assert self._subject is not None
+        return self._subject
 
-    @property
-    def dropped(self) -> Mapping[str, int]:
-        """How many messages became nothing, by cause: unknown, malformed or foreign."""
-        return dict(self._dropped or {})
+    async def _greet(self) -> None:
+        """Wait until the server has let us into the namespace."""
+        while not self._protocol.joined:
+            await self._read_next()
 
-    async def open(self) -> None:
-        """Connect, join the namespace, and listen."""
-        if self._closed or self._opening:
-            raise TransportUnreachable("a transport is opened once; make a fresh one")
-        self._opening = True
-        error: TransportError | None = None
-        try:
-            with anyio.move_on_after(self._heartbeat) as scope:
-                await self._wire.open()
-                while not self._protocol.joined:
-                    self._take(await self._wire.receive())
-            if scope.cancelled_caught:
-                text = f"no answer within {self._heartbeat:g} s"
-                error = TransportUnreachable(text, ending=Ending.SILENT)
-        except EndOfStream:
-            text = "the server closed before the namespace was joined"
-            error = TransportUnreachable(text, ending=Ending.HUNG_UP)
-        except TransportError as failed:
-            error = failed.with_traceback(None)
-        except BaseException:
-            self.abort()
-            raise
-        if self._closed:
-            text = "the transport was closed while it opened"
-            error = TransportUnreachable(text, ending=Ending.ABANDONED)
-        if error is not None:
-            self.abort()
-            raise error
+    async def _read_next(self) -> None:
+        message: str | bytes | None = await self._wire.receive()
+        taken = 0
+        while message is not None:
+            self._read(message)
+            taken += 1
+            if taken % TURN_AFTER == 0:
+                # Not one that may be cancelled: a final status check is to find what has arrived,
+                # whatever stands before it. A read has an end, and then the cancellation comes out.
+                await anyio.lowlevel.cancel_shielded_checkpoint()
+            message = self._wire.receive_nowait()
 
-    async def receive(self) -> Signal:
-        """The next signal; see `Transport.receive`."""
-        buffer = self._buffer
-        while not (buffer or buffer.ended):
-            try:
-                self._take(await self._wire.receive())
-            except EndOfStream:
-                buffer.end(EndOfStream())
-            except TransportError as error:
-                buffer.end(error.with_traceback(None))
-        return await buffer.get()
-
-    async def aclose(self) -> None:
-        """Say goodbye without waiting for an answer, and shut the socket."""
-        self._closed = True
-        self._buffer.close()
-        if self._protocol.joined:
-            self._wire.send_nowait(self._protocol.goodbye())
-        await self._wire.aclose()
-
-    def abort(self) -> None:
-        """Shut the socket now."""
-        self._closed = True
-        self._buffer.close()
-        self._wire.abort()
-
-    def _take(self, data: str | bytes) -> None:
+    def _read(self, message: str | bytes) -> None:
         protocol = self._protocol
-        for news in protocol.take(data):
-            if isinstance(news, Message):
-                self._read(news)
+        try:
+            news = protocol.take(message)
+        except EndOfStream:
+            news = ()
+            self._end(EndOfStream())
+        for one in news:
+            if isinstance(one, Message):
+                self._take(read_message(self._signals, one.name, one.args, self._owner), one.name)
             else:
-                self._drop(news, "")
+                self._take(one)
+        if protocol.answers:
+            self._answer(protocol)
+
+    def _answer(self, protocol: SocketIOProtocol) -> None:
+        """Send what the server waits for, before anybody hears what it said, and may leave."""
+        if not protocol.joined and protocol.beat is not None:
+            beat = protocol.beat
+            if 0 < beat <= self._wire.heartbeat:  # NaN is neither
+                self._wire.set_heartbeat(beat, SERVERS_HEARTBEAT)
         for text in protocol.answers:
             self._wire.send_nowait(text)
         protocol.answers.clear()
 
-    def _read(self, message: Message) -> None:
-        name, args = message
-        meaning = read_message(self._signals, name, args, self._bot_id, self._user_id)
-        if isinstance(meaning, Signal):
-            self._buffer.put(meaning)
-        elif meaning is not None:
-            self._drop(meaning, name)
+    def _farewells(self) -> Sequence[str]:
+        return [self._protocol.goodbye()] if self._protocol.joined else ()
 
-    def _drop(self, why: Drop, name: str) -> None:
-        self._dropped = self._dropped or Counter()
-        self._dropped[why.value] += 1
-        level = logging.WARNING if why is Drop.MALFORMED else logging.DEBUG
-        logger.log(level, "a message was dropped: %s (event %.40r)", why.value, name)
+    def _lost(self, error: TransportError) -> TransportError:
+        if self._protocol.joined or self._protocol.beat is None:
+            return error
+        return TransportUnreachable(
+            f"the server did not let us into the namespace: {error}",
+            ending=error.ending,
+            status=error.status,
+            code=error.code,
+            retry_after=error.retry_after,
+        )
+
+
+def _check_numbers(max_message: object, heartbeat: object) -> None:
+    if not (is_positive(max_message) and is_positive(heartbeat) and heartbeat != math.inf):
+        raise InvalidValue("max_message and heartbeat must be above 0, and heartbeat finite")
+    if not isinstance(max_message, int):
+        raise InvalidValue("max_message must be a whole number of bytes")
