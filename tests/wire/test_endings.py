@@ -85,7 +85,6 @@ async def test_nobody_listens_there() -> None:
 
 async def test_a_name_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """The name is in the text; that no name server answers is told apart."""
-
     for error, why in (
         (socket.gaierror(socket.EAI_NONAME, "secret"), "is it spelt right?"),
         (socket.gaierror(socket.EAI_AGAIN, "secret"), "no name server answers for it now"),

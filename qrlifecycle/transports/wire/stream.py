@@ -15,7 +15,9 @@ from contextlib import suppress
 import anyio
 import anyio.lowlevel
 
+from ...waiting import wait_for
 from ..reset import reset_on_close
+from .tls import TLS
 
 __all__ = ["Aborted", "PeerDoesNotRead", "Stream"]
 
@@ -26,9 +28,6 @@ of TLS."""
 MAX_UNSENT = 256 * 1024
 """Bytes that may wait until the peer reads, beside a message that is being sent. Answers to its
 pings, that is: without a bound a peer that asks and does not read would have us keep them all."""
-
-END = b""
-"""What a read gives at the end of the connection."""
 
 
 class Aborted(Exception):
@@ -45,13 +44,11 @@ class Stream:
     __slots__ = (
         "_closed",
         "_deaf",
-        "_incoming",
-        "_next",
-        "_outgoing",
         "_sockets",
         "_tls",
         "_unsent",
         "_waits",
+        "_writable",
         "heard_at",
     )
 
@@ -63,22 +60,13 @@ class Stream:
         self._waits = 0
         self._deaf = False
         self._unsent = bytearray()
-        self._tls: ssl.SSLObject | None = None
-        self._incoming: ssl.MemoryBIO | None = None
-        self._outgoing: ssl.MemoryBIO | None = None
-        # What comes before the socket is asked again: bytes that are decrypted already, the end,
-        # which is no bytes, or an error; the last two stay.
-        self._next: bytes | OSError | None = None
+        self._tls: TLS | None = None
+        self._writable: anyio.Event | None = None
 
     @property
     def closed(self) -> bool:
         """Whether our side closed or aborted it."""
         return self._closed
-
-    @property
-    def unsent(self) -> int:
-        """Bytes that wait until the peer reads."""
-        return len(self._unsent)
 
     # Connecting: several sockets may be under way until one of them is the stream's
 
@@ -122,12 +110,11 @@ class Stream:
 
     def write(self, data: bytes) -> None:
         """Take bytes to be sent; nothing is handed to the kernel yet."""
-        if self._tls is not None:
-            with suppress(ssl.SSLError):  # whoever reads is told that it is broken
-                self._tls.write(data)
-            self._collect()
-        else:
+        if self._tls is None:
             self._unsent += data
+        else:
+            self._tls.encrypt(data)
+            self._unsent += self._tls.outgoing
 
     def flush(self) -> bool:
         """Hand to the kernel what it takes now; whether that is all.
@@ -157,11 +144,10 @@ class Stream:
         while not self.flush():
             if self._deaf:
                 raise ConnectionResetError
-            self._require_open()
-            await self.wait(anyio.wait_writable, self._sockets[0])
+            await self._wait_writable()
 
     async def read(self) -> bytes:
-        """What came, of at most `READ` bytes; nothing at the end. Others have a turn before.
+        """What came, of at most `READ` bytes; `END` at the end. Others have a turn before.
 
         Raises:
             Aborted: our side closed meanwhile.
@@ -169,7 +155,7 @@ class Stream:
             OSError: it broke.
         """
         while True:
-            if self._next is not None:
+            if self._tls is not None and self._tls.ready:
                 await anyio.lowlevel.checkpoint()
             elif self._unsent and not self.flush() and self._unsent:
                 if len(self._unsent) > MAX_UNSENT:
@@ -182,20 +168,24 @@ class Stream:
                 return data
 
     def read_nowait(self) -> bytes | None:
-        """What is there now; None if nothing is, and nothing (``b""``) at the end.
+        """What is there now; None if nothing is, and `END` at the end.
 
         Raises:
             Aborted: our side has closed.
             OSError: it broke.
         """
         self._require_open()
-        if (known := self._next) is not None:
-            if isinstance(known, OSError):
-                raise known
-            self._next = None if known else END
-            return known
-        data = self._take()
-        return data if data is None or self._tls is None else self._decrypt(data)
+        tls = self._tls
+        if tls is None:
+            return self._take()
+        if not tls.ready:
+            if (data := self._take()) is None:
+                return None
+            tls.feed(data)
+        found = tls.decrypt()
+        self._unsent += tls.outgoing
+        self.flush()
+        return found
 
     def _take(self) -> bytes | None:
         try:
@@ -209,17 +199,34 @@ class Stream:
         self._require_open()
         await self.wait(anyio.wait_readable, self._sockets[0])
 
+    async def _wait_writable(self) -> None:
+        """Until the kernel takes more. Of several tasks one waits for it, and the others for that.
+
+        Whoever receives waits for this too, while something is unsent: an answer to a ping, say.
+        """
+        self._require_open()
+        if self._writable is not None:
+            await wait_for(self._writable)
+            return
+        self._writable = anyio.Event()
+        try:
+            await self.wait(anyio.wait_writable, self._sockets[0])
+        finally:
+            self._writable.set()
+            self._writable = None
+
     async def _wait_for_either(self) -> None:
         """Until there is something to read, or the peer takes what it was owed."""
+        self._require_open()
         async with anyio.create_task_group() as tasks:
 
-            async def wait(ready: Callable[[socket.socket], Awaitable[None]]) -> None:
+            async def wait(ready: Callable[[], Awaitable[None]]) -> None:
                 with suppress(Aborted):
-                    await self.wait(ready, self._sockets[0])
+                    await ready()
                 tasks.cancel_scope.cancel()
 
-            tasks.start_soon(wait, anyio.wait_readable)
-            tasks.start_soon(wait, anyio.wait_writable)
+            tasks.start_soon(wait, self._wait_readable)
+            tasks.start_soon(wait, self._wait_writable)
 
     # TLS
 
@@ -231,69 +238,19 @@ class Stream:
             Aborted: our side closed meanwhile.
             OSError: it broke.
         """
-        incoming, outgoing = self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        tls = context.wrap_bio(incoming, outgoing, server_hostname=host)
-        self._tls = tls
-        while True:
+        tls = self._tls = TLS(context, host)
+        done = False
+        while not done:
             try:
-                tls.do_handshake()
-            except ssl.SSLWantReadError:
-                self._collect()
-                await self.drain()
-                await self._feed()
-            except ssl.SSLError:
-                self._collect()
-                self.flush()  # the alert: it tells the server why
-                raise
-            else:
-                break
-        self._collect()
-        await self.drain()
-        if incoming.pending:
-            self._next = self._decrypt(None)
-
-    async def _feed(self) -> None:
-        assert self._incoming is not None
-        while True:
-            await self._wait_readable()
-            if (data := self._take()) is not None:
-                break
-        if data:
-            self._incoming.write(data)
-        else:
-            self._incoming.write_eof()
-
-    def _decrypt(self, data: bytes | None) -> bytes | None:
-        """What is in there: all of it, so that none is left when the socket is waited for."""
-        assert self._tls is not None
-        assert self._incoming is not None
-        if data:
-            self._incoming.write(data)
-        elif data is not None:
-            self._incoming.write_eof()
-        found = bytearray()
-        with suppress(ssl.SSLWantReadError):
-            try:
-                while more := self._tls.read(READ):
-                    found += more
-                self._next = END  # closed by TLS's own word
-            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-                self._next = END
-            except ssl.SSLWantReadError:
-                raise
-            except ssl.SSLError as error:
-                self._next = error
-        self._collect()  # what TLS has to answer by itself
-        self.flush()
-        if found or self._next is None:
-            return bytes(found) or None
-        if isinstance(self._next, OSError):
-            raise self._next
-        return END
-
-    def _collect(self) -> None:
-        assert self._outgoing is not None
-        self._unsent += self._outgoing.read()
+                done = tls.shake_hands()
+            finally:
+                self._unsent += tls.outgoing
+                self.flush()  # what fails is told why by an alert
+            await self.drain()
+            if not done:
+                while (data := self._take()) is None:
+                    await self._wait_readable()
+                tls.feed(data)
 
     # The end
 
@@ -303,9 +260,8 @@ class Stream:
             return
         if self._sockets:
             if self._tls is not None:
-                with suppress(ssl.SSLError, ValueError):
-                    self._tls.unwrap()
-                self._collect()
+                self._tls.say_goodbye()
+                self._unsent += self._tls.outgoing
             self.flush()
             self._read_rest()
         self._end()
@@ -336,7 +292,6 @@ class Stream:
     def _end(self) -> None:
         self._closed = True
         self._unsent.clear()
-        self._next = None
         for made in self._sockets:
             with suppress(OSError):
                 made.shutdown(socket.SHUT_RDWR)
