@@ -15,7 +15,7 @@ from qrlifecycle.transports.messages import Payload
 
 from ..patience import HANGS
 from ..raw_peer import RawPeer
-from .transport import BOT, OWNER, USER, receive, MakeTransport
+from .transport import BOT, OWNER, USER, MakeTransport, receive
 
 pytestmark = pytest.mark.anyio
 

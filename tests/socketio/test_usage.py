@@ -9,11 +9,10 @@ from typing import Any
 import anyio
 import pytest
 
-from qrlifecycle import InvalidValue
+from qrlifecycle import AsyncClientTransport, InvalidValue
 from qrlifecycle.errors import UnsupportedBackend
-from qrlifecycle.transports.socketio import SocketIOTransport
 
-from .transport import BOT, USER, texts_of, MakeTransport
+from .transport import BOT, USER, MakeTransport, texts_of
 
 pytestmark = pytest.mark.anyio
 
@@ -47,9 +46,8 @@ def test_a_bad_url_is_an_invalid_value_that_is_not_shown(
 @pytest.mark.parametrize("value", ["", None, 7])
 def test_a_bad_id_is_an_invalid_value(transport_to: MakeTransport, name: str, value: Any) -> None:
     """Empty, or no text."""
-    ids: dict[str, Any] = {"bot_id": BOT, "user_id": USER, name: value}
     with pytest.raises(InvalidValue, match=f"^{name} must be text that is not empty"):
-        SocketIOTransport("http://host", **ids)
+        transport_to("http://host", **{name: value})
 
 
 @pytest.mark.parametrize(
@@ -72,12 +70,12 @@ def test_bad_options_are_invalid_values(
         transport_to("http://host", **options)
 
 
-def test_without_asyncio_it_says_what_to_do(transport_to: MakeTransport) -> None:
+def test_without_asyncio_the_adapter_says_what_to_do() -> None:
     """On trio, `open()` raises the typed error; closing what never opened is fine there, too."""
 
     async def main() -> None:
-        transport = transport_to("http://127.0.0.1:1")
-        with pytest.raises(UnsupportedBackend, match=r"^SocketIOTransport needs asyncio"):
+        transport = AsyncClientTransport("http://127.0.0.1:1", bot_id=BOT, user_id=USER)
+        with pytest.raises(UnsupportedBackend, match=r"^AsyncClientTransport needs asyncio"):
             await transport.open()
         transport.abort()
         await transport.aclose()

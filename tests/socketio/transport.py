@@ -37,7 +37,7 @@ OWNER = {"botId": BOT, "userId": USER}
 MakeTransport = Callable[..., Transport]
 """For bot-7 and user-1, with the right token, to a URL; options beside it."""
 
-KINDS: tuple[type[SocketIOTransport] | type[AsyncClientTransport], ...] = (
+KINDS: tuple[type[SocketIOTransport | AsyncClientTransport], ...] = (
     SocketIOTransport,
     AsyncClientTransport,
 )
@@ -48,8 +48,8 @@ def maker(kind: Callable[..., Transport]) -> MakeTransport:
     """What makes transports of one kind."""
 
     def transport_to(url: str, **options: Any) -> Transport:
-        options.setdefault("auth", {"token": TOKEN})
-        return kind(url, bot_id=BOT, user_id=USER, **options)
+        usual = {"bot_id": BOT, "user_id": USER, "auth": {"token": TOKEN}}
+        return kind(url, **{**usual, **options})
 
     return transport_to
 

@@ -57,9 +57,7 @@ NOT_SOCKETIO = (
     "the server speaks WebSocket there, but not Socket.IO: it does not begin with an OPEN"
 )
 
-NO_HEARTBEAT = (
-    "the server's OPEN has no heartbeat in it: Socket.IO 3 or newer is needed"
-)
+NO_HEARTBEAT = "the server's OPEN has no heartbeat in it: Socket.IO 3 or newer is needed"
 
 
 class Message(NamedTuple):

@@ -13,12 +13,12 @@ from typing import NoReturn
 import anyio.lowlevel
 from anyio import EndOfStream
 
-from ...errors import InvalidValue, TransportError, TransportUnreachable
+from ...errors import Ending, InvalidValue, TransportError, TransportLost, TransportUnreachable
 from ...policy import is_positive
 from ..handshake import check_auth, check_namespace, check_pair, engineio_url, place_of
 from ..messages import DEFAULT_SIGNALS, SignalMap, check_signals, read_message
 from ..owner import check_owner, owner_of_pair
-from ..wire import WebSocketConnection, WiredTransport, WireOptions
+from ..wire import WebSocketConnection, WiredTransport, WireOptions, endings
 from ..wire.options import ENVIRONMENT, HEARTBEAT, MAX_MESSAGE_SIZE
 from .protocol import Message, SocketIOProtocol
 
@@ -27,6 +27,11 @@ __all__ = ["SocketIOTransport"]
 TURN_AFTER = 3
 """Messages of one read after which others have a turn. A read may hold a thousand small ones, which
 take as many times 20 µs; what a healthy server sends at once is fewer than this."""
+
+NOT_OPENED = (
+    "the WebSocket is open, but nothing of Socket.IO came; is the path a Socket.IO server's?"
+)
+NOT_JOINED = "it speaks Socket.IO, but did not answer our wish to join the namespace"
 
 SERVERS_HEARTBEAT = "the server's pingInterval and pingTimeout"
 
@@ -69,7 +74,7 @@ class SocketIOTransport(WiredTransport):
             text names it.
     """
 
-    __slots__ = ("_owner", "_place", "_protocol", "_signals")
+    __slots__ = ("_begun", "_greeting", "_owner", "_place", "_protocol", "_signals")
 
     def __init__(
         self,
@@ -110,6 +115,7 @@ class SocketIOTransport(WiredTransport):
         self._owner = owner_of_pair(bot_id, user_id) if owner is None else check_owner(owner)
         self._protocol = SocketIOProtocol(namespace, joining, max_message)
         self._place = place_of(url)
+        self._begun = self._greeting = False
 
     def __repr__(self) -> str:
         bot_id, user_id = self.subject
@@ -124,8 +130,28 @@ class SocketIOTransport(WiredTransport):
         assert self._subject is not None
         return self._subject
 
+    async def open(self) -> None:
+        """Connect, join the namespace, and listen; see `Transport.open`."""
+        if self._begun or self._left:
+            raise endings.abandoned("a transport is opened once; make a fresh one")
+        self._begun = True
+        try:
+            await super().open()
+            return
+        except TransportUnreachable as error:
+            failure = self._with_stage(error)
+        raise failure
+
+    def _with_stage(self, error: TransportUnreachable) -> TransportUnreachable:
+        """Of a silent server: how far it came."""
+        if error.ending is not Ending.SILENT or not self._greeting:
+            return error.with_traceback(None)
+        stage = NOT_JOINED if self._protocol.beat is not None else NOT_OPENED
+        return TransportUnreachable(f"{error}: {stage}", ending=Ending.SILENT)
+
     async def _greet(self) -> None:
         """Wait until the server has let us into the namespace."""
+        self._greeting = True
         while not self._protocol.joined:
             await self._read_next()
 
@@ -170,7 +196,8 @@ class SocketIOTransport(WiredTransport):
         return [self._protocol.goodbye()] if self._protocol.joined else ()
 
     def _lost(self, error: TransportError) -> TransportError:
-        if self._protocol.joined or self._protocol.beat is None:
+        protocol = self._protocol
+        if protocol.joined or protocol.beat is None or not isinstance(error, TransportLost):
             return error
         return TransportUnreachable(
             f"the server did not let us into the namespace: {error}",
