@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import math
 from typing import Any
 
@@ -22,13 +24,15 @@ from qrlifecycle import (
     Signal,
 )
 from qrlifecycle.transports.messages import DEFAULT_SIGNALS, Drop, Payload, read_message
+from qrlifecycle.transports.owner import owner_of_pair
 
 OWNER = {"botId": "bot-7", "userId": "user-1"}
+OURS = owner_of_pair("b", "u")
 
 
 def read(name: object, *args: object, signals: Any = DEFAULT_SIGNALS) -> Signal | Drop | None:
     """A message for bot-7 and user-1."""
-    return read_message(signals, name, args, "bot-7", "user-1")
+    return read_message(signals, name, args, owner_of_pair("bot-7", "user-1"))
 
 
 @pytest.mark.parametrize("prefix", ["whatsapp_", ""])
@@ -98,7 +102,17 @@ def test_the_identity_has_several_names(key: str) -> None:
     assert read("whatsapp_connected", payload) == Paired("+49", payload)
 
 
-@pytest.mark.parametrize("identity", ["", 7, None, ["+49"], {}])
+@pytest.mark.parametrize("key", ["identity", "phoneNumber", "phone", "jid", "wuid"])
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(491701234567, "491701234567"), (491701234567.0, "491701234567"), (0, "0")],
+)
+def test_an_identity_may_be_a_number(key: str, number: float, text: str) -> None:
+    """A phone number as JSON's number is one all the same."""
+    assert read("whatsapp_connected", {key: number}) == Paired(text, {key: number})
+
+
+@pytest.mark.parametrize("identity", ["", None, True, math.nan, ["+49"], {}])
 def test_success_needs_no_identity(identity: object) -> None:
     """A success with a strange identity is still a success, of nobody in particular."""
     payload = {"identity": identity}
@@ -117,7 +131,8 @@ def test_an_id_may_be_a_number() -> None:
     """Servers spell ids as they like; the text is what counts."""
     message = ({"botId": 7, "userId": 1},)
     assert isinstance(
-        read_message(DEFAULT_SIGNALS, "whatsapp_connected", message, "7", "1"), Paired
+        read_message(DEFAULT_SIGNALS, "whatsapp_connected", message, owner_of_pair("7", "1")),
+        Paired,
     )
 
 
@@ -205,7 +220,7 @@ def test_no_message_raises(name: object, payload: dict[str, object], others: lis
 def test_an_owner_that_is_null_is_no_owner() -> None:
     """A message whose ids are null names nobody, so it is nobody else's."""
     payload = {"botId": None, "userId": None}
-    meaning = read_message(DEFAULT_SIGNALS, "whatsapp_connected", (payload,), "b", "u")
+    meaning = read_message(DEFAULT_SIGNALS, "whatsapp_connected", (payload,), OURS)
     assert isinstance(meaning, Paired)
 
 
@@ -215,13 +230,17 @@ def test_promise_7_what_is_for_another_is_foreign(key: str) -> None:
     owner = {"b": "b", "u": "u"}[key[0]]
     for name in ("whatsapp_connected", "whatsapp_qr_updated"):
         payload = {"qr": "a code", key: "somebody else's"}
-        assert read_message(DEFAULT_SIGNALS, name, (payload,), "b", "u") is Drop.FOREIGN
-        meaning = read_message(DEFAULT_SIGNALS, name, ({**payload, key: owner},), "b", "u")
+        assert read_message(DEFAULT_SIGNALS, name, (payload,), OURS) is Drop.FOREIGN
+        meaning = read_message(DEFAULT_SIGNALS, name, ({**payload, key: owner},), OURS)
         assert isinstance(meaning, Signal)
 
 
 @pytest.mark.parametrize(
-    "fault", [ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError]
+    "fault",
+    [
+        *(ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError),
+        *(ZeroDivisionError, OSError, RuntimeError, StopIteration, MemoryError),
+    ],
 )
 def test_promise_7_what_cannot_be_read_is_malformed_and_raises_nothing(
     fault: type[Exception],
@@ -232,7 +251,106 @@ def test_promise_7_what_cannot_be_read_is_malformed_and_raises_nothing(
         raise fault
 
     try:
-        meaning: object = read_message({"news": make}, "news", (), "b", "u")
+        meaning: object = read_message({"news": make}, "news", (), OURS)
     except Exception as error:
         meaning = error
     assert meaning is Drop.MALFORMED
+
+
+OTHERS = {"botId": "another", "userId": "user-1", "identity": "+1"}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        json.dumps(OTHERS),
+        json.dumps(json.dumps(OTHERS)),
+        f"  {json.dumps(OTHERS)}",
+        [OTHERS],
+        [[OTHERS]],
+        [json.dumps(OTHERS)],
+        {"data": OTHERS},
+        {"botId": None, "userId": None, "data": {"session": OTHERS}},
+        {"data": json.dumps(OTHERS)},
+        {"list": [1, OTHERS]},
+    ],
+)
+@pytest.mark.parametrize(
+    "name", ["whatsapp_connected", "connection_failed", "qr_expired", "qr_scanned"]
+)
+def test_promise_7_what_names_another_does_so_however_it_is_wrapped(
+    name: str, payload: object
+) -> None:
+    """As text that was JSON, in a list, further down: it is another's, and none of ours."""
+    assert read(name, payload) is Drop.FOREIGN
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "somebody's session",
+        '{"identity": "+1"}',
+        "[]",
+        '"x"',
+        "{",
+        [],
+        [{}],
+        7,
+        True,
+        1.5,
+        b"x",
+        "",
+    ],
+)
+@pytest.mark.parametrize(
+    "name", ["whatsapp_connected", "connection_failed", "qr_updated", "pairing_code"]
+)
+def test_promise_7_a_payload_that_is_no_object_is_not_read_as_empty(
+    name: str, payload: object
+) -> None:
+    """Nobody knows whose it is: it is malformed, and neither a success nor a failure of ours."""
+    assert read(name, payload) is Drop.MALFORMED
+
+
+@pytest.mark.parametrize("payload", ["text", '{"botId": "bot-7"}', ["x"], 7, b"x", True])
+def test_signals_of_ones_own_get_a_payload_as_it_came(payload: object) -> None:
+    """Whoever knows what the service means by a bare text can read it."""
+    seen: list[object] = []
+    own = {"status": seen.append}
+    assert read("status", payload, signals=own) is None
+    assert read("status", None, payload, "offset-1", signals=own) is None
+    assert seen == [payload, payload]
+
+
+def test_a_null_in_place_of_a_payload_is_no_payload() -> None:
+    """A service that sends nothing with its message may say so."""
+    assert read("whatsapp_connected", None) == Paired(None, {})
+
+
+def test_an_async_function_in_the_map_makes_malformed_messages() -> None:
+    """It is never run, and nobody is warned that it was not awaited."""
+
+    async def late(_payload: object) -> Signal:
+        return Scanned()
+
+    assert read("late", signals={"late": late}) is Drop.MALFORMED
+
+
+def test_a_program_that_ends_in_a_function_of_the_map_ends() -> None:
+    """`sys.exit()` is no malformed message."""
+
+    def leave(_payload: object) -> Signal:
+        raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        read("leave", signals={"leave": leave})
+
+
+@pytest.mark.anyio
+async def test_somebody_elses_cancellation_in_the_map_is_a_fault_like_another() -> None:
+    """A cancellation that nobody asked for ends nobody's task."""
+
+    def cancelled(_payload: object) -> Signal:
+        raise asyncio.CancelledError
+
+    assert read("cancelled", signals={"cancelled": cancelled}) is Drop.MALFORMED

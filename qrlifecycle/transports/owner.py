@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from ..errors import InvalidValue
 
@@ -21,7 +22,7 @@ NESTED = 4
 """Levels of a message that are looked through for such a key: ``{"data": {"session": {...}}}``."""
 
 JSON_BEGINS = ("{", "[", '"')
-"""A service may have made text of its JSON itself, and then it is text within text."""
+"""A service may have made text of its JSON itself: in whole, or of a part."""
 
 
 def owner_of_pair(bot_id: str, user_id: str) -> Owner:
@@ -78,11 +79,9 @@ def value_as_text(value: object) -> str | None:
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
     try:
-        return str(value)
-    except ValueError:  # more digits than Python makes a text of
+        return str(int(value) if value == int(value) else value)
+    except (ValueError, OverflowError):  # NaN, infinity, or more digits than there is text for
         return None
 
 
@@ -105,10 +104,9 @@ def _inside(one: object) -> Iterable[object]:
 
 
 def _parsed(said: object) -> object:
-    """What a text says that is JSON."""
-    if isinstance(said, str) and said.lstrip()[:1] in JSON_BEGINS:
-        try:
-            return json.loads(said)
-        except (ValueError, RecursionError):
-            pass
+    """What a text says that is JSON; it may be text within text."""
+    for _ in range(2):
+        if isinstance(said, str) and said.lstrip()[:1] in JSON_BEGINS:
+            with suppress(ValueError, RecursionError):
+                said = json.loads(said)
     return said
