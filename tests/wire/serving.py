@@ -10,27 +10,72 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
-from anyio.abc import SocketAttribute, SocketStream
+import pytest
+from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
+from qrlifecycle.testing.contract.plain import READ, read, write_all
 from qrlifecycle.testing.contract.websocket_peer import upgrade
 from qrlifecycle.transports.reset import reset_on_close
 from qrlifecycle.transports.wire import WebSocketConnection, WireOptions
+from qrlifecycle.transports.wire.stream import Stream
 
-__all__ = ["Served", "connection_to", "full_backlog", "hear_all", "listening", "serve_quietly"]
+from ..patience import HANGS
+
+__all__ = [
+    "Served",
+    "connection_to",
+    "full_backlog",
+    "hear_all",
+    "listening",
+    "opened",
+    "serve_quietly",
+]
 
 GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError)
+
+
+class Plain(ByteStream):
+    """Bytes over a socket, read when they are asked for and not before."""
+
+    def __init__(self, raw: socket.socket) -> None:
+        self._raw = raw
+
+    async def receive(self, max_bytes: int = READ) -> bytes:
+        """What came."""
+        try:
+            data = await read(self._raw, max_bytes)
+        except OSError:
+            data = b""
+        if not data:
+            raise anyio.EndOfStream
+        return data
+
+    async def send(self, item: bytes) -> None:
+        """Send all of it."""
+        await write_all(self._raw, item)
+
+    async def send_eof(self) -> None:
+        """Say that no more comes."""
+        self._raw.shutdown(socket.SHUT_WR)
+
+    async def aclose(self) -> None:
+        """Close it."""
+        self._raw.close()
 
 
 @dataclass
 class Served:
     """One connection, from the server's end."""
 
-    stream: SocketStream | TLSStream
+    stream: ByteStream
+    raw: socket.socket
     request: bytes = b""
     """The client's handshake, once it was read."""
     received: bytearray = field(default_factory=bytearray)
     """What the client has sent since."""
+    through: anyio.Event = field(default_factory=anyio.Event)
+    """Set when this end is through with it."""
 
     async def read_request(self) -> bytes:
         """The head of the client's request."""
@@ -75,7 +120,7 @@ class Served:
 
     def reset(self) -> None:
         """Break the connection, once it is closed."""
-        reset_on_close(self.stream.extra(SocketAttribute.raw_socket))
+        reset_on_close(self.raw)
 
     def header(self, name: bytes) -> list[bytes]:
         """The values of a header of the request, by its name in small letters."""
@@ -93,29 +138,49 @@ async def listening(
     tls: ssl.SSLContext | None = None,
     host: str = "127.0.0.1",
     served: list[Served] | None = None,
+    small_buffers: bool = False,
 ) -> AsyncIterator[int]:
-    """A server; each connection is given to ``handler``, and closed when that is through."""
+    """A server; each connection is given to ``handler``, and closed when that is through.
 
-    async def serve(stream: SocketStream) -> None:
+    With small buffers, those at both ends keep little of what is sent: the kernel's own would keep
+    megabytes, and nobody would notice that nobody reads.
+    """
+
+    async def serve(raw: socket.socket) -> None:
         with suppress(*GONE):
-            async with stream:
-                if tls is None:
-                    one = Served(stream)
-                else:
-                    one = Served(
-                        await TLSStream.wrap(
-                            stream, server_side=True, ssl_context=tls, standard_compatible=False
-                        )
+            async with Plain(raw) as plain:
+                stream: ByteStream = plain
+                if tls is not None:
+                    stream = await TLSStream.wrap(
+                        plain, server_side=True, ssl_context=tls, standard_compatible=False
                     )
+                one = Served(stream, raw)
                 if served is not None:
                     served.append(one)
-                await handler(one)
+                try:
+                    await handler(one)
+                finally:
+                    one.through.set()
 
-    listener = await anyio.create_tcp_listener(local_host=host)
-    async with listener, anyio.create_task_group() as tasks:
-        tasks.start_soon(listener.serve, serve)
-        yield listener.extra(SocketAttribute.local_port)
-        tasks.cancel_scope.cancel()
+    async def accept() -> None:
+        while True:
+            await anyio.wait_readable(listener)
+            with suppress(BlockingIOError):
+                raw, _ = listener.accept()
+                raw.setblocking(False)
+                # Or the kernel waits 40 ms for more, and the tests' clock does not.
+                raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                tasks.start_soon(serve, raw)
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as listener:
+        listener.setblocking(False)
+        if small_buffers:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(accept)
+            yield listener.getsockname()[1]
+            tasks.cancel_scope.cancel()
 
 
 async def serve_quietly(served: Served) -> None:
@@ -125,14 +190,38 @@ async def serve_quietly(served: Served) -> None:
 
 
 def connection_to(port: int, path: str = "/", **options: Any) -> WebSocketConnection:
-    """A connection to a server of a test's."""
-    return WebSocketConnection(f"ws://127.0.0.1:{port}{path}", WireOptions(**options))
+    """A connection to a server of a test's; over TLS, if there is a context to trust it with."""
+    scheme = "ws" if options.get("ssl") is None else "wss"
+    return WebSocketConnection(f"{scheme}://127.0.0.1:{port}{path}", WireOptions(**options))
 
 
 async def hear_all(connection: WebSocketConnection) -> None:
     """Receive until it ends, which raises."""
     while True:
         await connection.receive()
+
+
+@asynccontextmanager
+async def opened(
+    port: int, *, small_buffers: bool = False, **options: Any
+) -> AsyncIterator[WebSocketConnection]:
+    """A connection that is open; whatever comes of it, it is gone afterwards."""
+    made = connection_to(port, **options)
+    real = Stream.make_socket
+
+    def make_socket(self: Stream, family: int, kind: int, protocol: int) -> socket.socket:
+        raw = real(self, family, kind, protocol)
+        if small_buffers:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        return raw
+
+    try:
+        with pytest.MonkeyPatch.context() as patch, anyio.fail_after(HANGS):
+            patch.setattr(Stream, "make_socket", make_socket)
+            await made.open()
+        yield made
+    finally:
+        made.abort()
 
 
 @asynccontextmanager

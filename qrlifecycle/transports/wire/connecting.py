@@ -20,7 +20,7 @@ from ...errors import TransportError
 from .endings import name_not_found, not_connected
 from .stream import Aborted, Stream
 
-__all__ = ["connect"]
+__all__ = ["NEXT_ADDRESS", "connect", "in_turn"]
 
 NEXT_ADDRESS = 0.25
 """Seconds until the next address is tried as well (RFC 8305, section 8)."""
@@ -66,10 +66,10 @@ async def _find(host: str, port: int, what: str) -> list[Found]:
         failure = name_not_found(host, what, for_now=False)
     if failure is not None:
         raise failure
-    return _in_turn([(family, kind, proto, address) for family, kind, proto, _, address in listed])
+    return in_turn([(family, kind, proto, address) for family, kind, proto, _, address in listed])
 
 
-def _in_turn(found: list[Found]) -> list[Found]:
+def in_turn(found: list[Found]) -> list[Found]:
     """One of each family in turn, the system's first choice first."""
     first = [one for one in found if one[0] == found[0][0]]
     others = [one for one in found if one[0] != found[0][0]]

@@ -155,7 +155,7 @@ class WebSocketConnection:
             TransportLost: it broke, or the peer does not read within the heartbeat.
         """
         failure: TransportError | None = None
-        if not self._put(data):
+        if not self._put(data, awaited=True):
             failure = endings.over()
         elif not self._stream.flush():
             failure = await self._drain()
@@ -265,7 +265,7 @@ class WebSocketConnection:
         if isinstance(data, TransportError):
             self._end = data
         elif data == b"":
-            self._end = endings.hung_up(opening=False, at_once=not self._heard)
+            self._end = endings.hung_up(at_once=not self._heard)
         elif data is not None:
             self._take_bytes(data)
 
@@ -284,12 +284,12 @@ class WebSocketConnection:
 
     # Sending
 
-    def _put(self, data: str | bytes) -> bool:
+    def _put(self, data: str | bytes, *, awaited: bool = False) -> bool:
         """Frame a message; whether it can still be sent."""
         if self._frames is None or self._stream.closed or self._end is not None:
             return False
         framed = self._frames.message(data)
-        self._stream.write(framed)
+        self._stream.write(framed, awaited=awaited)
         return bool(framed)
 
     async def _drain(self) -> TransportError | None:

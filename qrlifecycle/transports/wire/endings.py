@@ -18,6 +18,7 @@ __all__ = [
     "closed_before_listening",
     "closed_with",
     "hung_up",
+    "hung_up_on_us",
     "name_not_found",
     "no_tls",
     "not_connected",
@@ -103,12 +104,15 @@ def too_large(limit: int) -> TransportError:
     )
 
 
-def hung_up(*, opening: bool, at_once: bool = False) -> TransportError:
+def hung_up_on_us(whom: str) -> TransportError:
+    """The end of the stream in place of an answer."""
+    return TransportUnreachable(
+        f"{whom} hung up on the handshake, without an answer", ending=Ending.HUNG_UP
+    )
+
+
+def hung_up(*, at_once: bool) -> TransportError:
     """The end of the stream, without a word of the protocol's."""
-    if opening:
-        return TransportUnreachable(
-            "the server hung up on the handshake, without an answer", ending=Ending.HUNG_UP
-        )
     when = "right after the handshake, " if at_once else ""
     return TransportLost(f"the server hung up {when}without a word", ending=Ending.HUNG_UP)
 

@@ -16,7 +16,7 @@ import h11
 
 from ...errors import TransportError
 from .address import Address
-from .endings import another_protocol, hung_up, refused_by_status
+from .endings import another_protocol, hung_up_on_us, refused_by_status
 from .options import WireOptions
 from .stream import Stream
 
@@ -92,7 +92,7 @@ async def ask(stream: Stream, request: h11.Request, whom: str, *, secure: bool) 
         OSError: the connection broke.
     """
     http = h11.Connection(h11.CLIENT)
-    stream.write(http.send(request) or b"")
+    stream.write(http.send(request) or b"", awaited=True)
     await stream.drain()
     began = b""
     failure: TransportError | None = None
@@ -110,7 +110,7 @@ async def ask(stream: Stream, request: h11.Request, whom: str, *, secure: bool) 
         data = await stream.read()
         began = began or data[: len(HTTP)]
         if not data:
-            failure = hung_up(opening=True)
+            failure = hung_up_on_us(whom)
         elif not began.startswith(HTTP[: len(began)]):
             # h11 would wait for the end of a head that never comes.
             tls = began[0] in TLS_RECORDS and not secure

@@ -25,9 +25,9 @@ READ = 16 * 1024
 """Bytes taken from the socket at once; others have a turn between two reads. As much as one record
 of TLS."""
 
-MAX_UNSENT = 256 * 1024
-"""Bytes that may wait until the peer reads, beside a message that is being sent. Answers to its
-pings, that is: without a bound a peer that asks and does not read would have us keep them all."""
+MAX_OWED = 256 * 1024
+"""Bytes that may wait until the peer reads, beside a message that somebody awaits the sending of.
+Answers to what it asks: without a bound a peer that asks and does not read has us keep them all."""
 
 
 class Aborted(Exception):
@@ -44,6 +44,7 @@ class Stream:
     __slots__ = (
         "_closed",
         "_deaf",
+        "_owed",
         "_sockets",
         "_tls",
         "_unsent",
@@ -60,6 +61,7 @@ class Stream:
         self._waits = 0
         self._deaf = False
         self._unsent = bytearray()
+        self._owed = 0
         self._tls: TLS | None = None
         self._writable: anyio.Event | None = None
 
@@ -108,13 +110,21 @@ class Stream:
 
     # Bytes
 
-    def write(self, data: bytes) -> None:
-        """Take bytes to be sent; nothing is handed to the kernel yet."""
+    def write(self, data: bytes, *, awaited: bool = False) -> None:
+        """Take bytes to be sent; nothing is handed to the kernel yet.
+
+        Args:
+            data: the bytes.
+            awaited: whether somebody awaits `drain()` next; if not, they count as owed to the peer.
+        """
+        before = len(self._unsent)
         if self._tls is None:
             self._unsent += data
         else:
             self._tls.encrypt(data)
             self._unsent += self._tls.outgoing
+        if not awaited:
+            self._owed += len(self._unsent) - before
 
     def flush(self) -> bool:
         """Hand to the kernel what it takes now; whether that is all.
@@ -132,6 +142,7 @@ class Stream:
         except OSError:
             self._deaf = True
             self._unsent.clear()
+        self._owed = 0
         return not self._deaf
 
     async def drain(self) -> None:
@@ -158,7 +169,7 @@ class Stream:
             if self._tls is not None and self._tls.ready:
                 await anyio.lowlevel.checkpoint()
             elif self._unsent and not self.flush() and self._unsent:
-                if len(self._unsent) > MAX_UNSENT:
+                if self._owed > MAX_OWED:
                     raise PeerDoesNotRead
                 await self._wait_for_either()
             else:
