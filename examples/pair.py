@@ -21,7 +21,7 @@ async def request_qr(url: str) -> QRCode | Paired:
     async with aiohttp.ClientSession() as http, http.post(f"{url}/qr", json=owner) as answer:
         answer.raise_for_status()
         body = await answer.json()
-    if body.get("linked"):
+    if body.get("paired"):
         return Paired(body["identity"])
     return QRCode(body["qr"], expires_in=body["expiresIn"])
 

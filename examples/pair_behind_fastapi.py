@@ -52,8 +52,8 @@ async def pairing(
         tasks.cancel_scope.cancel()
 
 
-@app.post("/link")
-async def link(pairing: Annotated[Pairing, Depends(pairing)]) -> StreamingResponse:
+@app.post("/pair")
+async def pair(pairing: Annotated[Pairing, Depends(pairing)]) -> StreamingResponse:
     async def lines() -> AsyncIterator[str]:
         async for change in pairing.changes:
             yield f"event: {change.event}\ndata: {_data(pairing.lifecycle, change.outcome)}\n\n"
@@ -73,13 +73,13 @@ def _data(lifecycle: QRLifecycle, outcome: Outcome | None) -> str:
 
 async def try_it(url: str, server: PairingServer) -> None:
     async with aiohttp.ClientSession() as http:
-        async with http.post(f"{url}/link", headers={"X-User": "ada"}) as answer:
+        async with http.post(f"{url}/pair", headers={"X-User": "ada"}) as answer:
             async for line in answer.content:
                 if line.startswith(b"data: <svg"):
                     await server.scan(BOT, "ada")  # the phone
                 elif line.startswith(b"data: Paired"):
                     print(line.decode().strip())
-        async with http.post(f"{url}/link", headers={"X-User": "bob"}) as answer:
+        async with http.post(f"{url}/pair", headers={"X-User": "bob"}) as answer:
             while not server.open_sockets("bob"):
                 await answer.content.readline()
             answer.close()  # the tab is closed

@@ -30,10 +30,8 @@ here ever holds a payload, a token or a URL's query.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .states import Event, State
+from .states import ENDS, TRIGGERS, Event, State
 
 __all__ = [
     "Ending",
@@ -70,7 +68,8 @@ class UsageError(QRLifecycleError):
 class EventRefused(UsageError):
     """The table has no row for this event in this state; the state is unchanged.
 
-    ``state`` and ``event`` say which, ``accepted`` the events that have a row there.
+    ``state`` and ``event`` say which, ``accepted`` the events that are accepted there. The text
+    names those of them that a program can send, by the call that does it.
     """
 
     def __init__(self, state: State, event: Event, accepted: tuple[Event, ...] = ()) -> None:
@@ -80,10 +79,13 @@ class EventRefused(UsageError):
         super().__init__(state, event, accepted)
 
     def __str__(self) -> str:
-        choices = f"accepted: {', '.join(self.accepted)}"
-        if not self.accepted:
-            choices = "nothing is, for an end is decided and the state is being left"
-        return f"'{self.event}' is not accepted in state '{self.state}'; {choices}"
+        advice = "nothing is, for an end is decided and the state is being left"
+        if self.accepted:
+            # At an end there is nobody yet who would ask for the code: pair() begins with it.
+            begun = Event.GENERATE if self.state in ENDS else None
+            calls = ["pair" if e is begun else e.value for e in self.accepted if e in TRIGGERS]
+            advice = f"what may be called there: {', '.join(f'{call}()' for call in calls)}"
+        return f"'{self.event}' is not accepted in state '{self.state}'; {advice}"
 
 
 class PairingInProgress(UsageError):

@@ -64,8 +64,8 @@ class QRLifecycle:
     ones run beside the lifecycle, in order, and `pair()` waits for them before it returns, at most
     ``policy.hook_timeout`` seconds for each call. What happens while no `pair()` runs is told to an
     async hook when the next one starts. What a hook raises is logged and changes nothing, but for
-    the three that show the person something (a code, a code to type, an action): a code that nobody
-    can see ends the attempt, with the reason ``showing_failed``.
+    the three that show the person something (a code, a code to type, an action): what nobody can
+    see ends the attempt, with the reason ``showing_failed``.
 
     Raises:
         WrongAnswer: something of the wrong kind was given, or a policy that needs `check_status`

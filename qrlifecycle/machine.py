@@ -3,6 +3,11 @@
 One shared instance, `MACHINE`, serves every lifecycle: it drives objects that were never registered
 with it (`machine.events[name].trigger(obj)`), so nothing is patched onto them and nothing keeps
 them alive.
+
+The rows are kept twice. `transitions`, the library that the state machine stands on, has its own
+form of them and is asked for one thing, to move an object (`fire()`); ours are asked before that,
+by `row()` and `accepted()`, for what a row of its cannot tell: the target before anything moves,
+what is replaced, and a refusal with its type.
 """
 
 from __future__ import annotations

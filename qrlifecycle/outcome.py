@@ -49,7 +49,7 @@ class Reason(Word):
     CANCELLED = (
         "cancelled",
         "cancel() was called.",
-        "Linking was stopped.",
+        "Pairing was stopped.",
         True,
     )
     GENERATING_FAILED = (
@@ -67,25 +67,25 @@ class Reason(Word):
     REFUSED_BY_SERVICE = (
         "refused_by_service",
         "The service said no, by ServiceRefused from request_qr or by a signal.",
-        "The service does not allow linking at the moment.",
+        "The service does not allow pairing at the moment.",
         False,
     )
     REFUSED_ON_PHONE = (
         "refused_on_phone",
         "The person declined on the phone.",
-        "Linking was declined on the phone.",
+        "Pairing was declined on the phone.",
         True,
     )
     CONFLICT = (
         "conflict",
         "A signal said so: another session took over, or the same bot is being paired elsewhere.",
-        "Linking goes on somewhere else. Please finish it there, or try again later.",
+        "Pairing goes on somewhere else. Please finish it there, or try again later.",
         True,
     )
     WRONG_IDENTITY = (
         "wrong_identity",
         "An account was paired, but not the one that expect_identity names or accepts.",
-        "Another account was linked than the one expected. Please use the right phone.",
+        "Another account was paired than the one expected. Please use the right phone.",
         False,
     )
     EXPIRED = (
@@ -115,19 +115,19 @@ class Reason(Word):
     ATTEMPT_TIMED_OUT = (
         "attempt_timed_out",
         "The whole attempt took longer than policy.attempt_timeout.",
-        "Linking took too long. Please try again.",
+        "Pairing took too long. Please try again.",
         True,
     )
     AUTHENTICATION_REFUSED = (
         "authentication_refused",
         "The transport was turned away: credentials or bot are not accepted.",
-        "This program is not allowed to link here.",
+        "This program is not allowed to pair here.",
         False,
     )
     SHOWING_FAILED = (
         "showing_failed",
-        "The hook that shows the code raised, or took longer than policy.hook_timeout.",
-        "The code could not be shown. Please try again.",
+        "A hook that shows a code or an action raised, or took longer than policy.hook_timeout.",
+        "The next step could not be shown. Please try again.",
         True,
     )
     TRANSPORT_UNREACHABLE = (

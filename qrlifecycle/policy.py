@@ -47,8 +47,8 @@ class Policy:
     keeps the socket of a rotated code as well; users report scans accepted seconds too late."""
 
     max_refreshes: int = 5
-    """How many times an expired code is replaced before giving up. WhatsApp gives 6 codes a round;
-    RFC 8628, section 3.5, asks that a person be waited for after that."""
+    """How many times an expired code is replaced before giving up. WhatsApp gives 6 codes a round,
+    the first and 5 more; RFC 8628, section 3.5, asks that a person be waited for after that."""
 
     approval_timeout: float = 180.0
     """How long the phone may take between scanning and success. WPPConnect allows 180 s."""

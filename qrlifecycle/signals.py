@@ -107,7 +107,11 @@ class Paired(Signal):
 
 @dataclass(frozen=True, slots=True)
 class QRExpired(Signal):
-    """The service says that the code ran out. After the grace, with no refresh left: ``fail``."""
+    """The service says that the code ran out: what is left of its time is the grace.
+
+    No row is taken by it. When the grace is over the code has run out like any other: another is
+    asked for (``expired``), or with no refresh left the attempt ends (``fail``).
+    """
 
     event = Event.EXPIRED
 

@@ -5,11 +5,11 @@ error messages, the rules of the formal model, the property tests. There are no 
 budget or a deadline allows is decided by *which* event is sent.
 
 **Two charts.** The table is the outer one, and the only one that a program sees: a row leads from
-state to state, or stays (an internal row). Inside a state there are *regions*, facts that are
-independent of each other, and each region is in one of its *phases*: while a code is displayed
-there is one fact of where the transport is, and another of what the person owes. A phase changes by
-an event of an internal row, or by a step that the engine takes itself; the service's word that a
-code expired is no row of the table, but moves a deadline. At most one phase at a time
+state to state, or is *internal* and leaves the state as it is. Inside a state there are *regions*,
+facts that are independent of each other, and each region is in one of its *phases*: while a code is
+displayed there is one fact of where the transport is, and another of what the person owes. A phase
+changes by an event of an internal row, or by a step that the engine takes itself; the service's
+word that a code expired is no row of the table, but moves a deadline. At most one phase at a time
 has a deadline of its own, so that two numbers say when a state is left: the end of the attempt and
 the end of the phase.
 
@@ -39,6 +39,7 @@ __all__ = [
     "REGIONS",
     "SOCKET_OWNER",
     "TABLE",
+    "TRIGGERS",
     "Deadline",
     "Event",
     "Phase",
@@ -130,6 +131,9 @@ ENDS = (State.IDLE, State.CONNECTED, State.FAILED)
 
 OUTCOMES = frozenset({Event.PAIRED, Event.FAIL, Event.CANCEL})
 """The events that end an attempt, and so carry an outcome. After any other it goes on."""
+
+TRIGGERS = (Event.GENERATE, Event.CANCEL, Event.RESET)
+"""The events that the program sends, by a method of that name."""
 
 TABLE: tuple[Row, ...] = (
     Row(
@@ -324,8 +328,6 @@ take to open and to close, and the delay between two of them, are the transport 
 never end an attempt by themselves.
 """
 
-PERSON = REGIONS[State.DISPLAYED][Region.PERSON]
-
 PHASE_ROWS: tuple[PhaseRow, ...] = (
     PhaseRow(
         (Phase.ABSENT, Phase.WAITING),
@@ -358,7 +360,7 @@ PHASE_ROWS: tuple[PhaseRow, ...] = (
         "reconnecting, the code stays on screen",
     ),
     PhaseRow(
-        PERSON,
+        (Phase.SCANNING, Phase.APPROVING, Phase.ACTING),
         Event.QR_UPDATED,
         Phase.SCANNING,
         "a code to scan, whose lifetime began when it was received",
@@ -370,7 +372,7 @@ PHASE_ROWS: tuple[PhaseRow, ...] = (
         "the phone has the code; to say so again gives no more time",
     ),
     PhaseRow(
-        PERSON,
+        (Phase.SCANNING, Phase.APPROVING, Phase.ACTING),
         Event.ACTION_REQUIRED,
         Phase.ACTING,
         "the person has something to do, and time for it",

@@ -225,8 +225,8 @@ def test_what_has_no_end_is_counted_and_no_breach(kept: int) -> None:
     audit = Audit(clock=None)
     for record in healthy().records[:kept]:
         audit(record)
-    assert audit.snapshot().unfinished == 1
-    assert audit.snapshot().alerts == {}
+    assert audit.figures().unfinished == 1
+    assert audit.figures().alerts == {}
 
 
 # The four alerts
@@ -311,8 +311,8 @@ def test_alert_waste_without_any_success() -> None:
     assert [
         alert.value for alert in alerts_of(*failed, limits=limits) if isinstance(alert, Waste)
     ] == [math.inf]
-    linked = [Story(f"p-{n}").begin().change(Event.PAIRED, State.CONNECTED).end() for n in range(2)]
-    assert alerts_of(*linked, limits=limits) == []
+    paired = [Story(f"p-{n}").begin().change(Event.PAIRED, State.CONNECTED).end() for n in range(2)]
+    assert alerts_of(*paired, limits=limits) == []
 
 
 @pytest.mark.parametrize("name", ["success", "window", "codes_per_success"])
@@ -332,7 +332,7 @@ def test_a_window_is_a_whole_number() -> None:
 # Figures
 
 
-def test_a_snapshot_counts_what_happened() -> None:
+def test_the_figures_count_what_happened() -> None:
     """Sockets, seconds, codes, outcomes, causes, and how long it took."""
     audit = Audit(clock=None)
     lost = Story("p-2", at=100).display().wait(2).close().open().fail(reason=Reason.TRANSPORT_LOST)
@@ -340,19 +340,19 @@ def test_a_snapshot_counts_what_happened() -> None:
     for story in (healthy(), lost.add(Dropped, "foreign", 7), found):
         for record in story.records:
             audit(record)
-    snapshot = audit.snapshot()
-    assert (snapshot.sockets_open, snapshot.sockets_most) == (0, 1)
-    assert snapshot.openings == 4
-    assert snapshot.closings == {"graceful": 4}
-    assert snapshot.socket_seconds == pytest.approx(8.11 + 2.1 + 60.11 + 1.11)
-    assert (snapshot.attempts, snapshot.codes, snapshot.unfinished) == (3, 3, 0)
-    assert snapshot.outcomes == {"connected": 2, "transport_lost": 1}
-    assert snapshot.found_by_status == 1
-    assert snapshot.dropped == {"foreign": 7}
-    assert snapshot.success_to_closed.count == 2
-    assert snapshot.success_to_closed.mean == pytest.approx(0.01)
-    assert snapshot.scan_to_success.longest == pytest.approx(5.0)
-    assert snapshot.alerts == {}
+    figures = audit.figures()
+    assert (figures.sockets_open, figures.sockets_most) == (0, 1)
+    assert figures.openings == 4
+    assert figures.closings == {"graceful": 4}
+    assert figures.socket_seconds == pytest.approx(8.11 + 2.1 + 60.11 + 1.11)
+    assert (figures.attempts, figures.codes, figures.unfinished) == (3, 3, 0)
+    assert figures.outcomes == {"connected": 2, "transport_lost": 1}
+    assert figures.found_by_status == 1
+    assert figures.dropped == {"foreign": 7}
+    assert figures.success_to_closed.count == 2
+    assert figures.success_to_closed.mean == pytest.approx(0.01)
+    assert figures.scan_to_success.longest == pytest.approx(5.0)
+    assert figures.alerts == {}
 
 
 def test_a_socket_that_is_open_now_counts_its_seconds() -> None:
@@ -360,9 +360,9 @@ def test_a_socket_that_is_open_now_counts_its_seconds() -> None:
     audit = Audit(clock=lambda: UPTIME + 1_000.0)
     for record in Story().display().records:
         audit(record)
-    snapshot = audit.snapshot()
-    assert (snapshot.sockets_open, snapshot.unfinished) == (1, 1)
-    assert snapshot.socket_seconds == pytest.approx(999.7)
+    figures = audit.figures()
+    assert (figures.sockets_open, figures.unfinished) == (1, 1)
+    assert figures.socket_seconds == pytest.approx(999.7)
 
 
 def test_the_memory_is_that_of_what_goes_on_now(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -385,7 +385,7 @@ def test_causes_without_end_are_counted_together() -> None:
         story.add(Dropped, f"cause {number}", 1)
     for record in story.records:
         audit(record)
-    dropped = audit.snapshot().dropped
+    dropped = audit.figures().dropped
     assert len(dropped) == 101
     assert dropped["other"] == 900
 
@@ -398,8 +398,8 @@ def test_attempts_without_end_are_forgotten_one_day(monkeypatch: pytest.MonkeyPa
         for record in Story(f"p-{number}", subject=(f"user-{number}",)).display().records:
             audit(record)
     assert len(audit._trails) == len(audit._sockets._held) == 10
-    assert audit.snapshot().unfinished == 25
-    assert audit.snapshot().sockets_open == 10
+    assert audit.figures().unfinished == 25
+    assert audit.figures().sockets_open == 10
 
 
 def test_an_audit_may_be_shared_between_threads() -> None:
@@ -418,9 +418,9 @@ def test_an_audit_may_be_shared_between_threads() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    snapshot = audit.snapshot()
-    assert (snapshot.openings, snapshot.outcomes) == (800, {"connected": 800})
-    assert (snapshot.sockets_open, snapshot.alerts) == (0, {})
+    figures = audit.figures()
+    assert (figures.openings, figures.outcomes) == (800, {"connected": 800})
+    assert (figures.sockets_open, figures.alerts) == (0, {})
 
 
 def test_without_a_hook_an_alert_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
@@ -446,16 +446,16 @@ def test_a_hook_that_raises_breaks_nothing(caplog: pytest.LogCaptureFixture) -> 
         audit(record)
     assert "raised RuntimeError" in caplog.text
     assert "s3cret" not in caplog.text
-    assert audit.snapshot().alerts == {"promise_broken": 2}
+    assert audit.figures().alerts == {"promise_broken": 2}
 
 
-def test_a_hook_may_ask_for_a_snapshot() -> None:
+def test_a_hook_may_ask_for_the_figures() -> None:
     """It is called when the audit is not busy."""
-    snapshots = []
-    audit = Audit(on_alert=lambda _alert: snapshots.append(audit.snapshot()))
+    asked = []
+    audit = Audit(on_alert=lambda _alert: asked.append(audit.figures()))
     for record in Story().display().end().records:
         audit(record)
-    assert snapshots[0].alerts == {"promise_broken": 2}
+    assert asked[0].alerts == {"promise_broken": 2}
 
 
 def test_a_closing_that_nobody_saw_opened_counts_nothing() -> None:
@@ -465,9 +465,9 @@ def test_a_closing_that_nobody_saw_opened_counts_nothing() -> None:
     audit = Audit(clock=None)
     for record in story.records[cut:]:
         audit(record)
-    snapshot = audit.snapshot()
-    assert (snapshot.sockets_open, snapshot.socket_seconds) == (0, 0.0)
-    assert snapshot.outcomes == {}
+    figures = audit.figures()
+    assert (figures.sockets_open, figures.socket_seconds) == (0, 0.0)
+    assert figures.outcomes == {}
 
 
 def test_sockets_that_leak_stay_in_the_figures() -> None:
@@ -478,10 +478,10 @@ def test_sockets_that_leak_stay_in_the_figures() -> None:
             audit(record)
     for record in Story("p-2", at=10).display().pair().records:
         audit(record)
-    snapshot = audit.snapshot()
-    assert (snapshot.sockets_open, snapshot.sockets_most) == (3, 4)
-    assert snapshot.socket_seconds > 2_900
-    assert snapshot.alerts["second_socket"] == 1
+    figures = audit.figures()
+    assert (figures.sockets_open, figures.sockets_most) == (3, 4)
+    assert figures.socket_seconds > 2_900
+    assert figures.alerts["second_socket"] == 1
 
 
 def test_a_socket_that_never_closes_is_found_by_who_asks() -> None:
@@ -493,10 +493,10 @@ def test_a_socket_that_never_closes_is_found_by_who_asks() -> None:
     for record in story.records:
         audit(record)
     now = story.records[-1].monotonic + 1.4
-    assert audit.snapshot().alerts == {}
+    assert audit.figures().alerts == {}
     for seconds in (0.2, 60.0):
         now += seconds
-        assert audit.snapshot().alerts == {"promise_broken": 1}
+        assert audit.figures().alerts == {"promise_broken": 1}
     (alert,) = heard
     assert str(alert).startswith("promise 2: leaving has taken 1.600 s so far")
     assert (alert.lifecycle, alert.attempt, alert.subject) == (
@@ -515,9 +515,9 @@ def test_socket_seconds_never_get_less() -> None:
     audit = Audit(clock=lambda: closed.monotonic + 0.5)
     for record in before:
         audit(record)
-    asked = audit.snapshot().socket_seconds
+    asked = audit.figures().socket_seconds
     audit(closed)
-    assert audit.snapshot().socket_seconds == asked
+    assert audit.figures().socket_seconds == asked
 
 
 def test_an_attempt_has_one_outcome() -> None:
@@ -528,7 +528,7 @@ def test_an_attempt_has_one_outcome() -> None:
     story.change(Event.CANCEL, State.IDLE, Reason.CANCELLED).end()
     for record in story.records:
         audit(record)
-    assert audit.snapshot().outcomes == {"connected": 1}
+    assert audit.figures().outcomes == {"connected": 1}
 
 
 def test_between_attempts_there_is_no_outcome() -> None:
@@ -540,7 +540,7 @@ def test_between_attempts_there_is_no_outcome() -> None:
         story.change(Event.CANCEL, State.IDLE, Reason.CANCELLED)
     for record in story.records:
         audit(record)
-    assert audit.snapshot().outcomes == {"connected": 1}
+    assert audit.figures().outcomes == {"connected": 1}
 
 
 def test_the_first_scan_counts() -> None:
@@ -549,7 +549,7 @@ def test_the_first_scan_counts() -> None:
     story = Story().display().scan(1.0).scan(1.0).scan(1.0).pair(0.5)
     for record in story.records:
         audit(record)
-    assert audit.snapshot().scan_to_success.longest == pytest.approx(2.5, abs=0.05)
+    assert audit.figures().scan_to_success.longest == pytest.approx(2.5, abs=0.05)
 
 
 def test_a_socket_that_was_closed_before_the_success_is_timed_to_the_change() -> None:
@@ -561,16 +561,16 @@ def test_a_socket_that_was_closed_before_the_success_is_timed_to_the_change() ->
     late.change(Event.PAIRED, State.CONNECTED).end()
     for record in story.records + late.records:
         audit(record)
-    measured = audit.snapshot().success_to_closed
+    measured = audit.figures().success_to_closed
     assert measured.count == 2
     assert measured.total == pytest.approx(1.0)
 
 
-def test_who_listens_to_durations_may_ask_for_a_snapshot() -> None:
+def test_who_listens_to_durations_may_ask_for_the_figures() -> None:
     """It is told when the audit is not busy."""
     audit = Audit(clock=None)
     heard = []
-    audit.listen(lambda name, _seconds: heard.append((name, audit.snapshot().attempts)))
+    audit.listen(lambda name, _seconds: heard.append((name, audit.figures().attempts)))
     for record in healthy().records:
         audit(record)
     assert heard == [("scan_to_success", 1), ("success_to_closed", 1)]
@@ -604,7 +604,7 @@ def test_a_forked_process_counts_its_own() -> None:
         "child = os.fork()\n"
         "if child: sys.exit(os.waitpid(child, 0)[1])\n"
         "for record in Story('p-2').display().pair().records: audit(record)\n"
-        "now = audit.snapshot()\n"
+        "now = audit.figures()\n"
         "sys.exit(not (now.attempts == 1 and now.sockets_open == 0))\n"
     )
     command = [sys.executable, "-c", script]
@@ -669,11 +669,11 @@ async def test_live_two_tabs_of_one_user() -> None:
         for tab in tabs:
             tasks.start_soon(tab.pair)
         await settle()
-        assert audit.snapshot().sockets_open == 2
+        assert audit.figures().sockets_open == 2
         for tab in tabs:
             tab.cancel()
     assert [type(alert) for alert in heard] == [SecondSocket]
-    assert audit.snapshot().sockets_open == 0
+    assert audit.figures().sockets_open == 0
 
 
 @pytest.mark.anyio
@@ -686,7 +686,7 @@ async def test_live_a_peer_that_is_waited_for(monkeypatch: pytest.MonkeyPatch) -
     async with Pairing(closings=(Fault.HUNG,), recorders=[audit]) as pairing:
         pairing.peer.send(Paired("me"))
     assert [type(alert) for alert in heard] == [SlowSuccess]
-    assert audit.snapshot().success_to_closed.longest == pytest.approx(1.0, abs=0.01)
+    assert audit.figures().success_to_closed.longest == pytest.approx(1.0, abs=0.01)
 
 
 @pytest.mark.anyio
@@ -709,8 +709,8 @@ async def test_live_codes_that_nobody_scans() -> None:
     async with Pairing(recorders=[audit], policy=Policy(max_refreshes=3)):
         await anyio.sleep(300)
     assert [str(alert) for alert in heard] == ["codes per success: inf; the limit is 2"]
-    assert audit.snapshot().codes == 4
-    assert audit.snapshot().outcomes == {"codes_used_up": 1}
+    assert audit.figures().codes == 4
+    assert audit.figures().outcomes == {"codes_used_up": 1}
 
 
 @pytest.mark.anyio
@@ -723,12 +723,12 @@ async def test_no_plan_makes_a_healthy_lifecycle_raise_an_alert(plan: Plan) -> N
         recorded = partial(QRLifecycle, recorders=[audit])
         patch.setattr("qrlifecycle.testing.judge.QRLifecycle", recorded)
         judge = await run_plan(plan)
-    snapshot = audit.snapshot()
+    figures = audit.figures()
     assert (judge.breaches, heard) == ([], [])
-    assert snapshot.openings == sum(snapshot.closings.values())
-    assert sum(snapshot.outcomes.values()) >= len(judge.outcomes)
-    assert (snapshot.sockets_open, snapshot.unfinished) == (0, 0)
-    assert snapshot.sockets_most <= 1
+    assert figures.openings == sum(figures.closings.values())
+    assert sum(figures.outcomes.values()) >= len(judge.outcomes)
+    assert (figures.sockets_open, figures.unfinished) == (0, 0)
+    assert figures.sockets_most <= 1
 
 
 # OpenTelemetry
@@ -750,7 +750,7 @@ def exported(reader: InMemoryMetricReader) -> dict[str, dict[str, Any]]:
 
 
 def test_figures_are_exported_as_metrics() -> None:
-    """Each figure of the snapshot is observed, and durations are histograms."""
+    """Each figure is observed, and durations are histograms."""
     reader = InMemoryMetricReader()
     audit = Audit(clock=None)
     export_metrics(audit, MeterProvider([reader]))

@@ -373,7 +373,7 @@ def test_pair_declined() -> None:
         await server.refuse(BOT_ID, USER_ID)
         code, out, err = await end(process)
         assert (code, err) == (1, "")
-        assert "not paired: Linking was declined on the phone." in out
+        assert "not paired: Pairing was declined on the phone." in out
 
     serve(scenario)
 
@@ -454,7 +454,7 @@ def test_interrupt_says_how_it_ended() -> None:
         strike(process, signal.SIGINT)
         code, out, err = await end(process)
         assert (code, err) == (130, "")
-        assert in_order(["transport closed", "not paired: Linking was stopped."], out)
+        assert in_order(["transport closed", "not paired: Pairing was stopped."], out)
         await until(lambda: server.open_sockets() == 0)
         assert server.sockets[0].reason == "client disconnect"
 
@@ -617,9 +617,9 @@ def test_request_without_lifetime() -> None:
 
 
 def test_request_paired() -> None:
-    """``linked`` means that no code is needed."""
-    assert ask(web.json_response({"linked": True, "identity": "me"})) == Paired(
-        "me", {"linked": True, "identity": "me"}
+    """``paired`` means that no code is needed."""
+    assert ask(web.json_response({"paired": True, "identity": "me"})) == Paired(
+        "me", {"paired": True, "identity": "me"}
     )
 
 
@@ -748,7 +748,7 @@ def test_live_view_interrupted() -> None:
     code, written = in_terminal("demo", strike=True)
     assert code == 130
     assert terminal_is_restored(written)
-    assert "Linking was stopped." in written
+    assert "Pairing was stopped." in written
     assert "Traceback" not in written
 
 

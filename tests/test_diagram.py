@@ -73,7 +73,7 @@ def in_mermaid(text: str) -> Triples:
     """The rows that a Mermaid diagram draws."""
     arrows = re.findall(r"^  (\w+) --> (\w+) : (.+)$", text, re.MULTILINE)
     found: Triples = {(a, event, b) for a, b, label in arrows for event in label.split(" / ")}
-    inside = re.findall(r"^  (\w+) : (\w+) / stay$", text, re.MULTILINE)
+    inside = re.findall(r"^  (\w+) : (\w+) / internal$", text, re.MULTILINE)
     return found | {(state, event, None) for state, event in inside}
 
 
@@ -84,7 +84,7 @@ def in_dot(text: str) -> Triples:
         (a, event.strip(), b) for a, b, label in arrows for event in label.split(r"\n")
     }
     for state, box in re.findall(r"^  (\w+) \[fillcolor.*? label=<(.*)>\]$", text, re.MULTILINE):
-        found |= {(state, event, None) for event in re.findall(r">(\w+) / stay<", box)}
+        found |= {(state, event, None) for event in re.findall(r">(\w+) / internal<", box)}
     return found
 
 
@@ -98,7 +98,7 @@ def in_text(text: str) -> Triples:
             if re.match(r"[> ] \w", line):
                 state = first.removeprefix("> ")
             if target and event != "event" and not event.startswith("--"):
-                found.add((state, event, None if target == "(stay)" else target))
+                found.add((state, event, None if target == "(internal)" else target))
     return found
 
 
@@ -145,7 +145,7 @@ class TestRows:
         """Internal rows stand inside the box, not as arrows from a state to itself."""
         loops = re.findall(r"(\w+) --?> \1\b", draw(kind))
         assert loops == []
-        assert "scanned / stay" in draw(kind)
+        assert "scanned / internal" in draw(kind)
 
     @pytest.mark.parametrize("kind", ["mermaid", "dot"])
     def test_a_state_may_lead_to_itself(self, kind: str) -> None:

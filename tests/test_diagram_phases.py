@@ -100,7 +100,7 @@ def mermaid_arrow(arrow: re.Match[str], within: list[str]) -> set[Fact]:
 def mermaid_line(described: re.Match[str], within: list[str]) -> set[Fact]:
     """What one line in a box says."""
     name, words = described.groups()
-    if stays := re.fullmatch(r"(\w+) / stay", words):
+    if stays := re.fullmatch(r"(\w+) / internal", words):
         return {("row", name.removesuffix("_itself"), stays[1], None)}
     if len(within) < 2:
         return set()
@@ -131,7 +131,7 @@ def in_dot(text: str) -> set[Fact]:
     found: set[Fact] = set()
     within: list[str] = []
     for line in text.replace("&#x27;", "'").splitlines():
-        stays = re.findall(r">(\w+) / stay<", line)
+        stays = re.findall(r">(\w+) / internal<", line)
         if opened := re.fullmatch(r" +subgraph cluster_(\w+) \{", line):
             within.append(opened[1])
             if len(within) == 2:
@@ -175,7 +175,7 @@ def in_text(text: str) -> set[Fact]:
     for state, cells in entries(whole):
         event, target, why = cells
         if target:
-            found.add(("row", state, event, None if target == "(stay)" else target))
+            found.add(("row", state, event, None if target == "(internal)" else target))
         if replaced := re.search(r"replaces a pending (.+)", why):
             found |= {("replaces", state, event, each) for each in replaced[1].split(" or ")}
     for part in inside:

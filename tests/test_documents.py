@@ -5,14 +5,17 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import inspect
 import os
 import re
 import subprocess
 import sys
+from functools import reduce
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
+import anyio
 import pytest
 
 import qrlifecycle
@@ -90,7 +93,8 @@ def test_the_page_on_transports_finds_its_mistake_and_mends_it(tmp_path: Path) -
 def test_the_page_on_writing_a_transport_ends_with_a_good_one(tmp_path: Path) -> None:
     """Its listings run as one file: every check passes, on both backends, and a phone is paired."""
     page = HOW_TO / "write-a-transport.md"
-    script = tmp_path / "my_transport.py"
+    (named,) = set(re.findall(r"\bmy_\w+\.py\b", page.read_text()))
+    script = tmp_path / named
     script.write_text("\n\n".join(blocks(page, "python")))
     printed = run(sys.executable, str(script))
     assert re.fullmatch(r"(on (asyncio|trio): \d+ checks passed, 0 skipped\n){2}", printed)
@@ -288,11 +292,38 @@ def test_every_example_is_run_or_used_by_one_that_is() -> None:
     }
 
 
-def test_the_transport_of_ones_own_has_under_forty_lines() -> None:
-    """The example transport is as short as the README says."""
+def test_the_transport_of_ones_own_is_as_short_as_the_readme_says() -> None:
+    """The class of the example, blank lines and all, has fewer lines than the README says."""
+    (limit,) = re.findall(r"line_transport\.py\) has under (\d+) lines", README.read_text())
     source = (TOP / "examples" / "line_transport.py").read_text()
-    transport = source[source.index("class LineTransport") :]
-    assert sum(bool(line.strip()) for line in transport.splitlines()) < 40
+    (transport,) = (n for n in ast.parse(source).body if isinstance(n, ast.ClassDef))
+    assert transport.end_lineno is not None
+    assert transport.end_lineno - transport.lineno + 1 < int(limit)
+
+
+def test_the_readme_knows_how_many_codes_there_are() -> None:
+    """Its seconds of grace and its number of codes are the default policy's."""
+    policy, words = qrlifecycle.Policy(), {"three": 3, "six": 6}
+    (grace,) = re.findall(r"(\w+) seconds more, the \*grace\*", README.read_text())
+    (codes,) = re.findall(r"(\w+) codes are shown in all", README.read_text())
+    assert words[grace] == policy.expiry_grace
+    assert words[codes.lower()] == 1 + policy.max_refreshes
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda path: path.stem)
+def test_a_command_is_the_environments(page: Path) -> None:
+    """No page needs a `python` or `pip` of the system's: there may be none, or none that installs.
+
+    A page shows the path, or says first that the environment is to be activated.
+    """
+    if "`. .venv/bin/activate` first" in page.read_text():
+        return
+    lines = [line for block in blocks(page, "console") for line in block.splitlines()]
+    inline = re.findall(r"`([^`\n]+)`", page.read_text())
+    ours = r"(qrlifecycle|pytest|sphinx-build) "
+    bare = [line for line in lines if re.match(ours, line)]
+    bare += [command for command in (*lines, *inline) if re.match(r"(python|pip) ", command)]
+    assert bare == []
 
 
 def test_the_readmes_picture_is_the_tables() -> None:
@@ -390,6 +421,29 @@ def test_the_page_on_architecture_has_each_part_and_each_module_of_the_engine() 
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == engine
 
 
+def stands(name: str) -> bool:
+    """Whether a dotted name leads somewhere in the package; a method may leave out its class."""
+    parts, found = name.split("."), qrlifecycle
+    while parts:
+        try:
+            found = importlib.import_module(f"{found.__name__}.{parts[0]}")
+        except ModuleNotFoundError:
+            break
+        del parts[0]
+    classes = [kind for kind in vars(found).values() if inspect.isclass(kind)]
+    if found is qrlifecycle:
+        return False
+    roots = (found, *classes)
+    return any(reduce(lambda one, part: getattr(one, part, None), parts, root) for root in roots)
+
+
+def test_what_the_page_on_architecture_names_is_there() -> None:
+    """Each dotted name on it is a module, or something in one."""
+    named = set(re.findall(r"`([a-z_]+(?:\.\w+)+)(?:\(\))?`", ARCHITECTURE.read_text()))
+    assert len(named) > 30
+    assert {name for name in named if not stands(name)} == {"task.cancel"}
+
+
 def walk(name: str) -> list[str]:
     """The functions that a walk through the code names, in its order."""
     (text,) = re.findall(
@@ -399,7 +453,7 @@ def walk(name: str) -> list[str]:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("name", ["success", "cancel"])
+@pytest.mark.parametrize("name", ["success", "expiry", "cancel"])
 async def test_the_page_on_architecture_walks_where_the_code_does(name: str) -> None:
     """Each function that it names is called, in that order."""
     called: list[str] = []
@@ -416,11 +470,14 @@ async def test_the_page_on_architecture_walks_where_the_code_does(name: str) -> 
         try:
             if name == "cancel":
                 pairing.lifecycle.cancel()
+            elif name == "expiry":
+                await anyio.sleep(63)  # the lifetime of `Pairing`'s code, and the grace
             else:
                 pairing.peer.send(qrlifecycle.Paired())
             await settle()
         finally:
             sys.setprofile(before)
+            pairing.lifecycle.cancel()
     steps = iter(called)
     assert walk(name)
     for step in walk(name):

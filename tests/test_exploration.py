@@ -20,7 +20,7 @@ from qrlifecycle.errors import MissingExtra
 from qrlifecycle.proof.exploration import (
     Exploration,
     NotCongruent,
-    PromiseBroken,
+    PromiseRefuted,
     explore,
     fingerprint,
     playing,
@@ -116,7 +116,7 @@ def test_promise_4_a_newer_code_read_while_the_connection_closes_is_kept_back(ba
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_promise_5_nobody_is_asked_for_a_code_once_the_caller_has_gone(backend: str) -> None:
-    """Cancelled while the old code's link closes: `request_qr` is not called any more."""
+    """Cancelled while the old code's transport closes: `request_qr` is not called any more."""
     seen = replay(
         "pair; code; generate; cancelled & ok@0; ok",
         BY_NAME["races for another code"],
@@ -137,7 +137,7 @@ def test_promise_1_broken_is_shown_by_a_shortest_schedule(
     """A connection that is not closed: found, told, and seen again from what was printed."""
     monkeypatch.setattr(Connection, "close", _leave_it_open)
     monkeypatch.setattr(playing, "conforms", lambda situations, _scene: situations)
-    with pytest.raises(PromiseBroken, match="promise 1: a socket exists") as caught:
+    with pytest.raises(PromiseRefuted, match="promise 1: a socket exists") as caught:
         explore(BY_NAME["every act"], backend=backend)
     assert len(caught.value.schedule.moves) <= 6
     text = str(caught.value)
@@ -151,7 +151,7 @@ def test_promise_1_broken_is_told_by_the_model_as_well(
 ) -> None:
     """The model has no way to a state that is left before its transport is closed."""
     monkeypatch.setattr(Connection, "close", _leave_it_open)
-    with pytest.raises(PromiseBroken, match="by the model it can be in '") as caught:
+    with pytest.raises(PromiseRefuted, match="by the model it can be in '") as caught:
         explore(BY_NAME["every act"], backend=backend)
     last = replay(caught.value.schedule, "every act", backend=backend)[-1]
     assert re.search(
@@ -177,7 +177,7 @@ def test_promise_4_broken_by_an_opening_that_no_read_follows(
             attempt.reader = reader
 
     monkeypatch.setattr(Attempt, "_begin_listening", read_once)
-    with pytest.raises(PromiseBroken, match="listens, and the status was not read") as caught:
+    with pytest.raises(PromiseRefuted, match="listens, and the status was not read") as caught:
         explore("another transport, with a status", backend=backend)
     assert str(caught.value.schedule).startswith("pair; code; ok; ok; ")
 
@@ -196,7 +196,7 @@ def test_promise_4_broken_by_a_success_that_is_told_twice(
             attempt._progress.observers._hooks["on_connected"].deliver(pending.carried)
 
     monkeypatch.setattr(Attempt, "_handle_status", tell_and_handle)
-    with pytest.raises(PromiseBroken, match="promise 4: on_connected was called 1 times for 0"):
+    with pytest.raises(PromiseRefuted, match="promise 4: on_connected was called 1 times for 0"):
         explore("another transport, with a status", backend=backend)
 
 
@@ -215,7 +215,7 @@ def test_two_moments_of_the_past_stay_apart_while_they_are_compared(backend: str
     """How long a connection had held is asked after its close: by then both its ends lie back."""
     acts = (Act.SAYS_NOTHING, Act.HANG_UP, Act.ROTATED, *EVERYWHERE)
     world = World(
-        name="links that held for long and for short",
+        name="transports that held for long and for short",
         policy=replace(EVEN, max_reconnects=1, qr_lifetime=1.5),
         status=True,
         without=frozenset(Act).difference(acts) | {Act.GENERATE, Act.CANCEL, Act.CANCELLED},
@@ -230,7 +230,7 @@ def test_code_that_is_not_where_the_model_says_is_found_out(
     """If the model had it that a success leads nowhere, the code would be told apart from it."""
     says = {**conformance_room.SAYS, Act.PAIRED: ()}
     monkeypatch.setattr(conformance_room, "SAYS", says)
-    with pytest.raises(PromiseBroken, match="by the model it can be in '"):
+    with pytest.raises(PromiseRefuted, match="by the model it can be in '"):
         explore(BY_NAME["every act"])
 
 

@@ -57,7 +57,7 @@ BOT, USER = "bot-7", "user-1"
 OWNER = {"botId": BOT, "userId": USER}
 
 QUICK = Policy(reconnect_delay=0.01, reconnect_delay_max=0.02, stable_after=0.02)
-"""For links that a test breaks on purpose."""
+"""For connections that a test breaks on purpose."""
 
 HEALTHY = [Event.GENERATE, Event.QR_READY, Event.QR_UPDATED, Event.PAIRED]
 """The events of a round in which nothing but a code and a success counted."""
@@ -271,7 +271,7 @@ FRAMES = st.one_of(
 
 @dataclass(frozen=True)
 class Attack:
-    """Frames, and what comes after them over the same link."""
+    """Frames, and what comes after them over the same connection."""
 
     frames: list[bytes]
     cut: int
@@ -347,7 +347,7 @@ class RealSockets:
     async def test_promise_7_no_message_moves_the_state_or_deafens_the_connection(
         self, anyio_backend: object, attack: Attack
     ) -> None:
-        """Any whole messages: the success after them is heard, here or over the next link."""
+        """Any whole messages: the success after them is heard, here or over the next connection."""
         await survive(self.kind, attack)
 
     @pytest.mark.parametrize(
@@ -370,7 +370,7 @@ class RealSockets:
     async def test_promise_7_a_binary_message_that_is_not_whole_does_not_deafen_the_connection(
         self, garbage: bytes
     ) -> None:
-        """The success after it is heard, here or over the next link."""
+        """The success after it is heard, here or over the next connection."""
         await survive(self.kind, Attack([garbage], 0, "success"))
 
     async def test_promise_7_a_lifetime_beyond_all_numbers_does_not_break_the_connection(
@@ -381,7 +381,7 @@ class RealSockets:
         async with RawPeer() as peer:
             with nothing_left(peer):
                 async with pairing(transport_to(self.kind, peer), within=HANGS) as reports:
-                    peer.early = (PAIRED,)  # for a link that breaks all the same
+                    peer.early = (PAIRED,)  # for a connection that breaks all the same
                     peer.wire.send(wrong, PAIRED)
             assert isinstance(reports.outcome, Connected)
             assert len(peer.wires) == 1
@@ -507,9 +507,9 @@ class RealSockets:
             pytest.param(b"[" * 100_000, 200, id="deep"),
             pytest.param(b'"' + b"x" * 5_000_000 + b'"', 200, id="huge"),
             pytest.param(b"null", 200, id="null"),
-            pytest.param(b'{"status":"linked"}', 200, id="other keys"),
-            pytest.param(b'{"linked":' + b"9" * 5_000 + b"}", 200, id="endless number"),
-            pytest.param(b'{"linked":true}', 500, id="broken server"),
+            pytest.param(b'{"status":"paired"}', 200, id="other keys"),
+            pytest.param(b'{"paired":' + b"9" * 5_000 + b"}", 200, id="endless number"),
+            pytest.param(b'{"paired":true}', 500, id="broken server"),
         ],
     )
     async def test_promise_7_a_status_server_that_answers_rubbish_is_not_fatal(
@@ -525,7 +525,7 @@ class RealSockets:
                     session.get(url, raise_for_status=True) as response,
                 ):
                     answer = await response.json()
-                return Paired(answer["identity"]) if answer["linked"] else None
+                return Paired(answer["identity"]) if answer["paired"] else None
             finally:
                 answered.set()
 
@@ -757,7 +757,7 @@ async def hang() -> Any:
 
 
 RUBBISH = [
-    pytest.param(raising(KeyError("linked")), id="KeyError"),
+    pytest.param(raising(KeyError("paired")), id="KeyError"),
     pytest.param(raising(ValueError("no JSON")), id="ValueError"),
     pytest.param(raising(RecursionError()), id="RecursionError"),
     pytest.param(raising(ExceptionGroup("many", [OSError(), ValueError()])), id="ExceptionGroup"),
@@ -767,7 +767,7 @@ RUBBISH = [
     pytest.param(ask_for_ever, id="real recursion"),
     pytest.param(forget_to_be_async, id="not async"),
     pytest.param(hang, id="hangs"),
-    pytest.param(answering({"linked": True}), id="JSON"),
+    pytest.param(answering({"paired": True}), id="JSON"),
     pytest.param(answering("connected"), id="text"),
     pytest.param(answering(True), id="a truth"),
     pytest.param(answering(Paired), id="a class"),

@@ -48,10 +48,12 @@ def test_an_unlisted_pair_raises_and_changes_nothing(state: State, event: Event)
 
 
 def test_the_refusal_says_what_would_be_accepted() -> None:
-    """The error's text names the state, the event, and what would have been accepted."""
+    """The error names the state, the event, what is accepted, and the calls that send it."""
     with pytest.raises(EventRefused) as caught:
         MACHINE.row(State.IDLE, Event.PAIRED)
-    assert str(caught.value) == "'paired' is not accepted in state 'idle'; accepted: generate"
+    assert caught.value.accepted == (Event.GENERATE,)
+    text = "'paired' is not accepted in state 'idle'; what may be called there: pair()"
+    assert str(caught.value) == text
 
 
 def test_every_state_leads_to_an_end_and_back_to_the_beginning() -> None:

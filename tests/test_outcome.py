@@ -19,7 +19,7 @@ def test_every_reason_has_a_sentence_for_each_reader(reason: Reason) -> None:
 
 def test_a_failure_can_be_raised_with_its_cause() -> None:
     """`raise_for_failure()` raises the failure, and the error behind it is its cause."""
-    error = TransportLost("the link broke")
+    error = TransportLost("the connection broke")
     with pytest.raises(PairingFailed, match="transport_lost: The transport broke") as caught:
         Failed(Reason.TRANSPORT_LOST, error).raise_for_failure()
     assert caught.value.__cause__ is error

@@ -34,7 +34,7 @@ SECRET = "token=4711"
 
 async def refuse() -> QRCode:
     """A service that says no."""
-    raise ServiceRefused("this bot may not be linked")
+    raise ServiceRefused("this bot may not be paired")
 
 
 async def break_down() -> QRCode:

@@ -90,7 +90,7 @@ async def test_each_lifecycle_and_each_attempt_has_its_own_number() -> None:
     """Two lifecycles of one process have two identifiers; a second `pair()`, a second attempt."""
     records: list[Record] = []
     for _ in range(2):
-        lifecycle = QRLifecycle(_linked_already, ScriptedPeer(), recorders=[records.append])
+        lifecycle = QRLifecycle(_paired_already, ScriptedPeer(), recorders=[records.append])
         await lifecycle.pair()
         await lifecycle.pair()
     begun = [(record.lifecycle, record.attempt) for record in records if isinstance(record, Began)]
@@ -100,7 +100,7 @@ async def test_each_lifecycle_and_each_attempt_has_its_own_number() -> None:
     assert {record.process for record in records} == {first.split("-")[0]}
 
 
-async def _linked_already() -> Paired:
+async def _paired_already() -> Paired:
     return Paired("me")
 
 
@@ -191,15 +191,15 @@ async def test_a_success_found_by_reading_is_told_as_such() -> None:
 async def test_a_success_that_was_only_confirmed_was_not_found_by_reading() -> None:
     """With ``confirm_success`` the transport told first, and the read agreed."""
     records: list[Record] = []
-    linked = False
+    paired = False
 
     async def check_status() -> Paired | None:
-        return Paired("me") if linked else None
+        return Paired("me") if paired else None
 
     async with Pairing(
         recorders=[records.append], check_status=check_status, policy=Policy(confirm_success=True)
     ) as pairing:
-        linked = True
+        paired = True
         pairing.peer.send(Paired("me"))
     assert "FoundByStatus" not in list(told(records))
     assert list(told(records))[-2:] == ["paired", "Ended"]
@@ -355,7 +355,7 @@ async def test_without_recorders_nothing_is_kept() -> None:
     assert lifecycle._progress.observers.recording is None
 
 
-@pytest.mark.parametrize("recorders", [print, "print", [None], [_linked_already]])
+@pytest.mark.parametrize("recorders", [print, "print", [None], [_paired_already]])
 async def test_what_is_no_recorder_is_refused_at_once(recorders: Any) -> None:
     """A recorder is a plain function in a list; an async one would record nothing."""
     with pytest.raises(WrongAnswer, match="recorder"):

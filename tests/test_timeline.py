@@ -139,8 +139,8 @@ def test_a_reason_and_the_status_are_told() -> None:
     """A failure says its reason, and a success how it was found."""
     failed = Story("p-1").display().fail(8, Reason.APPROVAL_TIMED_OUT)
     found = Story("p-2").display().wait(3).find_by_status().pair(0)
-    linked = Story("p-3").begin().change(Event.PAIRED, State.CONNECTED).end()
-    drawn = text(read(together(failed, found, linked)))
+    paired = Story("p-3").begin().change(Event.PAIRED, State.CONNECTED).end()
+    drawn = text(read(together(failed, found, paired)))
     assert "approval timed out" in drawn
     assert "connected, by status" in drawn
     assert "paired already" in drawn
@@ -233,7 +233,7 @@ def test_a_flood_on_the_wire_is_no_flood_of_marks() -> None:
 
 
 def flapping(attempts: int) -> Story:
-    """One attempt whose link comes and goes, with a code and a socket each time."""
+    """One attempt whose connection comes and goes, with a code and a socket each time."""
     story = Story().display()
     for _ in range(attempts - 1):
         story.expire(0.5)

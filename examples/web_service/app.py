@@ -1,6 +1,6 @@
 """The web side: a page, and one request that pairs a phone and streams the progress.
 
-`POST /link` answers with server-sent events for as long as a code may be on screen. It is a POST,
+`POST /pair` answers with server-sent events for as long as a code may be on screen. It is a POST,
 because asking for a code changes something; the page reads it with `fetch`, which, unlike
 `EventSource`, does not repeat the request by itself.
 """
@@ -72,7 +72,7 @@ def create_app(streams: Streams, *, hosts: tuple[str, ...]) -> ASGIApp:
     async def file(request: Request) -> Response:
         return files[request.url.path]
 
-    async def link(request: Request) -> Response:
+    async def pair(request: Request) -> Response:
         session = sessions.of(request)
         if session is None:  # perhaps the page was loaded before the service was restarted
             refusal = PlainTextResponse("A session was missing. Ask again.\n", 403)
@@ -82,7 +82,7 @@ def create_app(streams: Streams, *, hosts: tuple[str, ...]) -> ASGIApp:
             return PlainTextResponse("Too many people at once. Try again later.\n", 503)
         return PairingStream(streams, user_of(session))
 
-    routes = [Route("/", page), Route("/link", link, methods=["POST"])]
+    routes = [Route("/", page), Route("/pair", pair, methods=["POST"])]
     app = Starlette(routes=[*routes, *(Route(path, file) for path in files)])
     return SafeHeaders(TrustedHostMiddleware(SameOriginOnly(app), allowed_hosts=list(hosts)))
 

@@ -41,7 +41,7 @@ async function* listen(controller) {
   };
   try {
     received();
-    const ask = () => fetch("link", { method: "POST", signal: controller.signal });
+    const ask = () => fetch("pair", { method: "POST", signal: controller.signal });
     let answer = await ask();
     if (answer.status === 403) answer = await ask(); // after a restart it gave another session
     if (answer.status === 503) yield refusal(await answer.text());
@@ -81,7 +81,7 @@ function display(news) {
   at("close").textContent = over ? "Close" : "Cancel";
   at("close").classList.toggle("primary", over && !news.retryable);
   at("again").hidden = !news.retryable;
-  if (news.ended === "linked") at("linked").textContent = news.sentence;
+  if (news.ended === "paired") at("paired").textContent = news.sentence;
   if (document.activeElement === document.body) at("title").focus(); // its button was hidden
 }
 

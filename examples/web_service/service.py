@@ -42,7 +42,7 @@ class BotPlatform:
         )
 
     async def request_code(self, user_id: str) -> QRCode | PairingCode | Paired:
-        """The request behind "Link WhatsApp"."""
+        """The request behind "Pair WhatsApp"."""
         owner = {"botId": self.bot_id, "userId": user_id}
         async with (
             aiohttp.ClientSession() as http,
@@ -52,7 +52,7 @@ class BotPlatform:
                 raise ServiceRefused(f"the platform answered HTTP {answer.status}")
             answer.raise_for_status()
             body = await answer.json()
-        if body.get("linked"):
+        if body.get("paired"):
             return Paired(body["identity"])
         return QRCode(body["qr"], expires_in=body["expiresIn"])
 

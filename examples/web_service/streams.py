@@ -193,6 +193,6 @@ def _step_left(lifecycle: QRLifecycle) -> str:
 
 def _end(outcome: Outcome) -> News:
     if isinstance(outcome, Connected):
-        to = f"Linked to {outcome.identity}." if outcome.identity else "Linked."
-        return News(ended="linked", sentence=to)
+        to = f"Paired with {outcome.identity}." if outcome.identity else "Paired."
+        return News(ended="paired", sentence=to)
     return News(ended="failed", sentence=outcome.reason.person, retryable=outcome.retryable)

@@ -1,4 +1,4 @@
-"""The commands and their arguments, with the help texts."""
+"""The commands and their arguments; what is said of them at length is in `help_texts`."""
 
 from __future__ import annotations
 
@@ -7,123 +7,26 @@ import math
 from typing import Any
 
 from ..states import State
+from .help_texts import (
+    AUDIT_EXAMPLES,
+    AUDIT_TEXT,
+    DEMO_EXAMPLES,
+    DEMO_TEXT,
+    DESCRIPTION,
+    DIAGRAM_EXAMPLES,
+    DIAGRAM_TEXT,
+    EXAMPLES,
+    MODEL_EXAMPLES,
+    PAIR_EXAMPLES,
+    PAIR_TEXT,
+    TIMELINE_EXAMPLES,
+    TIMELINE_TEXT,
+    VERIFY_EXAMPLES,
+    VERIFY_TEXT,
+)
 from .parser import Parser, ShowVersion
 
 __all__ = ["command_line"]
-
-DESCRIPTION = """\
-One socket while a QR code is on screen, not before and not after, and the success at once.
-"""
-
-EXAMPLES = """\
-examples:
-  qrlifecycle demo                   pair a phone with a toy server on this machine
-  qrlifecycle demo --scan-after 2    the same, scanned by itself after 2 seconds
-  qrlifecycle pair https://bots.example --bot-id bot-7 --user-id user-123
-  qrlifecycle diagram                the states and events, as a Mermaid diagram
-  qrlifecycle model                  the formal model, for the model checker Spin
-  qrlifecycle verify                 whether the promises hold, on this machine
-  qrlifecycle audit pairings.jsonl   whether they held, in a program that ran
-  qrlifecycle timeline pairings.jsonl   the same as a picture
-"""
-
-DEMO_TEXT = """\
-Start a toy pairing server on this machine, ask it for a code, show the code, wait for the scan.
-On 127.0.0.1 no phone can reach it: open the printed URL in a browser on this machine instead, or
-give --host this machine's address in the network and scan with a real phone.
-"""
-
-DEMO_EXAMPLES = """\
-examples:
-  qrlifecycle demo                       open the printed URL in a browser to "scan"
-  qrlifecycle demo --scan-after 2        scanned by itself after 2 seconds
-  qrlifecycle demo --host 192.168.1.20   scan with a phone in the same network
-
-exit code: 0 paired, 1 not paired, 130 after Ctrl-C, 143 after SIGTERM
-"""
-
-PAIR_TEXT = """\
-Ask a server for a code, show it, wait for the success over Socket.IO.
-The request is POST {"botId", "userId"}; the answer is {"qr", "expiresIn"}, or
-{"linked": true, "identity"} if the account is paired already. A token is taken from the environment
-variable QRLIFECYCLE_TOKEN, so that no list of processes shows it; it is sent as
-"Authorization: Bearer ..." and, over Socket.IO, as {"token": ...}.
-"""
-
-PAIR_EXAMPLES = """\
-example:
-  QRLIFECYCLE_TOKEN=... qrlifecycle pair https://bots.example --bot-id bot-7 --user-id user-123
-
-exit code: 0 paired, 1 not paired, 130 after Ctrl-C, 143 after SIGTERM
-"""
-
-DIAGRAM_TEXT = """\
-Draw the states and events of the lifecycle, from its table. With --phases also what goes on inside
-a state: its regions (where the transport is; what the person owes) with their phases and deadlines,
-and which pending event gives way to which.
-"""
-
-DIAGRAM_EXAMPLES = """\
-examples:
-  qrlifecycle diagram --format text --state displayed
-  qrlifecycle diagram --output lifecycle.svg
-  qrlifecycle diagram --phases --output inside.svg
-  qrlifecycle diagram --check docs/lifecycle.mmd
-  qrlifecycle diagram --phases --check docs/lifecycle.md
-
-exit code: 0 done or up to date, 1 the committed diagram differs
-"""
-
-MODEL_EXAMPLES = """\
-examples:
-  qrlifecycle model --output lifecycle.pml && spin -a lifecycle.pml
-  qrlifecycle model --format json
-
-exit code: 0 done
-"""
-
-VERIFY_TEXT = """\
-Check the promises of the lifecycle and of a transport: every order of events in small worlds, the
-contract T1 to T8, and random plans. MODULE:FACTORY makes a peer, as for check_transport(); without
-it the transport is the one for Socket.IO.
-"""
-
-VERIFY_EXAMPLES = """\
-examples:
-  qrlifecycle verify
-  qrlifecycle verify my_tests:my_peer --only contract
-  qrlifecycle verify --only properties --seed 7
-
-exit code: 0 all held, 1 something broke, was never seen or did not finish, 2 nothing could be
-checked, 130 after Ctrl-C, 143 after SIGTERM
-"""
-
-AUDIT_TEXT = """\
-Judge a journal: whether the promises held in a program that ran, and which line broke which.
-The limits are those of qrlifecycle.monitoring.audit.Limits; what is beyond one is a finding too.
-"""
-
-AUDIT_EXAMPLES = """\
-examples:
-  qrlifecycle audit pairings.jsonl
-  zcat -f $(ls -tr pairings.jsonl*) | qrlifecycle audit - --codes-per-success 3
-
-exit code: 0 nothing found, 1 something found, 2 the file cannot be read, or is no journal
-"""
-
-TIMELINE_TEXT = """\
-Draw a journal: a lane for each attempt, with its states and below them its socket, to show that a
-socket is open only while a code is displayed. The findings of the audit are printed with it.
-"""
-
-TIMELINE_EXAMPLES = """\
-examples:
-  qrlifecycle timeline pairings.jsonl
-  qrlifecycle timeline pairings.jsonl --output pairings.svg --last 40
-  zcat -f $(ls -tr pairings.jsonl*) | qrlifecycle timeline - --subject user-123
-
-exit code: 0 drawn, 2 the file cannot be read, or has nothing to draw
-"""
 
 
 def command_line() -> Parser:
@@ -196,6 +99,13 @@ def _add_pair(commands: Any) -> None:
         help="where the status is in the answer, like instance.state (status)",
     )
     add("--paired-status", metavar="WORD", help="the status of a paired account (paired)")
+    _add_socket(pair)
+    _add_policy(pair)
+
+
+def _add_socket(pair: argparse.ArgumentParser) -> None:
+    """How to connect, and what the server's messages mean."""
+    add = pair.add_argument
     add("--namespace", default="/", help="the Socket.IO namespace (/)")
     add("--socketio-path", default="socket.io", metavar="PATH", help="its path (socket.io)")
     add(
@@ -215,7 +125,6 @@ def _add_pair(commands: Any) -> None:
         "understood)",
     )
     add("--ca-file", metavar="FILE", help="trust this certificate authority (PEM), and no other")
-    _add_policy(pair)
 
 
 def _add_policy(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 
 from ..errors import InvalidValue
-from ..monitoring.audit import Alert, Audit, Durations, Limits, SecondSocket, Snapshot
+from ..monitoring.audit import Alert, Audit, Durations, Figures, Limits, SecondSocket
 from ..monitoring.journal import Entry, Skipped
 from ..monitoring.printable import printable
 from .journal_file import journal_entries
@@ -84,8 +84,8 @@ class Judgement:
 def _report(judgement: Judgement) -> None:
     if judgement.found > MOST_SHOWN:
         print(f"... and {judgement.found - MOST_SHOWN:,} more")
-    snapshot = judgement.audit.snapshot()
-    rows = [*_lines(judgement), *_figures(snapshot)]
+    figures = judgement.audit.figures()
+    rows = [*_lines(judgement), *_figures(figures)]
     width = max(len(name) for name, _ in rows)
     print()
     for name, value in rows:
@@ -93,7 +93,7 @@ def _report(judgement: Judgement) -> None:
     print()
     if judgement.found:
         print(f"{judgement.found:,} found.")
-    elif snapshot.attempts or snapshot.openings:
+    elif figures.attempts or figures.openings:
         print("Every promise held.")
     else:
         print("There was nothing to judge.")
@@ -111,21 +111,21 @@ def _lines(judgement: Judgement) -> Iterator[tuple[str, str]]:
         yield "torn", f"{skipped[Skipped.TORN]:,}"
 
 
-def _figures(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
-    yield "attempts", f"{snapshot.attempts:,}"
-    if snapshot.unfinished:
-        yield "without an end", f"{snapshot.unfinished:,}"
-    yield "outcomes", _counts(snapshot.outcomes)
-    yield "codes shown", f"{snapshot.codes:,}"
-    yield "sockets opened", f"{snapshot.openings:,}, at most {snapshot.sockets_most:,} at once"
-    yield "sockets closed", _counts(snapshot.closings)
-    yield "socket-seconds", f"{snapshot.socket_seconds:,.1f}"
-    yield "signal to closed", _durations(snapshot.success_to_closed)
-    yield "scan to success", _durations(snapshot.scan_to_success)
-    yield "found by status", f"{snapshot.found_by_status:,}"
-    yield "dropped", _counts(snapshot.dropped)
-    if snapshot.alerts:
-        yield "alerts", _counts(snapshot.alerts)
+def _figures(figures: Figures) -> Iterator[tuple[str, str]]:
+    yield "attempts", f"{figures.attempts:,}"
+    if figures.unfinished:
+        yield "without an end", f"{figures.unfinished:,}"
+    yield "outcomes", _counts(figures.outcomes)
+    yield "codes shown", f"{figures.codes:,}"
+    yield "sockets opened", f"{figures.openings:,}, at most {figures.sockets_most:,} at once"
+    yield "sockets closed", _counts(figures.closings)
+    yield "socket-seconds", f"{figures.socket_seconds:,.1f}"
+    yield "signal to closed", _durations(figures.success_to_closed)
+    yield "scan to success", _durations(figures.scan_to_success)
+    yield "found by status", f"{figures.found_by_status:,}"
+    yield "dropped", _counts(figures.dropped)
+    if figures.alerts:
+        yield "alerts", _counts(figures.alerts)
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -119,7 +119,7 @@ class CodeRequest(Request):
         return self._read(answer)
 
     def _read(self, answer: Mapping[str, object]) -> QRCode | Paired:
-        if answer.get("linked") is True:
+        if answer.get("paired") is True:
             return _paired(answer)
         code = _at(answer, self.qr_field)
         if not isinstance(code, str):

@@ -25,12 +25,12 @@ from ..states import (
 )
 from .palette import Role
 
-__all__ = ["INSIDE", "STAY", "Inside", "Picture", "ends_after", "ends_of", "roles"]
+__all__ = ["INSIDE", "INTERNAL", "Inside", "Picture", "ends_after", "ends_of", "roles"]
 
 TITLE = "QR pairing"
 ENTRY = ("entry", "open transport")
 EXIT = ("exit", "close transport")
-STAY = "stay"
+INTERNAL = "internal"
 RESTARTS = frozenset({Event.GENERATE, Event.RESET})
 
 Place = TypeVar("Place", State, Phase)
@@ -103,7 +103,7 @@ class Picture:
     def lines_in(self, state: State) -> list[str]:
         """The lines in the box below the name of the state."""
         internal = [
-            f"{row.event} / {STAY}"
+            f"{row.event} / {INTERNAL}"
             for source, row in single_rows(self.table)
             if source is state and row.internal
         ]
@@ -114,7 +114,7 @@ class Picture:
     def rows_in(self, state: State) -> list[tuple[str, str, str]]:
         """Event, target and why of each row of the state."""
         rows = [
-            (row.event.value, row.target.value if row.target else f"({STAY})", self._why(row))
+            (row.event.value, row.target.value if row.target else f"({INTERNAL})", self._why(row))
             for source, row in single_rows(self.table)
             if source is state
         ]

@@ -15,6 +15,14 @@ out of a state, the `finally` of `_run_state()`.
 
 Before a code is given up the status is read once more, if the program gave a way to read it: a
 success may have been missed. While that goes on, what still listens goes on listening.
+
+**A cancellation of the task** strikes at an await. In the activity or the final status check it is
+decided on as `cancel`, the state is left in order, and it goes on to the caller: the lifecycle is
+`idle`. While the transport is being closed the close is shielded, and what was decided before
+stands. If that was an end, the lifecycle is there afterwards, `connected` or `failed`; if it was
+another code (`expired`, `generate`), its row is taken, and `generating` is left again before
+anybody is asked for a code: `idle`. Only asyncio's own `Task.cancel()` breaks into the close; then
+`abort()` comes at once, and all else is the same.
 """
 
 from __future__ import annotations

@@ -6,6 +6,16 @@ does: whoever asks need not know that there were two transports. It knows no sig
 The order of lines matters in three places, and each has its reason there: a transport is owned
 before anything is awaited on it; the old one is gone before the next is made; and `abort()` comes
 last, whatever happened before it.
+
+**When another is made.** After an opening that failed or a transport that broke or was closed by
+the peer, another is made as long as `policy.max_reconnects` in a row are not used up. Before each
+there is a wait, of `reconnect_delay` first and twice as long each time, up to
+`reconnect_delay_max`; each is cut by up to half at random (`Backoff`). Both the count and the waits
+start afresh when a transport breaks that had listened for `stable_after`, the time of its closing
+not included; and with each code that was asked for, which has a connection of its own. Nothing is
+tried again after a refusal (`TransportRefused`), a mistake of the program's (`UsageError`), or an
+error of the factory's. Nor does a final status check reconnect. All the while the deadlines go on,
+and the earlier one ends the waiting too.
 """
 
 from __future__ import annotations

@@ -121,8 +121,7 @@ class HookRunner(Generic[T]):
             return forgotten, None
         if inspect.iscoroutine(result) or (self._async and inspect.isawaitable(result)):
             return forgotten, result
-        if self._settled is not None:
-            self._settle(forgotten, None)
+        self._settle(forgotten, None)
         return forgotten, None
 
     async def _finish(self, result: Awaitable[object], forgotten: object) -> None:

@@ -4,6 +4,19 @@ A read never delays a signal: it runs in a task of its own, which asks for one a
 A read has its own deadline, its faults are counted and not fatal, a question that was not
 answered stays asked, and between two reads there is always a pause. What an answer leads to is the
 attempt's.
+
+It is read, while a code is displayed, when
+
+- a transport has come to listen, the first as well as each after a break (`request_read()`);
+- with `policy.confirm_success`, a success was claimed on the wire (`confirm_success()`), again and
+  again until it is confirmed or the time for that is up;
+- `policy.status_interval` has passed since the last read;
+- a code that was shown is about to be given up, whatever the cause: the final status check
+  (`read_afresh()`). A read that is under way by then speaks of a time before; it is cancelled, its
+  answer is of no use even if it is there in that instant, and another is begun after the pause;
+- the answer was missing, or was about a code that is not the newest any more.
+
+In `generating` it is read for one cause only, the final status check, if a code was shown before.
 """
 
 from __future__ import annotations

@@ -18,18 +18,18 @@ except ImportError:
     raise MissingExtra("exporting metrics", "opentelemetry") from None
 
 from .audit import Audit
-from .audit.figures import Snapshot
+from .audit.figures import Figures
 
 __all__ = ["export_metrics"]
 
 
 class Figure(NamedTuple):
-    """A figure of a snapshot; with an attribute, one for each of its values."""
+    """One of an audit's figures; with an attribute, one for each of its values."""
 
     name: str
     unit: str
     description: str
-    read: Callable[[Snapshot], float | Mapping[str, int]]
+    read: Callable[[Figures], float | Mapping[str, int]]
     attribute: str = ""
 
 
@@ -99,7 +99,7 @@ def export_metrics(audit: Audit, meter_provider: MeterProvider | None = None) ->
 
 def _observer(audit: Audit, figure: Figure) -> Callable[[CallbackOptions], Iterable[Observation]]:
     def observe(_options: CallbackOptions) -> Iterable[Observation]:
-        value = figure.read(audit.snapshot())
+        value = figure.read(audit.figures())
         if not isinstance(value, Mapping):
             return [Observation(value)]
         return [Observation(n, {figure.attribute: str(which)}) for which, n in value.items()]

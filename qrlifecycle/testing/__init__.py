@@ -9,8 +9,9 @@ from __future__ import annotations
 from .cancellation import cancel_everywhere
 from .clock import VirtualClockEventLoop, settle
 from .contract import check_transport, checks
+from .contract.relay import relay
 from .contract.socketio_peer import greet_socketio, socketio_peer
-from .contract.wire import WirePeer, relay
+from .contract.wire import WirePeer
 from .judge import Judge
 from .pairing_server import PairingServer
 from .plans import Plan

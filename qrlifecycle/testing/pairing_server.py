@@ -6,7 +6,7 @@ that a test can ask the *server* how many were ever open, and when.
 
 ====  =============================  ===========================================================
 POST  /qr                            a code for ``{"botId", "userId"}``: ``{"qr", "expiresIn"}``,
-                                     or ``{"linked": true, "identity"}`` if paired already
+                                     or ``{"paired": true, "identity"}`` if paired already
 GET   /status?botId=...&userId=...   ``{"status", "identity"}``; while a code waits to be scanned,
                                      ``"qr"`` and ``"expiresIn"`` as well
 GET   /phone/CODE                    plays the phone: scans and confirms; with ``?answer=refuse``
@@ -331,7 +331,7 @@ class PairingServer:
         bot_id, user_id = await _owner_in(request)
         pairing = self._pairings.get((bot_id, user_id))
         if pairing is not None and pairing.status == "paired":
-            return web.json_response({"linked": True, "identity": IDENTITY})
+            return web.json_response({"paired": True, "identity": IDENTITY})
         url = self.make_code(bot_id, user_id)
         return web.json_response({"qr": url, "expiresIn": self.qr_lifetime})
 

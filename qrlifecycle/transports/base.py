@@ -28,6 +28,12 @@ T8
     by a scope, by a deadline and natively. `SignalBuffer` keeps this; `qrlifecycle.waiting` says
     why a wait of one's own may not.
 
+**What comes too late.** Once the lifecycle has begun to close a transport, it asks `receive()` no
+more. A signal that arrives then, during the graceful close, is seen by nobody but the transport,
+which forgets it (T4); nor need it count it. If it was a success, only a read of the status finds
+it: after a reconnect, or by the next `request_qr`. `dropped` is read once, after `abort()`, so of
+messages that meant nothing also those count that came during the close.
+
 `check_transport` in `qrlifecycle.testing` checks all of it on any transport.
 """
 
@@ -63,7 +69,10 @@ class Transport(ABC):
 
     @property
     def dropped(self) -> Mapping[str, int]:
-        """How many messages of the wire became no signal, by cause; none unless overridden."""
+        """How many messages of the wire became no signal, by cause; none unless overridden.
+
+        It is read once, after `abort()`, and added to the lifecycle's own `dropped`.
+        """
         return {}
 
     @property

@@ -18,7 +18,7 @@ from .dashboard.designs import DESIGNS, CodePollingTab, LifecycleTab, PagePollin
 from .dashboard.living import Account, live
 from .dashboard.page import MARKS
 from .dashboard.socket_tabs import SocketPerPageTab, SocketPerVisitTab
-from .dashboard.study import KINDS, LINKING, ORDINARY, Lived, Study, percentile, plans
+from .dashboard.study import KINDS, ORDINARY, PAIRING, Lived, Study, percentile, plans
 from .dashboard.tab import Tab
 from .dashboard.tables import share, tables
 
@@ -265,7 +265,7 @@ def test_a_study_survives_json(study: Study) -> None:
 def test_each_design_and_each_change_is_in_a_table(study: Study) -> None:
     """The tables name both days, every design and every change, and the share that is saved."""
     text = "\n".join(table.plain() for table in tables(study))
-    for name in (ORDINARY, LINKING, *(design.name for design in DESIGNS)):
+    for name in (ORDINARY, PAIRING, *(design.name for design in DESIGNS)):
         assert name in text
     assert text.count("(the ordinary day)") == len({plan.varied for plan in plans()} - {""})
     assert "99.50 %" in text

@@ -152,7 +152,7 @@ async def test_a_connection_that_flaps_is_not_hammered() -> None:
 
 
 async def test_a_slow_graceful_close_is_no_holding() -> None:
-    """The time that a broken link takes to be closed does not count as time that it held."""
+    """The time that a broken transport takes to be closed does not count as time that it held."""
     policy = Policy(max_reconnects=2, reconnect_delay=0.5, reconnect_delay_max=1, stable_after=1)
     async with Pairing(closings=(Fault.HUNG,) * 99, policy=policy) as pairing:
         while pairing.outcome is None:
@@ -164,7 +164,7 @@ async def test_a_slow_graceful_close_is_no_holding() -> None:
 
 
 async def test_a_connection_that_is_never_found_again_was_lost() -> None:
-    """Whoever was linked once has lost the connection, whatever the last opening said."""
+    """Whoever was connected once has lost the connection, whatever the last opening said."""
     faults = (Fault.NONE, Fault.UNREACHABLE)
     async with Pairing(openings=faults, policy=Policy(max_reconnects=1)) as pairing:
         pairing.peer.break_connection()

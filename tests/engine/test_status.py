@@ -583,7 +583,7 @@ async def test_promise_4_what_was_read_of_an_older_code_is_stale(stale: Signal) 
 async def test_a_verdict_that_was_read_of_an_older_code_is_none_the_less_true(
     verdict: Signal, outcome: Outcome
 ) -> None:
-    """An account is linked, or refused, by whichever code it was: nobody asks again."""
+    """An account is paired, or refused, by whichever code it was: nobody asks again."""
     async with Beside(Status(verdict, latency=3)) as pairing:
         await anyio.sleep(1)
         pairing.peer.send(QRUpdated(QRCode("newest")))
@@ -685,7 +685,7 @@ def test_a_policy_that_needs_a_status_is_refused_without_one(policy: Policy) -> 
         QRLifecycle(request_qr, ScriptedPeer(), policy=policy)
 
 
-# The one who is linked
+# The one who is paired
 
 
 async def accept(_identity: str | None) -> bool:
@@ -705,23 +705,23 @@ async def accept(_identity: str | None) -> bool:
         (lambda identity: accept(identity), "you", False),  # noqa: PLW0108 - async in disguise
     ],
 )
-@pytest.mark.parametrize("way", ["wire", "status", "linked already"])
+@pytest.mark.parametrize("way", ["wire", "status", "paired already"])
 async def test_the_wrong_account_is_a_failure(
     expected: str | Callable[[str | None], bool], identity: str | None, right: bool, way: str
 ) -> None:
     """Whichever way the success comes, it must be of the account that is expected."""
     success = Paired(identity, {"token": "x"})
 
-    async def linked() -> Paired:
+    async def paired() -> Paired:
         return success
 
-    request: Any = linked if way == "linked already" else request_qr
+    request: Any = paired if way == "paired already" else request_qr
     status = Status(success if way == "status" else None)
     async with Beside(status, request, expect_identity=expected) as pairing:
         pairing.peer.send(success)
     if right:
-        linked_already = way == "linked already"
-        assert pairing.outcome == Connected(identity, {"token": "x"}, linked_already)
+        already_paired = way == "paired already"
+        assert pairing.outcome == Connected(identity, {"token": "x"}, already_paired)
     else:
         assert pairing.outcome == Failed(Reason.WRONG_IDENTITY, data={"token": "x"})
 

@@ -438,7 +438,9 @@ def markdown() -> str:
 def _in_words(right: Right) -> str:
     if isinstance(right, Stands):
         return "logged"
-    return f"`{right}`" if isinstance(right, Reason) else f"raises `{right.__name__}`"
+    if isinstance(right, Reason):
+        return f"`{right}`"
+    return "raises `WrongAnswer`" if right is WrongAnswer else "raises it"
 
 
 def test_the_table_of_the_documentation_is_the_one_that_is_tested() -> None:

@@ -252,7 +252,7 @@ def codes_of(pairing: Pairing) -> tuple[QRCode | None, PairingCode | None]:
 
 
 async def test_a_code_to_type_has_the_same_lifecycle() -> None:
-    """A `PairingCode` is told by its own hook, expires, is replaced, and links like a picture."""
+    """A `PairingCode` is told by its own hook, expires, is replaced, and pairs like a picture."""
     typed: list[PairingCode] = []
     codes = [PairingCode("ABCD-2222", expires_in=10), PairingCode("ABCD-1111", expires_in=10)]
     policy = Policy(expiry_grace=0)

@@ -53,8 +53,8 @@ def expire(pairing: Pairing) -> None:
     pairing.peer.send(QRExpired())
 
 
-def link(pairing: Pairing) -> None:
-    """Let the service say that an account is linked."""
+def pair(pairing: Pairing) -> None:
+    """Let the service say that an account is paired."""
     pairing.peer.send(Paired("me"))
 
 
@@ -68,7 +68,7 @@ def refuse(pairing: Pairing) -> None:
     "leave",
     [
         expire,
-        link,
+        pair,
         refuse,
         lambda pairing: pairing.lifecycle.cancel(),
         lambda pairing: pairing.lifecycle.generate(),
@@ -244,7 +244,7 @@ async def test_promise_5_a_native_cancellation_in_a_graceful_close_ends_in_idle(
 
 @asyncio_only
 async def test_promise_5_a_success_that_is_closing_survives_a_native_cancellation() -> None:
-    """No shield holds it, the cancellation goes on, and yet the account is linked."""
+    """No shield holds it, the cancellation goes on, and yet the account is paired."""
     peer = ScriptedPeer(closings=(Fault.HUNG,))
     lifecycle = QRLifecycle(request_qr, peer)
     task = asyncio.ensure_future(lifecycle.pair())
@@ -549,7 +549,7 @@ async def test_promise_7_a_signal_out_of_place_raises_nothing() -> None:
 
 @needs_proc
 @pytest.mark.parametrize(
-    "leave", [expire, link, refuse, lambda pairing: pairing.lifecycle.cancel()]
+    "leave", [expire, pair, refuse, lambda pairing: pairing.lifecycle.cancel()]
 )
 async def test_promise_8_no_descriptor_is_left(leave: Callable[[Pairing], object]) -> None:
     """Of whatever kind: after a `pair()`, however it ended, this process has those it had."""

@@ -95,12 +95,12 @@ async def test_a_cancellation_is_no_failure_in_the_log(caplog: pytest.LogCapture
 
 
 async def test_an_account_paired_already_opens_no_socket() -> None:
-    """If the service says that the account is linked, no transport is ever made."""
+    """If the service says that the account is paired, no transport is ever made."""
 
-    async def linked() -> QRCode | Paired:
+    async def paired() -> QRCode | Paired:
         return Paired("me")
 
-    async with Pairing(linked) as pairing:
+    async with Pairing(paired) as pairing:
         pass
     assert pairing.outcome == Connected("me", already_paired=True)
     assert pairing.peer.transports == []
@@ -206,7 +206,7 @@ async def test_a_transport_that_does_not_open_names_its_reason(
 
 
 async def test_a_connection_that_breaks_is_named_as_the_reason() -> None:
-    """A broken link ends with "transport lost" and the transport's own error."""
+    """A broken connection ends with "transport lost" and the transport's own error."""
     async with Pairing(policy=ONCE) as pairing:
         pairing.peer.break_connection()
     assert pairing.failed().reason is Reason.TRANSPORT_LOST

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
+import anyio.abc
 import pytest
 
 from qrlifecycle import (
@@ -100,10 +102,41 @@ async def test_while_a_refresh_is_pending_the_refusal_names_what_would_replace_i
     """A second `generate()` is refused; the person may still go away."""
     async with Pairing(closings=(Fault.SLOW,)) as pairing:
         pairing.lifecycle.generate()
-        with pytest.raises(EventRefused, match="accepted: fail, cancel"):
+        with pytest.raises(EventRefused, match=r"called there: cancel\(\)$") as caught:
             pairing.lifecycle.generate()
+        assert caught.value.accepted == (Event.FAIL, Event.CANCEL)
         assert pairing.lifecycle.cancel()
     assert pairing.outcome == Cancelled()
+
+
+@pytest.mark.parametrize(
+    ("request_", "state", "calls"),
+    [
+        (None, State.IDLE, ["pair"]),
+        (hang, State.GENERATING, ["cancel"]),
+        (request_qr, State.DISPLAYED, ["generate", "cancel"]),
+    ],
+)
+async def test_what_a_refusal_advises_is_not_refused_there(
+    request_: Callable[[], Awaitable[Any]] | None, state: State, calls: list[str]
+) -> None:
+    """A refused `reset()` names what may be called in its state, and each of those is accepted."""
+    for name in calls:
+        pairing = Pairing(request_ or request_qr)
+        async with pairing if request_ is not None else anyio.create_task_group() as tasks:
+            assert pairing.lifecycle.state is state
+            with pytest.raises(EventRefused) as caught:
+                pairing.lifecycle.reset()
+            assert re.findall(r"(\w+)\(\)", str(caught.value)) == calls
+            call = getattr(pairing.lifecycle, name)
+            if name == "pair":
+                assert isinstance(tasks, anyio.abc.TaskGroup)
+                tasks.start_soon(call)
+                await settle()
+                assert pairing.lifecycle.state is State.DISPLAYED
+            else:
+                assert call() is not False
+            pairing.lifecycle.cancel()
 
 
 async def test_reset_makes_ready_for_another_round() -> None:

@@ -155,10 +155,10 @@ async def test_a_change_outside_pair_is_told_to_an_async_hook_by_the_next_pair()
     async def hear(change: Change) -> None:
         heard.append(change.event)
 
-    async def linked() -> QRCode | Paired:
+    async def paired() -> QRCode | Paired:
         return Paired()
 
-    lifecycle = QRLifecycle(linked, ScriptedPeer(), on_change=hear)
+    lifecycle = QRLifecycle(paired, ScriptedPeer(), on_change=hear)
     await lifecycle.pair()
     lifecycle.reset()
     assert heard == [Event.GENERATE, Event.PAIRED]

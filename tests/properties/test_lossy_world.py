@@ -1,7 +1,7 @@
 """Promise 4 in a world that loses things: seeded rounds by the thousand, virtual time.
 
-Events are dropped, repeated and late, links break, openings fail, reads of the status fail. What
-the service holds true in the end must be what the lifecycle said.
+Events are dropped, repeated and late, connections break, openings fail, reads of the status fail.
+What the service holds true in the end must be what the lifecycle said.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class World:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._scan, tasks)
             for _ in range(self.dice.randrange(4)):
-                tasks.start_soon(self._cut_link)
+                tasks.start_soon(self._cut_connection)
             for _ in range(self.dice.randrange(3)):
                 tasks.start_soon(self._rotate, tasks)
             outcome = await self.lifecycle.pair()
@@ -117,7 +117,7 @@ class World:
             self.paired_at = anyio.current_time()
             self._emit(Paired("me"), tasks)
 
-    async def _cut_link(self) -> None:
+    async def _cut_connection(self) -> None:
         await anyio.sleep(self.dice.uniform(0, 4 * LIFETIME))
         self.dice.choice([self.peer.break_connection, self.peer.hang_up])()
 

@@ -137,7 +137,7 @@ class Service:
         owner = {"botId": BOT, "userId": self.user}
         async with self.http.post(f"{self.server.url}/qr", json=owner) as response:
             answer = await response.json()
-        if answer.get("linked"):
+        if answer.get("paired"):
             return Paired(answer["identity"], {"by": "request"})
         return QRCode(answer["qr"], expires_in=answer["expiresIn"])
 
@@ -401,7 +401,7 @@ async def play(rounds: Iterable[Round]) -> None:
 async def test_promises_3_4_the_server_says_paired_if_and_only_if_the_outcome_is_connected(
     seed: int, rounds: int
 ) -> None:
-    """Lost, doubled and late events, broken links, failing reads: no success is lost or made up."""
+    """Lost, doubled, late events, broken connections, failing reads: no success lost or made up."""
     async with world() as (server, http):
         played = [Round(server, http, f"seed {seed} round {n}") for n in range(rounds)]
         await play(played)

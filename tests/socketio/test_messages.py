@@ -70,7 +70,7 @@ async def test_what_becomes_nothing_is_counted_by_cause(
 async def test_signals_of_ones_own_may_fail_in_any_way(
     transport_to: MakeTransport, peer: RawPeer
 ) -> None:
-    """A map's own mistake is a malformed message, not a broken link."""
+    """A map's own mistake is a malformed message, not a broken connection."""
 
     def clumsy(payload: Payload) -> Any:
         raise AttributeError(payload["secret"])

@@ -390,7 +390,7 @@ CHANGES = (
         (f"{STATUS}_4_what_was_read_of_an_older_code_is_stale",),
     ),
     Change(
-        "show a code that was read while no link is there",
+        "show a code that was read while no transport is there",
         4,
         "engine/attempt.py",
         (
@@ -668,7 +668,7 @@ CHANGES = (
         (f"{LIFECYCLE}_7_a_signal_out_of_place_raises_nothing",),
     ),
     Change(
-        "call a link listening while it is being closed",
+        "call a transport listening while it is being closed",
         4,
         "engine/connection.py",
         (

@@ -103,7 +103,7 @@ class Offering(BotPlatform):
 
 
 class Stream:
-    """What `POST /link` answers, read as a page reads it."""
+    """What `POST /pair` answers, read as a page reads it."""
 
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         self.answer = answer
@@ -154,10 +154,10 @@ class Client:
         return user_of(self.session)
 
     @asynccontextmanager
-    async def link(self) -> AsyncIterator[Stream]:
-        """Press "Link WhatsApp"; leaving closes the connection, as a dialog that is closed does."""
+    async def pair(self) -> AsyncIterator[Stream]:
+        """Press "Pair WhatsApp"; leaving closes the connection, as a dialog that is closed does."""
         headers = {"Origin": self.service.url}
-        answer = await self.http.post(f"{self.service.url}/link", headers=headers)
+        answer = await self.http.post(f"{self.service.url}/pair", headers=headers)
         try:
             assert answer.status == 200, await answer.text()
             yield Stream(answer)

@@ -119,9 +119,9 @@ class Person:
         await page.goto(self.service.url)
         return Person(page, self.service, self.user_id)
 
-    async def press_link(self) -> None:
-        """Press "Link WhatsApp" and see a code."""
-        await self.page.get_by_role("button", name="Link WhatsApp").click()
+    async def press_pair(self) -> None:
+        """Press "Pair WhatsApp" and see a code."""
+        await self.page.get_by_role("button", name="Pair WhatsApp").click()
         await self.sees_code()
 
     async def sees_code(self) -> None:
@@ -202,55 +202,55 @@ async def ada(seat: Seat) -> Person:
     return await seat()
 
 
-# Linking
+# Pairing
 
 
 async def test_promise_1_a_phone_reads_the_screen_and_pairs(ada: Person) -> None:
     """There is no socket before the code, one with it, and none when success is shown."""
     assert ada.service.pairing.most_sockets(ada.user_id) == 0
-    await ada.press_link()
+    await ada.press_pair()
     assert ada.open_sockets == 1
     await expect(ada.find("dialog .socket")).to_have_text("One socket is open.")
     await ada.scans()
-    await ada.reads("Linked to +490001234567.")
+    await ada.reads("Paired with +490001234567.")
     assert ada.open_sockets == 0
     await ada.sees_no_code()
     await ada.sees_state("connected")
     await expect(ada.find("dialog .socket")).to_have_text("No socket is open.")
     await ada.page.get_by_role("button", name="Close").click()
-    await expect(ada.find("#linked")).to_have_text("Linked to +490001234567.")
+    await expect(ada.find("#paired")).to_have_text("Paired with +490001234567.")
 
 
 async def test_the_phone_may_scan_after_a_rotation(ada: Person) -> None:
-    """The screen shows the new code, and it links."""
-    await ada.press_link()
+    """The screen shows the new code, and it pairs."""
+    await ada.press_pair()
     before = await ada.find("#picture").get_attribute("src")
     assert before is not None
     await ada.service.pairing.rotate(BOT, ada.user_id)
     await expect(ada.find("#picture")).not_to_have_attribute("src", before)
     await ada.scans()
-    await ada.reads("Linked to +490001234567.")
+    await ada.reads("Paired with +490001234567.")
 
 
 async def test_a_scan_that_waits_for_the_phone_is_told(ada: Person) -> None:
     """The person looks at the phone now; no time runs on screen."""
-    await ada.press_link()
+    await ada.press_pair()
     await ada.service.scan(ada.user_id, confirm=False)
     await ada.reads("Your phone has read the code. Please approve there.")
     await expect(ada.find("#clock")).to_be_hidden()
     assert zxingcpp.read_barcodes(await ada.photograph()) == []
     await ada.service.scan(ada.user_id)
-    await ada.reads("Linked to +490001234567.")
+    await ada.reads("Paired with +490001234567.")
 
 
 async def test_who_comes_back_paired_is_told_without_a_code(ada: Person) -> None:
     """A scan in the moment of leaving is not lost."""
-    await ada.press_link()
+    await ada.press_pair()
     await ada.service.scan(ada.user_id, confirm=False)
     await ada.page.keyboard.press("Escape")
     await ada.service.scan(ada.user_id)
-    await ada.page.get_by_role("button", name="Link WhatsApp").click()
-    await ada.reads("Linked to +490001234567.")
+    await ada.page.get_by_role("button", name="Pair WhatsApp").click()
+    await ada.reads("Paired with +490001234567.")
     await ada.sees_no_code()
 
 
@@ -258,12 +258,12 @@ async def test_a_code_to_type_is_text(browser: Browser) -> None:
     """With a name of its own, for whoever cannot see or scan."""
     async with serving(Offering) as service:
         async with sitting_before(browser, service) as ada:
-            await ada.page.get_by_role("button", name="Link WhatsApp").click()
+            await ada.page.get_by_role("button", name="Pair WhatsApp").click()
             code = ada.page.get_by_role("status", name="Code to type on your phone")
             await expect(code).to_have_text("ABCD-1234")
             await ada.reads("Type this code on your phone.")
             await service.scan(ada.user_id)
-            await ada.reads("Linked to +490001234567.")
+            await ada.reads("Paired with +490001234567.")
         await service.nothing_left()
 
 
@@ -273,7 +273,7 @@ async def test_a_code_to_type_is_text(browser: Browser) -> None:
 @pytest.mark.parametrize("how", ["Escape", "Cancel"])
 async def test_promise_5_a_closed_dialog_ends_it(ada: Person, how: str) -> None:
     """The socket is gone, the code forgotten, and the focus where it was."""
-    await ada.press_link()
+    await ada.press_pair()
     if how == "Escape":
         await ada.page.keyboard.press(how)
     else:
@@ -281,31 +281,31 @@ async def test_promise_5_a_closed_dialog_ends_it(ada: Person, how: str) -> None:
     await ada.service.nothing_left()
     await ada.sees_no_code()
     await ada.sees_state("idle", within="main")
-    await expect(ada.page.get_by_role("button", name="Link WhatsApp")).to_be_focused()
+    await expect(ada.page.get_by_role("button", name="Pair WhatsApp")).to_be_focused()
 
 
 async def test_promise_5_a_closed_tab_ends_it(ada: Person) -> None:
     """Without a word from the page."""
-    await ada.press_link()
+    await ada.press_pair()
     await ada.page.close()
     await ada.service.nothing_left()
 
 
 async def test_promise_5_a_reload_ends_it(ada: Person) -> None:
     """The page starts again, without a code; a code can be asked for again."""
-    await ada.press_link()
+    await ada.press_pair()
     await ada.page.reload()
     await ada.service.nothing_left()
     await expect(ada.find("dialog")).to_be_hidden()
-    await ada.press_link()
+    await ada.press_pair()
     await ada.scans()
-    await ada.reads("Linked to +490001234567.")
+    await ada.reads("Paired with +490001234567.")
     assert ada.service.pairing.most_sockets(ada.user_id) == 1
 
 
 async def test_a_page_from_the_cache_shows_no_old_code(ada: Person) -> None:
     """Whoever goes elsewhere and back finds the dialog closed."""
-    await ada.press_link()
+    await ada.press_pair()
     await ada.page.goto("about:blank")
     await ada.service.nothing_left()
     await ada.page.go_back()
@@ -315,7 +315,7 @@ async def test_a_page_from_the_cache_shows_no_old_code(ada: Person) -> None:
 
 async def test_a_lost_connection_is_told(ada: Person) -> None:
     """The socket goes with it, and the person can try again."""
-    await ada.press_link()
+    await ada.press_pair()
     for connection in tuple(ada.service.server.server_state.connections):
         connection.transport.abort()
     await ada.reads(Reason.TRANSPORT_LOST.person)
@@ -330,7 +330,7 @@ async def test_a_lost_connection_is_told(ada: Person) -> None:
 async def test_a_silent_connection_is_given_up(ada: Person) -> None:
     """The service says something every 10 s; the page waits for 25."""
     await ada.page.clock.install()
-    await ada.press_link()
+    await ada.press_pair()
     await ada.page.clock.fast_forward(26_000)
     await ada.reads(Reason.TRANSPORT_LOST.person)
     await ada.service.nothing_left()
@@ -339,7 +339,7 @@ async def test_a_silent_connection_is_given_up(ada: Person) -> None:
 async def test_the_time_that_is_left_runs(ada: Person) -> None:
     """By the second, on the person's own clock."""
     await ada.page.clock.install()
-    await ada.press_link()
+    await ada.press_pair()
     timer = ada.page.get_by_role("timer")
     await expect(timer).to_have_text("1:00 left")
     await ada.page.clock.run_for(15_000)
@@ -370,7 +370,7 @@ async def test_a_failure_is_told_in_words_and_can_be_tried_again(ada: Person) ->
 async def test_a_service_that_stops_says_so(browser: Browser) -> None:
     """With a stream open; it does not wait for the code to run out."""
     async with serving() as service, sitting_before(browser, service) as ada:
-        await ada.press_link()
+        await ada.press_pair()
         service.server.should_exit = True
         await ada.reads(Reason.CANCELLED.person)
         await service.nothing_left()
@@ -382,7 +382,7 @@ async def test_a_page_that_outlives_the_service_need_not_be_loaded_again(browser
         cookies = ada.page.context
         await cookies.clear_cookies()
         await cookies.add_cookies([{"name": SESSION, "value": "of.before", "url": service.url}])
-        await ada.page.get_by_role("button", name="Link WhatsApp").click()
+        await ada.page.get_by_role("button", name="Pair WhatsApp").click()
         await ada.sees_code()
         (complaint,) = ada.complaints
         assert "403" in complaint
@@ -392,7 +392,7 @@ async def test_a_page_that_outlives_the_service_need_not_be_loaded_again(browser
 async def test_a_service_that_is_full_says_so(browser: Browser) -> None:
     """It is not the connection that was lost."""
     async with serving(most=0) as service, sitting_before(browser, service) as ada:
-        await ada.page.get_by_role("button", name="Link WhatsApp").click()
+        await ada.page.get_by_role("button", name="Pair WhatsApp").click()
         await ada.reads("Too many people at once. Try again later.")
         await expect(ada.page.get_by_role("button", name="Try again")).to_be_visible()
         (complaint,) = ada.complaints
@@ -417,28 +417,28 @@ async def test_without_a_script_there_is_no_button(browser: Browser, service: Se
 
 async def test_promise_3_of_two_tabs_the_newer_takes_over(ada: Person) -> None:
     """The older says where it goes on, and can take it back; there are never two sockets."""
-    await ada.press_link()
+    await ada.press_pair()
     newer = await ada.another_tab()
-    await newer.press_link()
+    await newer.press_pair()
     await ada.reads(Reason.CONFLICT.person)
     await ada.sees_no_code()
     await ada.page.get_by_role("button", name="Try again").click()
     await ada.sees_code()
     await newer.reads(Reason.CONFLICT.person)
     await ada.scans()
-    await ada.reads("Linked to +490001234567.")
+    await ada.reads("Paired with +490001234567.")
     assert ada.service.pairing.most_sockets(ada.user_id) == 1
 
 
 async def test_two_people_see_their_own_codes(seat: Seat) -> None:
     """A scan of the one is nothing to the other."""
     ada, bob = await seat(), await seat()
-    await ada.press_link()
-    await bob.press_link()
+    await ada.press_pair()
+    await bob.press_pair()
     codes = [zxingcpp.read_barcodes(await each.photograph())[0].text for each in (ada, bob)]
     assert codes[0] != codes[1]
     await ada.scans()
-    await ada.reads("Linked to +490001234567.")
+    await ada.reads("Paired with +490001234567.")
     await bob.reads("Scan the code with your phone.")
     assert bob.open_sockets == 1
     assert zxingcpp.read_barcodes(await bob.photograph())[0].text == codes[1]
@@ -450,14 +450,14 @@ async def test_two_people_see_their_own_codes(seat: Seat) -> None:
 async def test_everything_has_a_name(ada: Person) -> None:
     """The dialog, what it says, the picture, and the diagram with the state in words."""
     page = ada.page
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Link WhatsApp")
-    await ada.press_link()
-    dialog = page.get_by_role("dialog", name="Link WhatsApp")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Pair WhatsApp")
+    await ada.press_pair()
+    dialog = page.get_by_role("dialog", name="Pair WhatsApp")
     await expect(dialog).to_be_visible()
     await expect(dialog).to_have_accessible_description("Scan the code with your phone.")
     await expect(ada.find("#title")).to_be_focused()
     await expect(dialog.get_by_role("status")).to_have_text("Scan the code with your phone.")
-    code = dialog.get_by_role("img", name="QR code that links your phone.")
+    code = dialog.get_by_role("img", name="QR code that pairs your phone.")
     await expect(code).to_have_attribute("alt", re.compile("Linked devices"))
     diagram = dialog.get_by_role(
         "img", name=f"State diagram, now in: displayed. {State.DISPLAYED.meaning}"
@@ -469,7 +469,7 @@ async def test_everything_has_a_name(ada: Person) -> None:
 
 async def test_the_keyboard_stays_in_the_dialog(ada: Person) -> None:
     """What is behind it cannot be reached while it is open."""
-    await ada.press_link()
+    await ada.press_pair()
     for _ in range(6):
         await ada.page.keyboard.press("Tab")
         assert not await ada.page.evaluate("document.activeElement.closest('main') !== null")
@@ -490,7 +490,7 @@ SCREENS = {
 async def test_the_code_scans_on_every_screen(seat: Seat, options: dict[str, Any]) -> None:
     """Black on white, with its quiet zone, whatever the page looks like."""
     ada = await seat(**options)
-    await ada.press_link()
+    await ada.press_pair()
     photograph = (await ada.photograph()).convert("RGB")
     (code,) = zxingcpp.read_barcodes(photograph)
     pairing = ada.service.pairing.pairing(BOT, ada.user_id)
@@ -515,7 +515,7 @@ async def test_every_text_can_be_read(seat: Seat, scheme: str) -> None:
         assert [(text, ratio) for text, ratio in found if ratio < 4.5] == []
 
     await check()
-    await ada.press_link()
+    await ada.press_pair()
     await check()
     await ada.service.pairing.refuse(BOT, ada.user_id)
     await ada.reads(Reason.REFUSED_ON_PHONE.person)
@@ -523,7 +523,7 @@ async def test_every_text_can_be_read(seat: Seat, scheme: str) -> None:
     await ada.page.get_by_role("button", name="Try again").click()
     await ada.sees_code()
     await ada.scans()
-    await ada.reads("Linked to +490001234567.")
+    await ada.reads("Paired with +490001234567.")
     await check()
     await ada.page.get_by_role("button", name="Close").click()
     await check()

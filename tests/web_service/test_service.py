@@ -70,8 +70,8 @@ async def bob(service: Service) -> AsyncIterator[Client]:
         *(("GET", f"/diagram/{state}.svg", 200) for state in State),
         ("GET", "/nowhere", 404),
         ("GET", "/app.py", 404),
-        ("GET", "/link", 405),
-        ("POST", "/link", 403),
+        ("GET", "/pair", 405),
+        ("POST", "/pair", 403),
     ],
 )
 async def test_nothing_is_stored_framed_or_loaded_from_elsewhere(
@@ -89,7 +89,7 @@ async def test_nothing_is_stored_framed_or_loaded_from_elsewhere(
 
 async def test_a_stream_is_not_stored_either(ada: Client) -> None:
     """It carries the code."""
-    async with ada.link() as stream:
+    async with ada.pair() as stream:
         assert HEADERS.items() <= dict(stream.answer.headers).items()
         assert stream.answer.content_type == "text/event-stream"
 
@@ -115,7 +115,7 @@ async def test_a_session_is_kept(ada: Client) -> None:
 
 async def test_the_platform_is_not_told_the_session(ada: Client) -> None:
     """It is a credential."""
-    async with ada.link() as stream:
+    async with ada.pair() as stream:
         await stream.code()
         assert ada.session not in str(ada.service.pairing.sockets)
         assert ada.service.pairing.open_sockets(ada.user_id) == 1
@@ -140,7 +140,7 @@ async def test_another_site_cannot_ask_for_a_code(ada: Client, origin: str | Non
     """Without the page's own origin nothing is asked for and nothing opened."""
     host = ada.service.url.removeprefix("http://")
     headers = {} if origin is None else {"Origin": origin.format(host=host)}
-    answer = await ada.ask("POST", "/link", headers=headers)
+    answer = await ada.ask("POST", "/pair", headers=headers)
     assert answer.status == 403
     with pytest.raises(KeyError):
         ada.service.pairing.pairing(BOT, ada.user_id)
@@ -150,7 +150,7 @@ async def test_of_two_origins_neither_counts(ada: Client) -> None:
     """What one reader takes for the origin, another may not."""
     headers = [("Origin", ada.service.url), ("Origin", "http://evil.example")]
     for order in (headers, headers[::-1]):
-        assert (await ada.ask("POST", "/link", headers=order)).status == 403
+        assert (await ada.ask("POST", "/pair", headers=order)).status == 403
 
 
 @pytest.mark.parametrize("made_up", ["", "chosen", "chosen.", ".", "chosen.0123", "\xe9.\xe9"])
@@ -160,11 +160,11 @@ async def test_a_session_that_the_service_did_not_give_is_none(
     """Nobody chooses another's session: the page gives a new one, and that one is good."""
     chosen = {"Cookie": f"{SESSION}={made_up}"}
     async with aiohttp.ClientSession() as http:
-        refused = await http.post(f"{service.url}/link", headers={"Origin": service.url, **chosen})
+        refused = await http.post(f"{service.url}/pair", headers={"Origin": service.url, **chosen})
         assert refused.status == 403
         page = await http.get(service.url, headers=chosen)
         assert page.cookies[SESSION].value
-    async with Client(service) as browser, browser.link() as stream:
+    async with Client(service) as browser, browser.pair() as stream:
         await stream.code()
 
 
@@ -174,7 +174,7 @@ async def test_a_page_that_outlives_the_service_need_only_ask_twice(ada: Client)
         session = ada.session
         for status in (403, 200):
             headers = {"Origin": other.url, "Cookie": f"{SESSION}={session}"}
-            async with http.post(f"{other.url}/link", headers=headers) as answer:
+            async with http.post(f"{other.url}/pair", headers=headers) as answer:
                 assert answer.status == status
                 session = answer.cookies[SESSION].value if status == 403 else session
 
@@ -191,7 +191,7 @@ async def test_over_https_no_neighbour_can_set_the_session(ada: Client) -> None:
         "Cookie": f"__Host-{SESSION}={cookie.value}",
     }
     async with aiohttp.ClientSession() as http:
-        answer = await http.post(f"{ada.service.url}/link", headers=headers)
+        answer = await http.post(f"{ada.service.url}/pair", headers=headers)
         assert answer.status == 200
         answer.close()
 
@@ -200,18 +200,18 @@ async def test_a_full_service_lets_nobody_in() -> None:
     """Not one stream more than it may have; when one is left, there is room again."""
     async with serving(most=2) as service, Client(service) as ada, Client(service) as bob:
         origin = {"Origin": service.url}
-        async with ada.link() as stream:
+        async with ada.pair() as stream:
             await stream.code()
-            async with ada.link() as newer:
+            async with ada.pair() as newer:
                 await newer.code()
                 await stream.until(ended="failed")
-                async with bob.link() as bobs:
+                async with bob.pair() as bobs:
                     await bobs.code()
-                    answer = await bob.http.post(f"{service.url}/link", headers=origin)
+                    answer = await bob.http.post(f"{service.url}/pair", headers=origin)
                     answer.close()
                     assert answer.status == 503
         await service.nothing_left()
-        async with bob.link() as stream:
+        async with bob.pair() as stream:
             await stream.code()
 
 
@@ -219,7 +219,7 @@ async def test_without_a_session_there_is_no_code(service: Service) -> None:
     """Whose would it be?"""
     origin = {"Origin": service.url}
     async with aiohttp.ClientSession() as http:
-        answer = await http.post(f"{service.url}/link", headers=origin)
+        answer = await http.post(f"{service.url}/pair", headers=origin)
         assert answer.status == 403
         assert await answer.text() == "A session was missing. Ask again.\n"
 
@@ -235,12 +235,12 @@ async def test_a_name_that_is_not_ours_is_refused(ada: Client) -> None:
 
 async def test_promise_1_success_is_told_when_the_socket_is_gone(ada: Client) -> None:
     """From the code to the success, over real sockets."""
-    async with ada.link() as stream:
+    async with ada.pair() as stream:
         code = await stream.code()
         assert code["socket_open"]
         await ada.service.scan(ada.user_id)
-        success = await stream.until(ended="linked")
-        assert success["sentence"] == "Linked to +490001234567."
+        success = await stream.until(ended="paired")
+        assert success["sentence"] == "Paired with +490001234567."
         assert not success["socket_open"]
         assert [news async for news in stream] == []
     assert ada.service.pairing.most_sockets(ada.user_id) == 1
@@ -248,7 +248,7 @@ async def test_promise_1_success_is_told_when_the_socket_is_gone(ada: Client) ->
 
 async def test_the_code_that_is_shown_is_the_one_that_is_good(ada: Client) -> None:
     """What the picture says is what the platform made."""
-    async with ada.link() as stream:
+    async with ada.pair() as stream:
         code = await stream.code()
         pairing = ada.service.pairing.pairing(BOT, ada.user_id)
         assert code["address"] == ada.service.pairing.url_of(pairing)
@@ -256,8 +256,8 @@ async def test_the_code_that_is_shown_is_the_one_that_is_good(ada: Client) -> No
 
 
 async def test_the_phone_may_scan_after_a_rotation(ada: Client) -> None:
-    """The new code is told; it links, over the same socket."""
-    async with ada.link() as stream:
+    """The new code is told; it pairs, over the same socket."""
+    async with ada.pair() as stream:
         before = await stream.code()
         await ada.service.pairing.rotate(BOT, ada.user_id)
         after = await stream.code()
@@ -265,13 +265,13 @@ async def test_the_phone_may_scan_after_a_rotation(ada: Client) -> None:
         async with aiohttp.ClientSession() as phone:
             assert (await phone.get(before["address"])).status == 410
         await ada.service.scan(ada.user_id)
-        await stream.until(ended="linked")
+        await stream.until(ended="paired")
     assert len([r for r in ada.service.pairing.sockets if r.user_id == ada.user_id]) == 1
 
 
 async def test_a_refusal_on_the_phone_is_told_in_words(ada: Client) -> None:
     """And whether asking again can help."""
-    async with ada.link() as stream:
+    async with ada.pair() as stream:
         await stream.code()
         await ada.service.pairing.refuse(BOT, ada.user_id)
         failure = await stream.until(ended="failed")
@@ -282,8 +282,8 @@ async def test_a_refusal_on_the_phone_is_told_in_words(ada: Client) -> None:
 async def test_who_is_paired_already_is_shown_no_code(ada: Client) -> None:
     """No code is made and no socket opened."""
     ada.service.pairing.mark_paired(BOT, ada.user_id)
-    async with ada.link() as stream:
-        await stream.until(ended="linked")
+    async with ada.pair() as stream:
+        await stream.until(ended="paired")
         assert "picture" not in stream.text
     assert ada.service.pairing.most_sockets(ada.user_id) == 0
 
@@ -301,11 +301,11 @@ class Hanging(BotPlatform):
 async def test_a_code_to_type_goes_the_same_way() -> None:
     """As text."""
     async with serving(Offering) as service, Client(service) as ada:
-        async with ada.link() as stream:
+        async with ada.pair() as stream:
             code = await stream.code()
             assert code["text"] == "ABCD-1234"
             await service.scan(ada.user_id)
-            await stream.until(ended="linked")
+            await stream.until(ended="paired")
         await service.nothing_left()
 
 
@@ -314,7 +314,7 @@ async def test_a_platform_that_is_not_there_is_told_in_words() -> None:
     async with (
         serving(lambda _url: BotPlatform("http://127.0.0.1:9")) as service,
         Client(service) as ada,
-        ada.link() as stream,
+        ada.pair() as stream,
     ):
         failure = await stream.until(ended="failed")
         assert failure["sentence"] == Reason.GENERATING_FAILED.person
@@ -326,7 +326,7 @@ async def test_a_platform_that_is_not_there_is_told_in_words() -> None:
 
 async def test_promise_5_a_stream_that_is_left_takes_the_socket_with_it(ada: Client) -> None:
     """A dialog that is closed, a tab that goes away: the platform sees the socket close."""
-    async with ada.link() as stream:
+    async with ada.pair() as stream:
         await stream.code()
         assert ada.service.pairing.open_sockets(ada.user_id) == 1
     await until(lambda: ada.service.pairing.open_sockets(ada.user_id) == 0)
@@ -340,7 +340,7 @@ def raw_stream(client: Client) -> Iterator[socket.socket]:
     host, port = client.service.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as wire:
         lines = [
-            "POST /link HTTP/1.1",
+            "POST /pair HTTP/1.1",
             f"Host: {host}:{port}",
             f"Origin: {client.service.url}",
             f"Cookie: {SESSION}={client.session}",
@@ -388,7 +388,7 @@ async def test_a_browser_that_vanished_without_a_word_is_given_up(ada: Client) -
 async def test_leaving_while_the_code_is_asked_for_ends_the_asking() -> None:
     """There is no socket yet; there never will be."""
     async with serving(Hanging) as service, Client(service) as ada:
-        async with ada.link() as stream:
+        async with ada.pair() as stream:
             await stream.until(event="generate")
         await service.nothing_left()
         assert service.pairing.sockets == []
@@ -396,15 +396,15 @@ async def test_leaving_while_the_code_is_asked_for_ends_the_asking() -> None:
 
 async def test_promise_4_a_scan_in_the_moment_of_leaving_is_not_lost(ada: Client) -> None:
     """Nobody is there to be told; who comes back is told at once, without a code."""
-    async with ada.link() as stream:
+    async with ada.pair() as stream:
         await stream.code()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ada.service.scan, ada.user_id)
             stream.answer.close()
     await ada.service.nothing_left()
     before = len(ada.service.pairing.sockets)
-    async with ada.link() as stream:
-        await stream.until(ended="linked")
+    async with ada.pair() as stream:
+        await stream.until(ended="paired")
     assert len(ada.service.pairing.sockets) == before
 
 
@@ -413,23 +413,23 @@ async def test_promise_4_a_scan_in_the_moment_of_leaving_is_not_lost(ada: Client
 
 async def test_promise_3_the_newer_tab_takes_over(ada: Client) -> None:
     """The older is told; the user never has two sockets."""
-    async with ada.link() as older:
+    async with ada.pair() as older:
         await older.code()
-        async with ada.link() as newer:
+        async with ada.pair() as newer:
             taken = await older.until(ended="failed")
             assert taken["sentence"] == Reason.CONFLICT.person
             await newer.code()
             await ada.service.scan(ada.user_id)
-            await newer.until(ended="linked")
+            await newer.until(ended="paired")
     assert ada.service.pairing.most_sockets(ada.user_id) == 1
 
 
 async def test_one_user_never_sees_anothers_code(ada: Client, bob: Client) -> None:
     """Codes and success go to whom they belong, and nowhere else."""
-    async with ada.link() as adas, bob.link() as bobs:
+    async with ada.pair() as adas, bob.pair() as bobs:
         hers, his = await adas.code(), await bobs.code()
         await ada.service.scan(ada.user_id)
-        await adas.until(ended="linked")
+        await adas.until(ended="paired")
         await bob.service.pairing.rotate(BOT, bob.user_id)
         his_next = await bobs.code()
         for secret in (hers["address"], payload(hers["picture"])):
@@ -445,7 +445,7 @@ async def test_one_user_never_sees_anothers_code(ada: Client, bob: Client) -> No
 
 async def test_a_service_that_stops_ends_the_streams_first() -> None:
     """It tells the page, closes the socket, and does not wait for the code to run out."""
-    async with serving() as service, Client(service) as ada, ada.link() as stream:
+    async with serving() as service, Client(service) as ada, ada.pair() as stream:
         await stream.code()
         service.server.should_exit = True
         failure = await stream.until(ended="failed")
@@ -469,7 +469,7 @@ async def test_the_command_serves_until_it_is_stopped(number: signal.Signals) ->
         url = (await process.stdout.readline()).decode().strip()
         async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
             await http.get(url)
-            async with http.post(f"{url}/link", headers={"Origin": url}) as answer:
+            async with http.post(f"{url}/pair", headers={"Origin": url}) as answer:
                 while b"picture" not in await answer.content.readline():
                     pass
                 process.send_signal(number)
@@ -492,7 +492,7 @@ async def test_the_command_uses_a_platform_that_is_given() -> None:
         with anyio.fail_after(30):
             url = (await process.stdout.readline()).decode().strip()
             service.url = url
-            async with Client(service) as ada, ada.link() as stream:
+            async with Client(service) as ada, ada.pair() as stream:
                 assert "address" not in await stream.code()
                 assert service.pairing.open_sockets() == 1
             await until(lambda: service.pairing.open_sockets() == 0)

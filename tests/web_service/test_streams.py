@@ -96,7 +96,7 @@ async def test_a_page_is_told_how_it_goes() -> None:
     assert [each["event"] for each in news if "picture" in each] == ["qr_updated"]
     assert news[2]["picture"].startswith("<svg")
     assert news[2]["expires_in"] == 60
-    assert news[-1].items() >= {"ended": "linked", "sentence": "Linked to +49."}.items()
+    assert news[-1].items() >= {"ended": "paired", "sentence": "Paired with +49."}.items()
 
 
 async def test_what_a_code_says_is_told_only_where_the_phone_is_played() -> None:
@@ -184,7 +184,7 @@ async def test_of_two_tabs_the_newer_takes_over() -> None:
         assert newer.last["event"] == "qr_updated"
         assert platform.peer.open_sockets == 1
         platform.peer.send(Paired())
-    assert newer.last["ended"] == "linked"
+    assert newer.last["ended"] == "paired"
     assert platform.peer.most_sockets == 1
 
 

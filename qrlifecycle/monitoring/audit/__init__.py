@@ -26,7 +26,7 @@ from .alerts import (
     SocketOutsideDisplayed,
     Waste,
 )
-from .figures import Durations, Snapshot
+from .figures import Durations, Figures
 from .sockets import Sockets
 from .trail import Trail
 
@@ -34,11 +34,11 @@ __all__ = [
     "Alert",
     "Audit",
     "Durations",
+    "Figures",
     "Limits",
     "PromiseBroken",
     "SecondSocket",
     "SlowSuccess",
-    "Snapshot",
     "SocketOutsideDisplayed",
     "Waste",
 ]
@@ -87,7 +87,7 @@ class Audit:
 
     def _begin(self) -> None:
         """Start from zero; also in a forked process, whose parent goes on counting its own."""
-        self._lock = threading.RLock()  # a signal handler may ask for a snapshot in the middle
+        self._lock = threading.RLock()  # a signal handler may ask for the figures in the middle
         self._trails: OrderedDict[str, Trail] = OrderedDict()
         self._past: OrderedDict[str, Trail] = OrderedDict()
         """The latest that ended, to judge records that come after an end."""
@@ -112,7 +112,7 @@ class Audit:
             for listener in self._listeners:
                 _call("a listener of an audit", listener, name, seconds)
 
-    def snapshot(self) -> Snapshot:
+    def figures(self) -> Figures:
         """The figures so far.
 
         An overdue closing is found here too: if the socket never closes, there is no record.
@@ -120,17 +120,17 @@ class Audit:
         now = None if self._clock is None else self._clock()
         with self._lock:
             alerts = [] if now is None else self._counted(self._overdue(now))
-            snapshot = self._snapshot(now)
+            figures = self._figures(now)
         self._alert(alerts)
-        return snapshot
+        return figures
 
-    def _snapshot(self, now: float | None) -> Snapshot:
+    def _figures(self, now: float | None) -> Figures:
         sockets = self._sockets
 
         def until(lifecycle: str) -> float:  # in another process, only its records are known
             return self._trails[lifecycle].latest if now is None else now
 
-        return Snapshot(
+        return Figures(
             sockets_open=sockets.open,
             sockets_most=sockets.most,
             socket_seconds=sockets.seconds_at(until),
@@ -149,7 +149,7 @@ class Audit:
         )
 
     def listen(self, listener: Callable[[str, float], object]) -> None:
-        """Call a plain function with each duration: its name in `Snapshot`, and its seconds."""
+        """Call a plain function with each duration: its name in `Figures`, and its seconds."""
         self._listeners.append(listener)
 
     def _counted(self, alerts: Iterator[Alert]) -> list[Alert]:

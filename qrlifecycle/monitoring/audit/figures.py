@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["Durations", "Snapshot"]
+__all__ = ["Durations", "Figures"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Durations:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class Figures:
     """What was counted so far."""
 
     sockets_open: int

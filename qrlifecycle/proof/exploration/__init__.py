@@ -19,7 +19,7 @@ from ...testing.acts import Act, Schedule, ScheduledAct
 from ...testing.backends import check_backend
 from ...testing.clock import jump, run_virtually
 from ...testing.judge import Breach
-from ..model import Situation as ModelSituation
+from ..model import Situation
 from .conformance import BEGINNING, Seen, stands
 from .fingerprint import EPOCH
 from .playing import NotCongruent, follow, make, on_stage, undisturbed
@@ -31,7 +31,7 @@ __all__ = [
     "WORLDS",
     "Exploration",
     "NotCongruent",
-    "PromiseBroken",
+    "PromiseRefuted",
     "World",
     "explore",
     "replay",
@@ -41,7 +41,7 @@ LONGEST_WALK = 500
 """Moves after which a walk begins anew: the books of a scene grow with each."""
 
 
-class PromiseBroken(AssertionError):
+class PromiseRefuted(AssertionError):
     """A promise was broken.
 
     Attributes:
@@ -70,15 +70,15 @@ class PromiseBroken(AssertionError):
 
 
 @dataclass(slots=True)
-class Situation:
+class ExploredSituation:
     """One of the situations in which everybody waits, and what has been tried in it."""
 
     number: int
     possible: tuple[Act, ...]
     untried: deque[ScheduledAct] = field(repr=False)
-    modelled: frozenset[ModelSituation] = field(repr=False)
+    modelled: frozenset[Situation] = field(repr=False)
     """Where the model can be."""
-    leads_to: dict[ScheduledAct, Situation] = field(default_factory=dict, repr=False)
+    leads_to: dict[ScheduledAct, ExploredSituation] = field(default_factory=dict, repr=False)
     neighbours: dict[int, ScheduledAct] = field(default_factory=dict, repr=False)
     """By the number of each situation next to this one, the first move that led there."""
 
@@ -98,7 +98,7 @@ class Exploration:
 
     world: World
     backend: str
-    situations: list[Situation] = field(default_factory=list, repr=False)
+    situations: list[ExploredSituation] = field(default_factory=list, repr=False)
     moves: int = 0
     steps: int = 0
     seen: set[object] = field(default_factory=set, repr=False)
@@ -130,7 +130,7 @@ def explore(
             what is given back at the end, as far as it has come.
 
     Raises:
-        PromiseBroken: with a shortest schedule that shows it.
+        PromiseRefuted: with a shortest schedule that shows it.
         NotCongruent: the exploration itself is at fault, not the lifecycle.
         InvalidValue: no such world, or no such backend.
         MissingExtra: the backend is not installed.
@@ -144,7 +144,7 @@ def explore(
 
 
 def replay(schedule: str | Schedule, world: World | str, *, backend: str = "asyncio") -> list[str]:
-    """Play a schedule, as a `PromiseBroken` prints it; the answer is what was seen, line by line.
+    """Play a schedule, as a `PromiseRefuted` prints it; the answer is what was seen, line by line.
 
     Args:
         schedule: what to play.
@@ -201,7 +201,7 @@ class _Explorer:
     def __init__(self, exploration: Exploration, progress: Callable[[Exploration], object]) -> None:
         self._exploration = exploration
         self._progress = progress
-        self._known: dict[Hashable, Situation] = {}
+        self._known: dict[Hashable, ExploredSituation] = {}
 
     async def explore(self, most: float) -> None:
         """Walk again and again, until there is nothing new or there were so many moves."""
@@ -232,7 +232,9 @@ class _Explorer:
             self._exploration.steps += len(way) + 1
             here = await self._try(scene, here, here.untried.popleft())
 
-    async def _try(self, scene: Scene, here: Situation, move: ScheduledAct) -> Situation:
+    async def _try(
+        self, scene: Scene, here: ExploredSituation, move: ScheduledAct
+    ) -> ExploredSituation:
         """Make a move that was not made before; the answer is where it leads."""
         exploration = self._exploration
         unheard = scene.unheard
@@ -250,28 +252,30 @@ class _Explorer:
         return there
 
     def _situation_of(
-        self, scene: Scene, modelled: frozenset[ModelSituation] = BEGINNING
-    ) -> Situation:
+        self, scene: Scene, modelled: frozenset[Situation] = BEGINNING
+    ) -> ExploredSituation:
         """The situation in which the scene is; a new one if it was never seen."""
         fingerprint = scene.fingerprint()
         if (situation := self._known.get(fingerprint)) is None:
             possible = (*scene.possible(), Act.TICK)
-            situation = Situation(
+            situation = ExploredSituation(
                 len(self._known), possible, deque(map(ScheduledAct, possible)), modelled
             )
             self._known[fingerprint] = situation
             self._exploration.situations.append(situation)
         return situation
 
-    def _shortest(self, situation: Situation) -> Schedule:
+    def _shortest(self, situation: ExploredSituation) -> Schedule:
         way = _way(self._exploration.situations[0], lambda there: there is situation)
         assert way is not None
         return Schedule(tuple(way))
 
-    def _breach(self, scene: Scene, here: Situation, move: ScheduledAct) -> PromiseBroken:
+    def _breach(self, scene: Scene, here: ExploredSituation, move: ScheduledAct) -> PromiseRefuted:
         exploration = self._exploration
         schedule = self._shortest(here).then(move)
-        return PromiseBroken(scene.judge.breaches, schedule, exploration.world, exploration.backend)
+        return PromiseRefuted(
+            scene.judge.breaches, schedule, exploration.world, exploration.backend
+        )
 
 
 def _races(move: ScheduledAct, steps: list[tuple[Act, ...]]) -> Iterator[ScheduledAct]:
@@ -281,9 +285,11 @@ def _races(move: ScheduledAct, steps: list[tuple[Act, ...]]) -> Iterator[Schedul
             yield ScheduledAct(move.act, (*move.racing, (step, act)))
 
 
-def _way(start: Situation, wanted: Callable[[Situation], bool]) -> list[ScheduledAct] | None:
+def _way(
+    start: ExploredSituation, wanted: Callable[[ExploredSituation], bool]
+) -> list[ScheduledAct] | None:
     """A shortest way along moves that have been made; None if there is none."""
-    came_from: dict[int, tuple[Situation, ScheduledAct] | None] = {start.number: None}
+    came_from: dict[int, tuple[ExploredSituation, ScheduledAct] | None] = {start.number: None}
     frontier = deque([start])
     while frontier:
         here = frontier.popleft()

@@ -17,7 +17,7 @@ import anyio
 from ...engine import backoff
 from ...testing.acts import Act, ScheduledAct
 from ...testing.clock import before_each_step, settle, tick
-from ..model import Situation as ModelSituation
+from ..model import Situation
 from .conformance import conforms, differs, may_be
 from .scene import Scene, World
 
@@ -43,43 +43,58 @@ async def make(scene: Scene, move: ScheduledAct, *, listing: bool = True) -> lis
         What else was possible before each step of the event loop that followed; nothing for those
         before the last of the racing acts.
     """
-    steps: list[tuple[Act, ...]] = []
-    due = deque(move.racing)
-    impossible: list[Act] = []
-    taken = 0
-
-    def before_step() -> None:
-        nonlocal taken
-        while due and due[0][0] == taken:
-            act = due.popleft()[1]
-            if act in scene.possible():
-                scene.do(act)
-            else:
-                impossible.append(act)
-        taken += 1
-        if listing:
-            steps.append(() if due else scene.possible(refused=False))
-
-    with before_each_step(before_step) if due or listing else nullcontext():
+    steps = _Steps(scene, move, listing=listing)
+    with before_each_step(steps.before_step) if steps.due or listing else nullcontext():
         if move.act is Act.TICK:
-            taken = 1
-            steps.append(())
+            steps.skip_one()
             ended = scene.judge.scope is None
             if await tick() and ended:
                 scene.judge.note(8, "a timer is left")
         else:
             scene.do(move.act)
-            before_step()
+            steps.before_step()
             await settle()
-    if impossible or due:
+    if steps.impossible or steps.due:
         raise NotCongruent(f"'{move}' cannot be made as it was when it was first thought of")
     scene.look_at_reading()
-    return steps
+    return steps.possible
+
+
+class _Steps:
+    """The steps of the event loop that follow a move, and what races with it before each."""
+
+    def __init__(self, scene: Scene, move: ScheduledAct, *, listing: bool) -> None:
+        self.due = deque(move.racing)
+        """The racing acts that are still to be done, each with the step before which it is."""
+        self.impossible: list[Act] = []
+        """Those of them that could not be done by then."""
+        self.possible: list[tuple[Act, ...]] = []
+        """What else could be done before each step, if that is listed."""
+        self._scene = scene
+        self._listing = listing
+        self._taken = 0
+
+    def before_step(self) -> None:
+        """Do what is due before this step, and list what else is possible."""
+        while self.due and self.due[0][0] == self._taken:
+            act = self.due.popleft()[1]
+            if act in self._scene.possible():
+                self._scene.do(act)
+            else:
+                self.impossible.append(act)
+        self._taken += 1
+        if self._listing:
+            self.possible.append(() if self.due else self._scene.possible(refused=False))
+
+    def skip_one(self) -> None:
+        """Before the first step, which is the clock's, nothing races."""
+        self._taken = 1
+        self.possible.append(())
 
 
 def follow(
-    scene: Scene, modelled: frozenset[ModelSituation], move: ScheduledAct, unheard: tuple[Act, ...]
-) -> frozenset[ModelSituation]:
+    scene: Scene, modelled: frozenset[Situation], move: ScheduledAct, unheard: tuple[Act, ...]
+) -> frozenset[Situation]:
     """Where the model can be after a move; a breach is noted if the real code is not there."""
     possible = may_be(modelled, move, unheard, blind=scene.blind)
     modelled = conforms(possible, scene)

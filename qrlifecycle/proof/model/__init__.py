@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from .chart import CHART, Chart
 from .document import document
-from .exploration import UNAIDED, Model, Move, Violation
+from .exploration import UNAIDED, Counterexample, Model, Move
 from .facts import ENDINGS, Ability, Fact, StepFact
 from .promela import CLAIMS, FAIR_CLAIMS, promela
 from .rules import Rule
@@ -39,6 +39,7 @@ __all__ = [
     "Actor",
     "Chart",
     "Check",
+    "Counterexample",
     "Fact",
     "Fault",
     "Label",
@@ -48,7 +49,6 @@ __all__ = [
     "Rule",
     "Situation",
     "StepFact",
-    "Violation",
     "document",
     "initial",
     "moves",

@@ -19,7 +19,7 @@ from .situation import FIELDS, Actor, Label, Pairing, Situation
 from .step_facts import make_step_facts
 from .world import WorldRules
 
-__all__ = ["UNAIDED", "Model", "Move", "Violation"]
+__all__ = ["UNAIDED", "Counterexample", "Model", "Move"]
 
 UNAIDED = frozenset({Actor.LIFECYCLE, Actor.CLOCK})
 """Those whose moves need nobody's help: they come sooner or later, whatever the world does."""
@@ -52,7 +52,7 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Violation:
+class Counterexample:
     """Something that must hold and does not, with a shortest way there."""
 
     name: str
@@ -174,10 +174,10 @@ class Model:
 
     # The verdict
 
-    def violations(self) -> Iterator[Violation]:
+    def violations(self) -> Iterator[Counterexample]:
         """Whatever must hold and does not; none for a lifecycle that keeps its promises."""
         if self.chart.beginning != NOTHING:
-            yield Violation("beginning", "a lifecycle begins idle", self.chart.beginning)
+            yield Counterexample("beginning", "a lifecycle begins idle", self.chart.beginning)
         yield from self._wrong_situations()
         yield from self._wrong_steps()
         yield from self._missing_moves()
@@ -185,17 +185,17 @@ class Model:
         yield from self._endless_runs()
         yield from self._never_seen()
 
-    def _violation(self, name: str, says: str, at: Situation, *more: Move) -> Violation:
-        return Violation(name, says, self.chart.beginning, (*self.trace(at), *more))
+    def _violation(self, name: str, says: str, at: Situation, *more: Move) -> Counterexample:
+        return Counterexample(name, says, self.chart.beginning, (*self.trace(at), *more))
 
-    def _wrong_situations(self) -> Iterator[Violation]:
+    def _wrong_situations(self) -> Iterator[Counterexample]:
         for fact in self.facts:
             for situation in self.graph:
                 if holds(fact.when, situation) and not holds(fact.then, situation):
                     yield self._violation(fact.name, fact.says, situation)
                     break
 
-    def _wrong_steps(self) -> Iterator[Violation]:
+    def _wrong_steps(self) -> Iterator[Counterexample]:
         steps: dict[int, list[tuple[Situation, Move]]] = {id(rule): [] for rule in self.rules}
         for situation, moves in self.graph.items():
             for move in moves:
@@ -207,7 +207,7 @@ class Model:
                     yield self._violation(fact.name, fact.says, situation, move)
                     break
 
-    def _missing_moves(self) -> Iterator[Violation]:
+    def _missing_moves(self) -> Iterator[Counterexample]:
         for ability in self.abilities:
             for situation, moves in self.graph.items():
                 if holds(ability.when, situation) and not any(
@@ -216,7 +216,7 @@ class Model:
                     yield self._violation(ability.name, ability.says, situation)
                     break
 
-    def _endless_pending(self) -> Iterator[Violation]:
+    def _endless_pending(self) -> Iterator[Counterexample]:
         if isinstance(end := self.longest_pending(), Situation):
             says = "what is pending is taken, by the lifecycle and the clock alone if need be"
             yield self._violation("pending_is_taken", says, end)
@@ -247,7 +247,7 @@ class Model:
             None if follow - known.keys() else 1 + max((known[each] for each in follow), default=0)
         )
 
-    def _endless_runs(self) -> Iterator[Violation]:
+    def _endless_runs(self) -> Iterator[Counterexample]:
         ending = {each for each in self.graph if each.pairing is Pairing.NOBODY}
         left = [each for each in self.graph if each not in ending]
         unaided = {s: [m.situation for m in self.graph[s] if m.by in UNAIDED] for s in left}
@@ -260,7 +260,7 @@ class Model:
             ending |= new
             left = [each for each in left if each not in ending]
 
-    def _never_seen(self) -> Iterator[Violation]:
+    def _never_seen(self) -> Iterator[Counterexample]:
         """What is in the data, among the values or among the rules, and happens nowhere."""
         steps = [(s, move) for s, moves in self.graph.items() for move in moves]
         taken = list({id(move.rule): move.rule for _, move in steps}.values())
@@ -284,7 +284,9 @@ class Model:
             there = {getattr(situation, field) for situation in self.graph}
             unseen += [f"{field} {value}" for value in expected if value not in there]
         for what in unseen:
-            yield Violation("nothing_is_vacuous", f"there is ever: {what}", self.chart.beginning)
+            yield Counterexample(
+                "nothing_is_vacuous", f"there is ever: {what}", self.chart.beginning
+            )
 
 
 def _replaces(situation: Situation, move: Move) -> bool:

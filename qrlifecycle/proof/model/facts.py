@@ -111,7 +111,14 @@ def of(**fields: Collection[Value]) -> Guard:
 
 def make_facts(chart: Chart) -> tuple[Fact, ...]:
     """What must hold in every situation of a lifecycle with this data."""
-    return (*_promises(chart.socket_owner), *_inside(), *_reasons(), *_checks(), *_rows(chart))
+    return (
+        *_promises(chart.socket_owner),
+        *_inside(),
+        *_places(),
+        *_faults(),
+        *_checks(),
+        *_rows(chart),
+    )
 
 
 def _promises(owner: State) -> Iterator[Fact]:
@@ -162,7 +169,8 @@ def _inside() -> Iterator[Fact]:
     )
 
 
-def _reasons() -> Iterator[Fact]:
+def _places() -> Iterator[Fact]:
+    """Where a socket, a transport and a `pair()` belong."""
     yield Fact(
         "socket_of_a_transport",
         "there is no socket without a transport",
@@ -187,6 +195,10 @@ def _reasons() -> Iterator[Fact]:
         of(pairing={Pairing.RUNNING}),
         of(state={State.GENERATING, State.DISPLAYED}),
     )
+
+
+def _faults() -> Iterator[Fact]:
+    """What is decided, and what a fault leads to, leaves nothing else to be decided."""
     yield Fact(
         "decided",
         "what is pending leaves nothing else to be decided",

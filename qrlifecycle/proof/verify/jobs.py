@@ -23,7 +23,7 @@ from ...testing.judge import Breach
 from ...testing.plans import Plan
 from ...testing.run_plan import run_plan, run_plans_together
 from ...testing.wording import innermost
-from ..exploration import Exploration, PromiseBroken, explore
+from ..exploration import Exploration, PromiseRefuted, explore
 from ..exploration.conformance import Seen
 from ..exploration.scene import World
 from .factories import error_with_place, peer_factory
@@ -119,7 +119,7 @@ class Explore(_Work):
         broken, counterexample, alike = frozenset[str](), "", ""
         try:
             explore(self.world, backend=self.backend, progress=progress)
-        except PromiseBroken as error:
+        except PromiseRefuted as error:
             broken = frozenset(f"promise {breach.promise}" for breach in error.breaches)
             counterexample = str(error)
             alike = f"{[*map(str, error.breaches)]} {error.schedule}"

@@ -18,7 +18,7 @@ from ..user_code import is_own
 
 __all__ = ["ProgramLine", "place_of", "place_of_error", "place_of_start"]
 
-HERE = {str(Path(__file__).with_name(name)) for name in ("stepping.py", "stepping_trio.py")}
+HERE = {str(Path(__file__).with_name(name)) for name in ("stepping_asyncio.py", "stepping_trio.py")}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A day on a dashboard, as data: who arrives when, reads which page for how long, links a bot.
+"""A day on a dashboard, as data: who arrives when, reads which page for how long, pairs a bot.
 
 The same assumptions and the same seed make the same day. Each visit draws from a source of its own,
 so that changing one assumption changes nothing else. Times are whole milliseconds since the day
@@ -42,10 +42,10 @@ class Act(StrEnum):
     """What can happen on a dashboard."""
 
     PAGE = "a page loads, and the one before it is left"
-    WIZARD = "the dialog that links a bot opens"
+    WIZARD = "the dialog that pairs a bot opens"
     CODE = "the person asks for a code, and it is shown"
     ROTATE = "the service replaces the code"
-    SCAN = "the phone scans the code, and the bot is linked"
+    SCAN = "the phone scans the code, and the bot is paired"
     EXPIRE = "the service's last code ran out"
     GIVE_UP = "the person closes the code without a scan"
     SHUT = "the dialog is closed"
@@ -139,11 +139,11 @@ class _Visit:
             yield self._now, Act.PAGE
             self._now += stay / 2
             if self._shows_code and page == page_with_wizard:
-                yield from self._link()
+                yield from self._pair()
             self._now += stay / 2
         yield self._now, Act.LEAVE
 
-    def _link(self) -> Iterator[tuple[float, Act]]:
+    def _pair(self) -> Iterator[tuple[float, Act]]:
         yield self._now, Act.WIZARD
         for number in range(self._assumed.codes_per_visit):
             filling_in = self._draw(f"form {number}")

@@ -56,10 +56,10 @@ class CodePollingTab(Tab):
     async def poll(self) -> bool:
         """Ask, and hide a code that is scanned or ran out."""
         status = await self.request_status()
-        linked = self._shown and status == "paired"
+        paired = self._shown and status == "paired"
         if status in ("paired", "expired"):
             self._shown = False
-        return linked
+        return paired
 
 
 class PagePollingTab(CodePollingTab):

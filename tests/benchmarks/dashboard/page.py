@@ -42,7 +42,7 @@ def _made(study: Study) -> dict[str, str]:
         "finding": "".join(f"- {_finding(day)}\n" for day in study.kinds),
         "assumptions": assumptions_table(study).markdown(),
         "ordinary": kind_table(study.ordinary).markdown(),
-        "linking": kind_table(study.linking).markdown(),
+        "pairing": kind_table(study.pairing).markdown(),
         "successes": successes_table(study).markdown(),
         "changes": changes_table(study).markdown(),
         "machine": f"Seed {study.seed}, {study.machine}.{lives}\n",

@@ -77,7 +77,7 @@ def draw(study: Study, path: Path) -> None:
 
 def _title(figure: Figure, study: Study) -> None:
     time, connections = (
-        [share(day.saved(measure)) for day in (study.ordinary, study.linking)]
+        [share(day.saved(measure)) for day in (study.ordinary, study.pairing)]
         for _, _, _, measure in MEASURES[:2]
     )
     figure.text(
@@ -88,7 +88,7 @@ def _title(figure: Figure, study: Study) -> None:
     figure.text(
         0.03, 0.883,
         "An ordinary day on a dashboard: a socket only while a QR code is on screen, against a "
-        "socket per\npage, dialog and code. People who come only to link save less: "
+        "socket per\npage, dialog and code. People who come only to pair save less: "
         f"{time[1]} and {connections[1]}.",
         fontsize=15, linespacing=1.4,
     )  # fmt: skip
@@ -166,8 +166,8 @@ def _draw_ranges(axes: Axes, study: Study) -> None:
         _row(axes, place, name)
         days = study.changes(assumption)
         _draw_range(axes, place, days, [words(value_of(day, assumption)) for day in days])
-    _row(axes, len(RANGES), "only come to link")
-    _draw_range(axes, len(RANGES), [study.linking], [""])
+    _row(axes, len(RANGES), "only come to pair")
+    _draw_range(axes, len(RANGES), [study.pairing], [""])
     axes.set_yticks([])
     _saving_axis(axes.xaxis, NINES)
     axes.axvspan(0.01, LIMITS[1], color=SHADE, zorder=0)

@@ -36,11 +36,11 @@ __all__ = [
 Measure = Callable[[Account], float]
 
 ORDINARY = "an ordinary day"
-LINKING = "people who only come to link"
+PAIRING = "people who only come to pair"
 
 KINDS = {
     ORDINARY: Assumptions(visits=100),
-    LINKING: Assumptions(visits=150, pages=1, minutes_on_page=0.5, form_seconds=20, code_share=1),
+    PAIRING: Assumptions(visits=150, pages=1, minutes_on_page=0.5, form_seconds=20, code_share=1),
 }
 """The days that every design lives."""
 
@@ -113,9 +113,9 @@ class Study:
         return next(day for day in self.days if day.name == ORDINARY)
 
     @property
-    def linking(self) -> Lived:
+    def pairing(self) -> Lived:
         """The other day that every design lived."""
-        return next(day for day in self.days if day.name == LINKING)
+        return next(day for day in self.days if day.name == PAIRING)
 
     @property
     def kinds(self) -> tuple[Lived, ...]:

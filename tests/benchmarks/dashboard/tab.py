@@ -47,7 +47,7 @@ class Tab:
         """A page loads, and the one before it is left."""
 
     async def open_wizard(self) -> None:
-        """The dialog that links a bot opens."""
+        """The dialog that pairs a bot opens."""
 
     async def show_code(self) -> None:
         """The person asks for a code, and it is shown."""
@@ -80,7 +80,7 @@ class Tab:
         """The last code ran out: see that, if this is how the tab hears of it, and hide it."""
 
     async def poll(self) -> bool:
-        """Ask for the status; the answer is whether the bot is found to be linked, at last."""
+        """Ask for the status; the answer is whether the bot is found to be paired, at last."""
         return False
 
     # What every design asks for in the same way
