@@ -45,17 +45,22 @@ def connected_to(port: int) -> int:
     )
 
 
-def narrow(port: int) -> None:
-    """Give what is sent to this port, from this process to itself, the smallest of buffers.
+NARROW = 32 * 1024
+"""Bytes, which Linux doubles."""
 
-    What piles up in the kernel is then a few thousand bytes and not millions.
+
+def narrow(port: int) -> None:
+    """Give what is sent to this port, from this process to itself, small buffers.
+
+    What piles up in the kernel is then some thousand bytes and not millions. With yet smaller ones
+    Linux drops segments that would fit, and tries again later and later.
     """
 
     def narrow_one(made: socket.socket) -> bool:
         if made.family == socket.AF_INET and peer_of(made) == port:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, NARROW)
         elif made.family == socket.AF_INET and made.getsockname()[1] == port:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, NARROW)
         return False
 
     own_sockets(narrow_one)

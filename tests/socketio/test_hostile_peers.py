@@ -22,6 +22,8 @@ from qrlifecycle import (
     TransportUnreachable,
 )
 from qrlifecycle.testing.contract.socketio_peer import event, frame
+from qrlifecycle.transports import ledger
+from qrlifecycle.transports.wire import stream
 
 from ..patience import HANGS, patient_clock
 from ..raw_peer import PAIRED, RawPeer
@@ -80,9 +82,11 @@ async def test_attachments_without_end_are_not_collected(
     ],
 )
 async def test_a_peer_that_never_reads_its_answers_is_cut_off(
-    transport_to: MakeTransport, peer: RawPeer, frames: bytes
+    transport_to: MakeTransport, peer: RawPeer, frames: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Answers that pile up break the transport: they neither grow for ever nor hold up news."""
+    monkeypatch.setattr(stream, "MAX_OWED", 16_000)
+    monkeypatch.setattr(ledger, "MAX_UNSENT", 16_000)
     complaints: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     async with transport_to(peer.url) as transport:
