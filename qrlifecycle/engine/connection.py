@@ -29,6 +29,7 @@ import anyio.lowlevel
 from anyio import EndOfStream
 
 from ..errors import (
+    Ending,
     TransportError,
     TransportLost,
     TransportRefused,
@@ -209,7 +210,9 @@ class Connection:
             self._listening_since = anyio.current_time()
             self.ever_listened = True
         if self.phase is not Phase.LISTENING:
-            raise TransportUnreachable(f"the transport did not open within {limit:g} s")
+            raise TransportUnreachable(
+                f"the transport did not open within {limit:g} s", ending=Ending.SILENT
+            )
         logger.info("connected for QR display")
         if recording is not None:
             recording.record(Opened)
@@ -225,6 +228,9 @@ class Connection:
         if not self._spend_reconnect(error, broke_at):
             raise error
         delay = self._backoff.next()
+        if isinstance(error, TransportError) and error.retry_after is not None:
+            # As long as the server asks for, but no longer than the program waits for anybody.
+            delay = max(delay, min(error.retry_after, self._policy.reconnect_delay_max))
         self._next_at = anyio.current_time() + delay
         # Leaving may have begun meanwhile: then there is no reconnecting, and no word of it.
         await anyio.lowlevel.checkpoint_if_cancelled()

@@ -57,12 +57,14 @@ class PushTransport(Transport):
         """Wait until something came or ended, and take it; unless overridden, a library does."""
         await self._buffer.wait()
 
-    def _take(self, meaning: Signal | Iterable[Signal] | Drop | None, name: object = "") -> None:
+    def _take(
+        self, meaning: Signal | Iterable[Signal] | Drop | None, name: str | None = None
+    ) -> None:
         """Keep what a message means, or count it.
 
         Args:
             meaning: signals, why there is none, or None for a message with nothing to say.
-            name: the message's name, for the log.
+            name: the message's name, for the log, if messages have names.
         """
         if isinstance(meaning, Signal):
             self._buffer.put(meaning)
@@ -76,7 +78,7 @@ class PushTransport(Transport):
         """Nothing more comes: what was kept is given, then this is raised."""
         self._buffer.end(error)
 
-    def _drop(self, why: Drop, name: object) -> None:
+    def _drop(self, why: Drop, name: str | None) -> None:
         """Count a message that became nothing.
 
         Malformed ones are for the author of what reads them to know: known by name, and yet
@@ -85,11 +87,11 @@ class PushTransport(Transport):
         """
         dropped = self._dropped = self._dropped if self._dropped is not None else Counter()
         dropped[why.value] += 1
+        said = "" if name is None else f" (event {name!r:.40})"
         if why is Drop.MALFORMED and dropped[why.value] == 1:
             logger.warning(
-                "a message was dropped: malformed (event %.40r); more are counted in 'dropped', "
-                "and not logged",
-                name,
+                "a message was dropped: malformed%s; more are counted in 'dropped', and not logged",
+                said,
             )
         else:
-            logger.debug("a message was dropped: %s (event %.40r)", why.value, name)
+            logger.debug("a message was dropped: %s%s", why.value, said)

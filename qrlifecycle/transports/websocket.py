@@ -12,6 +12,7 @@ from ..errors import Ending, InvalidValue, TransportError, TransportRefused
 from ..policy import is_positive
 from ..signals import Signal
 from .messages import Drop
+from .owner import check_owner, names_another
 from .wire import WebSocketConnection, WiredTransport, WireOptions
 from .wire.options import ENVIRONMENT, HEARTBEAT, MAX_MESSAGE_SIZE
 
@@ -83,7 +84,9 @@ class WebSocketTransport(WiredTransport):
         for name, function in (("read", read), ("welcome", welcome or read)):
             if not callable(function):
                 raise InvalidValue(f"{name} must be a function, not {type(function).__name__}")
-        self._owner = _checked_owner(owner, text=text)
+        if owner and text:
+            raise InvalidValue("owner needs messages of JSON: with text=True, have `read` compare")
+        self._owner = check_owner({} if owner is None else owner)
         self._greeting = _encoded(greeting)
         self._refusing = _checked_codes(refusing)
         self._reader, self._welcome, self._text = read, welcome, text
@@ -92,15 +95,17 @@ class WebSocketTransport(WiredTransport):
             raise InvalidValue("heartbeat must be a finite number of seconds above 0")
         options = WireOptions(
             headers=headers,
-            cookies=cookies or {},
-            subprotocols=tuple(subprotocols),
+            cookies={} if cookies is None else cookies,
+            subprotocols=subprotocols,
             ssl=ssl_context,
             proxy=proxy,
             max_message_size=max_message,
             heartbeat=heartbeat,
             ping_after=heartbeat / 2,
         )
-        super().__init__(WebSocketConnection(url, options), tuple(self._owner.values()) or None)
+        super().__init__(
+            WebSocketConnection(url, options), tuple(value for _, value in self._owner) or None
+        )
 
     def __repr__(self) -> str:
         whose = f" for {self.subject!r}" if self.subject else ""
@@ -127,7 +132,7 @@ class WebSocketTransport(WiredTransport):
 
     def _meaning(self, message: str | bytes) -> Iterable[Signal] | Signal | Drop | None:
         said = message if self._text else json.loads(message)
-        if self._owner and _names_another(said, self._owner):
+        if names_another(said, self._owner):
             return Drop.FOREIGN
         if not self._welcomed and self._welcome is not None:
             self._welcomed = bool(self._welcome(said))
@@ -150,19 +155,6 @@ class WebSocketTransport(WiredTransport):
             ending=Ending.REFUSED,
             code=error.code,
         )
-
-
-def _checked_owner(owner: object, *, text: bool) -> dict[str, str]:
-    if owner is None:
-        return {}
-    if not isinstance(owner, Mapping):
-        raise InvalidValue(f"owner must be a mapping, not {type(owner).__name__}")
-    if text:
-        raise InvalidValue("owner needs messages of JSON: with text=True, have `read` compare")
-    for pair in owner.items():
-        if [type(part) for part in pair] != [str, str] or not all(pair):
-            raise InvalidValue("owner must be texts by the keys that messages have, none empty")
-    return dict(owner)
 
 
 def _checked_codes(codes: object) -> frozenset[int]:
@@ -195,20 +187,3 @@ def _encoded(greeting: object) -> tuple[str | bytes, ...]:
             "greeting must be text, bytes, or a mapping that JSON can say; or several"
         )
     return tuple(encoded)
-
-
-NESTED = 4
-"""Levels of a message that are looked through for the keys that name its owner."""
-
-
-def _names_another(said: object, owner: Mapping[str, str]) -> bool:
-    """Whether a message names an owner that is not ours, in it or in what it holds."""
-    level = [said]
-    for _ in range(NESTED):
-        objects = [one for one in level if isinstance(one, dict)]
-        for one in objects:
-            for key, value in owner.items():
-                if one.get(key) is not None and str(one[key]) != value:
-                    return True
-        level = [value for one in objects for value in one.values()]
-    return False

@@ -76,7 +76,7 @@ async def upgrade(
     if answer.status != 101:
         location = answer.header(b"location")
         failure = refused_by_status(answer.status, location, answer.retry_after)
-    elif fault := _fault(answer, key, options.subprotocols):
+    elif fault := _fault(answer, key, tuple(options.subprotocols)):
         failure = another_protocol(f"the server does not speak WebSocket: {fault}", opening=True)
     if failure is not None:
         raise failure

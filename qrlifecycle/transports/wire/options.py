@@ -44,7 +44,7 @@ class WireOptions:
     cookies: Mapping[str, str] = field(default_factory=dict)
     """Cookies of the handshake."""
 
-    subprotocols: tuple[str, ...] = ()
+    subprotocols: Iterable[str] = ()
     """Subprotocols to offer, the preferred one first."""
 
     ssl: ssl.SSLContext | None = None
@@ -70,13 +70,11 @@ class WireOptions:
         object.__setattr__(self, "header_fields", _checked_headers(self.headers, self.cookies))
         object.__setattr__(self, "subprotocols", _checked_subprotocols(self.subprotocols))
         if not isinstance(self.ssl, ssl.SSLContext | None):
-            raise InvalidValue(f"ssl must be an SSLContext, not {type(self.ssl).__name__}")
+            raise InvalidValue(f"ssl_context must be an SSLContext, not {type(self.ssl).__name__}")
         if self.proxy is not None and self.proxy != ENVIRONMENT:
             check_proxy(self.proxy, "proxy")
-        if isinstance(self.max_message_size, bool) or not isinstance(self.max_message_size, int):
-            raise InvalidValue("max_message_size must be a whole number of bytes")
-        if self.max_message_size <= 0:
-            raise InvalidValue("max_message_size must be above 0")
+        if type(self.max_message_size) is not int or self.max_message_size <= 0:
+            raise InvalidValue("max_message must be a whole number of bytes above 0")
         if not (is_positive(self.heartbeat) and self.heartbeat < math.inf):
             raise InvalidValue("heartbeat must be a finite number of seconds above 0")
         if self.ping_after is not None and not (
@@ -165,7 +163,7 @@ def _checked_cookies(cookies: Mapping[object, object]) -> list[tuple[str, str]]:
 
 def _checked_subprotocols(given: object) -> tuple[str, ...]:
     if isinstance(given, str) or not isinstance(given, Iterable):
-        raise InvalidValue("subprotocols must be a tuple of names")
+        raise InvalidValue("subprotocols must be names, in a tuple")
     names = tuple(given)
     for name in names:
         if not isinstance(name, str) or not _can_be_sent(name, ""):
