@@ -316,7 +316,7 @@ class AsyncClientTransport(PushTransport):
 
     # Messages
 
-    def _on_message(self, name: object, *args: object) -> None:
+    def _on_message(self, name: Any, *args: object) -> None:
         self._take(read_message(self._signals, name, args, self._owner), name)
 
     # The client's tasks
