@@ -50,25 +50,15 @@ NARROW = 32 * 1024
 
 
 def narrow(port: int) -> None:
-    """Give what is sent to this port, from this process to itself, small buffers.
+    """Give what is sent to this port a small buffer.
 
-    What piles up in the kernel is then some thousand bytes and not millions. With yet smaller ones
-    Linux drops segments that would fit, and tries again later and later.
+    What piles up in the kernel is then some thousand bytes and not millions. (A small buffer for
+    what is received would have Linux drop segments that it had promised to take.)
     """
 
     def narrow_one(made: socket.socket) -> bool:
-        if made.family == socket.AF_INET and peer_of(made) == port:
+        if made.family == socket.AF_INET and made.getpeername()[1] == port:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, NARROW)
-        elif made.family == socket.AF_INET and made.getsockname()[1] == port:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, NARROW)
         return False
 
     own_sockets(narrow_one)
-
-
-def peer_of(made: socket.socket) -> int:
-    """The port at the other end; 0 if there is none."""
-    try:
-        return int(made.getpeername()[1])
-    except OSError:
-        return 0

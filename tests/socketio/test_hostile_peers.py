@@ -21,6 +21,7 @@ from qrlifecycle import (
     TransportLost,
     TransportUnreachable,
 )
+from qrlifecycle.errors import Ending
 from qrlifecycle.testing.contract.socketio_peer import event, frame
 from qrlifecycle.transports import ledger
 from qrlifecycle.transports.wire import stream
@@ -45,8 +46,9 @@ async def test_a_message_that_is_too_large_breaks_the_connection(
         peer.wire.send(event("whatsapp_qr_scanned", {"x": "y" * 900}))
         assert await receive(transport) == Scanned()
         peer.wire.send(event("whatsapp_connected", {"x": "y" * 1000}))
-        with pytest.raises(TransportLost):
+        with pytest.raises(TransportLost, match=r"more than 1000 bytes \(max_message\)") as caught:
             await receive(transport)
+        assert caught.value.ending is Ending.TOO_LARGE
 
 
 async def test_a_message_may_have_a_mebibyte_unless_told_otherwise(

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from qrlifecycle import Paired, QRUpdated, Scanned
+from qrlifecycle import Connected, Paired, QRCode, QRLifecycle, QRUpdated, Scanned
 from qrlifecycle.testing import PairingServer
 from qrlifecycle.testing.contract.socketio_peer import event, frame
 from qrlifecycle.transports.messages import Payload
@@ -107,3 +107,66 @@ async def test_a_message_with_attachments_is_heard(
         assert isinstance(paired, Paired)
         assert paired.identity == "+49"
         assert paired.data["are"] == [b"\x89PNG"] * count
+
+
+async def test_the_answer_is_sent_before_the_goodbye(
+    transport_to: MakeTransport, peer: RawPeer
+) -> None:
+    """Also when the success that asks for it ends the lifecycle, which leaves at once."""
+
+    async def request_qr() -> QRCode:
+        return QRCode("a code", expires_in=60)
+
+    def succeed(_qr: object) -> None:
+        peer.wire.send('4217["whatsapp_connected",{"identity":"+49"}]')
+
+    lifecycle = QRLifecycle(request_qr, lambda: transport_to(peer.url), on_qr_updated=succeed)
+    with anyio.fail_after(HANGS):
+        assert isinstance(await lifecycle.pair(), Connected)
+        await peer.wire.gone.wait()
+    assert peer.wire.texts()[-2:] == ["4317[]", "41"]
+
+
+@pytest.mark.parametrize("name", ["connect", "disconnect", "connect_error", "message", "*"])
+async def test_a_service_may_use_the_protocols_words(
+    transport_to: MakeTransport, peer: RawPeer, name: str
+) -> None:
+    """An event of that name is one like any other: it ends nothing, and can be mapped."""
+    async with transport_to(peer.url) as transport:
+        peer.wire.send(event(name, {"reason": "old session"}), event("whatsapp_qr_scanned"))
+        assert await receive(transport) == Scanned()
+        assert transport.dropped == {"unknown": 1}
+    own = {name: lambda payload: Paired(str(payload["reason"]))}
+    async with transport_to(peer.url, signals=own) as transport:
+        peer.wire.send(event(name, {"reason": "old session"}))
+        assert await receive(transport) == Paired("old session")
+
+
+async def test_a_message_says_whose_it_is_where_the_service_says_so(
+    transport_to: MakeTransport, peer: RawPeer
+) -> None:
+    """In a word of its own, which may stand further down."""
+    for owner in ({"session": "mine"}, {"data.session": "mine"}):
+        async with transport_to(peer.url, owner=owner) as transport:
+            peer.wire.send(
+                event("whatsapp_connected", {"data": {"session": "theirs"}}),
+                event("whatsapp_connected", json.dumps({"data": {"session": "theirs"}})),
+                event("whatsapp_connected", {"data": {"session": "mine"}, "botId": "of the phone"}),
+            )
+            assert isinstance(await receive(transport), Paired)
+            assert transport.dropped == {"foreign": 2}
+
+
+@pytest.mark.parametrize("payload", ["text", ["list"], 7, True])
+async def test_promise_7_a_payload_that_is_no_object_is_nobodys_success(
+    transport_to: MakeTransport, peer: RawPeer, payload: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is malformed, said once and then counted; one's own function gets it as it came."""
+    async with transport_to(peer.url) as transport:
+        peer.wire.send(*[event("whatsapp_connected", payload)] * 3, event("whatsapp_qr_scanned"))
+        assert await receive(transport) == Scanned()
+        assert transport.dropped == {"malformed": 3}
+    assert caplog.text.count("malformed") == 1
+    async with transport_to(peer.url, signals={"x": lambda raw: Paired(repr(raw))}) as transport:
+        peer.wire.send(event("x", payload))
+        assert await receive(transport) == Paired(repr(payload))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
+import ssl
 from collections.abc import Callable
 from typing import Any
 
 import anyio
 import pytest
 
-from qrlifecycle import AsyncClientTransport, InvalidValue
+from qrlifecycle import AsyncClientTransport, InvalidValue, SocketIOTransport
 from qrlifecycle.errors import UnsupportedBackend
 
 from .transport import BOT, USER, MakeTransport, texts_of
@@ -54,6 +57,23 @@ def test_a_bad_id_is_an_invalid_value(transport_to: MakeTransport, name: str, va
     "options",
     [
         {"namespace": "pairing"},
+        {"namespace": "/loja?token=1"},
+        {"namespace": "/loja,1"},
+        {"namespace": "/loja\n"},
+        {"namespace": "/\ud800"},
+        {"namespace": None},
+        {"socketio_path": "socket.io?x=1"},
+        {"socketio_path": "socket.io#x"},
+        {"socketio_path": "socket io"},
+        {"socketio_path": None},
+        {"auth": {"botId": "another"}},
+        {"auth": {"userId": None}},
+        {"auth": {"n": math.nan}},
+        {"signals": {"name": "no function"}},
+        {"signals": {7: print}},
+        {"signals": None},
+        {"owner": "session"},
+        {"owner": {"session": 7}},
         {"max_message": 0},
         {"max_message": -1},
         {"heartbeat": 0},
@@ -65,8 +85,8 @@ def test_a_bad_id_is_an_invalid_value(transport_to: MakeTransport, name: str, va
 def test_bad_options_are_invalid_values(
     transport_to: MakeTransport, options: dict[str, Any]
 ) -> None:
-    """Numbers that are not above 0 and finite, a namespace without its stroke."""
-    with pytest.raises(InvalidValue):
+    """What cannot be meant, or can never be joined, is said where it is given, by name."""
+    with pytest.raises(InvalidValue, match=next(iter(options))):
         transport_to("http://host", **options)
 
 
@@ -84,3 +104,60 @@ def test_without_asyncio_the_adapter_says_what_to_do() -> None:
 
     check: Callable[[], Any] = main
     anyio.run(check, backend="trio")
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "said"),
+    [
+        ("http://host/#part", {}, "fragment"),
+        ("http://host/?EIO=3", {}, "EIO or transport"),
+        ("http://host/?a=b&transport=polling", {}, "EIO or transport"),
+        ("http://host", {"ssl_context": ssl.create_default_context()}, "ssl_context"),
+        ("http://host", {"proxy": "socks5://proxy:1"}, "proxy"),
+        ("http://host", {"max_message": 1000.0}, "max_message"),
+        ("http://host", {"cookies": "a=b"}, "cookies"),
+        ("http://host", {"headers": {"Upgrade": "h2c"}}, "upgrade"),
+        ("http://host", {"headers": {"X": "a\r\nb"}}, "header"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_and_not_dropped(
+    url: str, options: dict[str, Any], said: str
+) -> None:
+    """Each argument is used, or refused where it is given."""
+    with pytest.raises(InvalidValue, match=said):
+        SocketIOTransport(url, bot_id=BOT, user_id=USER, **options)
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "target"),
+    [
+        ("http://host", {}, "/socket.io/?transport=websocket&EIO=4"),
+        ("http://host/", {"socketio_path": "/"}, "/?transport=websocket&EIO=4"),
+        ("http://host/bots", {}, "/bots/socket.io/?transport=websocket&EIO=4"),
+        ("wss://host/a/b/?q=1", {"socketio_path": "ws"}, "/a/b/ws/?q=1&transport=websocket&EIO=4"),
+        ("http://host/%C3%BC", {}, "/%C3%BC/socket.io/?transport=websocket&EIO=4"),
+        ("http://host/\u00fc", {}, "/%C3%BC/socket.io/?transport=websocket&EIO=4"),
+    ],
+)
+def test_the_path_of_the_url_is_where_the_server_lives(
+    url: str, options: dict[str, Any], target: str
+) -> None:
+    """Socket.IO's own path is below it, and the query goes along."""
+    transport = SocketIOTransport(url, bot_id=BOT, user_id=USER, **options)
+    assert transport._wire._plan is not None
+    assert transport._wire._plan[0].target == target
+
+
+def test_a_transport_is_neither_pickled_nor_copied(transport_to: MakeTransport) -> None:
+    """It holds a token, and a socket of its own."""
+    transport = transport_to("http://host")
+    for way in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="not pickled"):
+            way(transport)
+
+
+def test_a_session_is_made_by_a_function() -> None:
+    """One that exists already has a connector that is not ours."""
+    session: Any = "a session"
+    with pytest.raises(InvalidValue, match="session must be a function"):
+        AsyncClientTransport("http://host", bot_id=BOT, user_id=USER, session=session)
