@@ -413,14 +413,21 @@ class AsyncClientTransport(PushTransport):
         return task
 
     def _start_client_task(self, target: Any, *args: Any, **kwargs: Any) -> asyncio.Task[Any]:
-        return self._start(target(*args, **kwargs))
+        task = self._start(target(*args, **kwargs))
+        if isinstance(getattr(target, "__self__", None), Client):
+            task.add_done_callback(self._took_message)
+        return task
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self._take(Drop.MALFORMED)
+        if not task.cancelled():
+            task.exception()  # looked at, so that nobody complains that it was not
         if self._client is not None and task is self._client.eio.read_loop_task:
             self._lose(self._broken())
+
+    def _took_message(self, task: asyncio.Task[Any]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._take(Drop.MALFORMED)
 
     # Closing
 

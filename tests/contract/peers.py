@@ -89,7 +89,11 @@ def async_client_peer() -> WirePeer:
 
 
 def relayed_peer(
-    server: PairingServer, portal: BlockingPortal, kind: Callable[..., Transport]
+    server: PairingServer,
+    portal: BlockingPortal,
+    kind: Callable[..., Transport],
+    *,
+    websocket: bool = True,
 ) -> WirePeer:
     """The kit's peer in front of a real pairing server, which has a thread of its own."""
 
@@ -108,11 +112,11 @@ def relayed_peer(
         signals=[Scanned(), QRExpired()],
         send=send,
         heartbeat=RELAYED_HEARTBEAT,
-        alive=PING,
-        answers=PONG,
+        alive=PING if websocket else None,
+        answers=PONG if websocket else None,
         greet=relay(parts.hostname, parts.port),
-        farewell=frame("1"),
-        flood=frame(event("nobody", "x" * 100)),
+        farewell=frame("1") if websocket else b"",
+        flood=frame(event("nobody", "x" * 100)) if websocket else b"",
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 import anyio
 import pytest
@@ -124,7 +125,7 @@ class BehindARelay(OnAsyncio):
     The server has a thread of its own, so time is real.
     """
 
-    kind: Callable[..., Transport]
+    kind: ClassVar[Callable[..., Transport]]
 
     @pytest.fixture
     def anyio_backend(self) -> str:
@@ -165,6 +166,24 @@ class TestAsyncClientBehindARelay(BehindARelay):
 
     __test__ = True
     kind = AsyncClientTransport
+
+
+class TestAsyncClientThatPolls(BehindARelay):
+    """The same over HTTP; what closing and cancelling leave, that is: a relay knows no polls."""
+
+    __test__ = True
+    kind = partial(AsyncClientTransport, polling=True)
+
+    @pytest.fixture
+    def peer(self, server: PairingServer, portal: BlockingPortal) -> PeerFactory:
+        portal.call(server.make_code, BOT, USER)
+        return lambda: relayed_peer(server, portal, self.kind, websocket=False)
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize("check", checks(["T1", "T2", "T3"]), ids=str)
+    async def test_contract(self, check: Check, peer: PeerFactory) -> None:
+        """It keeps the clause."""
+        await TransportContract.test_contract(self, check, peer)
 
 
 class TestWebSocket(OnBoth):
