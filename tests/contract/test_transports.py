@@ -45,6 +45,11 @@ class OnBoth(TransportContract):
         return patient_clock(request.param)
 
 
+def waits(check: Check) -> bool:
+    """Whether a check waits for a heartbeat to be over."""
+    return check.clause == "T5" and ("silent" in check.name or "quiet" in check.name)
+
+
 class AnySocketIO(TransportContract):
     """What speaks Socket.IO, and a server of raw bytes."""
 
@@ -90,6 +95,33 @@ class TestSocketIO(AnySocketIO, OnBoth):
         return socketio_peer
 
 
+class TestSocketIOOnUvloop(TransportContract):
+    """The same on the loop that many services run on, where time is real."""
+
+    __test__ = True
+
+    @pytest.fixture
+    def anyio_backend(self) -> tuple[str, dict[str, Any]]:
+        uvloop = pytest.importorskip("uvloop")
+        return "asyncio", {"loop_factory": uvloop.new_event_loop}
+
+    @pytest.fixture
+    def peer(self) -> PeerFactory:
+        return socketio_peer
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize(
+        "check",
+        [
+            pytest.param(check, id=str(check), marks=pytest.mark.slow if waits(check) else ())
+            for check in checks()
+        ],
+    )
+    async def test_contract(self, check: Check, peer: PeerFactory) -> None:
+        """It keeps the clause."""
+        await super().test_contract(check, peer)
+
+
 class TestAsyncClient(AnySocketIO, OnAsyncio):
     """The adapter over python-socketio's client."""
 
@@ -112,11 +144,6 @@ def server(portal: BlockingPortal) -> Iterator[PairingServer]:
     """A pairing server in that thread."""
     with portal.wrap_async_context_manager(PairingServer()) as server:
         yield server
-
-
-def waits(check: Check) -> bool:
-    """Whether a check waits for a heartbeat to be over."""
-    return check.clause == "T5" and ("silent" in check.name or "quiet" in check.name)
 
 
 class BehindARelay(OnAsyncio):
