@@ -30,6 +30,7 @@ import aiohttp
 import anyio
 import engineio.base_client
 import socketio
+from socketio import packet
 from socketio.exceptions import SocketIOError
 
 from ..errors import (
@@ -91,7 +92,7 @@ SILENT = logging.Logger("qrlifecycle.silent", logging.CRITICAL + 1)  # noqa: LOG
 """Where the client's own log goes: nowhere."""
 
 
-class Packet(socketio.packet.Packet):  # type: ignore[misc]
+class Packet(packet.Packet):  # type: ignore[misc]
     """A message that cannot announce attachments without end."""
 
     def decode(self, encoded_packet: Any) -> int:
@@ -140,13 +141,17 @@ class Client(socketio.AsyncClient):  # type: ignore[misc]
             return
         await super()._handle_connect(namespace, data)
 
-    async def _handle_event(self, namespace: str | None, number: int | None, data: Any) -> None:
+    async def _handle_event(
+        self,
+        namespace: str | None,
+        id: int | None,  # noqa: A002 - its name there
+        data: Any,
+    ) -> None:
         name, *args = data
         if not isinstance(name, str):
             raise TypeError("no event")
-        if number is not None:
-            content: dict[str, Any] = {"namespace": namespace or "/", "id": number, "data": []}
-            answer = self.packet_class(socketio.packet.ACK, **content)
+        if id is not None:
+            answer = Packet(packet.ACK, namespace=namespace or "/", id=id, data=[])
             # Now, and not by way of the queue: whoever hears of this may leave at once.
             if not await self._answer(f"{MESSAGE}{answer.encode()}"):
                 await self._send_packet(answer)

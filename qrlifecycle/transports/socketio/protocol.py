@@ -41,7 +41,7 @@ MAX_ATTACHMENTS = 8
 """Binary attachments of one message. A server may announce as many as it likes, and all of them are
 kept until the last has come."""
 
-PONG: str = engineio.Packet(engineio.PONG).encode()
+PONG = str(engineio.Packet(engineio.PONG).encode())
 """The answer to a ping. What a ping carries belongs to the probe of an upgrade, of which there is
 none here; sent back, it would let the peer decide how much we send."""
 
