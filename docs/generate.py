@@ -19,7 +19,7 @@ from qrlifecycle.engine.observers import SHOWING
 from qrlifecycle.lifecycle import QRLifecycle
 from qrlifecycle.outcome import REASON_OF_DEADLINE, Cancelled, Connected, Failed, Outcome, Reason
 from qrlifecycle.policy import Policy
-from qrlifecycle.signals import KINDS
+from qrlifecycle.signals import KINDS, StatusChanged
 from qrlifecycle.states import (
     DEADLINE_OF,
     ENDS,
@@ -195,10 +195,10 @@ def tables() -> dict[str, str]:
                 [
                     f"`{kind.__name__}`",
                     names(field.name for field in fields(kind)) or "nothing",
-                    f"`{kind.event}`",
+                    f"`{kind.event}`" if kind.event else "none",
                     first_paragraph(kind),
                 ]
-                for kind in KINDS
+                for kind in (*KINDS, StatusChanged)
             ],
         ),
         "policy": table_of(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         PeerError,
         QRLifecycleError,
         ServiceRefused,
+        ServiceUnavailable,
         TransportError,
         TransportLost,
         TransportRefused,
@@ -39,10 +40,12 @@ if TYPE_CHECKING:
         QRUpdated,
         Scanned,
         Signal,
+        StatusChanged,
     )
     from .states import Event, State
     from .transports.async_client import AsyncClientTransport
     from .transports.base import Transport
+    from .transports.no_transport import NoTransport
     from .transports.socketio import SocketIOTransport
     from .transports.websocket import WebSocketTransport
 
@@ -55,6 +58,7 @@ _MODULES = (
     "signals",
     "transports.base",
     "engine.observers",
+    "transports.no_transport",
     "lifecycle",
     "transports.websocket",
     "transports.socketio",
@@ -73,6 +77,7 @@ __all__ = [
     "EventRefused",
     "Failed",
     "InvalidValue",
+    "NoTransport",
     "Outcome",
     "Paired",
     "PairingCode",
@@ -89,9 +94,11 @@ __all__ = [
     "Reason",
     "Scanned",
     "ServiceRefused",
+    "ServiceUnavailable",
     "Signal",
     "SocketIOTransport",
     "State",
+    "StatusChanged",
     "Transport",
     "TransportError",
     "TransportLost",

@@ -16,6 +16,7 @@
     ├── ForeignCancellation        a function of the program's ended by somebody else's cancellation
     ├── PeerError                  theirs: the service, the network, the phone
     │   ├── ServiceRefused         the service says no; raise it from request_qr
+    │   ├── ServiceUnavailable     the service does not answer just now; request_qr is asked again
     │   └── TransportError         the one error a transport raises
     │       ├── TransportUnreachable   it never opened
     │       ├── TransportRefused       it was turned away: credentials or bot are not accepted
@@ -46,6 +47,7 @@ __all__ = [
     "PeerError",
     "QRLifecycleError",
     "ServiceRefused",
+    "ServiceUnavailable",
     "TransportError",
     "TransportLost",
     "TransportRefused",
@@ -169,7 +171,26 @@ class PeerError(QRLifecycleError):
 
 
 class ServiceRefused(PeerError):
-    """The service says no. Raise it from `request_qr`: the reason is ``refused_by_service``."""
+    """The service says no. Raise it from `request_qr`, which is then not asked again.
+
+    Args:
+        text: what it said, without any secret: it is logged.
+        reason: the `Reason` of the failure; ``refused_by_service`` if it is none.
+            ``Reason.AUTHENTICATION_REFUSED`` says that it is the program's own credentials.
+    """
+
+    def __init__(self, text: str = "", *, reason: str | None = None) -> None:
+        self.reason = reason
+        super().__init__(*filter(None, [text]))
+
+
+class ServiceUnavailable(PeerError):
+    """The service does not answer just now: it restarts, or is busy.
+
+    Raise it from `request_qr`, which is then asked again after a delay until
+    ``policy.generate_timeout`` runs out. Only the program knows whether a request that failed may
+    be made once more, so no other error is tried again.
+    """
 
 
 class Ending(StrEnum):

@@ -103,6 +103,7 @@ class QRLifecycle:
         given = {name: hook for name, hook in hooks.items() if hook is not None}
         _require_functions(request_qr=request_qr, transport=transport, **given)
         _require_fitting(policy, check_status, expect_identity)
+        _require_hearing(transport, policy, check_status)
         _require_recorders(recorders)
         self._service = Service(request_qr, transport, check_status, expect_identity)
         self._progress = Progress(policy or Policy(), given, recorders)
@@ -137,8 +138,12 @@ class QRLifecycle:
 
     @property
     def socket_open(self) -> bool:
-        """Whether a transport is held, from before its opening until it is gone."""
-        return self._attempt is not None and self._attempt.transport is not None
+        """Whether a transport is held, from before its opening until it is gone.
+
+        One that holds no socket (`NoTransport`) does not count.
+        """
+        transport = None if self._attempt is None else self._attempt.transport
+        return transport is not None and transport.holds_socket
 
     @property
     def dropped(self) -> Mapping[str, int]:
@@ -185,7 +190,7 @@ class QRLifecycle:
     def generate(self) -> None:
         """Ask for a fresh code while one is displayed.
 
-        A person asked, so the budget of refreshes starts anew.
+        A person asked, so the budgets of codes and of refreshes start anew.
 
         Raises:
             EventRefused: a code is being asked for already, or an end is decided.
@@ -195,7 +200,7 @@ class QRLifecycle:
             raise NotPairing(self.state, Event.GENERATE)
         self._trigger(Transition(Event.GENERATE))
         if self._attempt is not None:
-            self._attempt.refreshes_left = self._progress.policy.max_refreshes
+            self._attempt.renew_budgets()
 
     def cancel(self) -> bool:
         """Leave, because the person went away. It may be called in any state.
@@ -247,6 +252,14 @@ def _require_recorders(recorders: object) -> None:
         _require_functions(**{"each of recorders": recorder})
         if iscoroutinefunction(recorder):
             raise WrongAnswer("a recorder must be a plain function, not an async one")
+
+
+def _require_hearing(transport: object, policy: Policy | None, check_status: object) -> None:
+    """Where there is nothing to listen to, the status must be read every so often."""
+    if getattr(transport, "holds_socket", True) is False:
+        name = getattr(transport, "__name__", type(transport).__name__)
+        if check_status is None or policy is None or policy.status_interval == math.inf:
+            raise WrongAnswer(f"{name} hears nothing: give check_status, and a status_interval")
 
 
 def _require_fitting(policy: object, check_status: object, expect_identity: object) -> None:

@@ -90,13 +90,13 @@ class Reason(Word):
     )
     EXPIRED = (
         "expired",
-        "The code ran out and policy.max_refreshes is 0.",
+        "The code ran out, and policy.max_refreshes allows no other.",
         "The code has expired. Ask for a new one when you are ready.",
         True,
     )
     CODES_USED_UP = (
         "codes_used_up",
-        "The last of 1 + policy.max_refreshes codes ran out unscanned.",
+        "Nobody scanned the last of policy.max_codes, or of 1 + policy.max_refreshes codes.",
         "Nobody scanned the code. Ask for a new one when you are ready.",
         True,
     )

@@ -24,7 +24,14 @@ class Policy:
     """
 
     generate_timeout: float = 30.0
-    """How long `request_qr` may take."""
+    """How long `request_qr` may take, with all the times that it is asked again."""
+
+    generate_retry_delay: float = 0.5
+    """The first delay before `request_qr` is asked again, after `ServiceUnavailable`. Each is twice
+    the one before, cut by up to half at random."""
+
+    generate_retry_delay_max: float = 5.0
+    """The longest delay before `request_qr` is asked again."""
 
     open_timeout: float = 10.0
     """How long the transport may take to open."""
@@ -50,6 +57,12 @@ class Policy:
     """How many times an expired code is replaced before giving up. WhatsApp gives 6 codes a round,
     the first and 5 more; RFC 8628, section 3.5, asks that a person be waited for after that."""
 
+    max_codes: int = 6
+    """How many codes may be shown, whoever makes them: those that replace an expired one, and those
+    that the service pushes by itself. A person who asks for another has as many again. Without it,
+    a code that nobody scans would be replaced on screen for all of `attempt_timeout`. WhatsApp
+    gives 6 a round."""
+
     approval_timeout: float = 180.0
     """How long the phone may take between scanning and success. WPPConnect allows 180 s."""
 
@@ -57,9 +70,10 @@ class Policy:
     """How long the person may take for an action that the service requires. WhatsApp's passkey
     request gives them 60 s, and there may be a second question."""
 
-    max_reconnects: int = 5
+    max_reconnects: int = 10
     """How many times in a row another transport is made, after an opening that failed or a
-    transport that broke, before it counts as unreachable or lost."""
+    transport that broke, before it counts as unreachable or lost. With the default delays that is
+    half a minute; a restart of Evolution API took 24 s."""
 
     reconnect_delay: float = 0.5
     """The first delay before reconnecting. Each is twice the one before, cut by up to half at
@@ -106,12 +120,14 @@ class Policy:
             valid, rule = _KINDS[str(field.type)]
             if field.name == "expiry_grace":
                 valid, rule = _is_duration, "a number of seconds of at least 0"
+            elif field.name == "max_codes":
+                valid, rule = _is_positive_count, "a whole number of at least 1"
             if not valid(value):
                 raise InvalidValue(f"Policy.{field.name} must be {rule}, not {value!r}")
         for name in FINITE:
             if math.isinf(getattr(self, name)):
                 raise InvalidValue(f"Policy.{name} must be finite: leaving always ends")
-        for name in ("reconnect_delay", "status_retry_delay"):
+        for name in ("generate_retry_delay", "reconnect_delay", "status_retry_delay"):
             if getattr(self, name) > getattr(self, f"{name}_max"):
                 raise InvalidValue(f"Policy.{name} must not be above {name}_max")
 
@@ -122,6 +138,8 @@ FINITE = (
     "final_check_timeout",
     "confirm_success_timeout",
     "expiry_grace",
+    "generate_retry_delay",
+    "generate_retry_delay_max",
     "reconnect_delay",
     "reconnect_delay_max",
     "status_retry_delay",
@@ -146,6 +164,10 @@ def _is_duration(value: object) -> bool:
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_positive_count(value: object) -> bool:
+    return _is_count(value) and value != 0
 
 
 _KINDS: dict[str, tuple[Callable[[object], bool], str]] = {

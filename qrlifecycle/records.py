@@ -23,6 +23,7 @@ __all__ = [
     "Leaving",
     "Opened",
     "Opening",
+    "Polling",
     "Record",
     "Recorder",
 ]
@@ -84,6 +85,11 @@ class Opening(Record):
 @dataclass(frozen=True, slots=True)
 class Opened(Record):
     """The transport listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Polling(Record):
+    """There is no socket (`NoTransport`): until the state is left, only the status is read."""
 
 
 @dataclass(frozen=True, slots=True)

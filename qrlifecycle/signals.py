@@ -24,6 +24,7 @@ __all__ = [
     "QRUpdated",
     "Scanned",
     "Signal",
+    "StatusChanged",
 ]
 
 LONGEST_ACTION = 64
@@ -32,7 +33,7 @@ LONGEST_ACTION = 64
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Something a transport reports. ``event`` is the table's word for it.
+    """Something a transport reports. ``event`` is the table's word for it, where it has one.
 
     What cannot be meant is refused where it is made, so that nothing malformed is ever on its way.
 
@@ -40,7 +41,7 @@ class Signal:
         InvalidValue: a field of the wrong kind, or a signal that is none of the kinds below.
     """
 
-    event: ClassVar[Event]
+    event: ClassVar[Event | None]
 
     def __post_init__(self) -> None:
         if type(self) is Signal:
@@ -130,8 +131,20 @@ class PairingRefused(Signal):
         _require(self.data, Mapping, DATA)
 
 
+@dataclass(frozen=True, slots=True)
+class StatusChanged(Signal):
+    """Something is new, and `check_status` says what: it is read at once.
+
+    For services whose messages tell that there is another code, or a success, but not which. A
+    transport may report it; `check_status` may not give it back. Without a `check_status` it is
+    dropped, and counted under ``status_changed``.
+    """
+
+    event = None
+
+
 KINDS = (QRUpdated, Scanned, ActionRequired, Paired, QRExpired, PairingRefused)
-"""All kinds of signals. Nobody knows what any other carries."""
+"""The kinds of signals that say something. Nobody knows what any other carries."""
 
 DATA = "data must be a mapping"
 

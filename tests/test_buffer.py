@@ -1,4 +1,4 @@
-"""The room of `qrlifecycle.transports.buffer`."""
+"""Signals that wait to be taken: how many there are, and in which order they come."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from qrlifecycle import (
     QRUpdated,
     Scanned,
     Signal,
+    StatusChanged,
     TransportLost,
 )
 from qrlifecycle.transports.buffer import SignalBuffer
@@ -69,9 +70,11 @@ async def test_promise_7_a_flood_costs_no_memory() -> None:
         buffer.put(QRUpdated(QRCode(str(number))))
         buffer.put(Scanned())
         buffer.put(QRExpired())
-    assert len(buffer._signals) == 3
+        buffer.put(StatusChanged())
+    assert len(buffer._signals) == 4
     buffer.end(anyio.EndOfStream())
-    assert await drain(buffer) == [QRUpdated(QRCode("9999")), Scanned(), QRExpired()]
+    newest = QRUpdated(QRCode("9999"))
+    assert await drain(buffer) == [newest, Scanned(), QRExpired(), StatusChanged()]
 
 
 async def test_an_end_comes_after_the_kept_signals() -> None:

@@ -203,8 +203,8 @@ def test_promise_4_broken_by_a_success_that_is_told_twice(
 def test_a_fingerprint_that_misses_something_is_found_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Situations that count as one must behave alike: without the refreshes left, they do not."""
-    monkeypatch.setattr(fingerprint, "PASSIVE", fingerprint.PASSIVE | {"refreshes_left"})
+    """Situations that count as one must behave alike: without the codes left, they do not."""
+    monkeypatch.setattr(fingerprint, "PASSIVE", fingerprint.PASSIVE | {"codes_left"})
     monkeypatch.setattr(fingerprint, "_WITHOUT", {})  # what it knows of names until now
     with pytest.raises(NotCongruent):
         explore(BY_NAME["everything twice"])

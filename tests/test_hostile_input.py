@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import math
+import sys
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -55,6 +56,9 @@ pytestmark = pytest.mark.anyio
 
 BOT, USER = "bot-7", "user-1"
 OWNER = {"botId": BOT, "userId": USER}
+
+ENDLESS = Policy(max_codes=sys.maxsize)
+"""Here it is not the budget of codes that ends a flood of them."""
 
 QUICK = Policy(reconnect_delay=0.01, reconnect_delay_max=0.02, stable_after=0.02)
 """For connections that a test breaks on purpose."""
@@ -430,7 +434,9 @@ class RealSockets:
         """Thousands of codes: the newest is shown, and the success after them connects."""
         async with RawPeer() as peer:
             with nothing_left(peer), growth() as measured:
-                async with pairing(transport_to(self.kind, peer), within=600) as reports:
+                async with pairing(
+                    transport_to(self.kind, peer), within=600, policy=ENDLESS
+                ) as reports:
                     for start in range(0, WIRE_FLOOD, CHUNK):
                         codes = range(start, start + CHUNK)
                         await send_and_drain(peer, b"".join(map(rotation, codes)))
@@ -620,7 +626,7 @@ async def test_promise_7_a_flood_of_codes_costs_no_memory(hasty: bool) -> None:
     """As many codes: the newest is the one to show, and the success after them connects."""
     peer = ScriptedPeer()
     with growth() as measured:
-        async with pairing(peer) as reports:
+        async with pairing(peer, policy=ENDLESS) as reports:
             for number in range(many := FLOOD if hasty else FLOOD // 10):
                 peer.send(QRUpdated(QRCode(f"code-{number}")))
                 if not hasty and number % CHUNK == 0:

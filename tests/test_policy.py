@@ -68,3 +68,9 @@ def test_a_policy_cannot_be_changed() -> None:
     """A policy is frozen: what a lifecycle was given is what it has."""
     with pytest.raises(FrozenInstanceError):
         Policy().max_refreshes = 3  # type: ignore[misc]
+
+
+def test_at_least_one_code_may_be_shown() -> None:
+    """An attempt without any code is none."""
+    with pytest.raises(InvalidValue, match=r"max_codes must be a whole number of at least 1"):
+        Policy(max_codes=0)

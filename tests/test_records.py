@@ -242,7 +242,7 @@ async def test_promise_7_internal_changes_have_a_limit(monkeypatch: pytest.Monke
     """A peer that shows codes without end is told of so many times, and heard all the same."""
     monkeypatch.setattr("qrlifecycle.engine.recording.MOST_INTERNAL", 5)
     records: list[Record] = []
-    async with Pairing(recorders=[records.append]) as pairing:
+    async with Pairing(recorders=[records.append], policy=Policy(max_codes=99)) as pairing:
         for number in range(20):
             pairing.peer.send(QRUpdated(PairingCode(f"{number}")))
             await settle()

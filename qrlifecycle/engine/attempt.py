@@ -40,6 +40,7 @@ from ..codes import PairingCode, QRCode
 from ..errors import (
     EventRefused,
     PeerError,
+    ServiceUnavailable,
     TransportUnreachable,
     UsageError,
     WrongAnswer,
@@ -47,9 +48,19 @@ from ..errors import (
 from ..machine import MACHINE
 from ..outcome import REASON_OF_DEADLINE, Connected, Failed, Outcome, Reason
 from ..records import FoundByStatus
-from ..signals import ActionRequired, Paired, PairingRefused, QRExpired, QRUpdated, Scanned, Signal
+from ..signals import (
+    ActionRequired,
+    Paired,
+    PairingRefused,
+    QRExpired,
+    QRUpdated,
+    Scanned,
+    Signal,
+    StatusChanged,
+)
 from ..states import ENDS, Deadline, Event, Phase, State
 from ..transports.base import Transport
+from .backoff import Backoff
 from .connection import Connection
 from .failures import failure_by, log_failure
 from .progress import CANCELLED, Progress, Transition
@@ -71,10 +82,13 @@ class Attempt:
     """
 
     __slots__ = (
+        "_asking",
         "_policy",
         "_progress",
         "_service",
         "_tasks",
+        "_unavailable",
+        "codes_left",
         "connection",
         "reader",
         "refreshes_left",
@@ -86,9 +100,13 @@ class Attempt:
         self._service = service
         self._policy = progress.policy
         self._tasks: BackgroundTasks | None = None
+        self._asking: Backoff | None = None
+        self._unavailable: ServiceUnavailable | None = None
         self.reader: StatusReader | None = None
         self.connection: Connection | None = None
         """To the peer, while a code is displayed."""
+        self.codes_left = self._policy.max_codes
+        """How many more codes may be shown without a person asking."""
         self.refreshes_left = self._policy.max_refreshes
         """How many more codes may be asked for without a person asking."""
         self.thread = threading.get_ident()
@@ -98,6 +116,11 @@ class Attempt:
     def transport(self) -> Transport | None:
         """The transport that is held, from before its opening until it is gone."""
         return None if self.connection is None else self.connection.transport
+
+    def renew_budgets(self) -> None:
+        """A person asked: there may be as many codes again."""
+        self.codes_left = self._policy.max_codes
+        self.refreshes_left = self._policy.max_refreshes
 
     async def run(self) -> Outcome:
         """Run to an end, one state after another; whatever happens, nothing is left behind."""
@@ -187,15 +210,20 @@ class Attempt:
     async def _generate(self) -> None:
         """Ask for a code."""
         await anyio.lowlevel.checkpoint_if_cancelled()  # while the state before was being left
-        try:
-            asked: object = self._service.request_qr()
-            answer: object = await asked if isawaitable(asked) else asked
-        except BaseException as error:
-            fault = fault_of(error)
-            if not isinstance(fault, PeerError):
-                logger.warning("request_qr raised %s", describe(fault))
-            self._progress.give_up(self._failure(fault))
-            return
+        self._asking = self._unavailable = None
+        while True:
+            try:
+                asked: object = self._service.request_qr()
+                answer: object = await asked if isawaitable(asked) else asked
+                break
+            except BaseException as error:
+                fault = fault_of(error)
+            if not isinstance(fault, ServiceUnavailable):
+                if not isinstance(fault, PeerError):
+                    logger.warning("request_qr raised %s", describe(fault))
+                self._progress.give_up(self._failure(fault))
+                return
+            await self._pause_asking(fault)
         if answer is asked:
             kind = type(asked).__name__
             raise WrongAnswer(f"request_qr must be an async function; it gave back {kind}")
@@ -206,6 +234,16 @@ class Attempt:
         else:
             kind = type(answer).__name__
             raise WrongAnswer(f"request_qr gave back {kind}; give back a code or Paired")
+
+    async def _pause_asking(self, fault: ServiceUnavailable) -> None:
+        """Wait until the service is asked again; when time runs out, this is why."""
+        if self._asking is None:
+            policy = self._policy
+            self._asking = Backoff(policy.generate_retry_delay, policy.generate_retry_delay_max)
+        self._unavailable, delay = fault, self._asking.next()
+        text = str(fault) or "the service is unavailable"
+        logger.warning("%s; asking for a code again in %.1f s", text, delay)
+        await anyio.sleep(delay)
 
     async def _display(self) -> None:
         """Listen while the code is displayed."""
@@ -277,13 +315,15 @@ class Attempt:
         if anyio.current_time() >= progress.earlier_deadline:
             return  # too late for anybody to scan it; listening is cut short
         if progress.withheld and progress.pending is None:
-            progress.dispatch(Transition(Event.QR_UPDATED, progress.code))
+            self._show_code(progress.code)
         if self.reader is not None:
             self.reader.request_read()
 
     def _handle_signal(self, signal: Signal) -> None:
         """Put a transport's signal to the table."""
-        if not isinstance(signal, Paired):
+        if isinstance(signal, StatusChanged):
+            self._read_changed_status()
+        elif not isinstance(signal, Paired):
             self._dispatch_signal(signal)
         elif self._policy.confirm_success and self.reader is not None:
             self.reader.confirm_success()  # anybody may have said so
@@ -291,6 +331,13 @@ class Attempt:
             logger.info("pairing event received")
             if self._dispatch_signal(signal):
                 logger.info("connected, immediate success")
+
+    def _read_changed_status(self) -> None:
+        if (reader := self.reader) is not None:
+            reader.request_read()
+        else:
+            self._progress.observers.count({STATUS_CHANGED: 1})
+            logger.debug("signal that the status has changed dropped: there is no check_status")
 
     async def _read_status(self, reader: StatusReader) -> None:
         """Put one answer after another to the table, until the state is left."""
@@ -316,7 +363,8 @@ class Attempt:
     def _handle_status(self, signal: Signal, *, claimed: bool) -> None:
         """Put what a read of the status found to the table."""
         if self._dispatch_signal(signal):
-            logger.info("connected, found by check_status")
+            how = "confirmed" if claimed else "found"
+            logger.info("connected, %s by check_status", how)
             recording = self._progress.observers.recording
             if recording is not None and not claimed:
                 recording.record(FoundByStatus)
@@ -342,46 +390,58 @@ class Attempt:
                     transition = self._success(signal)
                 case PairingRefused():
                     transition = Transition(Event.FAIL, Failed(signal.reason, data=signal.data))
-                case ActionRequired() | Scanned():
-                    transition = Transition(signal.event, signal)
+                case ActionRequired():
+                    transition = Transition(Event.ACTION_REQUIRED, signal)
+                case Scanned():
+                    transition = Transition(Event.SCANNED, signal)
                 case QRUpdated():
                     self._replace_code(signal.qr)
                     return False
-                case _:
-                    MACHINE.row(progress.state, signal.event)  # out of place, it is only dropped
-                    if not isinstance(signal, QRExpired):
-                        raise TypeError(f"{type(signal).__name__} carries nothing that is known")
+                case QRExpired() if signal.event is Event.EXPIRED:
+                    MACHINE.row(progress.state, signal.event)
                     progress.expire_code()
                     return False
+                case _:
+                    if signal.event is not None:  # out of place, it is only dropped
+                        MACHINE.row(progress.state, signal.event)
+                    raise TypeError(f"{type(signal).__name__} carries nothing that is known")
             progress.dispatch(transition)
             return transition.event is Event.PAIRED
-        except EventRefused:
-            progress.observers.count({signal.event.value: 1})
-            logger.debug("signal for '%s' dropped in state '%s'", signal.event, progress.state)
+        except EventRefused as refused:
+            progress.observers.count({refused.event.value: 1})
+            logger.debug("signal for '%s' dropped in state '%s'", refused.event, progress.state)
             return False
 
     def _replace_code(self, code: QRCode | PairingCode) -> None:
         progress, connection = self._progress, self.connection
         if code == progress.code:
             return  # the same code again is no news
-        if connection is not None and connection.phase is not Phase.LISTENING:
+        if self.codes_left == 0:
+            progress.give_up(Transition(Event.FAIL, Failed(Reason.CODES_USED_UP)))
+        elif connection is not None and connection.phase is not Phase.LISTENING:
             progress.withhold_code(code)  # it was read; it is handed out once a transport listens
         else:
-            progress.dispatch(Transition(Event.QR_UPDATED, code))
+            self._show_code(code)
+
+    def _show_code(self, code: QRCode | PairingCode | None) -> None:
+        """Hand a code out; while any is displayed or withheld, the budget allows this one."""
+        self._progress.dispatch(Transition(Event.QR_UPDATED, code))
+        self.codes_left -= 1
 
     # Ends
 
     def _end_by(self, deadline: Deadline) -> Transition:
         """How the state ends by a deadline that ran out; a refresh is spent."""
         if deadline is not Deadline.CODE:
-            return Transition(Event.FAIL, Failed(REASON_OF_DEADLINE[deadline]))
+            why = self._unavailable if deadline is Deadline.REQUEST else None
+            return Transition(Event.FAIL, Failed(REASON_OF_DEADLINE[deadline], why))
         if self._progress.withheld:
             return self._failure(TransportUnreachable("none listened while the code lived"))
-        if self.refreshes_left > 0:
+        if self.refreshes_left > 0 and self.codes_left > 0:
             self.refreshes_left -= 1
             return Transition(Event.EXPIRED)
-        used_up = Reason.CODES_USED_UP if self._policy.max_refreshes else Reason.EXPIRED
-        return Transition(Event.FAIL, Failed(used_up))
+        never = self._policy.max_refreshes == 0 and self.codes_left > 0
+        return Transition(Event.FAIL, Failed(Reason.EXPIRED if never else Reason.CODES_USED_UP))
 
     def _success(self, paired: Paired, *, already_paired: bool = False) -> Transition:
         """An account is paired: the right one?"""
@@ -401,6 +461,9 @@ class Attempt:
     }
     """What each state is for; the others are ends. A test finds the state that is missing."""
 
+
+STATUS_CHANGED = "status_changed"
+"""What a `StatusChanged` is counted under where there is no status to read."""
 
 FINAL = (Paired, PairingRefused, type(None))
 """Answers that are true whatever code they were asked about."""

@@ -38,13 +38,14 @@ from ..errors import (
     WrongAnswer,
 )
 from ..policy import Policy
-from ..records import Closed, Closing, Opened, Opening
+from ..records import Closed, Closing, Opened, Opening, Polling
 from ..signals import Signal
 from ..states import INITIAL_PHASE, Phase, Region, Step
 from ..transports.base import Transport, TransportFactory
 from .backoff import Backoff
 from .observers import Observers
 from .progress import NEXT_PHASE
+from .recording import Recording
 from .user_code import (
     close_coroutine,
     describe,
@@ -163,7 +164,8 @@ class Connection:
             logger.debug("the transport's graceful close failed: %s", type(fault).__name__)
         finally:
             self._abort(transport, how)
-            logger.info("transport closed")
+            if transport.holds_socket:
+                logger.info("transport closed")
         raise_swallowed(cancelled)
 
     def abandon(self) -> None:
@@ -201,8 +203,9 @@ class Connection:
 
     async def _open(self, transport: Transport) -> None:
         """Open the transport that was made."""
-        logger.info("connecting for QR display")
-        recording, limit = self._observers.recording, self._policy.open_timeout
+        recording, limit = self._recording_of(transport), self._policy.open_timeout
+        if transport.holds_socket:
+            logger.info("connecting for QR display")
         if recording is not None:
             recording.record(Opening, _subject_of(transport))
         with anyio.move_on_after(limit):
@@ -215,9 +218,10 @@ class Connection:
             raise TransportUnreachable(
                 f"the transport did not open within {limit:g} s", ending=Ending.SILENT
             )
-        logger.info("connected for QR display")
-        if recording is not None:
-            recording.record(Opened)
+        if transport.holds_socket:
+            logger.info("connected for QR display")
+        if self._observers.recording is not None:
+            self._observers.recording.record(Opened if transport.holds_socket else Polling)
 
     async def _close_to_reconnect(self, error: Exception) -> None:
         """Close what broke, and lay down when the next transport may be made.
@@ -286,14 +290,18 @@ class Connection:
         finally:
             self.transport = None
             self.phase = NEXT_PHASE[self.phase, Step.CLOSED]
-            if self._observers.recording is not None:
-                self._observers.recording.record(Closed, how)
+            if (recording := self._recording_of(transport)) is not None:
+                recording.record(Closed, how)
         try:
             if dropped := transport.dropped:
                 self._observers.count(dropped)
         except BaseException as error:
             fault = fault_of(error)
             logger.error("the transport broke its contract: dropped raised %s", describe(fault))
+
+    def _recording_of(self, transport: Transport) -> Recording | None:
+        """Who makes records of its socket, if it holds one and anybody keeps them."""
+        return self._observers.recording if transport.holds_socket else None
 
 
 def _subject_of(transport: Transport) -> tuple[str, ...] | None:

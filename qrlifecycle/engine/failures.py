@@ -1,9 +1,9 @@
 """Why an attempt fails: what an error or a deadline means as an end.
 
-Each reason is found in one of these places, in this order: the error has one of its own
-(`outcome.REASON_OF_ERROR`), or it is what goes wrong in that state (`REASON_OTHERWISE`); a deadline
-has one (`outcome.REASON_OF_DEADLINE`); and a refusal that a service sends brings its own along
-(`signals.PairingRefused`).
+Each reason is found in one of these places, in this order: the error brings one along
+(`ServiceRefused`), or its kind has one (`outcome.REASON_OF_ERROR`), or it is what goes wrong in
+that state (`REASON_OTHERWISE`); a deadline has one (`outcome.REASON_OF_DEADLINE`); and a refusal
+that a service sends brings its own along (`signals.PairingRefused`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from ..errors import QRLifecycleError
+from ..errors import QRLifecycleError, ServiceRefused
 from ..outcome import REASON_OF_ERROR, Failed, Reason
 from ..states import State
 
@@ -39,6 +39,8 @@ def failure_by(error: Exception, state: State, *, ever_listened: bool | None) ->
     """
     reasons = (reason for kind, reason in REASON_OF_ERROR.items() if isinstance(error, kind))
     reason = next(reasons, REASON_OTHERWISE[state])
+    if isinstance(error, ServiceRefused) and isinstance(error.reason, Reason):
+        reason = error.reason
     if reason in UNREACHABLE_OR_LOST and ever_listened is not None:
         reason = UNREACHABLE_OR_LOST[ever_listened]
     return Failed(reason, error)

@@ -66,6 +66,7 @@ KINDS: Mapping[str, type[Record]] = {
     "changed": records.Changed,
     "opening": records.Opening,
     "opened": records.Opened,
+    "polling": records.Polling,
     "found_by_status": records.FoundByStatus,
     "leaving": records.Leaving,
     "closed": records.Closed,

@@ -13,7 +13,15 @@ from typing import Self
 
 from ..errors import InvalidValue
 from ..outcome import Reason
-from ..signals import ActionRequired, Paired, PairingRefused, QRExpired, Scanned, Signal
+from ..signals import (
+    ActionRequired,
+    Paired,
+    PairingRefused,
+    QRExpired,
+    Scanned,
+    Signal,
+    StatusChanged,
+)
 from ..states import Word
 
 __all__ = ["SIGNALS", "Act", "Schedule", "ScheduledAct"]
@@ -31,6 +39,7 @@ class Act(Word):
     CODE = "code", "request_qr gives back a code"
     ALREADY_PAIRED = "already-paired", "request_qr says that the account is paired already"
     DENIED = "denied", "request_qr raises ServiceRefused"
+    BUSY = "busy", "request_qr raises ServiceUnavailable"
     FAILING = "failing", "request_qr raises an error of its own"
 
     OK = "ok", "the transport goes on well from where it is"
@@ -44,6 +53,7 @@ class Act(Word):
     PAIRED = "paired", "a signal: an account is paired"
     STRANGER = "stranger", "a signal: somebody else's account is paired"
     EXPIRED = "expired", "a signal: the code ran out"
+    CHANGED = "changed", "a signal: the status has changed"
     FAILED = "failed", "a signal: the pairing failed"
     HANG_UP = "hang-up", "the peer closes in order"
     BREAK = "break", "the connection breaks"
@@ -66,6 +76,7 @@ SIGNALS: dict[Act, Signal] = {
     Act.PAIRED: Paired("me"),
     Act.STRANGER: Paired("somebody else"),
     Act.EXPIRED: QRExpired(),
+    Act.CHANGED: StatusChanged(),
     Act.FAILED: PairingRefused(Reason.REFUSED_ON_PHONE),
 }
 """What each act that is a signal sends; a rotation's code is made when it is sent."""

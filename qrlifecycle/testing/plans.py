@@ -23,7 +23,7 @@ BY_THE_PROGRAM = (Act.PAIR, Act.GENERATE, Act.CANCEL, Act.RESET, Act.CANCELLED)
 
 BY_THE_PEER = (
     *(Act.ROTATED, Act.SCANNED, Act.ACTION, Act.PAIRED, Act.STRANGER, Act.EXPIRED, Act.FAILED),
-    *(Act.HANG_UP, Act.BREAK),
+    *(Act.CHANGED, Act.HANG_UP, Act.BREAK),
 )
 """What a step may be that comes over the wire."""
 
@@ -35,6 +35,7 @@ class Answer(Word):
     SLOW = "slow", "it gives a code, late"
     ALREADY_PAIRED = "already-paired", "it says that the account is paired already"
     DENIED = "denied", "it raises ServiceRefused"
+    BUSY = "busy", "it raises ServiceUnavailable"
     FAILING = "failing", "it raises an error of its own"
     HUNG = "hung", "it never answers"
 

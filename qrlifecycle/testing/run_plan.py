@@ -13,7 +13,7 @@ import anyio.lowlevel
 
 from ..codes import QRCode
 from ..engine.service import QRRequest
-from ..errors import InvalidValue, ServiceRefused
+from ..errors import InvalidValue, ServiceRefused, ServiceUnavailable
 from ..outcome import Reason
 from ..policy import Policy, is_positive
 from ..signals import Paired, PairingRefused, QRUpdated, Signal
@@ -203,6 +203,8 @@ class _PlanRun:
                 return Paired("paired already")
             case Answer.DENIED:
                 raise ServiceRefused("as the plan has it")
+            case Answer.BUSY:
+                raise ServiceUnavailable("as the plan has it")
             case Answer.FAILING:
                 raise OSError("the service is broken, as the plan has it")
             case Answer.HUNG:

@@ -53,6 +53,8 @@ GUIDED = 7
 POLICIES = st.builds(
     Policy,
     generate_timeout=st.just(2.0),
+    generate_retry_delay=st.just(0.5),
+    generate_retry_delay_max=st.just(1.0),
     open_timeout=st.just(1.0),
     close_timeout=st.sampled_from([0.25, 1.0]),
     attempt_timeout=st.sampled_from([5.0, 30.0]),
@@ -62,6 +64,7 @@ POLICIES = st.builds(
     approval_timeout=st.just(4.0),
     action_timeout=st.just(3.0),
     max_refreshes=st.integers(0, 2),
+    max_codes=st.sampled_from([1, 2, 6]),
     max_reconnects=st.integers(0, 3),
     reconnect_delay=st.sampled_from([0.1, 0.5]),
     reconnect_delay_max=st.just(1.0),

@@ -43,7 +43,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from inspect import iscoroutinefunction
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from anyio import EndOfStream
 
@@ -56,6 +56,9 @@ class Transport(ABC):
     """One opening of a way to hear signals. See the module for the clauses T1 to T8."""
 
     __slots__ = ("__weakref__",)
+
+    holds_socket: ClassVar[bool] = True
+    """Whether there is a socket while it is open. Without one, none is logged or recorded."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Refuse an ``abort()`` that would have to be awaited: it is the last resort.

@@ -29,6 +29,7 @@ from qrlifecycle import (
     Scanned,
     Signal,
     State,
+    StatusChanged,
     WrongAnswer,
 )
 from qrlifecycle.testing import Fault, ScriptedPeer, settle
@@ -184,6 +185,51 @@ async def test_the_status_is_read_as_often_as_the_policy_says() -> None:
     read = pairing.status.since(pairing.began)
     assert len(read) == 6
     assert all(10 <= after - before <= 11 for before, after in pairwise(read))
+
+
+async def test_promise_4_a_status_that_has_changed_is_read_at_once() -> None:
+    """A message that says only that something is new is as good as one that says what."""
+    async with Beside(Status(), policy=Policy(max_codes=9)) as pairing:
+        await anyio.sleep(10)
+        pairing.status.says = QRUpdated(QRCode("second"))
+        pairing.peer.send(StatusChanged())
+        await settle()
+        assert pairing.lifecycle.qr == QRCode("second")
+        await anyio.sleep(10)
+        pairing.status.says = Paired("me")
+        pairing.peer.send(StatusChanged())
+    assert pairing.outcome == Connected("me")
+    assert pairing.status.since(pairing.began) == [0, 10, 20]
+
+
+async def test_promise_7_a_status_that_changes_without_end_is_read_now_and_then() -> None:
+    """A flood of it asks the service no oftener than the pause between two reads allows."""
+    policy = Policy(status_retry_delay=1, status_retry_delay_max=1)
+    async with Beside(Status(), policy=policy) as pairing:
+        for _ in range(1_000):
+            pairing.peer.send(StatusChanged())
+            await anyio.sleep(0.01)
+        assert len(pairing.status.asked) <= 1 + 10 / 0.5
+        pairing.lifecycle.cancel()
+
+
+async def test_promise_7_a_status_that_nobody_can_read_may_change() -> None:
+    """Without a `check_status` it is dropped, and counted, and moves nothing."""
+    async with Pairing() as pairing:
+        pairing.peer.send(StatusChanged())
+        await settle()
+        assert pairing.lifecycle.dropped == {"status_changed": 1}
+        assert pairing.lifecycle.state is State.DISPLAYED
+        pairing.lifecycle.cancel()
+
+
+async def test_a_status_does_not_say_that_it_has_changed() -> None:
+    """It would be read for ever; it is a mistake of the function, and counts as a miss."""
+    async with Beside(Status(StatusChanged())) as pairing:
+        await anyio.sleep(1)
+        assert pairing.lifecycle.dropped["check_status"] >= 1
+        pairing.status.says = Paired("me")
+    assert pairing.outcome == Connected("me")
 
 
 async def test_without_an_interval_nothing_is_read_between_opening_and_the_final_check() -> None:

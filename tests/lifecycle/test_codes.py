@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import anyio
@@ -56,6 +56,78 @@ async def test_without_a_budget_the_first_expiry_ends_the_attempt() -> None:
         pass
     assert pairing.failed().reason is Reason.EXPIRED
     assert len(pairing.peer.transports) == 1
+
+
+async def test_codes_that_the_service_pushes_are_bounded_like_those_that_are_asked_for() -> None:
+    """Whoever makes them, `max_codes` are shown; one more ends the attempt instead."""
+    shown: list[QRCode] = []
+    async with Pairing(policy=Policy(max_codes=3), on_qr_updated=shown.append) as pairing:
+        for name in ("second", "second", "third", "fourth", "fifth"):
+            pairing.peer.send(QRUpdated(QRCode(name)))
+            await settle()
+    assert pairing.failed().reason is Reason.CODES_USED_UP
+    assert shown == [QRCode("first"), QRCode("second"), QRCode("third")]
+    assert len(pairing.peer.transports) == 1
+
+
+async def test_promise_4_a_code_too_many_gives_up_no_success_that_was_missed() -> None:
+    """The status is read once more before the attempt ends."""
+    answers: Iterator[Signal | None] = iter([None, Paired("me")])
+
+    async def check_status() -> Signal | None:
+        return next(answers)
+
+    async with Pairing(policy=Policy(max_codes=1), check_status=check_status) as pairing:
+        pairing.peer.send(QRUpdated(QRCode("second")))
+    assert pairing.outcome == Connected("me")
+
+
+async def test_both_budgets_bound_the_codes_that_are_asked_for() -> None:
+    """An expired code is replaced while there is a refresh, and a code, left."""
+    for policy in (
+        Policy(max_refreshes=1, max_codes=9),
+        Policy(max_refreshes=9, max_codes=2),
+        Policy(max_refreshes=0, max_codes=1),
+    ):
+        async with Pairing(policy=policy) as pairing:
+            pass
+        assert pairing.failed().reason is Reason.CODES_USED_UP
+        assert len(pairing.peer.transports) == min(policy.max_refreshes + 1, policy.max_codes)
+
+
+async def test_a_code_that_was_never_shown_spends_nothing() -> None:
+    """What came and went while no transport listened is no code on screen."""
+    answers = iter([None, *(QRUpdated(QRCode(f"unseen {n}")) for n in range(5))])
+
+    async def check_status() -> Signal | None:
+        return next(answers, None)
+
+    policy = Policy(max_codes=2, status_interval=0.1, reconnect_delay=8, reconnect_delay_max=8)
+    shown: list[QRCode] = []
+    async with Pairing(
+        policy=policy, check_status=check_status, on_qr_updated=shown.append
+    ) as pairing:
+        pairing.peer.break_connection()
+        await anyio.sleep(9)
+        assert shown == [QRCode("first"), QRCode("unseen 4")]
+        pairing.lifecycle.cancel()
+
+
+async def test_a_person_who_asks_has_as_many_codes_again() -> None:
+    """`generate()` is a person's wish, so both budgets start anew."""
+    codes = (QRCode(f"code {n}", expires_in=10) for n in range(99))
+
+    async def request() -> QRCode | Paired:
+        return next(codes)
+
+    async with Pairing(request, policy=Policy(max_codes=2, expiry_grace=0)) as pairing:
+        await anyio.sleep(15)
+        pairing.lifecycle.generate()
+        await settle()
+        assert pairing.lifecycle.qr == QRCode("code 2", expires_in=10)
+        await anyio.sleep(15)
+        assert pairing.lifecycle.qr == QRCode("code 3", expires_in=10)
+    assert pairing.failed().reason is Reason.CODES_USED_UP
 
 
 async def test_the_server_may_say_that_the_code_ran_out() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from itertools import pairwise
 from typing import Any
 
 import anyio
@@ -10,6 +11,7 @@ import pytest
 
 from qrlifecycle import (
     ActionRequired,
+    Cancelled,
     Connected,
     Event,
     Failed,
@@ -24,6 +26,7 @@ from qrlifecycle import (
     Reason,
     Scanned,
     ServiceRefused,
+    ServiceUnavailable,
     State,
     TransportLost,
 )
@@ -150,6 +153,68 @@ async def test_a_service_that_refuses_is_named_as_the_reason() -> None:
     """`ServiceRefused` from `request_qr` ends with "refused by the service", and is the error."""
     error = ServiceRefused("not today")
     assert await failing(error) == Failed(Reason.REFUSED_BY_SERVICE, error)
+
+
+async def test_a_refusal_may_bring_its_own_reason_along() -> None:
+    """The same wrong key has one reason, whether the service says so by HTTP or on the socket."""
+    error = ServiceRefused("the key is wrong", reason=Reason.AUTHENTICATION_REFUSED)
+    assert await failing(error) == Failed(Reason.AUTHENTICATION_REFUSED, error)
+
+
+async def test_a_service_that_restarts_is_asked_again(caplog: pytest.LogCaptureFixture) -> None:
+    """`ServiceUnavailable` is tried again with growing delays, within `generate_timeout`."""
+    asked: list[float] = []
+
+    async def request() -> QRCode | Paired:
+        asked.append(anyio.current_time())
+        if len(asked) < 5:
+            raise ServiceUnavailable("the service answered HTTP 503")
+        return Paired("me")
+
+    policy = Policy(generate_retry_delay=1, generate_retry_delay_max=4)
+    async with Pairing(request, policy=policy) as pairing:
+        pass
+    assert isinstance(pairing.outcome, Connected)
+    waits = [later - earlier for earlier, later in pairwise(asked)]
+    assert all(most / 2 <= wait <= most for wait, most in zip(waits, (1, 2, 4, 4), strict=True))
+    text = "the service answered HTTP 503; asking for a code again in "
+    assert [text in message for message in caplog.messages].count(True) == 4
+
+
+async def test_a_service_that_stays_away_is_why_time_ran_out() -> None:
+    """What was said last is the error of the outcome; the next code's timeout has none of it."""
+    error, asked = ServiceUnavailable("HTTP 503"), 0
+
+    async def request() -> QRCode | Paired:
+        nonlocal asked
+        asked += 1
+        raise error
+
+    for attempt_timeout, expected in [
+        (99, Failed(Reason.GENERATING_TIMED_OUT, error)),
+        (7, Failed(Reason.ATTEMPT_TIMED_OUT)),
+    ]:
+        policy = Policy(generate_timeout=20, attempt_timeout=attempt_timeout)
+        began = anyio.current_time()
+        async with Pairing(request, policy=policy) as pairing:
+            pass
+        assert pairing.outcome == expected
+        assert anyio.current_time() - began == pytest.approx(min(20, attempt_timeout))
+    assert asked > 5
+
+
+async def test_promise_5_a_service_that_is_waited_for_can_be_left() -> None:
+    """`cancel()` in the delay leaves at once."""
+
+    async def request() -> QRCode | Paired:
+        raise ServiceUnavailable
+
+    began = anyio.current_time()
+    policy = Policy(generate_retry_delay=9, generate_retry_delay_max=9)
+    async with Pairing(request, policy=policy) as pairing:
+        pairing.lifecycle.cancel()
+    assert pairing.outcome == Cancelled()
+    assert anyio.current_time() == began
 
 
 async def test_a_service_that_breaks_fails_the_generating() -> None:

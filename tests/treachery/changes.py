@@ -99,7 +99,7 @@ CHANGES = (
         "lifecycle.py",
         (
             (
-                "return self._attempt is not None and self._attempt.transport is not None",
+                "return transport is not None and transport.holds_socket",
                 "connection = self._attempt and self._attempt.connection\n"
                 '        return connection is not None and connection.phase == "listening"',
             ),
@@ -169,11 +169,10 @@ CHANGES = (
         "engine/connection.py",
         (
             (
-                "            self._abort(transport, how)\n"
-                '            logger.info("transport closed")',
+                "            self._abort(transport, how)\n            if transport.holds_socket",
                 "            self.transport = None\n"
                 "            self.phase = NEXT_PHASE[self.phase, Step.CLOSED]\n"
-                '            logger.info("transport closed")',
+                "            if transport.holds_socket",
             ),
         ),
         (GOODBYE,),
@@ -196,9 +195,9 @@ CHANGES = (
         "engine/connection.py",
         (
             (
-                "        await anyio.sleep(delay)\n",
-                "        with anyio.CancelScope(shield=True):\n"
                 "            await anyio.sleep(delay)\n",
+                "            with anyio.CancelScope(shield=True):\n"
+                "                await anyio.sleep(delay)\n",
             ),
         ),
         (f"{CONNECTION}_2_cancel_between_two_openings_leaves_at_once",),
@@ -440,8 +439,8 @@ CHANGES = (
         "engine/attempt.py",
         (
             (
-                '            logger.info("connected, found by check_status")\n',
-                '            logger.info("connected, found by check_status")\n'
+                '            logger.info("connected, %s by check_status", how)\n',
+                '            logger.info("connected, %s by check_status", how)\n'
                 "            pending = self._progress.pending\n"
                 '            runner = self._progress.observers._hooks.get("on_connected")\n'
                 "            if pending is not None and runner is not None:\n"
@@ -648,9 +647,9 @@ CHANGES = (
                 'logger = logging.getLogger("qrlifecycle")\nREFUSED: list[Signal] = []\n',
             ),
             (
-                "            progress.observers.count({signal.event.value: 1})\n",
+                "            progress.observers.count({refused.event.value: 1})\n",
                 "            REFUSED.append(signal)\n"
-                "            progress.observers.count({signal.event.value: 1})\n",
+                "            progress.observers.count({refused.event.value: 1})\n",
             ),
         ),
         (f"{LIFECYCLE}_7_a_flood_of_signals_is_not_kept",),
@@ -661,8 +660,8 @@ CHANGES = (
         "engine/attempt.py",
         (
             (
-                "        except EventRefused:\n            progress.observers.count",
-                "        except ZeroDivisionError:\n            progress.observers.count",
+                "        except EventRefused as refused:\n",
+                "        except ZeroDivisionError as refused:\n",
             ),
         ),
         (f"{LIFECYCLE}_7_a_signal_out_of_place_raises_nothing",),

@@ -22,6 +22,7 @@ from ...records import (
     Leaving,
     Opened,
     Opening,
+    Polling,
     Record,
 )
 from ...states import ENDS, SOCKET_OWNER, Event, State
@@ -53,6 +54,7 @@ class Trail:
         "_close_timeout",
         "_late_reported",
         "_listening",
+        "_polled",
         "_socket_since",
         "_successes",
         "attempt",
@@ -99,6 +101,7 @@ class Trail:
         self._close_timeout = first.close_timeout if isinstance(first, Began) else math.inf
         self._late_reported = False
         self._listening = False
+        self._polled = False
         self._socket_since = 0.0
         self._successes = 0
         self.latest = first.monotonic
@@ -121,6 +124,8 @@ class Trail:
                 yield from self._open(record)
             case Opened():
                 self._listening = True
+            case Polling():
+                self._listening = self._polled = True
             case Leaving():
                 self._leave(record)
             case Closed():
@@ -149,6 +154,8 @@ class Trail:
             self.scanned_at = record.monotonic
         self.state = target
         if source is not target:
+            self._listening = self._listening and not self._polled  # no socket is closed at its end
+            self._polled = False
             self.left_at = self.scanned_at = None
             self.ends += target in ENDS
             if target is State.CONNECTED:

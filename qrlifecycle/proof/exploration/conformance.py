@@ -60,6 +60,7 @@ SAYS: dict[Act, tuple[Said, ...]] = {
     Act.CODE: ((Label.ANSWER, Event.QR_READY),),
     Act.ALREADY_PAIRED: ((Label.ANSWER, Event.PAIRED),),
     Act.DENIED: ((Label.REFUSAL, Event.FAIL),),
+    Act.BUSY: (),
     Act.FAILING: ((Label.REFUSAL, Event.FAIL),),
     Act.OK: tuple(
         (label, None) for label in (Label.SOCKET, Label.OPENED, Label.SHUT, Label.CLOSED)
@@ -68,6 +69,7 @@ SAYS: dict[Act, tuple[Said, ...]] = {
     Act.REFUSED: ((Label.REFUSED, None),),
     Act.BROKEN: ((Label.BROKEN, None), (Label.CLOSED, None)),
     **{act: ((Label.SIGNAL, event),) for act, event in SIGNAL_EVENTS.items()},
+    Act.CHANGED: (),
     Act.HANG_UP: ((Label.BROKEN, None),),
     Act.BREAK: ((Label.BROKEN, None),),
     Act.NONSENSE: ((Label.BROKEN, None),),

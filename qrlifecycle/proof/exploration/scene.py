@@ -14,7 +14,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ...codes import PairingCode, QRCode
-from ...errors import ServiceRefused, TransportLost
+from ...errors import ServiceRefused, ServiceUnavailable, TransportLost
 from ...outcome import Reason
 from ...policy import Policy
 from ...signals import Paired, PairingRefused, QRUpdated, Signal
@@ -78,7 +78,7 @@ LATE = (Act.PAIRED,)
 
 CLOSING_POINTS = (Point.CLOSING, Point.GONE)
 
-TO_REQUEST = (Act.CODE, Act.ALREADY_PAIRED, Act.DENIED, Act.FAILING)
+TO_REQUEST = (Act.CODE, Act.ALREADY_PAIRED, Act.DENIED, Act.BUSY, Act.FAILING)
 
 TO_STATUS = (
     Act.SAYS_NOTHING,
@@ -270,6 +270,7 @@ class Scene:
             Act.CODE: QRCode("one"),
             Act.ALREADY_PAIRED: Paired("me"),
             Act.DENIED: ServiceRefused("as the schedule wished"),
+            Act.BUSY: ServiceUnavailable("as the schedule wished"),
             Act.FAILING: OSError("as the schedule wished"),
         }
         self._asked.answer(answers[act])

@@ -102,8 +102,12 @@ class WorldRules(RuleMaker):
         for event in SIGNALS:
             if event is Event.EXPIRED:
                 yield from self.expire(label, states, when)  # type: ignore[arg-type]
-            else:
-                yield from self.put(label, event, states, when, replacing=replacing)  # type: ignore[arg-type]
+                continue
+            if event is Event.QR_UPDATED and states <= self.showing:  # the budget may be spent
+                spent = UNDECIDED | when | where(state=states)
+                checks = spent.get("final_check", CHECKS | {None}) - {Check.VERDICT}
+                yield Rule(label, event, spent | where(final_check=checks), VERDICT)
+            yield from self.put(label, event, states, when, replacing=replacing)  # type: ignore[arg-type]
 
     # The transport. What it does may come too late: when something is pending already.
 
