@@ -29,6 +29,11 @@ LAYERS = [
     "transports.buffer",
     "engine",
     "lifecycle",
+    "transports.messages",
+    "transports.owner",
+    "transports.push",
+    "transports.reset",
+    "transports.wire",
     "transports",
     "diagram",
     "monitoring",
@@ -52,7 +57,20 @@ INNER = {
         "failures",
         "attempt",
         "snapshot",
-    ]
+    ],
+    "transports.wire": [
+        "endings",
+        "address",
+        "options",
+        "tls",
+        "stream",
+        "connecting",
+        "handshake",
+        "proxy",
+        "frames",
+        "connection",
+        "transport",
+    ],
 }
 """The same inside a folder, where the order matters."""
 
@@ -103,6 +121,8 @@ def test_imports_go_one_way(path: Path) -> None:
         assert other in LAYERS, f"{module} imports {imported}, which stands in no layer"
         assert LAYERS.index(other) <= LAYERS.index(own), f"{own} imports {other}, a later layer"
         order = INNER.get(own)
+        if module == own and order is not None and imported.removeprefix(f"{own}.") in order:
+            continue  # a folder's own front door
         if order is not None and other == own and imported != own:
             names = [name.removeprefix(f"{own}.") for name in (imported, module)]
             assert order.index(names[0]) < order.index(names[1]), f"{module} imports {imported}"
@@ -175,9 +195,17 @@ def modules_after(statement: str) -> set[str]:
 def test_the_front_door_costs_nothing() -> None:
     """Importing the package imports no dependency; a name imports what it needs, and no more."""
     heavy = {"anyio", "asyncio", "transitions", "aiohttp", "socketio", "segno", "rich", "trio"}
+    heavy |= {"h11", "idna", "websockets"}
     assert modules_after("import qrlifecycle") & heavy == set()
     lifecycle = modules_after("from qrlifecycle import QRLifecycle")
-    assert lifecycle & heavy <= {"anyio", "transitions", "asyncio"}
+    assert lifecycle & heavy <= {"anyio", "transitions", "asyncio", "idna"}
+
+
+def test_a_websocket_costs_what_it_is_made_of() -> None:
+    """The transport over a WebSocket imports neither Socket.IO nor aiohttp."""
+    transport = modules_after("from qrlifecycle import WebSocketTransport")
+    assert transport >= {"h11", "websockets"}
+    assert transport.isdisjoint({"socketio", "engineio", "aiohttp", "trio", "segno", "rich"})
 
 
 def test_the_core_does_not_name_asyncio() -> None:

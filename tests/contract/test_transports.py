@@ -223,6 +223,22 @@ class TestWebSocket(OnBoth):
         return plain_websocket_peer
 
 
+@pytest.mark.slow
+class TestWebSocketOnUvloop(TransportContract):
+    """The same on the loop that many services run on, in real time."""
+
+    __test__ = True
+
+    @pytest.fixture
+    def anyio_backend(self) -> tuple[str, dict[str, Any]]:
+        pytest.importorskip("uvloop", reason="there is none for this system")
+        return "asyncio", {"use_uvloop": True}
+
+    @pytest.fixture
+    def peer(self) -> PeerFactory:
+        return plain_websocket_peer
+
+
 class TestLineTransport(OnBoth):
     """The transport of `examples/line_transport.py`, whose server need not say anything."""
 

@@ -160,6 +160,8 @@ async def test_closing_ends_a_receive_that_waits_elsewhere() -> None:
 async def test_aborting_harms_nobody_who_gets_the_descriptors_number_next() -> None:
     """The number is given away at once; who is still to wake must not end a stranger's wait."""
     async with listening(serve_quietly) as port, opened(port) as connection:
+        (made,) = sockets_of(connection)
+        number = made.fileno()
 
         async def receive() -> None:
             with pytest.raises(anyio.EndOfStream):
@@ -173,9 +175,39 @@ async def test_aborting_harms_nobody_who_gets_the_descriptors_number_next() -> N
             with one, other:
                 for end in (one, other):
                     end.setblocking(False)
-                one.send(b"x")
+                if other.fileno() == number:
+                    one, other = other, one
+                other.send(b"x")
                 with anyio.fail_after(5):
-                    await anyio.wait_readable(other)
+                    await anyio.wait_readable(one)
+
+
+class NotWoken(socket.socket):
+    """As on systems where shutting a socket that is connecting wakes nobody."""
+
+    def shutdown(self, how: int) -> None:
+        """It is refused."""
+        raise OSError(57, "Socket is not connected")
+
+
+async def test_who_waits_is_woken_though_the_system_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the event loop itself."""
+    async with full_backlog() as dead, anyio.create_task_group() as tasks:
+        with monkeypatch.context() as patch:
+            patch.setattr(socket, "socket", NotWoken)
+            connection = connection_to(dead)
+
+            async def abort() -> None:
+                await anyio.sleep(1)
+                connection.abort()
+
+            tasks.start_soon(abort)
+            began = anyio.current_time()
+            with pytest.raises(TransportUnreachable):
+                await connection.open()
+            assert anyio.current_time() - began < 2
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

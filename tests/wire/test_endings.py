@@ -19,6 +19,7 @@ from qrlifecycle.testing.contract.websocket_peer import frame
 from qrlifecycle.transports.wire import WebSocketConnection, WireOptions
 
 from ..patience import HANGS
+from .documented import is_documented, rows
 from .serving import Served, connection_to, full_backlog, hear_all, listening
 
 pytestmark = pytest.mark.anyio
@@ -54,6 +55,7 @@ def judge(
     assert type(error) is kind
     assert str(error) == text
     assert error.ending is ending
+    assert is_documented(error)
     for name in ("status", "code", "retry_after"):
         assert getattr(error, name) == fields.get(name)
 
@@ -608,3 +610,8 @@ async def test_what_our_own_side_does() -> None:
         assert raised.value.ending is Ending.ABANDONED
         with pytest.raises(anyio.EndOfStream):
             await connection.receive()
+
+
+def test_every_ending_is_documented() -> None:
+    """Each has a row at least; what has none is what a transport of one's own may leave out."""
+    assert {ending for ending, _ in rows()} == set(Ending) - {Ending.OTHER}

@@ -21,6 +21,7 @@ from qrlifecycle.transports.wire.address import address_of
 from qrlifecycle.transports.wire.proxy import proxy_for
 
 from ..patience import HANGS
+from .documented import is_documented
 from .serving import GONE, Served, listening
 
 pytestmark = pytest.mark.anyio
@@ -86,6 +87,7 @@ async def failure_through(port: int, proxy: str | None) -> TransportUnreachable:
     with anyio.fail_after(HANGS), pytest.raises(TransportUnreachable) as raised:
         await connection.open()
     assert "s3cret" not in str(raised.value)
+    assert is_documented(raised.value)
     return raised.value
 
 

@@ -138,7 +138,6 @@ class WebSocketConnection:
                 self._looked = True
                 self._look()
                 continue
-            await anyio.lowlevel.checkpoint_if_cancelled()
             await self._hear()
         return message
 

@@ -6,6 +6,7 @@ why, and for what was measured.
 
 from __future__ import annotations
 
+import codecs
 import logging
 
 from websockets.exceptions import InvalidState, PayloadTooBig
@@ -20,6 +21,8 @@ __all__ = ["Frames"]
 IN_ORDER = frozenset({1000, 1001, 1005})
 """Close codes of an orderly end: done, going away, and none given (RFC 6455, section 7.4.1)."""
 
+UTF8 = codecs.getincrementaldecoder("utf-8")
+
 SILENT = logging.Logger("qrlifecycle.silent", logging.CRITICAL + 1)  # noqa: LOG001 - of no tree
 """Where the library's own log goes, which would have what was received in it: nowhere."""
 
@@ -31,7 +34,16 @@ class Frames:
         max_size: bytes of the largest message.
     """
 
-    __slots__ = ("_binary", "_messages", "_part", "_protocol", "ended", "failure")
+    __slots__ = (
+        "_binary",
+        "_max_size",
+        "_messages",
+        "_part",
+        "_protocol",
+        "_utf8",
+        "ended",
+        "failure",
+    )
 
     def __init__(self, max_size: int) -> None:
         self._messages: list[str | bytes] = []  # the next one is the last, to be popped
@@ -39,8 +51,10 @@ class Frames:
         """Whether nothing more comes."""
         self.failure: TransportError | None = None
         """Why not, unless the peer closed in order."""
+        self._max_size = max_size
         self._protocol = Protocol(CLIENT, max_size=max_size, logger=SILENT)
         self._part: bytearray | None = None
+        self._utf8: codecs.IncrementalDecoder | None = None
         self._binary = False
 
     def next(self) -> str | bytes | None:
@@ -64,8 +78,10 @@ class Frames:
         for frame in protocol.events_received():
             assert isinstance(frame, Frame)
             self._take(frame)
-        if (broken := protocol.parser_exc) is not None:
-            self._fail(_meaning(broken, protocol.max_message_size))
+        if protocol.parser_exc is not None and not self.ended:
+            # A close among the parts of a message is a close (RFC 6455, section 5.4).
+            closed = protocol.close_rcvd is not None
+            self._end(self._close() if closed else _meaning(protocol.parser_exc, self._max_size))
         self._messages.reverse()
         return b"".join(protocol.data_to_send())
 
@@ -100,34 +116,40 @@ class Frames:
         if self.ended:
             return
         if frame.opcode is Opcode.CLOSE:
-            close = self._protocol.close_rcvd
-            code = 1005 if close is None else int(close.code)
-            self._end(None if code in IN_ORDER else closed_with(code))
+            self._end(self._close())
         elif frame.opcode in DATA:
             self._take_data(frame)
 
+    def _close(self) -> TransportError | None:
+        """What the peer's close means."""
+        close = self._protocol.close_rcvd
+        code = 1005 if close is None else int(close.code)
+        return None if code in IN_ORDER else closed_with(code)
+
     def _take_data(self, frame: Frame) -> None:
-        whole: bytes | bytearray
-        if self._part is None and frame.fin:
-            self._binary, whole = frame.opcode is Opcode.BINARY, bytes(frame.data)
-        else:
-            if self._part is None:
-                self._part, self._binary = bytearray(), frame.opcode is Opcode.BINARY
-            self._part += (
-                frame.data
-            )  # not a list of parts: there may be a million, of one byte each
-            if not frame.fin:
-                return
-            whole, self._part = self._part, None
+        if frame.opcode is not Opcode.CONT:
+            self._binary = frame.opcode is Opcode.BINARY
         try:
-            self._messages.append(bytes(whole) if self._binary else whole.decode())
+            if self._part is None and frame.fin:
+                data = frame.data
+                self._messages.append(bytes(data) if self._binary else str(data, "utf-8"))
+            else:
+                self._take_part(frame)
         except UnicodeDecodeError:
             self._protocol.fail(CloseCode.INVALID_DATA)
             self._end(another_protocol("the server sent text that is not UTF-8", opening=False))
 
-    def _fail(self, failure: TransportError) -> None:
-        if not self.ended:
-            self._end(failure)
+    def _take_part(self, frame: Frame) -> None:
+        """Keep a part. Not in a list: there may be a million, of one byte or none each."""
+        if self._part is None:
+            self._part = bytearray()
+            self._utf8 = None if self._binary else UTF8()
+        self._part += frame.data
+        if self._utf8 is not None:
+            self._utf8.decode(frame.data, frame.fin)  # what is no text is refused with its part
+        if frame.fin:
+            whole, self._part, self._utf8 = self._part, None, None
+            self._messages.append(bytes(whole) if self._binary else whole.decode())
 
     def _end(self, failure: TransportError | None) -> None:
         self.ended, self.failure = True, failure
@@ -136,8 +158,8 @@ class Frames:
 DATA = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
 
 
-def _meaning(broken: Exception, limit: int | None) -> TransportError:
+def _meaning(broken: Exception, limit: int) -> TransportError:
     """What the library's parser stopped at."""
     if isinstance(broken, PayloadTooBig):
-        return too_large(limit or 0)
+        return too_large(limit)
     return another_protocol("the server breaks the rules of WebSocket", opening=False)

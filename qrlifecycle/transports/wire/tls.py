@@ -29,12 +29,11 @@ def default_context() -> ssl.SSLContext:
 class TLS:
     """One connection's TLS: encrypted bytes in and out, plain ones in and out."""
 
-    __slots__ = ("_early", "_incoming", "_next", "_object", "_outgoing")
+    __slots__ = ("_incoming", "_next", "_object", "_outgoing")
 
     def __init__(self, context: ssl.SSLContext, host: str) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
-        self._early = False
         # What comes after what was decrypted: the end, or an error. Both stay.
         self._next: bytes | ssl.SSLError | None = None
 
@@ -45,8 +44,8 @@ class TLS:
 
     @property
     def ready(self) -> bool:
-        """Whether `decrypt()` has something to say, without more of the peer."""
-        return self._early or self._next is not None
+        """Whether `decrypt()` has something to say, without more of the peer: how it ended."""
+        return self._next is not None
 
     def feed(self, data: bytes) -> None:
         """Take what came, or the end."""
@@ -65,7 +64,6 @@ class TLS:
             self._object.do_handshake()
         except ssl.SSLWantReadError:
             return False
-        self._early = self._incoming.pending > 0
         return True
 
     def encrypt(self, data: bytes) -> None:
@@ -86,7 +84,6 @@ class TLS:
         Raises:
             ssl.SSLError: what came is no TLS.
         """
-        self._early = False
         found = bytearray()
         while self._next is None:
             try:
