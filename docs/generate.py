@@ -140,9 +140,11 @@ def runs_out(deadline: Deadline) -> str:
     if reason := REASON_OF_DEADLINE.get(deadline):
         return f"`{Event.FAIL}`, with the reason `{reason}`"
     return (
-        f"`{Event.EXPIRED}` while `max_refreshes` allows another code; else `{Event.FAIL}`, with "
-        f"the reason `{Reason.CODES_USED_UP}`, or `{Reason.EXPIRED}` if it never allowed one, or "
-        f"`{Reason.TRANSPORT_UNREACHABLE}` if the code could never be shown"
+        f"`{Event.EXPIRED}` while `max_refreshes` and `max_codes` allow another code; else "
+        f"`{Event.FAIL}`, with the reason `{Reason.CODES_USED_UP}`, or `{Reason.EXPIRED}` if it "
+        f"never allowed one, or "
+        f"`{Reason.TRANSPORT_UNREACHABLE}` or `{Reason.TRANSPORT_LOST}` if the code could never be "
+        "shown"
     )
 
 

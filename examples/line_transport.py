@@ -37,7 +37,7 @@ class LineTransport(q.Transport):
             if self.closed:
                 raise anyio.EndOfStream
             match line.decode(errors="replace").split(maxsplit=1):
-                case ["qr", code]:
+                case ["qr", code] if not code.lower().startswith("data:"):  # no picture, in a line
                     return q.QRUpdated(q.QRCode(code))
                 case ["paired", identity]:
                     return q.Paired(identity)

@@ -8,62 +8,80 @@ from __future__ import annotations
 
 import io
 from types import ModuleType
-from typing import ClassVar, NoReturn
+from typing import Any, ClassVar
 
 from .errors import InvalidValue, MissingExtra
-from .policy import is_positive
+from .pictures import Picture, is_data_url, picture_in, picture_of
+from .policy import is_positive, number_or_kind
+from .secrecy import NotPickled, forgetful
 
 __all__ = ["Code", "PairingCode", "QRCode"]
 
 
-class Code:
+class Code(NotPickled):
     """A secret with a lifetime: what `QRCode` and `PairingCode` have in common.
 
     Codes of one kind are equal if their payloads are. ``expires_in`` is the lifetime in seconds,
     from when the code was received; None if the service does not tell.
     """
 
-    __slots__ = ("__payload", "__weakref__", "expires_in")
+    __slots__ = ("__text", "__weakref__", "expires_in")
 
     _called: ClassVar[str] = "a code"
     _longest: ClassVar[int]
     """Bytes."""
 
+    @forgetful
     def __init__(self, payload: str, *, expires_in: float | None = None) -> None:
+        if trouble := self._take(payload, expires_in):
+            raise InvalidValue(trouble)
+
+    def _take(self, payload: object, expires_in: object) -> str | None:
+        """Keep what is given, or say what is wrong with it."""
         if not isinstance(payload, str) or not payload:
-            raise InvalidValue(f"{self._called}'s payload must be text that is not empty")
+            kind = "empty" if payload == "" else type(payload).__name__
+            return f"{self._called}'s payload must be text that is not empty, not {kind}"
         try:
             size = len(payload.encode())
         except UnicodeEncodeError:
-            raise InvalidValue(
-                f"{self._called}'s payload must be text that UTF-8 can encode"
-            ) from None
+            return f"{self._called}'s payload must be text that UTF-8 can encode"
         if size > self._longest:
-            raise InvalidValue(f"{self._called} holds at most {self._longest} bytes, not {size}")
+            return f"{self._called} holds at most {self._longest} bytes, not {size}"
+        return self._keep(payload, expires_in)
+
+    def _keep(self, text: str | None, expires_in: Any) -> str | None:
         if expires_in is not None and not is_positive(expires_in):
-            raise InvalidValue(f"expires_in must be seconds above 0, not {expires_in!r}")
-        self.__payload = payload
-        self.expires_in = expires_in
+            return f"expires_in must be seconds above 0, not {number_or_kind(expires_in)}"
+        self.__text = text
+        self.expires_in: float | None = expires_in
+        return None
+
+    @property
+    def has_text(self) -> bool:
+        """Whether the text is known; of a QR code the service may have sent a picture only."""
+        return self.__text is not None
 
     def reveal(self) -> str:
         """The payload itself. Nothing else shows it, except the pictures drawn from it."""
-        return self.__payload
+        assert self.__text is not None
+        return self.__text
 
     def __repr__(self) -> str:
-        life = "" if self.expires_in is None else f", expires_in={self.expires_in:g}"
+        lifetime = getattr(self, "expires_in", None)
+        life = "" if lifetime is None else f", expires_in={lifetime:g}"
         return f"{type(self).__name__}(<hidden>{life})"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Code):
             return NotImplemented
-        return type(self) is type(other) and self.__payload == other.__payload
+        return type(self) is type(other) and self._secret() == other._secret()
 
     def __hash__(self) -> int:
-        return hash(self.__payload)
+        return hash(self._secret())
 
-    def __reduce__(self) -> NoReturn:
-        name = type(self).__name__
-        raise TypeError(f"a {name} is a secret and cannot be pickled or copied; reveal() it")
+    def _secret(self) -> object:
+        """What makes two codes the same."""
+        return self.__text
 
 
 class PairingCode(Code):
@@ -87,6 +105,9 @@ class PairingCode(Code):
 MAX_PAYLOAD = 2953
 """Bytes that fit the largest QR code at its lowest error correction (ISO/IEC 18004, table 7)."""
 
+USUAL_SIDE = 69
+"""Modules: a code of some 240 bytes, as WhatsApp's are, with its quiet zone."""
+
 QUIET_ZONE = 4
 """Light modules around the code that scanners need (ISO/IEC 18004, section 6.3.8)."""
 
@@ -98,19 +119,70 @@ BLOCKS = {(True, True): "█", (True, False): "▀", (False, True): "▄", (Fals
 class QRCode(Code):
     """What a phone scans.
 
+    Some services send a picture of the code and not its text, often as a ``data:`` URL where the
+    text should be. Such a URL is taken for the picture that it is. ``picture`` has it then, and
+    `svg()` shows it as it came; whatever else needs the text inside reads it from the picture.
+
     Args:
         payload: the text inside the code; opaque to this library.
+        picture: the code as the service drew it, or the bytes of that.
         expires_in: seconds from now for which the service will accept it, if it says so.
 
     Raises:
-        InvalidValue: an empty payload, one longer than any QR code holds (2,953 bytes), or a
-            lifetime that is not a positive number.
+        InvalidValue: an empty payload, one longer than any QR code holds (2,953 bytes), a
+            ``data:`` URL of no picture that is known, or a lifetime that is not a positive number.
     """
 
-    __slots__ = ()
+    __slots__ = ("__read", "picture")
 
     _called = "a QR code"
     _longest = MAX_PAYLOAD
+
+    @forgetful
+    def __init__(
+        self,
+        payload: str | None = None,
+        *,
+        picture: Picture | bytes | None = None,
+        expires_in: float | None = None,
+    ) -> None:
+        if trouble := self._take_either(payload, picture, expires_in):
+            raise InvalidValue(trouble)
+
+    def _take_either(self, payload: object, picture: object, expires_in: object) -> str | None:
+        """Keep what is given, or say what is wrong with it."""
+        self.__read: str | None = None
+        if not isinstance(picture, Picture | bytes | None):
+            return f"picture must be a Picture or its bytes, not {type(picture).__name__}"
+        found: Picture | str | None
+        if isinstance(payload, str) and is_data_url(payload):
+            found, payload = picture_in(payload), None
+        else:
+            found = picture_of(picture) if isinstance(picture, bytes) else picture
+        if isinstance(found, str):
+            return found
+        self.picture: Picture | None = found
+        """The code as the service drew it, if it sent a picture."""
+        if found is not None and payload is None:
+            return self._keep(None, expires_in)
+        return self._take(payload, expires_in)
+
+    def reveal(self) -> str:
+        """The text inside the code; read from the picture if the service sent nothing else.
+
+        Raises:
+            MissingExtra: it has to be read, and the ``pictures`` extra is not installed.
+            Malformed: it has to be read, and the picture shows no QR code.
+        """
+        if self.has_text:
+            return super().reveal()
+        if self.__read is None:
+            assert self.picture is not None
+            self.__read = self.picture.read()
+        return self.__read
+
+    def _secret(self) -> object:
+        return super()._secret() if self.has_text else self.picture
 
     def matrix(self) -> list[list[bool]]:
         """The modules as rows of columns, with the quiet zone of 4; True is dark.
@@ -141,9 +213,13 @@ class QRCode(Code):
     def svg(self, *, scale: float = 4) -> str:
         """The code as an SVG element, dark on white; ``scale`` is a module's size in pixels.
 
+        Where there is only a picture, the element shows that, in about the same size.
+
         Raises:
             MissingExtra: the ``qr`` extra is not installed.
         """
+        if self.picture is not None and not self.has_text:
+            return self.picture.svg(side=scale * USUAL_SIDE)
         stream = io.BytesIO()
         code = _segno().make_qr(self.reveal(), error="l")
         code.save(

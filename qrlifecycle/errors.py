@@ -17,6 +17,7 @@
     ├── PeerError                  theirs: the service, the network, the phone
     │   ├── ServiceRefused         the service says no; raise it from request_qr
     │   ├── ServiceUnavailable     the service does not answer just now; request_qr is asked again
+    │   ├── Malformed              a value that was sent cannot be meant; it says which
     │   └── TransportError         the one error a transport raises
     │       ├── TransportUnreachable   it never opened
     │       ├── TransportRefused       it was turned away: credentials or bot are not accepted
@@ -40,6 +41,7 @@ __all__ = [
     "ForeignCancellation",
     "InvalidTable",
     "InvalidValue",
+    "Malformed",
     "MissingExtra",
     "NotPairing",
     "PairingFailed",
@@ -234,6 +236,22 @@ class Ending(StrEnum):
     """The peer closed it in the protocol's own words, with a code that is not "in order"."""
     ABANDONED = "abandoned"
     """Our own side closed it, or used it wrongly."""
+
+
+class Malformed(PeerError, ValueError):
+    """A value that the service sent cannot be meant. ``field`` says which; no text has the value.
+
+    Raise it where an answer or a message is read: from `request_qr` it ends the attempt, from
+    `check_status` it counts as no answer, in a map of signals the message is dropped.
+    """
+
+    def __init__(self, field: str, trouble: str) -> None:
+        self.field = field
+        self.trouble = trouble
+        super().__init__(field, trouble)
+
+    def __str__(self) -> str:
+        return f"'{self.field}' {self.trouble}"
 
 
 class TransportError(PeerError):

@@ -24,6 +24,7 @@ from .errors import EventRefused, NotPairing, PairingInProgress, WrongAnswer, Wr
 from .outcome import Connected, Failed, Outcome
 from .policy import Policy
 from .records import Recorder
+from .secrecy import NotPickled, forgetful, shown_half_made
 from .signals import ActionRequired, Scanned
 from .states import ENDS, Event, State
 from .transports.base import TransportFactory
@@ -31,7 +32,8 @@ from .transports.base import TransportFactory
 __all__ = ["QRLifecycle"]
 
 
-class QRLifecycle:
+@shown_half_made
+class QRLifecycle(NotPickled):
     """The lifecycle of a QR code that somebody scans to pair an account.
 
     ::
@@ -47,7 +49,8 @@ class QRLifecycle:
         policy: deadlines and budgets.
         check_status: async function that asks the service how far the pairing is; gives back
             `Paired`, any other signal, or None if there is nothing to say. It is called on each
-            opening and before a code is given up, for servers do not repeat what nobody heard.
+            opening, before a code is given up, and when no code comes, for servers do not repeat
+            what nobody heard.
         expect_identity: the identity that must be paired, or a plain function that is given the
             identity (None if the service does not tell) and says whether it is the right one.
         on_connected: told the `Connected` outcome.
@@ -74,6 +77,7 @@ class QRLifecycle:
 
     __slots__ = ("__weakref__", "_attempt", "_progress", "_service")
 
+    @forgetful
     def __init__(
         self,
         request_qr: QRRequest,
@@ -181,11 +185,14 @@ class QRLifecycle:
         """
         if self._attempt is not None:
             raise PairingInProgress(self.state)
-        try:
-            self._attempt = Attempt(self._progress, self._service)
-            return await self._attempt.run()
-        finally:
-            self._attempt = None
+        about = self._progress.observers.about
+        with about.logged():
+            try:
+                self._attempt = Attempt(self._progress, self._service)
+                return await self._attempt.run()
+            finally:
+                self._attempt = None
+                about.sum_up()
 
     def generate(self) -> None:
         """Ask for a fresh code while one is displayed.
@@ -231,10 +238,11 @@ class QRLifecycle:
         attempt = self._attempt
         if attempt is not None and attempt.thread != threading.get_ident():
             raise WrongThread(transition.event)
-        try:
-            self._progress.dispatch(transition)
-        finally:  # an observer may have raised what is no observer's; what is decided is decided
-            self._progress.wake()
+        with self._progress.observers.about.logged():
+            try:
+                self._progress.dispatch(transition)
+            finally:  # an observer may have raised what is no observer's; what is decided, is
+                self._progress.wake()
 
 
 def _require_functions(**functions: object) -> None:
@@ -264,7 +272,7 @@ def _require_hearing(transport: object, policy: Policy | None, check_status: obj
 
 def _require_fitting(policy: object, check_status: object, expect_identity: object) -> None:
     if not isinstance(policy, Policy | None):
-        raise WrongAnswer(f"policy must be a Policy, not {policy!r}")
+        raise WrongAnswer(f"policy must be a Policy, not {type(policy).__name__}")
     if check_status is not None:
         _require_functions(check_status=check_status)
     elif policy is not None and policy.confirm_success:

@@ -76,7 +76,6 @@ class TableMachine:
                 for source, row in single_rows(table)
             ],
             auto_transitions=False,
-            model_attribute=MODEL_ATTRIBUTE,
         )
 
     def row(self, state: State, event: Event) -> Row:

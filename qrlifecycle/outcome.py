@@ -14,6 +14,7 @@ from .errors import (
     TransportRefused,
     TransportUnreachable,
 )
+from .secrecy import shown_half_made
 from .states import Deadline, Word
 
 __all__ = [
@@ -161,6 +162,7 @@ REASON_OF_ERROR: Mapping[type[Exception], Reason] = {
 """What an error of the peer's branch means as an end."""
 
 
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class Connected:
     """The account is paired.
@@ -181,6 +183,7 @@ class Connected:
         return self
 
 
+@shown_half_made
 @dataclass(frozen=True, slots=True, repr=False)
 class Failed:
     """The attempt ended without a pairing; ``reason`` says why.

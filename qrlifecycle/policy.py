@@ -7,10 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 from .errors import InvalidValue
+from .secrecy import forget_arguments, shown_half_made
 
-__all__ = ["WHATSAPP", "Policy", "is_positive"]
+__all__ = ["WHATSAPP", "Policy", "is_positive", "number_or_kind"]
 
 
+@forget_arguments
+@shown_half_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """Deadlines and budgets of an attempt. Times are seconds; ``math.inf`` means no limit.
@@ -103,6 +106,10 @@ class Policy:
     final_check_timeout: float = 5.0
     """How long all of the final status check may take, before a code is given up."""
 
+    sleep_check_interval: float = 10.0
+    """How often it is looked whether the machine was asleep, where there is a `check_status`; it is
+    also looked at whatever is heard. What ran out meanwhile has run out."""
+
     confirm_success_timeout: float = 5.0
     """For how long, with `confirm_success`, the status is asked for a success that was claimed: it
     may lag behind the event. What it does not confirm by then is dropped."""
@@ -123,7 +130,8 @@ class Policy:
             elif field.name == "max_codes":
                 valid, rule = _is_positive_count, "a whole number of at least 1"
             if not valid(value):
-                raise InvalidValue(f"Policy.{field.name} must be {rule}, not {value!r}")
+                given = number_or_kind(value)
+                raise InvalidValue(f"Policy.{field.name} must be {rule}, not {given}")
         for name in FINITE:
             if math.isinf(getattr(self, name)):
                 raise InvalidValue(f"Policy.{name} must be finite: leaving always ends")
@@ -156,6 +164,16 @@ def is_positive(value: object) -> bool:
         return float(value) > 0
     except OverflowError:  # a whole number with hundreds of digits
         return False
+
+
+def number_or_kind(value: object) -> str:
+    """How an error speaks of a value that was given: a number as it is, of all else the kind.
+
+    Whatever was given by mistake may be a secret.
+    """
+    if type(value) is float or (type(value) is int and abs(value) < 10**15):
+        return f"{value:.15g}"
+    return type(value).__name__
 
 
 def _is_duration(value: object) -> bool:

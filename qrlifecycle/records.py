@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .outcome import Reason
+from .secrecy import shown_half_made
 from .states import Event, State, Word
 
 __all__ = [
@@ -37,6 +38,7 @@ class Closing(Word):
     BROKEN = "broken", "The transport's abort() raised: the socket may still be open."
 
 
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class Record:
     """One thing that happened.
@@ -57,6 +59,7 @@ class Record:
         return self.lifecycle.partition("-")[0]
 
 
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class Began(Record):
     """`pair()` was called; with what the promises depend on of the policy."""
@@ -64,6 +67,7 @@ class Began(Record):
     close_timeout: float
 
 
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class Changed(Record):
     """A row was taken. ``source`` equals ``target`` for an internal row."""
@@ -75,6 +79,7 @@ class Changed(Record):
     """Why the attempt failed, if this ended it so."""
 
 
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class Opening(Record):
     """A transport was made, and is held from now on; ``subject`` is its own (see `Transport`)."""
@@ -82,21 +87,25 @@ class Opening(Record):
     subject: tuple[str, ...] | None = None
 
 
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class Opened(Record):
     """The transport listens."""
 
 
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class Polling(Record):
     """There is no socket (`NoTransport`): until the state is left, only the status is read."""
 
 
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class FoundByStatus(Record):
     """A read of the status told of the success before the transport did."""
 
 
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class Leaving(Record):
     """It has been decided that `displayed` is left, and by which event."""
@@ -104,6 +113,7 @@ class Leaving(Record):
     event: Event
 
 
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class Closed(Record):
     """The transport is gone."""
@@ -111,6 +121,7 @@ class Closed(Record):
     how: Closing
 
 
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class Dropped(Record):
     """So many messages, signals or answers of an attempt became of nothing, by one cause."""
@@ -119,6 +130,7 @@ class Dropped(Record):
     count: int
 
 
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class Ended(Record):
     """`pair()` returned or raised."""

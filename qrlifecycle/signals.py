@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from .codes import PairingCode, QRCode
 from .errors import InvalidValue
 from .outcome import Reason
+from .secrecy import forget_arguments, shown_half_made
 from .states import Event
 
 __all__ = [
@@ -48,6 +49,8 @@ class Signal:
             raise InvalidValue("a Signal by itself says nothing; use one of its kinds")
 
 
+@forget_arguments
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class QRUpdated(Signal):
     """The service replaced the code by a newer one: a picture, or a code to type."""
@@ -67,6 +70,8 @@ class Scanned(Signal):
     event = Event.SCANNED
 
 
+@forget_arguments
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class ActionRequired(Signal):
     """The service wants something more from the person before it says yes.
@@ -89,6 +94,8 @@ class ActionRequired(Signal):
         _require(self.data, Mapping, DATA)
 
 
+@forget_arguments
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class Paired(Signal):
     """The account is paired. Also what `request_qr` and `check_status` give back when it is.
@@ -117,6 +124,8 @@ class QRExpired(Signal):
     event = Event.EXPIRED
 
 
+@forget_arguments
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class PairingRefused(Signal):
     """The service or the person said no; ``data`` is what came along and may hold secrets."""
@@ -133,7 +142,7 @@ class PairingRefused(Signal):
 
 @dataclass(frozen=True, slots=True)
 class StatusChanged(Signal):
-    """Something is new, and `check_status` says what: it is read at once.
+    """Something is new, and `check_status` says what: it is read as soon as the pause allows.
 
     For services whose messages tell that there is another code, or a success, but not which. A
     transport may report it; `check_status` may not give it back. Without a `check_status` it is

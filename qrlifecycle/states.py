@@ -75,7 +75,7 @@ class State(Word):
 
     IDLE = "idle", "Nothing is under way and nothing is open."
     GENERATING = "generating", "The service has been asked for a code; no socket is open."
-    DISPLAYED = "displayed", "A code is on screen and the transport is open: exactly here."
+    DISPLAYED = "displayed", "There is a code to scan. Only here a transport may be open."
     CONNECTED = "connected", "The account is paired; the transport is gone."
     FAILED = "failed", "The attempt ended without a pairing; the transport is gone."
 
@@ -124,7 +124,7 @@ class Row:
 INITIAL = State.IDLE
 
 SOCKET_OWNER = State.DISPLAYED
-"""The one state in which the transport is open."""
+"""The one state in which a transport may be open."""
 
 ENDS = (State.IDLE, State.CONNECTED, State.FAILED)
 """The states in which no attempt is under way: each begins in one, and ends in one."""
@@ -280,7 +280,9 @@ class PhaseRow:
     """In any of the phases ``sources``, ``by`` leads to the phase ``target``, because ``why``.
 
     Where ``target`` has a deadline, taking the row starts it afresh; only ``expired`` never gives
-    more time than was left.
+    more time than was left. Here `expired` is the service's word that a code ran out, and
+    `qr_updated` is followed when a newer code is *received*: it may be handed out later, once a
+    transport listens.
     """
 
     sources: tuple[Phase, ...]

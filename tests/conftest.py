@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from trio.testing import MockClock
 
+from qrlifecycle import logs
 from qrlifecycle.testing import VirtualClockEventLoop
 
 settings.register_profile(
@@ -28,6 +29,12 @@ def _look_for_garbage_in_what_this_file_makes_only() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_was_said_a_moment_ago() -> None:
+    """What many lifecycles say at once is said by few: a test's own are not those of others."""
+    logs._moments.clear()
 
 
 @pytest.fixture(params=["asyncio", "trio"])

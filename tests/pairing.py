@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from types import coroutine
 from typing import Any, Self
 
 import anyio
@@ -14,7 +15,8 @@ from trio.testing import MockClock
 from qrlifecycle import Failed, Outcome, Paired, Policy, QRCode, QRLifecycle
 from qrlifecycle.testing import Fault, ScriptedPeer, VirtualClockEventLoop, settle
 
-__all__ = ["ONCE", "Pairing", "asyncio_only", "be_busy", "hang", "request_qr"]
+__all__ = ["ONCE", "Pairing", "asyncio_only", "be_busy", "hang", "request_qr",
+           "suspended"]  # fmt: skip
 
 asyncio_only = pytest.mark.parametrize(
     "anyio_backend",
@@ -32,6 +34,12 @@ async def hang() -> QRCode | Paired:
     """A service that never answers."""
     await anyio.sleep_forever()
     raise AssertionError
+
+
+@coroutine
+def suspended() -> Generator[None, None, None]:
+    """What waits, and is woken by nobody, on no event loop in particular."""
+    yield
 
 
 def be_busy(seconds: float) -> None:

@@ -40,6 +40,7 @@ from qrlifecycle import (
 from qrlifecycle.cli import main
 from qrlifecycle.cli.http_requests import MAX_ANSWER, CodeRequest, default_qr_url
 from qrlifecycle.cli.plain_view import sentences
+from qrlifecycle.errors import Malformed
 from qrlifecycle.testing.pairing_server import PairingServer
 
 from .patience import PROCESS_HANGS, patient_clock
@@ -211,10 +212,102 @@ def test_demo_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_output_that_cannot_carry_blocks() -> None:
-    """An output in ASCII says that it cannot carry the code, and the demo goes on."""
+    """An output in ASCII says that it cannot carry the code; the demo goes on, by its address."""
     done = run("demo", "--scan-after", "0", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (0, "")
     assert "the code cannot be drawn in ascii" in done.stdout
+
+
+def answering(
+    answer: object, *arguments: str, status: object = None, **more: str
+) -> tuple[int, str, int]:
+    """`pair` with a service that answers so when asked for a code, and when for the status.
+
+    The exit code, what was written, and how many sockets there were.
+    """
+
+    async def scenario() -> tuple[int, str, int]:
+        async with PairingServer() as server:
+            app = web.Application()
+            app.router.add_post("/qr", partial(answer_with, answer))
+            app.router.add_get("/status", partial(answer_with, status))
+            runner = web.AppRunner(app, access_log=None)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            here = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            asked = ["--qr-url", f"{here}/qr"]
+            asked += [] if status is None else ["--status-url", f"{here}/status"]
+            process = await start("pair", server.url, *OWNER, *asked, *arguments, **more)
+            code, out, err = await end(process)
+            await runner.cleanup()
+            assert err == ""
+            return code, out, len(server.sockets)
+
+    return asyncio.run(scenario())
+
+
+async def answer_with(what: object, _request: web.Request) -> web.Response:
+    """An answer in JSON."""
+    return web.json_response(what)
+
+
+PICTURE = f"data:image/png;base64,{base64.b64encode(QRCode('2@of-a-phone').png()).decode()}"
+
+
+def test_a_code_that_nobody_can_see_ends_it() -> None:
+    """`pair` writes no code as text, so where it cannot be drawn no socket is held for it."""
+    code, out, _ = answering({"qr": "x"}, "--attempt-timeout", "9", PYTHONIOENCODING="ascii")
+    assert code == 1
+    assert "the code cannot be drawn in ascii; use UTF-8" in out
+    assert "showing_failed: " in out
+    assert "File" not in out
+
+
+def test_a_picture_is_drawn_in_a_terminal() -> None:
+    """The code in it is read, and drawn as any other."""
+    code, out, sockets = answering({"qr": PICTURE}, "--attempt-timeout", "1")
+    assert (code, sockets) == (1, 1)
+    assert QRCode("2@of-a-phone").text().rstrip() in out
+
+
+@pytest.mark.parametrize("answer", [{"qr": ""}, {"paired": True, "identity": []}, [{"qr": "x"}]])
+def test_what_a_server_sends_is_its_own_fault(answer: object) -> None:
+    """Told in one line, in the sentence of the failure; no traceback, and no socket."""
+    code, out, sockets = answering(answer)
+    assert (code, sockets) == (1, 0)
+    assert out.splitlines()[-1].startswith("generating_failed: ")
+    assert "payload must be text" in out or "text or a number" in out or "JSON object" in out
+    assert "File" not in out
+    assert "Traceback" not in out
+
+
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [(True, "true"), (False, "false"), (1, "1"), (2.0, "2"), ("open", "open")],
+)
+def test_a_status_may_be_a_number_or_a_boolean(status: object, word: str) -> None:
+    """It is compared as JSON spells it."""
+    where = ("--status-field", "data.LoggedIn", "--paired-status", word)
+    body = {"data": {"LoggedIn": status}, "identity": 491701234567}
+    code, out, _ = answering({"qr": "x"}, *where, status=body)
+    assert code == 0
+    assert "paired: 491701234567" in out
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"status": ["paired"]}, "'status' must be text or a number, not a list"),
+        ({"status": None}, "has nothing in 'status'"),
+        ({"status": "paired", "identity": {}}, "'identity' must be text or a number"),
+    ],
+)
+def test_a_status_that_cannot_be_meant_says_where(body: object, said: str) -> None:
+    """And it is no answer: it is asked again."""
+    code, out, _ = answering({"qr": "x"}, "--attempt-timeout", "0.5", status=body)
+    assert code == 1
+    assert f"check_status failed: {said}" in out.replace("the server's answer ", "")
+    assert "File" not in out
 
 
 # pair
@@ -349,7 +442,7 @@ def test_pair_with_a_status_that_cannot_be_read() -> None:
         async with asyncio.timeout(PROCESS_HANGS):
             while not (line := await process.stdout.readline()).startswith(b"check_status"):
                 pass
-        assert line == b"check_status failed: the server's answer has no text in 'a.b'\n"
+        assert line == b"check_status failed: the server's answer has nothing in 'a.b'\n"
         await server.scan(BOT_ID, USER_ID)
         code, out, err = await end(process)
         assert (code, err) == (0, "")
@@ -636,10 +729,10 @@ def test_request_paired() -> None:
         (web.Response(text="<html>"), PeerError),
         (web.Response(text="[" * 100_000), PeerError),
         (web.json_response(["qr"]), PeerError),
-        (web.json_response({"qr": 7}), PeerError),
-        (web.json_response({"qr": "x", "expiresIn": "soon"}), PeerError),
-        (web.json_response({"qr": "x", "expiresIn": -1}), InvalidValue),
-        (web.json_response({"qr": ""}), InvalidValue),
+        (web.json_response({"qr": 7}), Malformed),
+        (web.json_response({"qr": "x", "expiresIn": "soon"}), Malformed),
+        (web.json_response({"qr": "x", "expiresIn": -1}), Malformed),
+        (web.json_response({"qr": ""}), Malformed),
         (web.Response(body=b" " * (MAX_ANSWER + 1)), PeerError),
     ],
 )
@@ -650,6 +743,38 @@ def test_request_refuses(answer: web.Response, error: type[QRLifecycleError]) ->
     assert type(raised.value) is error
     assert "s3cret" not in str(raised.value) + repr(raised.value)
     assert raised.value.__suppress_context__ or raised.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"qr": 7}, "'qr' must be a code as text, not a number"),
+        ({"qr": ""}, "'qr' is no code: a QR code's payload must be text that is not empty"),
+        ({"qr": "x" * 3000}, "'qr' is no code: a QR code holds at most 2953 bytes, not 3000"),
+        ({"qr": "\ud800"}, "'qr' is no code: "),
+        ({"qr": "x", "expiresIn": "soon"}, "'expiresIn' must be seconds above 0, not text"),
+        ({"qr": "x", "expiresIn": -1}, "'expiresIn' must be seconds above 0, not -1"),
+        ({"qr": "x", "expiresIn": 10**400}, "'expiresIn' must be seconds above 0, not int"),
+        ({"qr": "x", "expiresIn": True}, "'expiresIn' must be seconds above 0, not true or false"),
+        ({"qr": "data:image/svg+xml;base64,PHN2Zy8+"}, "'qr' is no code: a picture must be"),
+        ({"qr": PICTURE[:60]}, "'qr' is no code: a picture"),
+        ({"paired": "yes"}, "'paired' must be true or false, not text"),
+        ({"paired": True, "identity": []}, "'identity' must be text or a number, not a list"),
+        ({}, "the server's answer has no code in 'qr'"),
+    ],
+)
+def test_an_answer_that_cannot_be_meant_names_its_field(answer: object, said: str) -> None:
+    """It is the peer's fault, in one line with the field and the kind of what was found."""
+    with pytest.raises(PeerError) as raised:
+        ask(web.json_response(answer))
+    assert str(raised.value).startswith(said)
+
+
+def test_a_request_may_be_answered_with_a_picture() -> None:
+    """As a data: URL where the text should be."""
+    code = ask(web.json_response({"qr": PICTURE, "expiresIn": 20}))
+    assert isinstance(code, QRCode)
+    assert (code.has_text, code.reveal()) == (False, "2@of-a-phone")
 
 
 def test_request_url() -> None:

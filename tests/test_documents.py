@@ -6,6 +6,7 @@ import ast
 import importlib
 import importlib.util
 import inspect
+import json
 import os
 import re
 import subprocess
@@ -202,6 +203,20 @@ def test_the_page_on_security_has_the_headers_of_the_example() -> None:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "HEADERS"
     )
     assert policy.strip() == headers["Content-Security-Policy"]
+
+
+def test_the_page_on_logging_tells_whose_line_it_is(tmp_path: Path) -> None:
+    """Its listing pairs: each line of ours names one lifecycle, and so does the service's own."""
+    (listing,) = blocks(HOW_TO / "logging.md", "python")
+    (healthy,) = blocks(README, "text")
+    script = tmp_path / "listing.py"
+    script.write_text(listing)
+    lines = [json.loads(line) for line in run(sys.executable, str(script)).splitlines()]
+    assert [line["text"] for line in lines] == ["asking for a code", *healthy.splitlines()]
+    assert {line["logger"] for line in lines} == {"myservice", "qrlifecycle"}
+    assert len({line["lifecycle"] for line in lines} - {None}) == 1
+    assert all(line["lifecycle"] for line in lines)
+    assert [line["subject"] for line in lines] == [None, *[["bot-7", "user-123"]] * 5]
 
 
 def test_the_page_on_cancellation_finds_what_it_says(tmp_path: Path) -> None:

@@ -90,7 +90,8 @@ async def test_what_can_hear_nothing_needs_a_status_that_is_polled(options: dict
         QRLifecycle(request_qr, NoTransport, **options)
 
 
-async def test_whoever_waits_for_it_is_told_of_its_end() -> None:
+@pytest.mark.parametrize("how", ["aclose", "abort", "both"])
+async def test_whoever_waits_for_it_is_told_of_its_end(how: str) -> None:
     """It is a transport like others: closing ends what waits, as often as one likes."""
     transport = NoTransport()
     ended: list[bool] = []
@@ -100,10 +101,21 @@ async def test_whoever_waits_for_it_is_told_of_its_end() -> None:
             await transport.receive()
         ended.append(True)
 
-    async with anyio.create_task_group() as tasks:
-        await transport.open()
-        tasks.start_soon(receive)
-        await settle()
-        await transport.aclose()
-        transport.abort()
+    with anyio.move_on_after(1):
+        async with anyio.create_task_group() as tasks:
+            await transport.open()
+            tasks.start_soon(receive)
+            await settle()
+            if how != "abort":
+                await transport.aclose()
+            if how != "aclose":
+                transport.abort()
     assert ended == [True]
+
+
+async def test_promise_5_its_opening_can_be_cancelled_as_any_can() -> None:
+    """There is nothing to open, but whoever is cancelled goes no further."""
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await NoTransport().open()
+    assert scope.cancelled_caught

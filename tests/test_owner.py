@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from qrlifecycle.transports.owner import (
     check_owner,
     names_another,
     owner_of_pair,
-    value_as_text,
 )
 
 PAIR = owner_of_pair("bot-7", "7")
@@ -97,23 +95,10 @@ def test_an_owner_that_cannot_be_meant_is_refused(owner: Any) -> None:
         check_owner(owner)
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        *[
-            ("x", "x"),
-            ("", ""),
-            (7, "7"),
-            (-7, "-7"),
-            (7.0, "7"),
-            (7.5, "7.5"),
-            (1e15, "1" + "0" * 15),
-        ],
-        *[(True, None), (None, None), ([], None), ({}, None), (b"x", None)],
-        pytest.param(10**5000, None, id="endless"),
-        *[(math.nan, None), (math.inf, None)],
-    ],
-)
-def test_numbers_are_values(value: object, text: str | None) -> None:
-    """A number is as good as its text; what is neither is no value."""
-    assert value_as_text(value) == text
+def test_it_may_be_looked_for_in_some_places_only() -> None:
+    """At the top, in what is wrapped in a list or a text, and under the keys that are given."""
+    said = {"contact": {"botId": "bot-8"}}
+    assert names_another(said, PAIR)
+    assert not names_another(said, PAIR, ("data",))
+    for wrapped in ({"data": {"botId": 8}}, [{"botId": 8}], {"data": ['{"botId": 8}']}):
+        assert names_another(wrapped, PAIR, ("data",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -22,7 +23,11 @@ from qrlifecycle import (
     ServiceRefused,
     Signal,
     State,
+    TransportLost,
+    TransportRefused,
+    TransportUnreachable,
 )
+from qrlifecycle.engine.failures import failure_by, log_failure
 from qrlifecycle.testing import Fault
 
 from .pairing import ONCE, Pairing, hang, request_qr
@@ -139,6 +144,52 @@ async def test_promise_6_the_error_behind_is_the_cause_and_its_text_is_not_ours(
     assert caught.value.__cause__ is failed.error
     assert SECRET not in f"{caught.value} {caught.value!r} {failed!r}"
     assert SECRET not in caplog.text.replace("{SECRET}", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "ever_listened", "reason"),
+    [
+        (TransportUnreachable("down"), False, Reason.TRANSPORT_UNREACHABLE),
+        (TransportUnreachable("down"), True, Reason.TRANSPORT_LOST),
+        (TransportLost("broke"), False, Reason.TRANSPORT_UNREACHABLE),
+        (TransportLost("broke"), True, Reason.TRANSPORT_LOST),
+        (OSError(SECRET), False, Reason.TRANSPORT_UNREACHABLE),
+        (OSError(SECRET), True, Reason.TRANSPORT_LOST),
+        (OSError(SECRET), None, Reason.TRANSPORT_UNREACHABLE),
+        (TransportRefused("no"), True, Reason.AUTHENTICATION_REFUSED),
+    ],
+)
+def test_what_is_lost_listened_before_whatever_the_last_error_is(
+    error: Exception, ever_listened: bool | None, reason: Reason
+) -> None:
+    """A transport may break while it opens, and one that was lost may not be reached again."""
+    failed = failure_by(error, State.DISPLAYED, ever_listened=ever_listened)
+    assert (failed.reason, failed.error) == (reason, error)
+
+
+def test_an_error_of_a_transports_from_the_service_is_what_it_says() -> None:
+    """The program asks for its code over one, perhaps: it is none of ours that was lost."""
+    failed = failure_by(TransportLost("broke"), State.GENERATING, ever_listened=None)
+    assert failed.reason is Reason.TRANSPORT_LOST
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ServiceRefused("this bot may not be linked"), "this bot may not be linked"),
+        (ServiceRefused(), Reason.REFUSED_BY_SERVICE.meaning),
+        (OSError(SECRET), Reason.REFUSED_BY_SERVICE.meaning),
+        (None, Reason.REFUSED_BY_SERVICE.meaning),
+    ],
+)
+def test_promise_6_a_failure_is_logged_with_its_reason_and_our_own_words_only(
+    error: Exception | None, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line at INFO in the library's own log: what to look for stands in it."""
+    caplog.set_level(logging.INFO, "qrlifecycle")
+    log_failure(Failed(Reason.REFUSED_BY_SERVICE, error))
+    told = f"failed, refused_by_service: {said}"
+    assert caplog.record_tuples == [("qrlifecycle", logging.INFO, told)]
 
 
 def test_what_cannot_get_better_is_not_to_be_retried() -> None:

@@ -380,9 +380,11 @@ def test_a_forked_process_is_another_process() -> None:
         "import os\n"
         "from qrlifecycle import Policy\n"
         "from qrlifecycle.engine.recording import Recording\n"
+        "from qrlifecycle.logs import About\n"
         "os.fork()\n"
         "print_it = lambda record: os.write(1, f'{record.process}\\n'.encode())\n"
-        "Recording((print_it,), lambda deliver, item: deliver(item)).begin(Policy())\n"
+        "tell = lambda deliver, item: deliver(item)\n"
+        "Recording((print_it,), tell, About()).begin(Policy())\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
     parent, child = done.stdout.split()

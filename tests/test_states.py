@@ -9,7 +9,16 @@ import pytest
 
 from qrlifecycle.machine import TableMachine
 from qrlifecycle.proof.model import CHART, Chart
-from qrlifecycle.states import Event, Phase, single_phase_rows
+from qrlifecycle.states import (
+    Deadline,
+    Event,
+    Phase,
+    Region,
+    State,
+    Step,
+    Word,
+    single_phase_rows,
+)
 
 
 @pytest.fixture
@@ -54,3 +63,12 @@ def test_an_internal_row_changes_a_phase(chart: Chart) -> None:
     for source, row in chart.rows:
         if row.internal:
             assert any((phase, row.event) in chart.next_phase for phase in chart.owed(source))
+
+
+@pytest.mark.parametrize("kind", [State, Event, Region, Phase, Step, Deadline])
+def test_a_word_is_spelled_as_its_name_and_explained_in_a_sentence(kind: type[Word]) -> None:
+    """Whoever reads one in a log, a journal or a picture finds it by that name in the code."""
+    for word in kind:
+        assert word.value == word.name.lower()
+        assert " " in word.meaning
+        assert word.meaning.endswith(".")

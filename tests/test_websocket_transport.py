@@ -130,7 +130,8 @@ async def test_what_cannot_be_meant_is_said_once_and_counted(
         assert await transport.receive() == Scanned()
         assert transport.dropped == {"malformed": 200}
     assert [record.getMessage() for record in caplog.records] == [
-        "a message was dropped: malformed; more are counted in 'dropped', and not logged"
+        "a message was dropped: malformed",
+        "199 more messages were dropped: malformed",
     ]
 
 

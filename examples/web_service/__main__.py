@@ -6,6 +6,7 @@ What it needs is in the extra ``examples``: ``pip install '.[examples]'``.
 from __future__ import annotations
 
 import argparse
+import os
 import socket
 from contextlib import AsyncExitStack
 from types import FrameType
@@ -18,6 +19,9 @@ from qrlifecycle.testing import PairingServer
 from .app import create_app
 from .service import BotPlatform
 from .streams import MOST, Streams
+
+TOKEN = "QRLIFECYCLE_TOKEN"  # noqa: S105 - the name of a variable, not a token
+"""Where the token of a real platform is looked for."""
 
 DESCRIPTORS = 6
 """For each stream: its own, the socket's, that of a played server, and those of requests."""
@@ -80,9 +84,9 @@ async def serve(listener: socket.socket, host: str, url: str | None) -> None:
     async with AsyncExitStack() as stack:
         if url is None:
             played = await stack.enter_async_context(PairingServer(host=host))
-            platform = BotPlatform(played.url)
+            platform = BotPlatform(played.url, token=played.token)
         else:
-            platform = BotPlatform(url.rstrip("/"))
+            platform = BotPlatform(url.rstrip("/"), token=os.environ.get(TOKEN))
         streams = Streams(platform, plays_phone=url is None, most=most_streams())
         print(f"http://{host}:{listener.getsockname()[1]}", flush=True)
         await Server(streams, hosts=(host, "localhost")).serve(sockets=[listener])

@@ -57,8 +57,8 @@ def create_app(streams: Streams, *, hosts: tuple[str, ...]) -> ASGIApp:
     files = {f"/{name}": _file(name, kind) for name, kind in FILES.items()}
     pictures = []
     for state in State:
-        path = f"/diagram/{state}.svg"
-        files[path] = Response(render("svg", state=state), media_type="image/svg+xml")
+        path = f"diagram/{state}.svg"  # relative: the service may be behind a path of a proxy's
+        files[f"/{path}"] = Response(render("svg", state=state), media_type="image/svg+xml")
         pictures.append(PICTURE.format(state=state, path=path, meaning=escape(state.meaning)))
     text = (HERE / "page.html").read_text().replace("<!-- diagram -->", "\n".join(pictures))
 

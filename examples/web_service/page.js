@@ -2,12 +2,14 @@
 // It decides nothing. The stream is the pairing: when it ends, the socket behind it is closed.
 
 const SILENCE = 25_000; // milliseconds; the service sends a line every 10 s
+const SLEPT = 5_000; // milliseconds by which the wall clock gets ahead of the timers
 const LOST = "The connection was lost. Please try again.";
 
 const at = (id) => document.getElementById(id);
 const dialog = at("dialog");
 let stream = null; // what ends the stream, while there is one
 let ends = 0; // when the code expires, in milliseconds of performance.now()
+let apart = 0; // by how much the two clocks differ
 
 // One stream from its beginning to its end
 
@@ -122,6 +124,14 @@ function look(name) {
   for (const id of ["clock", "address"]) at(id).hidden ||= name === "scanned";
 }
 
+// While the machine sleeps timers stand still, and the code runs out. A wall clock that was put right
+// looks alike; so nothing is ended, and another code is asked for.
+function slept() {
+  const before = apart;
+  apart = Date.now() - performance.now();
+  return before !== 0 && apart - before > SLEPT;
+}
+
 function tick() {
   const left = Math.max(0, Math.ceil((ends - performance.now()) / 1000));
   at("bar").value = left;
@@ -145,6 +155,9 @@ addEventListener("pagehide", () => {
   leave();
   dialog.close(); // the page may come back from a cache
 });
-setInterval(tick, 1000);
+setInterval(() => {
+  tick();
+  if (slept() && stream && at("frame").dataset.look === "code") pair();
+}, 1000);
 light("idle");
 at("open").hidden = false; // without a script it would do nothing

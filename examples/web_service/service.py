@@ -31,12 +31,19 @@ class BotPlatform:
     url: str
     bot_id: str = "bot-7"
     policy: Policy = field(default_factory=Policy)
+    token: str | None = field(default=None, repr=False)
 
     def lifecycle(self, user_id: str) -> QRLifecycle:
         """A new lifecycle for one user; nothing is asked for or open before its `pair()`."""
         return QRLifecycle(
             partial(self.request_code, user_id),
-            partial(SocketIOTransport, self.url, bot_id=self.bot_id, user_id=user_id),
+            partial(
+                SocketIOTransport,
+                self.url,
+                bot_id=self.bot_id,
+                user_id=user_id,
+                auth={"token": self.token} if self.token else None,
+            ),
             check_status=partial(self.check_status, user_id),
             policy=self.policy,
         )
@@ -45,7 +52,7 @@ class BotPlatform:
         """The request behind "Pair WhatsApp"."""
         owner = {"botId": self.bot_id, "userId": user_id}
         async with (
-            aiohttp.ClientSession() as http,
+            self._session() as http,
             http.post(f"{self.url}/qr", json=owner) as answer,
         ):
             if answer.status in (401, 403):
@@ -60,12 +67,17 @@ class BotPlatform:
         """Whether the account is paired, in case that a message was lost."""
         owner = {"botId": self.bot_id, "userId": user_id}
         async with (
-            aiohttp.ClientSession() as http,
+            self._session() as http,
             http.get(f"{self.url}/status", params=owner) as answer,
         ):
             answer.raise_for_status()
             body = await answer.json()
         return Paired(body["identity"]) if body["status"] == "paired" else None
+
+    def _session(self) -> aiohttp.ClientSession:
+        """For one request, with the token if there is one."""
+        bearer = {"Authorization": f"Bearer {self.token}"} if self.token else None
+        return aiohttp.ClientSession(headers=bearer)
 
     def lifetime(self, code: Code) -> float:
         """For how many seconds a code is valid."""

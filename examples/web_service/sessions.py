@@ -34,12 +34,16 @@ class Sessions:
     def give(self, request: Request, response: Response) -> None:
         """Give the browser a session, unless it has one."""
         if self.of(request) is None:
+            https = request.url.scheme == "https"
             response.set_cookie(
                 cookie_name(request),
                 self._sign(secrets.token_urlsafe(32)),
+                # Over https it is the whole host's, as its name demands. Over http it is that of
+                # the page's own folder, which a proxy may have put anywhere.
+                path="/" if https else None,
                 httponly=True,
                 samesite="strict",
-                secure=request.url.scheme == "https",
+                secure=https,
             )
 
     def _sign(self, token: str) -> str:

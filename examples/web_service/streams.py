@@ -179,6 +179,8 @@ class Streams:
         news = News(expires_in=self._platform.lifetime(code))
         if not isinstance(code, QRCode):
             return news | News(text=code.reveal(), sentence="Type this code on your phone.")
+        if not code.has_text:  # the platform drew it; nobody has to read it to show it
+            return news | News(picture=code.svg())
         news["picture"] = code.svg(scale=max(1, LARGEST // len(code.matrix())))
         return news | News(address=code.reveal()) if self._plays_phone else news
 
@@ -188,7 +190,8 @@ def _step_left(lifecycle: QRLifecycle) -> str:
     if action is None:
         return SENTENCES[Event.SCANNED]
     said = action.data.get("code")
-    return f"One more step on your phone: {action.action}" + ("" if said is None else f" {said}")
+    code = f" {said}" if isinstance(said, str | int) else ""
+    return f"One more step on your phone: {action.action}{code}"
 
 
 def _end(outcome: Outcome) -> News:

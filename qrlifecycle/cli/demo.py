@@ -21,6 +21,7 @@ from ..engine.service import Service
 from ..errors import UsageError
 from ..lifecycle import QRLifecycle
 from ..policy import Policy
+from ..testing.listening import is_loopback
 from ..testing.pairing_server import PairingServer
 from ..transports.socketio import SocketIOTransport
 from .http_requests import CodeRequest, StatusRequest, default_qr_url
@@ -69,9 +70,12 @@ async def _pair(
     title = f"qrlifecycle demo: a toy server at {server.url}"
     lifetime, plain = policy.qr_lifetime, arguments.plain
     view = make_view(stop, hints, title=title, lifetime=lifetime, plain=plain)
-    request = CodeRequest(default_qr_url(server.url), BOT_ID, USER_ID)
-    transport = partial(SocketIOTransport, server.url, bot_id=BOT_ID, user_id=USER_ID)
-    status = StatusRequest(f"{server.url}/status", BOT_ID, USER_ID)
+    token = server.token
+    bearer = {"Authorization": f"Bearer {token}"} if token else {}
+    auth = {"token": token} if token else None
+    request = CodeRequest(default_qr_url(server.url), BOT_ID, USER_ID, headers=bearer)
+    transport = partial(SocketIOTransport, server.url, bot_id=BOT_ID, user_id=USER_ID, auth=auth)
+    status = StatusRequest(f"{server.url}/status", BOT_ID, USER_ID, headers=bearer)
     lifecycle = make_lifecycle(Service(request, transport, status), policy, view)
     scanning = None
     if arguments.scan_after is not None:
@@ -84,7 +88,7 @@ async def _pair(
 def _hints(host: str, scan_after: float | None) -> Callable[[QRCode], tuple[str, ...]]:
     if scan_after is not None:
         what = f"This code is scanned automatically after {scan_after:g} s. Its address is"
-    elif _is_loopback(host):
+    elif is_loopback(host):
         what = "Open this address in a browser on this machine; that plays the phone:"
     else:
         what = "Scan the code with a phone in this network, or open its address in a browser:"
@@ -155,13 +159,6 @@ def _check_host(host: str) -> None:
             raise UsageError("--host takes an address, like 192.168.1.20") from None
     if unspecified:
         raise UsageError("--host takes the one address a phone can open, like 192.168.1.20")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _words(error: OSError) -> str:

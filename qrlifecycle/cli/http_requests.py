@@ -6,7 +6,6 @@ token elsewhere), and no error holds a URL, a header or any part of an answer.
 
 from __future__ import annotations
 
-import json
 import os
 import ssl
 from collections.abc import Mapping
@@ -17,8 +16,10 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 
 from ..codes import QRCode
-from ..errors import InvalidValue, PeerError, ServiceRefused
+from ..errors import InvalidValue, Malformed, PeerError, ServiceRefused
+from ..secrecy import NotPickled, forget_arguments
 from ..signals import Paired
+from ..values import code_of, kind_of, object_in, text_of, value_at
 
 __all__ = ["CodeRequest", "StatusRequest", "default_qr_url"]
 
@@ -31,7 +32,7 @@ TEMPORARY = {408, 425, 429}
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Request(NotPickled):
     """One request about one bot and user; the base of those below.
 
     Raises:
@@ -89,6 +90,7 @@ class Request:
             raise PeerError(_explain(error)) from None
 
 
+@forget_arguments
 @dataclass(frozen=True, slots=True)
 class CodeRequest(Request):
     """An awaitable call as `QRLifecycle` wants it: ``await request()``."""
@@ -104,10 +106,9 @@ class CodeRequest(Request):
         Raises:
             ServiceRefused: the server refuses.
             PeerError: it cannot be reached, or its answer cannot be used.
-            InvalidValue: its code is not valid.
         """
         status, body = await self.ask("POST", json=self.owner)
-        answer = _parse(body)
+        answer = object_in(body)
         if status in UNAUTHORIZED or (
             400 <= status < 500 and status not in TEMPORARY and answer is not None
         ):
@@ -119,17 +120,18 @@ class CodeRequest(Request):
         return self._read(answer)
 
     def _read(self, answer: Mapping[str, object]) -> QRCode | Paired:
-        if answer.get("paired") is True:
+        paired = answer.get("paired")
+        if not isinstance(paired, bool | None):
+            raise Malformed("paired", f"must be true or false, not {kind_of(paired)}")
+        if paired:
             return _paired(answer)
-        code = _at(answer, self.qr_field)
-        if not isinstance(code, str):
-            raise PeerError(f"the server's answer has no text in {self.qr_field!r}")
-        lifetime = _at(answer, self.expires_field)
-        if isinstance(lifetime, bool) or not isinstance(lifetime, int | float | None):
-            raise PeerError(f"the server's answer has no number in {self.expires_field!r}")
-        return QRCode(code, expires_in=lifetime)
+        code, lifetime = value_at(answer, self.qr_field), value_at(answer, self.expires_field)
+        if code is None:
+            raise PeerError(f"the server's answer has no code in '{self.qr_field}'")
+        return code_of(QRCode, code, self.qr_field, lifetime, self.expires_field)
 
 
+@forget_arguments
 @dataclass(frozen=True, slots=True)
 class StatusRequest(Request):
     """An awaitable call as `QRLifecycle` wants it for its ``check_status``."""
@@ -146,15 +148,13 @@ class StatusRequest(Request):
             PeerError: it cannot be reached, or its answer cannot be used.
         """
         status, body = await self.ask("GET", params=self.owner)
-        answer = _parse(body)
+        answer = object_in(body)
         if not 200 <= status < 300 or answer is None:
             raise PeerError(f"the server answered HTTP {status} when asked for the status")
-        found = _at(answer, self.status_field)
-        if not isinstance(found, str):
-            raise PeerError(f"the server's answer has no text in {self.status_field!r}")
-        if found != self.paired_status:
-            return None
-        return _paired(answer)
+        found = text_of(value_at(answer, self.status_field), self.status_field, boolean=True)
+        if found is None:
+            raise PeerError(f"the server's answer has nothing in '{self.status_field}'")
+        return _paired(answer) if found == self.paired_status else None
 
 
 def default_qr_url(url: str) -> str:
@@ -172,24 +172,7 @@ def default_qr_url(url: str) -> str:
 
 
 def _paired(answer: Mapping[str, object]) -> Paired:
-    identity = answer.get("identity")
-    return Paired(identity if isinstance(identity, str) else None, answer)
-
-
-def _parse(body: bytes) -> Mapping[str, object] | None:
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return answer if isinstance(answer, dict) else None
-
-
-def _at(answer: Mapping[str, object], path: str) -> object:
-    """What is at a dotted path, or None."""
-    found: object = answer
-    for name in path.split("."):
-        found = found.get(name) if isinstance(found, dict) else None
-    return found
+    return Paired(text_of(answer.get("identity"), "identity"), answer)
 
 
 FAULTS: Mapping[type[Exception], str] = {

@@ -15,7 +15,7 @@ from typing import Self
 
 from ..codes import BLOCKS, PairingCode, QRCode
 from ..engine.observers import Change
-from ..errors import QRLifecycleError
+from ..errors import QRLifecycleError, UsageError
 from ..lifecycle import QRLifecycle
 from ..monitoring.printable import printable
 from ..outcome import Connected, Outcome, Reason
@@ -82,7 +82,7 @@ class PlainView:
     def require(self, action: ActionRequired) -> None:
         """The service requires one more step from the person."""
         code = action.data.get("code")
-        detail = f": {printable(code, LONGEST)}" if isinstance(code, str) else ""
+        detail = f": {printable(str(code), LONGEST)}" if isinstance(code, str | int) else ""
         self.say(f"the service requires an action, {printable(action.action, LONGEST)}{detail}")
 
     def changed(self, change: Change) -> None:
@@ -109,7 +109,7 @@ class PlainView:
         """Draw the code; in a terminal that is too narrow it would be garbled, so say that."""
         self._too_wide = None
         if not draws_blocks():
-            self._print(f"the code cannot be drawn in {sys.stdout.encoding}; use UTF-8")
+            self._cannot_draw(qr, f"the code cannot be drawn in {sys.stdout.encoding}; use UTF-8")
         elif not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
             self._print(qr.text().rstrip("\n"))
         elif _width(qr) > _columns():
@@ -120,6 +120,16 @@ class PlainView:
             )
         else:
             self._print(*(BLACK_ON_WHITE.format(line) for line in qr.text(ink=True).splitlines()))
+
+    def _cannot_draw(self, qr: QRCode, why: str) -> None:
+        """Say it, and go on only if the code can be read off one of the hints.
+
+        Raises:
+            UsageError: nobody can see the code, so nobody can scan it.
+        """
+        if not (qr.has_text and any(qr.reveal() in hint for hint in self._hints(qr))):
+            raise UsageError(why)
+        self._print(why)
 
     def _print(self, *lines: str) -> None:
         try:

@@ -27,7 +27,6 @@ anybody is asked for a code: `idle`. Only asyncio's own `Task.cancel()` breaks i
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from inspect import isawaitable
@@ -45,6 +44,7 @@ from ..errors import (
     UsageError,
     WrongAnswer,
 )
+from ..logs import error_once, logger, warn_once, warn_shared
 from ..machine import MACHINE
 from ..outcome import REASON_OF_DEADLINE, Connected, Failed, Outcome, Reason
 from ..records import FoundByStatus
@@ -58,6 +58,7 @@ from ..signals import (
     Signal,
     StatusChanged,
 )
+from ..sleeping import SleepWatch
 from ..states import ENDS, Deadline, Event, Phase, State
 from ..transports.base import Transport
 from .backoff import Backoff
@@ -69,8 +70,6 @@ from .status import Answer, StatusReader
 from .user_code import BackgroundTasks, describe, fault_of, is_thrown_away
 
 __all__ = ["Attempt"]
-
-logger = logging.getLogger("qrlifecycle")
 
 
 class Attempt:
@@ -86,6 +85,7 @@ class Attempt:
         "_policy",
         "_progress",
         "_service",
+        "_sleep",
         "_tasks",
         "_unavailable",
         "codes_left",
@@ -100,6 +100,7 @@ class Attempt:
         self._service = service
         self._policy = progress.policy
         self._tasks: BackgroundTasks | None = None
+        self._sleep = SleepWatch()
         self._asking: Backoff | None = None
         self._unavailable: ServiceUnavailable | None = None
         self.reader: StatusReader | None = None
@@ -190,14 +191,14 @@ class Attempt:
         progress.decide(failure)
         if progress.pending is not failure:
             # An end was decided already, and this came of being stopped: the end stands.
-            logger.error("while the state was being left: %s", describe(error))
+            error_once("while the state was being left: %s", describe(error))
         return progress.pending is failure
 
     def _take_row(self) -> Outcome | None:
         """Take the row that was decided on; nothing of the state is left by then."""
         # A second Ctrl-C may strike anywhere, also before `close()` has done anything.
         connection, progress = self.connection, self._progress
-        if connection is not None and connection.transport is not None:
+        if connection is not None:
             connection.abandon()
         self.reader = self.connection = None
         outcome = progress.commit(progress.pending or CANCELLED)
@@ -215,12 +216,13 @@ class Attempt:
             try:
                 asked: object = self._service.request_qr()
                 answer: object = await asked if isawaitable(asked) else asked
+                self._notice_sleep()  # before the code's time begins
                 break
             except BaseException as error:
                 fault = fault_of(error)
             if not isinstance(fault, ServiceUnavailable):
                 if not isinstance(fault, PeerError):
-                    logger.warning("request_qr raised %s", describe(fault))
+                    warn_once("request_qr raised %s", describe(fault))
                 self._progress.give_up(self._failure(fault))
                 return
             await self._pause_asking(fault)
@@ -242,7 +244,7 @@ class Attempt:
             self._asking = Backoff(policy.generate_retry_delay, policy.generate_retry_delay_max)
         self._unavailable, delay = fault, self._asking.next()
         text = str(fault) or "the service is unavailable"
-        logger.warning("%s; asking for a code again in %.1f s", text, delay)
+        warn_shared("%s; asking for a code again in %.1f s", text, delay, alike=text)
         await anyio.sleep(delay)
 
     async def _display(self) -> None:
@@ -255,6 +257,7 @@ class Attempt:
         try:
             while progress.pending is None and progress.verdict is None:
                 signal = await self.connection.receive()
+                self._notice_sleep()  # before a newer code's time begins
                 if signal is None:
                     self._begin_listening()
                 else:
@@ -280,11 +283,17 @@ class Attempt:
     async def _check_finally(self) -> None:
         """The final status check: read once more, while what still listens goes on listening.
 
-        Without a status to read it takes no time, and finds what has arrived in this very instant.
+        Without a status to read it takes no time but the turns of the event loop in which a
+        transport gets to know what has arrived by this instant.
         """
         progress = self._progress
-        reader = self._read_status_beside() if progress.code_was_shown else None
+        # A code that nobody saw was scanned by nobody. But where none comes, the service may have
+        # said in words of its own that none is needed.
+        due = progress.code_was_shown or progress.state is State.GENERATING
+        reader = self._read_status_beside() if due else None
         seconds = 0.0 if reader is None else self._policy.final_check_timeout
+        if reader is None and self.connection is not None:
+            await self.connection.catch_up()
         with progress.for_final_check(seconds):
             if reader is not None:
                 reader.read_afresh()
@@ -306,6 +315,25 @@ class Attempt:
             raise
         except Exception as error:
             logger.debug("the transport broke in the final status check: %s", type(error).__name__)
+
+    def _notice_sleep(self) -> None:
+        """The machine may have slept: what ran out meanwhile has run out, and is not waited for.
+
+        Where only the wall clock has jumped nobody knows. It ends nothing: the status is read, and
+        another code is asked for, if the budget allows.
+        """
+        progress = self._progress
+        if progress.pending is not None or progress.final_check:
+            return  # it is being left anyway
+        slept, jumped = self._sleep.look()
+        if not slept and not jumped:
+            return
+        logger.info("the machine slept for %.0f s, or its clock was put forward", slept)
+        progress.pass_time(slept)
+        if jumped and progress.phase is Phase.SCANNING and self.refreshes_left > 0:
+            progress.run_out()
+        if self.reader is not None and anyio.current_time() < progress.earlier_deadline:
+            self.reader.request_read()  # else it is about to be read, before the code is given up
 
     # Signals, from the transport and from the status
 
@@ -343,8 +371,11 @@ class Attempt:
         """Put one answer after another to the table, until the state is left."""
         with reader.scope:
             while True:
-                self._take_answer(reader, await reader.next_answer())
-                await reader.pause()
+                answer = await reader.next_answer()
+                self._notice_sleep()
+                if answer is not None:
+                    self._take_answer(reader, answer)
+                    await reader.pause()
 
     def _take_answer(self, reader: StatusReader, answer: Answer) -> None:
         progress = self._progress
@@ -387,7 +418,8 @@ class Attempt:
         try:
             match signal:
                 case Paired():
-                    transition = self._success(signal)
+                    unseen = not progress.code_was_shown
+                    transition = self._success(signal, already_paired=unseen)
                 case PairingRefused():
                     transition = Transition(Event.FAIL, Failed(signal.reason, data=signal.data))
                 case ActionRequired():
@@ -445,8 +477,7 @@ class Attempt:
 
     def _success(self, paired: Paired, *, already_paired: bool = False) -> Transition:
         """An account is paired: the right one?"""
-        service = self._service
-        if service.expect_identity is not None and not service.expects(paired.identity):
+        if not self._service.expects(paired.identity):
             return Transition(Event.FAIL, Failed(Reason.WRONG_IDENTITY, data=paired.data))
         return Transition(Event.PAIRED, Connected(paired.identity, paired.data, already_paired))
 

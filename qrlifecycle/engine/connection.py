@@ -20,7 +20,6 @@ and the earlier one ends the waiting too.
 
 from __future__ import annotations
 
-import logging
 import math
 from typing import cast
 
@@ -30,6 +29,7 @@ from anyio import EndOfStream
 
 from ..errors import (
     Ending,
+    InvalidValue,
     TransportError,
     TransportLost,
     TransportRefused,
@@ -37,6 +37,7 @@ from ..errors import (
     UsageError,
     WrongAnswer,
 )
+from ..logs import error_once, logger, warn_shared
 from ..policy import Policy
 from ..records import Closed, Closing, Opened, Opening, Polling
 from ..signals import Signal
@@ -68,7 +69,14 @@ cancelled from the beginning. And before a signal is taken, not after: then noth
 could be lost.
 """
 
-logger = logging.getLogger("qrlifecycle")
+
+LAST_TURNS = 20
+"""Turns of the event loop from a socket that is readable to a signal: one if the transport reads it
+in `receive()`, some ten if a client library does in tasks of its own.
+
+A success that arrived while the event loop was blocked, or in the very instant of the deadline,
+would be lost otherwise: timers that ran out meanwhile run in the same turn in which it is read.
+"""
 
 
 class Connection:
@@ -82,6 +90,7 @@ class Connection:
 
     __slots__ = (
         "_backoff",
+        "_broke",
         "_factory",
         "_failures",
         "_listening_since",
@@ -106,6 +115,7 @@ class Connection:
         self._policy = policy
         self._observers = observers
         self._backoff = Backoff(policy.reconnect_delay, policy.reconnect_delay_max)
+        self._broke: Exception | None = None
         self._failures = 0
         self._received = 0
         self._refused = False
@@ -116,14 +126,15 @@ class Connection:
         """The next signal; None each time a transport has come to listen.
 
         Args:
-            reconnect: whether another transport is made when one that listens breaks.
+            reconnect: whether another transport is made when one that listens breaks; if not, it
+                is when the next signal is asked for.
 
         Raises:
             Exception: what the connection is given up for: the last transport's error, or whatever
                 the factory raised.
         """
         while True:
-            if self.phase is not Phase.LISTENING:
+            if self._broke is not None or self.phase is not Phase.LISTENING:
                 await self._make()
             transport = self.transport
             assert transport is not None
@@ -142,9 +153,17 @@ class Connection:
                 fault: Exception = TransportLost("the peer closed the connection")
             except BaseException as error:
                 fault = self._fault(error)
-            if isinstance(fault, UsageError) or not reconnect:
+            if isinstance(fault, UsageError):
                 raise fault
-            await self._close_to_reconnect(fault)
+            self._broke = fault
+            if not reconnect:
+                raise fault
+
+    async def catch_up(self) -> None:
+        """Let a transport that listens get to know what is in the kernel's buffer already."""
+        if self.phase is Phase.LISTENING:
+            for _ in range(LAST_TURNS):
+                await anyio.lowlevel.checkpoint()
 
     async def close(self) -> None:
         """Close the transport that is held, if any: gracefully for a while, then by force."""
@@ -176,7 +195,10 @@ class Connection:
             self._abort(self.transport, Closing.FORCED)
 
     async def _make(self) -> None:
-        """Have the factory make a transport, when none is held any more."""
+        """Have the factory make a transport, when none is held any more and the delay is over."""
+        if (broke := self._broke) is not None:
+            self._broke = None
+            await self._close_to_reconnect(broke)
         # An opening may have been interrupted by a deadline that was then put off.
         await self.close()
         # Leaving may have begun meanwhile; then there must be no socket any more, not even briefly.
@@ -190,7 +212,7 @@ class Connection:
         except BaseException as error:
             fault = fault_of(error)
             if not isinstance(fault, UsageError):
-                logger.error("the transport factory raised %s", describe(fault))
+                error_once("the transport factory raised %s", describe(fault))
             raise fault from None
         if not isinstance(made, Transport):
             close_coroutine(made)
@@ -203,11 +225,12 @@ class Connection:
 
     async def _open(self, transport: Transport) -> None:
         """Open the transport that was made."""
-        recording, limit = self._recording_of(transport), self._policy.open_timeout
+        about, recording = self._observers.about, self._recording_of(transport)
+        about.subject, limit = _subject_of(transport), self._policy.open_timeout
         if transport.holds_socket:
             logger.info("connecting for QR display")
         if recording is not None:
-            recording.record(Opening, _subject_of(transport))
+            recording.record(Opening, about.subject)
         with anyio.move_on_after(limit):
             await transport.open()
             # In the same breath: a deadline that strikes now still finds it listening.
@@ -242,7 +265,7 @@ class Connection:
         await anyio.lowlevel.checkpoint_if_cancelled()
         # The text of our own errors only: it holds no secret.
         cause = str(error) if isinstance(error, TransportError) else type(error).__name__
-        logger.warning("%s; reconnecting in %.1f s", cause, delay)
+        warn_shared("%s; reconnecting in %.1f s", cause, delay, alike=cause)
 
     def _spend_reconnect(self, error: Exception, broke_at: float) -> bool:
         """Take one of the budget, if one is left; a transport that held gives all of it back."""
@@ -274,7 +297,11 @@ class Connection:
         """What a transport raised, if it is the peer's or the transport's doing."""
         fault = fault_of(error)
         if not isinstance(fault, TransportError | UsageError):
-            logger.error("the transport broke its contract: it raised %s", describe(fault))
+            error_once("the transport broke its contract: it raised %s", describe(fault))
+        elif isinstance(fault, InvalidValue) and self.phase is Phase.LISTENING:
+            # Made of what came over the wire, so it is no mistake of the program's.
+            error_once("the transport broke its contract: it raised %s", describe(fault))
+            return TransportLost(f"what came could not be read: {fault}")
         return fault
 
     def _abort(self, transport: Transport, how: Closing) -> None:
@@ -286,9 +313,9 @@ class Connection:
         except BaseException as error:
             how = Closing.BROKEN
             fault = fault_of(error)
-            logger.error("the transport broke its contract: abort() raised %s", describe(fault))
+            error_once("the transport broke its contract: abort() raised %s", describe(fault))
         finally:
-            self.transport = None
+            self.transport = self._broke = None
             self.phase = NEXT_PHASE[self.phase, Step.CLOSED]
             if (recording := self._recording_of(transport)) is not None:
                 recording.record(Closed, how)
@@ -297,7 +324,7 @@ class Connection:
                 self._observers.count(dropped)
         except BaseException as error:
             fault = fault_of(error)
-            logger.error("the transport broke its contract: dropped raised %s", describe(fault))
+            error_once("the transport broke its contract: dropped raised %s", describe(fault))
 
     def _recording_of(self, transport: Transport) -> Recording | None:
         """Who makes records of its socket, if it holds one and anybody keeps them."""
@@ -305,12 +332,10 @@ class Connection:
 
 
 def _subject_of(transport: Transport) -> tuple[str, ...] | None:
-    """Whom the socket is for. It is for the record only, so nobody is worse off without it."""
+    """Whom the socket is for. It is for log and record only: nobody is worse off without it."""
     try:
         subject = transport.subject
         return None if subject is None else tuple(subject)
     except BaseException as error:
-        logger.error(
-            "the transport broke its contract: subject raised %s", describe(fault_of(error))
-        )
+        error_once("the transport broke its contract: subject raised %s", describe(fault_of(error)))
         return None

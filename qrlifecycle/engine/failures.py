@@ -1,17 +1,18 @@
 """Why an attempt fails: what an error or a deadline means as an end.
 
-Each reason is found in one of these places, in this order: the error brings one along
-(`ServiceRefused`), or its kind has one (`outcome.REASON_OF_ERROR`), or it is what goes wrong in
-that state (`REASON_OTHERWISE`); a deadline has one (`outcome.REASON_OF_DEADLINE`); and a refusal
-that a service sends brings its own along (`signals.PairingRefused`).
+An error brings its reason along (`ServiceRefused`), or its kind has one
+(`outcome.REASON_OF_ERROR`), or it is what goes wrong in that state (`REASON_OTHERWISE`). A deadline
+has one (`outcome.REASON_OF_DEADLINE`), and a refusal that a service sends brings its own along
+(`signals.PairingRefused`). Four more are decided where they are noticed: `wrong_identity`,
+`expired` and `codes_used_up` in `attempt`, `showing_failed` in `progress`.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 
-from ..errors import QRLifecycleError, ServiceRefused
+from ..errors import PeerError, QRLifecycleError, ServiceRefused
+from ..logs import logger
 from ..outcome import REASON_OF_ERROR, Failed, Reason
 from ..states import State
 
@@ -26,16 +27,18 @@ REASON_OTHERWISE: Mapping[State, Reason] = {
 UNREACHABLE_OR_LOST = (Reason.TRANSPORT_UNREACHABLE, Reason.TRANSPORT_LOST)
 """Whatever the last error was: lost is what listened before, in this state."""
 
-logger = logging.getLogger("qrlifecycle")
-
 
 def failure_by(error: Exception, state: State, *, ever_listened: bool | None) -> Failed:
     """What an error from `request_qr` or the transport means as an end.
 
+    An error of the peer's branch says in its text all there is to say. An outcome is kept, and the
+    frames that the error went through may keep a token or an answer: it lets go of them.
+
     Args:
         error: what was raised.
         state: where.
-        ever_listened: whether any transport of this state came to listen; None if none was made.
+        ever_listened: whether any transport of this state came to listen; None where there is no
+            connection.
     """
     reasons = (reason for kind, reason in REASON_OF_ERROR.items() if isinstance(error, kind))
     reason = next(reasons, REASON_OTHERWISE[state])
@@ -43,6 +46,8 @@ def failure_by(error: Exception, state: State, *, ever_listened: bool | None) ->
         reason = error.reason
     if reason in UNREACHABLE_OR_LOST and ever_listened is not None:
         reason = UNREACHABLE_OR_LOST[ever_listened]
+    if isinstance(error, PeerError):
+        error.__traceback__ = error.__context__ = None
     return Failed(reason, error)
 
 

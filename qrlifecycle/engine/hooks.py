@@ -9,7 +9,6 @@ hook's).
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
@@ -17,6 +16,7 @@ import anyio
 import anyio.lowlevel
 
 from ..codes import Code
+from ..logs import error_once, warn_once
 from ..signals import ActionRequired
 from .user_code import BackgroundTasks, close_coroutine, describe, fault_of
 
@@ -30,8 +30,6 @@ Hook = Callable[[T], Awaitable[object] | object]
 BACKLOG = 64
 """How many things a slow observer may lag behind before the oldest is forgotten. An attempt with
 the default policy has at most 26 changes other than rotations."""
-
-logger = logging.getLogger("qrlifecycle")
 
 
 class HookRunner(Generic[T]):
@@ -106,7 +104,7 @@ class HookRunner(Generic[T]):
             self.tasks.start(self._work, forgotten, result)
         else:
             close_coroutine(result)
-            logger.warning(
+            warn_once(
                 "%s returned a coroutine outside pair(); it was not run: make it an async function",
                 self._name,
             )
@@ -133,14 +131,14 @@ class HookRunner(Generic[T]):
                 error = fault_of(raised)
         if scope.cancelled_caught:
             error = TimeoutError(f"{self._name} took longer than {self._timeout:g} s")
-            logger.error("%s took longer than %g s and was cancelled", self._name, self._timeout)
+            error_once("%s took longer than %g s and was cancelled", self._name, self._timeout)
             self._settle(forgotten, error, said=True)
         else:
             self._settle(forgotten, error)
 
     def _settle(self, forgotten: object, error: Exception | None, *, said: bool = False) -> None:
         if error is not None and not said:
-            logger.error("%s raised %s", self._name, describe(error))
+            error_once("%s raised %s", self._name, describe(error))
         if self._settled is not None and forgotten is self._forgotten:
             self._settled(self._name, error)
 

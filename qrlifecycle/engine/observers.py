@@ -21,8 +21,10 @@ from typing import Any, Self
 import anyio
 
 from ..codes import PairingCode
+from ..logs import About
 from ..outcome import Outcome
 from ..records import Recorder
+from ..secrecy import shown_half_made
 from ..states import OUTCOMES, Event, State
 from ..waiting import wait_for
 from .hooks import Hook, HookRunner, append_news
@@ -44,6 +46,7 @@ SHOWING = frozenset({"on_qr_updated", "on_pairing_code", "on_action_required"})
 """Hooks that show the person something: when the state is left, it is past."""
 
 
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class Change:
     """A row that was taken. ``outcome`` is there if it ended an attempt.
@@ -113,7 +116,7 @@ class Observers:
             hook's name, and None or the error that it raised.
     """
 
-    __slots__ = ("_delivering", "_hooks", "_iterators", "_queue", "_showing", "dropped",
+    __slots__ = ("_delivering", "_hooks", "_iterators", "_queue", "_showing", "about", "dropped",
                  "recording")  # fmt: skip
 
     def __init__(
@@ -127,11 +130,14 @@ class Observers:
             name: HookRunner(name, hook, hook_timeout, settled if name in SHOWING else None)
             for name, hook in hooks.items()
         }
+        self.about = About()
+        """Which lifecycle it is, for its log and its records."""
         self._showing = [runner for name, runner in self._hooks.items() if name in SHOWING]
         self._iterators: list[weakref.ref[Changes]] = []
         self._queue: deque[tuple[Callable[[Any], object], object]] = deque()
         self._delivering = False
-        self.recording = Recording(tuple(recorders), self._publish) if recorders else None
+        recording = Recording(tuple(recorders), self._publish, self.about) if recorders else None
+        self.recording = recording
         """Makes the records, if anybody keeps them."""
         self.dropped: Counter[str] | None = None
         """What became of nothing, by cause."""
@@ -154,27 +160,35 @@ class Observers:
         return iterator
 
     def notify(self, source: State, event: Event, target: State, carried: object) -> None:
-        """A row was taken; ``carried`` is what its transition carried."""
+        """A row was taken; ``carried`` is what its transition carried.
+
+        All its news is queued before any of it is told: what one observer raises keeps it from no
+        other.
+        """
         outcome: Any = carried if event in OUTCOMES else None
         queue, hooks = self._queue, self._hooks
         if source is not target:  # what the person was to be shown, and was not yet, is past
             for showing in self._showing:
                 showing.forget()
-        if self.recording is not None:
-            self.recording.change(source, event, target, outcome)
+        if (recording := self.recording) is not None:
+            record = recording.change(source, event, target, outcome)
+            if record is not None:
+                queue.append((recording.tell, record))
         if self._iterators or "on_change" in hooks:
-            change = Change(source, event, target, outcome)
-            for ref in self._iterators:
-                if (iterator := ref()) is not None:
-                    queue.append((iterator.put, change))
-            if (runner := hooks.get("on_change")) is not None:
-                queue.append((runner.deliver, change))
+            self._queue_change(Change(source, event, target, outcome))
         name = HOOK_OF.get(event, "")
         if event is Event.QR_UPDATED and isinstance(carried, PairingCode):
             name = "on_pairing_code"
         if (runner := hooks.get(name)) is not None:
             queue.append((runner.deliver, carried))
         self._deliver()
+
+    def _queue_change(self, change: Change) -> None:
+        for ref in self._iterators:
+            if (iterator := ref()) is not None:
+                self._queue.append((iterator.put, change))
+        if (runner := self._hooks.get("on_change")) is not None:
+            self._queue.append((runner.deliver, change))
 
     def count(self, dropped: Mapping[str, int]) -> None:
         """Note what was dropped, by cause."""

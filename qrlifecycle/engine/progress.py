@@ -261,6 +261,15 @@ class Progress:
         self.action = action
         self._follow(Event.ACTION_REQUIRED, self.policy.action_timeout)
 
+    def pass_time(self, seconds: float) -> None:
+        """So much time passed that no timer counted."""
+        self.attempt_ends -= seconds
+        self._set_phase_end(self.phase_ends - seconds)
+
+    def run_out(self) -> None:
+        """The deadline of the phase is now."""
+        self._set_phase_end(min(self.phase_ends, current_time()))
+
     def expire_code(self) -> None:
         """The service says that the code ran out: it is heard for `expiry_grace` seconds more."""
         if (self.phase, Event.EXPIRED) in NEXT_PHASE:
@@ -334,7 +343,7 @@ class Progress:
             return
         if not self.final_check:
             scope.deadline = ends
-        elif ends > current_time():
+        elif self.verdict is None and ends > current_time():
             scope.cancel()  # there is more time again, so nothing is to be checked finally
 
     _ENTER: ClassVar[Mapping[State, Apply]] = {

@@ -7,15 +7,13 @@ fills a disk. A record is stamped in the instant in which it happens, also where
 
 from __future__ import annotations
 
-import logging
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from inspect import iscoroutine
-from itertools import count
 from typing import Any
 
+from ..logs import About, logger
 from ..outcome import Connected, Outcome
 from ..policy import Policy
 from ..records import Began, Changed, Dropped, Ended, Record, Recorder
@@ -27,8 +25,6 @@ __all__ = ["Recording"]
 MOST_INTERNAL = 1_000
 """Internal changes within one state that are told; a peer may have more."""
 
-logger = logging.getLogger("qrlifecycle")
-
 
 class Recording:
     """Tells the recorders of one lifecycle what happens to it.
@@ -36,19 +32,21 @@ class Recording:
     Args:
         recorders: each is told each record, in order.
         publish: puts a record into the observers' queue, with how it is delivered.
+        about: which lifecycle it is.
     """
 
-    __slots__ = ("_attempt", "_complained", "_dropped", "_internal", "_number", "_publish",
+    __slots__ = ("_about", "_attempt", "_complained", "_dropped", "_internal", "_publish",
                  "_recorders")  # fmt: skip
 
     def __init__(
         self,
         recorders: tuple[Recorder, ...],
         publish: Callable[[Callable[[Any], object], object], None],
+        about: About,
     ) -> None:
         self._recorders = recorders
         self._publish = publish
-        self._number = next(_numbers)
+        self._about = about
         self._attempt = 0
         self._dropped: Counter[str] = Counter()
         self._internal: list[Event] = []
@@ -72,26 +70,34 @@ class Recording:
         """Something became of nothing."""
         self._dropped.update(dropped)
 
-    def change(self, source: State, event: Event, target: State, outcome: Outcome | None) -> None:
-        """A row was taken. The same internal row once more is no news, but for another code."""
+    def change(
+        self, source: State, event: Event, target: State, outcome: Outcome | None
+    ) -> Record | None:
+        """The record of a row that was taken, which is yet to be told.
+
+        The same internal row once more is no news, but for another code.
+        """
         told = self._internal
         if source is not target:
             told.clear()
         else:
             again = event in told[-1:] and event is not Event.QR_UPDATED
             if again or len(told) >= MOST_INTERNAL:
-                return
+                return None
             told.append(event)
         reason = None if outcome is None or isinstance(outcome, Connected) else outcome.reason
-        self.record(Changed, source, event, target, reason)
+        return self._make(Changed, source, event, target, reason)
 
     def record(self, kind: Callable[..., Record], *fields: object) -> None:
         """Something happens now."""
-        name = f"{_process}-{self._number}"
-        record = kind(name, self._attempt, time.monotonic(), time.time(), *fields)
-        self._publish(self._tell, record)
+        self._publish(self.tell, self._make(kind, *fields))
 
-    def _tell(self, record: Record) -> None:
+    def _make(self, kind: Callable[..., Record], *fields: object) -> Record:
+        name = self._about.lifecycle
+        return kind(name, self._attempt, time.monotonic(), time.time(), *fields)
+
+    def tell(self, record: Record) -> None:
+        """Tell all recorders."""
         raised: BaseException | None = None
         for recorder in self._recorders:
             try:
@@ -115,16 +121,3 @@ class Recording:
         if not self._complained:  # a disk that is full stays full
             logger.error("a recorder %s; it is not said again", trouble)
         self._complained = True
-
-
-_process = os.urandom(5).hex()
-_numbers = count(1)
-
-
-def _in_a_new_process() -> None:
-    global _process  # noqa: PLW0603 - a forked child is another process
-    _process = os.urandom(5).hex()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_a_new_process)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from ..codes import PairingCode, QRCode
+from ..logs import error_once
 from ..signals import Paired, Signal
 from ..transports.base import TransportFactory
 from .user_code import close_coroutine, describe, fault_of
@@ -22,8 +22,6 @@ signal that fits, or None if there is nothing to say."""
 
 Expectation = str | Callable[[str | None], bool]
 """The identity that must be paired, or a plain function that says whether an identity is right."""
-
-logger = logging.getLogger("qrlifecycle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +41,10 @@ class Service:
         try:
             answer: object = expected(identity)
         except BaseException as error:
-            logger.error("expect_identity raised %s", describe(fault_of(error)))
+            error_once("expect_identity raised %s", describe(fault_of(error)))
             return False
         if not isinstance(answer, bool):  # an async function in disguise, perhaps: it is all true
-            logger.error("expect_identity gave back %s, not True or False", type(answer).__name__)
+            error_once("expect_identity gave back %s, not True or False", type(answer).__name__)
             close_coroutine(answer)
             return False
         return answer

@@ -10,18 +10,19 @@ It is read, while a code is displayed, when
 - a transport has come to listen, the first as well as each after a break (`request_read()`);
 - with `policy.confirm_success`, a success was claimed on the wire (`confirm_success()`), again and
   again until it is confirmed or the time for that is up;
-- `policy.status_interval` has passed since the last read;
+- the transport says that it has changed (`StatusChanged`);
+- `policy.status_interval` has passed since the last read and the pause after it;
 - a code that was shown is about to be given up, whatever the cause: the final status check
   (`read_afresh()`). A read that is under way by then speaks of a time before; it is cancelled, its
   answer is of no use even if it is there in that instant, and another is begun after the pause;
 - the answer was missing, or was about a code that is not the newest any more.
 
-In `generating` it is read for one cause only, the final status check, if a code was shown before.
+In `generating` it is read for one cause only, the final status check: no code comes, because the
+service refused, broke or took too long, and the account may be paired all the same.
 """
 
 from __future__ import annotations
 
-import logging
 import math
 from contextlib import suppress
 from inspect import isawaitable
@@ -31,6 +32,7 @@ import anyio
 
 from ..codes import Code
 from ..errors import PeerError, QRLifecycleError, WrongAnswer
+from ..logs import warn_once
 from ..signals import KINDS, Signal
 from .backoff import Backoff
 from .progress import Progress
@@ -41,8 +43,6 @@ __all__ = ["Answer", "StatusReader"]
 
 MISSED = "check_status"
 """What reads of the status that gave no answer are counted under."""
-
-logger = logging.getLogger("qrlifecycle")
 
 
 class Answer(NamedTuple):
@@ -64,6 +64,7 @@ class StatusReader:
         "_backoff",
         "_check",
         "_confirm_until",
+        "_due",
         "_pause",
         "_progress",
         "_read",
@@ -78,6 +79,7 @@ class StatusReader:
         self._backoff = Backoff(policy.status_retry_delay, policy.status_retry_delay_max)
         self._requested = anyio.Event()
         self._confirm_until = -math.inf
+        self._due: float | None = None
         self._read: anyio.CancelScope | None = None
         self._pause: anyio.CancelScope | None = None
         self.scope = anyio.CancelScope()
@@ -126,12 +128,22 @@ class StatusReader:
             soon = anyio.current_time() + self._progress.policy.status_retry_delay / 2
             self._pause.deadline = min(self._pause.deadline, soon)
 
-    async def next_answer(self) -> Answer:
-        """Wait until a read is due, and read; and again after a pause while there is no answer."""
+    async def next_answer(self) -> Answer | None:
+        """Wait until a read is due, and read; and again after a pause while there is no answer.
+
+        Returns:
+            None each time that it has waited for `policy.sleep_check_interval`.
+        """
+        policy = self._progress.policy
         while True:
-            with anyio.move_on_after(self._progress.policy.status_interval):
+            if self._due is None:
+                self._due = anyio.current_time() + policy.status_interval
+            until = min(self._due, anyio.current_time() + policy.sleep_check_interval)
+            with anyio.CancelScope(deadline=until) as waiting:
                 await self._requested.wait()
-            self._requested = anyio.Event()
+            if waiting.cancelled_caught and anyio.current_time() < self._due:
+                return None
+            self._requested, self._due = anyio.Event(), None
             if (answer := await self._read_once()) is not None:
                 return answer
             await self.pause()
@@ -185,6 +197,6 @@ class StatusReader:
         """There was no answer: it is said, counted, and asked again."""
         # One of ours says it all; of any other, the place is of use and the text may hold a secret.
         ours = isinstance(fault, QRLifecycleError)
-        logger.warning("check_status failed: %s", fault if ours else describe(fault))
+        warn_once("check_status failed: %s", fault if ours else describe(fault))
         self._progress.observers.count({MISSED: 1})
         self.request_read()

@@ -27,10 +27,12 @@ callback or without an event loop, no cancellation is ours.
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVarTuple
 
@@ -50,6 +52,9 @@ __all__ = [
 ]
 
 Arguments = TypeVarTuple("Arguments")
+
+PACKAGE = str(Path(__file__).parent.parent) + os.sep
+"""Where this library's own frames are."""
 
 
 def fault_of(error: BaseException) -> Exception:
@@ -129,10 +134,18 @@ def close_coroutine(answer: object) -> None:
 
 
 def describe(error: BaseException) -> str:
-    """What was raised and where, for a log; the text of our own errors only: it holds no secret."""
-    text = f": {error}" if isinstance(error, QRLifecycleError) else ""
-    where = "".join(traceback.format_tb(error.__traceback__)).rstrip()
-    return f"{type(error).__name__}{text}\n{where}"
+    """What was raised and where, for a log.
+
+    One of ours says it all, in one line, with the line of the program's that it went through; what
+    a service sent is not to look like a mistake in here. Of any other the frames are of use, and
+    the text may hold a secret.
+    """
+    name, frames = type(error).__name__, traceback.extract_tb(error.__traceback__)
+    if not isinstance(error, QRLifecycleError):
+        return f"{name}\n{''.join(frames.format()).rstrip()}"
+    theirs = [f for f in frames if not f.filename.startswith(PACKAGE)]
+    last = f" ({theirs[-1].filename}:{theirs[-1].lineno})" if theirs else ""
+    return f"{name}: {error}{last}"
 
 
 def reraise(error: BaseException) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from contextlib import suppress
 from functools import partial
 
@@ -11,11 +12,17 @@ import anyio
 from . import pairing_server
 from .pairing_server import PairingServer
 
+TOKEN = "QRLIFECYCLE_TOKEN"  # noqa: S105 - the name of a variable, not a token
+"""Where the token is looked for; `qrlifecycle pair` takes it from there as well."""
+
 
 async def serve(host: str, port: int) -> None:
     """Run the server, its log on standard output, its address in the first line."""
-    async with PairingServer(host=host, port=port, log=partial(print, flush=True)) as server:
+    log, token = partial(print, flush=True), os.environ.get(TOKEN)
+    async with PairingServer(host=host, port=port, token=token, log=log) as server:
         print(server.url, flush=True)
+        if server.token is not None and token is None:
+            print(f"{TOKEN}={server.token}", flush=True)
         await anyio.sleep_forever()
 
 

@@ -133,7 +133,9 @@ class Schedule:
         """
         given: object = text
         if not isinstance(given, str):
-            raise InvalidValue(f"a schedule is text, as in 'pair; code; ok', not {given!r}")
+            raise InvalidValue(
+                f"a schedule is text, as in 'pair; code; ok', not {type(given).__name__}"
+            )
         moves = tuple(map(ScheduledAct.parse, filter(str.strip, text.split(";"))))
         if not moves:
             raise InvalidValue("a schedule has at least one move, as in 'pair; code; ok'")

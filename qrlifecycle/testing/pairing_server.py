@@ -15,6 +15,9 @@ POST  /rotate                        a new code for ``{"botId", "userId"}``, sen
 POST  /expire                        the code runs out, sent over the socket
 GET   /sockets?userId=...            ``{"open", "most", "ever"}`` and each socket's record
 ====  =============================  ===========================================================
+
+All but the phone's request needs the token, if the server has one. It has, unless it listens on
+loopback only: everybody in reach could read everybody's codes otherwise.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ from aiohttp import web
 from socketio.exceptions import ConnectionRefusedError as Refused
 
 from ..transports.async_client import require_asyncio
-from .listening import stop_listening
+from .listening import is_loopback, stop_listening
 
 __all__ = ["PairingRecord", "PairingServer", "SocketRecord"]
 
@@ -91,7 +94,9 @@ class PairingServer:
         host: the address to listen on.
         port: the port; 0 takes a free one.
         qr_lifetime: seconds for which a code is good; sent with it, and enforced.
-        token: what `auth` must bring along as ``token`` on connecting, and HTTP as a bearer.
+        token: what `auth` must bring along as ``token`` on connecting, and each request over HTTP
+            as a bearer, but for the phone's, which has the code. Without one everybody is let in on
+            loopback; where others can reach it, one is made up: see `token`.
         as_message: send ``{"type": NAME, ...}`` as an event "message" instead of an event NAME.
         namespace: the Socket.IO namespace.
         log: called with each line of the log; the default is this module's logger at DEBUG.
@@ -115,7 +120,8 @@ class PairingServer:
         self.host = host
         self.port = port
         self.qr_lifetime = qr_lifetime
-        self._token = token
+        self.token = token or (None if is_loopback(host) else secrets.token_urlsafe(16))
+        """What is asked for; None if nothing is."""
         self._as_message = as_message
         self._namespace = namespace
         self._log = log
@@ -294,8 +300,8 @@ class PairingServer:
         pairing.decided_at = self._time()
 
     def _admits(self, token: object) -> bool:
-        return self._token is None or (
-            isinstance(token, str) and hmac.compare_digest(token, self._token)
+        return self.token is None or (
+            isinstance(token, str) and hmac.compare_digest(token.encode(), self.token.encode())
         )
 
     # HTTP
@@ -321,8 +327,10 @@ class PairingServer:
     async def _check_bearer(
         self, request: web.Request, handler: Callable[[web.Request], Any]
     ) -> web.StreamResponse:
+        # A phone has the code, and a socket brings the token along with what it connects with.
+        free = request.path.startswith(("/phone/", "/socket.io/"))
         bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if request.path in ("/qr", "/status") and not self._admits(bearer):
+        if not free and not self._admits(bearer):
             raise web.HTTPUnauthorized
         response: web.StreamResponse = await handler(request)
         return response

@@ -6,12 +6,13 @@ pytest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import anyio
 
 from ..errors import MissingExtra
+from .backends import other_loop
 
 try:
     import pytest
@@ -30,7 +31,35 @@ from .strategies import plans
 __all__ = ["LifecyclePromises", "TransportContract"]
 
 
-class TransportContract:
+class _OnOwnLoop:
+    """Tests that run on the event loop that they say they run on."""
+
+    _asked_for: tuple[str, Mapping[str, Any]] | None = None
+
+    @pytest.fixture(autouse=True)
+    def _loop_is_asked_for(
+        self, anyio_backend_name: str, anyio_backend_options: Mapping[str, Any]
+    ) -> None:
+        """What your ``anyio_backend`` fixture names."""
+        self._asked_for = anyio_backend_name, anyio_backend_options
+
+    def _refuse_another_loop(self) -> None:
+        """Fail if the test runs on another event loop than it was to.
+
+        Another plugin than anyio's may have taken it: pytest-asyncio in its auto mode takes every
+        async test, and runs what is called trio on asyncio, or on another clock.
+        """
+        found = None if self._asked_for is None else other_loop(*self._asked_for)
+        if found is not None:
+            pytest.fail(
+                f"this test was to run on {found[0]}, by your anyio_backend fixture, and runs on "
+                f"{found[1]}: another plugin has taken it, such as pytest-asyncio in auto mode. "
+                "Set asyncio_mode = strict, or run these tests with -p no:asyncio",
+                pytrace=False,
+            )
+
+
+class TransportContract(_OnOwnLoop):
     """The clauses T1 to T8 as tests, on whatever event loops your ``anyio_backend`` fixture names.
 
     Override `peer`, and say ``__test__ = True``. Sockets are real: the event loop's clock must be.
@@ -49,15 +78,18 @@ class TransportContract:
     @pytest.mark.parametrize("check", checks(), ids=str)
     async def test_contract(self, check: Check, peer: PeerFactory) -> None:
         """The transport keeps the clause; before that, one opens and a signal comes through."""
+        self._refuse_another_loop()
         await smoke_test(peer)
         result = await check.run(peer)
         if result.skipped is not None:
             pytest.skip(result.skipped)
         if result.failure is not None:
             pytest.fail(str(result.failure), pytrace=False)
+        if result.unfinished is not None:
+            pytest.fail(f"nothing is known of the transport: {result.unfinished}", pytrace=False)
 
 
-class LifecyclePromises:
+class LifecyclePromises(_OnOwnLoop):
     """The promises under plans that Hypothesis finds, on your ``anyio_backend``'s event loops.
 
     Override `peer`, and say ``__test__ = True``; override `policy` and `request_qr` if you like.
@@ -101,6 +133,7 @@ class LifecyclePromises:
     @pytest.mark.anyio
     async def test_the_peer_takes_a_transport_in(self, peer: PeerFactory | None) -> None:
         """A transport opens; if none did, no plan would get far, and none would fail."""
+        self._refuse_another_loop()
         if peer is None:
             pytest.skip("scripted transports open")
         with anyio.fail_after(LIMIT):
@@ -113,13 +146,14 @@ def _promises(max_examples: int | None, examples: Sequence[Plan]) -> Callable[..
 
     @pytest.mark.anyio
     async def test_promises(
-        self: LifecyclePromises,  # noqa: ARG001
+        self: LifecyclePromises,
         plan: Plan,
         peer: PeerFactory | None,
         policy: Policy | None,
         request_qr: QRRequest | None,
     ) -> None:
         """Promises 1, 2, 3, 5, 8 and 4's first half hold at every change and at the end."""
+        self._refuse_another_loop()
         judge = await run_plan(plan, peer, policy=policy, request_qr=request_qr)
         if judge.breaches:
             breaches = "\n".join(dict.fromkeys(map(str, judge.breaches)))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 
-__all__ = ["PROMISES", "error_text", "in_words", "innermost"]
+__all__ = ["PROMISES", "difference", "error_text", "in_words", "innermost"]
 
 PROMISES = {
     1: "exclusion",
@@ -30,6 +31,23 @@ def innermost(error: BaseException) -> Iterator[BaseException]:
 def in_words(error: BaseException | None) -> str:
     """An error's class, and its text if it has one."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def difference(given: object, wanted: object) -> str:
+    """In which fields two signals differ that look alike; of a code it is the hidden text.
+
+    What a peer was given as the meaning of its bytes says nothing of `data`, as a rule, and a
+    transport hands on the whole payload there.
+    """
+    if not (is_dataclass(given) and is_dataclass(wanted)):
+        return "value"
+    differing = []
+    for field in fields(wanted):
+        one, other = getattr(given, field.name, None), getattr(wanted, field.name)
+        if one != other:
+            shown = f" ({one!r}, not {other!r})" if repr(one) != repr(other) else " (it is hidden)"
+            differing.append(f"'{field.name}'{shown}")
+    return " and ".join(differing) or "value"
 
 
 def error_text(error: BaseException) -> str:

@@ -24,7 +24,7 @@ import math
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any
 
 import aiohttp
 import anyio
@@ -43,6 +43,7 @@ from ..errors import (
     UnsupportedBackend,
 )
 from ..policy import is_positive
+from ..secrecy import forgetful, shown_half_made
 from .handshake import (
     CLOSED_EARLY,
     TOO_OLD,
@@ -54,8 +55,15 @@ from .handshake import (
     refusal,
 )
 from .ledger import Ledger
-from .messages import DEFAULT_SIGNALS, Drop, SignalMap, check_signals, read_message
-from .owner import check_owner, owner_of_pair
+from .messages import (
+    DEFAULT_SIGNALS,
+    Drop,
+    Owner,
+    SignalMap,
+    check_owner_given,
+    check_signals,
+    read_message,
+)
 from .push import PushTransport
 from .wire import endings
 
@@ -158,6 +166,7 @@ class Client(socketio.AsyncClient):  # type: ignore[misc]
         self._hear(namespace or "/", name, tuple(args))
 
 
+@shown_half_made
 class AsyncClientTransport(PushTransport):
     """Hears signals from a Socket.IO server (3 or newer) by python-socketio's client, on asyncio.
 
@@ -174,7 +183,9 @@ class AsyncClientTransport(PushTransport):
         headers: HTTP headers of the handshake, and of each request when polling.
         namespace: the Socket.IO namespace.
         signals: from the name of a message to what makes a signal of its payload.
-        owner: where a message says whose it is, and what it says if it is ours.
+        owner: where a message says which bot it is for (``"session"``, ``"data.instance"``), for a
+            service that tells everybody everything: what does not say it there is dropped. Unless
+            given, ``botId`` and ``userId`` are looked for, and what names nobody is for everybody.
         socketio_path: where on the server Socket.IO is, below the URL's path.
         polling: poll over HTTP, and never speak WebSocket. The close is then a request as well,
             which is given a tenth of a second.
@@ -211,6 +222,7 @@ class AsyncClientTransport(PushTransport):
         "_url",
     )
 
+    @forgetful
     def __init__(
         self,
         url: str,
@@ -221,7 +233,7 @@ class AsyncClientTransport(PushTransport):
         headers: Mapping[str, str] | None = None,
         namespace: str = "/",
         signals: SignalMap = DEFAULT_SIGNALS,
-        owner: Mapping[str, str] | None = None,
+        owner: Owner | None = None,
         socketio_path: str = "socket.io",
         polling: bool = False,
         session: Callable[..., aiohttp.ClientSession] = aiohttp.ClientSession,
@@ -234,6 +246,8 @@ class AsyncClientTransport(PushTransport):
         self._auth = check_auth(auth, bot_id, user_id)
         check_namespace(namespace)
         check_signals(signals)
+        if owner is not None:
+            check_owner_given(owner)
         if not isinstance(headers, Mapping | None):
             raise InvalidValue(f"headers must be a mapping, not {type(headers).__name__}")
         if not (is_positive(max_message) and is_positive(heartbeat) and heartbeat < math.inf):
@@ -250,7 +264,7 @@ class AsyncClientTransport(PushTransport):
         self._ssl = ssl_context
         self._max_message = max_message
         self._heartbeat = heartbeat
-        self._owner = owner_of_pair(bot_id, user_id) if owner is None else check_owner(owner)
+        self._owner = owner
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ledger: Ledger | None = None
         self._client: socketio.AsyncClient | None = None
@@ -262,14 +276,11 @@ class AsyncClientTransport(PushTransport):
         bot_id, user_id = self.subject
         return f"<{type(self).__name__} {place_of(self._url)} bot={bot_id!r} user={user_id!r}>"
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a transport is not pickled: it may hold secrets, and a socket")
-
     @property
-    def subject(self) -> tuple[str, ...]:
+    def subject(self) -> tuple[str, str]:
         """The bot and the user."""
-        assert self._subject is not None
-        return self._subject
+        bot_id, user_id = self._subject or ("", "")
+        return bot_id, user_id
 
     async def open(self) -> None:
         """Connect, join the namespace, and listen.
@@ -323,6 +334,7 @@ class AsyncClientTransport(PushTransport):
         self._closing = True
         with suppress(RuntimeError):  # the event loop is closed: nobody waits any more
             self._buffer.close()
+        self._sum_up()
         if self._client is None or self._ledger is None or self._gone:
             return
         self._ledger.drop_unsent()
@@ -407,7 +419,8 @@ class AsyncClientTransport(PushTransport):
         if namespace != self._namespace:
             self._take(Drop.UNKNOWN)
         else:
-            self._take(read_message(self._signals, name, args, self._owner), name)
+            meaning = read_message(self._signals, name, args, *self.subject, owner=self._owner)
+            self._take(meaning, name)
 
     # The client's tasks
 
@@ -495,7 +508,8 @@ class AsyncClientTransport(PushTransport):
 def explain(error: BaseException) -> TransportError:
     """The typed error for whatever the client raised on connecting; never with its text."""
     if isinstance(error, TransportError):
-        return error
+        error.__context__ = None  # it went through the client's frames, which hold headers
+        return error.with_traceback(None)
     chain: BaseException | None = error
     while chain is not None:
         status = getattr(chain, "status", None)

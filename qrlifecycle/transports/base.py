@@ -47,12 +47,13 @@ from typing import Any, ClassVar, Self
 
 from anyio import EndOfStream
 
+from ..secrecy import NotPickled
 from ..signals import Signal
 
 __all__ = ["Transport", "TransportFactory"]
 
 
-class Transport(ABC):
+class Transport(NotPickled, ABC):
     """One opening of a way to hear signals. See the module for the clauses T1 to T8."""
 
     __slots__ = ("__weakref__",)

@@ -7,36 +7,44 @@ name or as any event whose payload has that ``type``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 from ..codes import PairingCode, QRCode
 from ..engine.user_code import close_coroutine, fault_of
-from ..errors import InvalidValue
+from ..errors import InvalidValue, Malformed, QRLifecycleError
 from ..outcome import Reason
 from ..signals import ActionRequired, Paired, PairingRefused, QRExpired, QRUpdated, Scanned, Signal
-from .owner import Owner, names_another, value_as_text
+from ..values import code_of, fields_of, kind_of, object_in, text_of, value_at
+from .owner import names_another, owner_of_pair
 
 __all__ = [
     "DEFAULT_SIGNALS",
     "MEANINGS",
     "Drop",
+    "Dropped",
+    "Owner",
     "Payload",
     "SignalMap",
+    "check_owner",
+    "check_owner_given",
     "check_signals",
+    "payload_of",
     "read_message",
 ]
 
 Payload = Mapping[str, object]
-"""A message's JSON object; empty when nothing came with the message."""
+"""A message's JSON object; empty when the message had none."""
 
 SignalMap = Mapping[str, Callable[[Any], Signal | None]]
-"""From the name of a message to what makes a signal of its payload; None means "nothing to say".
-A payload is a `Payload`, or whatever else a service sends in its place, as it came: text, a list, a
-number, bytes. One that cannot be meant may raise anything: the message is then dropped, counted and
-logged as malformed. So is one that is no object, by the functions that are used unless told
-otherwise: they read objects, but for those that need none."""
+"""From the name of a message to what makes a signal of its `Payload`; None means "nothing to say".
+A payload that cannot be meant may raise anything, best of all `Malformed`, which says where: the
+message is then dropped, counted and logged as malformed. A payload that is there and is no object,
+such as a bare text, is given as it came."""
+
+Owner = str | Sequence[str]
+"""Where a message says which bot it is for: one or more dotted paths, as in ``"data.session"``."""
 
 
 class Drop(StrEnum):
@@ -47,50 +55,61 @@ class Drop(StrEnum):
     FOREIGN = "foreign"
 
 
-def paired(payload: Payload) -> Signal:
-    """Success; the identity is the first of the usual names for it."""
-    for key in ("identity", "phoneNumber", "phone", "jid", "wuid"):
-        if identity := value_as_text(payload.get(key)):
-            return Paired(identity, payload)
-    return Paired(None, payload)
+class Dropped(NamedTuple):
+    """A message that became nothing: the cause, and for the author of `signals` what is wrong."""
+
+    cause: Drop
+    why: str = ""
 
 
-def qr_updated(payload: Payload) -> Signal:
+def paired(payload: object) -> Signal:
+    """Success; the identity is the first of the usual names for it that says anything."""
+    fields = fields_of(payload, PAYLOAD)
+    texts = (text_of(fields.get(key), key) for key in IDENTITIES)
+    return Paired(next(filter(None, texts), None), fields)
+
+
+def qr_updated(payload: object) -> Signal:
     """A new code, in ``qr`` or ``qrCode``; ``expiresIn`` gives its lifetime in seconds."""
-    return _updated(QRCode, payload, payload.get("qr", payload.get("qrCode")))
+    fields = fields_of(payload, PAYLOAD)
+    key = "qr" if "qr" in fields else "qrCode"
+    lifetime = fields.get("expiresIn")
+    return QRUpdated(code_of(QRCode, fields.get(key), key, lifetime, "expiresIn"))
 
 
-def pairing_code(payload: Payload) -> Signal:
+def pairing_code(payload: object) -> Signal:
     """A new code to type, in ``code`` or ``pairingCode``; ``expiresIn`` as for a QR code."""
-    return _updated(PairingCode, payload, payload.get("code", payload.get("pairingCode")))
+    fields = fields_of(payload, PAYLOAD)
+    key = "code" if "code" in fields else "pairingCode"
+    text, lifetime = text_of(fields.get(key), key), fields.get("expiresIn")
+    return QRUpdated(code_of(PairingCode, text, key, lifetime, "expiresIn"))
 
 
-def _updated(kind: type[QRCode | PairingCode], payload: Payload, code: Any) -> Signal:
-    expires_in: Any = payload.get("expiresIn")
-    return QRUpdated(kind(code, expires_in=expires_in))
-
-
-def action_required(payload: Payload) -> Signal:
+def action_required(payload: object) -> Signal:
     """Something more is wanted from the person; ``action`` says what."""
-    action: Any = payload.get("action")
-    return ActionRequired(action, payload)
+    fields = fields_of(payload, PAYLOAD)
+    action: Any = fields.get("action")
+    if not isinstance(action, str):
+        raise Malformed("action", f"must be text, not {kind_of(action)}")
+    return ActionRequired(action, fields)
 
 
-def scanned(_payload: Payload) -> Signal:
+def scanned(_payload: object) -> Signal:
     """The phone has read the code."""
     return Scanned()
 
 
-def expired(_payload: Payload) -> Signal:
+def expired(_payload: object) -> Signal:
     """The code ran out."""
     return QRExpired()
 
 
-def connection_failed(payload: Payload) -> Signal:
+def connection_failed(payload: object) -> Signal:
     """Failure; a ``reason`` that is one of ours is taken, any other is the service's refusal."""
-    said = payload.get("reason")
+    fields = fields_of(payload, PAYLOAD)
+    said = fields.get("reason")
     reason = next((reason for reason in Reason if reason == said), Reason.REFUSED_BY_SERVICE)
-    return PairingRefused(reason, payload)
+    return PairingRefused(reason, fields)
 
 
 MEANINGS: SignalMap = {
@@ -112,6 +131,20 @@ DEFAULT_SIGNALS: SignalMap = {
 }
 """The messages understood unless told otherwise."""
 
+PAYLOAD = "payload"
+"""What a message's payload is called where it cannot be meant."""
+
+IDENTITIES = ("identity", "phoneNumber", "phone", "jid", "wuid")
+"""Under which names a payload says which account was paired."""
+
+WRAPPERS = ("data", "payload")
+ENVELOPES = ("", *(f"{name}." for name in WRAPPERS))
+"""Where services put what they have to say: at the top, or one object further in."""
+
+BOT = tuple(f"{where}{name}" for where in ENVELOPES for name in ("botId", "bot_id"))
+USER = tuple(f"{where}{name}" for where in ENVELOPES for name in ("userId", "user_id"))
+"""Where a payload says whose it is, unless told otherwise."""
+
 
 def check_signals(signals: object) -> None:
     """Raise `InvalidValue` for what is no map from names to functions."""
@@ -122,43 +155,102 @@ def check_signals(signals: object) -> None:
 
 
 def read_message(
-    signals: SignalMap, name: object, args: tuple[object, ...], owner: Owner
-) -> Signal | Drop | None:
+    signals: SignalMap,
+    name: object,
+    args: tuple[object, ...],
+    bot_id: str,
+    user_id: str,
+    *,
+    owner: Owner | None = None,
+) -> Signal | Dropped | None:
     """The signal in a message, why there is none, or None for a message with nothing to say.
 
     Args:
         signals: what is understood.
         name: the event's name as it came.
-        args: its arguments as they came; the first object among them is the payload (some servers
-            append an argument of their own), or else the first of any kind.
-        owner: whose messages this transport listens for.
-
-    Raises:
-        BaseException: a function of ``signals`` was interrupted, or ends the program.
+        args: its arguments as they came; see `payload_of`.
+        bot_id: the bot this transport listens for.
+        user_id: the user this transport listens for.
+        owner: where a message says which bot it is for; see `check_owner`.
     """
-    payload = _payload_of(args)
+    payload = payload_of(args)
     make = signals.get(name) if isinstance(name, str) else None
-    kind = payload.get("type") if isinstance(payload, dict) else None
+    kind = payload.get("type") if isinstance(payload, Mapping) else None
     if make is None and isinstance(kind, str):
         make = signals.get(kind)
     if make is None:
-        return Drop.UNKNOWN
-    if any(names_another(arg, owner) for arg in args):
-        return Drop.FOREIGN
+        return Dropped(Drop.UNKNOWN)
     try:
+        if not check_owner(payload, bot_id, user_id, owner=owner):
+            return Dropped(Drop.FOREIGN)
         meaning: object = make(payload)
     except BaseException as error:
-        fault_of(error)
-        return Drop.MALFORMED
+        fault = fault_of(error)
+        # The text of our own errors only: it holds no value.
+        ours = isinstance(fault, QRLifecycleError)
+        return Dropped(Drop.MALFORMED, str(fault) if ours else f"it raised {type(fault).__name__}")
+    pair = owner_of_pair(bot_id, user_id)
+    if isinstance(meaning, Signal) and owner is None and names_another(args, pair, WRAPPERS):
+        # In a list, or as text within: a function that reads nothing of it does not notice.
+        return Dropped(Drop.FOREIGN)
+    if isinstance(meaning, Signal | None):
+        return meaning
     close_coroutine(meaning)
-    return meaning if isinstance(meaning, Signal | None) else Drop.MALFORMED
+    return Dropped(Drop.MALFORMED, f"its function gave back {type(meaning).__name__}, no Signal")
 
 
-def _payload_of(args: tuple[object, ...]) -> object:
-    """What came with a message: an object, or whatever stands in its place.
+def payload_of(args: Sequence[object]) -> object:
+    """What a message has to say: the first object among its arguments.
 
-    Only where nothing came is it empty. Were a payload of another kind read as empty, a success
-    that names another bot in it would pass for ours.
+    Some servers append an argument of their own, and some send an object as a text of JSON. If
+    there is no object it is the first argument, whatever that is; without one, or with null, it is
+    an empty object.
     """
-    there = [arg for arg in args if arg is not None]
-    return next((arg for arg in there if isinstance(arg, dict)), there[0] if there else {})
+    given = [arg for arg in args if arg is not None]
+    for arg in given:
+        if isinstance(arg, dict):
+            return arg
+    for arg in given:
+        if isinstance(arg, str) and arg.lstrip().startswith("{"):
+            return arg if (found := object_in(arg)) is None else found
+    return given[0] if given else {}
+
+
+def check_owner(payload: object, bot_id: str, user_id: str, *, owner: Owner | None = None) -> bool:
+    """Whether a message is for this bot and user. Every transport that hears others can use it.
+
+    Args:
+        payload: what the message has to say; see `payload_of`.
+        bot_id: the bot that is listened for.
+        user_id: the user that is listened for.
+        owner: where a message says which bot it is for, for services that tell everybody
+            everything. What does not say it there is malformed; a bare text is taken for the bot
+            itself. Unless given, it is looked for under ``botId`` and ``userId`` (or ``bot_id`` and
+            ``user_id``), at the top or inside ``data`` or ``payload``, and what names nobody is for
+            everybody.
+
+    Raises:
+        Malformed: whom it is for cannot be read.
+    """
+    if owner is None:
+        bots, users = _owners(payload, BOT), _owners(payload, USER)
+        return bots <= {bot_id} and users <= {user_id}
+    places = (owner,) if isinstance(owner, str) else tuple(owner)
+    named = {payload} if isinstance(payload, str) else _owners(payload, places)
+    if not named:
+        raise Malformed("' or '".join(places), "must say whose the message is, and is not there")
+    return named == {bot_id}
+
+
+def _owners(payload: object, places: Sequence[str]) -> set[str]:
+    """Who is named at any of these places; an empty text names nobody whom we know."""
+    found = ((place, value_at(payload, place)) for place in places)
+    return {text_of(value, place) or "" for place, value in found if value is not None}
+
+
+def check_owner_given(owner: object) -> None:
+    """Raise `InvalidValue` for what names no place in a message."""
+    places = [owner] if isinstance(owner, str) else owner
+    valid = isinstance(places, Sequence) and bool(places)
+    if not (valid and all(isinstance(place, str) and place for place in cast(Any, places))):
+        raise InvalidValue("owner must be where a message says whose it is, as in 'data.session'")

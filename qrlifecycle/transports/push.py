@@ -7,18 +7,15 @@ call `_take()` and `_end()`, and leaves `_hear()` as it is.
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from ..signals import Signal
 from .base import Transport
 from .buffer import SignalBuffer
-from .messages import Drop
+from .drops import Drops
+from .messages import Drop, Dropped
 
 __all__ = ["PushTransport"]
-
-logger = logging.getLogger("qrlifecycle")
 
 
 class PushTransport(Transport):
@@ -28,13 +25,13 @@ class PushTransport(Transport):
         subject: whom it is for: a bot and a user, say.
     """
 
-    __slots__ = ("_buffer", "_dropped", "_subject")
+    __slots__ = ("_buffer", "_drops", "_subject")
 
     def __init__(self, subject: tuple[str, ...] | None = None) -> None:
         self._subject = subject
         self._buffer = SignalBuffer()
         # Made when it is first needed: most transports drop nothing, and there may be thousands.
-        self._dropped: Counter[str] | None = None
+        self._drops: Drops | None = None
 
     @property
     def subject(self) -> tuple[str, ...] | None:
@@ -44,7 +41,7 @@ class PushTransport(Transport):
     @property
     def dropped(self) -> Mapping[str, int]:
         """How many messages became nothing, by cause: unknown, malformed or foreign."""
-        return dict(self._dropped or {})
+        return {} if self._drops is None else self._drops.counts
 
     async def receive(self) -> Signal:
         """The next signal; see `Transport.receive`."""
@@ -58,7 +55,9 @@ class PushTransport(Transport):
         await self._buffer.wait()
 
     def _take(
-        self, meaning: Signal | Iterable[Signal] | Drop | None, name: str | None = None
+        self,
+        meaning: Signal | Iterable[Signal] | Dropped | Drop | None,
+        name: object = None,
     ) -> None:
         """Keep what a message means, or count it.
 
@@ -68,8 +67,11 @@ class PushTransport(Transport):
         """
         if isinstance(meaning, Signal):
             self._buffer.put(meaning)
-        elif isinstance(meaning, Drop):
-            self._drop(meaning, name)
+        elif isinstance(meaning, Drop | Dropped):
+            if self._drops is None:
+                self._drops = Drops()
+            dropped = meaning if isinstance(meaning, Dropped) else Dropped(meaning)
+            self._drops.note(dropped, name)
         elif meaning is not None:
             for signal in meaning:
                 self._buffer.put(signal)
@@ -78,20 +80,7 @@ class PushTransport(Transport):
         """Nothing more comes: what was kept is given, then this is raised."""
         self._buffer.end(error)
 
-    def _drop(self, why: Drop, name: str | None) -> None:
-        """Count a message that became nothing.
-
-        Malformed ones are for the author of what reads them to know: known by name, and yet
-        unreadable. They are said once for each transport, and then counted: a peer may send as many
-        as it likes, and the log must not grow by it.
-        """
-        dropped = self._dropped = self._dropped if self._dropped is not None else Counter()
-        dropped[why.value] += 1
-        said = "" if name is None else f" (event {name!r:.40})"
-        if why is Drop.MALFORMED and dropped[why.value] == 1:
-            logger.warning(
-                "a message was dropped: malformed%s; more are counted in 'dropped', and not logged",
-                said,
-            )
-        else:
-            logger.debug("a message was dropped: %s%s", why.value, said)
+    def _sum_up(self) -> None:
+        """It is gone: say what was not said of what was dropped."""
+        if self._drops is not None:
+            self._drops.sum_up()

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from ..errors import Ending, InvalidValue, TransportError, TransportRefused
 from ..policy import is_positive
+from ..secrecy import forgetful, shown_half_made
 from ..signals import Signal
 from .messages import Drop
 from .owner import check_owner, names_another
@@ -32,6 +33,7 @@ Message = Any
 Said = str | bytes | Mapping[str, object]
 
 
+@shown_half_made
 class WebSocketTransport(WiredTransport):
     """Hears signals over a plain WebSocket, on asyncio, uvloop and trio.
 
@@ -63,6 +65,7 @@ class WebSocketTransport(WiredTransport):
 
     __slots__ = ("_greeting", "_owner", "_reader", "_refusing", "_text", "_welcome", "_welcomed")
 
+    @forgetful
     def __init__(
         self,
         url: str,

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import socketserver
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
 from qrlifecycle import (
+    ActionRequired,
     InvalidValue,
     Paired,
     PairingRefused,
+    QRCode,
     QRExpired,
     QRUpdated,
     Scanned,
@@ -22,13 +30,22 @@ from qrlifecycle import (
     Transport,
     WrongAnswer,
 )
-from qrlifecycle.testing import WirePeer, check_transport, checks, socketio_peer
-from qrlifecycle.testing.contract.peer import CannotDo, Peer
+from qrlifecycle.testing import WirePeer, check_transport, checks, relay, socketio_peer
+from qrlifecycle.testing.contract import wire
+from qrlifecycle.testing.contract.peer import CannotCheck, CannotDo, Peer, Unfinished
 from qrlifecycle.testing.contract.transport_lines import place_of_method
 from qrlifecycle.testing.suite import TransportContract
+from qrlifecycle.testing.wording import difference
 
 from ..patience import patient_clock
-from .peers import SIGNALS, GreetedLineTransport, ScriptedEnd, greeted_line_peer, line_peer
+from .peers import (
+    RELAYED_HEARTBEAT,
+    SIGNALS,
+    GreetedLineTransport,
+    ScriptedEnd,
+    greeted_line_peer,
+    line_peer,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -235,3 +252,148 @@ async def test_each_signal_of_the_raw_socketio_server_arrives(anyio_backend_name
         await peer.send(*peer.signals)
         with anyio.fail_after(5):
             assert [await transport.receive() for _ in peer.signals] == list(peer.signals)
+
+
+# A server of one's own, behind a relay
+
+
+real_time = pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+"""The server has a thread of its own, and no clock of ours."""
+
+CODE, SUCCESS = QRUpdated(QRCode("one")), Paired("me")
+
+Send = Callable[[Signal], Awaitable[object]]
+
+
+def relayed(server: Any, send: Send, ready: Callable[[], Awaitable[object]] | None) -> WirePeer:
+    """A peer before a server in a thread of its own."""
+    return WirePeer(
+        partial(GreetedLineTransport, heartbeat=RELAYED_HEARTBEAT),
+        signals=[CODE, SUCCESS],
+        send=send,
+        ready=ready,
+        heartbeat=RELAYED_HEARTBEAT,
+        greet=relay(*server.server_address),
+    )
+
+
+@contextmanager
+def line_server(knows_after: float = 0.0) -> Iterator[tuple[Any, list[Any]]]:
+    """A server of lines; it comes to know a client some seconds after it has welcomed it."""
+    clients: list[Any] = []
+
+    class Service(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                self.rfile.readline()
+                if not knows_after:
+                    clients.append(self.wfile)
+                self.wfile.write(b"welcome\n")
+                if knows_after:
+                    time.sleep(knows_after)
+                    clients.append(self.wfile)
+                self.rfile.read()
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Service) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server, clients
+        server.shutdown()
+
+
+def tell(clients: list[Any], signal: Signal) -> None:
+    """Have the server send a signal to all that it knows."""
+    for client in clients:
+        with suppress(OSError, ValueError):
+            client.write(next(line for line, meant in SIGNALS.items() if meant == signal))
+
+
+@real_time
+async def test_what_send_raises_leaves_one_check_unfinished_and_the_rest_go_on() -> None:
+    """It is no failure of the transport's, and is not passed over: it is named, with its line."""
+    with line_server() as (server, clients):
+        calls = 0
+
+        async def send(signal: Signal) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == 3:
+                raise LookupError("no such client")
+            tell(clients, signal)
+
+        with pytest.raises(CannotCheck) as caught:
+            await check_transport(partial(relayed, server, send, None), clauses=["T4", "T7"])
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith("unfinished  T4 ")
+    assert "send(Paired(identity='me')) raised LookupError: no such client" in line
+    assert Path(__file__).name in line
+    assert calls > 3
+
+
+@real_time
+async def test_send_that_always_raises_says_so_before_anything_is_checked() -> None:
+    """Nothing can be checked with it."""
+
+    async def send(signal: Signal) -> None:
+        raise LookupError("no such client")
+
+    refused = pytest.raises(CannotCheck, match="nothing can be checked: send")
+    with line_server() as (server, _), refused as caught:
+        await check_transport(partial(relayed, server, send, None), clauses=["T4"])
+    assert isinstance(caught.value.__cause__, Unfinished)
+
+
+@real_time
+async def test_a_server_that_knows_its_client_late_is_told_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is not the transport's fault that nobody was there yet; `ready=` waits for the server."""
+    monkeypatch.setattr(wire, "ANSWER", 2.0)
+    with line_server(knows_after=0.3) as (server, clients):
+
+        async def send(signal: Signal) -> None:
+            tell(clients, signal)
+
+        with pytest.raises(CannotCheck, match=r"only some time after .* Give ready="):
+            await check_transport(partial(relayed, server, send, None), clauses=["T4"])
+
+        async def ready() -> None:
+            await anyio.sleep(2 * 0.3)
+
+        check = next(check for check in checks(["T7"]) if "early" not in check.name)
+        result = await check.run(partial(relayed, server, send, ready))
+        assert result.skipped == "a server behind a relay cannot be made to send half of a signal"
+        check = checks(["T5"])[0]
+        assert (await check.run(partial(relayed, server, send, ready))).unfinished is None
+
+
+async def test_two_signals_that_look_alike_are_told_apart_by_field() -> None:
+    """A transport hands on the payload, of which the peer was told nothing."""
+
+    class Whole(GreetedLineTransport):
+        async def receive(self) -> Signal:
+            signal = await super().receive()
+            return Paired("me", {"who": "me"}) if signal == SUCCESS else signal
+
+    check = next(check for check in checks(["T7"]) if "early" in check.name)
+    result = await check.run(partial(greeted_line_peer, Whole))
+    assert result.failure is not None
+    said = (
+        "receive() gave another Paired(identity='me'), with another 'data' ({'who': 'me'}, not {})"
+    )
+    assert said in str(result.failure)
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "says"),
+    [
+        (Paired("a", {"x": 1}), Paired("a"), "'data' ({'x': 1}, not {})"),
+        (QRUpdated(QRCode("a")), QRUpdated(QRCode("b")), "'qr' (it is hidden)"),
+        (ActionRequired("a", {"x": 1}), ActionRequired("b"), "'action' ('a', not 'b') and 'data' "),
+        (Scanned(), Scanned(), "value"),
+        (1, 2, "value"),
+    ],
+)
+def test_a_difference_names_its_fields(given: object, wanted: object, says: str) -> None:
+    """Of a code it is the text, which nobody sees."""
+    assert difference(given, wanted).startswith(says)

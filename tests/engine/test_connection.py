@@ -37,7 +37,7 @@ from qrlifecycle.records import Closed, Closing, Opening, Record
 from qrlifecycle.states import Phase
 from qrlifecycle.testing import Fault, ScriptedPeer, ScriptedTransport, settle
 
-from ..pairing import Pairing, asyncio_only, hang, request_qr
+from ..pairing import Pairing, asyncio_only, be_busy, hang, request_qr
 
 pytestmark = pytest.mark.anyio
 
@@ -382,6 +382,35 @@ async def test_what_came_before_the_break_is_not_lost_with_the_connection() -> N
     assert openings(pairing) == 1
 
 
+@pytest.mark.parametrize("policy", [Policy(max_refreshes=0), Policy(attempt_timeout=60)])
+@pytest.mark.parametrize("blocked", [0.0, 30.0])
+async def test_promise_4_what_has_arrived_by_the_deadline_is_heard(
+    policy: Policy, blocked: float
+) -> None:
+    """Though it takes a client library some turns of the event loop to hand it on."""
+    async with Pairing(policy=policy) as pairing:
+        began, deadline = anyio.current_time(), min(policy.attempt_timeout, 63)
+
+        async def arrive() -> None:
+            await anyio.sleep_until(began + deadline - blocked / 2)
+            be_busy(blocked)
+            for _ in range(10):
+                await anyio.lowlevel.checkpoint()
+            pairing.peer.send(Paired("me"))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(arrive)
+    assert pairing.outcome == Connected("me")
+    assert anyio.current_time() == began + deadline + blocked / 2
+
+
+async def test_no_time_passes_while_what_has_arrived_is_waited_for() -> None:
+    """What comes a moment after the deadline comes too late."""
+    async with Pairing(policy=Policy(attempt_timeout=6)) as pairing:
+        await anyio.sleep(6.001)
+        assert pairing.failed().reason is Reason.ATTEMPT_TIMED_OUT
+
+
 async def test_a_break_is_logged_without_the_transports_own_text(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -559,6 +588,18 @@ async def test_a_closing_that_an_interrupt_ended_halfway_can_still_be_abandoned(
     assert (connection.transport, connection.phase) == (None, Phase.ABSENT)
 
 
+async def test_a_closing_that_an_interrupt_ended_halfway_can_be_begun_again() -> None:
+    """Where there is time to, gracefully."""
+    peer = ScriptedPeer()
+    connection = connection_to(peer)
+    assert await connection.receive() is None
+    connection.phase = Phase.CLOSING
+    await connection.close()
+    assert [close.finished for close in peer.closes] == [True]
+    assert peer.open_sockets == 0
+    assert (connection.transport, connection.phase) == (None, Phase.ABSENT)
+
+
 async def test_promise_2_a_graceful_close_comes_before_the_force() -> None:
     """The transport closes gracefully while the socket is there; only then it is shut."""
     seen: list[tuple[str, int]] = []
@@ -717,6 +758,24 @@ async def test_a_transport_that_held_long_enough_gives_the_budget_and_the_delays
     assert connection._spend_reconnect(error, 100.0 + held) is afresh
     assert (connection._backoff.next() <= 1) is afresh
     assert connection._spend_reconnect(error, 100.0) is False
+
+
+async def test_an_abort_that_is_async_has_closed_nothing_and_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody can wait for it there; it is not run, and recorded as a transport that is broken."""
+
+    async def shut() -> None:
+        """Would shut the socket, if anybody waited."""
+
+    made = shut()
+    monkeypatch.setattr(ScriptedTransport, "abort", lambda _transport: made)
+    records: list[Record] = []
+    async with Pairing(recorders=[records.append]) as pairing:
+        pairing.peer.send(Paired("me"))
+    assert inspect.getcoroutinestate(made) == inspect.CORO_CLOSED
+    assert [record.how for record in records if isinstance(record, Closed)] == [Closing.BROKEN]
+    assert "broke its contract: abort() raised TypeError" in caplog.text
 
 
 async def test_what_a_transport_dropped_is_counted_once_it_is_closed(

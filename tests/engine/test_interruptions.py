@@ -535,9 +535,15 @@ async def test_an_interrupt_before_anything_could_be_decided_still_closes_and_le
     monkeypatch.setattr(Attempt, "_handle_signal", interrupt)
     monkeypatch.setattr(Attempt, "_decide_by", interrupt)
     lifecycle = QRLifecycle(request_qr, peer)
+    ended: list[Outcome | BaseException] = []
+
+    async def pair() -> None:
+        ended.append(await ending_of(lifecycle))
+
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(ending_of, lifecycle)
+        tasks.start_soon(pair)
         await settle()
         peer.send(Scanned())
         await settle()
         assert (lifecycle.state, peer.open_sockets) == (State.IDLE, 0)
+    assert list(map(type, ended)) == [KeyboardInterrupt]

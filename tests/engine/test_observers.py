@@ -14,6 +14,7 @@ from qrlifecycle import (
     Change,
     Connected,
     Event,
+    Paired,
     Policy,
     QRCode,
     QRLifecycle,
@@ -270,3 +271,38 @@ def test_of_two_interruptions_the_first_is_raised_and_the_next_news_is_told() ->
     observers._hooks.clear()
     observers._publish(told.append, "later")
     assert told == ["later"]
+
+
+@pytest.mark.anyio
+async def test_promise_4_a_recorder_that_exits_keeps_no_news_from_others() -> None:
+    """Ctrl-C in a recorder of the success comes out, and hooks and iterators are told of it."""
+    told: list[object] = []
+
+    def exit_at_success(record: Record) -> None:
+        if isinstance(record, Changed) and record.target is State.CONNECTED:
+            raise KeyboardInterrupt
+
+    peer = ScriptedPeer()
+    lifecycle = QRLifecycle(
+        request_qr,
+        peer,
+        on_connected=told.append,
+        on_change=lambda change: told.append(change.event),
+        recorders=[exit_at_success],
+    )
+    changes = lifecycle.changes()
+    ended: list[BaseException] = []
+
+    async def pair() -> None:
+        try:
+            await lifecycle.pair()
+        except KeyboardInterrupt as error:
+            ended.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(pair)
+        await settle()
+        peer.send(Paired("me"))
+    assert [type(error) for error in ended] == [KeyboardInterrupt]
+    assert told[-2:] == [Event.PAIRED, Connected("me")]
+    assert [change.event async for change in changes][-1] is Event.PAIRED

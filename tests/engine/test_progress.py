@@ -286,6 +286,21 @@ async def test_the_first_code_that_cannot_be_shown_decides_and_a_rotation_does_n
     assert progress.verdict is not None
 
 
+async def test_an_action_that_is_shown_leaves_the_code_on_screen() -> None:
+    """So the next rotation may fail, as it may without an action; an action shows no code."""
+    broken = OSError("no screen")
+    progress = in_state(State.DISPLAYED)
+    for hook in ("on_qr_updated", "on_action_required"):
+        progress.note_showing(hook, None)
+    progress.note_showing("on_qr_updated", broken)
+    assert progress.verdict is None
+
+    progress = in_state(State.DISPLAYED)
+    progress.note_showing("on_action_required", None)
+    progress.note_showing("on_qr_updated", broken)
+    assert progress.verdict is not None
+
+
 async def test_an_async_hook_that_cannot_show_the_code_ends_the_attempt_at_once() -> None:
     """Nobody waits for a code to be scanned that nobody sees."""
     began = anyio.current_time()

@@ -12,6 +12,7 @@ import pytest
 from qrlifecycle import Event, Policy, State
 from qrlifecycle.engine import recording
 from qrlifecycle.engine.recording import Recording
+from qrlifecycle.logs import About
 from qrlifecycle.records import Changed, Dropped, Ended, Record
 
 
@@ -20,7 +21,7 @@ class Attempt:
 
     def __init__(self, *others: Callable[[Record], object]) -> None:
         self.records: list[Record] = []
-        self.recording = Recording((*others, self.records.append), self.deliver)
+        self.recording = Recording((*others, self.records.append), self.deliver, About())
 
     def deliver(self, deliver: Callable[[Any], object], item: object) -> None:
         """Deliver what is published."""
@@ -28,7 +29,12 @@ class Attempt:
 
     def rotate(self) -> None:
         """There is a newer code."""
-        self.recording.change(State.DISPLAYED, Event.QR_UPDATED, State.DISPLAYED, None)
+        self.change(State.DISPLAYED, Event.QR_UPDATED, State.DISPLAYED)
+
+    def change(self, source: State, event: Event, target: State) -> None:
+        """A row was taken."""
+        if (record := self.recording.change(source, event, target, None)) is not None:
+            self.recording.tell(record)
 
     def rotations(self) -> int:
         """How many were told."""
@@ -46,7 +52,7 @@ def test_the_limit_of_internal_changes_is_that_of_one_state(
     for _ in range(2):
         for _ in range(5):
             attempt.rotate()
-        attempt.recording.change(State.DISPLAYED, Event.GENERATE, State.GENERATING, None)
+        attempt.change(State.DISPLAYED, Event.GENERATE, State.GENERATING)
     assert attempt.rotations() == 4
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import anyio
 import pytest
@@ -27,12 +28,18 @@ from qrlifecycle import (
     QRUpdated,
     Reason,
     Scanned,
+    ServiceRefused,
     Signal,
     State,
     StatusChanged,
+    TransportLost,
     WrongAnswer,
 )
-from qrlifecycle.testing import Fault, ScriptedPeer, settle
+from qrlifecycle.engine.progress import Progress
+from qrlifecycle.engine.service import Service
+from qrlifecycle.engine.status import StatusReader
+from qrlifecycle.records import FoundByStatus, Record
+from qrlifecycle.testing import Fault, ScriptedPeer, ScriptedTransport, settle
 
 from ..pairing import ONCE, Pairing, hang, request_qr
 
@@ -162,17 +169,74 @@ async def test_a_code_that_was_never_shown_needs_no_look() -> None:
 
 async def test_a_code_that_was_shown_in_an_attempt_needs_no_look_in_the_next() -> None:
     """Each attempt begins with nothing shown."""
-    codes = iter([QRCode("only")])
-
-    async def request() -> QRCode:
-        return next(codes)
-
-    status = Status()
-    async with Beside(status, request) as pairing:
+    status, openings = Status(), (Fault.NONE, Fault.UNREACHABLE)
+    async with Beside(status, openings=openings, policy=ONCE) as pairing:
         pairing.lifecycle.cancel()
     status.asked.clear()
     assert isinstance(await pairing.lifecycle.pair(), Failed)
     assert status.asked == []
+
+
+@pytest.mark.parametrize("how", ["refused", "broken", "too late", "malformed"])
+async def test_promise_4_where_no_code_comes_the_status_is_read(how: str) -> None:
+    """The service says in its own words that the account is paired: that is no failure."""
+
+    async def request() -> QRCode:
+        match how:
+            case "refused":
+                raise ServiceRefused("it is open already")
+            case "broken":
+                raise KeyError("qr")
+            case "malformed":
+                return QRCode("")
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    status = Status(Paired("me"))
+    lifecycle = QRLifecycle(
+        request, ScriptedPeer(), check_status=status, policy=Policy(generate_timeout=5)
+    )
+    assert await lifecycle.pair() == Connected("me", already_paired=True)
+    assert len(status.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (None, Reason.REFUSED_BY_SERVICE),
+        (PairingRefused(Reason.CONFLICT), Reason.CONFLICT),
+        (Scanned(), Reason.REFUSED_BY_SERVICE),
+        (QRUpdated(QRCode("a code of another session")), Reason.REFUSED_BY_SERVICE),
+        (Paired("another"), Reason.WRONG_IDENTITY),
+    ],
+)
+async def test_where_no_code_comes_a_status_that_is_no_success_changes_little(
+    answer: Signal | None, reason: Reason
+) -> None:
+    """The refusal stands, unless the status knows a better reason; no socket is opened."""
+
+    async def request() -> QRCode:
+        raise ServiceRefused("no")
+
+    peer, status = ScriptedPeer(), Status(answer)
+    lifecycle = QRLifecycle(request, peer, check_status=status, expect_identity="me")
+    outcome = await lifecycle.pair()
+    assert isinstance(outcome, Failed)
+    assert outcome.reason is reason
+    assert (len(status.asked), peer.transports) == (1, [])
+
+
+async def test_where_no_code_comes_and_no_status_either_it_ends_in_time() -> None:
+    """A service that is down altogether is asked for as long as a final status check may take."""
+
+    async def request() -> QRCode:
+        raise ServiceRefused("no")
+
+    status, began = Status(latency=math.inf), anyio.current_time()
+    policy = Policy(final_check_timeout=5)
+    lifecycle = QRLifecycle(request, ScriptedPeer(), check_status=status, policy=policy)
+    assert isinstance(await lifecycle.pair(), Failed)
+    assert anyio.current_time() == began + 5
 
 
 async def test_the_status_is_read_as_often_as_the_policy_says() -> None:
@@ -252,6 +316,56 @@ async def test_a_signal_is_not_delayed_by_a_read(latency: float) -> None:
     assert anyio.current_time() == pairing.began
 
 
+@pytest.mark.parametrize("signal", [Scanned(), QRExpired(), ActionRequired("passkey")])
+async def test_promise_4_no_signal_cuts_the_final_check_of_a_verdict_short(signal: Signal) -> None:
+    """The code is given up for a cause that no deadline put off: the success is still found."""
+    policy = Policy(max_codes=1, expiry_grace=3)
+    async with Beside(Status(latency=2), policy=policy) as pairing:
+        await anyio.sleep(10)
+        pairing.status.says = Paired("me")
+        pairing.peer.send(QRUpdated(QRCode("one too many")))
+        await anyio.sleep(1)
+        pairing.peer.send(signal)
+    assert pairing.outcome == Connected("me")
+
+
+async def test_a_transport_that_broke_in_a_final_check_is_replaced_if_the_code_lives_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whether or not it would say so again: it said so once."""
+    said: set[ScriptedTransport] = set()
+    receive = ScriptedTransport.receive
+
+    async def receive_and_break_once(transport: ScriptedTransport) -> Signal:
+        if transport in said:
+            await anyio.sleep_forever()
+        try:
+            return await receive(transport)
+        except TransportLost:
+            said.add(transport)
+            raise
+
+    monkeypatch.setattr(ScriptedTransport, "receive", receive_and_break_once)
+    peer = ScriptedPeer()
+    answers: list[Signal | None] = [None, QRUpdated(QRCode("newer", expires_in=500)), None]
+
+    async def check_status() -> Signal | None:
+        await anyio.sleep(2)
+        return answers.pop(0) if answers else None
+
+    lifecycle = QRLifecycle(
+        request_qr, peer, check_status=check_status, policy=Policy(expiry_grace=0)
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lifecycle.pair)
+        await anyio.sleep(61)  # the final check began at 60
+        peer.break_connection()
+        await anyio.sleep(30)
+        assert lifecycle.qr == QRCode("newer")
+        assert len(peer.transports) == 2
+        lifecycle.cancel()
+
+
 async def test_promise_4_a_signal_is_heard_during_the_final_check() -> None:
     """What still listens goes on listening, and the first to know decides."""
     policy = Policy(expiry_grace=0, max_refreshes=0, final_check_timeout=5)
@@ -262,15 +376,59 @@ async def test_promise_4_a_signal_is_heard_during_the_final_check() -> None:
     assert anyio.current_time() == pairing.began + 61
 
 
-async def test_in_the_final_check_nothing_is_reconnected() -> None:
+@pytest.mark.parametrize(("delay", "breaks_after"), [(60, 50), (1, 59.8), (1, 61)])
+async def test_in_the_final_check_nothing_is_reconnected(delay: float, breaks_after: float) -> None:
     """What does not listen by then is not needed any more: the status is asked."""
-    policy = Policy(expiry_grace=0, max_refreshes=0, reconnect_delay=60, reconnect_delay_max=60)
+    policy = Policy(
+        expiry_grace=0, max_refreshes=0, reconnect_delay=delay, reconnect_delay_max=delay
+    )
     async with Beside(Status(latency=3), policy=policy) as pairing:
-        await anyio.sleep(50)
+        await anyio.sleep(breaks_after)
         pairing.peer.break_connection()
     assert pairing.failed().reason is Reason.EXPIRED
     assert anyio.current_time() == pairing.began + 63
     assert len(pairing.peer.transports) == 1
+
+
+async def test_promise_4_a_transport_that_breaks_in_the_final_check_ends_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The read goes on, and what it finds counts; whoever looks for why it was silent is told."""
+    caplog.set_level(logging.DEBUG, "qrlifecycle")
+    policy = Policy(expiry_grace=0, max_refreshes=0)
+    async with Beside(Status(latency=3), policy=policy) as pairing:
+        await anyio.sleep(59)
+        pairing.status.says = Paired("me")
+        await anyio.sleep(2)
+        pairing.peer.break_connection()
+    assert pairing.outcome == Connected("me")
+    assert anyio.current_time() == pairing.began + 63
+    assert "the transport broke in the final status check: TransportLost" in caplog.messages
+
+
+async def test_a_transport_that_is_used_wrongly_is_no_less_so_in_the_final_check(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the program must mend comes out of `pair()`, whatever the status says."""
+
+    async def misused(_transport: object) -> NoReturn:
+        raise WrongAnswer("not so")
+
+    raised: list[WrongAnswer] = []
+    status = Status(latency=3)
+
+    async def pair() -> None:
+        policy = Policy(expiry_grace=0, max_refreshes=0)
+        lifecycle = QRLifecycle(request_qr, ScriptedPeer(), policy=policy, check_status=status)
+        with pytest.raises(WrongAnswer, match="not so") as error:
+            await lifecycle.pair()
+        raised.append(error.value)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(pair)
+        await anyio.sleep(59)
+        monkeypatch.setattr(ScriptedTransport, "receive", misused)
+    assert len(raised) == 1
 
 
 async def test_a_new_code_during_the_final_check_keeps_the_state() -> None:
@@ -647,8 +805,15 @@ async def test_nothing_to_say_of_an_older_code_is_an_answer() -> None:
         pairing.lifecycle.cancel()
 
 
-async def test_what_the_status_says_goes_through_the_same_table() -> None:
-    """What does not fit is dropped and counted, as a signal is."""
+@pytest.mark.parametrize(
+    ("says", "dropped"),
+    [(Scanned(), "scanned"), (QRUpdated(QRCode("late")), "qr_updated"), (QRExpired(), "expired")],
+)
+async def test_what_the_status_says_goes_through_the_same_table(
+    says: Signal, dropped: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What does not fit is dropped and counted, as a signal is, and no success is made of it."""
+    caplog.set_level(logging.INFO, "qrlifecycle")
     codes = [QRCode("only", expires_in=5)]
 
     async def request() -> QRCode:
@@ -659,9 +824,25 @@ async def test_what_the_status_says_goes_through_the_same_table() -> None:
     async with Beside(status, request, policy=Policy(expiry_grace=0)) as pairing:
         await anyio.sleep(6.5)
         assert pairing.lifecycle.state is State.GENERATING
-        status.says = Scanned()
+        status.says = says
     assert pairing.failed().reason is Reason.GENERATING_FAILED
-    assert pairing.lifecycle.dropped == {"scanned": 1}
+    assert pairing.lifecycle.dropped == {dropped: 1}
+    assert "by check_status" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "says", [Scanned(), ActionRequired("passkey"), QRUpdated(QRCode("next")), QRExpired()]
+)
+async def test_nothing_but_a_success_is_said_to_be_one_that_the_status_found(
+    says: Signal, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither in the log nor in a record, from which an audit counts what nobody heard."""
+    caplog.set_level(logging.INFO, "qrlifecycle")
+    records: list[Record] = []
+    async with Beside(Status(says), recorders=[records.append]) as pairing:
+        pairing.lifecycle.cancel()
+    assert "by check_status" not in caplog.text
+    assert FoundByStatus not in map(type, records)
 
 
 # Believing only what is confirmed
@@ -772,6 +953,18 @@ async def test_the_wrong_account_is_a_failure(
         assert pairing.outcome == Failed(Reason.WRONG_IDENTITY, data={"token": "x"})
 
 
+@pytest.mark.parametrize(
+    ("wrong", "kind"), [(lambda _identity: "yes", "str"), (accept, "coroutine")]
+)
+def test_an_expectation_that_says_neither_yes_nor_no_is_told_of(
+    wrong: Any, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It counts as no, and in the log of the library the program's mistake has its name."""
+    assert not Service(request_qr, ScriptedPeer(), expect_identity=wrong).expects("me")
+    told = f"expect_identity gave back {kind}, not True or False"
+    assert caplog.record_tuples == [("qrlifecycle", logging.ERROR, told)]
+
+
 async def test_a_success_that_was_read_is_logged_like_any_other(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -802,3 +995,14 @@ async def test_promise_8_nobody_reads_on_when_pair_has_returned() -> None:
     asked = len(status.asked)
     await anyio.sleep(100)
     assert len(status.asked) == asked
+
+
+def test_promise_8_a_reader_can_be_stopped_when_its_event_loop_is_gone() -> None:
+    """Nothing runs on it any more, so nothing is raised: what is yet to be closed can be."""
+
+    async def make() -> StatusReader:
+        return StatusReader(Status(), Progress(Policy(), {}, ()))
+
+    reader = asyncio.run(make())
+    reader.stop()
+    assert reader.scope.cancel_called

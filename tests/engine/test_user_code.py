@@ -19,7 +19,6 @@ from qrlifecycle import (
     ActionRequired,
     Connected,
     Failed,
-    InvalidValue,
     Outcome,
     Paired,
     PairingCode,
@@ -37,7 +36,7 @@ from qrlifecycle import (
     UsageError,
     WrongAnswer,
 )
-from qrlifecycle.errors import ForeignCancellation
+from qrlifecycle.errors import ForeignCancellation, UnsupportedBackend
 
 # The right values
 
@@ -77,7 +76,7 @@ RIGHT: dict[str, tuple[Right, ...]] = {
     "expect_identity": (R.WRONG_IDENTITY,) * 6,
     "transport": (
         R.TRANSPORT_UNREACHABLE,
-        InvalidValue,
+        UnsupportedBackend,
         R.REFUSED_BY_SERVICE,
         R.TRANSPORT_UNREACHABLE,
         WrongAnswer,
@@ -85,7 +84,7 @@ RIGHT: dict[str, tuple[Right, ...]] = {
     ),
     "transport, reconnecting": (
         R.TRANSPORT_LOST,
-        InvalidValue,
+        UnsupportedBackend,
         R.REFUSED_BY_SERVICE,
         R.TRANSPORT_LOST,
         WrongAnswer,
@@ -93,7 +92,7 @@ RIGHT: dict[str, tuple[Right, ...]] = {
     ),
     "open()": (
         R.TRANSPORT_UNREACHABLE,
-        InvalidValue,
+        UnsupportedBackend,
         R.REFUSED_BY_SERVICE,
         R.TRANSPORT_UNREACHABLE,
         STANDS,
@@ -101,7 +100,7 @@ RIGHT: dict[str, tuple[Right, ...]] = {
     ),
     "open(), reconnecting": (
         R.TRANSPORT_LOST,
-        InvalidValue,
+        UnsupportedBackend,
         R.REFUSED_BY_SERVICE,
         R.TRANSPORT_LOST,
         STANDS,
@@ -109,7 +108,7 @@ RIGHT: dict[str, tuple[Right, ...]] = {
     ),
     "receive()": (
         R.TRANSPORT_LOST,
-        InvalidValue,
+        UnsupportedBackend,
         R.REFUSED_BY_SERVICE,
         R.TRANSPORT_LOST,
         R.TRANSPORT_LOST,
@@ -192,7 +191,7 @@ async def misbehaviour(kind: str) -> Callable[[], Any]:
     """A plain function that raises as this kind says, or gives back what no place wants."""
     error: BaseException | None = {
         "an exception": ValueError(SECRET),
-        "`UsageError`": InvalidValue("no such number"),
+        "`UsageError`": UnsupportedBackend("not here"),
         "`ServiceRefused`": ServiceRefused("no"),
         "another's cancellation": await cancellation(),
         "another scope's cancellation": await cancellation(by_scope=True),

@@ -24,6 +24,7 @@ from qrlifecycle import (
     Reason,
     Scanned,
     Signal,
+    State,
     TransportLost,
     TransportUnreachable,
 )
@@ -59,13 +60,15 @@ async def test_without_a_budget_the_first_expiry_ends_the_attempt() -> None:
 
 
 async def test_codes_that_the_service_pushes_are_bounded_like_those_that_are_asked_for() -> None:
-    """Whoever makes them, `max_codes` are shown; one more ends the attempt instead."""
+    """Whoever makes them, `max_codes` are shown; one more ends the attempt instead, at once."""
     shown: list[QRCode] = []
+    began = anyio.current_time()
     async with Pairing(policy=Policy(max_codes=3), on_qr_updated=shown.append) as pairing:
         for name in ("second", "second", "third", "fourth", "fifth"):
             pairing.peer.send(QRUpdated(QRCode(name)))
             await settle()
     assert pairing.failed().reason is Reason.CODES_USED_UP
+    assert (pairing.lifecycle.state, anyio.current_time()) == (State.FAILED, began)
     assert shown == [QRCode("first"), QRCode("second"), QRCode("third")]
     assert len(pairing.peer.transports) == 1
 

@@ -15,15 +15,19 @@ from qrlifecycle import (
     Failed,
     InvalidValue,
     Paired,
+    Policy,
     QRCode,
     QRLifecycle,
+    QRUpdated,
     Reason,
+    Signal,
     State,
     Transport,
+    TransportLost,
     WrongAnswer,
 )
 from qrlifecycle.errors import ForeignCancellation
-from qrlifecycle.testing import ScriptedPeer, ScriptedTransport
+from qrlifecycle.testing import Fault, ScriptedPeer, ScriptedTransport
 
 from ..pairing import Pairing, asyncio_only, hang, request_qr
 
@@ -84,6 +88,28 @@ async def test_a_factory_that_was_given_what_cannot_be_meant_comes_out_of_pair()
     with pytest.raises(InvalidValue, match="no such URL"):
         await lifecycle.pair()
     assert lifecycle.state is State.FAILED
+
+
+async def test_a_transport_that_makes_no_sense_of_the_wire_is_no_error_of_usage(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A value that cannot be meant came from the peer: it is told in one line, and reconnected."""
+
+    class Naive(ScriptedTransport):
+        async def receive(self) -> Signal:
+            return QRUpdated(QRCode("x" * 3000))  # what its server sent
+
+    peer, policy = ScriptedPeer(), Policy(max_reconnects=1, reconnect_delay=0.001)
+    make = lambda: Naive(peer, Fault.NONE, Fault.NONE)  # noqa: E731
+    outcome = await QRLifecycle(request_qr, make, policy=policy).pair()
+    assert isinstance(outcome, Failed)
+    assert outcome.reason is Reason.TRANSPORT_LOST
+    assert isinstance(outcome.error, TransportLost)
+    assert str(outcome.error).startswith("what came could not be read: a QR code holds at most")
+    said = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
+    assert len(said) == 2
+    assert all("raised InvalidValue: a QR code holds at most 2953 bytes" in line for line in said)
+    assert all(f"({__file__}:" in line and "\n" not in line for line in said)
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,12 @@ from .trial import TOP, Step, Verdict
 
 __all__ = ["main"]
 
+SECONDS_OF_ITS_OWN = 10
+"""CPU time for the tests of a module: several times what they need. Most mutants that never end are
+met there, and cost all of it."""
+
 SECONDS = 20
-"""CPU time for the tests of a module, or of the core: several times what they need."""
+"""CPU time for other tests, of the whole core as a rule: several times what they need."""
 
 SECONDS_TO_EXPLORE = 180
 """CPU time for `explore()` in all worlds together."""
@@ -64,9 +68,9 @@ def explores() -> bool:
 
 def steps_of(module: str, *, quick: bool) -> Iterator[Step]:
     """What a mutant of a module is put before, from what is quickest to notice."""
-    for tests in MODULES[module]:
+    for place, tests in enumerate(MODULES[module]):
         if tests is not EXPLORATION:
-            yield SECONDS, partial(passes, tests)
+            yield SECONDS if place else SECONDS_OF_ITS_OWN, partial(passes, tests)
         elif not quick:
             yield SECONDS_TO_EXPLORE, explores
 

@@ -18,6 +18,7 @@ CORE = (
     "tests/engine/test_status.py",
     "tests/engine/test_snapshot.py",
     "tests/test_reasons.py",
+    "tests/test_no_transport.py",
     "tests/engine/test_observers.py",
     "tests/test_records.py",
     "tests/engine/test_showing.py",
@@ -25,7 +26,13 @@ CORE = (
 )
 
 
-BACKENDS_MATTER = frozenset({"tests/engine/test_user_code.py"})
+USER_CODE = (
+    "tests/engine/test_foreign_exceptions.py",
+    "tests/engine/test_background_tasks.py",
+    "tests/engine/test_user_code.py",
+)
+
+BACKENDS_MATTER = frozenset(USER_CODE)
 """Tests of what is decided differently on asyncio and on trio."""
 
 MODEL = tuple(
@@ -44,16 +51,28 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     "engine.progress": _core("tests/engine/test_progress.py"),
     "engine.attempt": _core("tests/lifecycle"),
     "lifecycle": _core("tests/lifecycle"),
+    "engine.failures": _core("tests/test_reasons.py"),
     "engine.status": _core("tests/engine/test_status.py"),
     "engine.observers": _core("tests/engine/test_observers.py"),
-    "engine.hooks": _core("tests/engine/test_observers.py"),
-    "engine.user_code": _core("tests/engine/test_user_code.py"),
+    "engine.hooks": _core(
+        "tests/engine/test_hooks.py",
+        "tests/engine/test_observers.py",
+        "tests/test_floods.py::test_a_hook_that_waits_for_what_a_flood_sets_can_be_cancelled",
+    ),
+    "engine.user_code": _core(*USER_CODE),
     "engine.recording": _core("tests/engine/test_recording.py", "tests/test_records.py"),
+    "engine.service": _core("tests/engine/test_status.py"),
     "engine.snapshot": _core("tests/engine/test_snapshot.py"),
     "transports.buffer": (("tests/test_buffer.py",), CORE, EXPLORATION),
     "machine": (("tests/test_machine.py",), ("tests/lifecycle",)),
-    "states": (("tests/test_machine.py",), ("tests/engine/test_progress.py",), CORE, MODEL),
+    "states": (
+        ("tests/test_states.py", "tests/test_machine.py"),
+        ("tests/engine/test_progress.py",),
+        CORE,
+        MODEL,
+    ),
     "engine.backoff": (("tests/engine/test_connection.py",),),
+    "transports.no_transport": (("tests/test_no_transport.py",),),
     "transports.messages": (("tests/test_messages.py",), ("tests/socketio",)),
     "transports.socketio": (
         ("tests/socketio",),

@@ -2,7 +2,8 @@
 
 A condition loses a part or turns round, a statement is left out, a number is one more, a `finally`
 runs only when all is well, an entry of a mapping is missing, a row of the table leads elsewhere.
-Annotations, docstrings, `assert`, and texts (f-strings, and strings with a space) are left alone.
+Annotations and the types of casts, docstrings, `assert`, and texts (f-strings, and strings with a
+space) are left alone.
 """
 
 from __future__ import annotations
@@ -102,8 +103,13 @@ def _places(node: ast.AST, place: Place, scope: str) -> Iterator[tuple[Place, as
         if field in LEFT_ALONE or (isinstance(node, ast.Subscript) and field == "slice"):
             continue
         for index, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
-            if isinstance(child, ast.AST):
+            if isinstance(child, ast.AST) and not (index == 0 and _is_cast(node, field)):
                 yield from _places(child, (*place, (field, index)), scope)
+
+
+def _is_cast(node: ast.AST, field: str) -> bool:
+    """Whether the first of the field is a type, which nothing that runs looks at."""
+    return field == "args" and isinstance(node, ast.Call) and ast.unparse(node.func) == "cast"
 
 
 def _is_field(module: ast.Module, place: Place) -> bool:

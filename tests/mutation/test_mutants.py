@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from .equivalents import Equivalents
 from .modules import MODULES, path_of
 from .mutants import Mutant, mutants_of
 
 
+@cache
 def every() -> list[Mutant]:
     """All mutants of all core modules."""
     return [mutant for module in MODULES for mutant in mutants_of(module, path_of(module))]
@@ -17,6 +20,13 @@ def test_every_entry_of_the_list_of_equivalents_is_a_mutant() -> None:
     known = Equivalents.read()
     assert known.modules <= set(MODULES)
     assert known.without_mutant(every(), MODULES) == []
+
+
+def test_no_module_of_the_engine_is_forgotten() -> None:
+    """Whoever adds one says which tests look at it."""
+    folder = path_of("engine.attempt").parent
+    engine = {f"engine.{path.stem}" for path in folder.glob("*.py") if path.stem != "__init__"}
+    assert engine <= set(MODULES)
 
 
 def test_a_mutant_is_named_once() -> None:

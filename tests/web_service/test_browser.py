@@ -336,6 +336,28 @@ async def test_a_silent_connection_is_given_up(ada: Person) -> None:
     await ada.service.nothing_left()
 
 
+@pytest.mark.parametrize("scanned", [False, True])
+async def test_a_code_that_died_while_the_machine_slept_is_renewed(
+    ada: Person, scanned: bool
+) -> None:
+    """The timers stood still, and the wall clock did not; whoever approves is not disturbed."""
+    await ada.press_pair()
+    before = await ada.find("#picture").get_attribute("src")
+    if scanned:
+        await ada.service.scan(ada.user_id, confirm=False)
+        await ada.reads("Your phone has read the code. Please approve there.")
+    await ada.page.wait_for_timeout(2100)  # the clocks have been compared
+    await ada.page.evaluate("() => { const now = Date.now; Date.now = () => now() + 600_000; }")
+    if scanned:
+        await ada.page.wait_for_timeout(2100)
+        await ada.service.scan(ada.user_id)
+    else:
+        await expect(ada.find("#picture")).not_to_have_attribute("src", before or "")
+        await ada.scans()
+    await ada.reads("Paired with +490001234567.")
+    assert ada.service.pairing.most_sockets(ada.user_id) == 1
+
+
 async def test_the_time_that_is_left_runs(ada: Person) -> None:
     """By the second, on the person's own clock."""
     await ada.page.clock.install()

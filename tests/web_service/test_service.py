@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import struct
@@ -16,6 +17,8 @@ from pathlib import Path
 import aiohttp
 import anyio
 import pytest
+from aiohttp import web
+from yarl import URL
 
 pytest.importorskip("starlette", reason="needs the extra 'examples'")
 pytest.importorskip("uvicorn", reason="needs the extra 'examples'")
@@ -177,6 +180,36 @@ async def test_a_page_that_outlives_the_service_need_only_ask_twice(ada: Client)
             async with http.post(f"{other.url}/pair", headers=headers) as answer:
                 assert answer.status == status
                 session = answer.cookies[SESSION].value if status == 403 else session
+
+
+async def test_a_page_behind_a_path_of_a_proxys_has_all_that_is_on_it(service: Service) -> None:
+    """Each address in it is relative, and its session is not the whole host's."""
+
+    async def forward(request: web.Request) -> web.Response:
+        async with aiohttp.ClientSession() as http:
+            address = f"{service.url}/{request.match_info['rest']}"
+            async with http.get(address, headers={"Host": request.headers["Host"]}) as answer:
+                kept = ("Content-Type", "Set-Cookie")
+                headers = {name: answer.headers[name] for name in kept if name in answer.headers}
+                return web.Response(status=answer.status, body=await answer.read(), headers=headers)
+
+    app = web.Application()
+    app.router.add_get("/web/{rest:.*}", forward)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    base = URL(f"http://127.0.0.1:{runner.addresses[0][1]}/web/")
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(cookie_jar=jar) as http:
+        page = await (await http.get(base)).text()
+        links = set(re.findall(r'(?:src|href)="([^"#]+)"', page))
+        assert len(links) >= 3 + len(State)
+        for link in links:
+            async with http.get(base.join(URL(link))) as answer:
+                assert answer.status == 200, link
+        assert list(jar.filter_cookies(base / "pair")) == [SESSION]
+        assert not jar.filter_cookies(base.join(URL("/other")))
+    await runner.cleanup()
 
 
 async def test_over_https_no_neighbour_can_set_the_session(ada: Client) -> None:

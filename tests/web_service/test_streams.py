@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -97,6 +98,18 @@ async def test_a_page_is_told_how_it_goes() -> None:
     assert news[2]["picture"].startswith("<svg")
     assert news[2]["expires_in"] == 60
     assert news[-1].items() >= {"ended": "paired", "sentence": "Paired with +49."}.items()
+
+
+async def test_a_picture_is_shown_as_it_came() -> None:
+    """Of a code that the platform has drawn itself nobody reads the text, not even to play."""
+    picture = QRCode("a code").png()
+    platform, page = ScriptedPlatform(codes=[QRCode(picture=picture)]), Page()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(Streams(platform, plays_phone=True).pair, "ada", page.tell)
+        await settle()
+        assert base64.b64encode(picture).decode() in page.last["picture"]
+        assert "address" not in page.last
+        tasks.cancel_scope.cancel()
 
 
 async def test_what_a_code_says_is_told_only_where_the_phone_is_played() -> None:

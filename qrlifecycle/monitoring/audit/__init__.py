@@ -14,6 +14,7 @@ import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
 
+from ...logs import AddLifecycle
 from ...records import Began, Changed, Closed, Dropped, Ended, Leaving, Opening, Record
 from ...states import SOCKET_OWNER, Event, State
 from ..forks import in_each_fork
@@ -57,6 +58,7 @@ OTHER = "other"
 """The cause that further ones are counted under."""
 
 logger = logging.getLogger("qrlifecycle.audit")
+logger.addFilter(AddLifecycle())
 
 
 class Audit:
@@ -299,7 +301,9 @@ def _call(who: str, function: Callable[..., object], *arguments: object) -> None
 
 
 def _log(alert: Alert) -> None:
-    logger.warning("%s (lifecycle %s, attempt %d)", alert, alert.lifecycle, alert.attempt)
+    about = {"lifecycle": alert.lifecycle, "subject": alert.subject}
+    text = "%s (lifecycle %s, attempt %d)"
+    logger.warning(text, alert, alert.lifecycle, alert.attempt, extra=about)
 
 
 def _who(record: Record, trail: Trail) -> tuple[str, int, tuple[str, ...] | None, float]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ...errors import InvalidValue
+from ...policy import number_or_kind
+from ...secrecy import forget_arguments, shown_half_made
 
 __all__ = [
     "Alert",
@@ -23,6 +25,8 @@ LARGEST_WINDOW = 1_000_000
 """Attempts."""
 
 
+@forget_arguments
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The limits beyond which there is an alert; ``math.inf`` means never.
@@ -58,12 +62,14 @@ class Limits:
             value = getattr(self, name)
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
             if not is_number or not value > 0:
-                raise InvalidValue(f"Limits.{name} must be a number above 0, not {value!r}")
+                given = number_or_kind(value)
+                raise InvalidValue(f"Limits.{name} must be a number above 0, not {given}")
         if not isinstance(self.window, int) or self.window > LARGEST_WINDOW:
             rule = f"a whole number of at most {LARGEST_WINDOW:,}"
-            raise InvalidValue(f"Limits.window must be {rule}, not {self.window!r}")
+            raise InvalidValue(f"Limits.window must be {rule}, not {number_or_kind(self.window)}")
 
 
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class Alert:
     """Something that should not be. ``wall`` is when it was found, as `time.time()` counts.
@@ -79,6 +85,7 @@ class Alert:
     wall: float
 
 
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class PromiseBroken(Alert):
     """A promise did not hold; ``promise`` is its number, None for a step that is not the table's.
@@ -96,6 +103,7 @@ class PromiseBroken(Alert):
         return f"{broken}: {self.text}"
 
 
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class SocketOutsideDisplayed(PromiseBroken):
     """A socket was open while no code was displayed: promise 1."""
@@ -103,6 +111,7 @@ class SocketOutsideDisplayed(PromiseBroken):
     kind = "socket_outside_displayed"
 
 
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class SecondSocket(Alert):
     """Two lifecycles of one process had a socket open for one subject at the same time."""
@@ -117,6 +126,7 @@ class SecondSocket(Alert):
         return f"a socket was opened for {whom}, who had {self.others} open already"
 
 
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class SlowSuccess(Alert):
     """A success took longer than the limit; ``since`` says what it is counted from."""
@@ -131,6 +141,7 @@ class SlowSuccess(Alert):
         return f"success {self.seconds:.3f} s after the {self.since}; the limit is {self.limit:g} s"
 
 
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class Waste(Alert):
     """More was used than the limit allows; ``what`` is the limit's name."""

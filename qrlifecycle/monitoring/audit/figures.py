@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ...secrecy import shown_half_made
+
 __all__ = ["Durations", "Figures"]
 
 
+@shown_half_made
 @dataclass(frozen=True, slots=True)
 class Durations:
     """How long something took: how often it was measured, the sum and the longest, in seconds."""
@@ -26,6 +29,7 @@ class Durations:
         return Durations(self.count + 1, self.total + seconds, max(self.longest, seconds))
 
 
+@shown_half_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """What was counted so far."""

@@ -22,6 +22,7 @@ from ...codes import Code
 from ...engine.observers import Observers
 from ...engine.service import Service
 from ...errors import QRLifecycleError
+from ...logs import About
 from ...outcome import Cancelled, Connected, Failed
 from ...policy import Policy
 from ...testing.awaiting import chain
@@ -35,7 +36,7 @@ DIGITS = 6
 """Of a time's seconds: what timers for one time are apart says only in which order they were set,
 and what runs out first is told by the order of all timers."""
 
-CONSTANT = (Policy, Service, Observers, Cancelled, Connected, Failed)
+CONSTANT = (Policy, Service, Observers, About, Cancelled, Connected, Failed)
 """What does not change, or does not decide; of an outcome, only its kind does."""
 
 PASSIVE = frozenset(
@@ -43,7 +44,7 @@ PASSIVE = frozenset(
         "thread",  # a book
         "_received",  # no walk has as many signals as it takes to matter
         *("_factory", "_policy", "policy", "observers", "_observers", "_tasks"),  # never change
-        "_check",
+        *("_check", "_sleep"),
         *("_peer", "_opening", "_closing", "_said"),  # a scripted transport's script
     }
 )

@@ -16,6 +16,7 @@ from .scene import TO_STATUS, World
 __all__ = ["EVEN", "EVERYWHERE", "WIDE_WORLDS", "WORLDS"]
 
 EVEN = Policy(
+    sleep_check_interval=math.inf,
     generate_timeout=1,
     generate_retry_delay=0.5,
     generate_retry_delay_max=0.5,

@@ -165,7 +165,9 @@ class Contract(_Work):
             except BaseException as error:  # the other checks would raise it, too
                 failure = f"{check}: {error_with_place(error)}"
                 break
-            if result.skipped is not None:
+            if result.unfinished is not None:  # the others may be finished all the same
+                failure = failure or f"{check}: {result.unfinished}"
+            elif result.skipped is not None:
                 counts[f"{check.clause} skipped"] += 1
                 notes.append(f"{check}, on {self.backend}: {result.skipped}")
             else:

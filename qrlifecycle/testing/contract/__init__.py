@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from ...errors import InvalidValue
-from ...policy import is_positive
+from ...policy import is_positive, number_or_kind
 from . import closing, flooding, malformed, opening, receiving
 from .check import LIMIT, Check, CheckResult, ContractFailure, PeerFactory
 from .peer import CannotCheck
@@ -54,6 +54,11 @@ class ContractReport:
         """The checks that the peer could not take part in; each says why."""
         return tuple(result for result in self.results if result.skipped is not None)
 
+    @property
+    def unfinished(self) -> tuple[CheckResult, ...]:
+        """The checks in which something failed that the peer was given; each says what."""
+        return tuple(result for result in self.results if result.unfinished is not None)
+
     def __str__(self) -> str:
         return "\n".join(map(str, self.results))
 
@@ -67,7 +72,7 @@ class ContractBroken(AssertionError):
         super().__init__(report)
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.failures))
+        return "\n".join(map(str, [*self.failures, *self.report.unfinished]))
 
 
 def checks(clauses: Collection[str] = CLAUSES) -> tuple[Check, ...]:
@@ -104,7 +109,8 @@ async def check_transport(
 
     Raises:
         ContractBroken: at least one check failed; all were made.
-        CannotCheck: no transport came as far as a signal, or a peer did not do what it was to do.
+        CannotCheck: no transport came as far as a signal, a peer did not do what it was to do, or
+            nothing is broken but a check was not finished, because ``send=`` raised; all were made.
         InvalidValue: a clause that there is not, or a limit that is not above 0.
         WrongAnswer: ``peer_factory`` is no function that makes a peer, or that makes no transports.
         Exception: what the peer, or the making of a transport, raised.
@@ -112,7 +118,7 @@ async def check_transport(
     results = []
     chosen = checks(clauses)
     if not is_positive(limit):
-        raise InvalidValue(f"limit must be seconds above 0, not {limit!r}")
+        raise InvalidValue(f"limit must be seconds above 0, not {number_or_kind(limit)}")
     await smoke_test(peer_factory, limit=limit)
     for check in chosen:
         results.append(await check.run(peer_factory, limit=limit))
@@ -121,4 +127,6 @@ async def check_transport(
     report = ContractReport(tuple(results))
     if report.failures:
         raise ContractBroken(report)
+    if report.unfinished:
+        raise CannotCheck("\n".join(map(str, report.unfinished)))
     return report

@@ -12,7 +12,7 @@ import anyio
 from ...errors import WrongAnswer
 from .harness import Harness, open_harness
 from .operation import ClauseBroken
-from .peer import CannotDo, Peer
+from .peer import CannotDo, Peer, Unfinished
 from .transport_lines import TransportLine
 
 __all__ = [
@@ -72,23 +72,27 @@ class ContractFailure:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What came of one check: kept, broken, or skipped."""
+    """What came of one check: kept, broken, skipped, or not finished."""
 
     check: Check
     failure: ContractFailure | None = None
     skipped: str | None = None
     """Why it was not made."""
+    unfinished: str | None = None
+    """What went wrong on the peer's side, so that nothing is known of the transport."""
 
     @property
     def passed(self) -> bool:
         """Whether the transport did what the clause asks for."""
-        return self.failure is None and self.skipped is None
+        return self.failure is None and self.skipped is None and self.unfinished is None
 
     def __str__(self) -> str:
         if self.failure is not None:
             return f"broken   {self.failure}"
         if self.skipped is not None:
             return f"skipped  {self.check.clause} {self.check.name}: {self.skipped}"
+        if self.unfinished is not None:
+            return f"unfinished  {self.check.clause} {self.check.name}: {self.unfinished}"
         return f"kept     {self.check.clause} {self.check.name}: {self.check.fact}"
 
 
@@ -124,6 +128,8 @@ class Check:
                 await self._judge_in_time(harness)
             except CannotDo as reason:
                 return CheckResult(self, skipped=str(reason))
+            except Unfinished as trouble:
+                return CheckResult(self, unfinished=str(trouble))
             except ClauseBroken as breach:
                 return CheckResult(self, failure=self._failure(breach, harness.peer.trouble()))
             return CheckResult(self)
@@ -194,7 +200,7 @@ def _made_by(peer_factory: PeerFactory) -> Peer:
         peer.close()
     raise WrongAnswer(
         "what makes the peer must be a plain function that returns a Peer, such as a WirePeer, "
-        f"not {'an async one' if iscoroutine(peer) else f'one that returns {peer!r}'}"
+        f"not {'an async one' if iscoroutine(peer) else f'one that returns {type(peer).__name__}'}"
     )
 
 

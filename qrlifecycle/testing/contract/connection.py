@@ -20,7 +20,7 @@ from ..wording import in_words
 from .plain import READ, read, write_all
 from .transport_lines import place_of_trouble
 
-__all__ = ["Greeting", "Orders", "Wire"]
+__all__ = ["Greeting", "Orders", "Wire", "in_words_with_place"]
 
 
 @dataclass
@@ -195,7 +195,7 @@ class Wire(ByteStream):
             except (anyio.EndOfStream, anyio.BrokenResourceError):
                 raise
             except Exception as error:
-                self.orders.troubles.append(f"the greeting raised {_in_words_with_place(error)}")
+                self.orders.troubles.append(f"the greeting raised {in_words_with_place(error)}")
                 self._broken_off = True  # a client may wait long for somebody who is not there
                 raise anyio.EndOfStream from error
         self._held += b"".join(self._unsaid)
@@ -208,8 +208,8 @@ class Wire(ByteStream):
             await self.write(held)
 
 
-def _in_words_with_place(error: Exception) -> str:
-    """What a greeting raised, and where."""
+def in_words_with_place(error: Exception) -> str:
+    """What a function that the peer was given raised, and where."""
     place = place_of_trouble(error)
     return in_words(error) + ("" if place is None else f" ({place})")
 

@@ -22,7 +22,7 @@ from ...signals import Signal
 from ...transports.base import Transport
 from ..leaks import KIT, TASK
 from ..loop_warnings import loop_exceptions
-from ..wording import in_words
+from ..wording import difference, in_words
 from .operation import ClauseBroken, Operation
 from .peer import CannotCheck, Peer
 from .transport_lines import TransportLine, place_of_error, place_of_method
@@ -71,7 +71,8 @@ class Harness:
         if not isinstance(made, Transport):
             if iscoroutine(made):
                 made.close()
-            raise WrongAnswer(f"what makes the transports returned {made!r}, which is no Transport")
+            kind = type(made).__name__
+            raise WrongAnswer(f"what makes the transports returned {kind}, which is no Transport")
         self._transports.append(made)
         return made
 
@@ -308,7 +309,8 @@ class Harness:
             raise breach
         if receiving.result != signal:
             given = repr(receiving.result)
-            given = f"another {given}" if given == repr(signal) else given  # codes are hidden
+            if given == repr(signal):
+                given = f"another {given}, with another {difference(receiving.result, signal)},"
             raise ClauseBroken(
                 f"receive() gave {given} when {signal!r} was to come.",
                 mend=mend or f"Mend {place}, or {MEANING}.",

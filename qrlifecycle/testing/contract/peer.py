@@ -15,7 +15,7 @@ from ...errors import UsageError
 from ...signals import Signal
 from ...transports.base import Transport
 
-__all__ = ["CannotCheck", "CannotDo", "Peer"]
+__all__ = ["CannotCheck", "CannotDo", "Peer", "Unfinished"]
 
 
 class CannotDo(Exception):
@@ -24,6 +24,10 @@ class CannotDo(Exception):
 
 class CannotCheck(UsageError, RuntimeError):
     """Nothing can be checked: peer and transport do not come together, or the peer does nothing."""
+
+
+class Unfinished(Exception):
+    """What a peer was given failed in the middle of a check: nothing is known of the transport."""
 
 
 class Peer(ABC):

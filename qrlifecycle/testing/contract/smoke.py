@@ -9,7 +9,7 @@ from ...errors import UnsupportedBackend
 from .check import LIMIT, PeerFactory, run_with_peer
 from .harness import Harness
 from .operation import ClauseBroken
-from .peer import CannotCheck
+from .peer import CannotCheck, Unfinished
 from .transport_lines import place_of_method
 
 __all__ = ["smoke_test"]
@@ -35,6 +35,8 @@ async def smoke_test(peer_factory: PeerFactory, *, limit: float = LIMIT) -> None
 async def _come_together_or_say_why(harness: Harness) -> None:
     try:
         await _come_together(harness)
+    except Unfinished as error:
+        raise CannotCheck(f"nothing can be checked: {error}") from error
     except ClauseBroken as breach:
         trouble = harness.peer.trouble() or harness.peer.unreached()
         raise CannotCheck(

@@ -17,8 +17,8 @@ from ...policy import is_positive
 from ...signals import Signal
 from ...transports.base import Transport
 from ..leaks import KIT, Leaks, unshut_sockets
-from .connection import Greeting, Orders, Wire
-from .peer import CannotCheck, CannotDo, Peer
+from .connection import Greeting, Orders, Wire, in_words_with_place
+from .peer import CannotCheck, CannotDo, Peer, Unfinished
 
 __all__ = ["Greeting", "Wire", "WirePeer"]
 
@@ -56,6 +56,8 @@ class WirePeer(Peer):
             masks what it sends: give the two bytes that its frame begins with.
         greet: plays the server's part of the handshake; none if the client's connecting is all.
         send: has the server behind a `relay()` send a signal.
+        ready: returns when the server behind a `relay()` knows all clients that are connected; for
+            one that comes to know them only after their openings have returned.
         farewell: what a server of this protocol says before it closes in order.
         garbage: bytes that no transport can mean, by name; sent beside a default set.
         flood: bytes to send again and again; the first signal's unless given.
@@ -75,6 +77,7 @@ class WirePeer(Peer):
         answers: bytes | None = None,
         greet: Greeting | None = None,
         send: Callable[[Signal], Awaitable[object]] | None = None,
+        ready: Callable[[], Awaitable[object]] | None = None,
         farewell: bytes = b"",
         garbage: Mapping[str, bytes] | None = None,
         flood: bytes = b"",
@@ -99,6 +102,7 @@ class WirePeer(Peer):
         self._make = make
         self._spelt = spelt
         self._send = send
+        self._ready = ready
         self._farewell = farewell
         self._alive = alive
         self._answers = answers
@@ -180,8 +184,10 @@ class WirePeer(Peer):
         return unshut_sockets(self.port)
 
     async def wait_until_connected(self) -> None:
-        """A client is there that is not gone."""
+        """A client is there that is not gone, and a server behind a relay knows of it."""
         await self._until(lambda: bool(self._open()))
+        if self._ready is not None:
+            await self._ready()
 
     def drop(self) -> None:
         """Reset every connection; shut the sockets, and cancel the tasks, that were left behind."""
@@ -273,14 +279,30 @@ class WirePeer(Peer):
     async def _have_sent(self, signal: Signal, send: Callable[[Signal], Awaitable[object]]) -> None:
         """Have the server send a signal; wait until it went through, or nobody listens any more."""
         before = self._passed_on()
-        with anyio.move_on_after(ANSWER):
-            await send(signal)
-            await self._until(lambda: self._passed_on() > before or not self._open())
-            return
+        for late in (False, True):
+            with anyio.move_on_after(ANSWER / 2):
+                await self._ask_to_send(signal, send)
+                await self._until(lambda: self._passed_on() > before or not self._open())
+                if late and self._open():
+                    raise CannotCheck(
+                        f"the server behind the relay sent nothing after send({signal!r}), and "
+                        "something after it was asked once more: it knows a client only some time "
+                        "after that client's open() has returned. Give ready=, an async function "
+                        "that returns when it knows all that are connected"
+                    )
+                return
         raise CannotCheck(
             f"the server behind the relay sent nothing within {ANSWER:g} s of send({signal!r}): "
             "send= must have it send that signal"
         )
+
+    @staticmethod
+    async def _ask_to_send(signal: Signal, send: Callable[[Signal], Awaitable[object]]) -> None:
+        try:
+            await send(signal)
+        except Exception as error:
+            what = in_words_with_place(error)
+            raise Unfinished(f"send({signal!r}) raised {what}") from error
 
     def _open(self) -> list[Wire]:
         return [wire for wire in self.wires if not wire.gone.is_set()]

@@ -8,16 +8,24 @@ from __future__ import annotations
 import math
 import ssl
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
 
 import anyio.lowlevel
 from anyio import EndOfStream
 
 from ...errors import Ending, InvalidValue, TransportError, TransportLost, TransportUnreachable
 from ...policy import is_positive
+from ...secrecy import forgetful, shown_half_made
+from ...signals import Signal
 from ..handshake import check_auth, check_namespace, check_pair, engineio_url, place_of
-from ..messages import DEFAULT_SIGNALS, SignalMap, check_signals, read_message
-from ..owner import check_owner, owner_of_pair
+from ..messages import (
+    DEFAULT_SIGNALS,
+    Dropped,
+    Owner,
+    SignalMap,
+    check_owner_given,
+    check_signals,
+    read_message,
+)
 from ..wire import WebSocketConnection, WiredTransport, WireOptions, endings
 from ..wire.options import ENVIRONMENT, HEARTBEAT, MAX_MESSAGE_SIZE
 from .protocol import Message, SocketIOProtocol
@@ -36,6 +44,7 @@ NOT_JOINED = "it speaks Socket.IO, but did not answer our wish to join the names
 SERVERS_HEARTBEAT = "the server's pingInterval and pingTimeout"
 
 
+@shown_half_made
 class SocketIOTransport(WiredTransport):
     """Hears signals from a Socket.IO server (3 or newer), on asyncio, uvloop and trio.
 
@@ -58,9 +67,9 @@ class SocketIOTransport(WiredTransport):
         cookies: cookies of the handshake.
         namespace: the Socket.IO namespace.
         signals: from the name of a message to what makes a signal of its payload.
-        owner: where a message says whose it is, and what it says if it is ours, such as
-            ``{"session": "bot-7"}``; a key with dots is the way to it (``"data.session"``). Unless
-            given: the two ids, as ``botId`` or ``bot_id`` and ``userId`` or ``user_id``.
+        owner: where a message says which bot it is for (``"session"``, ``"data.instance"``), for a
+            service that tells everybody everything: what does not say it there is dropped. Unless
+            given, ``botId`` and ``userId`` are looked for, and what names nobody is for everybody.
         socketio_path: where on the server Socket.IO is.
         ssl_context: for servers with a certificate of their own; verification is the context's.
         proxy: an HTTP proxy's URL, None for none, or "environment" for what that says.
@@ -76,6 +85,7 @@ class SocketIOTransport(WiredTransport):
 
     __slots__ = ("_begun", "_greeting", "_owner", "_place", "_protocol", "_signals")
 
+    @forgetful
     def __init__(
         self,
         url: str,
@@ -87,7 +97,7 @@ class SocketIOTransport(WiredTransport):
         cookies: Mapping[str, str] | None = None,
         namespace: str = "/",
         signals: SignalMap = DEFAULT_SIGNALS,
-        owner: Mapping[str, str] | None = None,
+        owner: Owner | None = None,
         socketio_path: str = "socket.io",
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = ENVIRONMENT,
@@ -99,6 +109,8 @@ class SocketIOTransport(WiredTransport):
         joining = check_auth(auth, bot_id, user_id)
         check_namespace(namespace)
         check_signals(signals)
+        if owner is not None:
+            check_owner_given(owner)
         _check_numbers(max_message, heartbeat)
         if not isinstance(headers, Mapping | None):
             raise InvalidValue(f"headers must be a mapping, not {type(headers).__name__}")
@@ -112,7 +124,7 @@ class SocketIOTransport(WiredTransport):
         )
         super().__init__(WebSocketConnection(address, options), (bot_id, user_id))
         self._signals = signals
-        self._owner = owner_of_pair(bot_id, user_id) if owner is None else check_owner(owner)
+        self._owner = owner
         self._protocol = SocketIOProtocol(namespace, joining, max_message)
         self._place = place_of(url)
         self._begun = self._greeting = False
@@ -121,14 +133,11 @@ class SocketIOTransport(WiredTransport):
         bot_id, user_id = self.subject
         return f"<{type(self).__name__} {self._place} bot={bot_id!r} user={user_id!r}>"
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a transport is not pickled: it may hold secrets, and a socket")
-
     @property
-    def subject(self) -> tuple[str, ...]:
+    def subject(self) -> tuple[str, str]:
         """The bot and the user."""
-        assert self._subject is not None
-        return self._subject
+        bot_id, user_id = self._subject or ("", "")
+        return bot_id, user_id
 
     async def open(self) -> None:
         """Connect, join the namespace, and listen; see `Transport.open`."""
@@ -176,11 +185,15 @@ class SocketIOTransport(WiredTransport):
             self._end(EndOfStream())
         for one in news:
             if isinstance(one, Message):
-                self._take(read_message(self._signals, one.name, one.args, self._owner), one.name)
+                self._take(self._meaning(one), one.name)
             else:
                 self._take(one)
         if protocol.answers:
             self._answer(protocol)
+
+    def _meaning(self, message: Message) -> Signal | Dropped | None:
+        name, args = message
+        return read_message(self._signals, name, args, *self.subject, owner=self._owner)
 
     def _answer(self, protocol: SocketIOProtocol) -> None:
         """Send what the server waits for, before anybody hears what it said, and may leave."""

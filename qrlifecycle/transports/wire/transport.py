@@ -69,6 +69,7 @@ class WiredTransport(PushTransport):
         self._wire.abort()
         with suppress(RuntimeError):  # the event loop is closed: nobody waits any more
             self._buffer.close()
+        self._sum_up()
 
     # For subclasses
 

@@ -1,0 +1,168 @@
+"""What goes into the log of this library: whose line it is, and not one line too many.
+
+Every record of the logger ``qrlifecycle`` has two attributes more: ``lifecycle``, the identifier
+that records and journals have as well, and ``subject``, whom its transport is for (a bot and a
+user), or None as long as no transport was made. Which lifecycle a line belongs to is a context
+variable, because a transport, its tasks and its callbacks know of no lifecycle: they run in the
+context of the `pair()` that they were started in.
+
+A peer can make the same thing happen again and again, and one event can befall a thousand
+lifecycles at once. So what is alike is said once in an attempt and counted from then on, and what
+many lifecycles say in the same moment is said by a few of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from itertools import count
+from typing import Any
+
+__all__ = ["About", "AddLifecycle", "error_once", "logger", "warn_once", "warn_shared"]
+
+MOST_ALIKE = 32
+"""Different lines that one attempt says once each."""
+
+MOST_SHARED = 10
+"""Lifecycles that say the same in one moment; after them every tenfold."""
+
+MOMENT = 10.0
+"""Seconds."""
+
+MOST_TEXTS = 256
+"""Texts that are remembered as said in this moment."""
+
+logger = logging.getLogger("qrlifecycle")
+
+
+class About:
+    """Which lifecycle log lines are about, and which of them this attempt has said already."""
+
+    __slots__ = ("_number", "_said", "subject")
+
+    def __init__(self) -> None:
+        self._number = next(_numbers)
+        self._said: Counter[tuple[int, str]] | None = None
+        self.subject: tuple[str, ...] | None = None
+        """Whom its newest transport is for."""
+
+    @property
+    def lifecycle(self) -> str:
+        """The identifier of the lifecycle."""
+        return f"{_process}-{self._number}"
+
+    @contextmanager
+    def logged(self) -> Iterator[None]:
+        """While inside, log lines are about this lifecycle."""
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            with suppress(ValueError):  # a coroutine that is thrown away may end in another context
+                _current.reset(token)
+
+    def is_new(self, level: int, text: str) -> bool:
+        """Whether the line was not said in this attempt; it counts as said from now on."""
+        if self._said is None:
+            self._said = Counter()
+        said: Counter[tuple[int, str]] = self._said
+        line = (level, text)
+        if line not in said and len(said) >= MOST_ALIKE:
+            line = (level, "others")
+        said[line] += 1
+        return said[line] == 1 and line[1] == text
+
+    def sum_up(self) -> None:
+        """The attempt has ended: say how often what was said once came again."""
+        said: Counter[tuple[int, str]] = self._said or Counter()
+        self._said = None
+        for (level, text), number in said.items():
+            if text == "others":
+                logger.log(level, "and %d other lines", number)
+            elif number > 1:
+                logger.log(level, "%d times in all: %s", number, text.partition("\n")[0])
+
+
+class AddLifecycle(logging.Filter):
+    """Gives each record its ``lifecycle`` and its ``subject``; None where there is none.
+
+    The logger of this library has it. On a handler of yours it does the same for every other logger
+    whose lines are written in the course of a `pair()`.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Add the two, unless they are there; let every record through."""
+        about = _current.get()
+        fields: dict[str, Any] = vars(record)
+        fields.setdefault("lifecycle", None if about is None else about.lifecycle)
+        fields.setdefault("subject", None if about is None else about.subject)
+        return True
+
+
+def error_once(text: str, *args: object) -> None:
+    """Log an error that may come again and again: once in an attempt, and at its end how often."""
+    _say_once(logging.ERROR, text, args)
+
+
+def warn_once(text: str, *args: object) -> None:
+    """The same for a warning."""
+    _say_once(logging.WARNING, text, args)
+
+
+def warn_shared(text: str, *args: object, alike: str) -> None:
+    """Warn of what may befall many lifecycles in one moment: some say it, the others at DEBUG.
+
+    Args:
+        text: what to log.
+        args: what goes into the text.
+        alike: what makes two of these lines the same.
+    """
+    _say_shared(logging.WARNING, text, args, alike)
+
+
+def _say_once(level: int, text: str, args: tuple[object, ...]) -> None:
+    about, line = _current.get(), text % args
+    if about is None or about.is_new(level, line):
+        _say_shared(level, text, args, line, stacklevel=4)
+
+
+def _say_shared(
+    level: int, text: str, args: tuple[object, ...], alike: str, stacklevel: int = 3
+) -> None:
+    now = time.monotonic()
+    began, number = _moments.get(alike, (now, 0))
+    if now - began > MOMENT:
+        began, number = now, 0
+    if alike not in _moments and len(_moments) >= MOST_TEXTS:
+        _moments.clear()
+    number += 1
+    _moments[alike] = began, number
+    if number <= MOST_SHARED:
+        logger.log(level, text, *args, stacklevel=stacklevel)
+    elif str(number).strip("0") == "1":  # 100, 1000, ...
+        text = f"{text} (the %dth in {MOMENT:g} s)"
+        logger.log(level, text, *args, number, stacklevel=stacklevel)
+    else:
+        logger.debug(text, *args, stacklevel=stacklevel)
+
+
+_current: ContextVar[About | None] = ContextVar("qrlifecycle", default=None)
+_moments: dict[str, tuple[float, int]] = {}
+_process = os.urandom(5).hex()
+_numbers = count(1)
+
+
+def _in_a_new_process() -> None:
+    global _process  # noqa: PLW0603 - a forked child is another process
+    _process = os.urandom(5).hex()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_a_new_process)
+
+logger.addFilter(AddLifecycle())

@@ -1,0 +1,75 @@
+"""What keeps secrets out of tracebacks and pickles, for objects that are given some.
+
+An error keeps the frames that it went through, and a frame keeps what its names stand for. Error
+reporters print both, as `traceback.TracebackException` does with ``capture_locals``: every argument
+of the constructor that said no, by its `repr()`, and the half-made object beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
+
+__all__ = ["NotPickled", "forget_arguments", "forgetful", "shown_half_made"]
+
+Arguments = ParamSpec("Arguments")
+Self = TypeVar("Self")
+C = TypeVar("C", bound=type)
+
+Init = Callable[Concatenate[Self, Arguments], None]
+
+
+def forgetful(init: Init[Self, Arguments]) -> Init[Self, Arguments]:
+    """Make a constructor whose errors hold no argument: of its frames none is left in them."""
+
+    @wraps(init)
+    def forgetting(self: Self, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        error = _error_of(init, self, *args, **kwargs)
+        del self, args, kwargs
+        if error is not None:
+            raise error
+
+    return forgetting
+
+
+def forget_arguments(cls: C) -> C:
+    """Make the constructor of a dataclass forgetful."""
+    made: Any = cls
+    made.__init__ = forgetful(made.__init__)
+    return cls
+
+
+def _error_of(call: Callable[..., None], *args: Any, **kwargs: Any) -> Exception | None:
+    try:
+        call(*args, **kwargs)
+    except Exception as error:
+        error.__context__ = None
+        return error.with_traceback(None)
+    return None
+
+
+def shown_half_made(cls: C) -> C:
+    """Make a class whose `repr()` never raises, not even before its constructor has ended."""
+    made: Any = cls
+    whole: Callable[[object], str] = made.__repr__
+
+    @wraps(whole)
+    def show(self: object) -> str:
+        try:
+            return whole(self)
+        except AttributeError:
+            return f"<{type(self).__name__}, half made>"
+
+    made.__repr__ = show
+    return cls
+
+
+class NotPickled:
+    """A base of what may hold secrets, and is neither pickled nor copied."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> NoReturn:
+        name = type(self).__name__
+        raise TypeError(f"a {name} may hold secrets, and cannot be pickled or copied: make another")
