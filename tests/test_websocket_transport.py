@@ -101,6 +101,15 @@ async def test_a_message_becomes_what_read_makes_of_it() -> None:
         assert transport.dropped == {"unknown": 1}
 
 
+async def test_what_came_in_one_read_is_kept_by_its_meaning() -> None:
+    """A newer code replaces one that nobody took, and a repeated signal is one."""
+    codes = ({"type": "qr", "qr": f"code {number}"} for number in range(20))
+    data = say(*[{"type": "scanned"}] * 20, *codes, {"type": "linked", "phone": "me"})
+    async with saying(data) as transport:
+        heard = [await transport.receive() for _ in range(3)]
+    assert heard == [Scanned(), QRUpdated(QRCode("code 19")), Paired("me")]
+
+
 async def test_text_and_bytes_are_handed_on_as_they_came() -> None:
     """With text=True nothing is parsed."""
     seen: list[object] = []

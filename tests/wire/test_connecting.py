@@ -16,7 +16,7 @@ from qrlifecycle.transports.wire import WebSocketConnection, WireOptions
 from qrlifecycle.transports.wire.connecting import NEXT_ADDRESS, in_turn
 
 from ..patience import HANGS
-from .serving import Served, full_backlog, listening, serve_quietly
+from .serving import Served, full_backlog, listening, opened, serve_quietly
 
 pytestmark = pytest.mark.anyio
 
@@ -156,6 +156,13 @@ async def test_ipv6() -> None:
         await made.aclose()
 
 
+async def test_what_is_written_is_sent_at_once() -> None:
+    """Without waiting for more to send along (Nagle's algorithm)."""
+    async with listening(serve_quietly) as port, opened(port) as made:
+        (raw,) = made._stream._sockets
+        assert raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 async def test_a_name_of_this_machine() -> None:
     """Looked up by the system."""
     async with listening(serve_quietly) as port:
@@ -215,5 +222,5 @@ async def test_aborting_while_several_are_tried_leaves_none(addresses: list[Foun
             tasks.start_soon(abort)
             with pytest.raises(TransportUnreachable) as raised:
                 await made.open()
-        assert raised.value.ending is Ending.ABANDONED
+            assert raised.value.ending is Ending.ABANDONED
         assert leaks.sockets() == []

@@ -177,6 +177,7 @@ async def test_whoever_receives_late_finds_what_came_in_time() -> None:
 
     async def handler(served: Served) -> None:
         await served.accept()
+        await anyio.sleep(1)
         await served.send(frame("in time"))
         await served.read_to_the_end()
 
@@ -356,7 +357,7 @@ async def test_sending_to_a_peer_that_does_not_read() -> None:
             tasks.start_soon(hear)
             with pytest.raises(TransportLost) as raised:
                 await connection.send(b"x" * 5_000_000)
-        assert raised.value.ending is Ending.NOT_READING
+            assert raised.value.ending is Ending.NOT_READING
         assert heard == ["heard"]
         await connection.aclose()
 
@@ -406,6 +407,7 @@ async def test_last_words_arrive_though_something_was_unread() -> None:
 
     async def handler(one: Served) -> None:
         await one.accept()
+        await anyio.sleep(0.5)
         await one.send(frame("unread") * 1000)
         await anyio.sleep(10)
         await one.read_to_the_end()
@@ -415,10 +417,10 @@ async def test_last_words_arrive_though_something_was_unread() -> None:
         opened(port) as connection,
     ):
         await anyio.sleep(1)
-        assert connection.send_nowait("goodbye" * 5000)  # more than the peer's buffer takes
+        assert connection.send_nowait("goodbye" * 100_000)  # more than the peer's buffer takes
         await connection.aclose()
         await served[0].through.wait()
-    assert unmasked(bytes(served[0].received)) == [(1, b"goodbye" * 5000), (8, b"\x03\xe8")]
+    assert unmasked(bytes(served[0].received)) == [(1, b"goodbye" * 100_000), (8, b"\x03\xe8")]
 
 
 async def test_a_success_that_lies_there_is_heard_though_our_answer_cannot_be_sent() -> None:

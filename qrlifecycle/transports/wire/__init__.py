@@ -12,9 +12,9 @@ that listens, on CPython 3.11 and asyncio; the machine was busy, so of times onl
 **The socket** is made here, and waited for by `anyio.wait_readable`. `anyio.connect_tcp()` with
 `TLSStream` keeps the contract too, as far as that can be seen; but until it has connected, its
 sockets are nobody's, and `abort()` could not shut them; and it costs 11.1 kB where this costs 8.2
-(over TLS, without the task that listens, 35 and 29), a third more of CPU to open, and more than twice
-as much to close. A message takes one turn of the event loop, from the socket's being readable to
-`receive()` having returned.
+(over TLS, without the task that listens, 35 and 29), a third more of CPU to open, and more than
+twice as much to close. A message takes one turn of the event loop, from the socket's being readable
+to `receive()` having returned.
 
 **The handshake** is h11's: strict about HTTP, and the head of an answer is an answer. A library for
 the whole of WebSocket waits for a refusal's body, and a 401 without a length becomes a silence.

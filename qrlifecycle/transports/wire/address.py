@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -78,14 +79,13 @@ def split_url(url: str, what: str, schemes: frozenset[str], example: str) -> Spl
     Raises:
         InvalidValue: it has not; the URL itself, which may hold a token, is not in the text.
     """
-    valid = False
+    parts: SplitResult | None = None
     if isinstance(url, str) and not NOT_IN_A_URL.search(url):
-        try:
-            parts = urlsplit(url)
-            valid = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            valid = False
-    if not valid:
+        with suppress(ValueError):
+            split = urlsplit(url)
+            valid = split.scheme in schemes and bool(split.hostname) and split.port != 0
+            parts = split if valid else None
+    if parts is None:
         raise InvalidValue(f"{what} must look like {example}")
     return parts
 
@@ -103,10 +103,9 @@ def _ascii(host: str, what: str) -> str:
         return host
     import idna  # noqa: PLC0415 - costs 10 ms, and few need it
 
-    try:
-        return idna.encode(host, uts46=True).decode()
-    except idna.IDNAError:
-        valid = False
-    if not valid:
+    found = ""
+    with suppress(idna.IDNAError):
+        found = idna.encode(host, uts46=True).decode()
+    if not found:
         raise InvalidValue(f"{what} has a host that is no name")
-    raise AssertionError
+    return found

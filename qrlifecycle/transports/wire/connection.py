@@ -224,7 +224,7 @@ class WebSocketConnection:
         wait = self._heartbeat
         if self._ping_after is not None and not self._asked:
             wait = min(wait, self._ping_after)
-        data: bytes | TransportError | None
+        data: bytes | TransportError | None = None
         with anyio.CancelScope(deadline=self._stream.heard_at + wait) as scope:
             data = await self._read()
         if not scope.cancelled_caught:
