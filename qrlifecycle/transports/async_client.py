@@ -400,6 +400,8 @@ class AsyncClientTransport(PushTransport):
         """How the connection broke, as far as the client lets on."""
         code = None if self._ledger is None else self._ledger.close_code()
         if code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG:
+            if not self._buffer.ended:
+                self._take(Drop.TOO_LARGE)
             return endings.too_large(self._max_message)
         if code is None or code == aiohttp.WSCloseCode.ABNORMAL_CLOSURE:
             return TransportLost("the connection broke")

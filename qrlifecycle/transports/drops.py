@@ -30,7 +30,7 @@ class Drops:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How many messages became nothing, by cause: unknown, malformed or foreign."""
+        """How many messages became nothing, by cause (`Drop`)."""
         return dict(self._counts)
 
     def note(self, dropped: Dropped, event: object) -> None:

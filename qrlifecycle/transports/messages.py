@@ -53,6 +53,8 @@ class Drop(StrEnum):
     UNKNOWN = "unknown"
     MALFORMED = "malformed"
     FOREIGN = "foreign"
+    TOO_LARGE = "too_large"
+    """It was not read, and the connection ended by it."""
 
 
 class Dropped(NamedTuple):

@@ -49,6 +49,7 @@ async def test_a_message_that_is_too_large_breaks_the_connection(
         with pytest.raises(TransportLost, match=r"more than 1000 bytes \(max_message\)") as caught:
             await receive(transport)
         assert caught.value.ending is Ending.TOO_LARGE
+        assert transport.dropped == {"too_large": 1}
 
 
 async def test_a_message_may_have_a_mebibyte_unless_told_otherwise(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import anyio
 import pytest
@@ -12,8 +13,16 @@ from hypothesis import strategies as st
 
 from qrlifecycle import TransportError, TransportRefused, TransportUnreachable
 from qrlifecycle.errors import Ending
+from qrlifecycle.transports.handshake import CLOSED_EARLY, TOO_OLD, refusal
 from qrlifecycle.transports.messages import Drop
-from qrlifecycle.transports.socketio.protocol import MAX_ATTACHMENTS, Message, SocketIOProtocol
+from qrlifecycle.transports.socketio.protocol import (
+    MAX_ATTACHMENTS,
+    NO_HEARTBEAT,
+    NOT_SOCKETIO,
+    Message,
+    SocketIOProtocol,
+)
+from qrlifecycle.transports.socketio.transport import NOT_JOINED, NOT_OPENED
 
 from .transport import texts_of
 
@@ -380,3 +389,17 @@ def test_promise_7_no_message_raises_what_it_may_not(
         assert len(news) <= 2
         assert len(protocol.answers) <= 1
         protocol.answers.clear()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *(CLOSED_EARLY, TOO_OLD, NOT_SOCKETIO, NO_HEARTBEAT, NOT_OPENED, NOT_JOINED),
+        "the server did not let us into the namespace: ",
+        *(str(refusal(said)) for said in ("Invalid namespace", None, {"data": {"code": 429}})),
+    ],
+)
+def test_the_page_on_endings_has_what_is_said(said: str) -> None:
+    """Each text, with what it means and what to do."""
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "when-a-connection-ends.md"
+    assert said.partition(" (code")[0] in page.read_text()
