@@ -124,6 +124,17 @@ def _add_socket(pair: argparse.ArgumentParser) -> None:
         "qr_expired, pairing_code, action_required or connection_failed (whatsapp_... is "
         "understood)",
     )
+    add(
+        "--owner",
+        metavar="PATH",
+        help="where a message says which bot it is for, like data.session: for servers that tell "
+        "everybody everything",
+    )
+    add(
+        "--polling",
+        action="store_true",
+        help="poll over HTTP: where something on the way lets no WebSocket through",
+    )
     add("--ca-file", metavar="FILE", help="trust this certificate authority (PEM), and no other")
 
 

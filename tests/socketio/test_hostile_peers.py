@@ -271,7 +271,7 @@ async def test_a_server_s_own_intervals_count_up_to_the_heartbeat(
         (None, None),
     ],
 )
-async def test_a_heartbeat_that_cannot_be_meant_is_not_taken_over(
+async def test_promise_7_a_heartbeat_that_cannot_be_meant_is_not_taken_over(
     transport_to: MakeTransport, asked: tuple[object, object]
 ) -> None:
     """The server is refused, or our own number counts; it is never a wait without end."""

@@ -117,7 +117,7 @@ def test_an_open_without_a_heartbeat_is_another_protocol(welcome: str) -> None:
 
 @pytest.mark.parametrize("namespace", ["/", "/a"])
 @pytest.mark.parametrize("answer", ["40", "40{}", '40{"sid":null}', "40[]", '40"x"'])
-def test_a_server_of_socketio_2_is_told_apart(namespace: str, answer: str) -> None:
+def test_promise_4_a_server_of_socketio_2_is_told_apart(namespace: str, answer: str) -> None:
     """It lets everybody into "/" by itself, and its answer has no session's id."""
     with pytest.raises(TransportUnreachable, match=r"Socket\.IO 2; .* 3 or newer") as caught:
         opened(namespace).take(answer)
@@ -207,7 +207,7 @@ def test_a_namespace_that_is_not_there_may_come(answer: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["status", "connect", "disconnect", "connect_error", "error", ""])
-def test_what_a_service_calls_its_own_events_is_its_own(name: str) -> None:
+def test_promise_4_what_a_service_calls_its_own_events_is_its_own(name: str) -> None:
     """A word that the protocol has, too, is told apart by the kind of packet."""
     protocol = joined()
     assert protocol.take(f'42["{name}",{{"x":1}},2]') == (Message(name, ({"x": 1}, 2)),)
@@ -272,7 +272,7 @@ def test_a_server_that_closes_is_gone_in_order(goodbye: str) -> None:
         *(b"", b"x", "bAAAA", "b!!"),
     ],
 )
-def test_what_no_server_can_mean_is_malformed(message: str | bytes) -> None:
+def test_promise_7_what_no_server_can_mean_is_malformed(message: str | bytes) -> None:
     """It is counted, nothing is raised or sent, and the next message is heard."""
     protocol = joined()
     assert protocol.take(message) == MALFORMED
@@ -318,7 +318,7 @@ def test_control_packets_do_not_come_between_a_message_and_its_attachments() -> 
 
 
 @pytest.mark.parametrize("next_one", ['42["y"]', '451-["y",{"_placeholder":true,"num":0}]'])
-def test_a_message_whose_attachments_do_not_come_is_dropped(next_one: str) -> None:
+def test_promise_7_a_message_whose_attachments_do_not_come_is_dropped(next_one: str) -> None:
     """When the next one comes, which is heard."""
     protocol = joined()
     protocol.take(header(2))
@@ -337,7 +337,7 @@ def test_a_place_that_is_none_makes_a_message_malformed(place: str) -> None:
     assert protocol.take('42["y"]') == (Message("y", ()),)
 
 
-def test_attachments_have_a_limit_together() -> None:
+def test_promise_7_attachments_have_a_limit_together() -> None:
     """Each may be as large as a message, but not all of them."""
     protocol = joined(max_size=10)
     protocol.take(header(3))
