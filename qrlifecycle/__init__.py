@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         StatusChanged,
     )
     from .states import Event, State
+    from .transports.async_client import AsyncClientTransport
     from .transports.base import Transport
     from .transports.no_transport import NoTransport
     from .transports.socketio import SocketIOTransport
@@ -61,12 +62,14 @@ _MODULES = (
     "lifecycle",
     "transports.websocket",
     "transports.socketio",
+    "transports.async_client",
 )
 """Where to look for a name; a module that costs more to import comes later."""
 
 __all__ = [
     "WHATSAPP",
     "ActionRequired",
+    "AsyncClientTransport",
     "Cancelled",
     "Change",
     "Connected",

@@ -24,6 +24,7 @@ from typing import Any
 
 import anyio
 import pytest
+import trustme
 from aiohttp import web
 
 import qrlifecycle
@@ -374,6 +375,36 @@ def test_pair_of_a_paired_account() -> None:
             f"qrlifecycle pair: bot {BOT_ID}, user {USER_ID}\npaired already: +490001234567\n",
         )
         assert not server.sockets
+
+    serve(scenario)
+
+
+def test_pair_by_polling() -> None:
+    """Where no WebSocket is let through, the success comes over HTTP."""
+
+    async def scenario(server: PairingServer) -> None:
+        process = await start("pair", server.url, *OWNER, "--polling")
+        await until(lambda: server.open_sockets() == 1)
+        await server.scan(BOT_ID, USER_ID)
+        code, out, err = await end(process)
+        assert (code, err) == (0, "")
+        assert "paired" in out
+
+    serve(scenario)
+
+
+def test_pair_where_everybody_is_told_everything() -> None:
+    """With `--owner`, what does not say whose it is is nobody's success."""
+
+    async def scenario(server: PairingServer) -> None:
+        process = await start(
+            "pair", server.url, *OWNER, "--owner", "session", "--attempt-timeout", "2"
+        )
+        await until(lambda: server.open_sockets() == 1)
+        await server.scan(BOT_ID, USER_ID)
+        code, out, _err = await end(process)
+        assert code == 1
+        assert "malformed" in out
 
     serve(scenario)
 
@@ -1115,6 +1146,12 @@ def one_line(text: str) -> str:
         "pair http://h --bot-id b --user-id u --max-message 0",
         "pair http://h --bot-id b --user-id u --ca-file /nowhere.pem",
         f"pair https://h --bot-id b --user-id u --ca-file {__file__}",
+        "pair http://h --bot-id b --user-id u --owner=",
+        "pair http://h --bot-id b --user-id u --namespace /a?b=c",
+        "pair http://h --bot-id b --user-id u --namespace /a,b",
+        "pair http://h --bot-id b --user-id u --socketio-path a?b",
+        "pair http://h/#a --bot-id b --user-id u",
+        "pair http://h/?EIO=3 --bot-id b --user-id u",
         "diagram --format gif",
         "diagram --state nowhere",
         "diagram --output diagram.gif",
@@ -1133,6 +1170,16 @@ def test_unusable(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
     captured = capsys.readouterr()
     one_line(captured.err)
     assert captured.out == ""
+
+
+def test_a_certificate_authority_for_no_url(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is not dropped in silence where nothing has a certificate."""
+    authority = tmp_path / "authority.pem"
+    trustme.CA().cert_pem.write_to_path(str(authority))
+    assert main(["pair", "http://h", *OWNER, "--ca-file", str(authority)]) == 2
+    assert "--ca-file is for https and wss" in capsys.readouterr().err
 
 
 def test_token_that_is_none(

@@ -34,9 +34,9 @@ LAYERS = [
     "transports.buffer",
     "engine",
     "lifecycle",
+    "transports.owner",
     "transports.messages",
     "transports.drops",
-    "transports.owner",
     "transports.push",
     "transports.reset",
     "transports.wire",
@@ -216,7 +216,7 @@ def test_a_websocket_costs_what_it_is_made_of() -> None:
 
 
 def test_the_core_does_not_name_asyncio() -> None:
-    """Only the Socket.IO adapter and its ledger import asyncio, beside the CLI and the test kit."""
+    """Only the adapter over AsyncClient and its ledger import it, beside the CLI and the kit."""
     naming = {
         str(path.relative_to(PACKAGE))
         for path in sources()
@@ -227,7 +227,7 @@ def test_the_core_does_not_name_asyncio() -> None:
         )
     }
     naming = {name for name in naming if not name.startswith(("cli/", "testing/", "proof/"))}
-    assert naming == {"transports/socketio.py", "transports/ledger.py"}
+    assert naming == {"transports/async_client.py", "transports/ledger.py"}
 
 
 def test_nothing_else_stands_at_the_top() -> None:

@@ -136,6 +136,17 @@ def _add_socket(pair: argparse.ArgumentParser) -> None:
         metavar="BYTES",
         help="the largest message that is read from the socket (1048576)",
     )
+    add(
+        "--owner",
+        metavar="PATH",
+        help="where a message says which bot it is for, like data.session: for servers that tell "
+        "everybody everything",
+    )
+    add(
+        "--polling",
+        action="store_true",
+        help="poll over HTTP: where something on the way lets no WebSocket through",
+    )
     add("--ca-file", metavar="FILE", help="trust this certificate authority (PEM), and no other")
 
 

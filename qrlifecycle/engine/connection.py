@@ -99,6 +99,7 @@ class Connection:
         "_observers",
         "_policy",
         "_received",
+        "_refused",
         "ever_listened",
         "phase",
         "transport",
@@ -119,6 +120,7 @@ class Connection:
         self._ending: Ending | None = None
         self._failures = 0
         self._received = 0
+        self._refused = False
         self._listening_since = math.inf
         self._next_at = -math.inf
 
@@ -238,7 +240,7 @@ class Connection:
             # In the same breath: a deadline that strikes now still finds it listening.
             self.phase = NEXT_PHASE[self.phase, Step.OPENED]
             self._listening_since = anyio.current_time()
-            self.ever_listened = True
+            self.ever_listened, self._refused = True, False
         if self.phase is not Phase.LISTENING:
             raise TransportUnreachable(
                 f"the transport did not open within {limit:g} s", ending=Ending.SILENT
@@ -257,7 +259,7 @@ class Connection:
         broke_at = anyio.current_time()
         await self.close()
         if not self._spend_reconnect(error, broke_at):
-            raise error
+            raise self._given_up_for(error)
         delay = self._backoff.next()
         if isinstance(error, TransportError) and error.retry_after is not None:
             # As long as the server asks for, but no longer than the program waits for anybody.
@@ -272,12 +274,28 @@ class Connection:
     def _spend_reconnect(self, error: Exception, broke_at: float) -> bool:
         """Take one of the budget, if one is left; a transport that held gives all of it back."""
         if isinstance(error, TransportRefused):
-            return False
+            # Whoever was let in is not without rights: a token may have run out meanwhile, and the
+            # factory may make its next transport with a fresh one. That is tried, once.
+            if self._refused or not self.ever_listened:
+                return False
+            self._refused = True
         if broke_at - self._listening_since >= self._policy.stable_after:
             self._failures = 0
             self._backoff.reset()
         self._failures += 1
         return self._failures <= self._policy.max_reconnects
+
+    def _given_up_for(self, error: Exception) -> Exception:
+        """What the last error is, now that there is no other transport."""
+        if not (isinstance(error, TransportRefused) and self.ever_listened):
+            return error
+        return TransportLost(
+            f"it was let in before, and then no more: {error}; if a token runs out, have the "
+            "transport factory ask for one each time",
+            ending=error.ending,
+            status=error.status,
+            code=error.code,
+        )
 
     def _fault(self, error: BaseException) -> Exception:
         """What a transport raised, if it is the peer's or the transport's doing."""

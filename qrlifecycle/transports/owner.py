@@ -8,12 +8,13 @@ another's is dropped before anything else of it is read.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 
 from ..errors import InvalidValue
+from ..values import text_of
 
-__all__ = ["Owner", "check_owner", "names_another", "owner_of_pair", "value_as_text"]
+__all__ = ["Owner", "check_owner", "names_another", "owner_of_pair"]
 
 Owner = tuple[tuple[tuple[str, ...], str], ...]
 """What a message may say of its owner: under any of these keys, only this; and so on."""
@@ -44,18 +45,18 @@ def check_owner(owner: object) -> Owner:
     return tuple(((key,), value) for key, value in owner.items())
 
 
-def names_another(said: object, owner: Owner) -> bool:
-    """Whether a message names an owner that is not ours.
+def names_another(said: object, owner: Owner, wrappers: Collection[str] | None = None) -> bool:
+    """Whether a message, or one of a tuple of its arguments, names an owner that is not ours.
 
     A key counts where it is nearest to the top: further down it may well be about something else. A
     key with dots is the way there (``"data.session"``). One that is null says nothing, so it is
-    looked for further down.
+    looked for further down: in whatever an object holds, or only under the keys of ``wrappers``.
     """
     ways = [(keys, ours) for keys, ours in owner if not any("." in key for key in keys)]
     for keys, ours in owner:
         if any("." in key and _is_another(_at(said, key), ours) for key in keys):
             return True
-    level = [_parsed(said)]
+    level = [_parsed(one) for one in (said if isinstance(said, tuple) else (said,))]
     for _ in range(NESTED):
         objects = [one for one in level if isinstance(one, dict)]
         for keys, ours in tuple(ways):
@@ -66,27 +67,17 @@ def names_another(said: object, owner: Owner) -> bool:
                 ways.remove((keys, ours))
         if not ways:
             break
-        level = [_parsed(inner) for one in level for inner in _inside(one)]
+        level = [_parsed(inner) for one in level for inner in _inside(one, wrappers)]
     return False
 
 
-def value_as_text(value: object) -> str | None:
-    """A text or a number as text; None for what is neither.
-
-    Services write ids and phone numbers as either. JSON does not tell 7 from 7.0.
-    """
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return str(int(value) if value == int(value) else value)
-    except (ValueError, OverflowError):  # NaN, infinity, or more digits than there is text for
-        return None
-
-
 def _is_another(value: object, ours: str) -> bool:
-    return value is not None and value_as_text(value) != ours
+    if value is None:
+        return False
+    try:
+        return text_of(value, "") != ours
+    except ValueError:  # neither text nor a number, or one of more digits than there is text for
+        return True
 
 
 def _at(said: object, path: str) -> object:
@@ -97,9 +88,9 @@ def _at(said: object, path: str) -> object:
     return said
 
 
-def _inside(one: object) -> Iterable[object]:
+def _inside(one: object, wrappers: Collection[str] | None) -> Iterable[object]:
     if isinstance(one, dict):
-        return one.values()
+        return [value for key, value in one.items() if wrappers is None or key in wrappers]
     return one if isinstance(one, list) else ()
 
 

@@ -40,7 +40,7 @@ class PushTransport(Transport):
 
     @property
     def dropped(self) -> Mapping[str, int]:
-        """How many messages became nothing, by cause: unknown, malformed or foreign."""
+        """How many messages became nothing, by cause (`Drop`)."""
         return {} if self._drops is None else self._drops.counts
 
     async def receive(self) -> Signal:

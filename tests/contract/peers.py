@@ -19,13 +19,13 @@ from anyio.from_thread import BlockingPortal
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from qrlifecycle import (
+    AsyncClientTransport,
     Paired,
     QRCode,
     QRExpired,
     QRUpdated,
     Scanned,
     Signal,
-    SocketIOTransport,
     Transport,
     TransportUnreachable,
     WebSocketTransport,
@@ -37,6 +37,7 @@ from qrlifecycle.testing import (
     ScriptedTransport,
     WirePeer,
     relay,
+    socketio_peer,
 )
 from qrlifecycle.testing.contract.peer import Peer
 from qrlifecycle.testing.contract.socketio_peer import PING, PONG, SocketIOPeer, event, frame
@@ -53,6 +54,7 @@ __all__ = [
     "USER",
     "GreetedLineTransport",
     "ScriptedEnd",
+    "async_client_peer",
     "greet_with_a_line",
     "greeted_line_peer",
     "line_peer",
@@ -77,7 +79,22 @@ SIGNALS: dict[bytes, Signal] = {
 }
 
 
-def relayed_peer(server: PairingServer, portal: BlockingPortal) -> WirePeer:
+def async_client_peer() -> WirePeer:
+    """The kit's raw Socket.IO server, for the adapter over python-socketio's client."""
+    return socketio_peer(
+        lambda host, port: AsyncClientTransport(
+            f"http://{host}:{port}", bot_id=BOT, user_id=USER, heartbeat=HEARTBEAT
+        )
+    )
+
+
+def relayed_peer(
+    server: PairingServer,
+    portal: BlockingPortal,
+    kind: Callable[..., Transport],
+    *,
+    websocket: bool = True,
+) -> WirePeer:
     """The kit's peer in front of a real pairing server, which has a thread of its own."""
 
     async def send(signal: Signal) -> None:
@@ -89,17 +106,17 @@ def relayed_peer(server: PairingServer, portal: BlockingPortal) -> WirePeer:
     assert parts.hostname is not None
     assert parts.port is not None
     return SocketIOPeer(
-        lambda host, port: SocketIOTransport(
+        lambda host, port: kind(
             f"http://{host}:{port}", bot_id=BOT, user_id=USER, heartbeat=RELAYED_HEARTBEAT
         ),
         signals=[Scanned(), QRExpired()],
         send=send,
         heartbeat=RELAYED_HEARTBEAT,
-        alive=PING,
-        answers=PONG,
+        alive=PING if websocket else None,
+        answers=PONG if websocket else None,
         greet=relay(parts.hostname, parts.port),
-        farewell=frame("1"),
-        flood=frame(event("nobody", "x" * 100)),
+        farewell=frame("1") if websocket else b"",
+        flood=frame(event("nobody", "x" * 100)) if websocket else b"",
     )
 
 

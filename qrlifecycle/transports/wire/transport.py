@@ -9,7 +9,8 @@ from contextlib import suppress
 import anyio
 from anyio import EndOfStream
 
-from ...errors import TransportError
+from ...errors import Ending, TransportError
+from ..messages import Drop
 from ..push import PushTransport
 from . import endings
 from .connection import WebSocketConnection
@@ -104,6 +105,8 @@ class WiredTransport(PushTransport):
         except EndOfStream:
             self._end(EndOfStream())
         except TransportError as error:
+            if error.ending is Ending.TOO_LARGE:
+                self._take(Drop.TOO_LARGE)
             self._end(self._lost(error.with_traceback(None)))
 
     def _lost(self, error: TransportError) -> TransportError:
