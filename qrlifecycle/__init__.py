@@ -43,9 +43,11 @@ if TYPE_CHECKING:
         StatusChanged,
     )
     from .states import Event, State
+    from .transports.async_client import AsyncClientTransport
     from .transports.base import Transport
     from .transports.no_transport import NoTransport
     from .transports.socketio import SocketIOTransport
+    from .transports.websocket import WebSocketTransport
 
 _MODULES = (
     "errors",
@@ -58,13 +60,16 @@ _MODULES = (
     "engine.observers",
     "transports.no_transport",
     "lifecycle",
+    "transports.websocket",
     "transports.socketio",
+    "transports.async_client",
 )
 """Where to look for a name; a module that costs more to import comes later."""
 
 __all__ = [
     "WHATSAPP",
     "ActionRequired",
+    "AsyncClientTransport",
     "Cancelled",
     "Change",
     "Connected",
@@ -100,6 +105,7 @@ __all__ = [
     "TransportRefused",
     "TransportUnreachable",
     "UsageError",
+    "WebSocketTransport",
     "WrongAnswer",
 ]
 

@@ -31,9 +31,10 @@ here ever holds a payload, a token or a URL's query.
 
 from __future__ import annotations
 
-from .states import ENDS, TRIGGERS, Event, State
+from .states import ENDS, TRIGGERS, Event, State, Word
 
 __all__ = [
+    "Ending",
     "EventRefused",
     "ForeignCancellation",
     "InvalidTable",
@@ -208,8 +209,64 @@ class Malformed(PeerError, ValueError):
         return f"'{self.field}' {self.trouble}"
 
 
+class Ending(Word):
+    """The way in which a connection ended, or did not come about: each has words of its own."""
+
+    OTHER = "other", "Whatever a transport does not say more about."
+    NAME_NOT_FOUND = "name_not_found", "No address is known for the host's name."
+    NOT_CONNECTED = "not_connected", "Nobody listens there, or no way leads there."
+    CERTIFICATE = (
+        "certificate",
+        "The server's certificate is not trusted: another's, expired, or of an unknown authority.",
+    )
+    TLS = "tls", "No TLS came about: only one side speaks it, or they have no version in common."
+    ANOTHER_PROTOCOL = (
+        "another_protocol",
+        "What answers does not speak the protocol, or breaks its rules.",
+    )
+    NO_WEBSOCKET = "no_websocket", "A server or something between lets no WebSocket through."
+    REDIRECTED = "redirected", "The server names another address, which is not followed."
+    REFUSED = (
+        "refused",
+        "The server turned us away for good: 401, 403, or a close code that means it.",
+    )
+    TRY_LATER = "try_later", "The server turned us away for now: 429, 503 and the like."
+    PROXY = "proxy", "The proxy did not connect us."
+    PROXY_CREDENTIALS = "proxy_credentials", "The proxy wants credentials, or others: 407."
+    SILENT = "silent", "Not a byte came for as long as the heartbeat."
+    NOT_READING = "not_reading", "The peer does not take what it asks for."
+    TOO_LARGE = "too_large", "A message is larger than the limit."
+    HUNG_UP = "hung_up", "The peer ended the connection without a word."
+    RESET = "reset", "The connection was reset, or the network is gone."
+    CLOSED = "closed", "The peer closed it, in the protocol's own words."
+    ABANDONED = "abandoned", "Our own side closed it, or used it wrongly."
+
+
 class TransportError(PeerError):
-    """The one error that a transport raises; a transport raises one of its three kinds."""
+    """The one error that a transport raises; a transport raises one of its three kinds.
+
+    Args:
+        text: what happened, and what to do; no secret.
+        ending: the way in which the connection ended, for a program to tell apart.
+        status: the HTTP status that a server or a proxy answered with.
+        code: the WebSocket close code.
+        retry_after: seconds after which the server asks to be tried again.
+    """
+
+    def __init__(
+        self,
+        text: str = "",
+        *,
+        ending: Ending = Ending.OTHER,
+        status: int | None = None,
+        code: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(*([text] if text else []))
+        self.ending = ending
+        self.status = status
+        self.code = code
+        self.retry_after = retry_after
 
 
 class TransportUnreachable(TransportError):

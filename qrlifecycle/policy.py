@@ -83,7 +83,7 @@ class Policy:
     random."""
 
     reconnect_delay_max: float = 5.0
-    """The longest delay before reconnecting."""
+    """The longest delay before reconnecting, also for a server that asks to wait (Retry-After)."""
 
     stable_after: float = 5.0
     """A transport that listened for as long as this gives back the budget of `max_reconnects`, and

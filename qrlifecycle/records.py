@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .errors import Ending
 from .outcome import Reason
 from .secrecy import shown_half_made
 from .states import Event, State, Word
@@ -116,9 +117,10 @@ class Leaving(Record):
 @shown_half_made
 @dataclass(frozen=True, slots=True)
 class Closed(Record):
-    """The transport is gone."""
+    """The transport is gone; ``ending`` says how, unless it was our own side that left."""
 
     how: Closing
+    ending: Ending | None = None
 
 
 @shown_half_made

@@ -43,3 +43,22 @@ def connected_to(port: int) -> int:
     return len(
         own_sockets(lambda made: made.family == socket.AF_INET and made.getpeername()[1] == port)
     )
+
+
+NARROW = 32 * 1024
+"""Bytes, which Linux doubles."""
+
+
+def narrow(port: int) -> None:
+    """Give what is sent to this port a small buffer.
+
+    What piles up in the kernel is then some thousand bytes and not millions. (A small buffer for
+    what is received would have Linux drop segments that it had promised to take.)
+    """
+
+    def narrow_one(made: socket.socket) -> bool:
+        if made.family == socket.AF_INET and made.getpeername()[1] == port:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, NARROW)
+        return False
+
+    own_sockets(narrow_one)

@@ -24,8 +24,10 @@ from typing import Any
 
 import anyio
 import pytest
+import trustme
 from aiohttp import web
 
+import qrlifecycle
 from qrlifecycle import (
     Connected,
     Failed,
@@ -37,12 +39,15 @@ from qrlifecycle import (
     Reason,
     ServiceRefused,
 )
-from qrlifecycle.cli import main
+from qrlifecycle.cli import main, stopping
+from qrlifecycle.cli.arguments import command_line
 from qrlifecycle.cli.http_requests import CodeRequest, default_qr_url
+from qrlifecycle.cli.interactive import policy_of
 from qrlifecycle.cli.plain_view import PlainView, sentences
 from qrlifecycle.cli.stopping import Stop
 from qrlifecycle.errors import Malformed
 from qrlifecycle.gateways.http import MAX_ANSWER
+from qrlifecycle.monitoring.printable import printable
 from qrlifecycle.testing.pairing_server import PairingServer
 
 from .patience import PROCESS_HANGS, patient_clock
@@ -375,6 +380,36 @@ def test_pair_of_a_paired_account() -> None:
     serve(scenario)
 
 
+def test_pair_by_polling() -> None:
+    """Where no WebSocket is let through, the success comes over HTTP."""
+
+    async def scenario(server: PairingServer) -> None:
+        process = await start("pair", server.url, *OWNER, "--polling")
+        await until(lambda: server.open_sockets() == 1)
+        await server.scan(BOT_ID, USER_ID)
+        code, out, err = await end(process)
+        assert (code, err) == (0, "")
+        assert "paired" in out
+
+    serve(scenario)
+
+
+def test_pair_where_everybody_is_told_everything() -> None:
+    """With `--owner`, what does not say whose it is is nobody's success."""
+
+    async def scenario(server: PairingServer) -> None:
+        process = await start(
+            "pair", server.url, *OWNER, "--owner", "session", "--attempt-timeout", "2"
+        )
+        await until(lambda: server.open_sockets() == 1)
+        await server.scan(BOT_ID, USER_ID)
+        code, out, _err = await end(process)
+        assert code == 1
+        assert "malformed" in out
+
+    serve(scenario)
+
+
 def test_pair_with_events_of_the_servers_own() -> None:
     """`--event NAME=MEANING` teaches the command a server's words; what is unknown is counted."""
 
@@ -536,6 +571,54 @@ def test_second_interrupt(gap: float) -> None:
         await until(lambda: server.open_sockets() == 0)
 
     serve(scenario)
+
+
+HANGING = """
+import time
+from qrlifecycle.cli.stopping import Stop
+with Stop(owns_process=True) as stop, stop.asks(lambda: None):
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+"""A command that is asked to stop and does not."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_promise_2_a_second_interrupt_ends_what_hangs(number: signal.Signals) -> None:
+    """At once, with the exit code of the first; nobody has to look for the process."""
+    where = Path(qrlifecycle.__file__).parents[1]
+    process = subprocess.Popen([sys.executable, "-c", HANGING], stdout=subprocess.PIPE, cwd=where)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(number)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.3)  # asked, and it hangs
+        process.send_signal(number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(PROCESS_HANGS)
+        assert process.returncode == 128 + number
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_promise_2_a_second_interrupt_forces_the_exit(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first asks; the second waits for nobody, and restores the terminal."""
+    ended: list[int] = []
+    written: list[bytes] = []
+    asked: list[None] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    monkeypatch.setattr(stopping, "_write", written.append)
+    with Stop(owns_process=False) as stop, stop.screen(b"enter", b"leave"):
+        with stop.asks(lambda: asked.append(None)):
+            signal.raise_signal(number)
+            assert (ended, len(asked), stop.code) == ([], 1, 128 + number)
+            signal.raise_signal(number)
+        assert (ended, written, len(asked)) == ([128 + number], [b"leave"], 1)
 
 
 def test_interrupt_says_how_it_ended() -> None:
@@ -831,6 +914,24 @@ def test_sentences_are_clean() -> None:
     assert "s3cret" not in " ".join(sentences(failed))
 
 
+HARMFUL = [
+    *map(chr, range(0x20)),
+    *map(chr, range(0x7F, 0xA0)),  # DEL, and the C1 controls: CSI by itself is one of them
+    *map(chr, range(0x202A, 0x202F)),  # what turns the direction of writing
+    *map(chr, range(0x2066, 0x206A)),
+    *"\u200b\u200e\u200f\u2028\u2029\u061c\ufeff\ud800\U000e0041",
+]
+"""What moves a terminal's cursor, hides text, or shows it in another order than it has."""
+
+
+@pytest.mark.parametrize("harmful", HARMFUL, ids=lambda c: f"U+{ord(c):04X}")
+def test_promise_7_foreign_text_does_nothing_to_a_terminal(harmful: str) -> None:
+    """Each such character is a question mark, wherever it stands; words of the world are kept."""
+    assert printable(f"a{harmful}b{harmful}") == "a?b?"
+    assert list(sentences(Connected(f"me{harmful}"))) == ["paired: me?"]
+    assert printable("Grüße, 你好, مرحبا") == "Grüße, 你好, مرحبا"
+
+
 def in_terminal(
     *arguments: str, columns: int = 100, lines: int = 50, strike: bool = False, **more: str
 ) -> tuple[int, str]:
@@ -914,6 +1015,36 @@ def test_small_terminal(columns: int, lines: int) -> None:
     assert "this terminal has" in written
     drawn = re.findall(r"\x1b\[38;5;16;48;5;231m([ ▀▄█]+)\x1b\[0m", written)
     assert bool(drawn) == (columns >= 37)
+
+
+def test_a_terminal_that_stays_too_narrow_ends_it() -> None:
+    """Nobody makes it wider: no socket is held for codes that nobody sees, one after another."""
+
+    async def scenario(server: PairingServer) -> None:
+        few = ("--policy", "expiry_grace=0", "--max-refreshes", "20")
+        pairing = partial(in_terminal, "pair", server.url, *OWNER, *few, columns=20)
+        code, written = await asyncio.to_thread(pairing)
+        assert code == 1
+        assert "make it wider, and the code appears" in written
+        assert "showing_failed" in written
+        assert "columns wide and this terminal has 20" in written
+        assert len(server.sockets) == 2
+
+    serve(scenario, qr_lifetime=0.3)
+
+
+def test_every_number_that_a_failure_names_can_be_set() -> None:
+    """A sentence of a reason names a number of the policy: the command line takes each of them."""
+    named = set(re.findall(r"policy\.(\w+)", " ".join(reason.meaning for reason in Reason)))
+    assert len(named) > 6
+    parser = command_line()
+    for name in named:
+        given = parser.parse_args(["demo", "--policy", f"{name}=7"])
+        assert getattr(policy_of(given), name) == 7
+    switched = parser.parse_args(["demo", "--policy", "confirm_success=true"])
+    assert policy_of(switched).confirm_success is True
+    endless = parser.parse_args(["demo", "--policy", "attempt_timeout=inf"])
+    assert policy_of(endless).attempt_timeout == float("inf")
 
 
 def test_plain_in_terminal() -> None:
@@ -1011,6 +1142,14 @@ def one_line(text: str) -> str:
         "demo --host 192.0.2.1",
         "demo --max-refreshes -1",
         "demo --qr-lifetime nan",
+        "demo --policy approval_timeout",
+        "demo --policy approval_timeout=soon",
+        "demo --policy approval_timeout=-1",
+        "demo --policy approval_timeout=1 --policy approval_timeout=2",
+        "demo --policy max_codes=true",
+        "demo --policy confirm_success=1",
+        "demo --policy nothing=1",
+        "demo --policy max_refreshes=1 --max-refreshes 1",
         "pair",
         "pair http://h",
         "pair h --bot-id b --user-id u",
@@ -1020,8 +1159,16 @@ def one_line(text: str) -> str:
         "pair http://h --bot-id b --user-id u --qr-url ws://h/qr",
         "pair http://h --bot-id b --user-id u --header X",
         "pair http://h --bot-id b --user-id u --namespace chat",
+        "pair http://h --bot-id b --user-id u --heartbeat 0",
+        "pair http://h --bot-id b --user-id u --max-message 0",
         "pair http://h --bot-id b --user-id u --ca-file /nowhere.pem",
         f"pair https://h --bot-id b --user-id u --ca-file {__file__}",
+        "pair http://h --bot-id b --user-id u --owner=",
+        "pair http://h --bot-id b --user-id u --namespace /a?b=c",
+        "pair http://h --bot-id b --user-id u --namespace /a,b",
+        "pair http://h --bot-id b --user-id u --socketio-path a?b",
+        "pair http://h/#a --bot-id b --user-id u",
+        "pair http://h/?EIO=3 --bot-id b --user-id u",
         "diagram --format gif",
         "diagram --state nowhere",
         "diagram --output diagram.gif",
@@ -1040,6 +1187,16 @@ def test_unusable(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
     captured = capsys.readouterr()
     one_line(captured.err)
     assert captured.out == ""
+
+
+def test_a_certificate_authority_for_no_url(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is not dropped in silence where nothing has a certificate."""
+    authority = tmp_path / "authority.pem"
+    trustme.CA().cert_pem.write_to_path(str(authority))
+    assert main(["pair", "http://h", *OWNER, "--ca-file", str(authority)]) == 2
+    assert "--ca-file is for https and wss" in capsys.readouterr().err
 
 
 def test_token_that_is_none(

@@ -64,7 +64,13 @@ def pages() -> list[Path]:
 
 @pytest.mark.parametrize(
     "path",
-    [README, TUTORIAL, DOCS / "security.md", HOW_TO / "read-the-status.md"],
+    [
+        README,
+        TUTORIAL,
+        DOCS / "security.md",
+        HOW_TO / "read-the-status.md",
+        HOW_TO / "when-a-connection-ends.md",
+    ],
     ids=lambda path: path.name,
 )
 def test_the_listings_of_a_page_run_one_after_another(path: Path, tmp_path: Path) -> None:
@@ -275,6 +281,8 @@ def test_the_readmes_example_has_ten_lines_of_its_own() -> None:
         ("pair.py", r"Paired with \+490001234567; sockets ever opened: 1"),
         ("pair_over_lines.py", r"Connected\(identity='\+490001234567'"),
         ("pair_over_lines.py trio", r"Connected\(identity='\+490001234567'"),
+        ("pair_over_websocket.py", r"Connected\(identity='\+490001234567'"),
+        ("pair_over_websocket.py trio", r"Connected\(identity='\+490001234567'"),
         pytest.param(
             "check_line_transport.py",
             r"on trio: \d+ checks passed, 5 skipped",
@@ -303,6 +311,7 @@ def test_every_example_is_run_or_used_by_one_that_is() -> None:
         "pair_behind_fastapi.py",
         "pair_in_a_terminal.py",
         "pair_over_lines.py",
+        "pair_over_websocket.py",
         "pair_synchronously.py",
     }
 

@@ -18,6 +18,7 @@ import pytest
 
 from qrlifecycle import (
     ActionRequired,
+    AsyncClientTransport,
     Cancelled,
     Change,
     Connected,
@@ -183,9 +184,10 @@ async def outlast(round_: Round, send: Callable[[int], None]) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", MESSAGES)
+@pytest.mark.parametrize("make", [SocketIOTransport, AsyncClientTransport])
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_promise_5_no_flood_over_a_socket_shuts_out_a_cancellation(
-    kind: str, way: str
+    make: Callable[..., Transport], kind: str, way: str
 ) -> None:
     """Over a real socket: each message, again and again, and each way to end."""
     message = MESSAGES[kind]
@@ -196,8 +198,8 @@ async def test_promise_5_no_flood_over_a_socket_shuts_out_a_cancellation(
             if wire.handshake.joined and wire.transport.get_write_buffer_size() < 1_000_000:
                 wire.send(*(message(4 * number + n) for n in range(4)))
 
-        def transport() -> SocketIOTransport:
-            return SocketIOTransport(peer.url, bot_id="bot-7", user_id="user-1")
+        def transport() -> Transport:
+            return make(peer.url, bot_id="bot-7", user_id="user-1")
 
         with anyio.fail_after(60):
             await outlast(Round(transport, way, policy=policy_for(way)), send)

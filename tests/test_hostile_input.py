@@ -11,17 +11,18 @@ import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import aiohttp
 import anyio
 import anyio.lowlevel
 import pytest
 from aiohttp import web
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from qrlifecycle import (
+    AsyncClientTransport,
     Cancelled,
     Change,
     Connected,
@@ -39,12 +40,13 @@ from qrlifecycle import (
     Reason,
     Scanned,
     Signal,
+    SocketIOTransport,
     State,
+    Transport,
 )
 from qrlifecycle.testing import Fault, ScriptedPeer, settle
 from qrlifecycle.testing.contract.socketio_peer import event, frame
 from qrlifecycle.transports.base import TransportFactory
-from qrlifecycle.transports.socketio import SocketIOTransport
 
 from .patience import HANGS
 from .raw_peer import PAIRED, RawPeer
@@ -149,9 +151,13 @@ async def pairing(
             await reports.ended.wait()
 
 
-def transport_to(peer: RawPeer, **options: Any) -> Callable[[], SocketIOTransport]:
-    """The real adapter, as a factory."""
-    return lambda: SocketIOTransport(peer.url, bot_id=BOT, user_id=USER, **options)
+Kind = Callable[..., Transport]
+"""What makes a transport of some kind."""
+
+
+def transport_to(kind: Kind, peer: RawPeer, **options: Any) -> Callable[[], Transport]:
+    """A real transport, as a factory."""
+    return lambda: kind(peer.url, bot_id=BOT, user_id=USER, **options)
 
 
 @contextmanager
@@ -304,27 +310,32 @@ ATTACKS_BY_TEXT = st.builds(
 )
 
 
-async def survive(attack: Attack) -> None:
+async def survive(kind: Kind, attack: Attack) -> None:
     """An attack on a displayed code: nothing happens but the success, in the end."""
     async with RawPeer() as peer:
         with nothing_left(peer):
-            async with pairing(transport_to(peer), within=HANGS) as reports:
+            async with pairing(transport_to(kind, peer), within=HANGS) as reports:
                 attack.play(peer)
             assert reports.outcome == Connected("+49", json.loads(PAIRED[2:])[1])
             assert reports.events == HEALTHY
             assert len(peer.wires) <= 2
 
 
-@needs_proc
-class TestRealSockets:
-    """Against a server of raw bytes, over real sockets, with the real adapter."""
+EACH_KIND = [HealthCheck.differing_executors, HealthCheck.function_scoped_fixture]
+"""The same test is made with each kind of transport."""
+
+
+class RealSockets:
+    """Against a server of raw bytes, over real sockets."""
+
+    kind: ClassVar[Kind]
 
     @pytest.fixture
     def anyio_backend(self) -> str:
-        """Real sockets want real time, and python-socketio wants asyncio."""
+        """Real sockets want real time, and the server of raw bytes wants asyncio."""
         return "asyncio"
 
-    @settings(max_examples=50)
+    @settings(max_examples=50, suppress_health_check=EACH_KIND)
     @given(attack=ATTACKS)
     @example(attack=Attack([frame("42[" + "[" * 5_000)], 0, "reset"))
     @example(attack=Attack([frame(PAIRED)], 1, "end of stream"))
@@ -332,16 +343,16 @@ class TestRealSockets:
         self, anyio_backend: object, attack: Attack
     ) -> None:
         """Any bytes, cut off anywhere, then the transport ends: the next one brings the success."""
-        await survive(attack)
+        await survive(self.kind, attack)
 
-    @settings(max_examples=50)
+    @settings(max_examples=50, suppress_health_check=EACH_KIND)
     @given(attack=ATTACKS_BY_TEXT)
     @example(attack=Attack([frame("\x00")], 0, "success"))
     async def test_promise_7_no_message_moves_the_state_or_deafens_the_connection(
         self, anyio_backend: object, attack: Attack
     ) -> None:
         """Any whole messages: the success after them is heard, here or over the next connection."""
-        await survive(attack)
+        await survive(self.kind, attack)
 
     @pytest.mark.parametrize(
         "garbage",
@@ -364,7 +375,7 @@ class TestRealSockets:
         self, garbage: bytes
     ) -> None:
         """The success after it is heard, here or over the next connection."""
-        await survive(Attack([garbage], 0, "success"))
+        await survive(self.kind, Attack([garbage], 0, "success"))
 
     async def test_promise_7_a_lifetime_beyond_all_numbers_does_not_break_the_connection(
         self,
@@ -373,13 +384,13 @@ class TestRealSockets:
         wrong = event("whatsapp_qr_updated", {**OWNER, "qr": "second", "expiresIn": 10**400})
         async with RawPeer() as peer:
             with nothing_left(peer):
-                async with pairing(transport_to(peer), within=HANGS) as reports:
+                async with pairing(transport_to(self.kind, peer), within=HANGS) as reports:
                     peer.early = (PAIRED,)  # for a connection that breaks all the same
                     peer.wire.send(wrong, PAIRED)
             assert isinstance(reports.outcome, Connected)
             assert len(peer.wires) == 1
 
-    @settings(max_examples=30)
+    @settings(max_examples=30, suppress_health_check=EACH_KIND)
     @given(early=st.lists(TEXTS, max_size=2), answer=TEXTS | st.just('40{"sid":"x"}'))
     @example(early=["44"], answer='40{"sid":"x"}')
     @example(early=["1"], answer="41")
@@ -390,7 +401,7 @@ class TestRealSockets:
         policy = Policy(max_reconnects=0)
         async with RawPeer(early=tuple(early), answer=answer) as peer:
             with nothing_left(peer):
-                reports = Reports(transport_to(peer, heartbeat=0.05), policy=policy)
+                reports = Reports(transport_to(self.kind, peer, heartbeat=0.05), policy=policy)
                 with anyio.fail_after(HANGS):
                     await reports.run()
                 assert isinstance(reports.outcome, Failed)
@@ -408,7 +419,7 @@ class TestRealSockets:
         junk = frame(event("nobody", {**OWNER, "x": "y" * 20})) * CHUNK
         async with RawPeer() as peer:
             with nothing_left(peer), growth() as measured:
-                async with pairing(transport_to(peer), within=600) as reports:
+                async with pairing(transport_to(self.kind, peer), within=600) as reports:
                     for _ in range(WIRE_FLOOD // CHUNK):
                         await send_and_drain(peer, junk)
                     assert reports.lifecycle.state is State.DISPLAYED
@@ -423,7 +434,9 @@ class TestRealSockets:
         """Thousands of codes: the newest is shown, and the success after them connects."""
         async with RawPeer() as peer:
             with nothing_left(peer), growth() as measured:
-                async with pairing(transport_to(peer), within=600, policy=ENDLESS) as reports:
+                async with pairing(
+                    transport_to(self.kind, peer), within=600, policy=ENDLESS
+                ) as reports:
                     for start in range(0, WIRE_FLOOD, CHUNK):
                         codes = range(start, start + CHUNK)
                         await send_and_drain(peer, b"".join(map(rotation, codes)))
@@ -453,7 +466,7 @@ class TestRealSockets:
         ]
         async with RawPeer() as peer:
             with nothing_left(peer):
-                async with pairing(transport_to(peer)) as reports:
+                async with pairing(transport_to(self.kind, peer)) as reports:
                     peer.wire.send(*foreign, event("whatsapp_qr_updated", {**OWNER, "qr": "mine"}))
                     await reports.see("mine")
                     assert reports.lifecycle.state is State.DISPLAYED
@@ -469,7 +482,7 @@ class TestRealSockets:
         late = event("whatsapp_qr_updated", {**OWNER, "qr": "late"})
         async with RawPeer() as peer:
             with nothing_left(peer):
-                async with pairing(transport_to(peer)) as reports:
+                async with pairing(transport_to(self.kind, peer)) as reports:
                     peer.wire.send(*[PAIRED] * 50, other, refusal, late, "1", *[PAIRED] * 50)
         assert isinstance(reports.outcome, Connected)
         assert reports.outcome.identity == "+49"
@@ -481,7 +494,7 @@ class TestRealSockets:
         """A success that comes while the socket is being closed is too late."""
         async with RawPeer() as peer:
             with nothing_left(peer):
-                async with pairing(transport_to(peer)) as reports:
+                async with pairing(transport_to(self.kind, peer)) as reports:
                     reports.lifecycle.cancel()
                     peer.wire.send(PAIRED)
         assert reports.outcome == Cancelled()
@@ -523,7 +536,7 @@ class TestRealSockets:
                 answered.set()
 
         async with RawPeer() as peer, serving(body, status) as url:
-            async with pairing(transport_to(peer), check_status=check_status) as reports:
+            async with pairing(transport_to(self.kind, peer), check_status=check_status) as reports:
                 await answered.wait()
                 while not reports.lifecycle.dropped:
                     await anyio.lowlevel.checkpoint()
@@ -533,6 +546,20 @@ class TestRealSockets:
             assert reports.events == HEALTHY
             assert set(reports.lifecycle.dropped) == {"check_status"}
             assert client_sockets(peer.port) == 0
+
+
+@needs_proc
+class TestRealSockets(RealSockets):
+    """With a WebSocket of our own."""
+
+    kind = SocketIOTransport
+
+
+@needs_proc
+class TestAsyncClient(RealSockets):
+    """With the adapter over python-socketio's client."""
+
+    kind = AsyncClientTransport
 
 
 def rotation(number: int) -> bytes:

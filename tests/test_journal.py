@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qrlifecycle import Event, InvalidValue, Paired, Reason, Scanned, State
+from qrlifecycle.errors import Ending
 from qrlifecycle.monitoring.journal import (
     KINDS,
     LONGEST_LINE,
@@ -50,6 +51,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "reason": st.none() | st.sampled_from(Reason),
     "subject": st.none() | st.lists(st.text(max_size=30), max_size=3).map(tuple),
     "how": st.sampled_from(Closing),
+    "ending": st.none() | st.sampled_from(Ending),
     "cause": st.text(max_size=30),
     "count": st.integers(0, 2**40),
 }

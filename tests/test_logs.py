@@ -298,4 +298,4 @@ async def test_a_line_is_where_it_was_written(caplog: pytest.LogCaptureFixture) 
     outcome = await QRLifecycle(partial(refusing), ScriptedPeer()).pair()
     assert outcome.reason is Reason.GENERATING_FAILED  # type: ignore[union-attr]
     (record,) = (record for record in caplog.records if "request_qr" in record.getMessage())
-    assert record.module == "attempt"
+    assert record.module == "request"

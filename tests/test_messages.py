@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from typing import Any
@@ -374,3 +375,99 @@ def test_promise_7_what_cannot_be_read_is_malformed_and_raises_nothing(
     assert isinstance(meaning, Dropped)
     assert meaning.cause is Drop.MALFORMED
     assert fault.__name__ in meaning.why
+
+
+OTHERS = {"botId": "another", "userId": "user-1", "identity": "+1"}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        json.dumps(OTHERS),
+        json.dumps(json.dumps(OTHERS)),
+        f"  {json.dumps(OTHERS)}",
+        [OTHERS],
+        [[OTHERS]],
+        [json.dumps(OTHERS)],
+        {"data": OTHERS},
+        {"botId": None, "userId": None, "data": {"payload": OTHERS}},
+        {"data": json.dumps(OTHERS)},
+        {"payload": [1, OTHERS]},
+    ],
+)
+@pytest.mark.parametrize(
+    "name", ["whatsapp_connected", "connection_failed", "qr_expired", "qr_scanned"]
+)
+def test_promise_7_what_names_another_does_so_however_it_is_wrapped(
+    name: str, payload: object
+) -> None:
+    """As text that was JSON, in a list, further down: it is another's, or malformed; not ours."""
+    assert read(name, payload) in {Drop.FOREIGN, Drop.MALFORMED}
+
+
+@pytest.mark.parametrize("payload", ["a session", "[]", "{", [], [{}], 7, True, 1.5, b"x", ""])
+@pytest.mark.parametrize(
+    "name", ["whatsapp_connected", "connection_failed", "qr_updated", "pairing_code"]
+)
+def test_promise_7_nobody_knows_whose_a_payload_is_that_is_no_object(
+    name: str, payload: object
+) -> None:
+    """It is malformed, and neither a success nor a failure of ours."""
+    assert read(name, payload) is Drop.MALFORMED
+
+
+@pytest.mark.parametrize("payload", ["text", ["x"], 7, b"x", True])
+def test_signals_of_ones_own_get_a_payload_as_it_came(payload: object) -> None:
+    """Whoever knows what the service means by a bare text can read it."""
+    seen: list[object] = []
+    own = {"status": seen.append}
+    assert read("status", payload, signals=own) is None
+    assert read("status", None, payload, "offset-1", signals=own) is None
+    assert seen == [payload, payload]
+
+
+def test_an_async_function_in_the_map_makes_malformed_messages() -> None:
+    """It is never run, and nobody is warned that it was not awaited."""
+
+    async def late(_payload: object) -> Signal:
+        return Scanned()
+
+    assert "coroutine" in why("late", signals={"late": late})
+
+
+def test_a_program_that_ends_in_a_function_of_the_map_ends() -> None:
+    """`sys.exit()` is no malformed message."""
+
+    def leave(_payload: object) -> Signal:
+        raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        read("leave", signals={"leave": leave})
+
+
+@pytest.mark.parametrize(
+    "fault", [ZeroDivisionError, OSError, RuntimeError, StopIteration, MemoryError]
+)
+def test_promise_7_a_function_of_the_map_may_raise_anything(fault: type[Exception]) -> None:
+    """The kind is said, for the author of the function; no text of it."""
+
+    def make(_payload: object) -> Signal:
+        raise fault("s3cret")
+
+    assert why("x", signals={"x": make}) == f"it raised {fault.__name__}"
+
+
+@pytest.mark.anyio
+async def test_somebody_elses_cancellation_in_the_map_is_a_fault_like_another() -> None:
+    """A cancellation that nobody asked for ends nobody's task."""
+
+    def cancelled(_payload: object) -> Signal:
+        raise asyncio.CancelledError
+
+    assert "cancelled from elsewhere" in why("cancelled", signals={"cancelled": cancelled})
+
+
+def test_what_stands_elsewhere_in_a_payload_is_no_owner() -> None:
+    """The ids of a contact, say, further down than where services say whose a message is."""
+    payload = {"identity": "+49", "contact": {"userId": "of the contact", "botId": "x"}}
+    assert read("whatsapp_connected", payload) == Paired("+49", payload)

@@ -124,6 +124,29 @@ def _add_socket(pair: argparse.ArgumentParser) -> None:
         "qr_expired, pairing_code, action_required or connection_failed (whatsapp_... is "
         "understood)",
     )
+    add(
+        "--heartbeat",
+        type=float,
+        metavar="SECONDS",
+        help="silence on the socket after which the server counts as gone (90)",
+    )
+    add(
+        "--max-message",
+        type=int,
+        metavar="BYTES",
+        help="the largest message that is read from the socket (1048576)",
+    )
+    add(
+        "--owner",
+        metavar="PATH",
+        help="where a message says which bot it is for, like data.session: for servers that tell "
+        "everybody everything",
+    )
+    add(
+        "--polling",
+        action="store_true",
+        help="poll over HTTP: where something on the way lets no WebSocket through",
+    )
     add("--ca-file", metavar="FILE", help="trust this certificate authority (PEM), and no other")
 
 
@@ -138,6 +161,14 @@ def _add_policy(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="SECONDS",
         help="a code's lifetime, if the server does not say it (60)",
+    )
+    add(
+        "--policy",
+        action="append",
+        default=[],
+        metavar="NAME=NUMBER",
+        help="any other number of the Policy, like approval_timeout=300, any number of times; a "
+        "failure names the one that it came of",
     )
     add("--plain", action="store_true", help="plain lines, as when piped, no live view")
 

@@ -7,15 +7,16 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any
 
 import anyio
 
 from ..codes import QRCode
 from ..engine.service import Service
-from ..errors import UsageError
+from ..errors import InvalidValue, UsageError
 from ..lifecycle import QRLifecycle
 from ..outcome import Cancelled, Outcome
 from ..policy import Policy
@@ -39,8 +40,31 @@ def policy_of(arguments: argparse.Namespace) -> Policy:
         InvalidValue: a number out of its range.
     """
     names = ("attempt_timeout", "max_refreshes", "qr_lifetime")
-    asked = {name: getattr(arguments, name) for name in names}
-    return Policy(**{name: value for name, value in asked.items() if value is not None})
+    asked: dict[str, Any] = {name: getattr(arguments, name) for name in names}
+    given = {name: value for name, value in asked.items() if value is not None}
+    return Policy(**given, **_numbers(arguments.policy, given))
+
+
+def _numbers(pairs: Sequence[str], given: Collection[str]) -> dict[str, Any]:
+    """The policy's numbers that have no option of their own."""
+    kinds = {field.name: str(field.type) for field in fields(Policy)}
+    numbers: dict[str, Any] = {}
+    for pair in pairs:
+        name, _, text = pair.partition("=")
+        if name not in kinds:
+            raise InvalidValue(f"--policy takes NAME=NUMBER, with one of: {', '.join(kinds)}")
+        if name in given or name in numbers:
+            raise InvalidValue(f"the policy's {name} is given twice")
+        try:
+            words = {"true": True, "false": False}
+            numbers[name] = words[text] if kinds[name] == "bool" else _number(text)
+        except (ValueError, KeyError):
+            raise InvalidValue(f"--policy {name}= takes a number, or true or false") from None
+    return numbers
+
+
+def _number(text: str) -> float:
+    return int(text) if text.lstrip("+-").isdigit() else float(text)
 
 
 def make_view(stop: Stop, hints: Hints, *, title: str, lifetime: float, plain: bool) -> PlainView:

@@ -9,6 +9,7 @@ import argparse
 import os
 import re
 import ssl
+from collections.abc import Callable
 from functools import partial
 
 import anyio
@@ -17,6 +18,7 @@ from ..codes import QRCode
 from ..engine.service import Service
 from ..errors import InvalidValue
 from ..policy import Policy
+from ..transports.base import Transport
 from ..transports.messages import DEFAULT_SIGNALS, MEANINGS, SignalMap
 from ..transports.socketio import SocketIOTransport
 from .http_requests import CodeRequest, StatusRequest, default_qr_url
@@ -37,8 +39,12 @@ def run(arguments: argparse.Namespace, stop: Stop) -> int:
     token = _token()
     headers = _headers(arguments.header)
     ssl_context = _ssl_context(arguments.ca_file)
+    limits = {"heartbeat": arguments.heartbeat, "max_message": arguments.max_message}
+    urls = (arguments.url, arguments.qr_url or "", arguments.status_url or "")
+    if ssl_context is not None and not any(map(_is_secure, urls)):
+        raise InvalidValue("--ca-file is for https and wss, and none of the URLs is one")
     transport = partial(
-        SocketIOTransport,
+        _kind(polling=arguments.polling),
         arguments.url,
         bot_id=arguments.bot_id,
         user_id=arguments.user_id,
@@ -46,8 +52,10 @@ def run(arguments: argparse.Namespace, stop: Stop) -> int:
         headers=headers,
         namespace=arguments.namespace,
         signals=_signals(arguments.event),
+        owner=arguments.owner,
         socketio_path=arguments.socketio_path,
-        ssl_context=ssl_context,
+        ssl_context=ssl_context if _is_secure(arguments.url) else None,
+        **{name: value for name, value in limits.items() if value is not None},
     )
     transport()  # never opened: invalid arguments are reported before anything is asked for
     request = CodeRequest(
@@ -61,6 +69,20 @@ def run(arguments: argparse.Namespace, stop: Stop) -> int:
     )
     service = Service(request, transport, _status(arguments, request))
     return anyio.run(_pair, service, policy, arguments, stop, backend="asyncio")
+
+
+def _kind(*, polling: bool) -> Callable[..., Transport]:
+    """The transport; the one that polls costs more to import."""
+    if not polling:
+        return SocketIOTransport
+    from ..transports.async_client import AsyncClientTransport
+
+    return partial(AsyncClientTransport, polling=True)
+
+
+def _is_secure(url: str) -> bool:
+    """Whether there is a certificate to verify: the CA may be for the requests alone."""
+    return url.lower().startswith(("https:", "wss:"))
 
 
 def _status(arguments: argparse.Namespace, request: CodeRequest) -> StatusRequest | None:

@@ -54,6 +54,8 @@ class PlainView:
         self._title = title
         self._hints = hints
         self._too_wide: QRCode | None = None
+        self._unseen: QRCode | None = None
+        """The last code, if it never fitted."""
 
     def __enter__(self) -> Self:
         self._print(self._title)
@@ -120,12 +122,14 @@ class PlainView:
         elif not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
             self._print(qr.text().rstrip("\n"))
         elif _width(qr) > _columns():
-            self._too_wide = qr
-            self._print(
-                f"The code is {_width(qr)} columns wide and this terminal has {_columns()}: "
-                "make it wider, and the code appears."
-            )
+            why = f"the code is {_width(qr)} columns wide and this terminal has {_columns()}"
+            if self._unseen is not None and self._unseen is not qr:
+                self._cannot_draw(qr, why)  # nobody was there to make it wider for the one before
+                return
+            self._too_wide = self._unseen = qr
+            self._print(f"{why}: make it wider, and the code appears.")
         else:
+            self._unseen = None
             self._print(*(BLACK_ON_WHITE.format(line) for line in qr.text(ink=True).splitlines()))
 
     def _cannot_draw(self, qr: QRCode, why: str) -> None:

@@ -28,6 +28,7 @@ import anyio.lowlevel
 from anyio import EndOfStream
 
 from ..errors import (
+    Ending,
     InvalidValue,
     TransportError,
     TransportLost,
@@ -90,6 +91,7 @@ class Connection:
     __slots__ = (
         "_backoff",
         "_broke",
+        "_ending",
         "_factory",
         "_failures",
         "_listening_since",
@@ -97,6 +99,7 @@ class Connection:
         "_observers",
         "_policy",
         "_received",
+        "_refused",
         "ever_listened",
         "phase",
         "transport",
@@ -114,8 +117,10 @@ class Connection:
         self._observers = observers
         self._backoff = Backoff(policy.reconnect_delay, policy.reconnect_delay_max)
         self._broke: Exception | None = None
+        self._ending: Ending | None = None
         self._failures = 0
         self._received = 0
+        self._refused = False
         self._listening_since = math.inf
         self._next_at = -math.inf
 
@@ -147,12 +152,14 @@ class Connection:
                     return signal
                 raise TypeError(f"receive() gave back {type(signal).__name__}, which is no Signal")
             except EndOfStream:
-                fault: Exception = TransportLost("the peer closed the connection")
+                text = "the peer closed the connection"
+                fault: Exception = TransportLost(text, ending=Ending.CLOSED)
             except BaseException as error:
                 fault = self._fault(error)
             if isinstance(fault, UsageError):
                 raise fault
             self._broke = fault
+            self._ending = fault.ending if isinstance(fault, TransportError) else Ending.OTHER
             if not reconnect:
                 raise fault
 
@@ -233,9 +240,11 @@ class Connection:
             # In the same breath: a deadline that strikes now still finds it listening.
             self.phase = NEXT_PHASE[self.phase, Step.OPENED]
             self._listening_since = anyio.current_time()
-            self.ever_listened = True
+            self.ever_listened, self._refused = True, False
         if self.phase is not Phase.LISTENING:
-            raise TransportUnreachable(f"the transport did not open within {limit:g} s")
+            raise TransportUnreachable(
+                f"the transport did not open within {limit:g} s", ending=Ending.SILENT
+            )
         if transport.holds_socket:
             logger.info("connected for QR display")
         if self._observers.recording is not None:
@@ -250,8 +259,11 @@ class Connection:
         broke_at = anyio.current_time()
         await self.close()
         if not self._spend_reconnect(error, broke_at):
-            raise error
+            raise self._given_up_for(error)
         delay = self._backoff.next()
+        if isinstance(error, TransportError) and error.retry_after is not None:
+            # As long as the server asks for, but no longer than the program waits for anybody.
+            delay = max(delay, min(error.retry_after, self._policy.reconnect_delay_max))
         self._next_at = anyio.current_time() + delay
         # Leaving may have begun meanwhile: then there is no reconnecting, and no word of it.
         await anyio.lowlevel.checkpoint_if_cancelled()
@@ -262,12 +274,28 @@ class Connection:
     def _spend_reconnect(self, error: Exception, broke_at: float) -> bool:
         """Take one of the budget, if one is left; a transport that held gives all of it back."""
         if isinstance(error, TransportRefused):
-            return False
+            # Whoever was let in is not without rights: a token may have run out meanwhile, and the
+            # factory may make its next transport with a fresh one. That is tried, once.
+            if self._refused or not self.ever_listened:
+                return False
+            self._refused = True
         if broke_at - self._listening_since >= self._policy.stable_after:
             self._failures = 0
             self._backoff.reset()
         self._failures += 1
         return self._failures <= self._policy.max_reconnects
+
+    def _given_up_for(self, error: Exception) -> Exception:
+        """What the last error is, now that there is no other transport."""
+        if not (isinstance(error, TransportRefused) and self.ever_listened):
+            return error
+        return TransportLost(
+            f"it was let in before, and then no more: {error}; if a token runs out, have the "
+            "transport factory ask for one each time",
+            ending=error.ending,
+            status=error.status,
+            code=error.code,
+        )
 
     def _fault(self, error: BaseException) -> Exception:
         """What a transport raised, if it is the peer's or the transport's doing."""
@@ -294,7 +322,8 @@ class Connection:
             self.transport = self._broke = None
             self.phase = NEXT_PHASE[self.phase, Step.CLOSED]
             if (recording := self._recording_of(transport)) is not None:
-                recording.record(Closed, how)
+                recording.record(Closed, how, self._ending)
+            self._ending = None
         try:
             if dropped := transport.dropped:
                 self._observers.count(dropped)

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import IO, Any, NamedTuple, Self, TypeVar
 
 from .. import records
-from ..errors import InvalidValue
+from ..errors import Ending, InvalidValue
 from ..outcome import Reason
 from ..records import Closing, Record
 from ..states import Event, State, Word
@@ -272,6 +272,7 @@ READ: Mapping[str, Callable[[Any], object]] = {
     "reason": _or_none(_word(Reason)),
     "subject": _or_none(_subject),
     "how": _word(Closing),
+    "ending": _or_none(_word(Ending)),
     "cause": _text,
     "count": _whole,
 }

@@ -11,6 +11,7 @@ from .clock import VirtualClockEventLoop, settle
 from .contract import check_transport, checks
 from .contract.relay import relay
 from .contract.socketio_peer import greet_socketio, socketio_peer
+from .contract.websocket_peer import websocket_peer
 from .contract.wire import WirePeer
 from .gateways import Emulator, check_gateway
 from .judge import Judge
@@ -38,4 +39,5 @@ __all__ = [
     "run_plan",
     "settle",
     "socketio_peer",
+    "websocket_peer",
 ]

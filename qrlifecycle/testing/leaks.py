@@ -35,6 +35,9 @@ NAMED_BY_ASYNCIO = re.compile(r"Task-\d+")
 OPEN_STATES = frozenset({1, 8})
 """Linux's TCP_ESTABLISHED and TCP_CLOSE_WAIT (include/net/tcp_states.h): this end is not shut."""
 
+INTERNET = (socket.AF_INET, socket.AF_INET6)
+"""Families whose addresses have a port; a pipe's is text."""
+
 ANYIO = str(Path(anyio.__file__).parent)
 
 
@@ -118,17 +121,16 @@ class Leaks:
     def _shut(self, made: socket.socket) -> bool:
         name = f"socket:[{os.fstat(made.fileno()).st_ino}]"
         is_new = name not in self._sockets and self._is_no_servers(made)
-        if is_new and made.getpeername()[1] in self.servers:
+        if is_new and made.family in INTERNET and made.getpeername()[1] in self.servers:
             made.shutdown(socket.SHUT_RDWR)
         return False
 
     def _is_no_servers(self, made: socket.socket) -> bool:
-        inet = made.family in (socket.AF_INET, socket.AF_INET6)
-        return not inet or made.getsockname()[1] not in self.servers
+        return made.family not in INTERNET or made.getsockname()[1] not in self.servers
 
 
 def _destination(made: socket.socket) -> str:
-    if made.family not in (socket.AF_INET, socket.AF_INET6):
+    if made.family not in INTERNET:
         return f"socket of family {made.family.name}"
     host, port = made.getsockname()[:2]
     try:

@@ -35,7 +35,7 @@ import socketio
 from aiohttp import web
 from socketio.exceptions import ConnectionRefusedError as Refused
 
-from ..transports.socketio import require_asyncio
+from ..transports.async_client import require_asyncio
 from .listening import is_loopback, stop_listening
 
 __all__ = ["PairingRecord", "PairingServer", "SocketRecord"]

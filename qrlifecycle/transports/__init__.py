@@ -1,6 +1,8 @@
 """Transports: how signals reach a lifecycle while a code is on screen.
 
-`base` is the contract, `buffer` what push-style transports keep signals in. `socketio` is the
-adapter for Socket.IO servers; it stands on `messages`, `handshake` and `ledger`. The lifecycle
-knows `base` only.
+`base` is the contract, and the lifecycle knows nothing else. What is told things begins with
+`push`: `buffer` keeps signals, `messages` and `owner` say what a message means and whose it is,
+`drops` counts what became nothing. `wire` is a WebSocket of our own; `socketio` speaks Socket.IO on
+it, and `websocket` whatever else. `async_client` is the adapter over python-socketio's client, and
+stands on `ledger`. `handshake` checks what both that speak Socket.IO are given.
 """

@@ -73,9 +73,13 @@ class SignalBuffer:
         while not self._signals:
             if self._end is not None:
                 raise self._end
-            self._waiter = self._waiter or anyio.Event()
-            await wait_for(self._waiter)
+            await self.wait()
         return self._signals.pop(0)
+
+    async def wait(self) -> None:
+        """Wait for the next `put()`, `end()` or `close()`."""
+        self._waiter = self._waiter or anyio.Event()
+        await wait_for(self._waiter)
 
     def _wake(self) -> None:
         if self._waiter is not None:

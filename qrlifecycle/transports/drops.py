@@ -30,11 +30,11 @@ class Drops:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How many messages became nothing, by cause: unknown, malformed or foreign."""
+        """How many messages became nothing, by cause (`Drop`)."""
         return dict(self._counts)
 
     def note(self, dropped: Dropped, event: object) -> None:
-        """A message of this name became nothing; say it, unless one like it was said."""
+        """A message became nothing, of this name if it has one: say it, unless one like it was."""
         cause, why = dropped
         self._counts[cause.value] += 1
         said = self._said.setdefault(cause, set())
@@ -44,7 +44,8 @@ class Drops:
             return
         said.add(alike)
         reason = f": {why}" if why else ""
-        self._say(cause, f"a message was dropped: {cause.value} (event {event!r:.40}){reason}")
+        named = "" if event is None else f" (event {event!r:.40})"
+        self._say(cause, f"a message was dropped: {cause.value}{named}{reason}")
 
     def sum_up(self) -> None:
         """The transport is gone: say once how many more there were."""

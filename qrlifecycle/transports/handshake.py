@@ -1,68 +1,166 @@
-"""What a Socket.IO handshake needs to be told, and what its failure means.
+"""What a Socket.IO handshake is given, and what a refusal in it means.
 
-Arguments are checked and errors explained, and no URL, token or server's text gets into any text of
-ours. Nothing here opens anything.
+Arguments are checked where a transport is made, and no URL, token or server's text gets into any
+text of ours, or into anything that an error keeps. Nothing here opens anything.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from contextlib import suppress
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
-from socketio.exceptions import SocketIOError
+from ..errors import (
+    Ending,
+    InvalidValue,
+    TransportError,
+    TransportRefused,
+    TransportUnreachable,
+)
+from .wire.address import NOT_IN_A_URL, address_of
 
-from ..errors import InvalidValue, TransportError, TransportRefused, TransportUnreachable
+__all__ = [
+    "CLOSED_EARLY",
+    "TOO_OLD",
+    "check_auth",
+    "check_namespace",
+    "check_pair",
+    "engineio_path",
+    "engineio_url",
+    "place_of",
+    "refusal",
+]
 
-__all__ = ["check_auth", "check_url", "explain", "refusal"]
+CLOSED_EARLY = "the server closed before the namespace was joined"
+
+TOO_OLD = "the server speaks Socket.IO 2; Socket.IO 3 or newer is needed"
 
 
-def check_url(url: str) -> None:
-    """Raise `InvalidValue` for a URL that no server can have."""
+def check_pair(bot_id: object, user_id: object) -> None:
+    """Raise `InvalidValue` for an id that is no text, or empty."""
+    for name, text in (("bot_id", bot_id), ("user_id", user_id)):
+        if not isinstance(text, str) or not text:
+            raise InvalidValue(f"{name} must be text that is not empty")
+
+
+def check_auth(auth: object, bot_id: str, user_id: str) -> dict[str, object]:
+    """What is sent on joining: ``auth``, and the two ids.
+
+    Raises:
+        InvalidValue: it cannot be sent, or says an id that is not the one beside it.
+    """
+    if not isinstance(auth, Mapping | None):
+        raise InvalidValue(f"auth must be a mapping, not {type(auth).__name__}")
+    ids = {"botId": bot_id, "userId": user_id}
+    for key, value in ids.items():
+        if auth and auth.get(key, value) != value:
+            raise InvalidValue(f"auth has a {key!r} of its own, which differs from the one given")
+    joining = {**(auth or {}), **ids}
+    valid = True
     try:
-        parts = urlsplit(url)
-        valid = parts.scheme in {"http", "https", "ws", "wss"} and parts.hostname
-        _ = parts.port
-    except (ValueError, AttributeError, TypeError):
+        json.dumps(joining, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
         valid = False
-    if not valid:  # the URL itself may hold a token
-        raise InvalidValue("the server's URL must look like http://host:port, or https, ws, wss")
+    if not valid:
+        raise InvalidValue("auth must hold only what JSON can say")
+    return joining
 
 
-def check_auth(auth: Mapping[str, object]) -> None:
-    """Raise `InvalidValue` for what cannot be sent."""
-    try:
-        json.dumps(auth)
-    except (TypeError, ValueError):
-        raise InvalidValue("auth must hold only what JSON can say") from None
+def check_namespace(namespace: object) -> None:
+    """Raise `InvalidValue` for a namespace that can never be joined.
+
+    On the wire a namespace ends at a comma, and servers leave out what follows a question mark.
+    """
+    if not isinstance(namespace, str) or not namespace.startswith("/"):
+        raise InvalidValue("namespace must be text that starts with '/'")
+    if "?" in namespace:
+        raise InvalidValue("namespace has a '?': give the query in the URL, or a token in auth=")
+    if "," in namespace or not namespace.isprintable():
+        raise InvalidValue("namespace has a ',' or what cannot be printed: it can never be joined")
 
 
-def explain(error: BaseException) -> TransportError:
-    """The typed error for whatever the client raised on connecting; never with its text."""
-    if isinstance(error, TransportError):
-        return type(error)(str(error))  # it went through the client's frames, which hold headers
-    chain: BaseException | None = error
-    while chain is not None:
-        status = getattr(chain, "status", None)
-        if status in {401, 403}:
-            return TransportRefused(f"the server answered HTTP {status} to the handshake")
-        if isinstance(status, int) and status:
-            return TransportUnreachable(f"the server answered HTTP {status} to the handshake")
-        if isinstance(chain, OSError) and chain.strerror:
-            return TransportUnreachable(f"cannot connect: {chain.strerror}")
-        chain = chain.__cause__ or chain.__context__
-    if isinstance(error, SocketIOError):
-        return TransportUnreachable("the server does not speak Socket.IO over WebSocket")
-    return TransportUnreachable(f"the handshake was malformed ({type(error).__name__})")
+def engineio_path(url: str, path: str) -> str:
+    """Where Engine.IO is on the server: below the path of its URL, if that has one.
+
+    Raises:
+        InvalidValue: a URL that no server can have, or a path that is none.
+    """
+    address_of(url)
+    if not isinstance(path, str) or NOT_IN_A_URL.search(path) or {"?", "#"} & set(path):
+        raise InvalidValue("socketio_path must be a path, such as 'socket.io', and no more")
+    parts = (urlsplit(url).path.strip("/"), path.strip("/"))
+    return "/".join(part for part in parts if part)
+
+
+def engineio_url(url: str, path: str) -> str:
+    """Where Engine.IO's WebSocket is.
+
+    Raises:
+        InvalidValue: as `engineio_path`, or the query says what is not its to say.
+    """
+    below = engineio_path(url, path)
+    parts = urlsplit(url)
+    if {"EIO", "transport"} & {key for key, _ in parse_qsl(parts.query, keep_blank_values=True)}:
+        raise InvalidValue("the URL's query says EIO or transport, which Engine.IO says itself")
+    query = "&".join(part for part in (parts.query, "transport=websocket", "EIO=4") if part)
+    where = f"/{below}/" if below else "/"
+    return urlunsplit((parts.scheme, parts.netloc, where, query, ""))
+
+
+def place_of(url: str) -> str:
+    """Scheme, host and port, as they were given; no more of a URL is shown."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
 
 
 NO_SUCH_NAMESPACE = {"Invalid namespace", "Unable to connect"}
 """How Node's servers, in an object, and Python's, bare, say that there is no such namespace."""
 
+FOR_NOW = {408, 425, 429, *range(500, 600)}
+"""HTTP's numbers for "not now", which a service's middleware gives as its error's code."""
 
-def refusal(args: tuple[object, ...]) -> TransportError:
-    """The typed error for a namespace that was not joined, by what the server sent with it."""
-    said = [arg.get("message") if isinstance(arg, dict) else arg for arg in args]
-    if any(isinstance(text, str) and text in NO_SUCH_NAMESPACE for text in said):
-        return TransportUnreachable("the server has no such namespace")
-    return TransportRefused("the server refused the credentials or the bot")
+CODES = ("code", "status", "statusCode", "status_code")
+WAITS = ("retryAfter", "retry_after")
+
+
+def refusal(said: object) -> TransportError:
+    """The typed error for a namespace that was not joined, by what the server sent with it.
+
+    What a middleware says is free in form. ``data`` of its error is where Socket.IO has it put more
+    than a text: a number there that HTTP has for "not now", or a time to wait, and it is for now.
+    """
+    parts = said if isinstance(said, list | tuple) else [said]
+    texts = [part.get("message") if isinstance(part, dict) else part for part in parts]
+    if any(isinstance(text, str) and text in NO_SUCH_NAMESPACE for text in texts):
+        return TransportUnreachable("the server has no such namespace", ending=Ending.NOT_CONNECTED)
+    details = [detail for part in parts for detail in _details_of(part)]
+    code = _first_number(details, CODES)
+    wait = _first_number(details, WAITS)
+    status = int(code) if code is not None and code in range(100, 600) else None
+    number = "" if status is None else f" (code {status})"
+    if status in FOR_NOW or (wait is not None and status not in {401, 403}):
+        text = f"the server lets nobody in for now{number}"
+        return TransportUnreachable(text, ending=Ending.TRY_LATER, status=status, retry_after=wait)
+    text = f"the server refused the credentials or the bot{number}"
+    return TransportRefused(text, ending=Ending.REFUSED, status=status)
+
+
+def _details_of(part: object) -> list[dict[str, object]]:
+    """Where a middleware's error may say more than a text."""
+    if not isinstance(part, dict):
+        return []
+    data = part.get("data")
+    inner = data if isinstance(data, list) else [data]
+    return [part, *(detail for detail in inner if isinstance(detail, dict))]
+
+
+def _first_number(details: list[dict[str, object]], names: tuple[str, ...]) -> float | None:
+    """The first number under one of these names; text may hold one, too."""
+    for value in (detail.get(name) for detail in details for name in names):
+        if isinstance(value, int | float | str) and not isinstance(value, bool):
+            with suppress(ValueError, OverflowError):
+                if math.isfinite(number := float(value)):
+                    return number
+    return None

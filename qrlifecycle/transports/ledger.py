@@ -4,25 +4,29 @@ A client library may lose sight of its own sockets when it is cancelled half-way
 does not. The ledger makes them, in aiohttp's connector, and is one `aiohttp.ClientSession`'s worth
 of them. Once sealed it makes no more.
 
-Names touched here that aiohttp does not document: ``ClientWebSocketResponse._response`` and
-``BaseConnector._close()``, and ``ClientSession._retry_connection``, without which one opening that
-is cut off would quietly be tried twice.
+Names touched here that aiohttp does not document: ``ClientWebSocketResponse._response``,
+``ClientResponse._body``, ``BaseConnector._close()``, and ``ClientSession._retry_connection``,
+without which one opening that is cut off would quietly be tried twice.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import socket
 import ssl
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
 
 import aiohttp
+import anyio
 
-from ..errors import TransportUnreachable
+from ..errors import InvalidValue, TransportError, TransportUnreachable
 from .reset import reset_on_close
+from .wire import endings
 
 __all__ = ["Ledger"]
 
@@ -78,13 +82,60 @@ class WebSocket(aiohttp.ClientWebSocketResponse):
             raise ConnectionResetError("the peer does not read")
 
 
+class Answer(aiohttp.ClientResponse):
+    """What a server that is polled says, up to a limit."""
+
+    def __init__(self, ledger: Ledger, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._ledger = ledger
+
+    async def read(self) -> bytes:
+        """All of it.
+
+        Raises:
+            aiohttp.ClientPayloadError: it is too large.
+        """
+        if self._body is None:
+            whole = bytearray()
+            try:
+                async for part in self.content.iter_any():
+                    whole += part
+                    self._ledger.require_room(len(whole))
+            except BaseException:
+                self.close()
+                raise
+            self._body = bytes(whole)
+        return self._body
+
+
 class Ledger:
     """The sockets and websockets of one session."""
 
-    __slots__ = ("_sealed", "_session", "_sockets", "_ssl", "_websockets")
+    __slots__ = (
+        "_make_session",
+        "_max_answer",
+        "_sealed",
+        "_session",
+        "_sockets",
+        "_ssl",
+        "_websockets",
+        "heard_at",
+        "too_large",
+    )
 
-    def __init__(self, ssl_context: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        ssl_context: ssl.SSLContext | None,
+        make_session: Callable[..., aiohttp.ClientSession] = aiohttp.ClientSession,
+        max_answer: int = 0,
+    ) -> None:
+        self.heard_at = -math.inf
+        """When an answer, or a part of one, last came, by the event loop's clock."""
+        self.too_large = False
+        """Whether an answer was larger than the limit."""
         self._ssl = ssl_context
+        self._make_session = make_session
+        self._max_answer = max_answer
         self._sockets: list[tuple[socket.socket, int | None]] = []
         self._websockets: list[WebSocket] = []
         self._session: aiohttp.ClientSession | None = None
@@ -105,15 +156,56 @@ class Ledger:
                 ssl=self._ssl or True,
                 force_close=True,
             )
-            tracing = aiohttp.TraceConfig()
-            tracing.on_request_redirect.append(_refuse_redirect)
-            self._session = aiohttp.ClientSession(
+            made: object = self._make_session(
                 connector=connector,
-                trace_configs=[tracing],
+                trace_configs=[self._tracing()],
                 ws_response_class=cast(Any, self._make_websocket),
+                response_class=cast(Any, self._make_answer),
             )
+            if not isinstance(made, aiohttp.ClientSession) or made.connector is not connector:
+                raise InvalidValue("session must make a ClientSession with what it is given")
+            self._session = made
             self._session._retry_connection = False
         return self._session
+
+    def _tracing(self) -> aiohttp.TraceConfig:
+        tracing = aiohttp.TraceConfig()
+        tracing.on_request_redirect.append(_refuse_redirect)
+        tracing.on_request_end.append(self._judge_answer)
+        return tracing
+
+    async def _judge_answer(self, _session: object, _context: object, end: Any) -> None:
+        """Refuse a status that is neither an answer nor the switch to WebSocket.
+
+        Raises:
+            TransportUnreachable, TransportRefused: by what the status means.
+        """
+        self.heard_at = anyio.current_time()
+        status: int = end.response.status
+        if status == 101 or 200 <= status < 300:
+            return
+        end.response.close()
+        raise endings.refused_by_status(status, "", None)
+
+    def _make_answer(self, *args: Any, **kwargs: Any) -> Answer:
+        return Answer(self, *args, **kwargs)
+
+    def require_room(self, size: int) -> None:
+        """A part of an answer has come, which is so large by now.
+
+        Raises:
+            aiohttp.ClientPayloadError: too large.
+        """
+        self.heard_at = anyio.current_time()
+        if size > self._max_answer:
+            self.too_large = True
+            raise aiohttp.ClientPayloadError("too large")
+
+    def close_code(self) -> int | None:
+        """WebSocket's code of the newest close, if there is one."""
+        if self.too_large:
+            return aiohttp.WSCloseCode.MESSAGE_TOO_BIG
+        return next((w.close_code for w in reversed(self._websockets)), None)
 
     def _make_socket(self, address: tuple[Any, ...]) -> socket.socket:
         if self._sealed:
@@ -127,6 +219,22 @@ class Ledger:
         made = WebSocket(*args, **kwargs)
         self._websockets.append(made)
         return made
+
+    async def post(self, url: str, text: str) -> None:
+        """Send a text to whom is polled; whatever becomes of it."""
+        if self._session is not None and not self._session.closed:
+            with suppress(OSError, aiohttp.ClientError, TransportError):
+                sent = self._session.post(url, data=text, headers={"Content-Type": "text/plain"})
+                async with sent as answer:
+                    answer.close()
+
+    async def send(self, text: str) -> bool:
+        """Hand a text to the kernel; whether there was a WebSocket that took it."""
+        with suppress(OSError, aiohttp.ClientError):
+            for websocket in self._websockets:
+                await websocket.send_str(text)
+                return True
+        return False
 
     async def send_close(self, text: str) -> None:
         """Hand a last text and WebSocket's close to the kernel, if it takes them at once.

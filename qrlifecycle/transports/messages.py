@@ -12,10 +12,12 @@ from enum import StrEnum
 from typing import Any, NamedTuple, cast
 
 from ..codes import PairingCode, QRCode
+from ..engine.user_code import close_coroutine, fault_of
 from ..errors import InvalidValue, Malformed, QRLifecycleError
 from ..outcome import Reason
 from ..signals import ActionRequired, Paired, PairingRefused, QRExpired, QRUpdated, Scanned, Signal
 from ..values import code_of, fields_of, kind_of, object_in, text_of, value_at
+from .owner import names_another, owner_of_pair
 
 __all__ = [
     "DEFAULT_SIGNALS",
@@ -27,6 +29,7 @@ __all__ = [
     "SignalMap",
     "check_owner",
     "check_owner_given",
+    "check_signals",
     "payload_of",
     "read_message",
 ]
@@ -36,9 +39,9 @@ Payload = Mapping[str, object]
 
 SignalMap = Mapping[str, Callable[[Any], Signal | None]]
 """From the name of a message to what makes a signal of its `Payload`; None means "nothing to say".
-A payload that cannot be meant may raise `ValueError` (as `Malformed` is, which says where),
-`TypeError`, `LookupError` or `AttributeError`: the message is then dropped, counted and logged as
-malformed. A payload that is there and is no object, such as a bare text, is given as it came."""
+A payload that cannot be meant may raise anything, best of all `Malformed`, which says where: the
+message is then dropped, counted and logged as malformed. A payload that is there and is no object,
+such as a bare text, is given as it came."""
 
 Owner = str | Sequence[str]
 """Where a message says which bot it is for: one or more dotted paths, as in ``"data.session"``."""
@@ -50,6 +53,8 @@ class Drop(StrEnum):
     UNKNOWN = "unknown"
     MALFORMED = "malformed"
     FOREIGN = "foreign"
+    TOO_LARGE = "too_large"
+    """It was not read, and the connection ended by it."""
 
 
 class Dropped(NamedTuple):
@@ -134,12 +139,21 @@ PAYLOAD = "payload"
 IDENTITIES = ("identity", "phoneNumber", "phone", "jid", "wuid")
 """Under which names a payload says which account was paired."""
 
-ENVELOPES = ("", "data.", "payload.")
+WRAPPERS = ("data", "payload")
+ENVELOPES = ("", *(f"{name}." for name in WRAPPERS))
 """Where services put what they have to say: at the top, or one object further in."""
 
 BOT = tuple(f"{where}{name}" for where in ENVELOPES for name in ("botId", "bot_id"))
 USER = tuple(f"{where}{name}" for where in ENVELOPES for name in ("userId", "user_id"))
 """Where a payload says whose it is, unless told otherwise."""
+
+
+def check_signals(signals: object) -> None:
+    """Raise `InvalidValue` for what is no map from names to functions."""
+    if not isinstance(signals, Mapping):
+        raise InvalidValue(f"signals must be a mapping, not {type(signals).__name__}")
+    if not all(isinstance(name, str) and callable(make) for name, make in signals.items()):
+        raise InvalidValue("signals must be functions by the names of messages")
 
 
 def read_message(
@@ -172,12 +186,18 @@ def read_message(
         if not check_owner(payload, bot_id, user_id, owner=owner):
             return Dropped(Drop.FOREIGN)
         meaning: object = make(payload)
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+    except BaseException as error:
+        fault = fault_of(error)
         # The text of our own errors only: it holds no value.
-        ours = isinstance(error, QRLifecycleError)
-        return Dropped(Drop.MALFORMED, str(error) if ours else f"it raised {type(error).__name__}")
+        ours = isinstance(fault, QRLifecycleError)
+        return Dropped(Drop.MALFORMED, str(fault) if ours else f"it raised {type(fault).__name__}")
+    pair = owner_of_pair(bot_id, user_id)
+    if isinstance(meaning, Signal) and owner is None and names_another(args, pair, WRAPPERS):
+        # In a list, or as text within: a function that reads nothing of it does not notice.
+        return Dropped(Drop.FOREIGN)
     if isinstance(meaning, Signal | None):
         return meaning
+    close_coroutine(meaning)
     return Dropped(Drop.MALFORMED, f"its function gave back {type(meaning).__name__}, no Signal")
 
 

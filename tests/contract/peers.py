@@ -19,15 +19,16 @@ from anyio.from_thread import BlockingPortal
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from qrlifecycle import (
+    AsyncClientTransport,
     Paired,
     QRCode,
     QRExpired,
     QRUpdated,
     Scanned,
     Signal,
-    SocketIOTransport,
     Transport,
     TransportUnreachable,
+    WebSocketTransport,
 )
 from qrlifecycle.testing import (
     Fault,
@@ -36,9 +37,11 @@ from qrlifecycle.testing import (
     ScriptedTransport,
     WirePeer,
     relay,
+    socketio_peer,
 )
 from qrlifecycle.testing.contract.peer import Peer
 from qrlifecycle.testing.contract.socketio_peer import PING, PONG, SocketIOPeer, event, frame
+from qrlifecycle.testing.contract.websocket_peer import websocket_peer
 from qrlifecycle.testing.contract.wire import Wire
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
@@ -51,9 +54,11 @@ __all__ = [
     "USER",
     "GreetedLineTransport",
     "ScriptedEnd",
+    "async_client_peer",
     "greet_with_a_line",
     "greeted_line_peer",
     "line_peer",
+    "plain_websocket_peer",
     "relayed_peer",
 ]
 
@@ -74,7 +79,22 @@ SIGNALS: dict[bytes, Signal] = {
 }
 
 
-def relayed_peer(server: PairingServer, portal: BlockingPortal) -> WirePeer:
+def async_client_peer() -> WirePeer:
+    """The kit's raw Socket.IO server, for the adapter over python-socketio's client."""
+    return socketio_peer(
+        lambda host, port: AsyncClientTransport(
+            f"http://{host}:{port}", bot_id=BOT, user_id=USER, heartbeat=HEARTBEAT
+        )
+    )
+
+
+def relayed_peer(
+    server: PairingServer,
+    portal: BlockingPortal,
+    kind: Callable[..., Transport],
+    *,
+    websocket: bool = True,
+) -> WirePeer:
     """The kit's peer in front of a real pairing server, which has a thread of its own."""
 
     async def send(signal: Signal) -> None:
@@ -86,17 +106,17 @@ def relayed_peer(server: PairingServer, portal: BlockingPortal) -> WirePeer:
     assert parts.hostname is not None
     assert parts.port is not None
     return SocketIOPeer(
-        lambda host, port: SocketIOTransport(
+        lambda host, port: kind(
             f"http://{host}:{port}", bot_id=BOT, user_id=USER, heartbeat=RELAYED_HEARTBEAT
         ),
         signals=[Scanned(), QRExpired()],
         send=send,
         heartbeat=RELAYED_HEARTBEAT,
-        alive=PING,
-        answers=PONG,
+        alive=PING if websocket else None,
+        answers=PONG if websocket else None,
         greet=relay(parts.hostname, parts.port),
-        farewell=frame("1"),
-        flood=frame(event("nobody", "x" * 100)),
+        farewell=frame("1") if websocket else b"",
+        flood=frame(event("nobody", "x" * 100)) if websocket else b"",
     )
 
 
@@ -109,6 +129,41 @@ def line_peer() -> WirePeer:
         alive=b"\n",
         flood=FLOOD,
         garbage={"no identity": b"paired\n", "no code": b"qr \n", "zero": b"\0\n"},
+    )
+
+
+def read_json(said: Any) -> Signal | None:
+    """What a message of the service's means."""
+    match said["type"]:
+        case "qr":
+            return QRUpdated(QRCode(said["qr"]))
+        case "scanned":
+            return Scanned()
+        case "linked":
+            return Paired(said["phone"])
+    return None
+
+
+def plain_websocket_peer() -> WirePeer:
+    """A server that says JSON over WebSocket."""
+    return websocket_peer(
+        lambda url: WebSocketTransport(
+            url, read_json, owner={"bot": BOT, "user": USER}, heartbeat=HEARTBEAT
+        ),
+        [
+            ({"type": "qr", "qr": "one", "bot": BOT}, QRUpdated(QRCode("one"))),
+            ({"type": "scanned", "user": USER}, Scanned()),
+            ({"type": "linked", "phone": "me"}, Paired("me")),
+        ],
+        heartbeat=HEARTBEAT,
+        garbage={
+            "for another": {"type": "scanned", "bot": "another"},
+            "for another, further down": {"type": "scanned", "data": {"bot": "another"}},
+            "no phone": {"type": "linked"},
+            "a number": 7,
+            "no JSON": "scanned",
+            "binary": b"\xff",
+        },
     )
 
 

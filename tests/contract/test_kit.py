@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import socketserver
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from qrlifecycle.testing import WirePeer, check_transport, checks, relay, socket
 from qrlifecycle.testing.contract import wire
 from qrlifecycle.testing.contract.peer import CannotCheck, CannotDo, Peer, Unfinished
 from qrlifecycle.testing.contract.transport_lines import place_of_method
+from qrlifecycle.testing.leaks import Leaks
 from qrlifecycle.testing.suite import TransportContract
 from qrlifecycle.testing.wording import difference
 
@@ -365,6 +367,36 @@ async def test_a_server_that_knows_its_client_late_is_told_apart(
         assert result.skipped == "a server behind a relay cannot be made to send half of a signal"
         check = checks(["T5"])[0]
         assert (await check.run(partial(relayed, server, send, ready))).unfinished is None
+
+
+@real_time
+async def test_a_signal_that_went_astray_behind_a_relay_may_be_the_servers_doing() -> None:
+    """Something else went through meanwhile, so nobody can be sure; what is to be done is said."""
+    with line_server() as (server, clients):
+
+        async def send(signal: Signal) -> None:
+            tell(clients, CODE if signal == SUCCESS else signal)
+
+        check = next(check for check in checks(["T5"]) if "end come first" in check.name)
+        result = await check.run(partial(relayed, server, send, None))
+        assert result.failure is not None
+        assert "when Paired(identity='me') was to come" in str(result.failure)
+        assert str(result.failure).count("then give ready=") == 1
+
+        async def ready() -> None:
+            """It knows all."""
+
+        result = await check.run(partial(relayed, server, send, ready))
+        assert "give ready=" not in str(result.failure)
+
+
+async def test_a_pipe_of_the_programs_is_not_taken_for_a_connection() -> None:
+    """What leads nowhere has no port; cleaning up passes it over."""
+    leaks = Leaks(servers={1})
+    one, other = socket.socketpair()
+    with closing(one), closing(other):
+        assert one.family == socket.AF_UNIX
+        leaks.clear()
 
 
 async def test_two_signals_that_look_alike_are_told_apart_by_field() -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
 import anyio.lowlevel
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from qrlifecycle import TransportLost
+from qrlifecycle import AsyncClientTransport, SocketIOTransport, Transport, TransportLost
 from qrlifecycle.gateways.deferred import DeferredTransport
 from qrlifecycle.testing import PairingServer, checks, socketio_peer
 from qrlifecycle.testing.contract.check import Check, PeerFactory
@@ -24,8 +24,10 @@ from .peers import (
     USER,
     GreetedLineTransport,
     ScriptedEnd,
+    async_client_peer,
     greeted_line_peer,
     line_peer,
+    plain_websocket_peer,
     relayed_peer,
 )
 
@@ -66,27 +68,26 @@ def deferred(host: str, port: int, **options: Any) -> DeferredTransport:
     return DeferredTransport(make)
 
 
-class TestSocketIO(OnAsyncio):
-    """The Socket.IO adapter and a server of raw bytes."""
+def waits(check: Check) -> bool:
+    """Whether a check waits for a heartbeat to be over."""
+    return check.clause == "T5" and ("silent" in check.name or "quiet" in check.name)
 
-    __test__ = True
 
-    @pytest.fixture
-    def peer(self) -> PeerFactory:
-        return socketio_peer
+class AnySocketIO(TransportContract):
+    """What speaks Socket.IO, and a server of raw bytes."""
 
     @pytest.mark.anyio
-    async def test_t5_a_broken_connection_is_lost_each_time(self) -> None:
+    async def test_t5_a_broken_connection_is_lost_each_time(self, peer: Any) -> None:
         """Whoever asks again after a reset gets the same."""
-        async with socketio_peer() as peer, peer.make() as transport:
-            await peer.wait_until_connected()
-            peer.reset()
+        async with peer() as server, server.make() as transport:
+            await server.wait_until_connected()
+            server.reset()
             for _ in range(3):
                 with anyio.fail_after(5), pytest.raises(TransportLost):
                     await transport.receive()
 
     @pytest.mark.anyio
-    async def test_t6_a_flood_lets_others_run_between_messages(self) -> None:
+    async def test_t6_a_flood_lets_others_run_between_messages(self, peer: Any) -> None:
         """While thousands of messages come in at once, others run after every third at least."""
         turns = 0
 
@@ -96,15 +97,62 @@ class TestSocketIO(OnAsyncio):
                 turns += 1
                 await anyio.lowlevel.checkpoint()
 
-        async with socketio_peer() as peer, peer.make() as transport:
+        async with peer() as server, server.make() as transport:
             with anyio.fail_after(5):
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(count_turns)
-                    await peer.send_bytes(frame(event("nobody", 1)) * 3000)
-                    await peer.send(peer.signals[0])
-                    assert await transport.receive() == peer.signals[0]
+                    await server.send_bytes(frame(event("nobody", 1)) * 3000)
+                    await server.send(server.signals[0])
+                    assert await transport.receive() == server.signals[0]
                     tasks.cancel_scope.cancel()
         assert turns > 1000
+
+
+class TestSocketIO(AnySocketIO, OnBoth):
+    """Our own WebSocket."""
+
+    __test__ = True
+
+    @pytest.fixture
+    def peer(self) -> PeerFactory:
+        return socketio_peer
+
+
+class TestSocketIOOnUvloop(TransportContract):
+    """The same on the loop that many services run on, where time is real."""
+
+    __test__ = True
+
+    @pytest.fixture
+    def anyio_backend(self) -> tuple[str, dict[str, Any]]:
+        uvloop = pytest.importorskip("uvloop")
+        return "asyncio", {"loop_factory": uvloop.new_event_loop}
+
+    @pytest.fixture
+    def peer(self) -> PeerFactory:
+        return socketio_peer
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize(
+        "check",
+        [
+            pytest.param(check, id=str(check), marks=pytest.mark.slow if waits(check) else ())
+            for check in checks()
+        ],
+    )
+    async def test_contract(self, check: Check, peer: PeerFactory) -> None:
+        """It keeps the clause."""
+        await super().test_contract(check, peer)
+
+
+class TestAsyncClient(AnySocketIO, OnAsyncio):
+    """The adapter over python-socketio's client."""
+
+    __test__ = True
+
+    @pytest.fixture
+    def peer(self) -> PeerFactory:
+        return async_client_peer
 
 
 @pytest.fixture(scope="module")
@@ -121,18 +169,13 @@ def server(portal: BlockingPortal) -> Iterator[PairingServer]:
         yield server
 
 
-def waits(check: Check) -> bool:
-    """Whether a check waits for a heartbeat to be over."""
-    return check.clause == "T5" and ("silent" in check.name or "quiet" in check.name)
-
-
-class TestSocketIOBehindARelay(OnAsyncio):
-    """The Socket.IO adapter and a real pairing server, with the kit's peer between them.
+class BehindARelay(OnAsyncio):
+    """What speaks Socket.IO, and a real pairing server, with the kit's peer between them.
 
     The server has a thread of its own, so time is real.
     """
 
-    __test__ = True
+    kind: ClassVar[Callable[..., Transport]]
 
     @pytest.fixture
     def anyio_backend(self) -> str:
@@ -141,7 +184,7 @@ class TestSocketIOBehindARelay(OnAsyncio):
     @pytest.fixture
     def peer(self, server: PairingServer, portal: BlockingPortal) -> PeerFactory:
         portal.call(server.make_code, BOT, USER)
-        return lambda: relayed_peer(server, portal)
+        return lambda: relayed_peer(server, portal, self.kind)
 
     @pytest.mark.anyio
     @pytest.mark.parametrize(
@@ -154,6 +197,69 @@ class TestSocketIOBehindARelay(OnAsyncio):
     async def test_contract(self, check: Check, peer: PeerFactory) -> None:
         """It keeps the clause."""
         await super().test_contract(check, peer)
+
+
+class TestSocketIOBehindARelay(BehindARelay):
+    """Our own WebSocket, on both event loops: the server has its own."""
+
+    __test__ = True
+    kind = SocketIOTransport
+
+    @pytest.fixture(params=["asyncio", "trio"])
+    def anyio_backend(self, request: pytest.FixtureRequest) -> str:
+        assert isinstance(request.param, str)
+        return request.param
+
+
+class TestAsyncClientBehindARelay(BehindARelay):
+    """The adapter over python-socketio's client."""
+
+    __test__ = True
+    kind = AsyncClientTransport
+
+
+class TestAsyncClientThatPolls(BehindARelay):
+    """The same over HTTP; what closing and cancelling leave, that is: a relay knows no polls."""
+
+    __test__ = True
+    kind = partial(AsyncClientTransport, polling=True)
+
+    @pytest.fixture
+    def peer(self, server: PairingServer, portal: BlockingPortal) -> PeerFactory:
+        portal.call(server.make_code, BOT, USER)
+        return lambda: relayed_peer(server, portal, self.kind, websocket=False)
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize("check", checks(["T1", "T2", "T3"]), ids=str)
+    async def test_contract(self, check: Check, peer: PeerFactory) -> None:
+        """It keeps the clause."""
+        await TransportContract.test_contract(self, check, peer)
+
+
+class TestWebSocket(OnBoth):
+    """Our own WebSocket, and a server of raw bytes."""
+
+    __test__ = True
+
+    @pytest.fixture
+    def peer(self) -> PeerFactory:
+        return plain_websocket_peer
+
+
+@pytest.mark.slow
+class TestWebSocketOnUvloop(TransportContract):
+    """The same on the loop that many services run on, in real time."""
+
+    __test__ = True
+
+    @pytest.fixture
+    def anyio_backend(self) -> tuple[str, dict[str, Any]]:
+        pytest.importorskip("uvloop", reason="there is none for this system")
+        return "asyncio", {"use_uvloop": True}
+
+    @pytest.fixture
+    def peer(self) -> PeerFactory:
+        return plain_websocket_peer
 
 
 class TestLineTransport(OnBoth):

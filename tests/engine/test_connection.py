@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import NoReturn
 
@@ -102,14 +102,51 @@ async def test_promise_3_the_old_socket_is_gone_before_the_next_is_made() -> Non
     assert pairing.peer.most_sockets == 1
 
 
-async def test_a_refusal_while_reconnecting_ends_at_once() -> None:
+async def test_a_refusal_at_first_ends_at_once() -> None:
     """What cannot get better is not tried again."""
     began = anyio.current_time()
-    async with Pairing(openings=(Fault.NONE, Fault.REFUSED)) as pairing:
+    peer = ScriptedPeer(openings=(Fault.REFUSED,))
+    outcome = await QRLifecycle(request_qr, peer).pair()
+    assert isinstance(outcome, Failed)
+    assert outcome.reason is Reason.AUTHENTICATION_REFUSED
+    assert len(peer.transports) == 1
+    assert anyio.current_time() == began
+
+
+async def test_a_refusal_after_an_unreachable_server_ends_at_once() -> None:
+    """Nobody was let in before: it is about credentials, or the bot."""
+    peer = ScriptedPeer(openings=(Fault.UNREACHABLE, Fault.REFUSED))
+    outcome = await QRLifecycle(request_qr, peer).pair()
+    assert isinstance(outcome, Failed)
+    assert outcome.reason is Reason.AUTHENTICATION_REFUSED
+    assert len(peer.transports) == 2
+
+
+async def test_a_refusal_after_having_been_let_in_is_tried_once_more() -> None:
+    """A token may have run out meanwhile: the next transport may have a fresh one, each time."""
+    faults = (Fault.NONE, Fault.REFUSED, Fault.NONE, Fault.REFUSED, Fault.NONE)
+    async with Pairing(openings=faults) as pairing:
+        for _ in range(2):
+            pairing.peer.break_connection()
+            await anyio.sleep(2 * LONGER_THAN_ANY_WAIT)
+            assert listens(pairing)
+        pairing.peer.send(Paired("me"))
+    assert pairing.outcome == Connected("me")
+    assert openings(pairing) == 5
+
+
+@pytest.mark.parametrize("budget", [0, 1, 5])
+async def test_refused_twice_after_having_been_let_in_it_is_lost(budget: int) -> None:
+    """It is tried once more, within the budget; whoever was let in did not lack the rights."""
+    faults = (Fault.NONE, Fault.REFUSED, Fault.REFUSED)
+    async with Pairing(openings=faults, policy=Policy(max_reconnects=budget)) as pairing:
         pairing.peer.break_connection()
-    assert pairing.failed().reason is Reason.AUTHENTICATION_REFUSED
-    assert openings(pairing) == 2
-    assert anyio.current_time() - began < LONGER_THAN_ANY_WAIT
+    failed = pairing.failed()
+    assert failed.reason is Reason.TRANSPORT_LOST
+    assert openings(pairing) == 1 + min(budget, 2)
+    if budget:
+        assert isinstance(failed.error, TransportLost)
+        assert "ask for one each time" in str(failed.error)
 
 
 @pytest.mark.parametrize("budget", [0, 1, 5])
@@ -372,6 +409,34 @@ async def test_no_time_passes_while_what_has_arrived_is_waited_for() -> None:
     async with Pairing(policy=Policy(attempt_timeout=6)) as pairing:
         await anyio.sleep(6.001)
         assert pairing.failed().reason is Reason.ATTEMPT_TIMED_OUT
+
+
+@pytest.mark.parametrize("wrong", [None, SystemExit, KeyboardInterrupt, LookupError])
+async def test_promise_1_the_socket_is_shut_before_anything_else_is_asked_of_a_transport(
+    wrong: type[BaseException] | None,
+) -> None:
+    """What it dropped is of interest to nobody as long as its socket may be open."""
+    open_when_asked: list[bool] = []
+
+    class Asked(ScriptedTransport):
+        @property
+        def dropped(self) -> Mapping[str, int]:
+            open_when_asked.append(self.socket_exists)
+            if wrong is not None:
+                raise wrong
+            return {"unknown": 1}
+
+    peer = ScriptedPeer()
+    make = lambda: Asked(peer, Fault.NONE, Fault.HUNG)  # noqa: E731
+    policy = Policy(attempt_timeout=5)
+    lifecycle = QRLifecycle(request_qr, make, policy=policy)
+    if wrong is None or issubclass(wrong, Exception):
+        await lifecycle.pair()
+    else:
+        with pytest.raises(wrong):
+            await lifecycle.pair()
+    assert open_when_asked == [False]
+    assert peer.open_sockets == 0
 
 
 async def test_a_break_is_logged_without_the_transports_own_text(

@@ -203,8 +203,10 @@ async def test_a_service_that_stays_away_is_why_time_ran_out() -> None:
     assert asked > 5
 
 
-async def test_promise_5_a_service_that_is_waited_for_can_be_left() -> None:
-    """`cancel()` in the delay leaves at once."""
+async def test_promise_5_a_service_that_is_waited_for_can_be_left(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """`cancel()` in the delay leaves at once; the log says what was waited for, said or not."""
 
     async def request() -> QRCode | Paired:
         raise ServiceUnavailable
@@ -215,6 +217,8 @@ async def test_promise_5_a_service_that_is_waited_for_can_be_left() -> None:
         pairing.lifecycle.cancel()
     assert pairing.outcome == Cancelled()
     assert anyio.current_time() == began
+    (told,) = caplog.messages
+    assert told.startswith("the service is unavailable; asking for a code again in ")
 
 
 async def test_a_service_that_breaks_fails_the_generating() -> None:

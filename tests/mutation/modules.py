@@ -76,9 +76,16 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     "engine.backoff": (("tests/engine/test_connection.py",),),
     "transports.no_transport": (("tests/test_no_transport.py",),),
     "transports.messages": (("tests/test_messages.py",), ("tests/socketio",)),
-    "transports.socketio": (
+    "transports.owner": (("tests/test_owner.py",), ("tests/test_messages.py",)),
+    "transports.socketio.protocol": (("tests/socketio/test_protocol.py",), ("tests/socketio",)),
+    "transports.socketio.transport": (
         ("tests/socketio",),
         ("tests/contract/test_transports.py::TestSocketIO",),
+    ),
+    "transports.handshake": (("tests/socketio",),),
+    "transports.async_client": (
+        ("tests/socketio",),
+        ("tests/contract/test_transports.py::TestAsyncClient",),
     ),
 }
 

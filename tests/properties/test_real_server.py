@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
@@ -17,6 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from qrlifecycle import (
+    AsyncClientTransport,
     Change,
     EventRefused,
     Paired,
@@ -25,6 +26,7 @@ from qrlifecycle import (
     QRLifecycle,
     SocketIOTransport,
     State,
+    Transport,
 )
 from qrlifecycle.testing import PairingServer
 
@@ -89,7 +91,12 @@ def server(portal: BlockingPortal) -> Iterator[PairingServer]:
 class Round:
     """One `pair()` against the server, and what was seen."""
 
-    def __init__(self, portal: BlockingPortal, server: PairingServer) -> None:
+    def __init__(
+        self,
+        portal: BlockingPortal,
+        server: PairingServer,
+        kind: Callable[..., Transport] = SocketIOTransport,
+    ) -> None:
         self.portal = portal
         self.server = server
         self.breaches: list[str] = []
@@ -99,7 +106,7 @@ class Round:
         self.asked_again = False
         self.lifecycle = QRLifecycle(
             self.request_qr,
-            partial(SocketIOTransport, server.url, bot_id=BOT, user_id=USER),
+            partial(kind, server.url, bot_id=BOT, user_id=USER),
             policy=Policy(max_refreshes=1, attempt_timeout=2 * HANGS),
             on_change=self.look,
             on_qr_updated=lambda _qr: self.shown.set(),
@@ -180,6 +187,7 @@ class Round:
                 await self.server.expire(BOT, USER)
 
 
+@pytest.mark.parametrize("kind", [SocketIOTransport, AsyncClientTransport])
 @settings(max_examples=60)
 @example(
     steps=[
@@ -190,13 +198,16 @@ class Round:
 )
 @given(steps=STEPS)
 async def test_promises_1_3_5_8_hold_against_the_real_server(
-    portal: BlockingPortal, server: PairingServer, steps: list[RoundStep]
+    portal: BlockingPortal,
+    server: PairingServer,
+    kind: Callable[..., Transport],
+    steps: list[RoundStep],
 ) -> None:
     """Whatever happens when, no socket is open outside `displayed`, and nothing is left."""
     troubles: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, what: troubles.append(what))
     before = asyncio.all_tasks()
-    round_ = Round(portal, server)
+    round_ = Round(portal, server, kind)
     await round_.run(steps)
     assert round_.breaches == []
     assert asyncio.all_tasks() == before

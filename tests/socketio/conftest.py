@@ -9,13 +9,19 @@ import pytest
 from qrlifecycle.testing import PairingServer
 
 from ..raw_peer import RawPeer
-from .transport import BOT, TOKEN, USER
+from .transport import BOT, KINDS, TOKEN, USER, MakeTransport, maker
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     """Real sockets want real time."""
     return "asyncio"
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)
+def transport_to(request: pytest.FixtureRequest) -> MakeTransport:
+    """Makes transports of a kind, one kind after another."""
+    return maker(request.param)
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ from qrlifecycle.transports.messages import Payload
 
 from ..patience import HANGS
 from ..raw_peer import PAIRED, RawPeer
-from .transport import BOT, FEW, OWNER, TOKEN, USER, Turns, receive, transport_to
+from .transport import BOT, FEW, OWNER, TOKEN, USER, MakeTransport, Turns, receive
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +42,9 @@ pytestmark = pytest.mark.anyio
 # The handshake
 
 
-async def test_the_ids_and_the_token_are_sent_on_connecting(peer: RawPeer) -> None:
+async def test_the_ids_and_the_token_are_sent_on_connecting(
+    transport_to: MakeTransport, peer: RawPeer
+) -> None:
     """In Socket.IO's auth payload, never in the URL."""
     async with transport_to(peer.url):
         (joining,) = peer.wire.texts()
@@ -51,21 +53,23 @@ async def test_the_ids_and_the_token_are_sent_on_connecting(peer: RawPeer) -> No
     assert TOKEN.encode() not in peer.wire.handshake.request
 
 
-async def test_without_auth_the_ids_are_sent_alone(peer: RawPeer) -> None:
+async def test_without_auth_the_ids_are_sent_alone(
+    transport_to: MakeTransport, peer: RawPeer
+) -> None:
     """Not every server wants a token."""
     async with transport_to(peer.url, auth=None):
         (joining,) = peer.wire.texts()
     assert json.loads(joining[2:]) == OWNER
 
 
-async def test_headers_query_and_path_are_sent(peer: RawPeer) -> None:
-    """As given; the transport is WebSocket from the first byte."""
+async def test_headers_query_and_path_are_sent(transport_to: MakeTransport, peer: RawPeer) -> None:
+    """As given, the path below that of the URL; WebSocket from the first byte."""
     headers = {"Authorization": "Bearer b", "X-Tenant": "7"}
-    url = f"{peer.url}/ignored?tenant=7"
+    url = f"{peer.url}/bots/?tenant=7"
     async with transport_to(url, headers=headers, socketio_path="/deep/socket.io/"):
         wire = peer.wire
     assert wire.handshake.request.startswith(
-        b"GET /deep/socket.io/?tenant=7&transport=websocket&EIO=4"
+        b"GET /bots/deep/socket.io/?tenant=7&transport=websocket&EIO=4"
     )
     assert wire.handshake.header(b"authorization") == b"Bearer b"
     assert wire.handshake.header(b"x-tenant") == b"7"
@@ -73,7 +77,7 @@ async def test_headers_query_and_path_are_sent(peer: RawPeer) -> None:
     assert headers == {"Authorization": "Bearer b", "X-Tenant": "7"}
 
 
-async def test_a_namespace_of_ones_own() -> None:
+async def test_a_namespace_of_ones_own(transport_to: MakeTransport) -> None:
     """It is joined, heard, and left by name."""
     async with PairingServer(namespace="/pairing") as server:
         server.make_code(BOT, USER)
@@ -86,13 +90,15 @@ async def test_a_namespace_of_ones_own() -> None:
         assert server.sockets[0].reason == "client disconnect"
 
 
-async def test_a_missing_namespace_is_unreachable(server: PairingServer) -> None:
+async def test_a_missing_namespace_is_unreachable(
+    transport_to: MakeTransport, server: PairingServer
+) -> None:
     """It may exist a little later: that is no refusal."""
     with pytest.raises(TransportUnreachable, match="no such namespace"):
         await transport_to(server.url, namespace="/nowhere").open()
 
 
-async def test_a_wrong_token_is_refused(server: PairingServer) -> None:
+async def test_a_wrong_token_is_refused(transport_to: MakeTransport, server: PairingServer) -> None:
     """For good: the same token will not be better next time."""
     with pytest.raises(TransportRefused, match="credentials"):
         await transport_to(server.url, auth={"token": "wrong"}).open()
@@ -108,7 +114,9 @@ async def test_a_wrong_token_is_refused(server: PairingServer) -> None:
         (503, TransportUnreachable),
     ],
 )
-async def test_http_statuses(status: int, error: type[TransportError]) -> None:
+async def test_http_statuses(
+    transport_to: MakeTransport, status: int, error: type[TransportError]
+) -> None:
     """401 and 403 are for good, all others are not; the text names the status."""
     async with RawPeer(status=status) as peer:
         with pytest.raises(error, match=str(status)):
@@ -125,13 +133,19 @@ CREDENTIALS = "the server refused the credentials or the bot"
         ('44{"message":[]}', TransportRefused, CREDENTIALS),
         ('44"no"', TransportRefused, CREDENTIALS),
         ("44", TransportRefused, CREDENTIALS),
+        ('44{"message":"no","data":{"code":403}}', TransportRefused, CREDENTIALS),
+        ('44{"message":"no","data":{"code":429}}', TransportUnreachable, r"for now \(code 429\)"),
+        ('44{"message":"no","data":{"statusCode":"503"}}', TransportUnreachable, "for now"),
+        ('44{"message":"no","data":{"retryAfter":3}}', TransportUnreachable, "for now"),
+        ("40", TransportUnreachable, r"Socket\.IO 2; Socket\.IO 3 or newer is needed"),
+        ("40{}", TransportUnreachable, r"Socket\.IO 2; Socket\.IO 3 or newer is needed"),
         ('44{"message":"Invalid namespace"}', TransportUnreachable, "no such namespace"),
         ("41", TransportUnreachable, "the server closed before the namespace was joined"),
         ("1", TransportUnreachable, "before the namespace was joined"),
     ],
 )
 async def test_answers_to_the_wish_to_join(
-    answer: str, error: type[TransportError], said: str
+    transport_to: MakeTransport, answer: str, error: type[TransportError], said: str
 ) -> None:
     """A refusal in any shape is one, at once; a good-bye is a server that is not ready."""
     async with RawPeer(answer=answer) as peer:
@@ -139,7 +153,7 @@ async def test_answers_to_the_wish_to_join(
             await transport_to(peer.url).open()
 
 
-async def test_a_redirect_is_not_followed() -> None:
+async def test_a_redirect_is_not_followed(transport_to: MakeTransport) -> None:
     """Headers and token stay with the address they were meant for."""
 
     async def redirect(_request: web.Request) -> web.Response:
@@ -158,8 +172,28 @@ async def test_a_redirect_is_not_followed() -> None:
     await runner.cleanup()
 
 
+async def test_promise_3_an_opening_that_is_cut_off_is_tried_once(
+    transport_to: MakeTransport,
+) -> None:
+    """A client library tries again by itself; how often is for the lifecycle to say."""
+    connections = 0
+
+    async def cut_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(cut_off, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(TransportUnreachable):
+            await transport_to(f"http://127.0.0.1:{port}").open()
+    assert connections == 1
+
+
 async def test_a_dropped_message_is_seen_in_the_log_and_by_the_lifecycle(
-    server: PairingServer, caplog: pytest.LogCaptureFixture
+    transport_to: MakeTransport, server: PairingServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Unknown at DEBUG, unreadable as a warning, with the name; counted by the lifecycle."""
     caplog.set_level(logging.DEBUG, "qrlifecycle")
@@ -203,13 +237,15 @@ async def test_a_dropped_message_is_seen_in_the_log_and_by_the_lifecycle(
         ({"max_message": None}, "max_message and heartbeat must be above 0"),
     ],
 )
-def test_an_argument_that_cannot_be_meant_is_refused(wrong: dict[str, Any], said: str) -> None:
+def test_an_argument_that_cannot_be_meant_is_refused(
+    transport_to: MakeTransport, wrong: dict[str, Any], said: str
+) -> None:
     """At construction, by name."""
     with pytest.raises(InvalidValue, match=f"^{said}"):
         transport_to("http://127.0.0.1:1", **wrong)
 
 
-async def test_nobody_there_is_unreachable() -> None:
+async def test_nobody_there_is_unreachable(transport_to: MakeTransport) -> None:
     """A port that nobody listens on."""
     async with RawPeer() as peer:
         url = peer.url
@@ -218,7 +254,9 @@ async def test_nobody_there_is_unreachable() -> None:
 
 
 @pytest.mark.parametrize("stop_at", [CONNECT, HEADERS, UPGRADED, OPENED])
-async def test_a_handshake_that_stalls_is_unreachable(stop_at: int) -> None:
+async def test_a_handshake_that_stalls_is_unreachable(
+    transport_to: MakeTransport, stop_at: int
+) -> None:
     """Wherever the peer falls silent, `open()` ends within the heartbeat and leaves nothing."""
     async with RawPeer(stop_at=stop_at) as peer:
         leaks = Leaks({peer.port})
@@ -227,7 +265,7 @@ async def test_a_handshake_that_stalls_is_unreachable(stop_at: int) -> None:
         assert leaks.sockets() == []
 
 
-async def test_a_transport_is_opened_once(peer: RawPeer) -> None:
+async def test_a_transport_is_opened_once(transport_to: MakeTransport, peer: RawPeer) -> None:
     """Not twice, and not after it was closed; the second attempt does not harm the first."""
     transport = transport_to(peer.url)
     await transport.open()
@@ -248,7 +286,9 @@ async def test_a_transport_is_opened_once(peer: RawPeer) -> None:
 
 
 @pytest.mark.parametrize("graceful", [True, False])
-async def test_an_opening_ends_when_its_transport_is_closed(peer: RawPeer, graceful: bool) -> None:
+async def test_an_opening_ends_when_its_transport_is_closed(
+    transport_to: MakeTransport, peer: RawPeer, graceful: bool
+) -> None:
     """Whoever waits for the handshake is told at once that somebody closed the door."""
     complaints: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
@@ -287,14 +327,18 @@ async def tls_peer(authority: trustme.CA) -> AsyncIterator[RawPeer]:
         yield peer
 
 
-async def test_tls_is_verified_unless_told_otherwise(tls_peer: RawPeer) -> None:
+async def test_tls_is_verified_unless_told_otherwise(
+    transport_to: MakeTransport, tls_peer: RawPeer
+) -> None:
     """An unknown authority: no handshake, and nothing was sent."""
-    with pytest.raises(TransportUnreachable, match="cannot connect"):
+    with pytest.raises(TransportUnreachable, match=r"cannot connect|certificate .* is not trusted"):
         await transport_to(tls_peer.url).open()
     assert all(not wire.received for wire in tls_peer.wires)
 
 
-async def test_tls_with_a_context_of_ones_own(tls_peer: RawPeer, authority: trustme.CA) -> None:
+async def test_tls_with_a_context_of_ones_own(
+    transport_to: MakeTransport, tls_peer: RawPeer, authority: trustme.CA
+) -> None:
     """Verification is the context's; closing waits for no graceful close of TLS."""
     context = ssl.create_default_context()
     authority.configure_trust(context)

@@ -9,10 +9,9 @@ import pytest
 
 from qrlifecycle import QRCode, QRUpdated, TransportError
 from qrlifecycle.testing.contract.socketio_peer import event
-from qrlifecycle.transports.socketio import SocketIOTransport
 
 from ..raw_peer import RawPeer
-from .transport import BOT, OWNER, TOKEN, USER, receive, texts_of, transport_to
+from .transport import OWNER, TOKEN, MakeTransport, receive, texts_of
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +45,9 @@ def everything() -> Any:
 
 
 @pytest.mark.parametrize("end", ["refused", "http", "garbage", "unreachable", "lost", "fine"])
-async def test_no_secret_is_shown(everything: Everything, end: str) -> None:
+async def test_no_secret_is_shown(
+    transport_to: MakeTransport, everything: Everything, end: str
+) -> None:
     """Neither token, nor URL's query or password, nor payload: in no log, repr or error."""
     secrets = ["t0ken", "qu3ry", "passw0rd", "h3ader", "payl0ad"]
     texts: list[str] = []
@@ -57,10 +58,8 @@ async def test_no_secret_is_shown(everything: Everything, end: str) -> None:
     }
     async with RawPeer(**evil.get(end, {})) as peer:
         port = 1 if end == "unreachable" else peer.port
-        transport = SocketIOTransport(
+        transport = transport_to(
             f"http://me:passw0rd@127.0.0.1:{port}/?key=qu3ry",
-            bot_id=BOT,
-            user_id=USER,
             auth={"token": "t0ken"},
             headers={"X-Key": "h3ader"},
             heartbeat=0.5,
@@ -97,11 +96,10 @@ async def test_the_net_for_secrets_has_no_hole(everything: Everything) -> None:
     assert any(TOKEN in text for text in everything.texts)
 
 
-def test_the_repr_says_where_and_for_whom() -> None:
+def test_the_repr_says_where_and_for_whom(transport_to: MakeTransport) -> None:
     """Scheme, host, port and the two ids; no more."""
-    transport = transport_to("https://me:pw@example.org:8443/a?b=c#d")
-    assert (
-        repr(transport) == "<SocketIOTransport https://example.org:8443 bot='bot-7' user='user-1'>"
-    )
+    transport = transport_to("https://me:pw@example.org:8443/a?b=c")
+    whom = "bot='bot-7' user='user-1'"
+    assert repr(transport) == f"<{type(transport).__name__} https://example.org:8443 {whom}>"
     transport = transport_to("wss://example.org/a")
-    assert repr(transport) == "<SocketIOTransport wss://example.org bot='bot-7' user='user-1'>"
+    assert repr(transport) == f"<{type(transport).__name__} wss://example.org {whom}>"

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
+import ssl
 from collections.abc import Callable
 from typing import Any
 
 import anyio
 import pytest
 
-from qrlifecycle import InvalidValue
+from qrlifecycle import AsyncClientTransport, InvalidValue, SocketIOTransport
 from qrlifecycle.errors import UnsupportedBackend
-from qrlifecycle.transports.socketio import SocketIOTransport
 
-from .transport import BOT, USER, texts_of, transport_to
+from .transport import BOT, USER, MakeTransport, texts_of
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +36,9 @@ pytestmark = pytest.mark.anyio
         b"http://s3cret",
     ],
 )
-def test_a_bad_url_is_an_invalid_value_that_is_not_shown(url: Any) -> None:
+def test_a_bad_url_is_an_invalid_value_that_is_not_shown(
+    transport_to: MakeTransport, url: Any
+) -> None:
     """The URL itself may hold a token."""
     with pytest.raises(InvalidValue, match="http://host:port") as caught:
         transport_to(url)
@@ -43,17 +47,34 @@ def test_a_bad_url_is_an_invalid_value_that_is_not_shown(url: Any) -> None:
 
 @pytest.mark.parametrize("name", ["bot_id", "user_id"])
 @pytest.mark.parametrize("value", ["", None, 7])
-def test_a_bad_id_is_an_invalid_value(name: str, value: Any) -> None:
+def test_a_bad_id_is_an_invalid_value(transport_to: MakeTransport, name: str, value: Any) -> None:
     """Empty, or no text."""
-    ids: dict[str, Any] = {"bot_id": BOT, "user_id": USER, name: value}
     with pytest.raises(InvalidValue, match=f"^{name} must be text that is not empty"):
-        SocketIOTransport("http://host", **ids)
+        transport_to("http://host", **{name: value})
 
 
 @pytest.mark.parametrize(
     "options",
     [
         {"namespace": "pairing"},
+        {"namespace": "/loja?token=1"},
+        {"namespace": "/loja,1"},
+        {"namespace": "/loja\n"},
+        {"namespace": "/\ud800"},
+        {"namespace": None},
+        {"socketio_path": "socket.io?x=1"},
+        {"socketio_path": "socket.io#x"},
+        {"socketio_path": "socket io"},
+        {"socketio_path": None},
+        {"auth": {"botId": "another"}},
+        {"auth": {"userId": None}},
+        {"auth": {"n": math.nan}},
+        {"signals": {"name": "no function"}},
+        {"signals": {7: print}},
+        {"signals": None},
+        {"owner": ""},
+        {"owner": []},
+        {"owner": ["session", 7]},
         {"max_message": 0},
         {"max_message": -1},
         {"heartbeat": 0},
@@ -62,18 +83,20 @@ def test_a_bad_id_is_an_invalid_value(name: str, value: Any) -> None:
         {"heartbeat": math.nan},
     ],
 )
-def test_bad_options_are_invalid_values(options: dict[str, Any]) -> None:
-    """Numbers that are not above 0 and finite, a namespace without its stroke."""
-    with pytest.raises(InvalidValue):
+def test_bad_options_are_invalid_values(
+    transport_to: MakeTransport, options: dict[str, Any]
+) -> None:
+    """What cannot be meant, or can never be joined, is said where it is given, by name."""
+    with pytest.raises(InvalidValue, match=next(iter(options))):
         transport_to("http://host", **options)
 
 
-def test_without_asyncio_it_says_what_to_do() -> None:
+def test_without_asyncio_the_adapter_says_what_to_do() -> None:
     """On trio, `open()` raises the typed error; closing what never opened is fine there, too."""
 
     async def main() -> None:
-        transport = transport_to("http://127.0.0.1:1")
-        with pytest.raises(UnsupportedBackend, match=r"^SocketIOTransport needs asyncio"):
+        transport = AsyncClientTransport("http://127.0.0.1:1", bot_id=BOT, user_id=USER)
+        with pytest.raises(UnsupportedBackend, match=r"^AsyncClientTransport needs asyncio"):
             await transport.open()
         transport.abort()
         await transport.aclose()
@@ -82,3 +105,60 @@ def test_without_asyncio_it_says_what_to_do() -> None:
 
     check: Callable[[], Any] = main
     anyio.run(check, backend="trio")
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "said"),
+    [
+        ("http://host/#part", {}, "fragment"),
+        ("http://host/?EIO=3", {}, "EIO or transport"),
+        ("http://host/?a=b&transport=polling", {}, "EIO or transport"),
+        ("http://host", {"ssl_context": ssl.create_default_context()}, "ssl_context"),
+        ("http://host", {"proxy": "socks5://proxy:1"}, "proxy"),
+        ("http://host", {"max_message": 1000.0}, "max_message"),
+        ("http://host", {"cookies": "a=b"}, "cookies"),
+        ("http://host", {"headers": {"Upgrade": "h2c"}}, "upgrade"),
+        ("http://host", {"headers": {"X": "a\r\nb"}}, "header"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_and_not_dropped(
+    url: str, options: dict[str, Any], said: str
+) -> None:
+    """Each argument is used, or refused where it is given."""
+    with pytest.raises(InvalidValue, match=said):
+        SocketIOTransport(url, bot_id=BOT, user_id=USER, **options)
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "target"),
+    [
+        ("http://host", {}, "/socket.io/?transport=websocket&EIO=4"),
+        ("http://host/", {"socketio_path": "/"}, "/?transport=websocket&EIO=4"),
+        ("http://host/bots", {}, "/bots/socket.io/?transport=websocket&EIO=4"),
+        ("wss://host/a/b/?q=1", {"socketio_path": "ws"}, "/a/b/ws/?q=1&transport=websocket&EIO=4"),
+        ("http://host/%C3%BC", {}, "/%C3%BC/socket.io/?transport=websocket&EIO=4"),
+        ("http://host/\u00fc", {}, "/%C3%BC/socket.io/?transport=websocket&EIO=4"),
+    ],
+)
+def test_the_path_of_the_url_is_where_the_server_lives(
+    url: str, options: dict[str, Any], target: str
+) -> None:
+    """Socket.IO's own path is below it, and the query goes along."""
+    transport = SocketIOTransport(url, bot_id=BOT, user_id=USER, **options)
+    assert transport._wire._plan is not None
+    assert transport._wire._plan[0].target == target
+
+
+def test_a_transport_is_neither_pickled_nor_copied(transport_to: MakeTransport) -> None:
+    """It holds a token, and a socket of its own."""
+    transport = transport_to("http://host")
+    for way in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="cannot be pickled or copied"):
+            way(transport)
+
+
+def test_a_session_is_made_by_a_function() -> None:
+    """One that exists already has a connector that is not ours."""
+    session: Any = "a session"
+    with pytest.raises(InvalidValue, match="session must be a function"):
+        AsyncClientTransport("http://host", bot_id=BOT, user_id=USER, session=session)

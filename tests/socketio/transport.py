@@ -1,17 +1,30 @@
-"""The transport of these tests: for bot-7 and user-1, with a token."""
+"""The transports of these tests: for bot-7 and user-1, with a token."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Self
 
 import anyio
 
-from qrlifecycle.transports.socketio import SocketIOTransport
+from qrlifecycle import AsyncClientTransport, SocketIOTransport, Transport
 
 from ..patience import HANGS
 
-__all__ = ["BOT", "FEW", "OWNER", "TOKEN", "USER", "Turns", "receive", "texts_of", "transport_to"]
+__all__ = [
+    "BOT",
+    "FEW",
+    "KINDS",
+    "OWNER",
+    "TOKEN",
+    "USER",
+    "MakeTransport",
+    "Turns",
+    "maker",
+    "receive",
+    "texts_of",
+]
 
 BOT, USER = "bot-7", "user-1"
 FEW = 30
@@ -21,13 +34,27 @@ TOKEN = "t0ken-never-shown"
 OWNER = {"botId": BOT, "userId": USER}
 
 
-def transport_to(url: str, **options: Any) -> SocketIOTransport:
-    """For bot-7 and user-1, with the right token."""
-    options.setdefault("auth", {"token": TOKEN})
-    return SocketIOTransport(url, bot_id=BOT, user_id=USER, **options)
+MakeTransport = Callable[..., Transport]
+"""For bot-7 and user-1, with the right token, to a URL; options beside it."""
+
+KINDS: tuple[type[SocketIOTransport | AsyncClientTransport], ...] = (
+    SocketIOTransport,
+    AsyncClientTransport,
+)
+"""All that speak Socket.IO: what they promise is the same, and so are the tests."""
 
 
-async def receive(transport: SocketIOTransport) -> object:
+def maker(kind: Callable[..., Transport]) -> MakeTransport:
+    """What makes transports of one kind."""
+
+    def transport_to(url: str, **options: Any) -> Transport:
+        usual = {"bot_id": BOT, "user_id": USER, "auth": {"token": TOKEN}}
+        return kind(url, **{**usual, **options})
+
+    return transport_to
+
+
+async def receive(transport: Transport) -> object:
     """The next signal."""
     with anyio.fail_after(HANGS):
         return await transport.receive()

@@ -301,11 +301,12 @@ class Harness:
 
     async def give(self, receiving: Operation, signal: Signal, mend: str = "") -> None:
         """This call of `receive()` must give this signal; if not, ``mend`` is to be done."""
-        await self.end(receiving, self.patience, mend=f"Or mend {MEANING}.")
+        doubt = f" {self.peer.doubt}" if self.peer.doubt else ""
+        await self.end(receiving, self.patience, mend=f"Or mend {MEANING}.{doubt}")
         place = place_of_method(receiving.transport, "receive")
         if not receiving.returned:
             breach = self.raised(receiving, "")
-            breach.mend = mend or f"Mend {place}, or {MEANING}: {signal!r} was to come."
+            breach.mend = mend or f"Mend {place}, or {MEANING}: {signal!r} was to come.{doubt}"
             raise breach
         if receiving.result != signal:
             given = repr(receiving.result)
@@ -313,7 +314,7 @@ class Harness:
                 given = f"another {given}, with another {difference(receiving.result, signal)},"
             raise ClauseBroken(
                 f"receive() gave {given} when {signal!r} was to come.",
-                mend=mend or f"Mend {place}, or {MEANING}.",
+                mend=(mend or f"Mend {place}, or {MEANING}.") + doubt,
             )
 
     async def discard(self, *transports: Transport) -> None:

@@ -43,6 +43,7 @@ class Peer(ABC):
         garbage: bytes that no transport can mean, by name.
         anything: bytes that no transport may choke on, by name, though one may find a signal there.
         flood: bytes to send again and again; none if there is nothing to flood with.
+        doubt: what may be wrong on the peer's side where a signal did not come; empty if nothing.
     """
 
     signals: Sequence[Signal]
@@ -50,6 +51,7 @@ class Peer(ABC):
     garbage: Mapping[str, bytes] = {}
     anything: Mapping[str, bytes] = {}
     flood: bytes = b""
+    doubt: str = ""
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:

@@ -103,6 +103,11 @@ class WirePeer(Peer):
         self._spelt = spelt
         self._send = send
         self._ready = ready
+        if send is not None and ready is None:
+            self.doubt = (
+                "Or the server knows a client only some time after its open() has returned: then "
+                "give ready=."
+            )
         self._farewell = farewell
         self._alive = alive
         self._answers = answers

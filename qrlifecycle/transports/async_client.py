@@ -1,14 +1,19 @@
-"""The Socket.IO adapter: python-socketio's AsyncClient, held so that it can leave nothing behind.
+"""For where no WebSocket is let through, or a session of one's own is needed: over `AsyncClient`.
 
-On its own that client leaks sockets and tasks when it is cancelled or its server misbehaves. So it
-gets a session and a connector of its own for one opening (`qrlifecycle.transports.ledger`), every
-task it starts is recorded, and closing shuts the sockets first and then waits until the tasks are
-gone. It speaks WebSocket from the first byte; reconnecting and signal handlers of its own are off,
+Everybody else is better served by `SocketIOTransport`: this one runs on asyncio only, and takes
+twice the memory and time. What it has beside it: long polling (``polling=True``), and aiohttp's
+sessions, with cookies, proxies and credentials of any kind (``session=``).
+
+On its own python-socketio's client leaks sockets and tasks when it is cancelled or its server
+misbehaves. So it gets a session and a connector of its own for one opening
+(`qrlifecycle.transports.ledger`), every task it starts is recorded, and closing shuts the sockets
+first and then waits until the tasks are gone. Reconnecting and signal handlers of its own are off,
 its log is silent (it would write payloads), TLS is verified.
 
 Names touched here that python-socketio and python-engineio do not document: ``eio`` with its
-``ping_interval``, ``ping_timeout``, ``read_loop_task``, ``external_http`` and
-``start_background_task``, and ``engineio.base_client.connected_clients``.
+``ping_interval``, ``ping_timeout``, ``read_loop_task``, ``external_http``, ``queue``, ``base_url``
+and ``start_background_task``, and ``engineio.base_client.connected_clients``; and those that
+`Client` lists.
 """
 
 from __future__ import annotations
@@ -17,42 +22,52 @@ import asyncio
 import logging
 import math
 import ssl
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 import anyio
 import engineio.base_client
 import socketio
+from socketio import packet
+from socketio.exceptions import SocketIOError
 
 from ..errors import (
+    Ending,
     InvalidValue,
     TransportError,
     TransportLost,
+    TransportRefused,
     TransportUnreachable,
     UnsupportedBackend,
 )
 from ..policy import is_positive
 from ..secrecy import forgetful, shown_half_made
-from ..signals import Signal
-from .base import Transport
-from .buffer import SignalBuffer
-from .drops import Drops
-from .handshake import check_auth, check_url, explain, refusal
+from .handshake import (
+    CLOSED_EARLY,
+    TOO_OLD,
+    check_auth,
+    check_namespace,
+    check_pair,
+    engineio_path,
+    place_of,
+    refusal,
+)
 from .ledger import Ledger
 from .messages import (
     DEFAULT_SIGNALS,
     Drop,
-    Dropped,
     Owner,
     SignalMap,
     check_owner_given,
+    check_signals,
     read_message,
 )
+from .push import PushTransport
+from .wire import endings
 
-__all__ = ["SocketIOTransport", "require_asyncio"]
+__all__ = ["AsyncClientTransport", "require_asyncio"]
 
 MAX_MESSAGE = 1024 * 1024
 """Bytes of the largest message that is read. A QR code as a PNG data URL is about 10 kB."""
@@ -69,14 +84,23 @@ ANSWER_TO_CLOSE = 0.1
 """Seconds that the client itself waits for a server to confirm the close that the server asked for;
 until then it does not say that the connection is gone. Our own closing waits for nobody."""
 
+MESSAGE = "4"
+"""Engine.IO's kind of packet in which Socket.IO's are."""
+
 DISCONNECT = "41"
 """Engine.IO "message" and Socket.IO "disconnect": what servers log as the client's own leaving."""
+
+CLOSE = "1"
+"""Engine.IO's."""
+
+RECORD_SEPARATOR = "\x1e"
+"""What stands between two packets of Engine.IO in one request."""
 
 SILENT = logging.Logger("qrlifecycle.silent", logging.CRITICAL + 1)  # noqa: LOG001 - of no tree
 """Where the client's own log goes: nowhere."""
 
 
-class Packet(socketio.packet.Packet):  # type: ignore[misc]
+class Packet(packet.Packet):  # type: ignore[misc]
     """A message that cannot announce attachments without end."""
 
     def decode(self, encoded_packet: Any) -> int:
@@ -88,51 +112,99 @@ class Packet(socketio.packet.Packet):  # type: ignore[misc]
 
 
 class Client(socketio.AsyncClient):  # type: ignore[misc]
-    """A client that a message whose attachments never come, or do not fit, cannot deafen.
+    """A client that nothing deafens, and that tells a service's words from the protocol's.
 
-    Touches ``_handle_eio_message`` and ``_binary_packet``, which python-socketio does not document:
-    it takes whatever comes next for an attachment, and keeps doing so after one that raised.
+    Touches ``_handle_eio_message``, ``_binary_packet``, ``_handle_connect``, ``_handle_event`` and
+    ``_send_packet``, which python-socketio does not document. It takes whatever comes next for an
+    attachment, and keeps doing so after one that raised; a server of Socket.IO 2 for a healthy one;
+    and an event that a service calls "disconnect" for the end.
+
+    Args:
+        refuse: told of a server that cannot be spoken with.
+        answer: sends a text at once, and says whether it could.
+        hear: told of each event: its namespace, its name, its arguments.
+        options: as for `socketio.AsyncClient`.
     """
+
+    def __init__(
+        self,
+        refuse: Callable[[TransportError], None],
+        answer: Callable[[str], Awaitable[bool]],
+        hear: Callable[[str, str, tuple[object, ...]], None],
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self._refuse = refuse
+        self._answer = answer
+        self._hear = hear
 
     async def _handle_eio_message(self, data: str | bytes) -> None:
         if isinstance(data, str):
             self._binary_packet = None
         await super()._handle_eio_message(data)
 
+    async def _handle_connect(self, namespace: str | None, data: Any) -> None:
+        if not isinstance(data, dict) or "sid" not in data:
+            self._refuse(TransportUnreachable(TOO_OLD, ending=Ending.ANOTHER_PROTOCOL))
+            return
+        await super()._handle_connect(namespace, data)
+
+    async def _handle_event(
+        self,
+        namespace: str | None,
+        id: int | None,  # noqa: A002 - its name there
+        data: Any,
+    ) -> None:
+        name, *args = data
+        if not isinstance(name, str):
+            raise TypeError("no event")
+        if id is not None:
+            answer = Packet(packet.ACK, namespace=namespace or "/", id=id, data=[])
+            # Now, and not by way of the queue: whoever hears of this may leave at once.
+            if not await self._answer(f"{MESSAGE}{answer.encode()}"):
+                await self._send_packet(answer)
+        self._hear(namespace or "/", name, tuple(args))
+
 
 @shown_half_made
-class SocketIOTransport(Transport):
-    """Hears signals from a Socket.IO server (protocol 5), over WebSocket. Runs on asyncio only.
+class AsyncClientTransport(PushTransport):
+    """Hears signals from a Socket.IO server (3 or newer) by python-socketio's client, on asyncio.
+
+    For where no WebSocket is let through, or a session of one's own is needed; everybody else is
+    better served by `SocketIOTransport`, whose arguments mean the same.
 
     Args:
-        url: the server, ``http``, ``https``, ``ws`` or ``wss``; a query in it is sent along.
+        url: the server, ``http``, ``https``, ``ws`` or ``wss``, and the path where it lives, if it
+            is not at the top; a query in it is sent along.
         bot_id: the bot to listen for; sent on connecting as ``botId``.
         user_id: the user to listen for; sent on connecting as ``userId``. Messages that name
             another bot or user are dropped.
         auth: sent on connecting beside the two ids; a token, usually.
-        headers: HTTP headers of the handshake.
+        headers: HTTP headers of the handshake, and of each request when polling.
         namespace: the Socket.IO namespace.
         signals: from the name of a message to what makes a signal of its payload.
         owner: where a message says which bot it is for (``"session"``, ``"data.instance"``), for a
             service that tells everybody everything: what does not say it there is dropped. Unless
             given, ``botId`` and ``userId`` are looked for, and what names nobody is for everybody.
-        socketio_path: where on the server Socket.IO is.
+        socketio_path: where on the server Socket.IO is, below the URL's path.
+        polling: poll over HTTP, and never speak WebSocket. The close is then a request as well,
+            which is given a tenth of a second.
+        session: makes an `aiohttp.ClientSession` with the arguments it is given, and others of
+            one's own: ``partial(aiohttp.ClientSession, trust_env=True, cookie_jar=jar)``. Called
+            once for each opening. Its connector is ours, which knows each socket.
         ssl_context: for servers with a certificate of their own; verification is the context's.
-        max_message: bytes of the largest message to read; a larger one breaks the connection.
+        max_message: bytes of the largest message to read, or of the largest answer when polling; a
+            larger one breaks the connection.
         heartbeat: seconds of silence after which a peer counts as dead, also while opening.
 
     Raises:
-        InvalidValue: a URL that is not one of the four kinds, an empty id, a number not above 0, or
-            an ``auth`` that is not JSON.
+        InvalidValue: an argument that cannot be meant; the text names it.
     """
 
     __slots__ = (
         "_auth",
-        "_bot_id",
-        "_buffer",
         "_client",
         "_closing",
-        "_drops",
         "_gone",
         "_headers",
         "_heartbeat",
@@ -142,11 +214,12 @@ class SocketIOTransport(Transport):
         "_namespace",
         "_owner",
         "_path",
+        "_polling",
+        "_session",
         "_signals",
         "_ssl",
         "_tasks",
         "_url",
-        "_user_id",
     )
 
     @forgetful
@@ -162,38 +235,36 @@ class SocketIOTransport(Transport):
         signals: SignalMap = DEFAULT_SIGNALS,
         owner: Owner | None = None,
         socketio_path: str = "socket.io",
+        polling: bool = False,
+        session: Callable[..., aiohttp.ClientSession] = aiohttp.ClientSession,
         ssl_context: ssl.SSLContext | None = None,
         max_message: int = MAX_MESSAGE,
         heartbeat: float = HEARTBEAT,
     ) -> None:
-        check_url(url)
-        for name, value in (("auth", auth), ("headers", headers), ("signals", signals)):
-            if not isinstance(value, Mapping | None):
-                raise InvalidValue(f"{name} must be a mapping, not {type(value).__name__}")
+        self._path = engineio_path(url, socketio_path)
+        check_pair(bot_id, user_id)
+        self._auth = check_auth(auth, bot_id, user_id)
+        check_namespace(namespace)
+        check_signals(signals)
         if owner is not None:
             check_owner_given(owner)
-        for name, text in (("bot_id", bot_id), ("user_id", user_id)):
-            if not isinstance(text, str) or not text:
-                raise InvalidValue(f"{name} must be text that is not empty")
-        if not namespace.startswith("/"):
-            raise InvalidValue("a namespace starts with '/'")
+        if not isinstance(headers, Mapping | None):
+            raise InvalidValue(f"headers must be a mapping, not {type(headers).__name__}")
         if not (is_positive(max_message) and is_positive(heartbeat) and heartbeat < math.inf):
             raise InvalidValue("max_message and heartbeat must be above 0, and heartbeat finite")
+        super().__init__((bot_id, user_id))
         self._url = url
-        self._bot_id = bot_id
-        self._user_id = user_id
-        self._auth = {**(auth or {}), "botId": bot_id, "userId": user_id}
-        check_auth(self._auth)
         self._headers = dict(headers or {})
         self._namespace = namespace
         self._signals = signals
-        self._owner = owner
-        self._path = socketio_path
+        if not callable(session):
+            raise InvalidValue(f"session must be a function, not {type(session).__name__}")
+        self._polling = polling
+        self._session = session
         self._ssl = ssl_context
         self._max_message = max_message
         self._heartbeat = heartbeat
-        self._buffer = SignalBuffer()
-        self._drops = Drops()
+        self._owner = owner
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ledger: Ledger | None = None
         self._client: socketio.AsyncClient | None = None
@@ -202,19 +273,14 @@ class SocketIOTransport(Transport):
         self._gone = False
 
     def __repr__(self) -> str:
-        parts = urlsplit(self._url)
-        place = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
-        return f"<SocketIOTransport {place} bot={self._bot_id!r} user={self._user_id!r}>"
+        bot_id, user_id = self.subject
+        return f"<{type(self).__name__} {place_of(self._url)} bot={bot_id!r} user={user_id!r}>"
 
     @property
-    def subject(self) -> tuple[str, ...]:
+    def subject(self) -> tuple[str, str]:
         """The bot and the user."""
-        return self._bot_id, self._user_id
-
-    @property
-    def dropped(self) -> Mapping[str, int]:
-        """How many messages became nothing, by cause: unknown, malformed or foreign."""
-        return self._drops.counts
+        bot_id, user_id = self._subject or ("", "")
+        return bot_id, user_id
 
     async def open(self) -> None:
         """Connect, join the namespace, and listen.
@@ -224,12 +290,13 @@ class SocketIOTransport(Transport):
             TransportRefused: the server answered 401 or 403, or refused the namespace.
             UnsupportedBackend: the event loop is not asyncio's.
         """
-        require_asyncio("SocketIOTransport")
+        require_asyncio("AsyncClientTransport")
         if self._closing or self._client is not None:
             raise TransportUnreachable("a transport is opened once; make a fresh one")
         self._joined = asyncio.get_running_loop().create_future()
-        ledger = self._ledger = Ledger(self._ssl)
+        ledger = self._ledger = Ledger(self._ssl, self._session, self._max_message)
         self._client = self._make_client(ledger)
+        ledger.session()
         try:
             # A task of its own: connect() may swallow a cancellation or hang in one.
             connecting = self._start(self._connect(self._client))
@@ -245,10 +312,6 @@ class SocketIOTransport(Transport):
             await self._reap_whatever_happens(ledger)
             raise
 
-    async def receive(self) -> Signal:
-        """The next signal; see `Transport.receive`."""
-        return await self._buffer.get()
-
     async def aclose(self) -> None:
         """Send "disconnect" without waiting for an answer, shut the socket, and reap the client."""
         self._closing = True
@@ -257,7 +320,7 @@ class SocketIOTransport(Transport):
         if client is None or ledger is None:
             return
         try:
-            await ledger.send_close(self._disconnect_text())
+            await self._say_goodbye(client, ledger)
             self._shut(client, ledger)
             await self._reap(ledger)
         except BaseException:
@@ -271,7 +334,7 @@ class SocketIOTransport(Transport):
         self._closing = True
         with suppress(RuntimeError):  # the event loop is closed: nobody waits any more
             self._buffer.close()
-        self._drops.sum_up()
+        self._sum_up()
         if self._client is None or self._ledger is None or self._gone:
             return
         self._ledger.drop_unsent()
@@ -292,13 +355,12 @@ class SocketIOTransport(Transport):
                 "timeout": aiohttp.ClientWSTimeout(ws_close=ANSWER_TO_CLOSE),  # pyright: ignore[reportCallIssue]
             },
         }
-        client = Client(**options)
+        client = Client(self._join, ledger.send, self._hear_message, **options)
         client.eio.start_background_task = self._start_client_task
         client.eio.external_http = True  # the session is the ledger's to close
         client.on("connect", self._on_connect, namespace=self._namespace)
         client.on("connect_error", self._on_refusal, namespace=self._namespace)
         client.on("disconnect", self._on_disconnect, namespace=self._namespace)
-        client.on("*", self._on_message, namespace=self._namespace)
         return client
 
     async def _connect(self, client: socketio.AsyncClient) -> TransportError | None:
@@ -309,7 +371,7 @@ class SocketIOTransport(Transport):
                 self._url,
                 headers=dict(self._headers),
                 auth=self._auth,
-                transports=["websocket"],
+                transports=["polling" if self._polling else "websocket"],
                 namespaces=[self._namespace],
                 socketio_path=self._path,
                 wait=False,
@@ -329,29 +391,38 @@ class SocketIOTransport(Transport):
 
     def _on_disconnect(self, *args: object) -> None:
         if engineio.AsyncClient.reason.SERVER_DISCONNECT in args:
-            self._join(TransportUnreachable("the server closed before the namespace was joined"))
-            self._buffer.end(anyio.EndOfStream())
+            self._join(TransportUnreachable(CLOSED_EARLY))
+            self._end(anyio.EndOfStream())
         else:
-            self._lose("the connection broke")
+            self._lose(self._broken())
+
+    def _broken(self) -> TransportError:
+        """How the connection broke, as far as the client lets on."""
+        code = None if self._ledger is None else self._ledger.close_code()
+        if code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG:
+            if not self._buffer.ended:
+                self._take(Drop.TOO_LARGE)
+            return endings.too_large(self._max_message)
+        if code is None or code == aiohttp.WSCloseCode.ABNORMAL_CLOSURE:
+            return TransportLost("the connection broke")
+        return endings.closed_with(code)
 
     def _join(self, error: TransportError | None) -> None:
         if self._joined is not None and not self._joined.done():
             self._joined.set_result(error)
 
-    def _lose(self, what: str) -> None:
-        self._join(TransportUnreachable(f"{what} before the namespace was joined"))
-        self._buffer.end(TransportLost(what))
+    def _lose(self, error: TransportError) -> None:
+        self._join(TransportUnreachable(f"{error} before the namespace was joined"))
+        self._end(error)
 
     # Messages
 
-    def _on_message(self, name: object, *args: object) -> None:
-        meaning = read_message(
-            self._signals, name, args, self._bot_id, self._user_id, owner=self._owner
-        )
-        if isinstance(meaning, Signal):
-            self._buffer.put(meaning)
-        elif meaning is not None:
-            self._drops.note(meaning, name)
+    def _hear_message(self, namespace: str, name: str, args: tuple[object, ...]) -> None:
+        if namespace != self._namespace:
+            self._take(Drop.UNKNOWN)
+        else:
+            meaning = read_message(self._signals, name, args, *self.subject, owner=self._owner)
+            self._take(meaning, name)
 
     # The client's tasks
 
@@ -362,16 +433,45 @@ class SocketIOTransport(Transport):
         return task
 
     def _start_client_task(self, target: Any, *args: Any, **kwargs: Any) -> asyncio.Task[Any]:
-        return self._start(target(*args, **kwargs))
+        task = self._start(target(*args, **kwargs))
+        if isinstance(getattr(target, "__self__", None), Client):
+            task.add_done_callback(self._took_message)
+        return task
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self._drops.note(Dropped(Drop.MALFORMED, "its packet cannot be read"), None)
+        if not task.cancelled():
+            task.exception()  # looked at, so that nobody complains that it was not
         if self._client is not None and task is self._client.eio.read_loop_task:
-            self._lose("the connection broke")
+            self._lose(self._broken())
+
+    def _took_message(self, task: asyncio.Task[Any]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._take(Drop.MALFORMED)
 
     # Closing
+
+    async def _say_goodbye(self, client: socketio.AsyncClient, ledger: Ledger) -> None:
+        """Say that we leave; and when polling, what the client has still to say, such as an ACK."""
+        if not self._polling:
+            await ledger.send_close(self._disconnect_text())
+        elif client.connected:
+            with anyio.move_on_after(ANSWER_TO_CLOSE):
+                await client.eio.queue.join()
+                farewells = (self._disconnect_text(), CLOSE)
+                await ledger.post(client.eio.base_url, RECORD_SEPARATOR.join(farewells))
+
+    async def _hear(self) -> None:
+        """Wait for what the client hears; of a server that is polled, notice that it is silent."""
+        ledger, client = self._ledger, self._client
+        if not self._polling or ledger is None or client is None:
+            return await super()._hear()
+        seconds = client.eio.ping_interval + client.eio.ping_timeout
+        with anyio.CancelScope(deadline=ledger.heard_at + seconds):
+            await self._buffer.wait()
+        if anyio.current_time() >= ledger.heard_at + seconds:
+            self._end(endings.silent(seconds, "its heartbeat", opening=False))
+        return None
 
     def _disconnect_text(self) -> str:
         return DISCONNECT if self._namespace == "/" else f"{DISCONNECT}{self._namespace},"
@@ -405,6 +505,26 @@ class SocketIOTransport(Transport):
         reaping.result()
         if interrupted is not None:
             raise interrupted
+
+
+def explain(error: BaseException) -> TransportError:
+    """The typed error for whatever the client raised on connecting; never with its text."""
+    if isinstance(error, TransportError):
+        error.__context__ = None  # it went through the client's frames, which hold headers
+        return error.with_traceback(None)
+    chain: BaseException | None = error
+    while chain is not None:
+        status = getattr(chain, "status", None)
+        if status in {401, 403}:
+            return TransportRefused(f"the server answered HTTP {status} to the handshake")
+        if isinstance(status, int) and status:
+            return TransportUnreachable(f"the server answered HTTP {status} to the handshake")
+        if isinstance(chain, OSError) and chain.strerror:
+            return TransportUnreachable(f"cannot connect: {chain.strerror}")
+        chain = chain.__cause__ or chain.__context__
+    if isinstance(error, SocketIOError):
+        return TransportUnreachable("the server does not speak Socket.IO over WebSocket")
+    return TransportUnreachable(f"the handshake was malformed ({type(error).__name__})")
 
 
 REAP_INTERVAL = 0.05

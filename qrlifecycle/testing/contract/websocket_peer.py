@@ -1,0 +1,115 @@
+"""The server's side of a plain WebSocket, in raw bytes: for `check_transport()`.
+
+No server library plays it: whoever wants a server that stops, breaks or babbles in the middle needs
+one that can be stopped anywhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+
+from ...signals import Signal
+from ...transports.base import Transport
+from .wire import Wire, WirePeer
+
+__all__ = ["GARBAGE", "PING", "PONG", "frame", "greet_websocket", "upgrade", "websocket_peer"]
+
+MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+"""RFC 6455, section 1.3."""
+
+
+def frame(payload: str | bytes, kind: int = 1) -> bytes:
+    """A WebSocket frame as servers send it."""
+    body = payload.encode() if isinstance(payload, str) else payload
+    size = len(body)
+    if size < 126:
+        return bytes([0x80 | kind, size]) + body
+    if size < 1 << 16:
+        return bytes([0x80 | kind, 126]) + size.to_bytes(2, "big") + body
+    return bytes([0x80 | kind, 127]) + size.to_bytes(8, "big") + body
+
+
+PING = frame(b"", 9)
+
+PONG = b"\x8a\x80"
+"""How the answer begins: a pong, masked, of no bytes."""
+
+CLOSE = frame((1000).to_bytes(2, "big"), 8)
+
+
+def upgrade(request: bytes) -> bytes:
+    """The answer to a client's handshake."""
+    key = b""
+    for line in request.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"sec-websocket-key":
+            key = value.strip()
+    accept = base64.b64encode(hashlib.sha1(key + MAGIC).digest())  # noqa: S324 - RFC 6455
+    return (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+    )
+
+
+async def greet_websocket(wire: Wire) -> None:
+    """A `WirePeer`'s greeting: take a WebSocket client in."""
+    request = b""
+    while b"\r\n\r\n" not in request:
+        request += await wire.receive()
+    answer = upgrade(request)
+    await wire.send(answer[:20])
+    await wire.send(answer[20:])
+
+
+def websocket_peer(
+    make: Callable[[str], Transport],
+    messages: Sequence[tuple[object, Signal]],
+    *,
+    heartbeat: float,
+    garbage: Mapping[str, object] | None = None,
+) -> WirePeer:
+    """A raw WebSocket server for `check_transport()`.
+
+    Args:
+        make: makes a fresh transport to the server at this URL.
+        messages: what the server says, and the signal that the transport must make of it; text and
+            bytes are sent as they are, and anything else as JSON; at least two.
+        heartbeat: seconds after which these transports count a silent peer as dead.
+        garbage: messages that no transport can mean, by name.
+    """
+    garbled = {name: frame(_encoded(said)) for name, said in (garbage or {}).items()}
+    return WirePeer(
+        lambda host, port: make(f"ws://{host}:{port}/"),
+        signals={frame(_encoded(said)): signal for said, signal in messages},
+        heartbeat=heartbeat,
+        alive=PING,
+        answers=PONG,
+        greet=greet_websocket,
+        farewell=CLOSE,
+        garbage=GARBAGE | garbled,
+    )
+
+
+def _encoded(said: object) -> str | bytes:
+    return said if isinstance(said, str | bytes) else json.dumps(said)
+
+
+GARBAGE = {
+    "reserved bits": b"\xf1\x02hi",
+    "masked frame": b"\x81\x82abcdxy",
+    "text that is not utf-8": b"\x81\x04\xff\xfe\xfd\xfc",
+    "endless frame": b"\x81\x7f" + b"\x7f" * 8 + b"x" * 1000,
+    "a part of nothing": b"\x80\x02hi",
+    "unknown opcode": b"\x83\x02hi",
+    "long ping": b"\x89\x7e\x00\x7e" + b"x" * 126,
+    "ping in parts": b"\x09\x01x",
+    "close of one byte": b"\x88\x01\x03",
+    "close with code 1005": b"\x88\x02\x03\xed",
+    "close with a reason that is not utf-8": b"\x88\x04\x03\xe8\xff\xfe",
+    "empty": frame(""),
+    "deep": frame("[" * 50_000),
+}
+"""What a server may send that no client can mean, by name."""

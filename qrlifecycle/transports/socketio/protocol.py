@@ -1,0 +1,238 @@
+"""Engine.IO 4 and Socket.IO 5 as one who listens speaks them: messages in, answers and events out.
+
+No input, no output, no clock: what a WebSocket brought goes into `take()`, and what is to be sent
+stands in `answers`. The packets are read and written by python-socketio's own codec; what each of
+them means to a listener, and how much of it is kept, is decided here.
+
+A message of the WebSocket is one Engine.IO packet, always::
+
+    server  0{"sid": ..., "pingInterval": ..., "pingTimeout": ...}    OPEN
+    client  40{"botId": ..., "userId": ..., "token": ...}             CONNECT, with auth
+    server  40{"sid": ...}, or 44{"message": ..., "data": ...}        CONNECT, or CONNECT_ERROR
+    server  42["name", ...], 4217["name", ...], 451-["name", ...]     EVENT: plain, with an id, and
+                                                                      with an attachment to come
+    client  4317[]                                                    ACK of the one with an id
+    server  2, and the client 3                                       PING and PONG
+    server  41, or 1                                                  DISCONNECT, or CLOSE
+
+What a service calls its own events is no business of the protocol's: ``42["disconnect"]`` is an
+event, ``41`` is the end. A server of Socket.IO 2 says ``40`` by itself and without a ``sid``: so it
+is told apart before it is taken for a healthy one that never says anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from anyio import EndOfStream
+from engineio import packet as engineio
+from socketio import packet as socketio
+
+from ...errors import Ending, TransportUnreachable
+from ..handshake import CLOSED_EARLY, TOO_OLD, refusal
+from ..messages import Drop
+
+__all__ = ["MAX_ATTACHMENTS", "Message", "SocketIOProtocol"]
+
+Result = TypeVar("Result")
+
+MAX_ATTACHMENTS = 8
+"""Binary attachments of one message. A server may announce as many as it likes, and all of them are
+kept until the last has come."""
+
+PONG = str(engineio.Packet(engineio.PONG).encode())
+"""The answer to a ping. What a ping carries belongs to the probe of an upgrade, of which there is
+none here; sent back, it would let the peer decide how much we send."""
+
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What the codec raises over what no server can mean."""
+
+ASKED_FOR = {engineio.PING, engineio.CLOSE, engineio.NOOP}
+"""What a server may send once it is open, beside messages. Its PONG and UPGRADE answer what a
+client of Engine.IO 4 over WebSocket never sends."""
+
+NOT_SOCKETIO = (
+    "the server speaks WebSocket there, but not Socket.IO: it does not begin with an OPEN"
+)
+
+NO_HEARTBEAT = "the server's OPEN has no heartbeat in it: Socket.IO 3 or newer is needed"
+
+
+class Message(NamedTuple):
+    """An event of the service's, as it came."""
+
+    name: str
+    args: tuple[object, ...]
+
+
+class SocketIOProtocol:
+    """One connection, from its first message to its last.
+
+    Args:
+        namespace: the namespace to join.
+        auth: what joining it sends along.
+        max_size: bytes that the attachments of one message may have together.
+    """
+
+    __slots__ = (
+        "_auth",
+        "_max_size",
+        "_namespace",
+        "_partial",
+        "_room",
+        "answers",
+        "beat",
+        "joined",
+    )
+
+    def __init__(self, namespace: str, auth: Mapping[str, object], max_size: float) -> None:
+        self.answers: list[str] = []
+        """Texts to send now, in order; whoever sends them empties it."""
+        self.joined = False
+        """Whether the server has let us into the namespace."""
+        self.beat: float | None = None
+        """Seconds within which the server's pings show that it lives, as it says: they may be no
+        number, or none that can be meant. None until its OPEN has come."""
+        self._namespace = namespace
+        self._auth: Mapping[str, object] | None = auth
+        self._max_size = max_size
+        self._partial: socketio.Packet | None = None
+        self._room = 0.0
+
+    def goodbye(self) -> str:
+        """What tells a server that its client leaves by itself."""
+        return self._encode(socketio.DISCONNECT)
+
+    def take(self, data: str | bytes) -> tuple[Message | Drop, ...]:
+        """What a message of the WebSocket is, beside `answers`: nothing, as a rule.
+
+        It may be two things: a message whose attachments never came is dropped when the next comes.
+
+        Raises:
+            EndOfStream: the server closed in order.
+            TransportUnreachable: it speaks another protocol, or did not let us in, and may later.
+            TransportRefused: it did not let us in.
+        """
+        # What is raised here may be the outcome's error, which keeps what it was raised from: so
+        # nothing is raised where a codec's own error, with the text that it read, is being handled.
+        packet = _if_readable(engineio.Packet, encoded_packet=data)
+        if self.beat is None:
+            if packet is None or packet.packet_type != engineio.OPEN:
+                raise _another_protocol(NOT_SOCKETIO)
+            return self._open(packet.data)
+        if packet is not None and packet.packet_type == engineio.MESSAGE:
+            return self._take_message(packet.data)
+        if packet is None or packet.packet_type not in ASKED_FOR:
+            return (Drop.MALFORMED,)
+        if packet.packet_type == engineio.CLOSE:
+            raise self._end()
+        if packet.packet_type == engineio.PING:
+            self.answers.append(PONG)
+        return ()
+
+    def _open(self, welcome: object) -> tuple[Message | Drop, ...]:
+        """Take the server's OPEN, and ask to join."""
+        self.beat = _if_readable(_beat_of, welcome)
+        if self.beat is None:
+            raise _another_protocol(NO_HEARTBEAT)
+        self.answers.append(self._encode(socketio.CONNECT, data=self._auth))
+        self._auth = None  # it may hold a token, and is not needed any more
+        return ()
+
+    def _take_message(self, data: object) -> tuple[Message | Drop, ...]:
+        if isinstance(data, bytes):
+            return self._take_attachment(data)
+        # What comes now is no attachment, so those that are missing will not come.
+        torn = () if self._partial is None else (Drop.MALFORMED,)
+        self._partial = None
+        packet = _if_readable(_packet_of, data)
+        if packet is None:
+            return (*torn, Drop.MALFORMED)
+        return torn + self._take_packet(packet)
+
+    def _take_packet(self, packet: socketio.Packet) -> tuple[Message | Drop, ...]:
+        kind = packet.packet_type
+        if kind == socketio.CONNECT and not self.joined and not _has_sid(packet.data):
+            raise _another_protocol(TOO_OLD)
+        if (packet.namespace or "/") != self._namespace:
+            return (Drop.UNKNOWN,)
+        if kind == socketio.DISCONNECT:
+            raise self._end()
+        if kind == socketio.CONNECT_ERROR and not self.joined:
+            raise refusal(packet.data)
+        if kind == socketio.EVENT or (
+            kind == socketio.BINARY_EVENT and not packet.attachment_count
+        ):
+            return self._take_event(packet)
+        if kind == socketio.BINARY_EVENT:
+            self._partial, self._room = packet, self._max_size
+        elif kind == socketio.CONNECT and not self.joined:
+            self.joined = True
+        else:  # an ACK that nobody asked for, say
+            return (Drop.MALFORMED,)
+        return ()
+
+    def _take_attachment(self, data: bytes) -> tuple[Message | Drop, ...]:
+        """Keep it, if it is waited for; with the last one the message is whole."""
+        packet, self._room = self._partial, self._room - len(data)
+        whole = None
+        if packet is not None and self._room >= 0:
+            whole = _if_readable(packet.add_attachment, data)
+        if whole is False:
+            return ()
+        self._partial = None
+        return (Drop.MALFORMED,) if packet is None or whole is None else self._take_event(packet)
+
+    def _take_event(self, packet: socketio.Packet) -> tuple[Message | Drop, ...]:
+        """An event; if the server waits for word that it has come, there is an answer."""
+        if not (isinstance(packet.data, list) and packet.data and isinstance(packet.data[0], str)):
+            return (Drop.MALFORMED,)
+        if packet.id is not None:
+            self.answers.append(self._encode(socketio.ACK, data=[], id=packet.id))
+        return (Message(packet.data[0], tuple(packet.data[1:])),)
+
+    def _end(self) -> Exception:
+        """What the server's close is: too early, or in order."""
+        if self.joined:
+            return EndOfStream()
+        return TransportUnreachable(CLOSED_EARLY, ending=Ending.HUNG_UP)
+
+    def _encode(self, kind: int, **content: Any) -> str:
+        packet = socketio.Packet(kind, namespace=self._namespace, binary=False, **content)
+        return str(engineio.Packet(engineio.MESSAGE, packet.encode()).encode())
+
+
+def _if_readable(read: Callable[..., Result], *args: object, **named: object) -> Result | None:
+    """What the codec makes of it, or None."""
+    try:
+        return read(*args, **named)
+    except UNREADABLE:
+        return None
+
+
+def _packet_of(data: object) -> socketio.Packet:
+    """A packet of Socket.IO. Engine.IO's codec has decoded what looks like JSON: that is none.
+
+    Raises:
+        ValueError: no packet, or one with more attachments than are kept.
+    """
+    if not isinstance(data, str) or not data:
+        raise ValueError("no packet")
+    packet = socketio.Packet(encoded_packet=data)
+    if packet.attachment_count > MAX_ATTACHMENTS:
+        raise ValueError("too many attachments")
+    return packet
+
+
+def _beat_of(welcome: Any) -> float:
+    """Seconds, from an OPEN's milliseconds."""
+    return (float(welcome["pingInterval"]) + float(welcome["pingTimeout"])) / 1000
+
+
+def _has_sid(data: object) -> bool:
+    return isinstance(data, dict) and isinstance(data.get("sid"), str)
+
+
+def _another_protocol(text: str) -> TransportUnreachable:
+    return TransportUnreachable(text, ending=Ending.ANOTHER_PROTOCOL)

@@ -1,0 +1,201 @@
+"""JSON or text over WebSocket, as many services speak it: what a message means is yours to say."""
+
+from __future__ import annotations
+
+import json
+import math
+import ssl
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, NoReturn
+
+from ..errors import (
+    Ending,
+    InvalidValue,
+    QRLifecycleError,
+    TransportError,
+    TransportRefused,
+)
+from ..policy import is_positive
+from ..secrecy import forgetful, shown_half_made
+from ..signals import Signal
+from .messages import Drop, Dropped
+from .owner import check_owner, names_another
+from .wire import WebSocketConnection, WiredTransport, WireOptions
+from .wire.options import ENVIRONMENT, HEARTBEAT, MAX_MESSAGE_SIZE
+
+__all__ = ["REFUSING", "WebSocketTransport"]
+
+REFUSING = frozenset({1008, 4401, 4403})
+"""Close codes that turn us away for good, unless told otherwise: "policy violation" (RFC 6455,
+section 7.4.1), as frameworks close a connection that is not authorised, and HTTP's 401 and 403 in
+the range that services may use as they like."""
+
+CANNOT_BE_MEANT = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""What reading a message may raise that cannot be meant."""
+
+Message = Any
+"""What JSON can say: parsed; or text and bytes as they came."""
+
+Said = str | bytes | Mapping[str, object]
+
+
+@shown_half_made
+class WebSocketTransport(WiredTransport):
+    """Hears signals over a plain WebSocket, on asyncio, uvloop and trio.
+
+    Args:
+        url: the server, ``ws`` or ``wss``, or the same as ``http`` or ``https``. It may hold user
+            and password, which are sent as HTTP's Basic, and a query.
+        read: makes a signal of a message, or several, or None of one with nothing to say. One that
+            cannot be meant may raise `ValueError`, `TypeError`, `LookupError` or `AttributeError`:
+            it is dropped, counted and logged. A `TransportError` ends the connection.
+        text: hand `read` each message as it came, as text or bytes, and not parsed as JSON.
+        owner: whose messages to hear, by the keys that say so in a message; one that names another
+            is dropped. Its values are the transport's `subject`.
+        greeting: what to say first: a text, bytes, or a mapping, which is sent as JSON; or several.
+        welcome: whether a message is the server's word that it listens to us; opening waits for it.
+            It may raise `TransportRefused`. None: it listens at once.
+        refusing: the close codes with which the server turns us away for good.
+        headers: HTTP headers of the handshake.
+        cookies: cookies of the handshake.
+        subprotocols: subprotocols to offer.
+        ssl_context: for servers with a certificate of their own; verification is the context's.
+        proxy: an HTTP proxy's URL, None for none, or "environment" for what that says.
+        max_message: bytes of the largest message to read; a larger one breaks the connection.
+        heartbeat: seconds of silence after which the server counts as dead, also while opening.
+            After half of it the server is asked by a ping.
+
+    Raises:
+        InvalidValue: an argument that cannot be meant; the text names it.
+    """
+
+    __slots__ = ("_greeting", "_owner", "_reader", "_refusing", "_text", "_welcome", "_welcomed")
+
+    @forgetful
+    def __init__(
+        self,
+        url: str,
+        read: Callable[[Message], Signal | Iterable[Signal] | None],
+        *,
+        text: bool = False,
+        owner: Mapping[str, str] | None = None,
+        greeting: Said | Iterable[Said] = (),
+        welcome: Callable[[Message], bool] | None = None,
+        refusing: Collection[int] = REFUSING,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+        cookies: Mapping[str, str] | None = None,
+        subprotocols: Iterable[str] = (),
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = ENVIRONMENT,
+        max_message: int = MAX_MESSAGE_SIZE,
+        heartbeat: float = HEARTBEAT,
+    ) -> None:
+        for name, function in (("read", read), ("welcome", welcome or read)):
+            if not callable(function):
+                raise InvalidValue(f"{name} must be a function, not {type(function).__name__}")
+        if owner and text:
+            raise InvalidValue("owner needs messages of JSON: with text=True, have `read` compare")
+        self._owner = check_owner({} if owner is None else owner)
+        self._greeting = _encoded(greeting)
+        self._refusing = _checked_codes(refusing)
+        self._reader, self._welcome, self._text = read, welcome, text
+        self._welcomed = welcome is None
+        if not (is_positive(heartbeat) and heartbeat < math.inf):
+            raise InvalidValue("heartbeat must be a finite number of seconds above 0")
+        options = WireOptions(
+            headers=headers,
+            cookies={} if cookies is None else cookies,
+            subprotocols=subprotocols,
+            ssl=ssl_context,
+            proxy=proxy,
+            max_message_size=max_message,
+            heartbeat=heartbeat,
+            ping_after=heartbeat / 2,
+        )
+        super().__init__(
+            WebSocketConnection(url, options), tuple(value for _, value in self._owner) or None
+        )
+
+    def __repr__(self) -> str:
+        whose = f" for {self.subject!r}" if self.subject else ""
+        return f"<{type(self).__name__} {self._wire.origin}{whose}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a transport is not pickled: it may hold secrets, and a socket")
+
+    async def _greet(self) -> None:
+        for said in self._greeting:
+            await self._wire.send(said)
+        while not self._welcomed:
+            await self._read_next()
+
+    def _read(self, message: str | bytes) -> None:
+        try:
+            self._take(self._meaning(message))
+        except CANNOT_BE_MEANT as error:
+            # The text of our own errors only: it holds no value.
+            ours = isinstance(error, QRLifecycleError)
+            why = str(error) if ours else f"it raised {type(error).__name__}"
+            self._take(Dropped(Drop.MALFORMED, why))
+        except TransportError as error:
+            if not self._welcomed:
+                raise
+            self._end(error)
+
+    def _meaning(self, message: str | bytes) -> Iterable[Signal] | Dropped | Drop | None:
+        said = message if self._text else json.loads(message)
+        if names_another(said, self._owner):
+            return Drop.FOREIGN
+        if not self._welcomed and self._welcome is not None:
+            self._welcomed = bool(self._welcome(said))
+            if self._welcomed:
+                return None
+        meaning = self._reader(said)
+        if meaning is None:
+            return Drop.UNKNOWN
+        signals = (meaning,) if isinstance(meaning, Signal) else tuple(meaning)
+        if not all(isinstance(signal, Signal) for signal in signals):
+            return Dropped(Drop.MALFORMED, "`read` gave back what is no signal")
+        return signals
+
+    def _lost(self, error: TransportError) -> TransportError:
+        if error.code is None or error.code not in self._refusing:
+            return error
+        return TransportRefused(
+            f"the server turned us away with WebSocket code {error.code}: it does not accept the "
+            "credentials, or does not let them in there",
+            ending=Ending.REFUSED,
+            code=error.code,
+        )
+
+
+def _checked_codes(codes: object) -> frozenset[int]:
+    if not isinstance(codes, Collection) or isinstance(codes, str | bytes):
+        raise InvalidValue(f"refusing must be close codes, not {type(codes).__name__}")
+    for code in codes:
+        if type(code) is not int or not 1000 <= code < 5000:
+            raise InvalidValue("refusing must be WebSocket close codes, from 1000 to 4999")
+    if not {1000, 1001}.isdisjoint(codes):
+        raise InvalidValue(
+            "refusing cannot hold 1000 and 1001, with which a server closes in order"
+        )
+    return frozenset(codes)
+
+
+def _encoded(greeting: object) -> tuple[str | bytes, ...]:
+    if isinstance(greeting, str | bytes | Mapping):
+        greeting = (greeting,)
+    valid = isinstance(greeting, Iterable)
+    encoded: list[str | bytes] = []
+    if isinstance(greeting, Iterable):
+        try:
+            for said in greeting:
+                valid = valid and isinstance(said, str | bytes | Mapping)
+                encoded.append(said if isinstance(said, str | bytes) else json.dumps(said))
+        except CANNOT_BE_MEANT:
+            valid = False
+    if not valid:
+        raise InvalidValue(
+            "greeting must be text, bytes, or a mapping that JSON can say; or several"
+        )
+    return tuple(encoded)

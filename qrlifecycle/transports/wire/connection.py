@@ -1,0 +1,341 @@
+"""One WebSocket connection: opened once, read by `receive()`, shut by a plain call."""
+
+from __future__ import annotations
+
+import ssl
+from typing import NoReturn
+
+import anyio
+import anyio.lowlevel
+
+from ...errors import InvalidValue, TransportError
+from ...secrecy import forgetful, shown_half_made
+from . import endings
+from .address import Address, address_of
+from .connecting import connect
+from .frames import Frames
+from .handshake import upgrade
+from .options import WireOptions
+from .proxy import proxy_for, tunnel
+from .stream import Aborted, PeerDoesNotRead, Stream
+from .tls import default_context
+
+__all__ = ["WebSocketConnection"]
+
+
+@shown_half_made
+class WebSocketConnection:
+    """A WebSocket connection to a server. Nothing is opened yet.
+
+    It shows neither path nor query of its URL, and refuses to be pickled: they may hold a token.
+
+    Args:
+        url: ``ws``, ``wss``, or the same as ``http``, ``https``. User and password in it are sent
+            as HTTP's Basic.
+        options: how to connect.
+
+    Raises:
+        InvalidValue: a URL that no server can have, or an option that cannot be used for it.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_asked",
+        "_end",
+        "_frames",
+        "_heard",
+        "_heartbeat",
+        "_looked",
+        "_ping_after",
+        "_plan",
+        "_stream",
+        "_whose",
+        "origin",
+        "subprotocol",
+    )
+
+    @forgetful
+    def __init__(self, url: str, options: WireOptions) -> None:
+        address = address_of(url)
+        if options.ssl is not None and not address.secure:
+            raise InvalidValue("ssl_context is given, and the URL is one without TLS (http, ws)")
+        self.origin = address.origin
+        """The server's scheme, host and port."""
+        # What the handshake needs, and secrets in it; both are forgotten with the opening.
+        self._plan: tuple[Address, WireOptions] | None = (address, options)
+        self.subprotocol: str | None = None
+        """The one that the server chose, once it is open."""
+        self._stream = Stream()
+        self._frames: Frames | None = None
+        self._looked = False
+        self._end: Exception | None = None
+        self._heartbeat = options.heartbeat
+        self._ping_after = options.ping_after
+        self._whose = "our heartbeat"
+        self._heard = False
+        self._asked = False
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.origin}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a connection is not pickled: it may hold secrets, and a socket")
+
+    @property
+    def closed(self) -> bool:
+        """Whether our side has closed or aborted it."""
+        return self._stream.closed
+
+    @property
+    def whose_heartbeat(self) -> str:
+        """Whose number the heartbeat is."""
+        return self._whose
+
+    @property
+    def heartbeat(self) -> float:
+        """Seconds without a byte after which the peer counts as dead."""
+        return self._heartbeat
+
+    def set_heartbeat(self, seconds: float, whose: str) -> None:
+        """Take another heartbeat, such as the server's own; whose number it is, for the text."""
+        self._heartbeat, self._whose = seconds, whose
+
+    async def open(self) -> None:
+        """Connect, through a proxy if there is to be one, speak TLS, and switch to WebSocket.
+
+        All of it has the heartbeat's time. If it fails or is cancelled, nothing is left.
+
+        Raises:
+            TransportUnreachable: it did not come about; the text and its ``ending`` say why.
+            TransportRefused: the server answered 401 or 403.
+        """
+        failure: TransportError | None = None
+        try:
+            with anyio.move_on_after(self._heartbeat) as scope:
+                failure = await self._try_to_open()
+            if scope.cancelled_caught:
+                failure = endings.silent(self._heartbeat, self._whose, opening=True)
+        except BaseException:
+            self._stream.abort()
+            raise
+        if self._stream.closed:
+            failure = endings.abandoned("the connection was closed while it opened")
+        if failure is not None:
+            self._stream.abort()
+            raise failure
+
+    async def receive(self) -> str | bytes:
+        """The next message, whole. Pings are answered meanwhile. If it is cancelled, none is lost.
+
+        Raises:
+            EndOfStream: the peer closed in order (codes 1000, 1001, or none), or our side did.
+            TransportLost: it broke; the text and its ``ending`` say how.
+        """
+        while (message := self.receive_nowait()) is None:
+            if (end := self._ended()) is not None:
+                raise end
+            if not self._looked and anyio.current_effective_deadline() <= anyio.current_time():
+                # Whoever is out of time gets what has arrived already: the loop may have been
+                # blocked until now. One read, and then none until there was a wait again: else a
+                # flood would hold off the cancellation for as long as it lasts.
+                self._looked = True
+                self._look()
+                continue
+            await self._hear()
+        return message
+
+    def receive_nowait(self) -> str | bytes | None:
+        """The next message of those that were read already, or None."""
+        return None if self._frames is None else self._frames.next()
+
+    async def send(self, data: str | bytes) -> None:
+        """Send a message, and wait until the kernel has taken it.
+
+        If it is cancelled, the rest of a message of which a part is gone is sent by and by.
+
+        Raises:
+            TransportLost: it broke, or the peer does not read within the heartbeat.
+        """
+        failure: TransportError | None = None
+        if not self._put(data, awaited=True):
+            failure = endings.over()
+        elif not self._stream.flush():
+            failure = await self._drain()
+        if failure is not None:
+            raise failure
+
+    def send_nowait(self, data: str | bytes) -> bool:
+        """Hand a message to the kernel, as far as it takes it; whether it took all, now.
+
+        The rest is sent by and by while somebody awaits `receive()`.
+        """
+        return self._put(data) and self._stream.flush()
+
+    async def aclose(self, code: int = 1000) -> None:
+        """Close in order: say so, wait for nobody, and leave nothing.
+
+        What is owed goes out before, such as answers to pings, as far as the kernel takes it now.
+        """
+        if self._frames is not None and not self._stream.closed:
+            self._stream.write(self._frames.close(code))
+        self._stream.close()
+        self._forget()
+        await self._stream.closed_for_good()
+        await anyio.lowlevel.checkpoint_if_cancelled()
+
+    def abort(self) -> None:
+        """Reset the connection now, without awaiting: at any moment, from anywhere, again."""
+        self._stream.abort()
+        self._forget()
+
+    # Opening
+
+    async def _try_to_open(self) -> TransportError | None:
+        """Open; what went wrong is the result, so that it is raised where no secret is at hand."""
+        plan, self._plan = self._plan, None
+        if plan is None or self._stream.closed:
+            return endings.abandoned("a connection is opened once; make a fresh one")
+        try:
+            await _connect(self._stream, *plan)
+            self.subprotocol, rest = await upgrade(self._stream, *plan)
+        except TransportError as error:
+            return error.with_traceback(None)
+        except Aborted:
+            return endings.abandoned("the connection was closed while it opened")
+        except ssl.SSLError as error:
+            return endings.broken_tls(error, opening=True)
+        except OSError as error:
+            return endings.reset(error, opening=True)
+        self._frames = Frames(plan[1].max_message_size)
+        if rest:
+            self._take_bytes(rest)
+        return None
+
+    # Receiving
+
+    def _ended(self) -> Exception | None:
+        """Why nothing more comes, if nothing does."""
+        if self._end is not None:
+            return self._end.with_traceback(None)
+        frames = self._frames
+        if self._stream.closed or frames is None or (frames.ended and frames.failure is None):
+            return anyio.EndOfStream()
+        return frames.failure.with_traceback(None) if frames.failure is not None else None
+
+    async def _hear(self) -> None:
+        """Wait for bytes, and take them in; ask, or give up, when none come."""
+        wait = self._heartbeat
+        if self._ping_after is not None and not self._asked:
+            wait = min(wait, self._ping_after)
+        data: bytes | TransportError | None = None
+        with anyio.CancelScope(deadline=self._stream.heard_at + wait) as scope:
+            data = await self._read()
+        if not scope.cancelled_caught:
+            self._looked = False
+        # The deadline may be long over, if nobody received meanwhile, or the machine slept; and
+        # what came may be but a part of something.
+        elif self._look() or self._stream.closed or self._heard_within(wait):
+            return
+        elif wait < self._heartbeat:
+            self._ask()
+            return
+        else:
+            data = endings.silent(self._heartbeat, self._whose, opening=False)
+        self._take(data)
+
+    def _heard_within(self, seconds: float) -> bool:
+        return self._stream.heard_at + seconds > anyio.current_time()
+
+    async def _read(self) -> bytes | TransportError | None:
+        try:
+            return await self._stream.read()
+        except (Aborted, PeerDoesNotRead, OSError) as error:
+            return _meaning(error)
+
+    def _look(self) -> bool:
+        """Take in what has arrived, without waiting; whether anything has."""
+        data: bytes | TransportError | None
+        try:
+            data = self._stream.read_nowait()
+        except (Aborted, OSError) as error:
+            data = _meaning(error)
+        self._take(data)
+        return data is not None
+
+    def _take(self, data: bytes | TransportError | None) -> None:
+        """Take in bytes, the end, which is none, or what broke."""
+        if isinstance(data, TransportError):
+            self._end = data
+        elif data == b"":
+            self._end = endings.hung_up(at_once=not self._heard)
+        elif data is not None:
+            self._take_bytes(data)
+
+    def _take_bytes(self, data: bytes) -> None:
+        assert self._frames is not None
+        self._heard, self._asked = True, False
+        if answer := self._frames.feed(data):
+            self._stream.write(answer)
+            self._stream.flush()
+
+    def _ask(self) -> None:
+        assert self._frames is not None
+        self._asked = True
+        self._stream.write(self._frames.ping())
+        self._stream.flush()
+
+    # Sending
+
+    def _put(self, data: str | bytes, *, awaited: bool = False) -> bool:
+        """Frame a message; whether it can still be sent."""
+        if self._frames is None or self._stream.closed or self._end is not None:
+            return False
+        framed = self._frames.message(data)
+        self._stream.write(framed, awaited=awaited)
+        return bool(framed)
+
+    async def _drain(self) -> TransportError | None:
+        try:
+            with anyio.move_on_after(self._heartbeat) as scope:
+                await self._stream.drain()
+        except Aborted:
+            return endings.over()
+        except OSError as error:
+            return endings.reset(error, opening=False)
+        return endings.not_reading() if scope.cancelled_caught else None
+
+    def _forget(self) -> None:
+        """No message is given any more."""
+        if self._frames is not None:
+            self._frames.forget()
+
+
+async def _connect(stream: Stream, address: Address, options: WireOptions) -> None:
+    """To the server, or through a proxy; and TLS, if the URL has it."""
+    proxy = proxy_for(address, options.proxy)
+    if proxy is None:
+        await connect(stream, address.host, address.port, "the server")
+    else:
+        await connect(stream, proxy.host, proxy.port, "the proxy")
+        await tunnel(stream, proxy, address)
+    if not address.secure:
+        return
+    failure: TransportError | None = None
+    try:
+        await stream.start_tls(options.ssl or default_context(), address.host)
+    except ssl.SSLError as error:
+        failure = endings.no_tls(address.place, error)
+    if failure is not None:
+        raise failure
+
+
+def _meaning(error: Exception) -> TransportError | None:
+    """What broke a connection that was open; nothing if our own side did."""
+    if isinstance(error, Aborted):
+        return None
+    if isinstance(error, PeerDoesNotRead):
+        return endings.not_reading()
+    if isinstance(error, ssl.SSLError):
+        return endings.broken_tls(error, opening=False)
+    assert isinstance(error, OSError)
+    return endings.reset(error, opening=False)

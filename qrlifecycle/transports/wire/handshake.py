@@ -1,0 +1,158 @@
+"""The two requests of HTTP/1.1 that a WebSocket takes: its own handshake, and a proxy's CONNECT.
+
+By h11, which is strict about HTTP and gives an answer as soon as its head is there: a refusal whose
+body has no length, or does not come, is a refusal at once.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import os
+from dataclasses import dataclass
+
+import h11
+
+from ...errors import TransportError
+from .address import Address
+from .endings import another_protocol, hung_up_on_us, refused_by_status
+from .options import WireOptions
+from .stream import Stream
+
+__all__ = ["Answer", "ask", "upgrade"]
+
+MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+"""RFC 6455, section 1.3."""
+
+NAME = b"qrlifecycle"
+"""The User-Agent, if the options have none: some firewalls turn away who has none."""
+
+TLS_RECORDS = frozenset({0x15, 0x16})
+"""How what a server of TLS says begins (RFC 8446, section 5.1): an alert, mostly."""
+
+HTTP = b"HTTP/"
+"""How every answer begins."""
+
+LONGEST_WAIT = 86_400.0
+"""Seconds; what is longer, or a date, is no Retry-After that anybody waits for here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The head of what a server or a proxy answered, and what came behind it."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    rest: bytes
+
+    def header(self, name: bytes) -> str:
+        """The values of a header, by its name in small letters, with commas between."""
+        values = [value for key, value in self.headers if key == name]
+        return b", ".join(values).decode("latin-1")
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the server asks to wait, if it says so in seconds."""
+        value = self.header(b"retry-after").strip()
+        seconds = float(value) if value.isascii() and value.isdigit() else math.inf
+        return seconds if seconds <= LONGEST_WAIT else None
+
+
+async def upgrade(
+    stream: Stream, address: Address, options: WireOptions
+) -> tuple[str | None, bytes]:
+    """Switch to WebSocket; the subprotocol that the server chose, and the first bytes behind.
+
+    Raises:
+        TransportUnreachable: no WebSocket there.
+        TransportRefused: 401 or 403.
+        Aborted: our side closed meanwhile.
+        OSError: the connection broke.
+    """
+    key = base64.b64encode(os.urandom(16))
+    answer = await ask(stream, _request(address, options, key), "the server", secure=address.secure)
+    failure: TransportError | None = None
+    if answer.status != 101:
+        location = answer.header(b"location")
+        failure = refused_by_status(answer.status, location, answer.retry_after)
+    elif fault := _fault(answer, key, tuple(options.subprotocols)):
+        failure = another_protocol(f"the server does not speak WebSocket: {fault}", opening=True)
+    if failure is not None:
+        raise failure
+    return answer.header(b"sec-websocket-protocol") or None, answer.rest
+
+
+async def ask(stream: Stream, request: h11.Request, whom: str, *, secure: bool) -> Answer:
+    """Send a request and read the head of the answer.
+
+    Raises:
+        TransportUnreachable: it does not speak HTTP, or hung up.
+        Aborted: our side closed meanwhile.
+        OSError: the connection broke.
+    """
+    http = h11.Connection(h11.CLIENT)
+    stream.write(http.send(request) or b"", awaited=True)
+    await stream.drain()
+    began = b""
+    failure: TransportError | None = None
+    while failure is None:
+        try:
+            event = http.next_event()
+        except h11.RemoteProtocolError:
+            failure = another_protocol(f"{whom} does not speak HTTP", opening=True)
+            continue
+        if event is not h11.NEED_DATA:
+            if isinstance(event, h11.Response) or getattr(event, "status_code", 0) == 101:
+                assert isinstance(event, h11.Response | h11.InformationalResponse)
+                return Answer(event.status_code, tuple(event.headers), http.trailing_data[0])
+            continue
+        data = await stream.read()
+        began = began or data[: len(HTTP)]
+        if not data:
+            failure = hung_up_on_us(whom)
+        elif not began.startswith(HTTP[: len(began)]):
+            # h11 would wait for the end of a head that never comes.
+            tls = began[0] in TLS_RECORDS and not secure
+            said = "speaks TLS there; is it https or wss?" if tls else "does not speak HTTP"
+            failure = another_protocol(f"{whom} {said}", opening=True)
+        else:
+            http.receive_data(data)
+    raise failure
+
+
+def _request(address: Address, options: WireOptions, key: bytes) -> h11.Request:
+    given = {name.lower() for name, _ in options.header_fields}
+    headers = [
+        (b"Upgrade", b"websocket"),
+        (b"Connection", b"Upgrade"),
+        (b"Sec-WebSocket-Version", b"13"),
+        (b"Sec-WebSocket-Key", key),
+        *options.header_fields,
+    ]
+    if b"host" not in given:
+        headers.insert(0, (b"Host", address.authority.encode()))
+    if b"user-agent" not in given:
+        headers.append((b"User-Agent", NAME))
+    if address.credentials is not None and b"authorization" not in given:
+        headers.append((b"Authorization", address.credentials))
+    if options.subprotocols:
+        headers.append((b"Sec-WebSocket-Protocol", ", ".join(options.subprotocols).encode()))
+    return h11.Request(method=b"GET", target=address.target.encode(), headers=headers)
+
+
+def _fault(answer: Answer, key: bytes, offered: tuple[str, ...]) -> str:
+    """Why a 101 is none (RFC 6455, section 4.1), or nothing."""
+    accept = base64.b64encode(hashlib.sha1(key + MAGIC, usedforsecurity=False).digest()).decode()
+    if answer.header(b"upgrade").strip().lower() != "websocket":
+        return "its header Upgrade does not say so"
+    if "upgrade" not in {one.strip().lower() for one in answer.header(b"connection").split(",")}:
+        return "its header Connection does not say so"
+    if answer.header(b"sec-websocket-accept").strip() != accept:
+        return "its Sec-WebSocket-Accept is not the answer to our key"
+    if answer.header(b"sec-websocket-extensions").strip():
+        return "it uses an extension that was not offered"
+    chosen = answer.header(b"sec-websocket-protocol")
+    if chosen and chosen not in offered:
+        return "it chose a subprotocol that was not offered"
+    return ""

@@ -1,0 +1,102 @@
+"""Through an HTTP proxy: which one, and the tunnel that it makes (CONNECT; RFC 9110, 9.3.6)."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import h11
+
+from ...errors import InvalidValue, TransportError
+from .address import Address, credentials
+from .endings import another_protocol, proxy_refused, unusable_proxy
+from .handshake import ask
+from .options import ENVIRONMENT, check_proxy
+from .stream import Stream
+
+__all__ = ["Proxy", "proxy_for", "tunnel"]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Proxy:
+    """An HTTP proxy."""
+
+    host: str
+    port: int
+    credentials: bytes | None
+
+    @property
+    def place(self) -> str:
+        """Host and port."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def proxy_for(address: Address, given: str | None) -> Proxy | None:
+    """The proxy to a server: what was given, or what the environment says now.
+
+    Raises:
+        TransportUnreachable: the environment names one that is not spoken with.
+    """
+    url = _of_environment(address) if given == ENVIRONMENT else given
+    if not url:
+        return None
+    usable = True
+    try:
+        check_proxy(url, "the environment's proxy")
+    except InvalidValue:
+        usable = False
+    if not usable:
+        raise unusable_proxy()
+    parts = urlsplit(url)
+    return Proxy(parts.hostname or "", parts.port or 80, credentials(parts))
+
+
+async def tunnel(stream: Stream, proxy: Proxy, address: Address) -> None:
+    """Have the proxy connect us to the server.
+
+    Raises:
+        TransportUnreachable: it does not.
+        Aborted: our side closed meanwhile.
+        OSError: the connection broke.
+    """
+    headers = [(b"Host", address.place.encode())]
+    if proxy.credentials is not None:
+        headers.append((b"Proxy-Authorization", proxy.credentials))
+    request = h11.Request(method=b"CONNECT", target=address.place.encode(), headers=headers)
+    answer = await ask(stream, request, f"the proxy {proxy.place}", secure=False)
+    failure: TransportError | None = None
+    if not 200 <= answer.status < 300:
+        given = proxy.credentials is not None
+        failure = proxy_refused(proxy.place, address.place, answer.status, given=given)
+    elif answer.rest:
+        said = f"the proxy {proxy.place} speaks before it is asked"
+        failure = another_protocol(said, opening=True)
+    if failure is not None:
+        raise failure
+
+
+def _of_environment(address: Address) -> str | None:
+    """As `urllib.request` reads it: environment variables, and the system's settings elsewhere."""
+    if _is_this_machine(address.host):
+        return None
+    asked = sys.platform in {"win32", "darwin"}
+    if not asked and not any(name.lower().endswith("_proxy") for name in os.environ):
+        return None  # without the 20 ms that the import takes
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415
+
+    proxies = getproxies()
+    url = proxies.get("https" if address.secure else "http") or proxies.get("all")
+    if not url or proxy_bypass(address.place):
+        return None
+    return url if "://" in url else f"http://{url}"
+
+
+def _is_this_machine(host: str) -> bool:
+    """Whether a host is this machine, to which no proxy leads."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() in {"localhost", "localhost."}

@@ -1,0 +1,1 @@
+"""Our own WebSocket: what it says of each end, and what it leaves at each."""
