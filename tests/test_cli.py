@@ -514,7 +514,7 @@ def test_pair_unreachable(capsys: pytest.CaptureFixture[str]) -> None:
         port = gone.getsockname()[1]
     assert main(["pair", f"http://127.0.0.1:{port}/?key=s3cret", *OWNER]) == 1
     captured = capsys.readouterr()
-    assert "the server cannot be reached: Connection refused" in captured.out
+    assert f"cannot connect to the server 127.0.0.1:{port}: connection refused" in captured.out
     assert "s3cret" not in captured.out + captured.err
 
 

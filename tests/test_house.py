@@ -85,6 +85,7 @@ INNER = {
         "connecting",
         "handshake",
         "proxy",
+        "reaching",
         "frames",
         "connection",
         "transport",

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from ..codes import QRCode
 from ..errors import InvalidValue, Malformed, PeerError, ServiceRefused, ServiceUnavailable
-from ..gateways.http import HTTPClient, send, split_http_url
+from ..gateways.http import HTTPClient, http_address, send
 from ..secrecy import NotPickled, forget_arguments
 from ..signals import Paired
 from ..values import code_of, kind_of, object_in, text_of, value_at
@@ -43,7 +43,7 @@ class Request(NotPickled):
     ssl_context: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
-        split_http_url(self.url, self.rule)
+        http_address(self.url, self.rule)
 
     @property
     def owner(self) -> dict[str, str]:

@@ -13,6 +13,7 @@ the service's, everything else is done here. What both questions have in common 
 
 from __future__ import annotations
 
+import math
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -33,12 +34,13 @@ from ..records import Recorder
 from ..secrecy import NotPickled, forgetful
 from ..signals import ActionRequired, Paired, Scanned, Signal
 from ..transports.base import Transport, TransportFactory
+from ..transports.wire.options import ENVIRONMENT
 from .failures import failure_of_status, meaning_of
-from .http import Answer, Client, HTTPClient, send, split_http_url
+from .http import Answer, Client, HTTPClient, http_address, send
 from .replies import Reply
 from .turns import turn_of
 
-__all__ = ["Gateway", "Hooks", "Parts", "until"]
+__all__ = ["Gateway", "Hooks", "Parts", "Reaching", "until"]
 
 T = TypeVar("T")
 
@@ -66,6 +68,26 @@ class Hooks(TypedDict, total=False):
     recorders: Sequence[Recorder]
 
 
+class Reaching(TypedDict, total=False):
+    """How a service is reached."""
+
+    http: Client | None
+    """A client of your own to ask it with; see `http.Client`."""
+
+    ssl_context: ssl.SSLContext | None
+    """How to trust the service; None trusts the system's authorities."""
+
+    proxy: str | None
+    """An HTTP proxy's URL; None: none; "environment", the default: what the environment names."""
+
+    timeout: float
+    """Seconds for one request; 10 if nothing is said."""
+
+
+TIMEOUT = 10.0
+"""Seconds for one request."""
+
+
 class Gateway(NotPickled, ABC):
     """One account of one service.
 
@@ -77,14 +99,12 @@ class Gateway(NotPickled, ABC):
     Args:
         url: where the service is.
         account: the account there, as the service calls it: a session, an instance, a device.
-        http: a client of your own to ask it with, see `http.Client`.
-        ssl_context: how to trust the service; None trusts the system's authorities.
-        timeout: seconds for one request.
+        options: how to reach it, see `Reaching`.
 
     Raises:
         InvalidValue: a URL that is none of HTTP, an account that is empty, or a timeout that is no
             finite number above 0.
-        WrongAnswer: both a client and an ``ssl_context``: the client has one of its own.
+        WrongAnswer: both a client and an ``ssl_context`` or a proxy: the client has its own.
     """
 
     policy: ClassVar[Policy] = Policy()
@@ -104,31 +124,23 @@ class Gateway(NotPickled, ABC):
             cls.__init__ = forgetful(cls.__init__)  # type: ignore[method-assign]
 
     @forgetful
-    def __init__(
-        self,
-        url: str,
-        account: str,
-        *,
-        http: Client | None = None,
-        ssl_context: ssl.SSLContext | None = None,
-        timeout: float = 10.0,
-    ) -> None:
-        parts = split_http_url(url, "the service's URL must look like http://host:port, or https")
+    def __init__(self, url: str, account: str, **options: Unpack[Reaching]) -> None:
+        address = http_address(url, "the service's URL must look like http://host:port, or https")
         if not isinstance(account, str) or not account:
             raise InvalidValue("the account must be text that is not empty")
-        if not is_positive(timeout) or timeout == float("inf"):
+        timeout = options.get("timeout", TIMEOUT)
+        if not is_positive(timeout) or timeout == math.inf:
             raise InvalidValue("timeout must be a finite number of seconds above 0")
-        if http is not None and ssl_context is not None:
-            raise WrongAnswer("give http= or ssl_context=, not both: a client has its own TLS")
-        if parts.query or parts.fragment:
-            raise InvalidValue("the service's URL must end with its path: no query, no fragment")
+        if "?" in url:
+            raise InvalidValue("the service's URL must end with its path: no query")
         self._url = url.rstrip("/")
-        place = parts.netloc.rpartition("@")[2].lower()
-        self._place = f"{parts.scheme}://{place}{parts.path.rstrip('/')}"
+        scheme = "https" if address.secure else "http"
+        self._place = f"{scheme}://{address.authority}{address.target.rstrip('/')}"
         self._account = account
-        self._http = HTTPClient(ssl_context=ssl_context) if http is None else http
-        self._ssl_context = ssl_context
         self._timeout = timeout
+        self._ssl_context = options.get("ssl_context")
+        self._proxy = options.get("proxy", ENVIRONMENT)
+        self._http = _client_of(options)
 
     def __repr__(self) -> str:
         account, place = getattr(self, "_account", None), getattr(self, "_place", "nowhere yet")
@@ -305,6 +317,16 @@ class Gateway(NotPickled, ABC):
         if (failure := failure_of_status(answer.status_code)) is not None:
             raise failure
         return answer.json_object()
+
+
+def _client_of(options: Reaching) -> Client:
+    if (given := options.get("http")) is None:
+        return HTTPClient(
+            ssl_context=options.get("ssl_context"), proxy=options.get("proxy", ENVIRONMENT)
+        )
+    if options.get("ssl_context") is not None or "proxy" in options:
+        raise WrongAnswer("give http= or else ssl_context= and proxy=: a client has its own")
+    return given
 
 
 async def until(ask: Callable[[], Awaitable[T | None]], *, every: float = 0.5) -> T:

@@ -19,9 +19,8 @@ from __future__ import annotations
 import base64
 import json
 import math
-import ssl
 from collections.abc import Mapping
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Unpack
 from urllib.parse import quote_plus, urlsplit
 
 import anyio
@@ -33,10 +32,10 @@ from ..policy import Policy, is_positive
 from ..signals import Paired, PairingRefused, QRExpired, Signal
 from ..transports.no_transport import NoTransport
 from ..values import kind_of, object_in
-from .base import Gateway, Parts
+from .base import Gateway, Parts, Reaching
 from .credentials import Credential, check_credential, fresh
 from .failures import failure_of_status
-from .http import Answer, Client, send, split_http_url
+from .http import Answer, http_address, send
 
 __all__ = ["DeviceFlow", "unverified_subject"]
 
@@ -98,9 +97,8 @@ class DeviceFlow(Gateway):
         token_endpoint: the same.
         parameters: what else the server wants to be sent with the request for a code, such as an
             ``audience``.
-        http: a client of your own, see `http.Client`.
-        ssl_context: how to trust the server; None trusts the system's authorities.
-        timeout: seconds for one request; less than ``policy.status_timeout``.
+        options: how to reach the server, see `Reaching`. A ``timeout`` must be less than
+            ``policy.status_timeout``.
 
     Raises:
         InvalidValue: a URL that is none, an empty id, or one endpoint without the other.
@@ -130,11 +128,9 @@ class DeviceFlow(Gateway):
         device_endpoint: str | None = None,
         token_endpoint: str | None = None,
         parameters: Mapping[str, str] | None = None,
-        http: Client | None = None,
-        ssl_context: ssl.SSLContext | None = None,
-        timeout: float = 10.0,
+        **options: Unpack[Reaching],
     ) -> None:
-        super().__init__(issuer, client_id, http=http, ssl_context=ssl_context, timeout=timeout)
+        super().__init__(issuer, client_id, **options)
         if client_secret is not None:
             check_credential(client_secret, "client_secret")
         self._secret = client_secret
@@ -295,7 +291,7 @@ def _given(device: str | None, token: str | None) -> Endpoints | None:
         return None
     rule = "device_endpoint and token_endpoint must be given together, each an http or https URL"
     for url in (device, token):
-        split_http_url(url or "", rule)
+        http_address(url or "", rule)
     assert device is not None
     assert token is not None
     return Endpoints(device, token)

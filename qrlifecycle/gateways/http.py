@@ -5,54 +5,42 @@ code; no redirect is followed, for the credentials would go along; an answer has
 and a deadline. No error holds a URL, a header or anything of an answer: a text is made of a status,
 an error's kind and what the system says of it.
 
-**Why h11 over anyio's streams.** aiohttp is asyncio only. httpx and httpcore are built around a
+**Why h11, on the wire of our own.** aiohttp is asyncio only. httpx and httpcore are built around a
 pool; the one logs each URL, query and all, at INFO, the other each header at DEBUG, keys included;
 neither bounds an answer, and their errors carry the request. What is left of them without the pool
-is h11, which both speak HTTP by, and which the WebSocket's handshake needs anyway: it is strict
-about HTTP, does no I/O, and the rest is the hundred lines below. Whoever wants more (HTTP/2, a
+is h11, which both speak HTTP by and which the WebSocket's handshake is made with: it is strict
+about HTTP and does no I/O. Addresses, proxies, TLS and the socket, which can be shut at any moment,
+are those of `transports.wire`; the rest is the hundred lines below. Whoever wants more (HTTP/2, a
 proxy of another kind, a pool) gives a client of their own: `Client` is all that is asked of it, and
 an ``httpx.AsyncClient`` is one as it is.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import math
-import os
-import socket
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Protocol
-from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
+from urllib.parse import urlencode
 
 import anyio
 import h11
-from anyio.abc import ByteStream
 
-from ..errors import InvalidValue, QRLifecycleError, ServiceUnavailable
+from ..errors import InvalidValue, QRLifecycleError, ServiceUnavailable, TransportError
+from ..secrecy import forgetful
+from ..transports.wire.address import Address, address_of
+from ..transports.wire.options import ENVIRONMENT, check_proxy
+from ..transports.wire.proxy import Proxy, proxy_for
+from ..transports.wire.reaching import reach
+from ..transports.wire.stream import Stream
 
-__all__ = ["MAX_ANSWER", "Answer", "Client", "ClientAnswer", "HTTPClient", "send", "split_http_url"]
+__all__ = ["MAX_ANSWER", "Answer", "Client", "ClientAnswer", "HTTPClient", "http_address", "send"]
 
 MAX_ANSWER = 1_000_000
 """Bytes of the largest answer that is accepted."""
-
-READ = 64 * 1024
-"""Bytes taken from the connection at once."""
-
-SAFE = "/:@!$&'()*+,;=-._~%?"
-"""What stands for itself in a path or a query (RFC 3986), or is quoted already."""
-
-BROKEN = (
-    anyio.BrokenResourceError,
-    anyio.ClosedResourceError,
-    anyio.EndOfStream,
-    h11.RemoteProtocolError,
-    OSError,
-)
-"""What a connection ends by."""
 
 
 class ClientAnswer(Protocol):
@@ -184,20 +172,15 @@ def too_large() -> ServiceUnavailable:
     return ServiceUnavailable(f"the server's answer is larger than {MAX_ANSWER:,} bytes")
 
 
-def split_http_url(url: str, rule: str) -> SplitResult:
+def http_address(url: str, rule: str) -> Address:
     """Take a URL apart.
 
     Raises:
         InvalidValue: it is none of HTTP; the text is ``rule``, for the URL may hold a token.
     """
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except (ValueError, AttributeError, TypeError):
-        pass
-    else:
-        if valid:
-            return parts
+    if isinstance(url, str) and url.startswith(("http://", "https://")):
+        with suppress(InvalidValue):
+            return address_of(url)
     raise InvalidValue(rule)
 
 
@@ -206,12 +189,22 @@ class HTTPClient:
 
     Args:
         ssl_context: how to trust servers; None trusts the system's authorities.
+        proxy: an HTTP proxy's URL; None: none; "environment": what the environment names.
+
+    Raises:
+        InvalidValue: a proxy that is none.
     """
 
-    __slots__ = ("_ssl",)
+    __slots__ = ("_proxy", "_ssl")
 
-    def __init__(self, *, ssl_context: ssl.SSLContext | None = None) -> None:
+    @forgetful
+    def __init__(
+        self, *, ssl_context: ssl.SSLContext | None = None, proxy: str | None = ENVIRONMENT
+    ) -> None:
+        if proxy is not None and proxy != ENVIRONMENT:
+            check_proxy(proxy, "proxy")
         self._ssl = ssl_context
+        self._proxy = proxy
 
     async def request(
         self, method: str, url: str, *, content: bytes | None, headers: Mapping[str, str]
@@ -222,65 +215,40 @@ class HTTPClient:
             ServiceUnavailable: there is no answer; the text says why.
             InvalidValue: a URL that is none, or a header that cannot be sent.
         """
-        parts = split_http_url(url, "a URL must look like http://host/path, or https")
-        request = _request_of(method, parts, content, headers)
+        address = http_address(url, "a URL must look like http://host/path, or https")
+        request = _request_of(method, address, content, headers)
+        stream = Stream()
         try:
-            stream = await self._connect(parts)
-            try:
-                return await _exchange(stream, request, content or b"")
-            finally:
-                await anyio.aclose_forcefully(stream)
-        except h11.RemoteProtocolError as error:
+            proxy = proxy_for(address, self._proxy)
+            if proxy is not None and not address.secure:
+                request = _by_way_of(proxy, address, request)
+            await reach(stream, address, proxy=proxy, ssl_context=self._ssl, tunnel_always=False)
+            return await _exchange(stream, request, content or b"")
+        except (TransportError, h11.RemoteProtocolError, OSError) as error:
             failure = ServiceUnavailable(_explain(error))
-        except (
-            anyio.BrokenResourceError,
-            anyio.ClosedResourceError,
-            anyio.EndOfStream,
-            OSError,
-        ) as error:
-            failure = ServiceUnavailable(_explain(error))
-        raise failure from None
-
-    async def _connect(self, parts: SplitResult) -> ByteStream:
-        host = parts.hostname or ""
-        if parts.scheme == "http":
-            return await anyio.connect_tcp(host, parts.port or 80)
-        return await anyio.connect_tcp(
-            host,
-            parts.port or 443,
-            ssl_context=self._ssl or _default_context(),
-            tls=True,
-            tls_standard_compatible=False,  # HTTP's own framing says whether an answer is whole
-        )
-
-
-@cache
-def _default_context() -> ssl.SSLContext:
-    """One for all requests: making one reads all of the system's authorities."""
-    return ssl.create_default_context()
+        finally:
+            stream.abort()
+        raise failure
 
 
 def _request_of(
-    method: str, parts: SplitResult, content: bytes | None, headers: Mapping[str, str]
+    method: str, address: Address, content: bytes | None, headers: Mapping[str, str]
 ) -> h11.Request:
-    target = quote(parts.path or "/", safe=SAFE)
-    if parts.query:
-        target += f"?{quote(parts.query, safe=SAFE)}"
-    host = parts.netloc.rpartition("@")[2]
-    fields: dict[str, str] = {"Host": host, "Connection": "close", "User-Agent": "qrlifecycle"}
-    if parts.username is not None:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        fields["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+    fields: dict[str, str] = {
+        "Host": address.authority,
+        "Connection": "close",
+        "User-Agent": "qrlifecycle",
+    }
+    if address.credentials is not None:
+        fields["Authorization"] = address.credentials.decode()
     if content is not None or method not in {"GET", "HEAD"}:
         fields["Content-Length"] = str(len(content or b""))
     own = {name.lower() for name in headers}
     ours = {name: value for name, value in fields.items() if name.lower() not in own}
     every = [*ours.items(), *headers.items()]
-    try:
-        return h11.Request(method=method, target=target, headers=[*map(_encoded, every)])
-    except (h11.LocalProtocolError, UnicodeError):
-        pass
-    raise InvalidValue("a header, or the URL's host, has characters that cannot be sent")
+    with suppress(h11.LocalProtocolError, UnicodeError):
+        return h11.Request(method=method, target=address.target, headers=[*map(_encoded, every)])
+    raise InvalidValue("a header has characters that cannot be sent")
 
 
 def _encoded(header: tuple[str, str]) -> tuple[bytes, bytes]:
@@ -288,22 +256,36 @@ def _encoded(header: tuple[str, str]) -> tuple[bytes, bytes]:
     return name.encode("ascii"), value.encode("latin-1")
 
 
-async def _exchange(stream: ByteStream, request: h11.Request, content: bytes) -> Answer:
+def _by_way_of(proxy: Proxy, address: Address, request: h11.Request) -> h11.Request:
+    """The request as a proxy takes it: with the whole address (RFC 9112, section 3.2.2)."""
+    headers = list(request.headers)
+    if proxy.credentials is not None:
+        headers.append((b"Proxy-Authorization", proxy.credentials))
+    target = f"http://{address.authority}{address.target}"
+    return h11.Request(method=request.method, target=target, headers=headers)
+
+
+async def _exchange(stream: Stream, request: h11.Request, content: bytes) -> Answer:
     """Send the request, and read one answer.
 
     Raises:
         RemoteProtocolError: the answer is no HTTP.
         ServiceUnavailable: it is too large.
+        OSError: the connection broke.
     """
     http = h11.Connection(h11.CLIENT)
     sent = [http.send(event) for event in (request, h11.Data(data=content), h11.EndOfMessage())]
-    await stream.send(b"".join(filter(None, sent)))
+    stream.write(b"".join(filter(None, sent)), awaited=True)
+    await stream.drain()
     head: h11.Response | None = None
     body = bytearray()
     while True:
         event: Any = http.next_event()
         if event is h11.NEED_DATA:
-            http.receive_data(await _read(stream, began=head is not None))
+            data = await stream.read()
+            if not data and head is None:
+                raise ConnectionResetError
+            http.receive_data(data)
         elif isinstance(event, h11.Response):
             head = event
         elif isinstance(event, h11.Data):
@@ -316,30 +298,10 @@ async def _exchange(stream: ByteStream, request: h11.Request, content: bytes) ->
             return Answer(head.status_code, bytes(body), fields)
 
 
-async def _read(stream: ByteStream, *, began: bool) -> bytes:
-    """The next bytes; none at the end of an answer that began, which h11 then judges."""
-    try:
-        return await stream.receive(READ)
-    except anyio.EndOfStream:
-        if not began:
-            raise
-        return b""
-
-
 def _explain(error: Exception) -> str:
     """What to say of an error whose own text may quote the URL."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return "the server's certificate is not trusted"
-    if isinstance(error, ssl.SSLError):
-        return "the server does not speak TLS as it should"
-    if isinstance(error, socket.gaierror):
-        return "the server's name is not known"
+    if isinstance(error, TransportError):  # of connecting: it is ours, and quotes nothing
+        return str(error)
     if isinstance(error, h11.RemoteProtocolError):
         return f"the server's answer is malformed ({type(error).__name__})"
-    if not isinstance(error, OSError) or isinstance(error, ConnectionResetError):
-        return "the server closed the connection without an answer"
-    cause: object = error.__cause__ or error
-    if isinstance(cause, BaseExceptionGroup):  # one of several addresses
-        cause = cause.exceptions[0]
-    number = cause.errno if isinstance(cause, OSError) else None
-    return "the server cannot be reached" + (f": {os.strerror(number)}" if number else "")
+    return "the server closed the connection without an answer"

@@ -8,14 +8,17 @@ import math
 import ssl
 import traceback
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import anyio
 import pytest
 import trustme
+from anyio.abc import SocketAttribute
 
 from qrlifecycle import InvalidValue, ServiceUnavailable
 from qrlifecycle.gateways.http import MAX_ANSWER, Answer, HTTPClient, send
+from qrlifecycle.testing import cancel_everywhere
 from qrlifecycle.testing.http_server import HTTPServer, Request, Response
 from qrlifecycle.testing.leaks import CAN_SEE_SOCKETS
 
@@ -178,8 +181,9 @@ async def test_nobody_is_there() -> None:
     """The system's word is passed on, for it holds nothing of the request."""
     async with HTTPServer(answering(None)) as server:
         url = server.url
-    assert await failure(url) == "the server cannot be reached: Connection refused"
-    assert await failure("http://no-such-host.invalid") == "the server's name is not known"
+    where = url.removeprefix("http://")
+    assert await failure(url) == f"cannot connect to the server {where}: connection refused"
+    assert (await failure("http://no-such-host.invalid")).startswith("no address is known for ")
 
 
 async def test_a_deadline_ends_a_request() -> None:
@@ -206,7 +210,7 @@ async def test_a_cancelled_request_leaves_nothing() -> None:
 async def test_an_answer_before_the_request_was_read_counts() -> None:
     """A server may refuse a large body from its head."""
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    port = listener.extra(anyio.abc.SocketAttribute.local_port)
+    port = listener.extra(SocketAttribute.local_port)
 
     async def refuse(stream: Any) -> None:
         async with stream:
@@ -277,11 +281,11 @@ async def test_tls_with_somebody_else(authority: trustme.CA) -> None:
         tls = server_context(authority, name)
         async with HTTPServer(answering(Response()), tls=tls) as server:
             text = await failure(server.url, ssl_context=context)
-            assert text == "the server's certificate is not trusted"
+            assert text.startswith(f"the certificate that 127.0.0.1:{server.port} shows is not")
             assert server.requests == []
     async with HTTPServer(answering(Response())) as server:
         url = server.url.replace("http:", "https:")
-        assert await failure(url) == "the server does not speak TLS as it should"
+        assert (await failure(url)).endswith("it does not speak TLS; is it http or ws?")
 
 
 # A client of the program's own
@@ -366,3 +370,86 @@ async def test_an_answer_shows_nothing_of_itself() -> None:
             Answer(200, content).json()
     with pytest.raises(ServiceUnavailable, match=r"is no JSON object$"):
         Answer(502, b"[]").json_object()
+
+
+# Proxies
+
+
+async def test_a_plain_request_goes_through_a_proxy_with_its_whole_address() -> None:
+    """No tunnel is asked for, which many proxies make to port 443 only."""
+    async with HTTPServer(answering(Response({"a": 1}))) as proxy:
+        client = HTTPClient(proxy=proxy.url.replace("//", "//me:pass@"))
+        answer = await send(client, "GET", "http://bots.example/x?a=1")
+        (request,) = proxy.requests
+    assert answer.json() == {"a": 1}
+    assert (request.method, request.path, request.query) == ("GET", "/x", {"a": "1"})
+    assert request.headers["host"] == "bots.example"
+    assert request.headers["proxy-authorization"] == "Basic bWU6cGFzcw=="
+
+
+async def test_tls_goes_through_a_tunnel_that_the_proxy_makes(authority: trustme.CA) -> None:
+    """The proxy sees where it leads, and nothing else."""
+    asked: list[bytes] = []
+    async with HTTPServer(
+        answering(Response({"a": 1})), tls=server_context(authority, "bots.example")
+    ) as server:
+
+        async def pass_on(stream: Any) -> None:
+            async with stream:
+                asked.append(await stream.receive())
+                await stream.send(b"HTTP/1.1 200 OK\r\n\r\n")
+                other = await anyio.connect_tcp("127.0.0.1", server.port)
+                async with other, anyio.create_task_group() as both:
+                    both.start_soon(pump, stream, other)
+                    await pump(other, stream)
+                    both.cancel_scope.cancel()
+
+        made = await anyio.create_tcp_listener(local_host="127.0.0.1")
+        port = made.extra(SocketAttribute.local_port)
+        async with made, anyio.create_task_group() as tasks:
+            tasks.start_soon(made.serve, pass_on)
+            client = HTTPClient(ssl_context=trusting(authority), proxy=f"http://127.0.0.1:{port}")
+            answer = await send(client, "GET", f"https://bots.example/{SECRET}")
+            tasks.cancel_scope.cancel()
+    assert answer.json() == {"a": 1}
+    assert asked[0].startswith(b"CONNECT bots.example:443 HTTP/1.1\r\n")
+    assert SECRET.encode() not in asked[0]
+
+
+async def pump(source: Any, target: Any) -> None:
+    """Pass on what comes."""
+    with suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+        while True:
+            await target.send(await source.receive())
+
+
+async def test_the_environments_proxy_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless none is to be; and none is for this very machine."""
+    async with HTTPServer(answering(Response({"a": 1}))) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        assert (await send(HTTPClient(), "GET", "http://bots.example/")).json() == {"a": 1}
+        assert (await send(HTTPClient(), "GET", proxy.url)).json() == {"a": 1}
+        assert [request.headers["host"] for request in proxy.requests] == [
+            "bots.example",
+            f"127.0.0.1:{proxy.port}",
+        ]
+        with pytest.raises(ServiceUnavailable, match="no address is known"):
+            await send(HTTPClient(proxy=None), "GET", "http://bots.invalid/")
+    with pytest.raises(InvalidValue, match="proxy must look like"):
+        HTTPClient(proxy="socks5://h:1")
+
+
+@pytest.mark.parametrize(
+    ("backend", "how"), [("asyncio", "scope"), ("asyncio", "native"), ("trio", "scope")]
+)
+def test_promise_5_a_cancellation_at_any_step_leaves_nothing(backend: str, how: Any) -> None:
+    """No socket, and the cancellation goes on."""
+
+    async def attempt(server: HTTPServer) -> None:
+        await ask(server.url)
+
+    def within() -> HTTPServer:
+        return HTTPServer(answering(CHUNKED))
+
+    report = cancel_everywhere(attempt, within=within, backend=backend, how=how)
+    assert report.steps >= 3

@@ -12,13 +12,12 @@ from ...errors import InvalidValue, TransportError
 from ...secrecy import forgetful, shown_half_made
 from . import endings
 from .address import Address, address_of
-from .connecting import connect
 from .frames import Frames
 from .handshake import upgrade
 from .options import WireOptions
-from .proxy import proxy_for, tunnel
+from .proxy import proxy_for
+from .reaching import reach
 from .stream import Aborted, PeerDoesNotRead, Stream
-from .tls import default_context
 
 __all__ = ["WebSocketConnection"]
 
@@ -196,7 +195,9 @@ class WebSocketConnection:
         if plan is None or self._stream.closed:
             return endings.abandoned("a connection is opened once; make a fresh one")
         try:
-            await _connect(self._stream, *plan)
+            address, options = plan
+            proxy = proxy_for(address, options.proxy)
+            await reach(self._stream, address, proxy=proxy, ssl_context=options.ssl)
             self.subprotocol, rest = await upgrade(self._stream, *plan)
         except TransportError as error:
             return error.with_traceback(None)
@@ -308,25 +309,6 @@ class WebSocketConnection:
         """No message is given any more."""
         if self._frames is not None:
             self._frames.forget()
-
-
-async def _connect(stream: Stream, address: Address, options: WireOptions) -> None:
-    """To the server, or through a proxy; and TLS, if the URL has it."""
-    proxy = proxy_for(address, options.proxy)
-    if proxy is None:
-        await connect(stream, address.host, address.port, "the server")
-    else:
-        await connect(stream, proxy.host, proxy.port, "the proxy")
-        await tunnel(stream, proxy, address)
-    if not address.secure:
-        return
-    failure: TransportError | None = None
-    try:
-        await stream.start_tls(options.ssl or default_context(), address.host)
-    except ssl.SSLError as error:
-        failure = endings.no_tls(address.place, error)
-    if failure is not None:
-        raise failure
 
 
 def _meaning(error: Exception) -> TransportError | None:
