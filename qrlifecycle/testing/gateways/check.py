@@ -117,7 +117,7 @@ async def play(
             return ScenarioResult(scenario, failure=str(failure))
         case [error]:
             raise error
-    if (logger := logs.leaked(secrets)) is not None:
+    if (logger := logs.leaked(secrets, service.own_loggers)) is not None:
         return ScenarioResult(scenario, failure=f"the logger {logger!r} told a secret")
     return ScenarioResult(scenario)
 

@@ -33,6 +33,9 @@ class Emulator(ABC):
     tells_identity: ClassVar[bool] = True
     """Whether the service says whose phone it was."""
 
+    own_loggers: ClassVar[Collection[str]] = ()
+    """Loggers of the service's own, where it runs in this process: what they say is its affair."""
+
     @property
     @abstractmethod
     def url(self) -> str:
