@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from ..errors import UsageError
-from .arguments import command_line
+from .arguments import command_line, select_gateway
 from .parser import USAGE, report_error
 from .stopping import BROKEN_PIPE, Stop, discard_output
 
@@ -48,7 +48,7 @@ def _run(argv: Sequence[str] | None, stop: Stop) -> int:
             reconfigure(errors="backslashreplace")
     parser = command_line()
     try:
-        arguments = parser.parse_args(argv)
+        arguments = parser.parse_args(select_gateway(sys.argv[1:] if argv is None else argv))
     except SystemExit as end:  # argparse has printed the reason
         return end.code if isinstance(end.code, int) else USAGE
     if arguments.command is None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from ..states import State
+from .gateways import GATEWAYS
 from .help_texts import (
     AUDIT_EXAMPLES,
     AUDIT_TEXT,
@@ -23,10 +25,11 @@ from .help_texts import (
     TIMELINE_TEXT,
     VERIFY_EXAMPLES,
     VERIFY_TEXT,
+    gateways_text,
 )
 from .parser import Parser, ShowVersion
 
-__all__ = ["command_line"]
+__all__ = ["command_line", "select_gateway"]
 
 
 def command_line() -> Parser:
@@ -36,12 +39,13 @@ def command_line() -> Parser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     _add_demo(commands)
     _add_pair(commands)
+    _add_gateways(commands)
     _add_diagram(commands)
     _add_model(commands)
     _add_verify(commands)
     _add_audit(commands)
     _add_timeline(commands)
-    parser.commands = tuple(commands.choices)
+    parser.commands = tuple(name for name in commands.choices if name.isidentifier())
     return parser
 
 
@@ -66,6 +70,7 @@ def _add_demo(commands: Any) -> None:
         help="the address to listen on (%(default)s)",
     )
     add("--port", type=_port, default=0, help="the port to listen on (a free one)")
+    add("--gateway", choices=[*GATEWAYS], help="play this service in place of the toy server")
     _add_policy(demo)
 
 
@@ -74,7 +79,7 @@ def _add_pair(commands: Any) -> None:
         "pair",
         help="pair a phone with a bot on your own server",
         description=PAIR_TEXT,
-        epilog=PAIR_EXAMPLES,
+        epilog=PAIR_EXAMPLES + gateways_text(),
     )
     add = pair.add_argument
     add("url", metavar="URL", help="the server, like https://bots.example")
@@ -101,6 +106,27 @@ def _add_pair(commands: Any) -> None:
     add("--paired-status", metavar="WORD", help="the status of a paired account (paired)")
     _add_socket(pair)
     _add_policy(pair)
+
+
+def select_gateway(argv: Sequence[str]) -> list[str]:
+    """The arguments, with a gateway's name right after `pair` made part of the command."""
+    match [*argv]:
+        case ["pair", name, *rest] if name in GATEWAYS:
+            return [f"pair {name}", *rest]
+    return [*argv]
+
+
+def _add_gateways(commands: Any) -> None:
+    """A parser for each gateway; they are not listed among the commands, but in `pair --help`."""
+    for name, entry in GATEWAYS.items():
+        pair = commands.add_parser(
+            f"pair {name}", description=f"{entry.help[0].upper()}{entry.help[1:]}."
+        )
+        pair.set_defaults(command="pair_gateway", gateway=name)
+        entry.add_to(pair)
+        ca_file = "trust this certificate authority (PEM), and no other"
+        pair.add_argument("--ca-file", metavar="FILE", help=ca_file)
+        _add_policy(pair)
 
 
 def _add_socket(pair: argparse.ArgumentParser) -> None:

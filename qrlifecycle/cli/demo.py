@@ -39,6 +39,10 @@ SETTLING = 1.0
 
 def run(arguments: argparse.Namespace, stop: Stop) -> int:
     """Demonstrate; return whether the account is paired, as an exit code."""
+    if arguments.gateway is not None:
+        from . import demo_gateway
+
+        return demo_gateway.run(arguments, stop)
     policy = policy_of(arguments)
     _check_host(arguments.host)
     return anyio.run(_demonstrate, arguments, policy, stop, backend="asyncio")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .gateways import GATEWAYS
+
 __all__ = [
     "AUDIT_EXAMPLES",
     "AUDIT_TEXT",
@@ -18,6 +20,7 @@ __all__ = [
     "TIMELINE_TEXT",
     "VERIFY_EXAMPLES",
     "VERIFY_TEXT",
+    "gateways_text",
 ]
 
 DESCRIPTION = """\
@@ -29,6 +32,7 @@ examples:
   qrlifecycle demo                   pair a phone with a toy server on this machine
   qrlifecycle demo --scan-after 2    the same, scanned by itself after 2 seconds
   qrlifecycle pair https://bots.example --bot-id bot-7 --user-id user-123
+  qrlifecycle pair device-flow https://login.example --client-id tv
   qrlifecycle diagram                the states and events, as a Mermaid diagram
   qrlifecycle model                  the formal model, for the model checker Spin
   qrlifecycle verify                 whether the promises hold, on this machine
@@ -47,6 +51,7 @@ examples:
   qrlifecycle demo                       open the printed URL in a browser to "scan"
   qrlifecycle demo --scan-after 2        scanned by itself after 2 seconds
   qrlifecycle demo --host 192.168.1.20   scan with a phone in the same network
+  qrlifecycle demo --gateway device-flow a service that a gateway knows, played and scanned
 
 exit code: 0 paired, 1 not paired, 130 after Ctrl-C, 143 after SIGTERM
 """
@@ -133,3 +138,9 @@ examples:
 
 exit code: 0 drawn, 2 the file cannot be read, or has nothing to draw
 """
+
+
+def gateways_text() -> str:
+    """The gateways, for the end of a help text."""
+    lines = (f"  qrlifecycle pair {name} {entry.url} ..." for name, entry in GATEWAYS.items())
+    return "\n".join(["", "services that are known, each with a --help of its own:", *lines, ""])

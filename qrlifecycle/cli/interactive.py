@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import anyio
@@ -17,6 +17,7 @@ import anyio
 from ..codes import QRCode
 from ..engine.service import Service
 from ..errors import InvalidValue, UsageError
+from ..gateways.base import Gateway
 from ..lifecycle import QRLifecycle
 from ..outcome import Cancelled, Outcome
 from ..policy import Policy
@@ -24,7 +25,7 @@ from ..states import State
 from .plain_view import Hints, PlainView, draws_blocks
 from .stopping import Stop
 
-__all__ = ["exit_code", "make_lifecycle", "make_view", "policy_of", "run_in_view"]
+__all__ = ["exit_code", "make_lifecycle", "make_view", "policy_of", "run_in_view", "service_of"]
 
 REFRESH_INTERVAL = 0.05
 """Seconds between two checks whether the screen must be drawn again."""
@@ -33,8 +34,12 @@ Companion = Callable[[], Coroutine[Any, Any, None]]
 """Runs during an attempt and is cancelled when that ends."""
 
 
-def policy_of(arguments: argparse.Namespace) -> Policy:
+def policy_of(arguments: argparse.Namespace, base: Policy | None = None) -> Policy:
     """The policy from the command line.
+
+    Args:
+        arguments: what was given.
+        base: what is not given is as it is here.
 
     Raises:
         InvalidValue: a number out of its range.
@@ -42,7 +47,7 @@ def policy_of(arguments: argparse.Namespace) -> Policy:
     names = ("attempt_timeout", "max_refreshes", "qr_lifetime")
     asked: dict[str, Any] = {name: getattr(arguments, name) for name in names}
     given = {name: value for name, value in asked.items() if value is not None}
-    return Policy(**given, **_numbers(arguments.policy, given))
+    return replace(base or Policy(), **given, **_numbers(arguments.policy, given))
 
 
 def _numbers(pairs: Sequence[str], given: Collection[str]) -> dict[str, Any]:
@@ -96,6 +101,12 @@ def make_lifecycle(service: Service, policy: Policy, view: PlainView) -> QRLifec
     )
     view.watch(lifecycle)
     return lifecycle
+
+
+def service_of(gateway: Gateway) -> Service:
+    """A gateway's own functions."""
+    parts = gateway.parts()
+    return Service(parts["request_qr"], parts["transport"], parts["check_status"])
 
 
 async def run_in_view(

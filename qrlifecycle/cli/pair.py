@@ -17,15 +17,18 @@ import anyio
 from ..codes import QRCode
 from ..engine.service import Service
 from ..errors import InvalidValue
+from ..lifecycle import QRLifecycle
+from ..outcome import Outcome
 from ..policy import Policy
 from ..transports.base import Transport
 from ..transports.messages import DEFAULT_SIGNALS, MEANINGS, SignalMap
 from ..transports.socketio import SocketIOTransport
 from .http_requests import CodeRequest, StatusRequest, default_qr_url
 from .interactive import exit_code, make_lifecycle, make_view, policy_of, run_in_view
+from .plain_view import PlainView
 from .stopping import Stop
 
-__all__ = ["run"]
+__all__ = ["hints", "note_dropped", "read_ca_file", "run"]
 
 TOKEN = "QRLIFECYCLE_TOKEN"  # noqa: S105 - the name of a variable, not a token
 
@@ -38,7 +41,7 @@ def run(arguments: argparse.Namespace, stop: Stop) -> int:
     policy = policy_of(arguments)
     token = _token()
     headers = _headers(arguments.header)
-    ssl_context = _ssl_context(arguments.ca_file)
+    ssl_context = read_ca_file(arguments.ca_file)
     limits = {"heartbeat": arguments.heartbeat, "max_message": arguments.max_message}
     urls = (arguments.url, arguments.qr_url or "", arguments.status_url or "")
     if ssl_context is not None and not any(map(_is_secure, urls)):
@@ -104,16 +107,22 @@ def _status(arguments: argparse.Namespace, request: CodeRequest) -> StatusReques
 async def _pair(service: Service, policy: Policy, arguments: argparse.Namespace, stop: Stop) -> int:
     title = f"qrlifecycle pair: bot {arguments.bot_id}, user {arguments.user_id}"
     lifetime, plain = policy.qr_lifetime, arguments.plain
-    view = make_view(stop, _hints, title=title, lifetime=lifetime, plain=plain)
+    view = make_view(stop, hints, title=title, lifetime=lifetime, plain=plain)
     lifecycle = make_lifecycle(service, policy, view)
     outcome = await run_in_view(lifecycle, view, stop)
-    if lifecycle.dropped and not outcome.connected:
-        causes = ", ".join(f"{count} {cause}" for cause, count in lifecycle.dropped.items())
-        view.note(f"messages and status reads that were ignored: {causes}")
+    note_dropped(view, lifecycle, outcome)
     return stop.leave(exit_code(outcome, stop))
 
 
-def _hints(_qr: QRCode) -> tuple[str, ...]:
+def note_dropped(view: PlainView, lifecycle: QRLifecycle, outcome: Outcome) -> None:
+    """After a failure: say what was ignored on the way."""
+    if lifecycle.dropped and not outcome.connected:
+        causes = ", ".join(f"{count} {cause}" for cause, count in lifecycle.dropped.items())
+        view.note(f"messages and status reads that were ignored: {causes}")
+
+
+def hints(_qr: QRCode) -> tuple[str, ...]:
+    """What to do with a code."""
     return ("Scan the code with your phone.",)
 
 
@@ -143,7 +152,12 @@ def _signals(pairs: list[str]) -> SignalMap:
     return signals
 
 
-def _ssl_context(ca_file: str | None) -> ssl.SSLContext | None:
+def read_ca_file(ca_file: str | None) -> ssl.SSLContext | None:
+    """How to trust servers; None if nothing is said of it.
+
+    Raises:
+        InvalidValue: the file cannot be read, or has no certificates.
+    """
     if ca_file is None:
         return None
     try:

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, unquote_plus, urlsplit
 import anyio
 
 from ...codes import Code, QRCode
-from ...gateways.device_flow import GRANT
+from ...gateways.device_flow import GRANT, DeviceFlow
 from ..http_server import HTTPServer, Request, Response
 from .emulator import IDENTITY, CannotDo, Emulator
 
@@ -93,6 +93,10 @@ class DeviceFlowEmulator(Emulator):
 
     async def __aexit__(self, *error: object) -> None:
         await self.server.__aexit__(*error)
+
+    def gateway(self) -> DeviceFlow:
+        """A gateway with this client's id and secret."""
+        return DeviceFlow(self.url, client_id=self.client_id, client_secret=self.client_secret)
 
     def codes(self) -> list[str]:
         """What each picture says."""

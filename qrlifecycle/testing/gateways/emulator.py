@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import ClassVar, Self
 
 from ...codes import Code
+from ...gateways.base import Gateway
 from ...outcome import Reason
 from ..contract.peer import CannotDo
 
@@ -48,6 +49,10 @@ class Emulator(ABC):
     @abstractmethod
     async def __aexit__(self, *error: object) -> None:
         """Be gone, and leave nothing."""
+
+    def gateway(self) -> Gateway:
+        """A gateway for its account, with the right credentials."""
+        raise NotImplementedError
 
     # What is asked of it
 

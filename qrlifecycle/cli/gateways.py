@@ -1,0 +1,171 @@
+"""The gateways that the command line knows: the first word after `pair` that is one selects it.
+
+One more is one more entry of the table. What an option is called here, with an underscore for each
+hyphen, is what the gateway's constructor calls it. Nothing is imported until it is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InvalidValue
+
+if TYPE_CHECKING:
+    from ..gateways.base import Gateway
+    from ..testing.gateways.emulator import Emulator
+
+__all__ = ["GATEWAYS", "Entry", "Option", "Secret", "read_secret"]
+
+LONGEST_SECRET = 10_000
+"""Characters; a longer file is another one than was meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What a gateway is told on the command line: a text, or that something is so."""
+
+    name: str
+    help: str
+    required: bool = False
+    flag: bool = False
+
+    def add_to(self, parser: argparse.ArgumentParser) -> None:
+        """Have it parsed."""
+        option = f"--{self.name}"
+        if self.flag:
+            parser.add_argument(option, action="store_true", help=self.help)
+        else:
+            metavar = self.name.rpartition("-")[2].upper()
+            parser.add_argument(option, required=self.required, metavar=metavar, help=self.help)
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """What a gateway is told in secret: from the environment, or from a file.
+
+    Never on the command line, where every list of processes and every shell's history has it.
+    """
+
+    name: str
+    help: str
+    required: bool = False
+
+    @property
+    def variable(self) -> str:
+        """The environment's name for it."""
+        return f"QRLIFECYCLE_{self.name.replace('-', '_').upper()}"
+
+    def add_to(self, parser: argparse.ArgumentParser) -> None:
+        """Have the name of its file parsed."""
+        text = f"a file with {self.help}; or in the environment's {self.variable}"
+        parser.add_argument(f"--{self.name}-file", metavar="FILE", help=text)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One gateway."""
+
+    help: str
+    url: str
+    """What its URL is called."""
+    gateway: str
+    """Its class, as ``module:name`` in `qrlifecycle.gateways`."""
+    emulator: str
+    """What plays it in the demo, as ``module:name`` in `qrlifecycle.testing.gateways`."""
+    options: tuple[Option, ...] = ()
+    secrets: tuple[Secret, ...] = ()
+    emulator_options: Mapping[str, Any] = field(default_factory=dict)
+
+    def add_to(self, parser: argparse.ArgumentParser) -> None:
+        """Have all of it parsed."""
+        parser.add_argument("url", metavar=self.url, help=f"the server, like {EXAMPLE}")
+        for option in self.options:
+            option.add_to(parser)
+        for secret in self.secrets:
+            secret.add_to(parser)
+
+    def make(self, arguments: argparse.Namespace, ssl_context: ssl.SSLContext | None) -> Gateway:
+        """The gateway that was asked for.
+
+        Raises:
+            InvalidValue: an argument that cannot be meant, or a secret that is missing.
+        """
+        given: dict[str, Any] = {}
+        for option in self.options:
+            value = getattr(arguments, option.name.replace("-", "_"))
+            if value not in (None, False):
+                given[option.name.replace("-", "_")] = value
+        for secret in self.secrets:
+            name = secret.name.replace("-", "_")
+            if (found := read_secret(secret, getattr(arguments, f"{name}_file"))) is not None:
+                given[name] = found
+        if ssl_context is not None:
+            given["ssl_context"] = ssl_context
+        gateway: Gateway = _load("gateways", self.gateway)(arguments.url, **given)
+        return gateway
+
+    def play(self) -> Emulator:
+        """What plays it."""
+        emulator: Emulator = _load("testing.gateways", self.emulator)(**self.emulator_options)
+        return emulator
+
+
+EXAMPLE = "https://service.example"
+
+GATEWAYS: Mapping[str, Entry] = {
+    "device-flow": Entry(
+        help="sign in by the device flow of an OAuth or OpenID Connect server (RFC 8628)",
+        url="ISSUER",
+        gateway="device_flow:DeviceFlow",
+        emulator="device_flow:DeviceFlowEmulator",
+        options=(
+            Option("client-id", "what this program is called there", required=True),
+            Option("scope", "what is asked for (openid)"),
+            Option("device-endpoint", "for a server that publishes nothing: where codes are given"),
+            Option("token-endpoint", "and where it is polled"),
+        ),
+        secrets=(Secret("client-secret", "the client's secret, if it has one"),),
+        emulator_options={"interval": 1.0},
+    ),
+}
+"""By the name that selects it."""
+
+
+def read_secret(secret: Secret, file: str | None) -> str | None:
+    """A secret, from its file or else from the environment; without the line end of a file.
+
+    Raises:
+        InvalidValue: it is missing and must not be, or the file cannot be read or is too long.
+    """
+    found = os.environ.get(secret.variable) if file is None else _in_file(file)
+    if not found:
+        if secret.required or file is not None:
+            where = f"{secret.variable} or --{secret.name}-file"
+            raise InvalidValue(f"{secret.help} is needed: set {where}")
+        return None
+    return found
+
+
+def _in_file(name: str) -> str:
+    try:
+        with Path(name).open(encoding="utf-8") as file:
+            text = file.read(LONGEST_SECRET + 1)
+    except OSError as error:
+        raise InvalidValue(f"cannot read {name}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        text = None
+    if text is None or len(text) > LONGEST_SECRET:
+        raise InvalidValue(f"{name} is no file with a secret: it is too long, or no text")
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def _load(folder: str, path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(import_module(f"...{folder}.{module}", __name__), name)

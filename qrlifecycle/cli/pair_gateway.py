@@ -1,0 +1,35 @@
+"""`qrlifecycle pair GATEWAY`: a code from a service that a gateway knows.
+
+The payload is never written as text, and what came with a success, such as tokens, is not shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import anyio
+
+from ..gateways.base import Gateway
+from .gateways import GATEWAYS
+from .interactive import exit_code, make_lifecycle, make_view, policy_of, run_in_view, service_of
+from .pair import hints, note_dropped, read_ca_file
+from .stopping import Stop
+
+__all__ = ["run"]
+
+
+def run(arguments: argparse.Namespace, stop: Stop) -> int:
+    """Pair; return whether the account is paired, as an exit code."""
+    gateway = GATEWAYS[arguments.gateway].make(arguments, read_ca_file(arguments.ca_file))
+    return anyio.run(_pair, gateway, arguments, stop, backend="asyncio")
+
+
+async def _pair(gateway: Gateway, arguments: argparse.Namespace, stop: Stop) -> int:
+    policy = policy_of(arguments, gateway.policy)
+    title = f"qrlifecycle pair {arguments.gateway}: {gateway.account} at {gateway.place}"
+    lifetime, plain = policy.qr_lifetime, arguments.plain
+    view = make_view(stop, hints, title=title, lifetime=lifetime, plain=plain)
+    lifecycle = make_lifecycle(service_of(gateway), policy, view)
+    outcome = await run_in_view(lifecycle, view, stop)
+    note_dropped(view, lifecycle, outcome)
+    return stop.leave(exit_code(outcome, stop))

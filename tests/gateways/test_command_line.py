@@ -1,0 +1,177 @@
+"""`qrlifecycle pair GATEWAY` and `qrlifecycle demo --gateway`: known services at a terminal."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+from qrlifecycle.cli import main
+from qrlifecycle.cli.arguments import command_line
+from qrlifecycle.cli.gateways import GATEWAYS, Entry
+from qrlifecycle.testing.gateways import DeviceFlowEmulator
+
+SECRET = "s3cret"
+
+
+@contextmanager
+def provider(**options: Any) -> Iterator[DeviceFlowEmulator]:
+    """A server in a thread of its own, where somebody agrees to whatever is asked for."""
+    served = DeviceFlowEmulator(interval=0.1, **options)
+
+    async def agree() -> None:
+        while True:
+            for grant in served.grants:
+                grant.identity = "user-7"
+            await anyio.sleep(0.01)
+
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(served):
+        agreeing = portal.start_task_soon(agree)
+        yield served
+        agreeing.cancel()
+
+
+def pair(served: DeviceFlowEmulator, *more: str) -> int:
+    """The command, its policy quick."""
+    quick = ["--policy", "status_interval=0.05", "--policy", "status_retry_delay=0.01", "--plain"]
+    return main(["pair", "device-flow", served.url, "--client-id", "tv", *quick, *more])
+
+
+def test_pairing_by_the_device_flow(capsys: pytest.CaptureFixture[str]) -> None:
+    """The picture and what to type are shown, the person is named, and no token is."""
+    with provider() as served:
+        assert pair(served) == 0
+        (grant,), (token,) = served.grants, served.tokens
+        where = served.url
+    out = capsys.readouterr().out
+    assert f"qrlifecycle pair device-flow: tv at {where}" in out
+    assert f"Or type {grant.user_code} at {where}/device" in out
+    assert "█" in out
+    assert out.rstrip().endswith("paired: user-7")
+    assert token not in out
+    assert grant.device_code not in out
+
+
+@pytest.mark.parametrize("way", ["environment", "file"])
+def test_a_secret_comes_from_the_environment_or_a_file(
+    way: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A file's line end is none of it; it is in no output."""
+    more: list[str] = []
+    if way == "environment":
+        monkeypatch.setenv("QRLIFECYCLE_CLIENT_SECRET", SECRET)
+    else:
+        file = tmp_path / "secret"
+        file.write_text(f"{SECRET}\n")
+        more = ["--client-secret-file", str(file)]
+        monkeypatch.setenv("QRLIFECYCLE_CLIENT_SECRET", "another")
+    with provider(client_secret=SECRET) as served:
+        assert pair(served, *more) == 0
+    captured = capsys.readouterr()
+    assert SECRET not in captured.out + captured.err
+
+
+def test_a_wrong_secret_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By its reason, and with exit code 1."""
+    monkeypatch.setenv("QRLIFECYCLE_CLIENT_SECRET", SECRET)
+    with provider(client_secret="right") as served:
+        assert pair(served) == 1
+    out = capsys.readouterr().out
+    assert "authentication_refused" in out
+    assert SECRET not in out
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "No such file"),
+        (b"", "is needed: set QRLIFECYCLE_CLIENT_SECRET or --client-secret-file"),
+        (b"x" * 20_000, "no file with a secret"),
+        (b"\xff\xfe", "no file with a secret"),
+        (b"a\nb", "client_secret is empty, or has characters that none has"),
+    ],
+    ids=["missing", "empty", "long", "bytes", "lines"],
+)
+def test_a_file_that_has_no_secret_is_a_mistake(
+    content: bytes | None, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is said before anything is asked for, in one line."""
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    arguments = ["pair", "device-flow", "https://h", "--client-id", "tv"]
+    assert main([*arguments, "--client-secret-file", str(file)]) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert captured.out == ""
+
+
+def test_the_server_of_ones_own_is_selected_as_before(capsys: pytest.CaptureFixture[str]) -> None:
+    """A first word that is no gateway's name is a URL."""
+    assert main(["pair", "device-flows", "--bot-id", "b", "--user-id", "u"]) == 2
+    assert "must look like" in capsys.readouterr().err
+    assert main(["pair", "device-flow"]) == 2
+    assert "the following arguments are required" in capsys.readouterr().err
+    assert "pair device-flow" not in command_line().commands
+    assert main(["pair", "--help"]) == 0
+    assert "qrlifecycle pair device-flow ISSUER ..." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", GATEWAYS)
+def test_the_demo_plays_each_service(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its emulator makes a code, which is scanned, and the pairing is a success."""
+    assert main(["demo", "--gateway", name, "--scan-after", "0.1", "--plain"]) == 0
+    out = capsys.readouterr().out
+    assert f"qrlifecycle demo: {name}, played at http://127.0.0.1:" in out
+    assert "paired" in out.splitlines()[-1]
+
+
+def test_the_demo_of_a_service_listens_on_loopback(capsys: pytest.CaptureFixture[str]) -> None:
+    """The toy server's options are refused rather than passed over."""
+    assert main(["demo", "--gateway", "device-flow", "--port", "8080"]) == 2
+    assert "an emulator listens on 127.0.0.1" in capsys.readouterr().err
+
+
+def class_of(entry: Entry) -> Any:
+    """The gateway's class."""
+    module, _, name = entry.gateway.partition(":")
+    return getattr(import_module(f"qrlifecycle.gateways.{module}"), name)
+
+
+@pytest.mark.parametrize("name", GATEWAYS)
+def test_an_entry_is_what_the_gateway_takes(name: str) -> None:
+    """Each option is an argument of its constructor, each that it needs is required."""
+    entry = GATEWAYS[name]
+    arguments = inspect.signature(class_of(entry)).parameters
+    for option in entry.options:
+        argument = arguments[option.name.replace("-", "_")]
+        needed = argument.default is inspect.Parameter.empty
+        assert needed is option.required
+    for secret in entry.secrets:
+        assert secret.name.replace("-", "_") in arguments
+
+
+@pytest.mark.parametrize("name", GATEWAYS)
+def test_promise_6_no_secret_is_taken_from_the_command_line(name: str) -> None:
+    """Every list of processes would have it: there is an option for its file only."""
+    parser: Any = command_line()
+    (commands,) = (one.choices for one in parser._actions if one.dest == "command")
+    options = commands[f"pair {name}"]._option_string_actions
+    for secret in GATEWAYS[name].secrets:
+        assert f"--{secret.name}-file" in options
+        assert f"--{secret.name}" not in options
+    words = ("key", "secret", "token", "password")
+    named = [option for option in options if option.endswith(words)]
+    assert named == []
