@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -18,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InvalidValue
 
 if TYPE_CHECKING:
+    import ssl
+
     from ..gateways.base import Gateway
     from ..testing.gateways.emulator import Emulator
 
