@@ -830,7 +830,7 @@ CHANGES = (
         (
             (
                 "            if 0 < beat <= self._wire.heartbeat:  # NaN is neither\n",
-                "            if not (beat <= 0 or beat > self._wire.heartbeat):\n",
+                "            if beat > 0:\n",
             ),
         ),
         (
