@@ -219,13 +219,17 @@ async def test_promise_7_a_status_that_changes_without_end_is_read_now_and_then(
         pairing.lifecycle.cancel()
 
 
-async def test_promise_7_a_status_that_nobody_can_read_may_change() -> None:
-    """Without a `check_status` it is dropped, and counted, and moves nothing."""
+async def test_promise_7_a_status_that_nobody_can_read_may_change(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Without a `check_status` it is dropped, and counted, and moves nothing; DEBUG says why."""
+    caplog.set_level(logging.DEBUG, "qrlifecycle")
     async with Pairing() as pairing:
         pairing.peer.send(StatusChanged())
         await settle()
         assert pairing.lifecycle.dropped == {"status_changed": 1}
         assert pairing.lifecycle.state is State.DISPLAYED
+        assert caplog.messages[-1].endswith("dropped: there is no check_status")
         pairing.lifecycle.cancel()
 
 
