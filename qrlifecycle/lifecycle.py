@@ -22,7 +22,7 @@ from .engine.service import Expectation, QRRequest, Service, StatusCheck
 from .engine.snapshot import Snapshot, take_snapshot
 from .errors import EventRefused, NotPairing, PairingInProgress, WrongAnswer, WrongThread
 from .outcome import Connected, Failed, Outcome
-from .policy import Policy
+from .policy import ORDINARY, Policy
 from .records import Recorder
 from .secrecy import NotPickled, forgetful, shown_half_made
 from .signals import ActionRequired, Scanned
@@ -110,7 +110,7 @@ class QRLifecycle(NotPickled):
         _require_hearing(transport, policy, check_status)
         _require_recorders(recorders)
         self._service = Service(request_qr, transport, check_status, expect_identity)
-        self._progress = Progress(policy or Policy(), given, recorders)
+        self._progress = Progress(policy or ORDINARY, given, recorders)
         self._attempt: Attempt | None = None
         """The `pair()` that runs."""
 

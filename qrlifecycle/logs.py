@@ -17,8 +17,7 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from contextvars import ContextVar
 from itertools import count
 from typing import Any
@@ -56,15 +55,9 @@ class About:
         """The identifier of the lifecycle."""
         return f"{_process}-{self._number}"
 
-    @contextmanager
-    def logged(self) -> Iterator[None]:
-        """While inside, log lines are about this lifecycle."""
-        token = _current.set(self)
-        try:
-            yield
-        finally:
-            with suppress(ValueError):  # a coroutine that is thrown away may end in another context
-                _current.reset(token)
+    def logged(self) -> _Logged:
+        """A scope in which log lines are about this lifecycle."""
+        return _Logged(self)
 
     def is_new(self, level: int, text: str) -> bool:
         """Whether the line was not said in this attempt; it counts as said from now on."""
@@ -86,6 +79,22 @@ class About:
                 logger.log(level, "and %d other lines", number)
             elif number > 1:
                 logger.log(level, "%d times in all: %s", number, text.partition("\n")[0])
+
+
+class _Logged:
+    """The time in which log lines are about one lifecycle."""
+
+    __slots__ = ("_about", "_token")
+
+    def __init__(self, about: About) -> None:
+        self._about = about
+
+    def __enter__(self) -> None:
+        self._token = _current.set(self._about)
+
+    def __exit__(self, *_error: object) -> None:
+        with suppress(ValueError):  # a coroutine that is thrown away may end in another context
+            _current.reset(self._token)
 
 
 class AddLifecycle(logging.Filter):

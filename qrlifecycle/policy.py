@@ -201,6 +201,9 @@ _KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
 }
 """What a field's value must be, by the field's type."""
 
+ORDINARY = Policy()
+"""What a lifecycle has unless it is told otherwise; one for all, for it cannot change."""
+
 WHATSAPP = Policy(qr_lifetime=60.0, rotated_lifetime=20.0, attempt_timeout=360.0)
 """WhatsApp's own numbers: a first code of 60 s, then five of 20 s (so whatsmeow and Baileys); the
 whole attempt has time for those 160 s and for `approval_timeout`."""

@@ -22,28 +22,25 @@ JUMP = 30.0
 """Seconds by which a wall clock that is put right may go ahead without anybody minding."""
 
 
-CLOCKS: tuple[int, int] | None
-"""One that goes on while the machine sleeps, and one that does not."""
+GOES_ON: int | None
+"""The clock that goes on while the machine sleeps; `time.monotonic()` does not, on these two."""
 
 if sys.platform == "linux":
-    CLOCKS = time.CLOCK_BOOTTIME, time.CLOCK_MONOTONIC
+    GOES_ON = time.CLOCK_BOOTTIME
 elif sys.platform == "darwin":
-    CLOCKS = time.CLOCK_MONOTONIC, time.CLOCK_UPTIME_RAW
+    GOES_ON = time.CLOCK_MONOTONIC
 else:
-    CLOCKS = None
+    GOES_ON = None
 
 
-def seconds_asleep() -> float:
-    """How long the machine has slept since it was started; 0 where nobody can tell."""
-    if CLOCKS is None:
-        return 0.0
-    going_on, standing_still = CLOCKS
-    return time.clock_gettime(going_on) - time.clock_gettime(standing_still)
+def read_clocks() -> tuple[float, float]:
+    """How long the machine has slept, and how far the wall clock is ahead, since some beginning.
 
-
-def seconds_ahead() -> float:
-    """How far the wall clock is ahead of the time that the machine was awake or asleep."""
-    return time.time() - time.monotonic() - seconds_asleep()
+    The first is 0 where nobody can tell; the second leaves out what the first accounts for.
+    """
+    awake = time.monotonic()
+    going_on = awake if GOES_ON is None else time.clock_gettime(GOES_ON)
+    return going_on - awake, time.time() - going_on
 
 
 class SleepWatch:
@@ -52,15 +49,14 @@ class SleepWatch:
     __slots__ = ("_ahead", "_asleep")
 
     def __init__(self) -> None:
-        self._asleep = seconds_asleep()
-        self._ahead = seconds_ahead()
+        self._asleep, self._ahead = read_clocks()
 
     def look(self) -> tuple[float, bool]:
         """For how many seconds it slept, and whether the wall clock jumped ahead by itself."""
-        asleep, ahead = seconds_asleep(), seconds_ahead()
-        slept, jump = asleep - self._asleep, ahead - self._ahead
+        asleep, ahead = read_clocks()
+        slept, jumped = asleep - self._asleep, ahead - self._ahead >= JUMP
         self._ahead = ahead
         if slept < SHORTEST:
-            return 0.0, jump >= JUMP
+            return 0.0, jumped
         self._asleep = asleep
-        return slept, jump >= JUMP
+        return slept, jumped

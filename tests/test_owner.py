@@ -44,7 +44,12 @@ def test_ours_or_nobodys(said: object) -> None:
     "said",
     [
         {"botId": "bot-8"},
+        {"bot_id": "bot-8"},
+        {"userId": "8"},
+        {"user_id": "8"},
         {"botId": ""},
+        '[{"botId": "bot-8"}]',
+        '"{\\"botId\\": 8}"',
         {"bot_id": "bot-7", "botId": "bot-8"},
         {"botId": "bot-7", "userId": "8"},
         {"botId": "bot-7", "data": {"userId": "8"}},

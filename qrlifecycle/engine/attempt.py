@@ -358,19 +358,20 @@ class Attempt:
         """Put one answer after another to the table, until the state is left."""
         with reader.scope:
             while True:
-                answer = await reader.next_answer()
-                self._notice_sleep()
-                if answer is not None:
-                    self._take_answer(reader, answer)
+                if self._take_answer(reader, await reader.next_answer()):
                     await reader.pause()
 
-    def _take_answer(self, reader: StatusReader, answer: Answer) -> None:
+    def _take_answer(self, reader: StatusReader, answer: Answer | None) -> bool:
+        """Put an answer to the table, if there is one; say whether there is."""
         progress = self._progress
+        self._notice_sleep()
+        if answer is None:
+            return False
         if reader.stopped or progress.pending is not None:
             # Too late: it could not be stopped on its way, or was to be finished.
             if self._policy.finish_reads and isinstance(answer.signal, Paired):
                 self._handle_late_success(answer.signal)
-            return
+            return True
         # An answer says nothing of a code that is newer than the one that it was asked about.
         stale = answer.code is not progress.code and not isinstance(answer.signal, FINAL)
         if answer.signal is not None and not stale:
@@ -380,6 +381,7 @@ class Attempt:
             progress.end_wait()
         else:
             progress.wake()
+        return True
 
     def _handle_late_success(self, paired: Paired) -> None:
         """A read that was finished found a success when its state was left already, or about to be.

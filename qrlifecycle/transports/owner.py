@@ -52,10 +52,10 @@ def names_another(said: object, owner: Owner, wrappers: Collection[str] | None =
     key with dots is the way there (``"data.session"``). One that is null says nothing, so it is
     looked for further down: in whatever an object holds, or only under the keys of ``wrappers``.
     """
-    ways = [(keys, ours) for keys, ours in owner if not any("." in key for key in keys)]
     for keys, ours in owner:
-        if any("." in key and _is_another(_at(said, key), ours) for key in keys):
+        if any(_is_another(_at(said, key), ours) for key in keys):
             return True
+    ways = list(owner)
     level = [_parsed(one) for one in (said if isinstance(said, tuple) else (said,))]
     for _ in range(NESTED):
         objects = [one for one in level if isinstance(one, dict)]

@@ -267,6 +267,7 @@ def test_a_server_that_closes_is_gone_in_order(goodbye: str) -> None:
     [
         *("", "3", "5", "7", "9", "x", "-1", OPEN, "4", "4x", "49", "42", "42x", "42{}", "425"),
         *("42[]", "42[[]]", "42[1]", "42[null]", '42{"a":1}', '42"x"', "4[]", "4{}", "4null"),
+        *("4[1]", '4{"a":1}', "4[[2]]", "4true"),
         *(JOINED, "40", '44{"message":"late"}', '4317["x"]', "43[]", '461-["x"]', "46[]"),
         *("42" + "[" * 50_000, "42" + "1" * 110 + '["x"]', '459-["x"]', '4599999999999-["x"]'),
         *(b"", b"x", "bAAAA", "b!!"),
@@ -309,6 +310,16 @@ def test_a_message_with_no_attachment_is_whole_at_once() -> None:
     assert protocol.take('45["x"]') == (Message("x", ()),)
 
 
+def test_what_is_torn_and_what_follows_are_counted_each() -> None:
+    """Where the next message is none either."""
+    protocol = joined()
+    protocol.take(header(1))
+    assert protocol.take("42[]") == MALFORMED * 2
+    protocol.take(header(1))
+    assert protocol.take("42{") == MALFORMED * 2
+    assert protocol.take("42{") == MALFORMED
+
+
 def test_control_packets_do_not_come_between_a_message_and_its_attachments() -> None:
     """Engine.IO's ping may come at any time."""
     protocol = joined()
@@ -324,8 +335,9 @@ def test_promise_7_a_message_whose_attachments_do_not_come_is_dropped(next_one: 
     protocol.take(header(2))
     protocol.take(b"a")
     assert protocol.take(next_one)[0] is Drop.MALFORMED
-    if next_one.startswith("45"):
-        assert protocol.take(b"b") == (Message("y", (b"b",)),)
+    late = (Message("y", (b"b",)),) if next_one.startswith("45") else MALFORMED
+    assert protocol.take(b"b") == late
+    assert protocol.take('42["z"]') == (Message("z", ()),)
 
 
 @pytest.mark.parametrize("place", ["7", "-9", '"0"', "[]", "null", "{}", "1e99", "1.5"])

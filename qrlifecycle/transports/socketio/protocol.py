@@ -45,7 +45,7 @@ PONG = str(engineio.Packet(engineio.PONG).encode())
 """The answer to a ping. What a ping carries belongs to the probe of an upgrade, of which there is
 none here; sent back, it would let the peer decide how much we send."""
 
-UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+UNREADABLE = (ValueError, TypeError, LookupError, RecursionError)
 """What the codec raises over what no server can mean."""
 
 ASKED_FOR = {engineio.PING, engineio.CLOSE, engineio.NOOP}
@@ -199,7 +199,7 @@ class SocketIOProtocol:
         return TransportUnreachable(CLOSED_EARLY, ending=Ending.HUNG_UP)
 
     def _encode(self, kind: int, **content: Any) -> str:
-        packet = socketio.Packet(kind, namespace=self._namespace, binary=False, **content)
+        packet = socketio.Packet(kind, namespace=self._namespace, **content)
         return str(engineio.Packet(engineio.MESSAGE, packet.encode()).encode())
 
 
@@ -215,10 +215,11 @@ def _packet_of(data: object) -> socketio.Packet:
     """A packet of Socket.IO. Engine.IO's codec has decoded what looks like JSON: that is none.
 
     Raises:
-        ValueError: no packet, or one with more attachments than are kept.
+        TypeError: no packet.
+        ValueError: one that cannot be read, or with more attachments than are kept.
     """
-    if not isinstance(data, str) or not data:
-        raise ValueError("no packet")
+    if not isinstance(data, str):
+        raise TypeError("no packet")
     packet = socketio.Packet(encoded_packet=data)
     if packet.attachment_count > MAX_ATTACHMENTS:
         raise ValueError("too many attachments")
