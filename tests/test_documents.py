@@ -20,8 +20,11 @@ import anyio
 import pytest
 
 import qrlifecycle
+import qrlifecycle.gateways
 import qrlifecycle.monitoring
 import qrlifecycle.testing
+import qrlifecycle.testing.gateways
+from qrlifecycle.cli.gateways import GATEWAYS
 from qrlifecycle.diagram import difference
 from qrlifecycle.testing import settle
 
@@ -70,6 +73,7 @@ def pages() -> list[Path]:
         DOCS / "security.md",
         HOW_TO / "read-the-status.md",
         HOW_TO / "when-a-connection-ends.md",
+        DOCS / "gateways" / "device-flow.md",
     ],
     ids=lambda path: path.name,
 )
@@ -105,6 +109,29 @@ def test_the_page_on_writing_a_transport_ends_with_a_good_one(tmp_path: Path) ->
     script.write_text("\n\n".join(blocks(page, "python")))
     printed = run(sys.executable, str(script))
     assert re.fullmatch(r"(on (asyncio|trio): \d+ checks passed, 0 skipped\n){2}", printed)
+
+
+def test_the_page_on_writing_a_gateway_ends_with_a_good_one(tmp_path: Path) -> None:
+    """Its listings run as one file: a gateway of some forty lines keeps what is played to it."""
+    listings = blocks(HOW_TO / "write-a-gateway.md", "python")
+    script = tmp_path / "my_gateway.py"
+    script.write_text("\n\n".join(listings))
+    (gateway,) = (
+        node
+        for node in ast.parse(listings[0]).body
+        if isinstance(node, ast.ClassDef) and node.name == "BotPlatform"
+    )
+    lines = listings[0].splitlines()[gateway.lineno - 1 : gateway.end_lineno]
+    assert len([line for line in lines if line.strip()]) <= 40
+    assert run(sys.executable, str(script)) == "8 scenarios kept\n"
+
+
+def test_every_gateway_has_a_page_and_a_column() -> None:
+    """What each service can say stands in one table, and each has a page of its own."""
+    index = (DOCS / "gateways" / "index.md").read_text()
+    for name in GATEWAYS:
+        assert (DOCS / "gateways" / f"{name}.md").exists()
+        assert f"]({name}.md)" in index
 
 
 VISITORS = """
@@ -414,7 +441,13 @@ def in_the_reference() -> list[object]:
     return found
 
 
-DOORS = [qrlifecycle, qrlifecycle.monitoring, qrlifecycle.testing]
+DOORS = [
+    qrlifecycle,
+    qrlifecycle.gateways,
+    qrlifecycle.monitoring,
+    qrlifecycle.testing,
+    qrlifecycle.testing.gateways,
+]
 
 
 @pytest.mark.parametrize("door", DOORS, ids=lambda m: m.__name__)

@@ -40,7 +40,7 @@ from .http import Answer, Client, HTTPClient, http_address, send
 from .replies import Reply
 from .turns import turn_of
 
-__all__ = ["Gateway", "Hooks", "Parts", "Reaching", "until"]
+__all__ = ["Gateway", "Hooks", "Parts", "Reaching", "SocketOptions", "until"]
 
 T = TypeVar("T")
 
@@ -82,6 +82,13 @@ class Reaching(TypedDict, total=False):
 
     timeout: float
     """Seconds for one request; 10 if nothing is said."""
+
+
+class SocketOptions(TypedDict):
+    """What is the same for a gateway's transport as for its requests."""
+
+    ssl_context: ssl.SSLContext | None
+    proxy: str | None
 
 
 TIMEOUT = 10.0
@@ -155,6 +162,16 @@ class Gateway(NotPickled, ABC):
     def place(self) -> str:
         """Where the service is, without user and password."""
         return self._place
+
+    @property
+    def url(self) -> str:
+        """Where the service is, as it was given but for a slash at the end; it may hold secrets."""
+        return self._url
+
+    @property
+    def socket_options(self) -> SocketOptions:
+        """How a transport reaches it: ``SocketIOTransport(url, **self.socket_options)``."""
+        return {"ssl_context": self._ssl_context, "proxy": self._proxy}
 
     # What a lifecycle is given
 
