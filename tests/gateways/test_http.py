@@ -390,6 +390,7 @@ async def test_a_plain_request_goes_through_a_proxy_with_its_whole_address() -> 
 async def test_tls_goes_through_a_tunnel_that_the_proxy_makes(authority: trustme.CA) -> None:
     """The proxy sees where it leads, and nothing else."""
     asked: list[bytes] = []
+    answer: Answer | None = None
     async with HTTPServer(
         answering(Response({"a": 1})), tls=server_context(authority, "bots.example")
     ) as server:
@@ -411,6 +412,7 @@ async def test_tls_goes_through_a_tunnel_that_the_proxy_makes(authority: trustme
             client = HTTPClient(ssl_context=trusting(authority), proxy=f"http://127.0.0.1:{port}")
             answer = await send(client, "GET", f"https://bots.example/{SECRET}")
             tasks.cancel_scope.cancel()
+    assert answer is not None
     assert answer.json() == {"a": 1}
     assert asked[0].startswith(b"CONNECT bots.example:443 HTTP/1.1\r\n")
     assert SECRET.encode() not in asked[0]

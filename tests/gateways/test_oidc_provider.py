@@ -95,7 +95,8 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 async def pair(provider: Provider, *, scan: str | None = None, **options: Any) -> Outcome:
     """Pair; the person does this with the first code, as soon as it is shown."""
-    gateway = DeviceFlow(provider.issuer, **{"client_id": "tv", **options})
+    options = {"client_id": "tv", **options}
+    gateway = DeviceFlow(provider.issuer, **options)
 
     async def show(qr: QRCode) -> None:
         assert qr.typed is not None

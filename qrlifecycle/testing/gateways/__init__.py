@@ -10,7 +10,7 @@ from .check import (
 )
 from .device_flow import DeviceFlowEmulator
 from .emulator import IDENTITY, CannotDo, Emulator
-from .scenarios import Scenario
+from .scenes import Scenario
 
 __all__ = [
     "IDENTITY",

@@ -11,7 +11,7 @@ import anyio
 from ...errors import InvalidValue, UsageError
 from ...gateways.base import Gateway
 from .emulator import CannotDo, Emulator
-from .scenarios import SCENARIOS, Scenario
+from .scenes import SCENARIOS, Scenario
 from .stage import ScenarioFailed, Stage, listening_to_logs
 
 __all__ = ["GatewayBroken", "GatewayReport", "ScenarioResult", "check_gateway", "play", "scenarios"]
