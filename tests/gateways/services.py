@@ -74,10 +74,12 @@ class Toy(Gateway):
         return {"X-Key": await fresh(self._key)}
 
     async def ask_for_code(self) -> QRCode | Paired:
+        _key = await fresh(self._key)  # as a gateway may well have it at hand
         body = await self.ask("POST", "qr", self.account, json_body={"new": True})
         return QRCode(self._read(body))
 
     async def ask_for_status(self) -> Signal | None:
+        _key = await fresh(self._key)
         body = await self.ask("GET", "status", self.account)
         return Paired(body["id"]) if "id" in body else None
 

@@ -17,6 +17,7 @@ from qrlifecycle import (
     ActionRequired,
     Connected,
     Failed,
+    InvalidValue,
     Paired,
     PeerError,
     QRCode,
@@ -62,10 +63,10 @@ async def test_a_gateway_is_all_that_a_lifecycle_needs() -> None:
 
 async def test_requests_are_made_below_the_url_with_a_fresh_key() -> None:
     """Each segment of a path is quoted, so an account's name leads nowhere else."""
-    client, keys = Canned(CODE, PAIRED), iter(["one", "two"])
+    client, keys = Canned(CODE, PAIRED), iter(["", "one", "", "two"])
 
     async def key() -> str:
-        return next(keys)
+        return next(keys) or "at hand"
 
     gateway = Toy(client, account="../bot 7?x", key=key)
     await gateway.request_qr()
@@ -128,6 +129,24 @@ def test_what_cannot_be_meant_is_refused_where_it_is_made(options: dict[str, Any
     with pytest.raises(UsageError) as raised:
         Toy(**options)
     assert "k3y" not in str(raised.value)
+
+
+def test_promise_6_an_error_of_the_constructor_keeps_none_of_its_arguments() -> None:
+    """Of no subclass: what was given is in no frame of it."""
+    with pytest.raises(InvalidValue) as raised:
+        Toy(url="ftp://toy.example", key="s3cret")
+    error = raised.value
+    assert error.__traceback__ is not None
+    own = error.__traceback__.tb_next
+    lines = traceback.TracebackException(type(error), error, own, capture_locals=True).format()
+    assert "s3cret" not in "".join(lines)
+
+
+async def test_a_header_of_one_request_counts_more_than_those_of_all() -> None:
+    """So one request can be made without the key, or with another."""
+    client = Canned(CODE)
+    await Toy(client).fetch("GET", "x", headers={"X-Key": "another"})
+    assert client.asked[0][2]["X-Key"] == "another"
 
 
 # What failures mean
@@ -297,18 +316,25 @@ async def test_a_credential_that_cannot_be_sent_is_a_mistake_of_the_programs(key
 
 async def test_a_credential_that_cannot_be_had_is_asked_for_again() -> None:
     """A vault that restarts is no failure; what it raised is told by its kind only."""
-    answers: list[str | Exception] = [OSError("s3cret"), ServiceUnavailable("vault"), "k", "k"]
+    answers: list[str | Exception] = [OSError("s3cret"), ServiceUnavailable("vault")]
+    answers += ["k"] * 4
 
     async def give() -> str:
         answer = answers.pop(0)
+        if isinstance(answer, ServiceUnavailable):
+            try:
+                raise OSError("s3cret")
+            except OSError:
+                raise answer  # noqa: B904 - as programs do
         if isinstance(answer, Exception):
             raise answer
         return answer
 
     with pytest.raises(ServiceUnavailable, match=r"function raised OSError$"):
         await Toy(Canned(CODE), key=give).request_qr()
-    with pytest.raises(ServiceUnavailable, match="vault"):
+    with pytest.raises(ServiceUnavailable, match="vault") as raised:
         await Toy(Canned(CODE), key=give).request_qr()
+    assert raised.value.__context__ is raised.value.__cause__ is None
     assert (await Toy(Canned(CODE, PAIRED), key=give).lifecycle().pair()).connected
 
 

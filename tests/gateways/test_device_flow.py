@@ -591,6 +591,14 @@ async def test_promise_6_a_flow_shows_no_secret() -> None:
     assert "d3vice" not in repr(vars(gateway))
 
 
+async def test_a_code_is_over_when_its_time_is() -> None:
+    """There is no grace: the server counts as well, and began before."""
+    _, gateway = flow(answer(CODE | {"expires_in": 12}), PENDING)
+    began = anyio.current_time()
+    assert await gateway.lifecycle().pair() == Failed(Reason.EXPIRED)
+    assert 12 <= anyio.current_time() - began < 12 + A_READ
+
+
 async def test_an_end_is_told_as_what_it_is() -> None:
     """Expiry, refusal, wrong credentials: each ends the attempt by its reason."""
     for error, reason in [

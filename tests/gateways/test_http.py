@@ -177,6 +177,29 @@ async def test_promise_6_an_answer_that_is_none_is_one_error(raw: bytes | None, 
         assert await failure(server.url) == text
 
 
+async def test_promise_7_an_answer_without_end_is_read_no_further_than_the_limit() -> None:
+    """Memory is bounded, whatever the server sends."""
+    sent = 0
+
+    async def babble(stream: Any) -> None:
+        nonlocal sent
+        async with stream:
+            await stream.receive()
+            await stream.send(HEAD + b"\r\n")
+            with suppress(anyio.BrokenResourceError):
+                while sent < 100 * MAX_ANSWER:
+                    await stream.send(b" " * 65536)
+                    sent += 65536
+
+    made = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = made.extra(SocketAttribute.local_port)
+    async with made, anyio.create_task_group() as tasks:
+        tasks.start_soon(made.serve, babble)
+        assert await failure(f"http://127.0.0.1:{port}") == TOO_LARGE
+        tasks.cancel_scope.cancel()
+    assert sent < 20 * MAX_ANSWER
+
+
 async def test_nobody_is_there() -> None:
     """The system's word is passed on, for it holds nothing of the request."""
     async with HTTPServer(answering(None)) as server:
@@ -344,6 +367,15 @@ async def test_whatever_a_client_of_ones_own_does_is_one_error(answer: Any, text
     with pytest.raises(ServiceUnavailable) as raised:
         await send(Client(answer), "GET", f"http://h/?k={SECRET}", timeout=5)
     assert str(raised.value) == text
+    assert raised.value.__context__ is None
+
+
+async def test_promise_6_what_is_behind_an_error_of_a_client_is_forgotten() -> None:
+    """One of ours goes on, and the client's own, which may hold the URL, does not."""
+    error = ServiceUnavailable("not now")
+    error.__context__ = OSError(SECRET)
+    with pytest.raises(ServiceUnavailable, match="not now") as raised:
+        await send(Client(error), "GET", "http://h/")
     assert raised.value.__context__ is None
 
 
