@@ -340,16 +340,17 @@ class Attempt:
         """Put one answer after another to the table, until the state is left."""
         with reader.scope:
             while True:
-                answer = await reader.next_answer()
-                self._notice_sleep()
-                if answer is not None:
-                    self._take_answer(reader, answer)
+                if self._take_answer(reader, await reader.next_answer()):
                     await reader.pause()
 
-    def _take_answer(self, reader: StatusReader, answer: Answer) -> None:
+    def _take_answer(self, reader: StatusReader, answer: Answer | None) -> bool:
+        """Put an answer to the table, if there is one; say whether there is."""
         progress = self._progress
+        self._notice_sleep()
+        if answer is None:
+            return False
         if reader.scope.cancel_called or progress.pending is not None:
-            return  # too late: it could not be stopped on its way
+            return True  # too late: it could not be stopped on its way
         # An answer says nothing of a code that is newer than the one that it was asked about.
         stale = answer.code is not progress.code and not isinstance(answer.signal, FINAL)
         if answer.signal is not None and not stale:
@@ -359,6 +360,7 @@ class Attempt:
             progress.end_wait()
         else:
             progress.wake()
+        return True
 
     def _handle_status(self, signal: Signal, *, claimed: bool) -> None:
         """Put what a read of the status found to the table."""

@@ -277,13 +277,17 @@ async def test_promise_7_a_status_that_changes_without_end_is_read_now_and_then(
         pairing.lifecycle.cancel()
 
 
-async def test_promise_7_a_status_that_nobody_can_read_may_change() -> None:
-    """Without a `check_status` it is dropped, and counted, and moves nothing."""
+async def test_promise_7_a_status_that_nobody_can_read_may_change(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Without a `check_status` it is dropped, and counted, and moves nothing; DEBUG says why."""
+    caplog.set_level(logging.DEBUG, "qrlifecycle")
     async with Pairing() as pairing:
         pairing.peer.send(StatusChanged())
         await settle()
         assert pairing.lifecycle.dropped == {"status_changed": 1}
         assert pairing.lifecycle.state is State.DISPLAYED
+        assert caplog.messages[-1].endswith("dropped: there is no check_status")
         pairing.lifecycle.cancel()
 
 
@@ -850,14 +854,18 @@ async def test_nothing_but_a_success_is_said_to_be_one_that_the_status_found(
 CONFIRM = Policy(confirm_success=True)
 
 
-async def test_with_confirm_a_success_on_the_wire_is_believed_if_the_status_agrees() -> None:
-    """The wire says when to look; the status says what is."""
+async def test_with_confirm_a_success_on_the_wire_is_believed_if_the_status_agrees(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The wire says when to look; the status says what is, and the log that it agreed."""
+    caplog.set_level(logging.INFO, "qrlifecycle")
     async with Beside(Status(), policy=CONFIRM) as pairing:
         await anyio.sleep(5)
         pairing.status.says = Paired("me")
         pairing.peer.send(Paired("somebody on the wire"))
     assert pairing.outcome == Connected("me")
     assert anyio.current_time() == pairing.began + 5
+    assert "connected, confirmed by check_status" in caplog.messages
 
 
 async def test_with_confirm_a_forged_success_changes_nothing() -> None:

@@ -51,9 +51,10 @@ async def test_an_expired_code_is_replaced_while_the_budget_lasts() -> None:
     assert pairing.peer.most_sockets == 1
 
 
-async def test_without_a_budget_the_first_expiry_ends_the_attempt() -> None:
+@pytest.mark.parametrize("max_codes", [2, 20])
+async def test_without_a_budget_the_first_expiry_ends_the_attempt(max_codes: int) -> None:
     """With no refreshes the reason is "expired", and the service is asked once."""
-    async with Pairing(policy=Policy(max_refreshes=0)) as pairing:
+    async with Pairing(policy=Policy(max_refreshes=0, max_codes=max_codes)) as pairing:
         pass
     assert pairing.failed().reason is Reason.EXPIRED
     assert len(pairing.peer.transports) == 1

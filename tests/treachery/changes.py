@@ -641,7 +641,7 @@ CHANGES = (
         "accept a foreign bot's message",
         7,
         "transports/messages.py",
-        (("bots <= {bot_id} and ", ""),),
+        (("bots <= {bot_id} and ", ""), ("names_another(args, pair, WRAPPERS)", "False")),
         ("tests/test_messages.py::test_promise_7_what_is_for_another_is_foreign",),
     ),
     Change(
@@ -839,7 +839,7 @@ CHANGES = (
         ),
     ),
     Change(
-        "wait for attachments until they come",
+        "keep a torn message until its attachments come",
         7,
         "transports/socketio/protocol.py",
         (
@@ -910,9 +910,9 @@ CHANGES = (
         "lifecycle.py",
         (
             (
-                "            self._attempt = Attempt(self._progress, self._service)\n",
-                "            self._attempt = Attempt(self._progress, self._service)\n"
-                '            __import__("os").dup(1)\n',
+                "                self._attempt = Attempt(self._progress, self._service)\n",
+                "                self._attempt = Attempt(self._progress, self._service)\n"
+                '                __import__("os").dup(1)\n',
             ),
         ),
         (
