@@ -7,6 +7,7 @@ and drop whoever is connected.
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -16,7 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import anyio
 import h11
-from anyio.abc import ByteStream, Listener, SocketAttribute, TaskGroup, TaskStatus
+from anyio.abc import ByteStream, Listener, SocketListener, TaskGroup, TaskStatus
 from anyio.streams.tls import TLSListener
 
 from .leaks import KIT
@@ -153,12 +154,13 @@ class HTTPServer:
     # Serving
 
     async def _listen(self, *, task_status: TaskStatus[None]) -> None:
-        made = await anyio.create_tcp_listener(local_host=self.host, local_port=self.port)
-        (one,) = made.listeners
-        self.port = one.extra(SocketAttribute.local_port)  # noqa: S610 - it is not Django's
-        listener: Listener[Any] = one
+        # Without a look-up of names, which asyncio does in a thread: that is no clock's to see.
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        made = socket.create_server((self.host, self.port), family=family)
+        self.port = made.getsockname()[1]
+        listener: Listener[Any] = await SocketListener.from_socket(made)
         if self._tls is not None:
-            listener = TLSListener(one, self._tls, standard_compatible=False)
+            listener = TLSListener(listener, self._tls, standard_compatible=False)
         self._stopped = anyio.Event()
         with anyio.CancelScope() as self._serving:
             async with listener:

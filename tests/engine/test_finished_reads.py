@@ -316,6 +316,7 @@ async def test_promise_2_a_cancellation_waits_for_no_read() -> None:
 async def test_promise_8_an_end_cuts_off_what_is_being_finished() -> None:
     """Of two codes, too: the read of the first ends with the attempt."""
     service = Service((1000, FOUND))
+    began = anyio.current_time()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(service.pair)
         await anyio.sleep(3)
@@ -324,6 +325,7 @@ async def test_promise_8_an_end_cuts_off_what_is_being_finished() -> None:
         await anyio.sleep(3)
         assert (service.under_way, service.lifecycle.state) == (1, State.GENERATING)
         service.lifecycle.cancel()
+    assert anyio.current_time() - began == pytest.approx(6)
     assert service.outcome == Cancelled()
     assert service.under_way == 0
 

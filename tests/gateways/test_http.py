@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import math
+import socket
 import ssl
 import traceback
 from collections.abc import Awaitable, Callable
@@ -14,7 +15,7 @@ from typing import Any
 import anyio
 import pytest
 import trustme
-from anyio.abc import SocketAttribute
+from anyio.abc import SocketListener
 
 from qrlifecycle import InvalidValue, ServiceUnavailable
 from qrlifecycle.gateways.http import MAX_ANSWER, Answer, HTTPClient, send
@@ -44,6 +45,22 @@ def answering(*answers: Response | bytes | None) -> Callable[[Request], Awaitabl
         return left.pop(0) if len(left) > 1 else left[0]
 
     return answer
+
+
+async def listener() -> tuple[SocketListener, int]:
+    """One on loopback, and its port; made without a thread, which a patient clock does not see."""
+    made = socket.create_server(("127.0.0.1", 0))
+    return await SocketListener.from_socket(made), made.getsockname()[1]
+
+
+@pytest.fixture
+def no_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No name is known. The system would be asked in a thread."""
+
+    async def find_nothing(*_arguments: Any, **_options: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    monkeypatch.setattr(anyio, "getaddrinfo", find_nothing)
 
 
 async def ask(url: str, **options: Any) -> Answer:
@@ -191,8 +208,7 @@ async def test_promise_7_an_answer_without_end_is_read_no_further_than_the_limit
                     await stream.send(b" " * 65536)
                     sent += 65536
 
-    made = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    port = made.extra(SocketAttribute.local_port)
+    made, port = await listener()
     async with made, anyio.create_task_group() as tasks:
         tasks.start_soon(made.serve, babble)
         assert await failure(f"http://127.0.0.1:{port}") == TOO_LARGE
@@ -200,6 +216,7 @@ async def test_promise_7_an_answer_without_end_is_read_no_further_than_the_limit
     assert sent < 20 * MAX_ANSWER
 
 
+@pytest.mark.usefixtures("no_names")
 async def test_nobody_is_there() -> None:
     """The system's word is passed on, for it holds nothing of the request."""
     async with HTTPServer(answering(None)) as server:
@@ -232,8 +249,7 @@ async def test_a_cancelled_request_leaves_nothing() -> None:
 
 async def test_an_answer_before_the_request_was_read_counts() -> None:
     """A server may refuse a large body from its head."""
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    port = listener.extra(SocketAttribute.local_port)
+    made, port = await listener()
 
     async def refuse(stream: Any) -> None:
         async with stream:
@@ -242,8 +258,8 @@ async def test_an_answer_before_the_request_was_read_counts() -> None:
                 while True:
                     await stream.receive()
 
-    async with listener, anyio.create_task_group() as tasks:
-        tasks.start_soon(listener.serve, refuse)
+    async with made, anyio.create_task_group() as tasks:
+        tasks.start_soon(made.serve, refuse)
         answer = await send(
             HTTPClient(), "POST", f"http://127.0.0.1:{port}/", form={"a": "b" * 100_000}
         )
@@ -437,8 +453,7 @@ async def test_tls_goes_through_a_tunnel_that_the_proxy_makes(authority: trustme
                     await pump(other, stream)
                     both.cancel_scope.cancel()
 
-        made = await anyio.create_tcp_listener(local_host="127.0.0.1")
-        port = made.extra(SocketAttribute.local_port)
+        made, port = await listener()
         async with made, anyio.create_task_group() as tasks:
             tasks.start_soon(made.serve, pass_on)
             client = HTTPClient(ssl_context=trusting(authority), proxy=f"http://127.0.0.1:{port}")
@@ -457,6 +472,7 @@ async def pump(source: Any, target: Any) -> None:
             await target.send(await source.receive())
 
 
+@pytest.mark.usefixtures("no_names")
 async def test_the_environments_proxy_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """Unless none is to be; and none is for this very machine."""
     async with HTTPServer(answering(Response({"a": 1}))) as proxy:

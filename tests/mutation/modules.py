@@ -16,6 +16,7 @@ CORE = (
     "tests/lifecycle",
     "tests/engine/test_connection.py",
     "tests/engine/test_status.py",
+    "tests/engine/test_finished_reads.py",
     "tests/engine/test_snapshot.py",
     "tests/test_reasons.py",
     "tests/test_no_transport.py",
@@ -52,7 +53,7 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     "engine.attempt": _core("tests/lifecycle"),
     "lifecycle": _core("tests/lifecycle"),
     "engine.failures": _core("tests/test_reasons.py"),
-    "engine.status": _core("tests/engine/test_status.py"),
+    "engine.status": _core("tests/engine/test_status.py", "tests/engine/test_finished_reads.py"),
     "engine.observers": _core("tests/engine/test_observers.py"),
     "engine.hooks": _core(
         "tests/engine/test_hooks.py",
@@ -83,6 +84,10 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("tests/contract/test_transports.py::TestSocketIO",),
     ),
     "transports.handshake": (("tests/socketio",),),
+    "gateways.base": (("tests/gateways/test_base.py",),),
+    "gateways.device_flow": (("tests/gateways/test_device_flow.py",),),
+    "gateways.failures": (("tests/gateways/test_base.py",),),
+    "gateways.http": (("tests/gateways/test_http.py",),),
     "transports.async_client": (
         ("tests/socketio",),
         ("tests/contract/test_transports.py::TestAsyncClient",),

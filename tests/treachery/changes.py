@@ -32,6 +32,7 @@ CONNECTION = "tests/engine/test_connection.py::test_promise"
 PROGRESS = "tests/engine/test_progress.py::test_promise"
 OBSERVERS = "tests/engine/test_observers.py::test_promise"
 STATUS = "tests/engine/test_status.py::test_promise"
+FINISHED = "tests/engine/test_finished_reads.py::test_promise"
 SOCKETIO = "tests/socketio"
 PROTOCOL = f"{SOCKETIO}/test_protocol.py::test_promise"
 REAL = "tests/properties/test_real_server.py::test_promises"
@@ -963,5 +964,26 @@ CHANGES = (
             ),
         ),
         (f"{OBSERVERS}_8_an_iterator_that_nobody_keeps_is_gone",),
+    ),
+    Change(
+        "a poll that may be a write has a deadline like any other",
+        4,
+        "engine/status.py",
+        (("math.inf if self._finishes else limit", "limit"),),
+        (f"{FINISHED}_4_no_deadline_of_a_read_cuts_it_off",),
+    ),
+    Change(
+        "what is told once is told too late, when a code is being left",
+        4,
+        "engine/attempt.py",
+        (("            self._late_success = paired\n", "            pass\n"),),
+        (f"{FINISHED}_4_a_success_that_is_found_while_the_state_is_left_counts",),
+    ),
+    Change(
+        "finish a read that nobody waits for any more",
+        8,
+        "engine/attempt.py",
+        (("                        self.reader.abandon()\n", "                        pass\n"),),
+        (f"{FINISHED}_8_an_end_cuts_off_what_is_being_finished",),
     ),
 )
