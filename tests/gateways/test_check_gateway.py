@@ -181,7 +181,7 @@ async def test_what_an_emulator_raises_comes_out_as_it_is() -> None:
     """It is no failure of the gateway's, and in no group."""
 
     class Broken(DeviceFlowEmulator):
-        async def scan(self, *_arguments: Any) -> None:
+        async def scan(self, code: Any, identity: str = "") -> None:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
