@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import anyio
@@ -204,6 +205,18 @@ def test_the_real_clocks_are_there() -> None:
     asleep, ahead = sleeping.read_clocks()
     assert asleep > -0.01
     assert abs(ahead + time.monotonic() + asleep - time.time()) < 1
+
+
+def test_the_clock_that_goes_on_is_asked_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On Linux there is; where there is none, nobody can tell, and no sleep is made up."""
+    if sys.platform == "linux":
+        assert time.CLOCK_BOOTTIME == sleeping.GOES_ON
+    monkeypatch.setattr(sleeping, "GOES_ON", None)
+    assert sleeping.read_clocks()[0] == 0.0
+    monkeypatch.setattr(sleeping, "GOES_ON", time.CLOCK_REALTIME)  # as after decades asleep
+    assert sleeping.read_clocks()[0] > 1e8
 
 
 def test_no_ready_made_policy_is_blind() -> None:

@@ -23,6 +23,7 @@ CORE = (
     "tests/test_records.py",
     "tests/engine/test_showing.py",
     "tests/engine/test_interruptions.py",
+    "tests/engine/test_sleep.py",
 )
 
 
@@ -63,6 +64,7 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     "engine.recording": _core("tests/engine/test_recording.py", "tests/test_records.py"),
     "engine.request": _core("tests/lifecycle/test_round.py"),
     "logs": (("tests/test_logs.py",), CORE),
+    "sleeping": (("tests/engine/test_sleep.py",),),
     "engine.service": _core("tests/engine/test_status.py"),
     "engine.snapshot": _core("tests/engine/test_snapshot.py"),
     "transports.buffer": (("tests/test_buffer.py",), CORE, EXPLORATION),
