@@ -152,6 +152,7 @@ def test_promise_5_pair_is_clean_over_the_real_server(how: How) -> None:
     assert report.steps > 10
 
 
+@pytest.mark.slow
 @needs_proc
 def test_promise_5_pair_is_clean_while_it_reconnects() -> None:
     """The connection is cut once, and there is another before the success: each step is clean."""

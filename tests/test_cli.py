@@ -310,7 +310,8 @@ def test_a_status_may_be_a_number_or_a_boolean(status: object, word: str) -> Non
 )
 def test_a_status_that_cannot_be_meant_says_where(body: object, said: str) -> None:
     """And it is no answer: it is asked again."""
-    code, out, _ = answering({"qr": "x"}, "--attempt-timeout", "0.5", status=body)
+    short = ("--attempt-timeout", "0.5", "--policy", "final_check_timeout=0.5")
+    code, out, _ = answering({"qr": "x"}, *short, status=body)
     assert code == 1
     assert f"check_status failed: {said}" in out.replace("the server's answer ", "")
     assert "File" not in out

@@ -261,6 +261,7 @@ def test_promise_7_lines_that_all_differ_are_bounded_in_an_attempt(
     assert caplog.records[-2].getMessage() == f"and {10_000 - MOST_ALIKE} other lines"
 
 
+@pytest.mark.slow
 async def test_a_break_of_a_thousand_lifecycles_is_some_lines(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -89,6 +89,7 @@ def run(tmp_path: Path, *options: str) -> str:
     return ran.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [("-p", "no:asyncio"), ("-o", "asyncio_mode=strict")],

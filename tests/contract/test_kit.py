@@ -345,6 +345,7 @@ async def test_send_that_always_raises_says_so_before_anything_is_checked() -> N
     assert isinstance(caught.value.__cause__, Unfinished)
 
 
+@pytest.mark.slow
 @real_time
 async def test_a_server_that_knows_its_client_late_is_told_apart(
     monkeypatch: pytest.MonkeyPatch,

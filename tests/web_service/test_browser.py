@@ -336,6 +336,7 @@ async def test_a_silent_connection_is_given_up(ada: Person) -> None:
     await ada.service.nothing_left()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scanned", [False, True])
 async def test_a_code_that_died_while_the_machine_slept_is_renewed(
     ada: Person, scanned: bool

@@ -78,6 +78,7 @@ def test_cancelled_at_each_step(
     assert report.steps >= 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("backend", "how"), WAYS)
 def test_cancelled_while_addresses_are_tried(backend: str, how: Any) -> None:
     """Several sockets at a time."""
