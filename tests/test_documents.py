@@ -249,7 +249,8 @@ def test_the_page_on_property_tests_passes_its_own(tmp_path: Path) -> None:
         "settings.register_profile('brief', max_examples=10, database=None)\n"
         "settings.load_profile('brief')\n"
     )
-    pytest_alone = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    plugins = ("-p", "no:cacheprovider", "-p", "no:asyncio")  # anyio's plugin runs them
+    pytest_alone = (sys.executable, "-m", "pytest", "-q", *plugins)
     printed = run(*pytest_alone, "--rootdir", str(tmp_path), str(script))
     assert re.search(r"^8 passed, 4 skipped", printed, re.MULTILINE)
 

@@ -1,7 +1,9 @@
 """One command, one table: each row is ours beside what it is compared with, in the same rounds.
 
-Absolute times are this machine's and this minute's; the ratio is what can be compared. A row's two
-sides take turns, round by round, so that a busy minute hits both.
+Client and server run on different cores, where that can be said: on one core, whoever is woken
+waits until the other is done, and a row has two values. Absolute times are this machine's and this
+minute's; the ratio is what can be compared. A row's two sides take turns, round by round, so that a
+busy minute hits both.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import os
 import statistics
 import subprocess
 import sys
@@ -349,6 +352,15 @@ async def compare(comparison: Comparison, url: str, share: float) -> str:
     )
 
 
+def keep_apart(server: int) -> None:
+    """Give this process a core of its own, and another one to the server's."""
+    if sys.platform == "linux":
+        first, *others = sorted(os.sched_getaffinity(0))
+        if others:
+            os.sched_setaffinity(0, {first})
+            os.sched_setaffinity(server, {others[0]})
+
+
 def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
@@ -357,6 +369,7 @@ def main() -> None:
     command = [sys.executable, "-m", "tests.benchmarks.server"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
+        keep_apart(server.pid)
         url = server.stdout.readline().strip()
         print(f"{'medians':<40} {'ours':>12} {'compared with':<35}{'':>3}{'ratio':>6}  aim")
         try:

@@ -93,10 +93,8 @@ async def test_what_makes_no_transport_is_told_so(made: object) -> None:
         await check_transport(partial(greeted_line_peer, lambda *_, **__: made))  # type: ignore[arg-type]
 
 
-async def test_a_socketio_server_may_have_words_of_its_own(anyio_backend_name: str) -> None:
+async def test_a_socketio_server_may_have_words_of_its_own() -> None:
     """The peer says them, and what the adapter is given to make of them must come."""
-    if anyio_backend_name != "asyncio":
-        pytest.skip("the adapter is for asyncio")
 
     def make(host: str, port: int) -> SocketIOTransport:
         return SocketIOTransport(
@@ -245,10 +243,8 @@ async def test_the_raw_socketio_server_sends_what_it_says() -> None:
     assert peer.garbage
 
 
-async def test_each_signal_of_the_raw_socketio_server_arrives(anyio_backend_name: str) -> None:
-    """The adapter makes of each message what the peer says that it means."""
-    if anyio_backend_name != "asyncio":
-        pytest.skip("the adapter is for asyncio")
+async def test_each_signal_of_the_raw_socketio_server_arrives() -> None:
+    """The transport makes of each message what the peer says that it means."""
     async with socketio_peer() as peer, peer.make() as transport:
         await peer.wait_until_connected()
         await peer.send(*peer.signals)

@@ -199,7 +199,7 @@ class TestAsyncClientThatPolls(BehindARelay):
     """The same over HTTP; what closing and cancelling leave, that is: a relay knows no polls."""
 
     __test__ = True
-    kind = partial(AsyncClientTransport, polling=True)
+    kind = staticmethod(partial(AsyncClientTransport, polling=True))
 
     @pytest.fixture
     def peer(self, server: PairingServer, portal: BlockingPortal) -> PeerFactory:
