@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import sys
 import time
 
@@ -22,6 +24,7 @@ from qrlifecycle import (
     sleeping,
 )
 from qrlifecycle.sleeping import JUMP, SHORTEST, SleepWatch
+from qrlifecycle.testing import settle
 
 from ..pairing import Pairing
 
@@ -126,6 +129,61 @@ async def test_without_a_status_the_sleep_is_noticed_by_whatever_is_heard(
         await anyio.sleep(59)
         assert (pairing.lifecycle.state, len(pairing.peer.transports)) == (State.DISPLAYED, 1)
         pairing.lifecycle.cancel()
+
+
+@pytest.mark.parametrize("slept", [20, 3600])
+async def test_without_a_status_the_attempts_time_is_noticed_by_whatever_is_heard(
+    machine: Machine, slept: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The code is on its way; a nap is only said, and what was longer than the attempt ends it."""
+    caplog.set_level(logging.INFO, "qrlifecycle")
+    policy = Policy(attempt_timeout=1000, approval_timeout=900)
+    async with Pairing(codes, policy=policy) as pairing:
+        began = anyio.current_time()
+        await anyio.sleep(5)
+        machine.sleep(slept)
+        pairing.peer.send(Scanned())
+        await settle()
+        told = f"the machine slept for {slept} s, or its clock was put forward"
+        assert caplog.messages.count(told) == 1
+        assert pairing.lifecycle.snapshot().running is (slept < 1000)
+        pairing.lifecycle.cancel()
+    assert anyio.current_time() == began + 5
+
+
+async def test_a_codes_time_begins_after_the_sleep_in_which_it_was_asked_for(
+    machine: Machine,
+) -> None:
+    """The answer was there as soon as the machine woke, and the code is fresh."""
+
+    async def slow() -> QRCode:
+        machine.sleep(300)
+        return QRCode("fresh", expires_in=60)
+
+    async with Pairing(slow, policy=Policy(max_refreshes=0, expiry_grace=0)) as pairing:
+        await anyio.sleep(1)
+        pairing.peer.send(Scanned())  # whatever is heard asks whether the machine slept
+        await anyio.sleep(50)
+        assert pairing.lifecycle.state is State.DISPLAYED
+        pairing.lifecycle.cancel()
+
+
+async def test_a_sleep_in_the_final_check_asks_for_no_second_one(machine: Machine) -> None:
+    """The transport is lost for good; what was read as the machine woke is the last word."""
+    asked = 0
+
+    async def check_status() -> Signal | None:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            machine.sleep(300)
+        return None
+
+    policy = Policy(max_reconnects=0, attempt_timeout=math.inf)
+    async with Pairing(codes, check_status=check_status, policy=policy) as pairing:
+        pairing.peer.break_connection()
+    assert pairing.failed().reason is Reason.TRANSPORT_LOST
+    assert asked == 2
 
 
 async def test_the_attempts_own_time_goes_on_in_the_sleep(machine: Machine) -> None:

@@ -51,7 +51,7 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     "engine.connection": _core("tests/engine/test_connection.py"),
     "engine.progress": _core("tests/engine/test_progress.py"),
     "engine.attempt": _core("tests/lifecycle"),
-    "lifecycle": _core("tests/lifecycle"),
+    "lifecycle": _core("tests/lifecycle", "tests/test_logs.py"),
     "engine.failures": _core("tests/test_reasons.py"),
     "engine.status": _core("tests/engine/test_status.py"),
     "engine.observers": _core("tests/engine/test_observers.py"),
