@@ -23,7 +23,6 @@ CORE = (
     "tests/test_records.py",
     "tests/engine/test_showing.py",
     "tests/engine/test_interruptions.py",
-    "tests/engine/test_sleep.py",
 )
 
 
@@ -33,7 +32,9 @@ USER_CODE = (
     "tests/engine/test_user_code.py",
 )
 
-BACKENDS_MATTER = frozenset(USER_CODE)
+SLEEP = ("tests/engine/test_sleep.py",)
+
+BACKENDS_MATTER = frozenset({*USER_CODE, *SLEEP})
 """Tests of what is decided differently on asyncio and on trio."""
 
 MODEL = tuple(
@@ -49,8 +50,8 @@ def _core(*own: str) -> tuple[tuple[str, ...], ...]:
 
 MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     "engine.connection": _core("tests/engine/test_connection.py"),
-    "engine.progress": _core("tests/engine/test_progress.py"),
-    "engine.attempt": _core("tests/lifecycle"),
+    "engine.progress": (SLEEP, *_core("tests/engine/test_progress.py")),
+    "engine.attempt": (SLEEP, *_core("tests/lifecycle")),
     "lifecycle": _core("tests/lifecycle", "tests/test_logs.py"),
     "engine.failures": _core("tests/test_reasons.py"),
     "engine.status": _core("tests/engine/test_status.py"),
@@ -64,7 +65,7 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     "engine.recording": _core("tests/engine/test_recording.py", "tests/test_records.py"),
     "engine.request": _core("tests/lifecycle/test_round.py"),
     "logs": (("tests/test_logs.py",), CORE),
-    "sleeping": (("tests/engine/test_sleep.py",),),
+    "sleeping": (SLEEP,),
     "engine.service": _core("tests/engine/test_status.py"),
     "engine.snapshot": _core("tests/engine/test_snapshot.py"),
     "transports.buffer": (("tests/test_buffer.py",), CORE, EXPLORATION),
