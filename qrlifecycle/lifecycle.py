@@ -107,7 +107,7 @@ class QRLifecycle(NotPickled):
         given = {name: hook for name, hook in hooks.items() if hook is not None}
         _require_functions(request_qr=request_qr, transport=transport, **given)
         _require_fitting(policy, check_status, expect_identity)
-        _require_hearing(transport, policy, check_status)
+        _require_hearing(transport, policy)
         _require_recorders(recorders)
         self._service = Service(request_qr, transport, check_status, expect_identity)
         self._progress = Progress(policy or ORDINARY, given, recorders)
@@ -262,11 +262,14 @@ def _require_recorders(recorders: object) -> None:
             raise WrongAnswer("a recorder must be a plain function, not an async one")
 
 
-def _require_hearing(transport: object, policy: Policy | None, check_status: object) -> None:
-    """Where there is nothing to listen to, the status must be read every so often."""
+def _require_hearing(transport: object, policy: Policy | None) -> None:
+    """Where there is nothing to listen to, the status must be read every so often.
+
+    For that there is a `check_status`: a policy with an interval has been refused without one.
+    """
     if getattr(transport, "holds_socket", True) is False:
         name = getattr(transport, "__name__", type(transport).__name__)
-        if check_status is None or policy is None or policy.status_interval == math.inf:
+        if policy is None or policy.status_interval == math.inf:
             raise WrongAnswer(f"{name} hears nothing: give check_status, and a status_interval")
 
 

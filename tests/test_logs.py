@@ -118,6 +118,25 @@ async def test_each_line_says_which_lifecycle_it_is_about(
     assert all(about(line)[0] for line in lines)
 
 
+async def test_a_line_that_comes_of_a_call_between_two_attempts_names_the_lifecycle(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nobody pairs, so no task is about one; the call is."""
+
+    def plain(_change: object) -> None:
+        raise LookupError
+
+    kept: list[Record] = []
+    options: dict[str, Any] = {"on_change": plain, "recorders": [kept.append]}
+    async with Pairing(openings=(Fault.REFUSED,), **options) as pairing:
+        pass
+    caplog.clear()
+    pairing.lifecycle.reset()
+    (line,) = caplog.records
+    assert line.getMessage().startswith("on_change raised LookupError")
+    assert about(line) == (kept[0].lifecycle, None)
+
+
 async def test_a_line_about_nobody_has_the_attributes_as_well(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -81,12 +81,18 @@ async def test_promise_1_there_is_no_socket_at_any_time() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"policy": POLLED}, {"check_status": request_qr}],
-    ids=["neither", "no status", "no interval"],
+    [
+        {},
+        {"policy": POLLED},
+        {"check_status": request_qr},
+        {"check_status": request_qr, "policy": Policy()},
+    ],
+    ids=["neither", "no status", "no policy", "no interval"],
 )
 async def test_what_can_hear_nothing_needs_a_status_that_is_polled(options: dict[str, Any]) -> None:
     """Without it, nobody would ever learn of a success."""
-    with pytest.raises(WrongAnswer, match=r"check_status|status_interval"):
+    said = r"^(NoTransport hears nothing: give check_status|.*status_interval needs a check_status)"
+    with pytest.raises(WrongAnswer, match=said):
         QRLifecycle(request_qr, NoTransport, **options)
 
 

@@ -167,6 +167,20 @@ def test_what_is_lost_listened_before_whatever_the_last_error_is(
     assert (failed.reason, failed.error) == (reason, error)
 
 
+@pytest.mark.parametrize(
+    ("error", "lets_go"), [(ServiceRefused("no"), True), (OSError(SECRET), False)]
+)
+def test_promise_6_an_error_of_the_peers_lets_go_of_its_frames(
+    error: Exception, lets_go: bool
+) -> None:
+    """What it says is all there is to say; of anybody else's the traceback is what there is."""
+    with pytest.raises(type(error)):
+        raise error
+    failed = failure_by(error, State.GENERATING, ever_listened=None)
+    assert failed.error is error
+    assert (error.__traceback__ is None) is lets_go
+
+
 def test_an_error_of_a_transports_from_the_service_is_what_it_says() -> None:
     """The program asks for its code over one, perhaps: it is none of ours that was lost."""
     failed = failure_by(TransportLost("broke"), State.GENERATING, ever_listened=None)

@@ -480,7 +480,7 @@ class Attempt:
         never = self._policy.max_refreshes == 0 and self.codes_left > 0
         return Transition(Event.FAIL, Failed(Reason.EXPIRED if never else Reason.CODES_USED_UP))
 
-    def _success(self, paired: Paired, *, already_paired: bool = False) -> Transition:
+    def _success(self, paired: Paired, *, already_paired: bool) -> Transition:
         """An account is paired: the right one?"""
         if not self._service.expects(paired.identity):
             return Transition(Event.FAIL, Failed(Reason.WRONG_IDENTITY, data=paired.data))

@@ -17,6 +17,7 @@ from qrlifecycle import (
     Cancelled,
     Connected,
     Failed,
+    InvalidValue,
     Paired,
     Policy,
     QRCode,
@@ -27,17 +28,20 @@ from qrlifecycle import (
     Signal,
     State,
     TransportLost,
+    TransportRefused,
     TransportUnreachable,
+    UsageError,
     WrongAnswer,
 )
 from qrlifecycle.engine.backoff import Backoff
 from qrlifecycle.engine.connection import TURN_AFTER, Connection
 from qrlifecycle.engine.observers import Observers
+from qrlifecycle.errors import Ending
 from qrlifecycle.records import Closed, Closing, Opening, Record
 from qrlifecycle.states import Phase
 from qrlifecycle.testing import Fault, ScriptedPeer, ScriptedTransport, settle
 
-from ..pairing import Pairing, asyncio_only, be_busy, hang, request_qr
+from ..pairing import ONCE, Pairing, asyncio_only, be_busy, hang, request_qr
 
 pytestmark = pytest.mark.anyio
 
@@ -473,6 +477,27 @@ def connection_to(peer: ScriptedPeer, policy: Policy | None = None) -> Connectio
     return Connection(peer, policy, Observers({}, (), policy.hook_timeout, lambda *_: None))
 
 
+@pytest.mark.parametrize(("asks_for", "least", "most"), [(3, 3, 3), (3600, 8, 8), (0.001, 0.5, 1)])
+async def test_a_server_that_asks_for_time_is_given_it_within_the_longest_delay(
+    asks_for: float, least: float, most: float
+) -> None:
+    """Never less than without its asking: many ask at once to be left alone."""
+    connection = connection_to(ScriptedPeer(), Policy(reconnect_delay=1, reconnect_delay_max=8))
+    await connection._close_to_reconnect(TransportUnreachable("busy", retry_after=asks_for))
+    assert least <= connection._next_at - anyio.current_time() <= most
+
+
+async def test_what_is_known_of_a_refusal_is_known_of_the_loss_that_it_becomes() -> None:
+    """Whoever was let in before lost the transport; how is for the program to tell apart."""
+    connection = connection_to(ScriptedPeer())
+    refused = TransportRefused("not you", ending=Ending.REFUSED, status=401, code=1008)
+    assert connection._given_up_for(refused) is refused
+    connection.ever_listened = True
+    lost = connection._given_up_for(refused)
+    assert isinstance(lost, TransportLost)
+    assert (lost.ending, lost.status, lost.code) == (Ending.REFUSED, 401, 1008)
+
+
 async def test_listening_is_told_before_any_signal() -> None:
     """None each time a transport listens; then each signal, in order."""
     peer = ScriptedPeer()
@@ -663,22 +688,49 @@ async def test_a_connection_that_is_being_closed_does_not_listen() -> None:
     assert connection.phase is Phase.ABSENT
 
 
-@pytest.mark.parametrize("where", ["open", "receive"])
+@pytest.mark.parametrize(
+    ("where", "kind"), [("open", WrongAnswer), ("open", InvalidValue), ("receive", WrongAnswer)]
+)
 async def test_a_transport_that_is_used_wrongly_comes_out_of_pair(
-    where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    where: str,
+    kind: type[UsageError],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """What the program must mend is no fault of the connection, and nobody tries again."""
 
     async def misused(_transport: object) -> NoReturn:
-        raise WrongAnswer("not so")
+        raise kind("not so")
 
     monkeypatch.setattr(ScriptedTransport, where, misused)
     peer = ScriptedPeer()
-    with pytest.raises(WrongAnswer, match="not so"):
+    with pytest.raises(kind, match="not so"):
         await QRLifecycle(request_qr, peer).pair()
     assert len(peer.transports) == 1
     assert peer.open_sockets == 0
     assert "broke its contract" not in caplog.text
+
+
+async def test_how_a_connection_ended_is_told_by_error_and_record() -> None:
+    """The peer closed it, or it broke; where our own side leaves there is nothing to say."""
+    records: list[Record] = []
+    async with Pairing(recorders=[records.append], policy=PATIENT) as pairing:
+        for end in (pairing.peer.hang_up, pairing.peer.break_connection):
+            end()
+            await anyio.sleep(LONGER_THAN_ANY_WAIT)
+        pairing.peer.send(Paired("me"))
+    endings = [record.ending for record in records if isinstance(record, Closed)]
+    assert endings == [Ending.CLOSED, Ending.OTHER, None]
+
+    async with Pairing(policy=ONCE) as pairing:
+        pairing.peer.hang_up()
+    assert isinstance(error := pairing.failed().error, TransportLost)
+    assert error.ending is Ending.CLOSED
+
+    async with Pairing(openings=(Fault.HUNG,), policy=ONCE) as pairing:
+        pass
+    assert isinstance(error := pairing.failed().error, TransportUnreachable)
+    assert error.ending is Ending.SILENT
 
 
 @asyncio_only

@@ -200,6 +200,7 @@ def test_a_log_says_one_of_ours_in_a_line_with_the_programs_own() -> None:
         refuse()
     line = raised.traceback[-1].lineno + 1
     assert describe(raised.value) == f"ServiceRefused: no ({__file__}:{line})"
+    assert describe(ServiceRefused("no")) == "ServiceRefused: no"
 
 
 def test_an_error_that_is_raised_again_is_not_kept_on_the_way() -> None:

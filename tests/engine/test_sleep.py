@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 import time
 
 import anyio
@@ -21,8 +23,9 @@ from qrlifecycle import (
     sleeping,
 )
 from qrlifecycle.sleeping import JUMP, SHORTEST, SleepWatch
+from qrlifecycle.testing import settle
 
-from ..pairing import Pairing
+from ..pairing import ONCE, Pairing
 
 pytestmark = pytest.mark.anyio
 
@@ -127,6 +130,60 @@ async def test_without_a_status_the_sleep_is_noticed_by_whatever_is_heard(
         pairing.lifecycle.cancel()
 
 
+@pytest.mark.parametrize("slept", [20, 3600])
+async def test_without_a_status_the_attempts_time_is_noticed_by_whatever_is_heard(
+    machine: Machine, slept: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The code is on its way; a nap is only said, and what was longer than the attempt ends it."""
+    caplog.set_level(logging.INFO, "qrlifecycle")
+    policy = Policy(attempt_timeout=1000, approval_timeout=900)
+    async with Pairing(codes, policy=policy) as pairing:
+        began = anyio.current_time()
+        await anyio.sleep(5)
+        machine.sleep(slept)
+        pairing.peer.send(Scanned())
+        await settle()
+        told = f"the machine slept for {slept} s, or its clock was put forward"
+        assert caplog.messages.count(told) == 1
+        assert pairing.lifecycle.snapshot().running is (slept < 1000)
+        pairing.lifecycle.cancel()
+    assert anyio.current_time() == began + 5
+
+
+async def test_a_codes_time_begins_after_the_sleep_in_which_it_was_asked_for(
+    machine: Machine,
+) -> None:
+    """The answer was there as soon as the machine woke, and the code is fresh."""
+
+    async def slow() -> QRCode:
+        machine.sleep(300)
+        return QRCode("fresh", expires_in=60)
+
+    async with Pairing(slow, policy=Policy(max_refreshes=0, expiry_grace=0)) as pairing:
+        await anyio.sleep(1)
+        pairing.peer.send(Scanned())  # whatever is heard asks whether the machine slept
+        await anyio.sleep(50)
+        assert pairing.lifecycle.state is State.DISPLAYED
+        pairing.lifecycle.cancel()
+
+
+async def test_a_sleep_in_the_final_check_asks_for_no_second_one(machine: Machine) -> None:
+    """The transport is lost for good; what was read as the machine woke is the last word."""
+    asked = 0
+
+    async def check_status() -> Signal | None:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            machine.sleep(20)
+        return None
+
+    async with Pairing(codes, check_status=check_status, policy=ONCE) as pairing:
+        pairing.peer.break_connection()
+    assert pairing.failed().reason is Reason.TRANSPORT_LOST
+    assert asked == 2
+
+
 async def test_the_attempts_own_time_goes_on_in_the_sleep(machine: Machine) -> None:
     """Also while a code is asked for."""
 
@@ -156,6 +213,19 @@ async def test_a_wall_clock_that_is_put_right_ends_nothing(
         machine.ahead -= 1e9  # and back again
         await anyio.sleep(10)
         assert len(pairing.peer.transports) == 1 + refreshes
+        pairing.lifecycle.cancel()
+
+
+@pytest.mark.parametrize("_order", range(8))
+async def test_a_code_that_ran_out_meanwhile_costs_one_read(machine: Machine, _order: int) -> None:
+    """Whichever task runs first, which on trio is left to chance: that of the final check."""
+    status = Status()
+    async with Pairing(codes, check_status=status, policy=POLICY) as pairing:
+        await anyio.sleep(5)
+        machine.ahead += 1e9
+        await anyio.sleep(6)
+        assert len(pairing.peer.transports) == 2
+        assert status.asked == 3  # on opening, before the code was given up, on opening
         pairing.lifecycle.cancel()
 
 
@@ -204,6 +274,18 @@ def test_the_real_clocks_are_there() -> None:
     asleep, ahead = sleeping.read_clocks()
     assert asleep > -0.01
     assert abs(ahead + time.monotonic() + asleep - time.time()) < 1
+
+
+def test_the_clock_that_goes_on_is_asked_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On Linux there is; where there is none, nobody can tell, and no sleep is made up."""
+    if sys.platform == "linux":
+        assert time.CLOCK_BOOTTIME == sleeping.GOES_ON
+    monkeypatch.setattr(sleeping, "GOES_ON", None)
+    assert sleeping.read_clocks()[0] == 0.0
+    monkeypatch.setattr(sleeping, "GOES_ON", time.CLOCK_REALTIME)  # as after decades asleep
+    assert sleeping.read_clocks()[0] > 1e8
 
 
 def test_no_ready_made_policy_is_blind() -> None:

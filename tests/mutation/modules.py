@@ -33,7 +33,9 @@ USER_CODE = (
     "tests/engine/test_user_code.py",
 )
 
-BACKENDS_MATTER = frozenset(USER_CODE)
+SLEEP = ("tests/engine/test_sleep.py",)
+
+BACKENDS_MATTER = frozenset({*USER_CODE, *SLEEP})
 """Tests of what is decided differently on asyncio and on trio."""
 
 MODEL = tuple(
@@ -49,9 +51,9 @@ def _core(*own: str) -> tuple[tuple[str, ...], ...]:
 
 MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     "engine.connection": _core("tests/engine/test_connection.py"),
-    "engine.progress": _core("tests/engine/test_progress.py"),
-    "engine.attempt": _core("tests/lifecycle"),
-    "lifecycle": _core("tests/lifecycle"),
+    "engine.progress": (SLEEP, *_core("tests/engine/test_progress.py")),
+    "engine.attempt": (SLEEP, *_core("tests/lifecycle")),
+    "lifecycle": _core("tests/lifecycle", "tests/test_logs.py"),
     "engine.failures": _core("tests/test_reasons.py"),
     "engine.status": _core("tests/engine/test_status.py", "tests/engine/test_finished_reads.py"),
     "engine.observers": _core("tests/engine/test_observers.py"),
@@ -64,6 +66,7 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     "engine.recording": _core("tests/engine/test_recording.py", "tests/test_records.py"),
     "engine.request": _core("tests/lifecycle/test_round.py"),
     "logs": (("tests/test_logs.py",), CORE),
+    "sleeping": (SLEEP,),
     "engine.service": _core("tests/engine/test_status.py"),
     "engine.snapshot": _core("tests/engine/test_snapshot.py"),
     "transports.buffer": (("tests/test_buffer.py",), CORE, EXPLORATION),
