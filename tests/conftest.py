@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from typing import Any
 
 import pytest
@@ -19,6 +20,11 @@ settings.register_profile(
 )
 settings.register_profile("deep", settings.get_profile("default"), max_examples=2_000)
 settings.load_profile("default")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """More of them at a time (``-n auto``) than cores: many tests wait for sockets."""
+    return (os.cpu_count() or 1) * 3 // 2 + 1
 
 
 @pytest.fixture(scope="module", autouse=True)
