@@ -1,0 +1,16 @@
+"""Leases: who may hold a transport for a bot and a user, in a process or over several machines."""
+
+from __future__ import annotations
+
+from .base import Holder, Lease, LeaseFactory, Leases, Lost, WhenHeld
+from .local import LocalLeases
+
+__all__ = [
+    "Holder",
+    "Lease",
+    "LeaseFactory",
+    "Leases",
+    "LocalLeases",
+    "Lost",
+    "WhenHeld",
+]
