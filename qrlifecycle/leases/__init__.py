@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .base import Holder, Lease, LeaseFactory, Leases, Lost, WhenHeld
 from .local import LocalLeases
+from .redis import RedisLeases
 
 __all__ = [
     "Holder",
@@ -12,5 +13,6 @@ __all__ = [
     "Leases",
     "LocalLeases",
     "Lost",
+    "RedisLeases",
     "WhenHeld",
 ]

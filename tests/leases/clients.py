@@ -23,16 +23,16 @@ NAMES = {
 
 
 @asynccontextmanager
-async def over_coredis(port: int) -> AsyncIterator[Any]:
+async def over_coredis(port: int, **account: Any) -> AsyncIterator[Any]:
     """A client of coredis."""
-    async with coredis.Redis(host="127.0.0.1", port=port) as client:
+    async with coredis.Redis(host="127.0.0.1", port=port, **account) as client:
         yield client
 
 
 @asynccontextmanager
-async def over_redis_py(port: int) -> AsyncIterator[Any]:
+async def over_redis_py(port: int, **account: Any) -> AsyncIterator[Any]:
     """A client of redis.asyncio."""
-    client = redis.asyncio.Redis(host="127.0.0.1", port=port)
+    client = redis.asyncio.Redis(host="127.0.0.1", port=port, **account)
     try:
         yield client
     finally:

@@ -17,10 +17,7 @@ MODEL = Path(__file__).parent.parent / "model" / "lease.pml"
 
 MISSING = [tool for tool in ("spin", "gcc") if shutil.which(tool) is None]
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(bool(MISSING), reason=f"not installed here: {', '.join(MISSING)}"),
-]
+needs_spin = pytest.mark.skipif(bool(MISSING), reason=f"not installed here: {', '.join(MISSING)}")
 
 TTL, CLOSE, DRIFT, SLACK = 4, 1, 1, 1
 """Ticks."""
@@ -60,12 +57,14 @@ def judge(folder: Path, *defines: str, keep: int | None = None) -> tuple[int, in
     return int(errors[1]), int(states[1])
 
 
-def test_the_model_has_the_constants_of_the_code() -> None:
+def test_promise_9_the_model_has_the_constants_of_the_code() -> None:
     """With the library's arithmetic one tick is left of four, and each room takes one away."""
     assert kept() == 1
     assert kept(close=0) == kept(drift=0) == kept(slack=0) == 2
 
 
+@pytest.mark.slow
+@needs_spin
 def test_promise_9_the_protocol_holds(tmp_path: Path) -> None:
     """As designed never two machines have a transport, also if the keeper restarts empty."""
     errors, states = judge(tmp_path, "FORGETS")
@@ -73,6 +72,8 @@ def test_promise_9_the_protocol_holds(tmp_path: Path) -> None:
     assert states > 10_000_000
 
 
+@pytest.mark.slow
+@needs_spin
 @pytest.mark.parametrize(
     "without",
     [
@@ -91,6 +92,8 @@ def test_promise_9_each_part_of_the_protocol_is_needed(without: str, tmp_path: P
     assert errors > 0
 
 
+@pytest.mark.slow
+@needs_spin
 @pytest.mark.parametrize("room", ["close", "drift", "slack"])
 def test_promise_9_each_room_is_needed(room: str, tmp_path: Path) -> None:
     """Without room for closing, for drift, or for being late, there are two transports at once."""
@@ -98,6 +101,8 @@ def test_promise_9_each_room_is_needed(room: str, tmp_path: Path) -> None:
     assert errors > 0
 
 
+@pytest.mark.slow
+@needs_spin
 def test_a_machine_that_is_stopped_is_not_covered(tmp_path: Path) -> None:
     """Where a machine may be stopped (SIGSTOP), two have a transport: A3 is an assumption."""
     errors, _ = judge(tmp_path, "STOPS")

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from qrlifecycle.leases.redis import RedisLeases
 from qrlifecycle.testing import TwoMachines, check_leases
 
+from ..patience import HANGS
 from .clients import Meddling, over_coredis, over_redis_py
 from .redis_server import RedisServer
 
 pytestmark = pytest.mark.anyio
+
+TOP = Path(__file__).parent.parent.parent
 
 TIMES: dict[str, Any] = {"ttl": 4.0, "renew_every": 0.5, "timeout": 0.5, "close_within": 0.5}
 """Seconds."""
@@ -65,3 +71,27 @@ async def test_promise_9_leases_kept_by_redis_keep_their_contract(
 
     report = await check_leases(two, clauses=clauses)
     assert report.skipped == ()
+
+
+@pytest.mark.parametrize(("over", "anyio_backend"), OVER)
+async def test_the_permissions_that_the_page_names_are_enough(
+    server: RedisServer,
+    over: Callable[..., AbstractAsyncContextManager[Any]],
+    anyio_backend: object,
+) -> None:
+    """A user of Redis with no more than those takes a lease, takes it over, and gives it back."""
+    page = (TOP / "docs" / "how-to" / "several-machines.md").read_text()
+    (rules,) = re.findall(r"`(~\{qrl\}[^`]*)`", page)
+    server.admin.execute_command("ACL", "SETUSER", "lessee", "reset", "on", ">pw", *rules.split())
+    account = {"username": "lessee", "password": "pw"}
+    async with over(server.port, **account) as client, RedisLeases(client, **TIMES) as leases:
+        told = anyio.Event()
+        holder, later = (leases.lease("bot-7", "user-123") for _ in range(2))
+        await holder.acquire(lambda _: told.set(), 0.5)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(later.acquire, lambda _: None, 0.5)
+            with anyio.fail_after(HANGS):
+                await told.wait()
+            holder.release()
+        later.release()
+    assert server.admin.acl_log() == []

@@ -177,9 +177,10 @@ class Keeper:
 def read_hint(text: str) -> Hint | None:
     """What was published; None if it is nothing of ours."""
     try:
-        word, key, holder = json.loads(text)
-    except (ValueError, TypeError):
+        said: object = json.loads(text)
+    except (ValueError, RecursionError):
         return None
-    if not all(isinstance(part, str) for part in (word, key, holder)):
-        return None
-    return Hint(word, key, holder)
+    match said:
+        case [str(word), str(key), str(holder)]:
+            return Hint(word, key, holder)
+    return None

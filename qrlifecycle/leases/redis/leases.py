@@ -58,7 +58,6 @@ class RedisLeases(Leases):
 
     Raises:
         WrongAnswer: the client is none of those that are known.
-        MissingExtra: its package is not installed.
         InvalidValue: a time that cannot be meant, or a ``ttl`` that is too short for the others.
     """
 

@@ -38,10 +38,25 @@ class CoredisClient(KeeperClient):
     @asynccontextmanager
     async def messages(self, channel: str) -> AsyncIterator[AsyncIterator[str]]:
         """By a pub/sub of the client's; that it tries again by itself is of no use here."""
-        async with self._client.pubsub(
+        pubsub = self._client.pubsub(
             channels=[channel], ignore_subscribe_messages=True, retry_policy=NoRetryPolicy()
-        ) as subscribed:
-            yield Published(subscribed.get_message)
+        )
+        try:
+            async with pubsub as subscribed:
+                yield Published(subscribed.get_message)
+        except BaseExceptionGroup as group:
+            # Where the client is cancelled as well, its connection is closed before the pub/sub
+            # has unsubscribed, which then complains of that beside the cancellation.
+            cancelled = group.subgroup(anyio.get_cancelled_exc_class())
+            if cancelled is None:
+                raise
+            raise _first_of(cancelled) from None
+
+
+def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of a group, however deep."""
+    first = group.exceptions[0]
+    return _first_of(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 class _Connection(KeeperConnection):
