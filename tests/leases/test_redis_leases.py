@@ -194,7 +194,7 @@ async def test_leases_that_are_closed_lose_what_is_held_and_leave_nothing(
         assert [str(error) for error in told + raised] == ["the program is closing its leases"] * 2
         other.release()
         await other.leases._outbox.wait_until_empty()
-        assert server.admin.keys(f"*{one.session.id}*") == []
+        assert server.admin.keys("{qrl}:session:*") == [f"{{qrl}}:session:{other.session.id}"]
         assert server.admin.keys("{qrl}:lease:*") == []
 
 

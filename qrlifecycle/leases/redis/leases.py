@@ -128,8 +128,9 @@ class RedisLeases(Leases):
             if tasks is not None:
                 tasks.cancel_scope.cancel()
             # What the program raised goes on as it is; the task group would wrap it.
-            cancelled = isinstance(error, anyio.get_cancelled_exc_class())
-            await self._stack.__aexit__(*((kind, error, traceback) if cancelled else (None,) * 3))
+            if not isinstance(error, anyio.get_cancelled_exc_class()):
+                kind = error = traceback = None
+            await self._stack.__aexit__(kind, error, traceback)
 
     # For programs
 

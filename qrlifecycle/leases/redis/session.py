@@ -49,6 +49,7 @@ class Held(Protocol):
 
     def to_say_again(self) -> list[tuple[str, str, int]]:
         """Key, holder and token of what is held."""
+        ...
 
     def begun(self, said: list[tuple[str, str, int]], gone: list[str]) -> None:
         """A session has begun: this was said, and of it these holders hold nothing any more."""
