@@ -79,7 +79,8 @@ class About:
 
     def sum_up(self) -> None:
         """The attempt has ended: say how often what was said once came again."""
-        said: Counter[tuple[int, str]] = self._said or Counter()
+        if (said := self._said) is None:
+            return
         self._said = None
         for (level, text), number in said.items():
             if text == "others":
