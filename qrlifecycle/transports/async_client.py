@@ -19,7 +19,6 @@ and ``start_background_task``, and ``engineio.base_client.connected_clients``; a
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -42,6 +41,7 @@ from ..errors import (
     TransportUnreachable,
     UnsupportedBackend,
 )
+from ..logs import SILENT
 from ..policy import is_positive
 from ..secrecy import forgetful, shown_half_made
 from .handshake import (
@@ -65,20 +65,11 @@ from .messages import (
     read_message,
 )
 from .push import PushTransport
+from .socketio.protocol import MAX_ATTACHMENTS
 from .wire import endings
+from .wire.options import HEARTBEAT, MAX_MESSAGE_SIZE
 
 __all__ = ["AsyncClientTransport", "require_asyncio"]
-
-MAX_MESSAGE = 1024 * 1024
-"""Bytes of the largest message that is read. A QR code as a PNG data URL is about 10 kB."""
-
-HEARTBEAT = 90.0
-"""Seconds of silence after which a peer counts as dead, if it asks for no less. Engine.IO's
-defaults ping every 25 s and wait 20 s."""
-
-MAX_ATTACHMENTS = 8
-"""Binary attachments of one message. Python-socketio would collect as many as the server announces,
-each as large as a message."""
 
 ANSWER_TO_CLOSE = 0.1
 """Seconds that the client itself waits for a server to confirm the close that the server asked for;
@@ -95,9 +86,6 @@ CLOSE = "1"
 
 RECORD_SEPARATOR = "\x1e"
 """What stands between two packets of Engine.IO in one request."""
-
-SILENT = logging.Logger("qrlifecycle.silent", logging.CRITICAL + 1)  # noqa: LOG001 - of no tree
-"""Where the client's own log goes: nowhere."""
 
 
 class Packet(packet.Packet):  # type: ignore[misc]
@@ -238,7 +226,7 @@ class AsyncClientTransport(PushTransport):
         polling: bool = False,
         session: Callable[..., aiohttp.ClientSession] = aiohttp.ClientSession,
         ssl_context: ssl.SSLContext | None = None,
-        max_message: int = MAX_MESSAGE,
+        max_message: int = MAX_MESSAGE_SIZE,
         heartbeat: float = HEARTBEAT,
     ) -> None:
         self._path = engineio_path(url, socketio_path)
