@@ -400,7 +400,8 @@ class AsyncClientTransport(PushTransport):
             self._joined.set_result(error)
 
     def _lose(self, error: TransportError) -> None:
-        self._join(TransportUnreachable(f"{error} before the namespace was joined"))
+        text = f"{error} before the namespace was joined"
+        self._join(error.retold(TransportUnreachable, text))
         self._end(error)
 
     # Messages

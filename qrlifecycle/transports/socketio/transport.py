@@ -156,7 +156,7 @@ class SocketIOTransport(WiredTransport):
         if error.ending is not Ending.SILENT or not self._greeting:
             return error.with_traceback(None)
         stage = NOT_JOINED if self._protocol.beat is not None else NOT_OPENED
-        return TransportUnreachable(f"{error}: {stage}", ending=Ending.SILENT)
+        return error.retold(TransportUnreachable, f"{error}: {stage}")
 
     async def _greet(self) -> None:
         """Wait until the server has let us into the namespace."""
@@ -212,13 +212,8 @@ class SocketIOTransport(WiredTransport):
         protocol = self._protocol
         if protocol.joined or protocol.beat is None or not isinstance(error, TransportLost):
             return error
-        return TransportUnreachable(
-            f"the server did not let us into the namespace: {error}",
-            ending=error.ending,
-            status=error.status,
-            code=error.code,
-            retry_after=error.retry_after,
-        )
+        text = f"the server did not let us into the namespace: {error}"
+        return error.retold(TransportUnreachable, text)
 
 
 def _check_numbers(max_message: object, heartbeat: object) -> None:

@@ -51,13 +51,7 @@ def while_opening(error: TransportError) -> TransportError:
     """The same for a connection that broke before it was listened to: it was never open."""
     if not isinstance(error, TransportLost):
         return error.with_traceback(None)
-    return TransportUnreachable(
-        f"before it was listened to: {error}",
-        ending=error.ending,
-        status=error.status,
-        code=error.code,
-        retry_after=error.retry_after,
-    )
+    return error.retold(TransportUnreachable, f"before it was listened to: {error}")
 
 
 def over() -> TransportError:
