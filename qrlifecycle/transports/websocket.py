@@ -6,7 +6,7 @@ import json
 import math
 import ssl
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from ..errors import (
     Ending,
@@ -119,9 +119,6 @@ class WebSocketTransport(WiredTransport):
     def __repr__(self) -> str:
         whose = f" for {self.subject!r}" if self.subject else ""
         return f"<{type(self).__name__} {self._wire.origin}{whose}>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a transport is not pickled: it may hold secrets, and a socket")
 
     async def _greet(self) -> None:
         for said in self._greeting:

@@ -6,13 +6,12 @@ import math
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NoReturn
 
 import h11
 
 from ...errors import InvalidValue
 from ...policy import is_positive
-from ...secrecy import forget_arguments
+from ...secrecy import NotPickled, forget_arguments
 from .address import split_url
 
 __all__ = ["ENVIRONMENT", "HEARTBEAT", "MAX_MESSAGE_SIZE", "WireOptions"]
@@ -33,7 +32,7 @@ OWN_HEADERS = frozenset({"connection", "upgrade", "content-length", "transfer-en
 
 @forget_arguments
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class WireOptions:
+class WireOptions(NotPickled):
     """How to connect. It may hold secrets: it shows none of them, and refuses to be pickled.
 
     Raises:
@@ -86,9 +85,6 @@ class WireOptions:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("WireOptions may hold secrets, so they are not pickled")
 
 
 def check_proxy(url: str, what: str) -> None:
