@@ -51,7 +51,7 @@ from .handshake import (
     check_namespace,
     check_pair,
     engineio_path,
-    place_of,
+    origin_of,
     refusal,
 )
 from .ledger import Ledger
@@ -262,7 +262,7 @@ class AsyncClientTransport(PushTransport):
 
     def __repr__(self) -> str:
         bot_id, user_id = self.subject
-        return f"<{type(self).__name__} {place_of(self._url)} bot={bot_id!r} user={user_id!r}>"
+        return f"<{type(self).__name__} {origin_of(self._url)} bot={bot_id!r} user={user_id!r}>"
 
     @property
     def subject(self) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from ..errors import (
     TransportRefused,
     TransportUnreachable,
 )
-from .wire.address import NOT_IN_A_URL, address_of
+from .wire.address import NOT_IN_A_URL, address_of, place_of
 
 __all__ = [
     "CLOSED_EARLY",
@@ -29,7 +29,7 @@ __all__ = [
     "check_pair",
     "engineio_path",
     "engineio_url",
-    "place_of",
+    "origin_of",
     "refusal",
 ]
 
@@ -109,10 +109,10 @@ def engineio_url(url: str, path: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, where, query, ""))
 
 
-def place_of(url: str) -> str:
+def origin_of(url: str) -> str:
     """Scheme, host and port, as they were given; no more of a URL is shown."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+    return f"{parts.scheme}://{place_of(parts.hostname or '', parts.port)}"
 
 
 NO_SUCH_NAMESPACE = {"Invalid namespace", "Unable to connect"}

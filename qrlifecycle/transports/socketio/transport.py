@@ -16,7 +16,7 @@ from ...errors import Ending, InvalidValue, TransportError, TransportLost, Trans
 from ...policy import is_positive
 from ...secrecy import forgetful, shown_half_made
 from ...signals import Signal
-from ..handshake import check_auth, check_namespace, check_pair, engineio_url, place_of
+from ..handshake import check_auth, check_namespace, check_pair, engineio_url, origin_of
 from ..messages import (
     DEFAULT_SIGNALS,
     Dropped,
@@ -126,7 +126,7 @@ class SocketIOTransport(WiredTransport):
         self._signals = signals
         self._owner = owner
         self._protocol = SocketIOProtocol(namespace, joining, max_message)
-        self._place = place_of(url)
+        self._place = origin_of(url)
         self._begun = self._greeting = False
 
     def __repr__(self) -> str:
