@@ -58,12 +58,11 @@ from .ledger import Ledger
 from .messages import (
     DEFAULT_SIGNALS,
     Drop,
-    Owner,
     SignalMap,
-    check_owner_given,
     check_signals,
     read_message,
 )
+from .owner import Owner, keys_of
 from .push import PushTransport
 from .socketio.protocol import MAX_ATTACHMENTS
 from .wire import endings
@@ -171,9 +170,10 @@ class AsyncClientTransport(PushTransport):
         headers: HTTP headers of the handshake, and of each request when polling.
         namespace: the Socket.IO namespace.
         signals: from the name of a message to what makes a signal of its payload.
-        owner: where a message says which bot it is for (``"session"``, ``"data.instance"``), for a
-            service that tells everybody everything: what does not say it there is dropped. Unless
-            given, ``botId`` and ``userId`` are looked for, and what names nobody is for everybody.
+        owner: whose messages are meant, for a service that tells everybody everything: by where a
+            message says it, what it says there if it is ours (``{"data.session": "bot-7"}``). One
+            that names another there is dropped, and so is a signal that names nobody. Unless given,
+            ``botId`` and ``userId`` are looked for, and what names nobody is for everybody.
         socketio_path: where on the server Socket.IO is, below the URL's path.
         polling: poll over HTTP, and never speak WebSocket. The close is then a request as well,
             which is given a tenth of a second.
@@ -235,7 +235,7 @@ class AsyncClientTransport(PushTransport):
         check_namespace(namespace)
         check_signals(signals)
         if owner is not None:
-            check_owner_given(owner)
+            keys_of(owner)
         if not isinstance(headers, Mapping | None):
             raise InvalidValue(f"headers must be a mapping, not {type(headers).__name__}")
         if not (is_positive(max_message) and is_positive(heartbeat) and heartbeat < math.inf):

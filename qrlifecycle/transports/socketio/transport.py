@@ -20,12 +20,11 @@ from ..handshake import check_auth, check_namespace, check_pair, engineio_url, o
 from ..messages import (
     DEFAULT_SIGNALS,
     Dropped,
-    Owner,
     SignalMap,
-    check_owner_given,
     check_signals,
     read_message,
 )
+from ..owner import Owner, keys_of
 from ..wire import WebSocketConnection, WiredTransport, WireOptions, endings
 from ..wire.options import ENVIRONMENT, HEARTBEAT, MAX_MESSAGE_SIZE
 from .protocol import Message, SocketIOProtocol
@@ -67,9 +66,10 @@ class SocketIOTransport(WiredTransport):
         cookies: cookies of the handshake.
         namespace: the Socket.IO namespace.
         signals: from the name of a message to what makes a signal of its payload.
-        owner: where a message says which bot it is for (``"session"``, ``"data.instance"``), for a
-            service that tells everybody everything: what does not say it there is dropped. Unless
-            given, ``botId`` and ``userId`` are looked for, and what names nobody is for everybody.
+        owner: whose messages are meant, for a service that tells everybody everything: by where a
+            message says it, what it says there if it is ours (``{"data.session": "bot-7"}``). One
+            that names another there is dropped, and so is a signal that names nobody. Unless given,
+            ``botId`` and ``userId`` are looked for, and what names nobody is for everybody.
         socketio_path: where on the server Socket.IO is.
         ssl_context: for servers with a certificate of their own; verification is the context's.
         proxy: an HTTP proxy's URL, None for none, or "environment" for what that says.
@@ -110,7 +110,7 @@ class SocketIOTransport(WiredTransport):
         check_namespace(namespace)
         check_signals(signals)
         if owner is not None:
-            check_owner_given(owner)
+            keys_of(owner)
         _check_numbers(max_message, heartbeat)
         if not isinstance(headers, Mapping | None):
             raise InvalidValue(f"headers must be a mapping, not {type(headers).__name__}")
