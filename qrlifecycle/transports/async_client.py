@@ -19,7 +19,6 @@ and ``start_background_task``, and ``engineio.base_client.connected_clients``; a
 from __future__ import annotations
 
 import asyncio
-import math
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
@@ -42,16 +41,13 @@ from ..errors import (
     UnsupportedBackend,
 )
 from ..logs import SILENT
-from ..policy import is_positive
 from ..secrecy import forgetful, shown_half_made
 from .handshake import (
     CLOSED_EARLY,
     TOO_OLD,
     check_auth,
     check_namespace,
-    check_pair,
     engineio_path,
-    origin_of,
     refusal,
 )
 from .ledger import Ledger
@@ -59,14 +55,12 @@ from .messages import (
     DEFAULT_SIGNALS,
     Drop,
     SignalMap,
-    check_signals,
-    read_message,
 )
-from .owner import Owner, keys_of
-from .push import PushTransport
+from .owner import Owner
+from .pair import PairTransport, check_headers, pair_of
 from .socketio.protocol import MAX_ATTACHMENTS
 from .wire import endings
-from .wire.options import HEARTBEAT, MAX_MESSAGE_SIZE
+from .wire.options import HEARTBEAT, MAX_MESSAGE_SIZE, check_limits
 
 __all__ = ["AsyncClientTransport", "require_asyncio"]
 
@@ -154,7 +148,7 @@ class Client(socketio.AsyncClient):  # type: ignore[misc]
 
 
 @shown_half_made
-class AsyncClientTransport(PushTransport):
+class AsyncClientTransport(PairTransport):
     """Hears signals from a Socket.IO server (3 or newer) by python-socketio's client, on asyncio.
 
     For where no WebSocket is let through, or a session of one's own is needed; everybody else is
@@ -200,11 +194,10 @@ class AsyncClientTransport(PushTransport):
         "_ledger",
         "_max_message",
         "_namespace",
-        "_owner",
+        "_pair",
         "_path",
         "_polling",
         "_session",
-        "_signals",
         "_ssl",
         "_tasks",
         "_url",
@@ -230,21 +223,15 @@ class AsyncClientTransport(PushTransport):
         heartbeat: float = HEARTBEAT,
     ) -> None:
         self._path = engineio_path(url, socketio_path)
-        check_pair(bot_id, user_id)
+        self._pair = pair_of(url, bot_id, user_id, signals, owner)
         self._auth = check_auth(auth, bot_id, user_id)
         check_namespace(namespace)
-        check_signals(signals)
-        if owner is not None:
-            keys_of(owner)
-        if not isinstance(headers, Mapping | None):
-            raise InvalidValue(f"headers must be a mapping, not {type(headers).__name__}")
-        if not (is_positive(max_message) and is_positive(heartbeat) and heartbeat < math.inf):
-            raise InvalidValue("max_message and heartbeat must be above 0, and heartbeat finite")
+        check_headers(headers)
+        check_limits(max_message, heartbeat)
         super().__init__((bot_id, user_id))
         self._url = url
         self._headers = dict(headers or {})
         self._namespace = namespace
-        self._signals = signals
         if not callable(session):
             raise InvalidValue(f"session must be a function, not {type(session).__name__}")
         self._polling = polling
@@ -252,23 +239,12 @@ class AsyncClientTransport(PushTransport):
         self._ssl = ssl_context
         self._max_message = max_message
         self._heartbeat = heartbeat
-        self._owner = owner
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ledger: Ledger | None = None
         self._client: socketio.AsyncClient | None = None
         self._joined: asyncio.Future[TransportError | None] | None = None
         self._closing = False
         self._gone = False
-
-    def __repr__(self) -> str:
-        bot_id, user_id = self.subject
-        return f"<{type(self).__name__} {origin_of(self._url)} bot={bot_id!r} user={user_id!r}>"
-
-    @property
-    def subject(self) -> tuple[str, str]:
-        """The bot and the user."""
-        bot_id, user_id = self._subject or ("", "")
-        return bot_id, user_id
 
     async def open(self) -> None:
         """Connect, join the namespace, and listen.
@@ -410,8 +386,7 @@ class AsyncClientTransport(PushTransport):
         if namespace != self._namespace:
             self._take(Drop.UNKNOWN)
         else:
-            meaning = read_message(self._signals, name, args, *self.subject, owner=self._owner)
-            self._take(meaning, name)
+            self._take_message(name, args)
 
     # The client's tasks
 

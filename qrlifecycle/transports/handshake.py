@@ -26,7 +26,6 @@ __all__ = [
     "TOO_OLD",
     "check_auth",
     "check_namespace",
-    "check_pair",
     "engineio_path",
     "engineio_url",
     "origin_of",
@@ -36,13 +35,6 @@ __all__ = [
 CLOSED_EARLY = "the server closed before the namespace was joined"
 
 TOO_OLD = "the server speaks Socket.IO 2; Socket.IO 3 or newer is needed"
-
-
-def check_pair(bot_id: object, user_id: object) -> None:
-    """Raise `InvalidValue` for an id that is no text, or empty."""
-    for name, text in (("bot_id", bot_id), ("user_id", user_id)):
-        if not isinstance(text, str) or not text:
-            raise InvalidValue(f"{name} must be text that is not empty")
 
 
 def check_auth(auth: object, bot_id: str, user_id: str) -> dict[str, object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import ssl
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
@@ -15,13 +14,12 @@ from ..errors import (
     TransportError,
     TransportRefused,
 )
-from ..policy import is_positive
 from ..secrecy import forgetful, shown_half_made
 from ..signals import Signal
 from .messages import Drop, Dropped
 from .owner import Owner, Whose, keys_of, unsaid, whose_is
 from .wire import WebSocketConnection, WiredTransport, WireOptions
-from .wire.options import ENVIRONMENT, HEARTBEAT, MAX_MESSAGE_SIZE
+from .wire.options import ENVIRONMENT, HEARTBEAT, MAX_MESSAGE_SIZE, check_limits
 
 __all__ = ["REFUSING", "WebSocketTransport"]
 
@@ -109,8 +107,7 @@ class WebSocketTransport(WiredTransport):
         self._refusing = _checked_codes(refusing)
         self._reader, self._welcome, self._text = read, welcome, text
         self._welcomed = welcome is None
-        if not (is_positive(heartbeat) and heartbeat < math.inf):
-            raise InvalidValue("heartbeat must be a finite number of seconds above 0")
+        check_limits(max_message, heartbeat)
         options = WireOptions(
             headers=headers,
             cookies={} if cookies is None else cookies,

@@ -5,26 +5,18 @@ Everything runs in the task that calls. There is no task of its own, so there is
 
 from __future__ import annotations
 
-import math
 import ssl
 from collections.abc import Mapping, Sequence
 
 import anyio.lowlevel
 from anyio import EndOfStream
 
-from ...errors import Ending, InvalidValue, TransportError, TransportLost, TransportUnreachable
-from ...policy import is_positive
+from ...errors import Ending, TransportError, TransportLost, TransportUnreachable
 from ...secrecy import forgetful, shown_half_made
-from ...signals import Signal
-from ..handshake import check_auth, check_namespace, check_pair, engineio_url, origin_of
-from ..messages import (
-    DEFAULT_SIGNALS,
-    Dropped,
-    SignalMap,
-    check_signals,
-    read_message,
-)
-from ..owner import Owner, keys_of
+from ..handshake import check_auth, check_namespace, engineio_url
+from ..messages import DEFAULT_SIGNALS, SignalMap
+from ..owner import Owner
+from ..pair import PairTransport, check_headers, pair_of
 from ..wire import WebSocketConnection, WiredTransport, WireOptions, endings
 from ..wire.options import ENVIRONMENT, HEARTBEAT, MAX_MESSAGE_SIZE
 from .protocol import Message, SocketIOProtocol
@@ -44,7 +36,7 @@ SERVERS_HEARTBEAT = "the server's pingInterval and pingTimeout"
 
 
 @shown_half_made
-class SocketIOTransport(WiredTransport):
+class SocketIOTransport(PairTransport, WiredTransport):
     """Hears signals from a Socket.IO server (3 or newer), on asyncio, uvloop and trio.
 
     It speaks WebSocket from the first byte, on a socket of its own. Where something on the way lets
@@ -83,7 +75,7 @@ class SocketIOTransport(WiredTransport):
             text names it.
     """
 
-    __slots__ = ("_begun", "_greeting", "_owner", "_place", "_protocol", "_signals")
+    __slots__ = ("_begun", "_greeting", "_pair", "_protocol")
 
     @forgetful
     def __init__(
@@ -105,15 +97,10 @@ class SocketIOTransport(WiredTransport):
         heartbeat: float = HEARTBEAT,
     ) -> None:
         address = engineio_url(url, socketio_path)
-        check_pair(bot_id, user_id)
+        self._pair = pair_of(url, bot_id, user_id, signals, owner)
         joining = check_auth(auth, bot_id, user_id)
         check_namespace(namespace)
-        check_signals(signals)
-        if owner is not None:
-            keys_of(owner)
-        _check_numbers(max_message, heartbeat)
-        if not isinstance(headers, Mapping | None):
-            raise InvalidValue(f"headers must be a mapping, not {type(headers).__name__}")
+        check_headers(headers)
         options = WireOptions(
             headers=headers or {},
             cookies=cookies or {},
@@ -123,21 +110,8 @@ class SocketIOTransport(WiredTransport):
             heartbeat=heartbeat,
         )
         super().__init__(WebSocketConnection(address, options), (bot_id, user_id))
-        self._signals = signals
-        self._owner = owner
         self._protocol = SocketIOProtocol(namespace, joining, max_message)
-        self._place = origin_of(url)
         self._begun = self._greeting = False
-
-    def __repr__(self) -> str:
-        bot_id, user_id = self.subject
-        return f"<{type(self).__name__} {self._place} bot={bot_id!r} user={user_id!r}>"
-
-    @property
-    def subject(self) -> tuple[str, str]:
-        """The bot and the user."""
-        bot_id, user_id = self._subject or ("", "")
-        return bot_id, user_id
 
     async def open(self) -> None:
         """Connect, join the namespace, and listen; see `Transport.open`."""
@@ -185,15 +159,11 @@ class SocketIOTransport(WiredTransport):
             self._end(EndOfStream())
         for one in news:
             if isinstance(one, Message):
-                self._take(self._meaning(one), one.name)
+                self._take_message(one.name, one.args)
             else:
                 self._take(one)
         if protocol.answers:
             self._answer(protocol)
-
-    def _meaning(self, message: Message) -> Signal | Dropped | None:
-        name, args = message
-        return read_message(self._signals, name, args, *self.subject, owner=self._owner)
 
     def _answer(self, protocol: SocketIOProtocol) -> None:
         """Send what the server waits for, before anybody hears what it said, and may leave."""
@@ -214,10 +184,3 @@ class SocketIOTransport(WiredTransport):
             return error
         text = f"the server did not let us into the namespace: {error}"
         return error.retold(TransportUnreachable, text)
-
-
-def _check_numbers(max_message: object, heartbeat: object) -> None:
-    if not (is_positive(max_message) and is_positive(heartbeat) and heartbeat != math.inf):
-        raise InvalidValue("max_message and heartbeat must be above 0, and heartbeat finite")
-    if not isinstance(max_message, int):
-        raise InvalidValue("max_message must be a whole number of bytes")

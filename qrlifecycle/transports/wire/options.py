@@ -74,10 +74,7 @@ class WireOptions(NotPickled):
             raise InvalidValue(f"ssl_context must be an SSLContext, not {type(self.ssl).__name__}")
         if self.proxy is not None and self.proxy != ENVIRONMENT:
             check_proxy(self.proxy, "proxy")
-        if type(self.max_message_size) is not int or self.max_message_size <= 0:
-            raise InvalidValue("max_message must be a whole number of bytes above 0")
-        if not (is_positive(self.heartbeat) and self.heartbeat < math.inf):
-            raise InvalidValue("heartbeat must be a finite number of seconds above 0")
+        check_limits(self.max_message_size, self.heartbeat)
         if self.ping_after is not None and not (
             is_positive(self.ping_after) and self.ping_after < self.heartbeat
         ):
@@ -85,6 +82,14 @@ class WireOptions(NotPickled):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
+
+
+def check_limits(max_message: object, heartbeat: object) -> None:
+    """Raise `InvalidValue` for a limit or a heartbeat that cannot be meant."""
+    if type(max_message) is not int or max_message <= 0:
+        raise InvalidValue("max_message must be a whole number of bytes above 0")
+    if not (is_positive(heartbeat) and heartbeat != math.inf):
+        raise InvalidValue("heartbeat must be a finite number of seconds above 0")
 
 
 def check_proxy(url: str, what: str) -> None:
