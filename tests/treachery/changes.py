@@ -745,7 +745,7 @@ CHANGES = (
     Change(
         "wait for attachments until they come",
         7,
-        "transports/async_client.py",
+        "transports/client.py",
         (("            self._binary_packet = None\n", "            pass\n"),),
         (
             "tests/socketio/test_messages.py::test_promise_7_attachments_that_do_not_come_deafen_nobody",
