@@ -16,6 +16,7 @@ from socketio import packet
 from socketio.exceptions import SocketIOError
 
 from ..errors import Ending, TransportError, TransportRefused, TransportUnreachable
+from ..values import UNAUTHORIZED
 from .handshake import TOO_OLD
 from .socketio.protocol import MAX_ATTACHMENTS
 
@@ -94,7 +95,7 @@ def explain(error: BaseException) -> TransportError:
     chain: BaseException | None = error
     while chain is not None:
         status = getattr(chain, "status", None)
-        if status in {401, 403}:
+        if status in UNAUTHORIZED:
             return TransportRefused(f"the server answered HTTP {status} to the handshake")
         if isinstance(status, int) and status:
             return TransportUnreachable(f"the server answered HTTP {status} to the handshake")

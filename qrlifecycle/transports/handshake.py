@@ -19,6 +19,7 @@ from ..errors import (
     TransportRefused,
     TransportUnreachable,
 )
+from ..values import NOT_NOW, UNAUTHORIZED
 from .wire.address import NOT_IN_A_URL, address_of, place_of
 
 __all__ = [
@@ -110,8 +111,8 @@ def origin_of(url: str) -> str:
 NO_SUCH_NAMESPACE = {"Invalid namespace", "Unable to connect"}
 """How Node's servers, in an object, and Python's, bare, say that there is no such namespace."""
 
-FOR_NOW = {408, 425, 429, *range(500, 600)}
-"""HTTP's numbers for "not now", which a service's middleware gives as its error's code."""
+FOR_NOW = NOT_NOW | {*range(500, 600)}
+"""HTTP's numbers that a service's middleware gives as its error's code, and that may pass."""
 
 CODES = ("code", "status", "statusCode", "status_code")
 WAITS = ("retryAfter", "retry_after")
@@ -132,7 +133,7 @@ def refusal(said: object) -> TransportError:
     wait = _first_number(details, WAITS)
     status = int(code) if code is not None and code in range(100, 600) else None
     number = "" if status is None else f" (code {status})"
-    if status in FOR_NOW or (wait is not None and status not in {401, 403}):
+    if status in FOR_NOW or (wait is not None and status not in UNAUTHORIZED):
         text = f"the server lets nobody in for now{number}"
         return TransportUnreachable(text, ending=Ending.TRY_LATER, status=status, retry_after=wait)
     text = f"the server refused the credentials or the bot{number}"
