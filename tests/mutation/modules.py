@@ -88,6 +88,8 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("tests/contract/test_transports.py::TestSocketIO",),
     ),
     "transports.handshake": (("tests/socketio",),),
+    "transports.pair": (("tests/socketio",),),
+    "transports.client": (("tests/socketio",),),
     "gateways.base": (("tests/gateways/test_base.py",),),
     "gateways.device_flow": (("tests/gateways/test_device_flow.py",),),
     "gateways.failures": (("tests/gateways/test_base.py",),),

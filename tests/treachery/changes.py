@@ -642,7 +642,12 @@ CHANGES = (
         "accept a foreign bot's message",
         7,
         "transports/messages.py",
-        (("bots <= {bot_id} and ", ""), ("names_another(args, pair, WRAPPERS)", "False")),
+        (
+            (
+                "        if whose is Whose.ANOTHERS:\n            return",
+                "        if whose is None:\n            return",
+            ),
+        ),
         ("tests/test_messages.py::test_promise_7_what_is_for_another_is_foreign",),
     ),
     Change(
@@ -663,7 +668,7 @@ CHANGES = (
         "take what names nobody for ours where each message must name its owner",
         7,
         "transports/messages.py",
-        (("    if not named:\n", "    if not named:\n        return True\n    if not named:\n"),),
+        (("whose is Whose.NOBODYS and isinstance", "whose is None and isinstance"),),
         ("tests/test_messages.py::test_promise_7_what_names_nobody_is_not_ours_with_an_owner",),
     ),
     Change(
@@ -740,7 +745,7 @@ CHANGES = (
     Change(
         "wait for attachments until they come",
         7,
-        "transports/async_client.py",
+        "transports/client.py",
         (("            self._binary_packet = None\n", "            pass\n"),),
         (
             "tests/socketio/test_messages.py::test_promise_7_attachments_that_do_not_come_deafen_nobody",
@@ -870,8 +875,8 @@ CHANGES = (
     Change(
         "take an object in a list for nobody's",
         7,
-        "transports/messages.py",
-        ((" and names_another(args, pair, WRAPPERS):\n", " and not pair:\n"),),
+        "transports/owner.py",
+        ((" if isinstance(one, list) else ()\n", " if one is None else ()\n"),),
         (
             "tests/test_messages.py::"
             "test_promise_7_what_names_another_does_so_however_it_is_wrapped",

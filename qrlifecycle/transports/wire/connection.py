@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable
-from typing import NoReturn
 
 import anyio
 import anyio.lowlevel
 
 from ...errors import InvalidValue, TransportError
-from ...secrecy import forgetful, shown_half_made
+from ...secrecy import NotPickled, forgetful, shown_half_made
 from . import endings
 from .address import Address, address_of
 from .frames import Frames
@@ -24,7 +23,7 @@ __all__ = ["WebSocketConnection"]
 
 
 @shown_half_made
-class WebSocketConnection:
+class WebSocketConnection(NotPickled):
     """A WebSocket connection to a server. Nothing is opened yet.
 
     It shows neither path nor query of its URL, and refuses to be pickled: they may hold a token.
@@ -77,9 +76,6 @@ class WebSocketConnection:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.origin}>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a connection is not pickled: it may hold secrets, and a socket")
 
     @property
     def closed(self) -> bool:
