@@ -60,6 +60,7 @@ INNER = {
         "deferred",
         "base",
         "device_flow",
+        "evolution",
     ],
     "engine": [
         "user_code",

@@ -10,6 +10,7 @@ from .check import (
 )
 from .device_flow import DeviceFlowEmulator
 from .emulator import IDENTITY, CannotDo, Emulator
+from .evolution import EvolutionEmulator
 from .scenes import Scenario
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "CannotDo",
     "DeviceFlowEmulator",
     "Emulator",
+    "EvolutionEmulator",
     "GatewayBroken",
     "GatewayReport",
     "Scenario",
