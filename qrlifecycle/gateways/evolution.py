@@ -164,11 +164,9 @@ class EvolutionAPI(Gateway):
         Only what is set makes a namespace, so it is set before the instance connects.
         """
         found = await self._fetch_json("GET", "websocket", "find", self.account)
-        set_already = found if isinstance(found, dict) else {}  # null, if nothing ever was
+        set_already = fields_of(found or {}, "websocket")  # null, if nothing ever was
         listed = set_already.get("events")
-        events = (
-            {one for one in listed if isinstance(one, str)} if isinstance(listed, list) else EVENTS
-        )
+        events = {*map(str, listed)} if isinstance(listed, list) else set[str]()
         if set_already.get("enabled") is True and events >= EVENTS:
             return
         wanted = {"enabled": True, "events": sorted(EVENTS | events)}
