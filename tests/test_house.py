@@ -61,6 +61,7 @@ INNER = {
         "base",
         "device_flow",
         "evolution",
+        "wppconnect",
     ],
     "engine": [
         "user_code",

@@ -147,6 +147,17 @@ GATEWAYS: Mapping[str, Entry] = {
         ),
         secrets=(Secret("api-key", "the instance's token, or the global key", required=True),),
     ),
+    "wppconnect": Entry(
+        help="link WhatsApp to a session of a wppconnect-server",
+        url="URL",
+        gateway="wppconnect:WPPConnect",
+        emulator="wppconnect:WPPConnectEmulator",
+        options=(Option("session", "the session's name", required=True),),
+        secrets=(
+            Secret("token", "the session's token"),
+            Secret("secret-key", "the server's secret, which makes tokens, instead"),
+        ),
+    ),
 }
 """By the name that selects it."""
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .base import Gateway, Hooks, Parts
     from .device_flow import DeviceFlow
     from .evolution import EvolutionAPI
+    from .wppconnect import WPPConnect
 
 _MODULES = {
     "DeviceFlow": "device_flow",
@@ -27,6 +28,7 @@ _MODULES = {
     "Gateway": "base",
     "Hooks": "base",
     "Parts": "base",
+    "WPPConnect": "wppconnect",
 }
 """Where each name is; a module is imported when one of its names is first used."""
 
@@ -36,6 +38,7 @@ __all__ = [
     "Gateway",
     "Hooks",
     "Parts",
+    "WPPConnect",
 ]
 
 

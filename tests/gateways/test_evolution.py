@@ -513,26 +513,23 @@ async def test_the_service_rotates_its_codes_by_itself() -> None:
 async def test_nothing_secret_is_told_of_a_whole_pairing(caplog: pytest.LogCaptureFixture) -> None:
     """At DEBUG of every logger: no key, no token, no code, nothing to type; nor in the outcome."""
     caplog.set_level(logging.DEBUG)
-    phone = "+49151000000"
-    async with EvolutionEmulator(phone_number=phone) as server, anyio.create_task_group() as tasks:
+    async with EvolutionEmulator(phone_number="+49151000000") as server:
         gateway, outcomes, shown = server.gateway(), list[Any](), list[QRCode]()
 
         async def pair() -> None:
             outcomes.append(await pairing(server, gateway, on_qr_updated=shown.append))
 
-        tasks.start_soon(pair)
-        await anyio.sleep(5)
-        await server.rotate()
-        await anyio.sleep(1)
-        typed = shown[-1].typed
-        assert typed is not None
-        await server.scan(typed, JID)
-        await anyio.sleep(5)
-        tasks.cancel_scope.cancel()
-        (outcome,) = outcomes
-        texts = [caplog.text, repr(gateway), repr(outcome), repr(outcome.data), repr(shown)]
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(pair)
+            await anyio.sleep(5)
+            await server.rotate()
+            await anyio.sleep(1)
+            assert shown[-1].typed is not None
+            await server.scan(shown[-1].typed, JID)
         secrets = server.secrets()
+    (outcome,) = outcomes
     assert outcome == Connected(JID, {"profileName": "Ada"})
+    texts = [caplog.text, repr(gateway), repr(outcome), repr(outcome.data), repr(shown)]
     assert len(secrets) >= 7
     for secret in secrets:
         assert not any(secret in text for text in texts)

@@ -12,6 +12,7 @@ from .device_flow import DeviceFlowEmulator
 from .emulator import IDENTITY, CannotDo, Emulator
 from .evolution import EvolutionEmulator
 from .scenes import Scenario
+from .wppconnect import WPPConnectEmulator
 
 __all__ = [
     "IDENTITY",
@@ -23,6 +24,7 @@ __all__ = [
     "GatewayReport",
     "Scenario",
     "ScenarioResult",
+    "WPPConnectEmulator",
     "check_gateway",
     "play",
     "scenarios",
