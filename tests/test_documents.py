@@ -77,6 +77,8 @@ def pages() -> list[Path]:
         HOW_TO / "when-a-connection-ends.md",
         HOW_TO / "several-machines.md",
         DOCS / "gateways" / "device-flow.md",
+        DOCS / "gateways" / "evolution.md",
+        DOCS / "gateways" / "wppconnect.md",
     ],
     ids=lambda path: path.name,
 )

@@ -62,6 +62,8 @@ INNER = {
         "deferred",
         "base",
         "device_flow",
+        "evolution",
+        "wppconnect",
     ],
     "engine": [
         "user_code",
@@ -75,6 +77,7 @@ INNER = {
         "request",
         "status",
         "failures",
+        "incoming",
         "attempt",
         "snapshot",
     ],
