@@ -48,9 +48,9 @@ def judge(folder: Path, *defines: str, keep: int | None = None) -> tuple[int, in
         ).stdout
 
     run("spin", "-a", *flags, str(MODEL))
-    # In breadth: in depth there are ways of millions of steps.
-    run("gcc", "-O2", "-w", "-DSAFETY", "-DBFS", "-DCOLLAPSE", "-o", "pan", "pan.c")
-    report = run("./pan", "-w22")
+    run("gcc", "-O2", "-w", "-DSAFETY", "-DNOFAIR", "-DCOLLAPSE", "-o", "pan", "pan.c")
+    report = run("./pan", "-m3000000", "-w24")
+    assert "max search depth too small" not in report
     errors, states = re.search(r"errors: (\d+)", report), re.search(r"(\d+) states, stored", report)
     assert errors is not None, report
     assert states is not None, report
