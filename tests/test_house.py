@@ -75,6 +75,7 @@ INNER = {
         "request",
         "status",
         "failures",
+        "incoming",
         "attempt",
         "snapshot",
     ],
