@@ -127,7 +127,7 @@ async def test_an_unknown_instance_and_a_wrong_key() -> None:
 def read(name: str, data: object, **envelope: object) -> Signal | Dropped | None:
     """What an event means to the instance."""
     message = {"event": name, "instance": "bot-7", "data": data, "apikey": "t0ken", **envelope}
-    return read_message(SIGNALS, name, (message,), "bot-7", "bot-7", owner="instance")
+    return read_message(SIGNALS, name, (message,), "bot-7", "bot-7", owner={"instance": "bot-7"})
 
 
 @pytest.mark.parametrize(
