@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import anyio
 import pytest
 
 from qrlifecycle import (
@@ -25,6 +26,7 @@ from qrlifecycle.gateways.evolution import SIGNALS
 from qrlifecycle.gateways.http import Answer
 from qrlifecycle.transports.messages import Dropped, read_message
 
+from ..patience import HANGS
 from .recorded import exchanges_in
 from .services import Canned, json_answer
 
@@ -40,6 +42,12 @@ def evolution(client: Any = None, url: str = "http://evo.example", **options: An
     """A gateway for the instance that the samples are of."""
     more = {"api_key": "k3y", "instance": "bot-7", **options}
     return EvolutionAPI(url, http=client, **more) if client else EvolutionAPI(url, **more)
+
+
+async def code_from(gateway: EvolutionAPI) -> object:
+    """What it is given when it asks for a code; it may ask again, but not for ever."""
+    with anyio.fail_after(HANGS):
+        return await gateway.request_qr()
 
 
 # What the real server sent
@@ -68,7 +76,7 @@ async def test_a_fresh_instance_has_no_code_yet_and_is_asked_again() -> None:
     """The real server's first answer has a count and no code; nothing was ever set before."""
     unset, done = answered("/websocket/find/bot-7"), answered("/websocket/set/bot-7")
     client = Canned(unset, done, NOT_READY, NOT_READY, READY)
-    assert await evolution(client).request_qr() == CODE
+    assert await code_from(evolution(client)) == CODE
     assert [asked[:2] for asked in client.asked] == [
         ("GET", "http://evo.example/websocket/find/bot-7"),
         ("POST", "http://evo.example/websocket/set/bot-7"),
@@ -82,7 +90,7 @@ async def test_a_fresh_instance_has_no_code_yet_and_is_asked_again() -> None:
 
 async def test_an_instance_that_is_open_is_paired_and_no_token_is_kept() -> None:
     """The real server says whose it is in a list, beside the instance's token and much more."""
-    assert await evolution(Canned(SET, OPEN, OWNED)).request_qr() == OURS
+    assert await code_from(evolution(Canned(SET, OPEN, OWNED))) == OURS
     state = answered("/instance/connectionState/bot-7", "open")
     client = Canned(state, OWNED)
     assert await evolution(client).check_status() == OURS
@@ -109,13 +117,13 @@ async def test_an_unknown_instance_and_a_wrong_key() -> None:
     """The real server looks for the instance first: 404 with any key, and then 401."""
     unknown = answered("/instance/connectionState/bot-7", "does not exist")
     with pytest.raises(ServiceRefused) as caught:
-        await evolution(Canned(unknown)).request_qr()
+        await code_from(evolution(Canned(unknown)))
     assert caught.value.reason == Reason.REFUSED_BY_SERVICE
     with pytest.raises(ServiceRefused):
         await evolution(Canned(unknown)).check_status()
     wrong = answered("/instance/connect/bot-7", "Unauthorized")
     with pytest.raises(ServiceRefused) as caught:
-        await evolution(Canned(wrong)).request_qr()
+        await code_from(evolution(Canned(wrong)))
     assert caught.value.reason == Reason.AUTHENTICATION_REFUSED
     refused = await evolution(Canned(wrong)).check_status()
     assert refused == PairingRefused(Reason.AUTHENTICATION_REFUSED)
@@ -178,7 +186,7 @@ def test_a_code_has_two_faces() -> None:
 async def test_a_phones_number_is_sent_as_the_service_takes_it() -> None:
     """In digits."""
     client = Canned(SET, json_answer('{"code":"2@A","pairingCode":"WZYEH1YY"}'))
-    code = await evolution(client, phone_number="+49 (151) 000-0001").request_qr()
+    code = await code_from(evolution(client, phone_number="+49 (151) 000-0001"))
     assert code == QRCode("2@A", typed="WZYEH1YY")
     assert client.asked[-1][1].endswith("/instance/connect/bot-7?number=491510000001")
 
@@ -223,7 +231,7 @@ async def test_what_an_instance_tells_already_stays_as_it_is(
 ) -> None:
     """Only what is missing is added, and nothing is set that is set."""
     client = Canned(json_answer(json.dumps(found)), *[READY] * 2)
-    await evolution(client).request_qr()
+    await code_from(evolution(client))
     sent = [json.loads(content) for content in client.contents if content]
     assert [one["websocket"]["events"] for one in sent] == ([] if asked is None else [asked])
 
@@ -231,27 +239,27 @@ async def test_what_an_instance_tells_already_stays_as_it_is(
 async def test_where_everybody_is_told_everything_nothing_is_set() -> None:
     """The first request is for the code."""
     client = Canned(READY)
-    await evolution(client, global_events=True).request_qr()
+    await code_from(evolution(client, global_events=True))
     assert [asked[1] for asked in client.asked] == ["http://evo.example/instance/connect/bot-7"]
 
 
 async def test_a_server_without_websockets_answers_with_nothing() -> None:
     """Nothing at all is no trouble yet: the code is asked for."""
     client = Canned(Answer(200, b""), Answer(201, b""), READY)
-    assert await evolution(client).request_qr() == CODE
+    assert await code_from(evolution(client)) == CODE
 
 
 async def test_an_error_with_http_200_is_about_the_moment() -> None:
     """The instance and the key were looked at before: it is not loaded yet, say."""
     client = Canned(SET, json_answer('{"error":true,"message":"Error: secret"}'))
     with pytest.raises(ServiceUnavailable, match="cannot connect the instance just now"):
-        await evolution(client).request_qr()
+        await code_from(evolution(client))
 
 
 async def test_a_code_may_be_one_object_further_in() -> None:
     """So it is where the state is none of the three."""
     further = json_answer('{"instance":{"status":"x"},"qrcode":{"code":"2@A"}}')
-    assert await evolution(Canned(SET, further)).request_qr() == QRCode("2@A")
+    assert await code_from(evolution(Canned(SET, further))) == QRCode("2@A")
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from qrlifecycle import (
     QRUpdated,
     Reason,
     Signal,
+    SocketIOTransport,
     TransportRefused,
     TransportUnreachable,
 )
@@ -296,3 +297,45 @@ async def test_nothing_secret_is_told_of_a_whole_pairing(caplog: pytest.LogCaptu
     assert len(secrets) >= 7
     for secret in secrets:
         assert not any(secret in text for text in texts)
+
+
+def shape_of(said: Any) -> Any:
+    """What is there, without what it says."""
+    if isinstance(said, dict):
+        return {key: shape_of(value) for key, value in sorted(said.items()) if key != "sender"}
+    return type(said).__name__
+
+
+def kind_of(said: Any) -> tuple[str, object]:
+    """What a message is about: its event, and the state in it or whether there is a code."""
+    return said["event"], said["data"].get("state", "qrcode" in said["data"])
+
+
+async def test_the_emulator_says_what_the_real_server_said() -> None:
+    """A pairing, a refusal and the limit have the same fields in their messages, of those kinds."""
+    frames = [message.partition(",")[2] for message in messages_in("evolution", "frames.txt")[2:]]
+    said = [json.loads(frame)[1] for frame in frames]
+    real = {kind_of(one): shape_of(one) for one in said if isinstance(one["data"], dict)}
+    heard: list[Any] = []
+    for play in (EvolutionEmulator.scan, EvolutionEmulator.refuse, EvolutionEmulator.limit):
+        async with EvolutionEmulator() as server:
+            code = await server.gateway().request_qr()
+            transport = SocketIOTransport(
+                server.url,
+                bot_id="bot-7",
+                user_id="bot-7",
+                namespace="/bot-7",
+                headers={"apikey": server.ours.token},
+                signals=dict.fromkeys(("qrcode.updated", "connection.update"), heard.append),
+            )
+            await transport.open()
+            await server.rotate()
+            newest = QRCode(server.ours.code or "")
+            assert newest != code
+            await play(server, *([] if play is EvolutionEmulator.limit else [newest]))
+            with anyio.move_on_after(5):
+                await transport.receive()
+            await transport.aclose()
+    assert {kind_of(one): shape_of(one) for one in heard} == {
+        kind: shape for kind, shape in real.items() if kind[0] != "status.instance"
+    }

@@ -26,6 +26,7 @@ from qrlifecycle.gateways.http import Answer
 from qrlifecycle.gateways.wppconnect import SIGNALS
 from qrlifecycle.transports.messages import Dropped, read_message
 
+from ..patience import HANGS
 from .recorded import exchanges_in
 from .services import Canned, json_answer
 
@@ -46,6 +47,12 @@ def wppconnect(client: Any = None, url: str = "http://wpp.example", **options: A
 def asked_for(client: Canned) -> list[str]:
     """What was asked for, without where."""
     return [f"{how} {url.removeprefix('http://wpp.example')}" for how, url, _ in client.asked]
+
+
+async def code_from(gateway: WPPConnect) -> object:
+    """What it is given when it asks for a code; it may ask again, but not for ever."""
+    with anyio.fail_after(HANGS):
+        return await gateway.request_qr()
 
 
 # What the real server sent
@@ -79,7 +86,7 @@ async def test_a_code_of_before_is_none() -> None:
     assert b"2@REF" in CLOSED.content
     assert b"2@REF" in STARTED.content
     client = Canned(CLOSED, STARTED, CLOSED, INITIALIZING, SHOWN)
-    assert await wppconnect(client).request_qr() == CODE
+    assert await code_from(wppconnect(client)) == CODE
     assert asked_for(client) == [
         "GET /api/bot-7/status-session",
         "POST /api/bot-7/start-session",
@@ -92,14 +99,14 @@ async def test_a_code_of_before_is_none() -> None:
 async def test_a_session_that_shows_a_code_is_not_started_again() -> None:
     """Another tab has begun."""
     client = Canned(SHOWN)
-    assert await wppconnect(client).request_qr() == CODE
+    assert await code_from(wppconnect(client)) == CODE
     assert asked_for(client) == ["GET /api/bot-7/status-session"]
 
 
 async def test_a_session_that_is_connected_is_paired_though_a_code_is_there() -> None:
     """The real server keeps the code of before; whose it is the device says."""
     assert b"2@REF" in CONNECTED.content
-    assert await wppconnect(Canned(CONNECTED, DEVICE)).request_qr() == OURS
+    assert await code_from(wppconnect(Canned(CONNECTED, DEVICE))) == OURS
     client = Canned(CONNECTED, DEVICE)
     assert await wppconnect(client).check_status() == OURS
     assert asked_for(client)[-1] == "GET /api/bot-7/host-device"
@@ -125,7 +132,7 @@ async def test_a_status_with_a_picture_only() -> None:
     """It is the code, drawn by the service."""
     picture = "data:image/png;base64,iVBORw0KGgo="
     client = Canned(json_answer(f'{{"status":"QRCODE","qrcode":"{picture}"}}'))
-    code = await wppconnect(client).request_qr()
+    code = await code_from(wppconnect(client))
     assert code == QRCode(picture)
     assert isinstance(code, QRCode)
     assert code.picture is not None
@@ -138,7 +145,7 @@ async def test_a_wrong_token(answer: Answer) -> None:
     """The real server says 401, also of another session's token."""
     assert answer.status_code == 401
     with pytest.raises(ServiceRefused) as caught:
-        await wppconnect(Canned(answer)).request_qr()
+        await code_from(wppconnect(Canned(answer)))
     assert caught.value.reason == Reason.AUTHENTICATION_REFUSED
     refused = await wppconnect(Canned(answer)).check_status()
     assert refused == PairingRefused(Reason.AUTHENTICATION_REFUSED)
@@ -152,7 +159,7 @@ async def test_a_wrong_secret() -> None:
     wrong = answered("/wrong/generate-token")
     assert wrong.status_code == 400
     with pytest.raises(ServiceRefused, match="does not accept the secret key") as caught:
-        await wppconnect(Canned(wrong), secret_key="wr/ng").request_qr()
+        await code_from(wppconnect(Canned(wrong), secret_key="wr/ng"))
     assert caught.value.reason == Reason.AUTHENTICATION_REFUSED
     refused = await wppconnect(Canned(wrong), secret_key="wr/ng").check_status()
     assert refused == PairingRefused(Reason.AUTHENTICATION_REFUSED)
@@ -194,7 +201,7 @@ async def test_a_token_that_was_just_made_and_is_refused_is_the_end() -> None:
 async def test_no_token_is_no_answer(answer: Answer) -> None:
     """It is asked for again."""
     with pytest.raises(ServiceUnavailable):
-        await wppconnect(Canned(answer), secret_key="s").request_qr()
+        await code_from(wppconnect(Canned(answer), secret_key="s"))
 
 
 async def test_a_fresh_token_for_each_request() -> None:
@@ -263,6 +270,6 @@ async def test_a_browser_that_cannot_start_is_not_started_twice_a_second() -> No
     """The session is closed again at once."""
     client = Canned(CLOSED)
     with anyio.move_on_after(30):
-        await wppconnect(client).request_qr()
+        await code_from(wppconnect(client))
     started = [one for one in asked_for(client) if one.startswith("POST")]
     assert 5 <= len(started) <= 6
