@@ -34,6 +34,7 @@ from qrlifecycle import (
     UsageError,
 )
 from qrlifecycle.engine.attempt import Attempt
+from qrlifecycle.engine.incoming import Incoming
 from qrlifecycle.engine.status import StatusReader
 from qrlifecycle.records import Closed, Ended, Leaving, Record
 from qrlifecycle.testing import (
@@ -528,7 +529,7 @@ async def test_an_interrupt_before_anything_could_be_decided_still_closes_and_le
     def interrupt(*_arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Attempt, "_handle_signal", interrupt)
+    monkeypatch.setattr(Incoming, "take", interrupt)
     monkeypatch.setattr(Attempt, "_decide_by", interrupt)
     lifecycle = QRLifecycle(request_qr, peer)
     async with pairing_beside(lifecycle) as ended:

@@ -53,6 +53,7 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     "engine.connection": _core("tests/engine/test_connection.py"),
     "engine.progress": (SLEEP, *_core("tests/engine/test_progress.py")),
     "engine.attempt": (SLEEP, *_core("tests/lifecycle")),
+    "engine.incoming": (SLEEP, *_core("tests/lifecycle", "tests/engine/test_status.py")),
     "lifecycle": _core("tests/lifecycle", "tests/test_logs.py"),
     "engine.failures": _core("tests/test_reasons.py"),
     "engine.status": _core("tests/engine/test_status.py", "tests/engine/test_finished_reads.py"),
