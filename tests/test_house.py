@@ -60,6 +60,8 @@ INNER = {
         "deferred",
         "base",
         "device_flow",
+        "evolution",
+        "wppconnect",
     ],
     "engine": [
         "user_code",
@@ -73,6 +75,7 @@ INNER = {
         "request",
         "status",
         "failures",
+        "incoming",
         "attempt",
         "snapshot",
     ],

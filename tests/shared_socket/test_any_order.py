@@ -99,8 +99,9 @@ async def follow(plan: list[tuple[str, int]], openings: list[Fault], closings: l
     """Follow a plan, and look whether the promise was kept."""
     peer = ScriptedPeer(openings, closings)
     async with SharedSocket(peer, POLICY) as shared:
-        async with anyio.create_task_group() as tasks:
-            tabs = Tabs(shared, peer, tasks)
+        tasks = anyio.create_task_group()
+        tabs = Tabs(shared, peer, tasks)
+        async with tasks:
             peer.watch = tabs.look
             for act, number in plan:
                 await tabs.act(act, number)
