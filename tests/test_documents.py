@@ -72,6 +72,7 @@ def pages() -> list[Path]:
         TUTORIAL,
         DOCS / "security.md",
         HOW_TO / "read-the-status.md",
+        HOW_TO / "share-a-socket.md",
         HOW_TO / "when-a-connection-ends.md",
         DOCS / "gateways" / "device-flow.md",
         DOCS / "gateways" / "evolution.md",
