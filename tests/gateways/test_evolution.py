@@ -205,7 +205,7 @@ def exchanges_of_the_wrong_key() -> tuple[Response, bytes]:
 def read(name: str, data: object, **envelope: object) -> Signal | Dropped | None:
     """What an event means to the instance."""
     message = {"event": name, "instance": "bot-7", "data": data, "apikey": "t0ken", **envelope}
-    return read_message(SIGNALS, name, (message,), "bot-7", "bot-7", owner="instance")
+    return read_message(SIGNALS, name, (message,), "bot-7", "bot-7", owner={"instance": "bot-7"})
 
 
 @pytest.mark.parametrize(

@@ -239,7 +239,7 @@ async def test_the_messages_of_a_session() -> None:
 
 def read(name: str, *args: object) -> Signal | Dropped | None:
     """What an event means to the session."""
-    return read_message(SIGNALS, name, args, "bot-7", "bot-7", owner="session")
+    return read_message(SIGNALS, name, args, "bot-7", "bot-7", owner={"session": "bot-7"})
 
 
 def test_an_error_is_told_by_the_sessions_bare_name() -> None:
