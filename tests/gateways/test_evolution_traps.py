@@ -45,7 +45,8 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
 
 def evolution(url: str, **options: Any) -> EvolutionAPI:
     """A gateway for the instance that the samples are of."""
-    return EvolutionAPI(url, **{"api_key": "k3y", "instance": "bot-7", **options})
+    more: dict[str, Any] = {"api_key": "k3y", "instance": "bot-7", **options}
+    return EvolutionAPI(url, **more)
 
 
 # What the real server sent
@@ -317,7 +318,11 @@ async def test_the_emulator_says_what_the_real_server_said() -> None:
     said = [json.loads(frame)[1] for frame in frames]
     real = {kind_of(one): shape_of(one) for one in said if isinstance(one["data"], dict)}
     heard: list[Any] = []
-    for play in (EvolutionEmulator.scan, EvolutionEmulator.refuse, EvolutionEmulator.limit):
+
+    async def limit(server: EvolutionEmulator, _code: QRCode) -> None:
+        await server.limit()
+
+    for play in (EvolutionEmulator.scan, EvolutionEmulator.refuse, limit):
         async with EvolutionEmulator() as server:
             code = await server.gateway().request_qr()
             transport = SocketIOTransport(
@@ -332,7 +337,7 @@ async def test_the_emulator_says_what_the_real_server_said() -> None:
             await server.rotate()
             newest = QRCode(server.ours.code or "")
             assert newest != code
-            await play(server, *([] if play is EvolutionEmulator.limit else [newest]))
+            await play(server, newest)
             with anyio.move_on_after(5):
                 await transport.receive()
             await transport.aclose()

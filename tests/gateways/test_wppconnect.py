@@ -40,7 +40,10 @@ NO = Answer(404, b'{"response":null,"status":"Disconnected"}')
 
 def wppconnect(client: Any = None, url: str = "http://wpp.example", **options: Any) -> WPPConnect:
     """A gateway for the session that the samples are of."""
-    more = {"session": "bot-7", **({} if "secret_key" in options else {"token": "t0ken"})}
+    more: dict[str, Any] = {
+        "session": "bot-7",
+        **({} if "secret_key" in options else {"token": "t0ken"}),
+    }
     return WPPConnect(url, http=client, **{**more, **options})
 
 

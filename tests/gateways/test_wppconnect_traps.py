@@ -38,7 +38,8 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
 
 def wppconnect(url: str, **options: Any) -> WPPConnect:
     """A gateway for the session that the samples are of."""
-    return WPPConnect(url, **{"session": "bot-7", "token": "t0ken", **options})
+    more: dict[str, Any] = {"session": "bot-7", "token": "t0ken", **options}
+    return WPPConnect(url, **more)
 
 
 # What the real server sent
