@@ -13,6 +13,7 @@ from qrlifecycle import (
     InvalidValue,
     Paired,
     PairingRefused,
+    Policy,
     QRCode,
     QRUpdated,
     Reason,
@@ -42,6 +43,9 @@ def evolution(client: Any = None, url: str = "http://evo.example", **options: An
     """A gateway for the instance that the samples are of."""
     more = {"api_key": "k3y", "instance": "bot-7", **options}
     return EvolutionAPI(url, http=client, **more) if client else EvolutionAPI(url, **more)
+
+
+now = anyio.current_time
 
 
 async def code_from(gateway: EvolutionAPI) -> object:
@@ -129,6 +133,13 @@ async def test_an_unknown_instance_and_a_wrong_key() -> None:
     assert refused == PairingRefused(Reason.AUTHENTICATION_REFUSED)
 
 
+def test_the_numbers_are_the_services_own() -> None:
+    """Whoever changes one sees what it is for."""
+    assert EvolutionAPI.policy == Policy(
+        qr_lifetime=45, rotated_lifetime=45, generate_timeout=45, max_reconnects=20
+    )
+
+
 # What it means
 
 
@@ -202,12 +213,14 @@ def test_a_number_that_is_none_is_refused(number: Any) -> None:
 
 def test_an_instance_that_can_have_no_namespace_is_refused() -> None:
     """Except where everybody is told everything, in one."""
+    assert evolution().transport().subject == ("bot-7", "bot-7")
+    assert evolution(phone_number="+491510").account == "bot-7"
     with pytest.raises(InvalidValue, match="namespace"):
         evolution(instance="a,b")
     assert evolution(instance="a,b", global_events=True).account == "a,b"
-    with pytest.raises(InvalidValue, match="api_key is empty"):
+    with pytest.raises(InvalidValue, match="^api_key is empty"):
         evolution(api_key="")
-    with pytest.raises(WrongAnswer, match="api_key must be text"):
+    with pytest.raises(WrongAnswer, match="^api_key must be text"):
         evolution(api_key=7)
 
 
@@ -234,6 +247,12 @@ async def test_what_an_instance_tells_already_stays_as_it_is(
     await code_from(evolution(client))
     sent = [json.loads(content) for content in client.contents if content]
     assert [one["websocket"]["events"] for one in sent] == ([] if asked is None else [asked])
+
+
+async def test_what_is_set_and_cannot_be_read_is_no_answer() -> None:
+    """It names the part of the service that it is of."""
+    with pytest.raises(ServiceUnavailable, match="cannot be read: 'websocket' must be an object"):
+        await code_from(evolution(Canned(json_answer("[7]"))))
 
 
 async def test_where_everybody_is_told_everything_nothing_is_set() -> None:
@@ -276,6 +295,6 @@ async def test_whose_it_is_is_written_down_later_than_that_it_is_open(rows: str)
     """It is read again; whose it was before, and another's, is not whose it is."""
     client = Canned(json_answer('{"instance":{"state":"open"}}'), json_answer(rows), OWNED)
     assert await evolution(client).check_status() == OURS
-    client = Canned(json_answer('{"instance":{"state":"open"}}'), json_answer(rows))
+    client, began = Canned(json_answer('{"instance":{"state":"open"}}'), json_answer(rows)), now()
     assert await evolution(client).check_status() == Paired()
-    assert len(client.asked) == 5
+    assert (len(client.asked), now() - began) == (5, pytest.approx(1.5))

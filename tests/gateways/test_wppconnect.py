@@ -11,6 +11,7 @@ from qrlifecycle import (
     InvalidValue,
     Paired,
     PairingRefused,
+    Policy,
     QRCode,
     QRExpired,
     QRUpdated,
@@ -221,6 +222,13 @@ async def test_a_fresh_token_for_each_request() -> None:
     assert [asked[2]["Authorization"] for asked in client.asked] == ["Bearer one", "Bearer two"]
 
 
+def test_the_numbers_are_the_services_own() -> None:
+    """Whoever changes one sees what it is for."""
+    assert WPPConnect.policy == Policy(
+        generate_timeout=60, status_interval=5, confirm_success=True, max_reconnects=15
+    )
+
+
 # What it means
 
 
@@ -246,10 +254,10 @@ def test_one_of_the_token_and_the_secret() -> None:
     """Not both, and not none."""
     make: Any = WPPConnect
     for options in ({}, {"token": "a", "secret_key": "b"}):
-        with pytest.raises(WrongAnswer, match="give token= or secret_key=, one of them"):
+        with pytest.raises(WrongAnswer, match="^give token= or secret_key=, one of them"):
             make("http://wpp.example", session="bot-7", **options)
     for name in ("token", "secret_key"):
-        with pytest.raises(InvalidValue, match=f"{name} is empty"):
+        with pytest.raises(InvalidValue, match=f"^{name} is empty"):
             make("http://wpp.example", session="bot-7", **{name: ""})
 
 
@@ -258,9 +266,9 @@ async def test_whose_it_is_is_known_a_moment_later(device: Answer) -> None:
     """The page in the browser is not there yet; what it never says is not known."""
     client = Canned(CONNECTED, device, DEVICE)
     assert await wppconnect(client).check_status() == OURS
-    client = Canned(CONNECTED, device)
+    client, began = Canned(CONNECTED, device), anyio.current_time()
     assert await wppconnect(client).check_status() == Paired()
-    assert len(client.asked) == 5
+    assert (len(client.asked), anyio.current_time() - began) == (5, pytest.approx(1.5))
 
 
 async def test_a_token_that_is_withdrawn_meanwhile_is_no_account_without_a_name() -> None:
