@@ -254,10 +254,10 @@ def test_one_of_the_token_and_the_secret() -> None:
     """Not both, and not none."""
     make: Any = WPPConnect
     for options in ({}, {"token": "a", "secret_key": "b"}):
-        with pytest.raises(WrongAnswer, match="^give token= or secret_key=, one of them"):
+        with pytest.raises(WrongAnswer, match=r"^give token= or secret_key=, one of them"):
             make("http://wpp.example", session="bot-7", **options)
     for name in ("token", "secret_key"):
-        with pytest.raises(InvalidValue, match=f"^{name} is empty"):
+        with pytest.raises(InvalidValue, match=rf"^{name} is empty"):
             make("http://wpp.example", session="bot-7", **{name: ""})
 
 
