@@ -98,7 +98,10 @@ async def test_an_instance_that_is_open_is_paired_and_no_token_is_kept() -> None
     state = answered("/instance/connectionState/bot-7", "open")
     client = Canned(state, OWNED)
     assert await evolution(client).check_status() == OURS
-    assert client.asked[-1][1].endswith("/instance/fetchInstances?instanceName=bot-7")
+    assert client.asked[-1][:2] == (
+        "GET",
+        "http://evo.example/instance/fetchInstances?instanceName=bot-7",
+    )
 
 
 @pytest.mark.parametrize(
@@ -253,6 +256,20 @@ async def test_what_is_set_and_cannot_be_read_is_no_answer() -> None:
     """It names the part of the service that it is of."""
     with pytest.raises(ServiceUnavailable, match="cannot be read: 'websocket' must be an object"):
         await code_from(evolution(Canned(json_answer("[7]"))))
+
+
+async def test_a_refusal_to_set_anything_is_one() -> None:
+    """Though the next request might be answered."""
+    wrong = answered("/instance/connect/bot-7", "Unauthorized")
+    with pytest.raises(ServiceRefused):
+        await code_from(evolution(Canned(wrong, READY)))
+
+
+async def test_an_owner_that_cannot_be_read_is_no_answer() -> None:
+    """It names what it is."""
+    rows = json_answer('[{"name":"bot-7","connectionStatus":"open","ownerJid":{"x":1}}]')
+    with pytest.raises(ServiceUnavailable, match="'ownerJid' must be text"):
+        await code_from(evolution(Canned(SET, OPEN, rows)))
 
 
 async def test_where_everybody_is_told_everything_nothing_is_set() -> None:

@@ -94,7 +94,12 @@ async def test_the_real_servers_no_to_a_websocket_is_a_refusal() -> None:
     polled, websocket = exchanges_of_the_wrong_key()
 
     async def answer(request: Request) -> Response | bytes:
-        return websocket if request.query["transport"] == "websocket" else polled
+        if request.query["transport"] == "websocket":
+            return websocket
+        assert (request.method, request.path) == ("GET", "/socket.io/")
+        assert (request.query["EIO"], request.query["transport"]) == ("4", "polling")
+        assert request.headers["apikey"] == "k3y"
+        return polled
 
     async with HTTPServer(answer) as server:
         with pytest.raises(TransportRefused) as caught:
@@ -112,6 +117,19 @@ def exchanges_of_the_wrong_key() -> tuple[Response, bytes]:
     head, _, said = f"{middle}{second}".partition("\n\n")
     raw = head.replace("\n", "\r\n") + "\r\n\r\n" + said.strip()
     return Response(json.loads(body), 403), raw.encode()
+
+
+async def test_it_is_reached_as_it_was_told_to_be() -> None:
+    """The socket goes by the proxy that the requests go by."""
+
+    async def refuse(request: Request) -> Response:
+        assert request.method == "CONNECT"
+        return Response(status=403)
+
+    async with HTTPServer(refuse) as proxy:
+        with pytest.raises(TransportUnreachable) as caught:
+            await evolution("http://evo.example", proxy=proxy.url).transport().open()
+    assert caught.value.ending is Ending.PROXY
 
 
 # The traps, played
