@@ -185,10 +185,37 @@ def test_what_says_nothing(name: str, data: Mapping[str, object]) -> None:
     assert read(name, data) is None
 
 
-@pytest.mark.parametrize("data", [None, [], "x", {"qrcode": []}, {"qrcode": {"code": ["x"]}}])
-def test_what_cannot_be_meant_is_dropped(data: object) -> None:
-    """It is counted as malformed."""
-    assert isinstance(read("qrcode.updated", data), Dropped)
+@pytest.mark.parametrize(
+    ("name", "data", "where"),
+    [
+        ("qrcode.updated", None, "data"),
+        ("qrcode.updated", [], "data"),
+        ("qrcode.updated", {"qrcode": []}, "qrcode"),
+        ("qrcode.updated", {"qrcode": {"code": ["x"]}}, "code"),
+        ("qrcode.updated", {"qrcode": {"code": "2@A", "pairingCode": {}}}, "pairingCode"),
+        ("connection.update", "x", "data"),
+        ("connection.update", {"state": "open", "wuid": []}, "wuid"),
+    ],
+)
+def test_what_cannot_be_meant_is_dropped(name: str, data: object, where: str) -> None:
+    """It is counted as malformed; the field is named, its value is not."""
+    dropped = read(name, data)
+    assert isinstance(dropped, Dropped)
+    assert dropped.why.startswith(f"'{where}' must be ")
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_a_message_that_is_no_object_is_dropped(name: str) -> None:
+    """A bare text that is the instance's name, say."""
+    dropped = read_message(SIGNALS, name, ("bot-7",), "bot-7", "bot-7", owner={"instance": "bot-7"})
+    assert isinstance(dropped, Dropped)
+    assert dropped.why.startswith("'payload' must be an object")
+
+
+def test_what_is_not_known_is_not_handed_on() -> None:
+    """A name that is null is none."""
+    data = {"state": "open", "wuid": JID, "profileName": None, "profilePictureUrl": "https://x"}
+    assert read("connection.update", data) == Paired(JID, {})
 
 
 def test_a_code_has_two_faces() -> None:
