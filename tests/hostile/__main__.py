@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="the first run's seed (default: random)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
     given = parser.parse_args(arguments)
-    seed = random.randrange(10**9) if given.seed is None else given.seed  # noqa: S311
+    seed = random.randrange(10**9) if given.seed is None else given.seed
     gc.collect()
     gc.freeze()  # or each run would look through all that was imported
     began, faults = time.monotonic(), 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from random import Random
 
 from qrlifecycle.testing.contract.socketio_peer import GARBAGE as SOCKETIO_GARBAGE
@@ -13,11 +14,21 @@ from qrlifecycle.testing.contract.wire import GARBAGE as ANY_GARBAGE
 
 from .plan import Kind
 
-__all__ = ["BOT", "SECRET", "USER", "HTTP_ANSWERS", "corrupt", "garbage", "message", "openings"]
+__all__ = [
+    "BOT",
+    "HTTP_ANSWERS",
+    "SECRET",
+    "SUCCESS",
+    "USER",
+    "corrupt",
+    "garbage",
+    "message",
+    "openings",
+]
 
 BOT, USER = "bot-7", "user-1"
 
-SECRET = "hush-4711"  # noqa: S105 - what no text may hold
+SECRET = "hush-4711"
 """In the URL's query, in a header and in what is sent on joining."""
 
 TLS_NOISE = b"\x16\x03\x01\x00\x05abcde", b"\x15\x03\x03\x00\x02\x02\x28", b"\x17\x03\x03\xff\xff"
@@ -30,7 +41,8 @@ HTTP_ANSWERS = [
     b"HTTP/9.9 101 X\r\n\r\n",
     b"HTTP/1.1 abc X\r\n\r\n",
     b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
-    b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: no\r\n\r\n",
+    b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Accept: no\r\n\r\n",
     b"HTTP/1.1 100 Continue\r\n\r\n" * 40,
     b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffff\r\n",
@@ -56,6 +68,8 @@ HTTP_ANSWERS = [
     *TLS_NOISE,
 ]
 """What may answer a handshake, and is no upgrade."""
+
+SUCCESS = event("whatsapp_connected", {"botId": BOT, "userId": USER, "identity": "+49"}).encode()
 
 BEATS: list[object] = [25_000, 20, 1, 0, -5, 1e308, "1000", None, [], "NaN", {"a": 1}, True]
 """What a server may say its intervals are."""
@@ -104,7 +118,8 @@ def message(dice: Random, kind: Kind) -> bytes:
     """What a server says once it is listened to; of sense or not."""
     owner = {"botId": dice.choice([BOT, BOT, "another", 7]), "userId": USER}
     binary = frame('451-["nobody",{"_placeholder":true,"num":0}]') + frame(b"a" * 50, 2)
-    choices = [
+    closing = dice.choice(CODES).to_bytes(2, "big") + dice.choice([b"", b"bye", b"\xff"])
+    choices: list[Callable[[], bytes]] = [
         *[lambda: frame(_said(dice, kind, owner))] * 5,
         lambda: frame("2") if kind is not Kind.WEBSOCKET else frame(b"x", 9),
         lambda: garbage(dice, kind),
@@ -115,7 +130,7 @@ def message(dice: Random, kind: Kind) -> bytes:
         lambda: frame("x" * dice.choice([125, 126, 65_535, 65_536, 2_000_000])),
         lambda: b"\x81\x7f" + dice.choice([2**63 - 1, 2**63, 2**32]).to_bytes(8, "big"),
         lambda: b"\x01\x03abc" + b"\x00\x03def" * dice.choice([1, 3000]),
-        lambda: frame(dice.choice(CODES).to_bytes(2, "big") + dice.choice([b"", b"bye", b"\xff"]), 8),
+        lambda: frame(closing, 8),
         lambda: frame("1"),
         lambda: frame("41"),
         lambda: binary * dice.choice([1, 20]),

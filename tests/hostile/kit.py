@@ -32,7 +32,7 @@ def kit_peer(plan: Plan) -> WirePeer:
 
 async def misbehave(peer: WirePeer, plan: Plan) -> None:
     """Spoil some of the handshakes, and then do one thing after another."""
-    dice = Random(f"{plan.seed}/kit")  # noqa: S311
+    dice = Random(f"{plan.seed}/kit")
     beforehand: list[Callable[[], Any]] = [
         lambda: peer.stall(dice.choice([0, 1, 2])),
         lambda: peer.break_off(dice.choice([0, 1, 2])),
@@ -51,7 +51,6 @@ async def misbehave(peer: WirePeer, plan: Plan) -> None:
         peer.show_life,
         lambda: _now(peer.reset),
         lambda: _now(peer.fall_silent),
-        lambda: _now(peer.drop) if dice.random() < 0.1 else anyio.sleep(0),
         peer.refuse,
     ]
     for _ in range(dice.choice([1, 3, 6])):

@@ -6,7 +6,6 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import cache
 from random import Random
 
@@ -16,7 +15,7 @@ import trustme
 from qrlifecycle.testing.contract.websocket_peer import upgrade
 
 from ..wire.serving import Served, listening
-from .acts import HTTP_ANSWERS, corrupt, garbage, message, openings
+from .acts import HTTP_ANSWERS, SUCCESS, corrupt, garbage, message, openings
 from .plan import Kind, Plan
 
 __all__ = ["Server", "serving", "trusted"]
@@ -48,11 +47,14 @@ def certified(kind: str) -> ssl.SSLContext:
     return context
 
 
+POLLED = [b"2", b"1", b"41", b"", b"\xff", b"ok", b"6\x1e2", SUCCESS]
+"""What may answer a poll, once the client has joined."""
+
+
 class Leave(Exception):
     """The server has done what it wanted; what is left to do is to go."""
 
 
-@dataclass
 class Server:
     """One run's server.
 
@@ -60,23 +62,18 @@ class Server:
         plan: the run.
     """
 
-    plan: Plan
-    connections: int = 0
-
-    def __post_init__(self) -> None:
-        self.sent_success = False
-        """Whether it may have sent what means a success."""
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.connections = 0
 
     async def serve(self, served: Served) -> None:
         """Serve one client, or whatever it is."""
         self.connections += 1
-        dice = Random(f"{self.plan.seed}/{self.connections}")  # noqa: S311
+        dice = Random(f"{self.plan.seed}/{self.connections}")
         connection = Connection(served, dice, self.plan)
         with suppress(OSError):  # the client is gone
-            try:
+            with suppress(Leave):
                 await connection.play()
-            except Leave:
-                pass
             await connection.leave()
 
 
@@ -119,8 +116,7 @@ class Connection:
         """Engine.IO by HTTP's long polling, a request after another on one connection."""
         opening, join = openings(self.dice)
         payloads = [opening[2:] if len(opening) < 128 else opening[4:], b"ok", join[2:]]
-        for _ in range(self.dice.choice([3, 5])):
-            payloads.append(self.dice.choice([b"2", b"1", b"41", b"", b"\xff", b"ok", b"6\x1e2"]))
+        payloads += self.dice.choices(POLLED, k=self.dice.choice([3, 5]))
         for payload in payloads:
             await self.read_request()
             self.served.request = b""
@@ -185,7 +181,7 @@ class Connection:
 @asynccontextmanager
 async def serving(plan: Plan) -> AsyncIterator[int]:
     """A server for this plan; the port is given."""
-    dice = Random(f"{plan.seed}/tls")  # noqa: S311
+    dice = Random(f"{plan.seed}/tls")
     tls = None
     if plan.tls and not plan.proxied:
         tls = certified(dice.choices(["good", "another host", "untrusted"], [8, 1, 1])[0])

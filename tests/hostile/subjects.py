@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 from anyio import EndOfStream
 
 from qrlifecycle import (
@@ -82,7 +83,7 @@ class Running:
     ended: bool = False
 
     def __post_init__(self) -> None:
-        self.dice = Random(f"{self.plan.seed}/subject")  # noqa: S311
+        self.dice = Random(f"{self.plan.seed}/subject")
         self.transport: Transport | None = None
         self.lifecycle: QRLifecycle | None = None
 
@@ -180,7 +181,7 @@ class Running:
         await anyio.sleep(self.dice.choice([0, 0.005]))
 
     async def _change(self, _change: object) -> None:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
 
     def _show(self, _qr: QRCode) -> None:
         if self.lifecycle is not None and self.dice.random() < 0.2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 import anyio
 import pytest
 
-from qrlifecycle import Signal, TransportUnreachable
+from qrlifecycle import TransportUnreachable
 from qrlifecycle.transports.socketio import SocketIOTransport
-from qrlifecycle.transports.wire import WebSocketConnection, WiredTransport
+from qrlifecycle.transports.wire import WebSocketConnection
 from qrlifecycle.transports.wire.stream import Stream
 
 from ..sockets import needs_proc
@@ -25,6 +26,8 @@ pytestmark = needs_proc
 SOME = 40
 """Runs of the quick tests; each takes some hundredths of a second."""
 
+DOZEN = 12
+
 SEARCHED = 400
 """Runs among which what is looked for is found."""
 
@@ -35,9 +38,14 @@ def seeds(wanted: Callable[[Plan], bool]) -> list[int]:
     for seed in count(1):
         if wanted(draw(seed)):
             found.append(seed)
-        if len(found) == 12:  # noqa: PLR2004 - a dozen
+        if len(found) == DOZEN:
             break
     return found
+
+
+def wrong(run_seeds: range) -> list[str]:
+    """What was wrong with the runs of these seeds."""
+    return [str(verdict) for verdict in map(run, run_seeds) if verdict.faults]
 
 
 def test_a_seed_says_all_of_a_plan() -> None:
@@ -54,14 +62,14 @@ def test_a_seed_says_all_of_a_plan() -> None:
 
 def test_promise_7_and_8_some_hostile_runs() -> None:
     """Whatever a peer does and whoever is cancelled: nothing is left, nothing unnamed comes out."""
-    assert "\n".join(str(v) for v in map(run, range(SOME)) if v.faults) == ""
+    assert wrong(range(SOME)) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(1000, 2000, 250))
 def test_promise_7_and_8_a_thousand_hostile_runs(first: int) -> None:
     """The same, for longer."""
-    assert "\n".join(str(v) for v in map(run, range(first, first + 250)) if v.faults) == ""
+    assert wrong(range(first, first + 250)) == []
 
 
 def test_a_fault_says_how_to_have_it_again(
@@ -69,7 +77,7 @@ def test_a_fault_says_how_to_have_it_again(
 ) -> None:
     """By the seed of its run, whichever run of the command it was; and the command ends with 1."""
 
-    async def break_off(_self: WebSocketConnection) -> None:  # noqa: RUF029 - as it is there
+    async def break_off(_self: WebSocketConnection) -> None:
         raise KeyError("x")
 
     monkeypatch.setattr(WebSocketConnection, "open", break_off)
@@ -84,13 +92,6 @@ def _is_websocket(plan: Plan) -> bool:
     return plan.kind is Kind.WEBSOCKET and plan.subject is Subject.TRANSPORT
 
 
-async def _keep_to_itself(self: WiredTransport) -> Signal:
-    try:
-        return await self._buffer.get()
-    except BaseException:
-        raise anyio.EndOfStream from None
-
-
 def _forget_the_socket(self: Stream) -> None:
     self._closed = True
 
@@ -102,13 +103,11 @@ async def _swallow(self: SocketIOTransport) -> None:
         raise TransportUnreachable("cancelled, and kept to itself") from None
 
 
-async def _tell(_self: SocketIOTransport) -> None:  # noqa: RUF029 - as it is there
+async def _tell(_self: SocketIOTransport) -> None:
     raise TransportUnreachable(f"the token is {SECRET}")
 
 
-async def _leave_a_task(_self: SocketIOTransport) -> None:  # noqa: RUF029 - as it is there
-    import asyncio
-
+async def _leave_a_task(_self: SocketIOTransport) -> None:
     _kept.append(asyncio.ensure_future(asyncio.sleep(0.5)))
     raise TransportUnreachable("a task is left")
 
@@ -117,7 +116,7 @@ _kept: list[Any] = []
 
 
 @pytest.mark.parametrize(
-    ("place", "name", "wrong", "wanted", "found"),
+    ("place", "name", "replacement", "wanted", "found"),
     [
         pytest.param(
             Stream, "_end", _forget_the_socket, lambda p: p.kind is Kind.SOCKETIO, "socket",
@@ -144,12 +143,12 @@ def test_a_wrong_transport_is_found_out(  # noqa: PLR0917 - a table's
     monkeypatch: pytest.MonkeyPatch,
     place: type,
     name: str,
-    wrong: Callable[..., Any],
+    replacement: Callable[..., Any],
     wanted: Callable[[Plan], bool],
     found: str,
 ) -> None:
     """Each thing that is judged is noticed within a dozen runs."""
-    monkeypatch.setattr(place, name, wrong)
+    monkeypatch.setattr(place, name, replacement)
     told: list[str] = []
     for seed in seeds(wanted):
         told += run(seed).faults

@@ -229,7 +229,8 @@ async def test_an_answer_without_end_to_what_was_sent_is_let_go_of() -> None:
             kept.append(make_answer(*args, **kwargs))
             return kept[-1]
 
-        return aiohttp.ClientSession(**ours | {"response_class": keep})
+        options: dict[str, Any] = {**ours, "response_class": keep}
+        return aiohttp.ClientSession(**options)
 
     # The wish to join is answered so; that the client has joined is told to whoever polls.
     async with serving(PolledServer(OPEN, JOINED, posted=never_end)) as server:

@@ -26,7 +26,7 @@ BACKLOG = 4096
 async def tell(sio: socketio.AsyncServer, sockets: list[str]) -> float:
     """Tell all of them; how many seconds it took.
 
-    The collector rests meanwhile: its pauses grow with the crowd, and it is the client's that count.
+    The collector rests meanwhile: its pauses grow with the crowd, and only the client's count.
     """
     gc.collect()
     gc.disable()
