@@ -34,13 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seed = random.randrange(10**9) if given.seed is None else given.seed
     gc.collect()
     gc.freeze()  # or each run would look through all that was imported
-    began, faults = time.monotonic(), 0
+    began, faults, of_uvloop = time.monotonic(), 0, 0
     done, came_out = Counter[str](), Counter[str]()
     for number in range(given.runs):
         verdict = run(seed + number)
         plan = verdict.plan
         done.update([plan.loop.value, plan.kind.value, plan.subject.value])
         came_out.update(verdict.came_out)
+        of_uvloop += verdict.of_uvloop
         if verdict.faults:
             faults += 1
             print(verdict, flush=True)
@@ -51,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     python = ".".join(map(str, sys.version_info[:3]))
     print(f"{given.runs} runs in {took:.0f} s from seed {seed}, Python {python}: {counted}")
     print("; ".join(f"{words} {count}" for words, count in came_out.most_common()))
+    print(f"complaints that are uvloop's own (see run.py): {of_uvloop}")
     print(f"{faults} with faults" if faults else "Nothing was left, and nothing else came out.")
     if given.json is not None:
         figures = {"runs": given.runs, "seed": seed, "seconds": took, "faults": faults, **done}

@@ -103,7 +103,7 @@ def draw(seed: int) -> Plan:
         kind=kind,
         subject=dice.choices(list(Subject), [3, 2])[0],
         interruption=dice.choices(list(Interruption), [2, 3, 3, 2, 1, 2, 3])[0],
-        turns=int(dice.expovariate(1 / dice.choice([5, 20, 80]))),
+        turns=int(dice.expovariate(1 / dice.choice([5, 20, 80, 300]))),
         seconds=dice.uniform(0, 0.1) if late else 0,
         again=dice.choice([0, 1, 2, 5]),
         heartbeat=dice.choice([0.05, 0.1]),

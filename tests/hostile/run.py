@@ -21,7 +21,7 @@ from qrlifecycle.testing.loop_warnings import LoopWarnings
 
 from .acts import SECRET
 from .kit import kit_peer, misbehave
-from .plan import LOOPS, Interruption, Loop, Plan, draw
+from .plan import LOOPS, Interruption, Kind, Loop, Plan, draw
 from .server import serving
 from .subjects import Running, maker
 
@@ -46,6 +46,8 @@ class Verdict:
     faults: list[str] = field(default_factory=list)
     came_out: list[str] = field(default_factory=list)
     """How it ended, in words."""
+    of_uvloop: int = 0
+    """Complaints that are uvloop's own."""
 
     def __str__(self) -> str:
         again = f"python -m tests.hostile --runs 1 --seed {self.plan.seed}"
@@ -101,12 +103,24 @@ def run(seed: int) -> Verdict:
     finally:
         logger.removeHandler(lines)
     faults = verdict.faults
-    faults += warned.texts
+    verdict.of_uvloop = sum(_is_uvloops_own(verdict.plan, text) for text in warned.texts)
+    faults += [text for text in warned.texts if not _is_uvloops_own(verdict.plan, text)]
     faults += [f"descriptor left: {one}" for one in (descriptors().items() - before.items())]
     if threading.active_count() > threads:
         faults.append(f"threads left: {threading.enumerate()}")
     faults += [f"a secret in the log: {text}" for text in lines.texts if SECRET in text]
     return verdict
+
+
+def _is_uvloops_own(plan: Plan, text: str) -> bool:
+    """Whether it is about the future of a TLS handshake that nobody but uvloop ever held.
+
+    Its `create_connection()` awaits the connection, and then the handshake. If it is cancelled in
+    the first, and the socket shut, the second fails as well, and is looked at by nobody.
+    """
+    if not (plan.loop is Loop.UVLOOP and plan.kind is Kind.ASYNC_CLIENT and plan.tls):
+        return False
+    return text.startswith("Future exception was never retrieved: ConnectionResetError")
 
 
 def _backend(loop: Loop) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class Connection:
 
     def __init__(self, served: Served, dice: Random, plan: Plan) -> None:
         self.served, self.dice, self.plan = served, dice, plan
-        self.faulty = dice.choice([0.0, 0.0, 0.1, 0.3])
+        self.faulty = dice.choice([0.0, 0.0, 0.05, 0.2])
         """How likely each step goes wrong."""
 
     async def play(self) -> None:

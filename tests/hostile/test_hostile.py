@@ -60,14 +60,14 @@ def test_a_seed_says_all_of_a_plan() -> None:
         assert {getattr(plan, name) for plan in plans} == {True, False}
 
 
-def test_promise_7_and_8_some_hostile_runs() -> None:
+def test_promises_7_8_some_hostile_runs() -> None:
     """Whatever a peer does and whoever is cancelled: nothing is left, nothing unnamed comes out."""
     assert wrong(range(SOME)) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(1000, 2000, 250))
-def test_promise_7_and_8_a_thousand_hostile_runs(first: int) -> None:
+def test_promises_7_8_a_thousand_hostile_runs(first: int) -> None:
     """The same, for longer."""
     assert wrong(range(first, first + 250)) == []
 
