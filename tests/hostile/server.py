@@ -147,9 +147,11 @@ class Connection:
         """
         if self.dice.random() >= self.faulty:
             return
-        match self.dice.choice(["leave", "silence", "flood", "noise", "raw noise"]):
+        match self.dice.choice(["leave", "silence", "deaf", "flood", "noise", "raw noise"]):
             case "silence":
                 await self.served.read_to_the_end()
+            case "deaf":
+                await anyio.sleep_forever()
             case "flood":
                 data = message(self.dice, self.plan.kind) or b"x"
                 for _ in range(200):
@@ -165,13 +167,18 @@ class Connection:
         raise Leave
 
     async def leave(self) -> None:
-        """Go, in one way or another: by a reset, by half, without a word, or never."""
-        match self.dice.choice(["reset", "half", "close", "stay", "stay"]):
+        """Go, in one way or another: by a reset, by half, without a word, or never.
+
+        Who is deaf reads nothing, and is not even told that the client is gone.
+        """
+        match self.dice.choice(["reset", "half", "close", "deaf", "stay", "stay"]):
             case "reset":
                 self.served.reset()
             case "half":
                 self.served.raw.shutdown(socket.SHUT_WR)
                 await self.served.read_to_the_end()
+            case "deaf":
+                await anyio.sleep_forever()
             case "stay":
                 await self.served.read_to_the_end()
             case _:

@@ -55,13 +55,33 @@ def maker(plan: Plan, port: int) -> Callable[[], Transport]:
         options["proxy"] = f"http://u:{SECRET}@127.0.0.1:{port}" if plan.proxied else None
     host = "example.org:4711" if plan.proxied else f"127.0.0.1:{port}"
     url = f"{scheme}://{host}/?token={SECRET}"
+    options |= _uncommon(plan)
     if plan.kind is Kind.WEBSOCKET:
-        owner = {"botId": BOT, "userId": USER}
-        return lambda: WebSocketTransport(url, read_json, owner=owner, greeting=SECRET, **options)
+        return lambda: WebSocketTransport(url, read_json, greeting=SECRET, **options)
     options |= {"bot_id": BOT, "user_id": USER, "auth": {"token": SECRET}}
     if plan.kind is Kind.SOCKETIO:
         return lambda: SocketIOTransport(url, **options)
     return lambda: AsyncClientTransport(url, polling=plan.polling, **options)
+
+
+def _uncommon(plan: Plan) -> dict[str, Any]:
+    """Arguments that most programs leave alone."""
+    dice = Random(f"{plan.seed}/options")
+    options: dict[str, Any] = {}
+    if dice.random() < 0.3:
+        options["max_message"] = dice.choice([10, 1000, 100_000])
+    if plan.kind is Kind.WEBSOCKET:
+        options["owner"] = dice.choice([None, {"botId": BOT, "userId": USER}])
+        if dice.random() < 0.3:
+            options["welcome"] = lambda said: said["type"] in {"qr", "scanned"}
+        if dice.random() < 0.2:
+            options["subprotocols"] = ["chat"]
+        return options
+    if dice.random() < 0.2:
+        options["owner"] = ("botId", "data.session")
+    if dice.random() < 0.1:
+        options["namespace"] = "/other"
+    return options
 
 
 @dataclass
