@@ -31,6 +31,8 @@ here ever holds a payload, a token or a URL's query.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from .states import ENDS, TRIGGERS, Event, State, Word
 
 __all__ = [
@@ -242,6 +244,9 @@ class Ending(Word):
     ABANDONED = "abandoned", "Our own side closed it, or used it wrongly."
 
 
+Kind = TypeVar("Kind", bound="TransportError")
+
+
 class TransportError(PeerError):
     """The one error that a transport raises; a transport raises one of its three kinds.
 
@@ -267,6 +272,16 @@ class TransportError(PeerError):
         self.status = status
         self.code = code
         self.retry_after = retry_after
+
+    def retold(self, kind: type[Kind], text: str) -> Kind:
+        """The same ending in other words, and as an error of another kind."""
+        return kind(
+            text,
+            ending=self.ending,
+            status=self.status,
+            code=self.code,
+            retry_after=self.retry_after,
+        )
 
 
 class TransportUnreachable(TransportError):

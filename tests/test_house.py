@@ -73,6 +73,7 @@ INNER = {
         "request",
         "status",
         "failures",
+        "incoming",
         "attempt",
         "snapshot",
     ],

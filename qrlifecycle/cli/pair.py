@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace, stop: Stop) -> int:
         headers=headers,
         namespace=arguments.namespace,
         signals=_signals(arguments.event),
-        owner=arguments.owner,
+        owner={arguments.owner: arguments.bot_id} if arguments.owner is not None else None,
         socketio_path=arguments.socketio_path,
         ssl_context=ssl_context if _is_secure(arguments.url) else None,
         **{name: value for name, value in limits.items() if value is not None},

@@ -153,10 +153,11 @@ def plain_websocket_peer() -> WirePeer:
         [
             ({"type": "qr", "qr": "one", "bot": BOT}, QRUpdated(QRCode("one"))),
             ({"type": "scanned", "user": USER}, Scanned()),
-            ({"type": "linked", "phone": "me"}, Paired("me")),
+            ({"type": "linked", "phone": "me", "data": {"bot": BOT}}, Paired("me")),
         ],
         heartbeat=HEARTBEAT,
         garbage={
+            "for nobody": {"type": "linked", "phone": "x"},
             "for another": {"type": "scanned", "bot": "another"},
             "for another, further down": {"type": "scanned", "data": {"bot": "another"}},
             "no phone": {"type": "linked"},
