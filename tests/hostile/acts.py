@@ -104,13 +104,13 @@ def corrupt(dice: Random, data: bytes) -> bytes:
 def openings(dice: Random) -> list[bytes]:
     """A Socket.IO server's part after the upgrade: its OPEN, and what answers the wish to join."""
     welcome: dict[str, object] = {"sid": "s", "upgrades": []}
-    odd = dice.random() < 0.3
+    odd = dice.random() < 0.15
     welcome["pingInterval"] = dice.choice(BEATS) if odd else 25_000
     welcome["pingTimeout"] = dice.choice(BEATS) if odd else 20_000
     if dice.random() < 0.05:
         del welcome["pingTimeout"]
     first = dice.choice(["1", "40", "0", "0[]", "0{", "2", ""]) if dice.random() < 0.1 else ""
-    join = dice.choice(JOINS) if dice.random() < 0.4 else JOINS[0]
+    join = dice.choice(JOINS) if dice.random() < 0.2 else JOINS[0]
     return [frame(first or "0" + json.dumps(welcome)), frame(join)]
 
 

@@ -68,17 +68,17 @@ def _uncommon(plan: Plan) -> dict[str, Any]:
     """Arguments that most programs leave alone."""
     dice = Random(f"{plan.seed}/options")
     options: dict[str, Any] = {}
-    if dice.random() < 0.3:
-        options["max_message"] = dice.choice([10, 1000, 100_000])
+    if dice.random() < 0.1:
+        options["max_message"] = dice.choice([100, 1000, 100_000])
     if plan.kind is Kind.WEBSOCKET:
-        options["owner"] = dice.choice([None, {"botId": BOT, "userId": USER}])
+        options["owner"] = dice.choice([None, {"botId": BOT}, {"userId": USER}])
         if dice.random() < 0.3:
             options["welcome"] = lambda said: said["type"] in {"qr", "scanned"}
         if dice.random() < 0.2:
             options["subprotocols"] = ["chat"]
         return options
     if dice.random() < 0.2:
-        options["owner"] = ("botId", "data.session")
+        options["owner"] = {"botId": BOT, "data.session": BOT}
     if dice.random() < 0.1:
         options["namespace"] = "/other"
     return options
