@@ -207,7 +207,7 @@ async def test_an_answer_that_is_too_large_is_not_read_to_its_end() -> None:
         assert caught.value.ending is Ending.TOO_LARGE
 
 
-async def test_an_answer_without_end_to_what_was_sent_is_let_go_of() -> None:
+async def test_promise_8_an_answer_without_end_to_what_was_sent_is_let_go_of() -> None:
     """The client never reads it: its connection is closed with the transport all the same."""
     answered = anyio.Event()
 
