@@ -155,7 +155,9 @@ class MissingExtra(UsageError, ImportError):
         super().__init__(feature, extra)
 
     def __str__(self) -> str:
-        return f"{self.feature} needs an extra: pip install 'qrlifecycle[{self.extra}]'"
+        return (
+            f"{self.feature} needs an extra: pip install '.[{self.extra}]', in qrlifecycle's folder"
+        )
 
 
 class ForeignCancellation(QRLifecycleError):

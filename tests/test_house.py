@@ -60,6 +60,8 @@ INNER = {
         "deferred",
         "base",
         "device_flow",
+        "evolution",
+        "wppconnect",
     ],
     "engine": [
         "user_code",

@@ -17,7 +17,7 @@ from socketio.exceptions import SocketIOError
 
 from ..errors import Ending, TransportError, TransportRefused, TransportUnreachable
 from ..values import UNAUTHORIZED
-from .handshake import TOO_OLD
+from .handshake import TOO_OLD, recovers, without_offset
 from .socketio.protocol import MAX_ATTACHMENTS
 
 __all__ = ["Client", "Packet", "explain"]
@@ -58,6 +58,7 @@ class Client(socketio.AsyncClient):  # type: ignore[misc]
         self._refuse = refuse
         self._answer = answer
         self._hear = hear
+        self._recovers = False
 
     async def _handle_eio_message(self, data: str | bytes) -> None:
         if isinstance(data, str):
@@ -68,6 +69,7 @@ class Client(socketio.AsyncClient):  # type: ignore[misc]
         if not isinstance(data, dict) or "sid" not in data:
             self._refuse(TransportUnreachable(TOO_OLD, ending=Ending.ANOTHER_PROTOCOL))
             return
+        self._recovers = recovers(data)
         await super()._handle_connect(namespace, data)
 
     async def _handle_event(
@@ -84,7 +86,8 @@ class Client(socketio.AsyncClient):  # type: ignore[misc]
             # Now, and not by way of the queue: whoever hears of this may leave at once.
             if not await self._answer(f"{MESSAGE}{answer.encode()}"):
                 await self._send_packet(answer)
-        self._hear(namespace or "/", name, tuple(args))
+        counted = self._recovers and id is None
+        self._hear(namespace or "/", name, without_offset(args) if counted else tuple(args))
 
 
 def explain(error: BaseException) -> TransportError:

@@ -15,7 +15,16 @@ from ..codes import PairingCode, QRCode
 from ..engine.user_code import close_coroutine, fault_of
 from ..errors import InvalidValue, Malformed, QRLifecycleError
 from ..outcome import Reason
-from ..signals import ActionRequired, Paired, PairingRefused, QRExpired, QRUpdated, Scanned, Signal
+from ..signals import (
+    ActionRequired,
+    Paired,
+    PairingRefused,
+    QRExpired,
+    QRUpdated,
+    Scanned,
+    Signal,
+    StatusChanged,
+)
 from ..values import code_of, fields_of, kind_of, object_in, text_of
 from .owner import Owner, Whose, keys_of, keys_of_pair, unsaid, whose_is
 
@@ -108,6 +117,11 @@ def connection_failed(payload: object) -> Signal:
     return PairingRefused(reason, fields)
 
 
+def status_changed(_payload: object) -> Signal:
+    """Something is new; the status says what."""
+    return StatusChanged()
+
+
 MEANINGS: SignalMap = {
     "connected": paired,
     "qr_updated": qr_updated,
@@ -116,6 +130,7 @@ MEANINGS: SignalMap = {
     "pairing_code": pairing_code,
     "action_required": action_required,
     "connection_failed": connection_failed,
+    "status_changed": status_changed,
 }
 """What a message can mean, by the word for it."""
 

@@ -779,7 +779,7 @@ CHANGES = (
         "keep every signal until somebody asks",
         7,
         "transports/buffer.py",
-        (("                self._signals.remove(kept)\n", ""),),
+        (("        self._signals[topic] = signal\n", "        self._signals[signal] = signal\n"),),
         ("tests/test_buffer.py::test_promise_7_a_flood_costs_no_memory",),
     ),
     Change(
