@@ -52,6 +52,14 @@ def test_the_table_has_ours_beside_the_bare_client() -> None:
     assert "`python -m tests.benchmarks.crowds --sizes 1000`, on a machine." in text
 
 
+def test_who_was_cut_off_is_told_of() -> None:
+    """By a row of its own, which nobody sees where nobody was."""
+    assert "cut off" not in plain(RUN)
+    ours, bare = [FIGURES], [replace(FIGURES, lost=3)]
+    text = markdown(replace(RUN, crowds={"ours": ours, "bare": bare}))
+    assert "| cut off, and never told, 1,000 at once | 0 | 3 | 0.00 |" in text
+
+
 @pytest.mark.parametrize("sizes", ["150", "0", "-100", "100000000"])
 def test_a_size_that_cannot_be_is_refused(sizes: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Where it is given, and before anything is measured."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import logging
 import os
 import sys
 import time
@@ -35,8 +36,8 @@ AT_ONCE = 20
 PATIENCE = 60
 """Seconds that whoever opens may take: the server has one core for all of them."""
 
-POLICY = Policy(attempt_timeout=3600, open_timeout=PATIENCE)
-"""Nobody's time is to run out while others open."""
+POLICY = Policy(attempt_timeout=3600, open_timeout=PATIENCE, max_reconnects=0)
+"""Nobody's time is to run out while others open; and who is cut off is counted, on both sides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class Figures:
     """Microseconds of CPU for each success."""
     latencies: tuple[float, ...]
     """Milliseconds from the server's emit to knowing of the success; sorted."""
+    lost: int = 0
+    """How many lost their connection and never heard of it: the machine was too busy."""
 
     @classmethod
     def from_json(cls, said: dict[str, Any]) -> Figures:
@@ -74,6 +77,7 @@ class Crowd(ABC):
     def __init__(self, url: str) -> None:
         self.url = url
         self.latencies: list[float] = []
+        self.lost = 0
 
     @abstractmethod
     async def open(self, count: int) -> None:
@@ -115,8 +119,10 @@ class Ours(Crowd):
     async def pair(self, lifecycle: QRLifecycle) -> None:
         """Pair, and note when that has returned."""
         outcome = await lifecycle.pair()
-        assert isinstance(outcome, Connected)
-        self.note(outcome.data)
+        if isinstance(outcome, Connected):
+            self.note(outcome.data)
+        else:
+            self.lost += 1
 
     async def end(self) -> None:
         """Every `pair()` has returned."""
@@ -137,6 +143,7 @@ class Bare(Crowd):
         for _ in range(count):
             client = socketio.AsyncClient(reconnection=False, request_timeout=PATIENCE)
             client.on("whatsapp_connected", partial(self.hear, client))
+            client.on("disconnect", self.leave)
             self.clients += 1
             opening.append(
                 client.connect(
@@ -152,6 +159,10 @@ class Bare(Crowd):
         """Note when, and leave."""
         self.note(data)
         await client.disconnect()
+
+    def leave(self, reason: str) -> None:
+        """One is disconnected, by itself or not."""
+        self.lost += reason != socketio.AsyncClient.reason.CLIENT_DISCONNECT
         self.gone.release()
 
     async def end(self) -> None:
@@ -207,14 +218,18 @@ async def measure(kind: str, size: int, url: str, idle: float) -> Figures:
     print("told?", flush=True)
     await crowd.end()
     told = (time.process_time() - began) / size * 1e6
+    if not crowd.latencies:
+        raise RuntimeError("everybody was cut off: the machine is too busy for a crowd of that size")
     latencies = tuple(sorted(crowd.latencies))
-    return Figures(size, tuple(opening), memory, objects / size, idled, told, latencies)
+    opened = tuple(opening)
+    return Figures(size, opened, memory, objects / size, idled, told, latencies, crowd.lost)
 
 
 def main() -> None:
     """Measure one crowd."""
     raise_limit()
     kind, size, url, idle = sys.argv[1:]
+    logging.disable()
     try:
         figures = asyncio.run(measure(kind, int(size), url, float(idle)))
     except Exception:

@@ -42,6 +42,11 @@ def growth(crowd: Figures) -> float:
     return statistics.median(crowd.opening[-few:]) / statistics.median(crowd.opening[:few])
 
 
+def cut_off(crowd: Figures) -> float:
+    """How many never heard; told only where there are any."""
+    return crowd.lost
+
+
 FIGURES: Mapping[str, Callable[[Figures], float]] = {
     "to open, CPU us": lambda crowd: statistics.fmean(crowd.opening),
     "last / first hundred": growth,
@@ -51,12 +56,15 @@ FIGURES: Mapping[str, Callable[[Figures], float]] = {
     "success, CPU us": lambda crowd: crowd.told,
     "success p50, ms": lambda crowd: percentile(crowd.latencies, 50),
     "success p99, ms": lambda crowd: percentile(crowd.latencies, 99),
+    "cut off, and never told": cut_off,
 }
 
 
 def _rows(run: Run) -> Iterator[tuple[str, ...]]:
     for title, figure in FIGURES.items():
         for ours, bare in zip(run.crowds["ours"], run.crowds["bare"], strict=True):
+            if figure is cut_off and not ours.lost + bare.lost:
+                continue
             mine, theirs = figure(ours), figure(bare)
             ratio = f"{mine / theirs:.2f}" if theirs else "-"
             yield f"{title}, {ours.size:,} at once", number(mine), number(theirs), ratio
