@@ -136,7 +136,7 @@ function tick() {
   const left = Math.max(0, Math.ceil((ends - performance.now()) / 1000));
   at("bar").value = left;
   const clock = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
-  at("left").textContent = `${clock} left`;
+  at("left").textContent = left ? `${clock} left` : "The code has run out.";
 }
 
 // What the person does
