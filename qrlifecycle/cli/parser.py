@@ -9,6 +9,7 @@ from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
+from .. import __version__
 from ..monitoring.printable import printable
 
 __all__ = ["USAGE", "Parser", "ShowVersion", "did_you_mean", "report_error"]
@@ -76,15 +77,9 @@ class Parser(argparse.ArgumentParser):
 
 
 class ShowVersion(argparse.Action):
-    """``--version``; what reads versions is imported only then."""
+    """``--version``."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_rest: object) -> NoReturn:
         """Print it and end."""
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            number = version("qrlifecycle")
-        except PackageNotFoundError:
-            number = "(not installed)"
-        print(f"qrlifecycle {number}")
+        print(f"qrlifecycle {__version__}")
         parser.exit()
