@@ -99,14 +99,14 @@ def _hints(host: str, scan_after: float | None) -> Callable[[QRCode], tuple[str,
 
 
 async def _scan_after(seconds: float, lifecycle: QRLifecycle) -> None:
-    """Play the phone: open the address in the code, as soon as there is a valid one."""
+    """Play the phone: say yes at the address in the code, as soon as there is a valid one."""
     async for _ in lifecycle.changes():
         if lifecycle.qr is not None:
             break
     await anyio.sleep(seconds)
     while True:
         if (qr := lifecycle.qr) is not None:
-            answer = await send(HTTPClient(), "GET", qr.reveal())
+            answer = await send(HTTPClient(), "POST", qr.reveal())
             if answer.status_code < 400:
                 return
         await anyio.sleep(0.05)
