@@ -213,11 +213,59 @@ def test_the_page_on_embedding_shows_a_view_for_django(tmp_path: Path) -> None:
     assert printed == "{'paired': '+490001234567'}\n2\n"
 
 
-def test_the_page_on_embedding_shows_a_portal(tmp_path: Path) -> None:
-    """Its second listing pairs one user from plain threads, and lets another go away."""
-    _, portal = blocks(HOW_TO / "embed.md", "python")
-    (tmp_path / "portal.py").write_text(portal)
-    assert run(sys.executable, str(tmp_path / "portal.py")) == ""
+WORKER = """
+import sys
+from functools import partial
+
+from anyio.from_thread import start_blocking_portal
+
+import qrlifecycle
+from qrlifecycle.testing import PairingServer
+
+with (
+    start_blocking_portal("asyncio") as portal,
+    portal.wrap_async_context_manager(PairingServer()) as server,
+):
+
+    async def request_qr():
+        return qrlifecycle.QRCode(portal.call(server.make_code, "bot-7", "ada"), expires_in=60)
+
+    def make_lifecycle(user):
+        return qrlifecycle.QRLifecycle(
+            request_qr,
+            partial(qrlifecycle.SocketIOTransport, server.url, bot_id="bot-7", user_id=user),
+            on_qr_updated=lambda _qr: portal.call(server.scan, "bot-7", user),
+        )
+
+    pairing = type(sys)("myproject.pairing")
+    pairing.make_lifecycle = make_lifecycle
+    sys.modules |= {"myproject": type(sys)("myproject"), "myproject.pairing": pairing}
+    from tasks import pair
+
+    print(pair.apply(args=["ada"]).get(), len(server.sockets))
+"""
+"""The page's task, run as a worker runs it, in this process."""
+
+
+def test_the_page_on_embedding_shows_a_task_for_celery(tmp_path: Path) -> None:
+    """It blocks until the account is paired."""
+    pytest.importorskip("celery", reason="needs Celery, which nothing here depends on")
+    _, task = blocks(HOW_TO / "embed.md", "python")
+    (tmp_path / "tasks.py").write_text(task)
+    (tmp_path / "worker.py").write_text(WORKER)
+    printed = run(sys.executable, str(tmp_path / "worker.py"), PYTHONWARNINGS="default")
+    assert printed == "{'connected': True, 'reason': None} 1\n"
+
+
+def test_the_page_on_embedding_has_the_three_lines_of_the_example() -> None:
+    """What it says of Flask in short is what the example does at length."""
+    lines = blocks(HOW_TO / "embed.md", "text")[1].splitlines()
+    source = (TOP / "examples" / "pair_behind_flask.py").read_text()
+    assert [line.split()[-1] for line in lines] == ["/pair"] * 3
+    assert "PairingThread(make_lifecycle(user), patience=PATIENCE).start()" in source
+    assert "PATIENCE = 10" in source
+    assert "pairing.look()" in source
+    assert ".close()" in source
 
 
 def test_the_page_on_security_has_the_headers_of_the_example() -> None:
@@ -319,6 +367,7 @@ def test_the_readmes_example_has_ten_lines_of_its_own() -> None:
         ("pair_in_a_terminal.py scan", r"Paired with \+490001234567"),
         ("pair_synchronously.py", r"Paired with \+490001234567\nSockets ever opened: 1"),
         ("pair_behind_fastapi.py", "Sockets ever opened: 2; open now: 0"),
+        ("pair_behind_flask.py", r"\+490001234567'}\nSockets open at once: 1; open now: 0"),
     ],
 )
 def test_an_example_runs_offline(name: str, expected: str) -> None:
@@ -326,6 +375,8 @@ def test_an_example_runs_offline(name: str, expected: str) -> None:
     script, *arguments = name.split()
     if "fastapi" in script:
         pytest.importorskip("fastapi", reason="needs the extra 'examples'")
+    if "flask" in script:
+        pytest.importorskip("flask", reason="needs Flask, which nothing here depends on")
     assert re.search(expected, run(sys.executable, str(TOP / "examples" / script), *arguments))
 
 
@@ -337,6 +388,7 @@ def test_every_example_is_run_or_used_by_one_that_is() -> None:
         "line_transport.py",
         "pair.py",
         "pair_behind_fastapi.py",
+        "pair_behind_flask.py",
         "pair_in_a_terminal.py",
         "pair_over_lines.py",
         "pair_over_websocket.py",
