@@ -342,6 +342,7 @@ class Attempt:
         elif self._policy.confirm_success:
             assert self.reader is not None, "a policy that needs a status has one"
             self.reader.confirm_success()  # anybody may have said so
+            logger.debug("pairing event received; check_status has to confirm it")
         else:
             logger.info("pairing event received")
             if self._dispatch_signal(signal):
