@@ -183,7 +183,7 @@ async def found_by_the_status(table: Table) -> None:
     await table.pair(check_status=check_status, policy=policy)
 
 
-SCENARIOS = [
+SCENARIOS: list[Callable[[Table], Awaitable[None]]] = [
     nobody_listens,
     another_path,
     a_wrong_token,
@@ -209,7 +209,9 @@ async def laid() -> AsyncIterator[Table]:
         yield Table(server)
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+@pytest.mark.parametrize(
+    "scenario", SCENARIOS, ids=lambda scenario: str(getattr(scenario, "__name__", ""))
+)
 async def test_the_log_says_what_the_page_explains(
     scenario: Callable[[Table], Awaitable[None]], caplog: pytest.LogCaptureFixture
 ) -> None:
