@@ -196,7 +196,7 @@ class QRCode(Code):
 
     def _secret(self) -> object:
         # The picture may be the same for everybody: the address to type the code at.
-        return super()._secret() if self.has_text else self.picture, self.typed
+        return super()._secret() or self.picture, self.typed
 
     def matrix(self, *, border: int = QUIET_ZONE) -> list[list[bool]]:
         """The modules as rows of columns, with the quiet zone of 4; True is dark.

@@ -196,7 +196,7 @@ def test_demo_without_packages(
     """A missing package is told in one line that names the extra."""
     monkeypatch.setitem(sys.modules, "segno", None)
     assert main(["demo"]) == 2
-    assert "pip install 'qrlifecycle[qr]'" in one_line(capsys.readouterr().err)
+    assert "pip install '.[qr]'" in one_line(capsys.readouterr().err)
 
 
 def test_demo_without_rich(
@@ -208,7 +208,7 @@ def test_demo_without_rich(
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert main(["demo"]) == 2
-    assert "pip install 'qrlifecycle[cli]'" in one_line(capsys.readouterr().err)
+    assert "pip install '.[cli]'" in one_line(capsys.readouterr().err)
     assert main(["demo", "--plain", "--scan-after", "0"]) == 0
 
 
@@ -443,6 +443,32 @@ def test_pair_with_an_event_that_means_nothing(capsys: pytest.CaptureFixture[str
     """One line says what an event can mean."""
     assert main(["pair", "http://127.0.0.1:1", *OWNER, "--event", "x=y"]) == 2
     assert "--event takes NAME=MEANING, with one of: connected," in capsys.readouterr().err
+
+
+def test_pair_with_an_event_that_means_a_status_which_nobody_can_read(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It is not dropped without a word."""
+    assert main(["pair", "http://127.0.0.1:1", *OWNER, "--event", "x=status_changed"]) == 2
+    assert "needs --status-url" in capsys.readouterr().err
+
+
+def test_pair_reads_the_status_when_an_event_says_that_it_has_changed() -> None:
+    """With `--event NAME=status_changed`: the event itself says no more."""
+
+    async def scenario(server: PairingServer) -> None:
+        words = ("--event", "whatsapp_connected=status_changed")
+        policy = ("--policy", "status_interval=3600")
+        process = await start(
+            "pair", server.url, *OWNER, *words, *policy, "--status-url", f"{server.url}/status"
+        )
+        await until(lambda: server.open_sockets() == 1)
+        await server.scan(BOT_ID, USER_ID)
+        code, out, err = await end(process)
+        assert (code, err) == (0, "")
+        assert "connected, found by check_status" in out
+
+    serve(scenario)
 
 
 def test_pair_reads_the_status() -> None:

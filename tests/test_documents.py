@@ -74,6 +74,8 @@ def pages() -> list[Path]:
         HOW_TO / "read-the-status.md",
         HOW_TO / "when-a-connection-ends.md",
         DOCS / "gateways" / "device-flow.md",
+        DOCS / "gateways" / "evolution.md",
+        DOCS / "gateways" / "wppconnect.md",
     ],
     ids=lambda path: path.name,
 )

@@ -61,6 +61,8 @@ INNER = {
         "deferred",
         "base",
         "device_flow",
+        "evolution",
+        "wppconnect",
     ],
     "engine": [
         "user_code",
@@ -74,6 +76,7 @@ INNER = {
         "request",
         "status",
         "failures",
+        "incoming",
         "attempt",
         "snapshot",
     ],

@@ -167,8 +167,8 @@ def _add_socket(pair: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=MEANING",
         help="a further event of the server; it means connected, qr_updated, qr_scanned, "
-        "qr_expired, pairing_code, action_required or connection_failed (whatsapp_... is "
-        "understood)",
+        "qr_expired, pairing_code, action_required, connection_failed, or, with --status-url, "
+        "status_changed (whatsapp_... is understood)",
     )
     add(
         "--heartbeat",

@@ -138,6 +138,29 @@ GATEWAYS: Mapping[str, Entry] = {
         emulator_options={"interval": 1.0},
         typed=True,
     ),
+    "evolution": Entry(
+        help="link WhatsApp to an instance of an Evolution API server (version 2)",
+        url="URL",
+        gateway="evolution:EvolutionAPI",
+        emulator="evolution:EvolutionEmulator",
+        options=(
+            Option("instance", "the instance's name", required=True),
+            Option("phone-number", "a phone that can type the code: its number, +49151..."),
+            Option("global-events", "the server tells everybody everything", flag=True),
+        ),
+        secrets=(Secret("api-key", "the instance's token, or the global key", required=True),),
+    ),
+    "wppconnect": Entry(
+        help="link WhatsApp to a session of a wppconnect-server",
+        url="URL",
+        gateway="wppconnect:WPPConnect",
+        emulator="wppconnect:WPPConnectEmulator",
+        options=(Option("session", "the session's name", required=True),),
+        secrets=(
+            Secret("token", "the session's token"),
+            Secret("secret-key", "the server's secret, which makes tokens, instead"),
+        ),
+    ),
 }
 """By the name that selects it."""
 

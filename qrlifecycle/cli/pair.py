@@ -61,8 +61,8 @@ def run(arguments: argparse.Namespace, stop: Stop) -> int:
         auth={"token": token} if token else None,
         headers=headers,
         namespace=arguments.namespace,
-        signals=_signals(arguments.event),
-        owner=arguments.owner,
+        signals=_signals(arguments.event, status=arguments.status_url is not None),
+        owner={arguments.owner: arguments.bot_id} if arguments.owner is not None else None,
         socketio_path=arguments.socketio_path,
         ssl_context=ssl_context if _is_secure(arguments.url) else None,
         **{name: value for name, value in limits.items() if value is not None},
@@ -149,12 +149,14 @@ def _headers(pairs: list[str]) -> dict[str, str]:
     return headers
 
 
-def _signals(pairs: list[str]) -> SignalMap:
+def _signals(pairs: list[str], *, status: bool) -> SignalMap:
     signals = dict(DEFAULT_SIGNALS)
     for pair in pairs:
         name, _, meaning = pair.rpartition("=")
         if not name or meaning not in MEANINGS:
             raise InvalidValue(f"--event takes NAME=MEANING, with one of: {', '.join(MEANINGS)}")
+        if meaning == "status_changed" and not status:
+            raise InvalidValue("--event NAME=status_changed needs --status-url, to read the status")
         signals[name] = MEANINGS[meaning]
     return signals
 

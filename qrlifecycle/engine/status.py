@@ -2,8 +2,8 @@
 
 A read never delays a signal: it runs in a task of its own, which asks for one answer after another.
 A read has its own deadline, its faults are counted and not fatal, a question that was not
-answered stays asked, and between two reads there is always a pause. What an answer leads to is the
-attempt's.
+answered stays asked, and between two reads there is always a pause. What an answer leads to is
+said in `incoming`.
 
 It is read, while a code is displayed, when
 

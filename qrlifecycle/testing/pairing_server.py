@@ -37,6 +37,7 @@ from aiohttp import web
 from socketio.exceptions import ConnectionRefusedError as Refused
 
 from ..transports.async_client import require_asyncio
+from ..transports.wire.address import place_of
 from . import phone_page
 from .listening import is_loopback, stop_listening
 
@@ -140,8 +141,7 @@ class PairingServer:
     @property
     def url(self) -> str:
         """Where it listens."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"http://{place_of(self.host, self.port)}"
 
     async def __aenter__(self) -> Self:
         require_asyncio("PairingServer")

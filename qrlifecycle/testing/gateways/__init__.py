@@ -10,17 +10,21 @@ from .check import (
 )
 from .device_flow import DeviceFlowEmulator
 from .emulator import IDENTITY, CannotDo, Emulator
+from .evolution import EvolutionEmulator
 from .scenes import Scenario
+from .wppconnect import WPPConnectEmulator
 
 __all__ = [
     "IDENTITY",
     "CannotDo",
     "DeviceFlowEmulator",
     "Emulator",
+    "EvolutionEmulator",
     "GatewayBroken",
     "GatewayReport",
     "Scenario",
     "ScenarioResult",
+    "WPPConnectEmulator",
     "check_gateway",
     "play",
     "scenarios",
