@@ -1397,7 +1397,7 @@ def test_completion_without_its_package(
     """It is named, with the extra."""
     monkeypatch.setitem(sys.modules, "shtab", None)
     assert main(["completion", "bash"]) == 2
-    assert "pip install 'qrlifecycle[cli]'" in one_line(capsys.readouterr().err)
+    assert "pip install '.[cli]'" in one_line(capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(

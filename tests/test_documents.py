@@ -74,6 +74,7 @@ def pages() -> list[Path]:
         HOW_TO / "read-the-status.md",
         HOW_TO / "when-a-connection-ends.md",
         DOCS / "gateways" / "device-flow.md",
+        DOCS / "coming-from-the-react-hook.md",
         DOCS / "gateways" / "evolution.md",
         DOCS / "gateways" / "wppconnect.md",
     ],
@@ -313,6 +314,16 @@ def test_the_page_on_cancellation_finds_what_it_says(tmp_path: Path) -> None:
     found = re.search(r"example\.py:\d+ in connect: .*", finding)
     assert found is not None
     assert found[0] in printed
+
+
+def test_the_page_on_testing_ones_own_service_passes_its_own(tmp_path: Path) -> None:
+    """Its listings are a file of tests, as they stand, and all of them pass."""
+    script = tmp_path / "test_mine.py"
+    script.write_text("\n\n".join(blocks(HOW_TO / "test-your-service.md", "python")))
+    plugins = ("-p", "no:cacheprovider", "-p", "no:asyncio")  # anyio's plugin runs them
+    pytest_alone = (sys.executable, "-m", "pytest", "-q", "-W", "error", *plugins)
+    printed = run(*pytest_alone, "--rootdir", str(tmp_path), str(script))
+    assert re.search(r"^8 passed", printed, re.MULTILINE)
 
 
 @pytest.mark.slow
