@@ -356,12 +356,41 @@ def test_the_readmes_example_prints_the_success() -> None:
     assert [line.removeprefix("LOG ") for line in lines] == log.splitlines()
 
 
-def test_the_readmes_example_has_ten_lines_of_its_own() -> None:
-    """Without imports, blank lines and the call of main, the example is about ten lines."""
+def test_the_readmes_example_has_ten_lines_below_the_imports() -> None:
+    """As it says: with the call of main, and without blank lines."""
     (listing,) = blocks(README, "python")
     lines = [line for line in listing.splitlines() if line.strip()]
-    own = [line for line in lines if not line.startswith(("import", "from", "anyio.run"))]
-    assert len(own) <= 10
+    assert len([line for line in lines if not line.startswith(("import", "from"))]) == 10
+    assert "Ten lines below the imports" in README.read_text()
+
+
+def test_the_readme_has_a_line_for_each_gateway() -> None:
+    """With arguments that it takes; and for each transport that there is."""
+    rows = re.findall(r"^\| .* \| `(\w+)\((.*?)\)\.lifecycle", README.read_text(), re.MULTILINE)
+    kinds = {
+        name: kind
+        for name in qrlifecycle.gateways.__all__
+        if inspect.isclass(kind := getattr(qrlifecycle.gateways, name))
+        and issubclass(kind, qrlifecycle.gateways.Gateway)
+        and kind is not qrlifecycle.gateways.Gateway
+    }
+    assert {name for name, _ in rows} == kinds.keys()
+    for name, arguments in rows:
+        (call,) = ast.parse(f"f({arguments})").body
+        assert isinstance(call, ast.Expr)
+        assert isinstance(call.value, ast.Call)
+        given = {keyword.arg or "": None for keyword in call.value.keywords}
+        inspect.signature(kinds[name]).bind(*call.value.args, **given)
+    for transport in ("SocketIOTransport", "WebSocketTransport", "NoTransport"):
+        assert f"{transport}," in README.read_text()
+
+
+def test_the_readmes_picture_is_a_code_that_scans() -> None:
+    """What a reader finds in it is the address that stands below the code."""
+    zxingcpp = pytest.importorskip("zxingcpp", reason="needs zxing-cpp, which reads the codes")
+    image = pytest.importorskip("PIL.Image").open(DOCS / "images" / "demo.png")
+    (code,) = zxingcpp.read_barcodes(image.convert("RGB"))
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/phone/[\w-]+", code.text)
 
 
 @pytest.mark.parametrize(
@@ -418,11 +447,11 @@ def test_the_transport_of_ones_own_is_as_short_as_the_readme_says() -> None:
     assert transport.end_lineno - transport.lineno + 1 < int(limit)
 
 
-def test_the_readme_knows_how_many_codes_there_are() -> None:
+def test_the_tutorial_knows_how_many_codes_there_are() -> None:
     """Its seconds of grace and its number of codes are the default policy's."""
     policy, words = qrlifecycle.Policy(), {"three": 3, "six": 6}
-    (grace,) = re.findall(r"(\w+) seconds more, the \*grace\*", README.read_text())
-    (codes,) = re.findall(r"(\w+) codes are shown in all", README.read_text())
+    (grace,) = re.findall(r"(\w+) seconds more, the \*grace\*", TUTORIAL.read_text())
+    (codes,) = re.findall(r"(\w+) codes are shown in all", TUTORIAL.read_text())
     assert words[grace] == policy.expiry_grace
     assert words[codes.lower()] == 1 + policy.max_refreshes
 
