@@ -56,6 +56,8 @@ class WebSocketTransport(WiredTransport):
         welcome: whether a message is the server's word that it listens to us; opening waits for it.
             It may raise `TransportRefused`. None: it listens at once.
         refusing: the close codes with which the server turns us away for good.
+        wait_for_pong: whether opening waits until the server has answered a ping, or said anything
+            else: for one that lets everybody in, and turns clients away right after the handshake.
         headers: HTTP headers of the handshake.
         cookies: cookies of the handshake.
         subprotocols: subprotocols to offer.
@@ -69,7 +71,16 @@ class WebSocketTransport(WiredTransport):
         InvalidValue: an argument that cannot be meant; the text names it.
     """
 
-    __slots__ = ("_greeting", "_owner", "_reader", "_refusing", "_text", "_welcome", "_welcomed")
+    __slots__ = (
+        "_greeting",
+        "_owner",
+        "_reader",
+        "_refusing",
+        "_text",
+        "_wait_for_pong",
+        "_welcome",
+        "_welcomed",
+    )
 
     @forgetful
     def __init__(
@@ -82,6 +93,7 @@ class WebSocketTransport(WiredTransport):
         greeting: Said | Iterable[Said] = (),
         welcome: Callable[[Message], bool] | None = None,
         refusing: Collection[int] = REFUSING,
+        wait_for_pong: bool = False,
         headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
         cookies: Mapping[str, str] | None = None,
         subprotocols: Iterable[str] = (),
@@ -100,6 +112,7 @@ class WebSocketTransport(WiredTransport):
         self._refusing = _checked_codes(refusing)
         self._reader, self._welcome, self._text = read, welcome, text
         self._welcomed = welcome is None
+        self._wait_for_pong = wait_for_pong
         if not (is_positive(heartbeat) and heartbeat < math.inf):
             raise InvalidValue("heartbeat must be a finite number of seconds above 0")
         options = WireOptions(
@@ -128,6 +141,8 @@ class WebSocketTransport(WiredTransport):
             await self._wire.send(said)
         while not self._welcomed:
             await self._read_next()
+        if self._wait_for_pong:
+            await self._wire.wait_until_heard()
 
     def _read(self, message: str | bytes) -> None:
         try:
