@@ -60,6 +60,8 @@ INNER = {
         "deferred",
         "base",
         "device_flow",
+        "phone_numbers",
+        "waha",
     ],
     "engine": [
         "user_code",

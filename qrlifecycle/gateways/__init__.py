@@ -19,16 +19,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .base import Gateway, Hooks, Parts
     from .device_flow import DeviceFlow
+    from .waha import WAHA
 
 _MODULES = {
     "DeviceFlow": "device_flow",
     "Gateway": "base",
     "Hooks": "base",
     "Parts": "base",
+    "WAHA": "waha",
 }
 """Where each name is; a module is imported when one of its names is first used."""
 
-__all__ = ["DeviceFlow", "Gateway", "Hooks", "Parts"]
+__all__ = ["WAHA", "DeviceFlow", "Gateway", "Hooks", "Parts"]
 
 
 def __getattr__(name: str) -> Any:

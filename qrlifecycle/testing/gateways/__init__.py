@@ -11,6 +11,7 @@ from .check import (
 from .device_flow import DeviceFlowEmulator
 from .emulator import IDENTITY, CannotDo, Emulator
 from .scenes import Scenario
+from .waha import WAHAEmulator
 
 __all__ = [
     "IDENTITY",
@@ -21,6 +22,7 @@ __all__ = [
     "GatewayReport",
     "Scenario",
     "ScenarioResult",
+    "WAHAEmulator",
     "check_gateway",
     "play",
     "scenarios",
