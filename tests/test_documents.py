@@ -74,6 +74,7 @@ def pages() -> list[Path]:
         HOW_TO / "read-the-status.md",
         HOW_TO / "when-a-connection-ends.md",
         DOCS / "gateways" / "device-flow.md",
+        DOCS / "gateways" / "waha.md",
     ],
     ids=lambda path: path.name,
 )

@@ -135,6 +135,18 @@ GATEWAYS: Mapping[str, Entry] = {
         secrets=(Secret("client-secret", "the client's secret, if it has one"),),
         emulator_options={"interval": 1.0},
     ),
+    "waha": Entry(
+        help="link WhatsApp to a session of a WAHA",
+        url="URL",
+        gateway="waha:WAHA",
+        emulator="waha:WAHAEmulator",
+        options=(
+            Option("session", "the session's name (default)"),
+            Option("every-session", "listen to all sessions: the core edition of 2024", flag=True),
+            Option("phone-number", "a phone that can type the code: its number, +49151..."),
+        ),
+        secrets=(Secret("api-key", "its key, if it checks one"),),
+    ),
 }
 """By the name that selects it."""
 

@@ -222,7 +222,7 @@ class WAHA(Gateway):
         if (failure := failure_of_status(answer.status_code)) is not None:
             raise failure
         if (text := text_of(answer.json_object().get("value"), "value")) is None:
-            return None if _paired(me) is None else Scanned()
+            return None if _paired(me) is None else self._round.tell_once(Scanned())
         typed = await self._code_to_type()
         code = QRCode(text, typed=typed)
         self._round.count(code)
@@ -245,15 +245,14 @@ class WAHA(Gateway):
         self._round.typed = typed, anyio.current_time() + TYPED_LIFETIME
         return typed
 
-    async def _action_asked(self, action: str, where: str) -> ActionRequired | None:
+    async def _action_asked(self, action: str, where: str) -> Signal | None:
         """What the person has to do, unless it was told already."""
         answer = await self.fetch("GET", "api", self.account, "auth", "passkey", where)
         if answer.status_code == 422:
             return None  # it is done
         if (failure := failure_of_status(answer.status_code)) is not None:
             raise failure
-        required = _action(action, answer.json_object())
-        return None if self._round.told == required else self._round.tell(required)
+        return self._round.tell_once(_action(action, answer.json_object()))
 
     async def send_reply(self, action: ActionRequired, reply: Reply) -> None:  # noqa: ARG002
         """Send what the browser signed, or that both codes are the same.
@@ -325,17 +324,16 @@ class Round:
         whole: whether it was begun here, so that no code came before.
     """
 
-    __slots__ = ("_began", "_codes", "_last", "_whole", "start_refused", "told", "typed")
+    __slots__ = ("_began", "_codes", "_last", "_told", "_whole", "start_refused", "typed")
 
     def __init__(self, *, whole: bool = False) -> None:
         self._whole = whole
         self._codes = 0
         self._last: int | None = None
         self._began = 0.0
+        self._told: Signal | None = None
         self.start_refused = False
         """Whether the service would not start the session."""
-        self.told: ActionRequired | None = None
-        """The action that was told last: it is told once."""
         self.typed: tuple[str | None, float] = (None, 0.0)
         """The code to type, and until when it is good."""
 
@@ -347,12 +345,16 @@ class Round:
         if (seen := hash(code)) != self._last:
             if self._codes == 0:
                 self._began = anyio.current_time()
-            self._codes, self._last = self._codes + 1, seen
+            self._codes, self._last, self._told = self._codes + 1, seen, None
 
-    def tell(self, action: ActionRequired) -> ActionRequired:
-        """An action is told."""
-        self.told = action
-        return action
+    def tell(self, signal: Signal) -> Signal:
+        """What has come of the code is told."""
+        self._told = signal
+        return signal
+
+    def tell_once(self, signal: Signal) -> Signal | None:
+        """The same, unless it was: it is read again and again, and each time would count afresh."""
+        return None if signal == self._told else self.tell(signal)
 
     def why_failed(self, engine: object) -> Reason:
         """Why the session failed, as far as one can know.

@@ -201,8 +201,6 @@ class WAHAEmulator(PlayedService):
             for _, socket in tuple(self.sockets):
                 await socket.close(1001, "Server is shutting down")
         self.status, self._code, self._typed = "STOPPED", None, None
-        if self._asked:  # halfway through
-            self.me, self._asked = None, {}
         await super().stop()
 
     async def _become(self, status: str, data: dict[str, object] | None = None) -> None:
@@ -234,6 +232,7 @@ class WAHAEmulator(PlayedService):
     async def _run(self) -> None:
         """Start the engine: with what is stored it links, without it makes codes."""
         self.call_off()
+        self.me = None if self._asked else self.me  # what was halfway through is forgotten
         self._in_round, self._code, self._typed, self._asked = 0, None, None, {}
         await self._become("STARTING")
         if self.me is not None:
