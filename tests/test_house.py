@@ -60,8 +60,11 @@ INNER = {
         "deferred",
         "base",
         "device_flow",
+        "actions",
+        "live_codes",
         "phone_numbers",
         "waha",
+        "gowa",
     ],
     "engine": [
         "user_code",

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .base import Gateway, Hooks, Parts
     from .device_flow import DeviceFlow
+    from .gowa import GOWA
     from .waha import WAHA
 
 _MODULES = {
     "DeviceFlow": "device_flow",
+    "GOWA": "gowa",
     "Gateway": "base",
     "Hooks": "base",
     "Parts": "base",
@@ -30,7 +32,7 @@ _MODULES = {
 }
 """Where each name is; a module is imported when one of its names is first used."""
 
-__all__ = ["WAHA", "DeviceFlow", "Gateway", "Hooks", "Parts"]
+__all__ = ["GOWA", "WAHA", "DeviceFlow", "Gateway", "Hooks", "Parts"]
 
 
 def __getattr__(name: str) -> Any:

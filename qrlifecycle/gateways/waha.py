@@ -40,6 +40,7 @@ from ..signals import (
 from ..transports.base import Transport
 from ..transports.websocket import REFUSING, WebSocketTransport
 from ..values import object_in, text_of
+from .actions import Told, code_to_compare, passkey
 from .base import Gateway, Parts, Reaching, until
 from .credentials import Credential, check_credential, fresh
 from .deferred import DeferredTransport
@@ -67,11 +68,6 @@ TYPED_LIFETIME = 160.0
 
 LOOKS_FOR_ME = 4
 """How often it is asked whose phone it was, each half a second later."""
-
-WEBAUTHN = frozenset(
-    {"allowCredentials", "challenge", "extensions", "hints", "rpId", "timeout", "userVerification"}
-)
-"""What ``navigator.credentials.get()`` takes (WebAuthn, PublicKeyCredentialRequestOptions)."""
 
 ACTIONS: Mapping[Any, tuple[str, str]] = {
     "PASSKEY_REQUIRED": ("passkey", "challenge"),
@@ -112,11 +108,14 @@ class WAHA(Gateway):
     """
 
     policy: ClassVar[Policy] = replace(
-        WHATSAPP, rotated_lifetime=WHATSAPP.qr_lifetime, generate_timeout=60.0
+        WHATSAPP,
+        rotated_lifetime=WHATSAPP.qr_lifetime,
+        generate_timeout=60.0,
+        max_reconnects=15,
     )
     """WhatsApp's numbers, but that the service says when a code is replaced: a round's first code,
     which lives 60 s, may replace another round's last. An engine with a browser needs some 20 s to
-    start, and a service that restarts as long."""
+    start, and a service that restarts as long: reconnecting lasts half a minute at least."""
 
     replies: ClassVar[Mapping[str, type[Reply]]] = {
         "passkey": PasskeySigned,
@@ -222,7 +221,7 @@ class WAHA(Gateway):
         if (failure := failure_of_status(answer.status_code)) is not None:
             raise failure
         if (text := text_of(answer.json_object().get("value"), "value")) is None:
-            return None if _paired(me) is None else self._round.tell_once(Scanned())
+            return None if _paired(me) is None else self._round.told.tell_once(Scanned())
         typed = await self._code_to_type()
         code = QRCode(text, typed=typed)
         self._round.count(code)
@@ -252,7 +251,7 @@ class WAHA(Gateway):
             return None  # it is done
         if (failure := failure_of_status(answer.status_code)) is not None:
             raise failure
-        return self._round.tell_once(_action(action, answer.json_object()))
+        return self._round.told.tell_once(_action(action, answer.json_object()))
 
     async def send_reply(self, action: ActionRequired, reply: Reply) -> None:  # noqa: ARG002
         """Send what the browser signed, or that both codes are the same.
@@ -302,7 +301,7 @@ class WAHA(Gateway):
         if status == "WORKING" and (paired := _paired(message.get("me"))) is not None:
             return paired
         if status in ACTIONS and isinstance(data := payload.get("data"), Mapping):
-            return self._round.tell(_action(ACTIONS[status][0], data))
+            return self._round.told.tell_once(_action(ACTIONS[status][0], data))
         if status in NEWS:
             return StatusChanged()
         return self._verdict(status, message.get("engine"))
@@ -324,14 +323,14 @@ class Round:
         whole: whether it was begun here, so that no code came before.
     """
 
-    __slots__ = ("_began", "_codes", "_last", "_told", "_whole", "start_refused", "typed")
+    __slots__ = ("_began", "_codes", "_last", "_whole", "start_refused", "told", "typed")
 
     def __init__(self, *, whole: bool = False) -> None:
         self._whole = whole
         self._codes = 0
         self._last: int | None = None
         self._began = 0.0
-        self._told: Signal | None = None
+        self.told = Told()
         self.start_refused = False
         """Whether the service would not start the session."""
         self.typed: tuple[str | None, float] = (None, 0.0)
@@ -345,16 +344,8 @@ class Round:
         if (seen := hash(code)) != self._last:
             if self._codes == 0:
                 self._began = anyio.current_time()
-            self._codes, self._last, self._told = self._codes + 1, seen, None
-
-    def tell(self, signal: Signal) -> Signal:
-        """What has come of the code is told."""
-        self._told = signal
-        return signal
-
-    def tell_once(self, signal: Signal) -> Signal | None:
-        """The same, unless it was: it is read again and again, and each time would count afresh."""
-        return None if signal == self._told else self.tell(signal)
+            self._codes, self._last = self._codes + 1, seen
+            self.told.forget()
 
     def why_failed(self, engine: object) -> Reason:
         """Why the session failed, as far as one can know.
@@ -381,8 +372,7 @@ def _paired(me: object) -> Paired | None:
 
 def _action(action: str, data: Mapping[str, object]) -> ActionRequired:
     """The action, with what is needed for it and no more."""
-    wanted = WEBAUTHN if action == "passkey" else {"code"}
-    return ActionRequired(action, {key: data[key] for key in data if key in wanted})
+    return passkey(data) if action == "passkey" else code_to_compare(data["code"])
 
 
 def _final(answer: Answer, failure: Exception) -> PairingRefused:

@@ -540,7 +540,8 @@ def test_what_cannot_be_meant_is_said_at_once(options: Any, said: str) -> None:
 
 def test_the_policy_is_whatsapps() -> None:
     """But for the service's word on when a code is replaced, and the time that a start takes."""
-    assert replace(WAHA.policy, rotated_lifetime=20.0, generate_timeout=30.0) == WHATSAPP
+    own = {"rotated_lifetime": 20.0, "generate_timeout": 30.0, "max_reconnects": 10}
+    assert replace(WAHA.policy, **own) == WHATSAPP  # type: ignore[arg-type]
 
 
 async def test_without_a_key_none_is_sent() -> None:

@@ -10,6 +10,7 @@ from .check import (
 )
 from .device_flow import DeviceFlowEmulator
 from .emulator import IDENTITY, CannotDo, Emulator
+from .gowa import GOWAEmulator
 from .scenes import Scenario
 from .waha import WAHAEmulator
 
@@ -18,6 +19,7 @@ __all__ = [
     "CannotDo",
     "DeviceFlowEmulator",
     "Emulator",
+    "GOWAEmulator",
     "GatewayBroken",
     "GatewayReport",
     "Scenario",

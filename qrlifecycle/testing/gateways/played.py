@@ -31,6 +31,8 @@ class PlayedService(Emulator):
         """Whoever is connected, and with which handshake."""
         self.opened: list[Request] = []
         """The handshakes of every socket that was ever let in."""
+        self.muted = False
+        """Whether what is broadcast is lost on its way."""
         self._stack = AsyncExitStack()
         self._tasks: TaskGroup | None = None
         self._later: set[anyio.CancelScope] = set()
@@ -87,7 +89,7 @@ class PlayedService(Emulator):
 
     async def broadcast(self, message: object) -> None:
         """Send to everybody who is connected."""
-        for _, socket in tuple(self.sockets):
+        for _, socket in () if self.muted else tuple(self.sockets):
             await socket.send(message)
 
     def later(self, seconds: float, what: Callable[[], Awaitable[object]]) -> None:
