@@ -75,6 +75,7 @@ def pages() -> list[Path]:
         HOW_TO / "when-a-connection-ends.md",
         DOCS / "gateways" / "device-flow.md",
         DOCS / "gateways" / "waha.md",
+        DOCS / "gateways" / "gowa.md",
     ],
     ids=lambda path: path.name,
 )

@@ -147,6 +147,18 @@ GATEWAYS: Mapping[str, Entry] = {
         ),
         secrets=(Secret("api-key", "its key, if it checks one"),),
     ),
+    "gowa": Entry(
+        help="link WhatsApp to a device of a GOWA (go-whatsapp-web-multidevice)",
+        url="URL",
+        gateway="gowa:GOWA",
+        emulator="gowa:GOWAEmulator",
+        options=(
+            Option("device", "the device's id", required=True),
+            Option("username", "whose password it is, if it asks for one"),
+            Option("phone-number", "give a code to type on this phone: its number, +49151..."),
+        ),
+        secrets=(Secret("password", "the password, if it asks for one"),),
+    ),
 }
 """By the name that selects it."""
 

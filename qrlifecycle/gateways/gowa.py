@@ -63,6 +63,9 @@ from .replies import CodeCompared, PasskeySigned, Reply
 
 __all__ = ["GOWA"]
 
+HEARTBEAT = 30.0
+"""Seconds; the service answers pings and sends none."""
+
 SLOWEST = 50.0
 """Seconds for one request: the service gives up its own after 45, of which a code may need most."""
 
@@ -283,6 +286,7 @@ class GOWA(Gateway):
             self._read,
             owner={"device_id": self.account},
             headers=await self.headers(),
+            heartbeat=HEARTBEAT,
             **self.socket_options,
         )
 
@@ -339,7 +343,7 @@ class AwareOfRestarts(DeferredTransport):
         except TransportError as error:
             self._mine.was_away = self._mine.was_away or error.ending in AWAY
             raise
-        self._restarted, self._mine.was_away = self._mine.was_away, False
+        self._restarted = self._mine.was_away
 
     async def receive(self) -> Signal:
         """First that the code is good no more, if it is not; then the other one's next signal."""
@@ -347,6 +351,16 @@ class AwareOfRestarts(DeferredTransport):
             self._restarted = False
             return QRExpired()
         return await super().receive()
+
+    async def aclose(self) -> None:
+        """Close the other one; nothing is said any more."""
+        self._restarted = False
+        await super().aclose()
+
+    def abort(self) -> None:
+        """Abort the other one; nothing is said any more."""
+        self._restarted = False
+        super().abort()
 
 
 class Mine:
@@ -360,7 +374,7 @@ class Mine:
         self.knows_no_passkeys = False
         """Whether the service has answered that it has none."""
         self.was_away = False
-        """Whether nobody listened there, since the code on screen was given."""
+        """Whether there was nobody since the code on screen was given."""
 
     def __repr__(self) -> str:
         return "<Mine>"

@@ -31,8 +31,12 @@ from qrlifecycle import (
     Signal,
     State,
     StatusChanged,
+    Transport,
+    TransportUnreachable,
 )
+from qrlifecycle.errors import Ending
 from qrlifecycle.gateways import GOWA
+from qrlifecycle.gateways.gowa import AwareOfRestarts, Mine
 from qrlifecycle.gateways.http import Answer
 from qrlifecycle.gateways.live_codes import LiveCode, forget_code, live_code
 from qrlifecycle.gateways.replies import CodeCompared, PasskeySigned
@@ -381,6 +385,36 @@ async def test_a_code_dies_with_the_process_that_made_it() -> None:
         await anyio.sleep(40)
         assert len(watch.codes) == 2  # it is said once
         watch.lifecycle.cancel()
+
+
+@pytest.mark.parametrize(
+    ("ending", "died"),
+    [(Ending.NOT_CONNECTED, True), (Ending.TRY_LATER, True), (Ending.SILENT, False)],
+)
+async def test_only_where_nobody_listened_did_the_code_die(ending: Ending, died: bool) -> None:
+    """It is said first, and not after closing (T4)."""
+    async with GOWAEmulator() as served:
+        gowa, mine = served.gateway(), Mine()
+
+        async def fail() -> Transport:
+            raise TransportUnreachable(ending=ending)
+
+        with pytest.raises(TransportUnreachable):
+            await AwareOfRestarts(fail, ("bot-7",), mine=mine).open()
+        assert mine.was_away is died
+        for end in ("aclose", "abort"):
+            transport = AwareOfRestarts(gowa._connect, ("bot-7",), mine=mine)
+            await transport.open()
+            await served.forge()
+            assert await transport.receive() == (QRExpired() if died else StatusChanged())
+            again = AwareOfRestarts(gowa._connect, ("bot-7",), mine=mine)
+            await again.open()
+            for one in (again, transport):
+                ended = getattr(one, end)()
+                if end == "aclose":
+                    await ended
+                with pytest.raises(anyio.EndOfStream):
+                    await one.receive()
 
 
 async def test_a_connection_that_breaks_costs_no_code() -> None:

@@ -94,7 +94,8 @@ class GOWAEmulator(PlayedService):
         """What browsers have signed."""
         self._code: str | None = None
         self._typed: str | None = None
-        self._picture = b""
+        self.picture = b""
+        """The newest code, drawn."""
         self._files: dict[str, bytes] = {}
         self._gone: set[str] = set()
         self._challenge: dict[str, object] | None = None
@@ -143,7 +144,7 @@ class GOWAEmulator(PlayedService):
     def _is_good(self, code: Code) -> bool:
         if isinstance(code, QRCode):
             shown = None if code.picture is None else code.picture.reveal()
-            return self._code is not None and shown == self._picture
+            return self._code is not None and shown == self.picture
         return code.reveal() == self._typed
 
     async def refuse(self, code: Code) -> None:
@@ -293,9 +294,9 @@ class GOWAEmulator(PlayedService):
         await anyio.sleep(MAKING)
         self._code = f"2@{token_urlsafe(30)},{token_urlsafe(32)},{token_urlsafe(32)}"
         self.made.append(self._code)
-        self._picture = QRCode(self._code).png()
+        self.picture = QRCode(self._code).png()
         name = f"scan-qr-{token_hex(16)}.png"
-        self._files[name] = self._picture
+        self._files[name] = self.picture
         half = self.lifetime / 2
 
         async def remove() -> None:
