@@ -161,7 +161,9 @@ class MissingExtra(UsageError, ImportError):
         super().__init__(feature, extra)
 
     def __str__(self) -> str:
-        return f"{self.feature} needs an extra: pip install 'qrlifecycle[{self.extra}]'"
+        return (
+            f"{self.feature} needs an extra: pip install '.[{self.extra}]', in qrlifecycle's folder"
+        )
 
 
 class ForeignCancellation(QRLifecycleError):
@@ -180,6 +182,8 @@ class PeerError(QRLifecycleError):
 
 class ServiceRefused(PeerError):
     """The service says no. Raise it from `request_qr`, which is then not asked again.
+
+    From `check_status` it counts as no answer; a final status check ends by it at once.
 
     Args:
         text: what it said, without any secret: it is logged.

@@ -22,6 +22,7 @@ from qrlifecycle import (
     Reason,
     Scanned,
     Signal,
+    StatusChanged,
 )
 from qrlifecycle.transports.messages import (
     DEFAULT_SIGNALS,
@@ -56,6 +57,7 @@ def why(name: object, *args: object, signals: Any = DEFAULT_SIGNALS, owner: Any 
         ("qr_updated", {"qrCode": "code", "expiresIn": 20}, QRUpdated(QRCode("code"))),
         ("qr_scanned", {}, Scanned()),
         ("qr_expired", {}, QRExpired()),
+        ("status_changed", {}, StatusChanged()),
     ],
 )
 def test_a_message_is_known_by_its_event_name_or_its_type(

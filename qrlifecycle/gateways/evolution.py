@@ -39,11 +39,11 @@ from ..signals import Paired, PairingRefused, QRUpdated, Signal
 from ..transports.base import Transport
 from ..transports.handshake import check_namespace
 from ..transports.socketio import SocketIOTransport
-from ..values import fields_of, text_of, value_at
+from ..values import UNAUTHORIZED, fields_of, text_of, value_at
 from .base import Gateway, Reaching, until
 from .credentials import Credential, check_credential, fresh
 from .deferred import DeferredTransport
-from .failures import UNAUTHORIZED, failure_of_status
+from .failures import failure_of_status
 
 __all__ = ["EvolutionAPI"]
 
@@ -212,7 +212,7 @@ class EvolutionAPI(Gateway):
             self.url,
             bot_id=self.account,
             user_id=self.account,
-            owner="instance",
+            owner={"instance": self.account},
             namespace=self._namespace,
             headers=await self.headers(),
             signals=SIGNALS,
@@ -223,7 +223,7 @@ class EvolutionAPI(Gateway):
         """More of what an HTTP status means that answers the handshake."""
         if error.status == 404:
             text = f"{error}. Does the server's own WEBSOCKET_ENABLED say true?"
-            return TransportUnreachable(text, ending=error.ending, status=error.status)
+            return error.retold(TransportUnreachable, text)
         if error.status != 400:
             return error
         with_polling = {"EIO": "4", "transport": "polling"}

@@ -145,7 +145,7 @@ class WPPConnect(Gateway):
             self.url,
             bot_id=self.account,
             user_id=self.account,
-            owner="session",
+            owner={"session": self.account},
             signals=SIGNALS,
             **self.socket_options,
         )

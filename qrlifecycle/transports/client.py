@@ -15,10 +15,10 @@ import socketio
 from socketio import packet
 from socketio.exceptions import SocketIOError
 
-from ..errors import Ending, TransportError, TransportRefused, TransportUnreachable
-from ..values import UNAUTHORIZED
-from .handshake import TOO_OLD
+from ..errors import Ending, TransportError, TransportUnreachable
+from .handshake import TOO_OLD, recovers, without_offset
 from .socketio.protocol import MAX_ATTACHMENTS
+from .wire import endings
 
 __all__ = ["Client", "Packet", "explain"]
 
@@ -58,6 +58,7 @@ class Client(socketio.AsyncClient):  # type: ignore[misc]
         self._refuse = refuse
         self._answer = answer
         self._hear = hear
+        self._recovers = False
 
     async def _handle_eio_message(self, data: str | bytes) -> None:
         if isinstance(data, str):
@@ -68,6 +69,7 @@ class Client(socketio.AsyncClient):  # type: ignore[misc]
         if not isinstance(data, dict) or "sid" not in data:
             self._refuse(TransportUnreachable(TOO_OLD, ending=Ending.ANOTHER_PROTOCOL))
             return
+        self._recovers = recovers(data)
         await super()._handle_connect(namespace, data)
 
     async def _handle_event(
@@ -84,7 +86,8 @@ class Client(socketio.AsyncClient):  # type: ignore[misc]
             # Now, and not by way of the queue: whoever hears of this may leave at once.
             if not await self._answer(f"{MESSAGE}{answer.encode()}"):
                 await self._send_packet(answer)
-        self._hear(namespace or "/", name, tuple(args))
+        counted = self._recovers and id is None
+        self._hear(namespace or "/", name, without_offset(args) if counted else tuple(args))
 
 
 def explain(error: BaseException) -> TransportError:
@@ -95,12 +98,12 @@ def explain(error: BaseException) -> TransportError:
     chain: BaseException | None = error
     while chain is not None:
         status = getattr(chain, "status", None)
-        if status in UNAUTHORIZED:
-            return TransportRefused(f"the server answered HTTP {status} to the handshake")
         if isinstance(status, int) and status:
-            return TransportUnreachable(f"the server answered HTTP {status} to the handshake")
+            return endings.refused_by_status(status, "", None)
         if isinstance(chain, OSError) and chain.strerror:
-            return TransportUnreachable(f"cannot connect: {chain.strerror}")
+            return TransportUnreachable(
+                f"cannot connect: {chain.strerror}", ending=Ending.NOT_CONNECTED
+            )
         chain = chain.__cause__ or chain.__context__
     if isinstance(error, SocketIOError):
         return TransportUnreachable("the server does not speak Socket.IO over WebSocket")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
@@ -30,7 +31,9 @@ __all__ = [
     "engineio_path",
     "engineio_url",
     "origin_of",
+    "recovers",
     "refusal",
+    "without_offset",
 ]
 
 CLOSED_EARLY = "the server closed before the namespace was joined"
@@ -38,15 +41,14 @@ CLOSED_EARLY = "the server closed before the namespace was joined"
 TOO_OLD = "the server speaks Socket.IO 2; Socket.IO 3 or newer is needed"
 
 
-def check_auth(auth: object, bot_id: str, user_id: str) -> dict[str, object]:
-    """What is sent on joining: ``auth``, and the two ids.
+def check_auth(auth: object, ids: Mapping[str, str]) -> dict[str, object]:
+    """What is sent on joining: ``auth``, and the ids of those who are listened for, if any.
 
     Raises:
         InvalidValue: it cannot be sent, or says an id that is not the one beside it.
     """
     if not isinstance(auth, Mapping | None):
         raise InvalidValue(f"auth must be a mapping, not {type(auth).__name__}")
-    ids = {"botId": bot_id, "userId": user_id}
     for key, value in ids.items():
         if auth and auth.get(key, value) != value:
             raise InvalidValue(f"auth has a {key!r} of its own, which differs from the one given")
@@ -106,6 +108,29 @@ def origin_of(url: str) -> str:
     """Scheme, host and port, as they were given; no more of a URL is shown."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{place_of(parts.hostname or '', parts.port)}"
+
+
+OFFSET = re.compile(r"[\w.-]{3,64}", re.ASCII)
+"""What servers count messages by: a time in 64 digits, Redis' and MongoDB's identifiers."""
+
+
+def recovers(joined: object) -> bool:
+    """Whether a server, by what it says on joining, can bring back a connection that broke.
+
+    Node's, with ``connectionStateRecovery``. It puts an offset behind what it has to say.
+    """
+    return isinstance(joined, dict) and isinstance(joined.get("pid"), str)
+
+
+def without_offset(args: Sequence[object]) -> tuple[object, ...]:
+    """The arguments of an event, of a server that `recovers` and asks for no acknowledgement.
+
+    Else what came without arguments would have one. A volatile event has no offset, so of such a
+    server's the last word is lost if it looks like one.
+    """
+    last = args[-1] if args else None
+    counted = isinstance(last, str) and OFFSET.fullmatch(last) is not None
+    return tuple(args[:-1] if counted else args)
 
 
 NO_SUCH_NAMESPACE = {"Invalid namespace", "Unable to connect"}
