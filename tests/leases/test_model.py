@@ -44,7 +44,7 @@ def judge(folder: Path, *defines: str, keep: int | None = None) -> tuple[int, in
             capture_output=True,
             text=True,
             check=True,
-            timeout=4 * PROCESS_HANGS,
+            timeout=12 * PROCESS_HANGS,
         ).stdout
 
     run("spin", "-a", *flags, str(MODEL))
