@@ -22,7 +22,7 @@ from contextvars import ContextVar, Token
 from itertools import count
 from typing import Any
 
-__all__ = ["About", "AddLifecycle", "error_once", "logger", "warn_once", "warn_shared"]
+__all__ = ["SILENT", "About", "AddLifecycle", "error_once", "logger", "warn_once", "warn_shared"]
 
 MOST_ALIKE = 32
 """Different lines that one attempt says once each."""
@@ -37,6 +37,9 @@ MOST_TEXTS = 256
 """Texts that are remembered as said in this moment."""
 
 logger = logging.getLogger("qrlifecycle")
+
+SILENT = logging.Logger("qrlifecycle.silent", logging.CRITICAL + 1)  # noqa: LOG001 - of no tree
+"""Where the log of a library goes that would write what was received: nowhere."""
 
 
 class About:

@@ -168,7 +168,6 @@ async def test_what_read_makes_must_be_signals(made: object) -> None:
         {"type": "linked", "phone": "x", "user": "another"},
         {"type": "linked", "phone": "x", "data": {"session": {"bot": "another"}}},
         {"type": "linked", "phone": "x", "bot": None, "data": {"bot": "another"}},
-        {"type": "linked", "phone": "x", "bot": ["another"]},
         {"type": "linked", "phone": "x", "data": json.dumps({"bot": "another"})},
     ],
 )
@@ -179,6 +178,28 @@ async def test_a_message_for_another_is_dropped(said: object) -> None:
         assert transport.subject == ("bot-7", "user-1")
         assert await transport.receive() == Scanned()
         assert transport.dropped == {"foreign": 1}
+
+
+@pytest.mark.parametrize(
+    "said", [{"bot": ["another"]}, {"bot": True}, {}, {"bot": None}, {"x": "bot-7"}]
+)
+async def test_with_an_owner_what_does_not_name_us_is_not_ours(said: dict[str, object]) -> None:
+    """What names nobody, or cannot be read, may be anybody's; what means nothing need not say."""
+    ours = {"type": "scanned", "bot": "bot-7"}
+    async with saying(
+        say({"type": "linked", "phone": "x", **said}, ours), owner=OWNER
+    ) as transport:
+        assert await transport.receive() == Scanned()
+        assert transport.dropped == {"malformed": 1}
+    async with saying(say({"type": "hello"}, ours), owner=OWNER) as transport:
+        assert await transport.receive() == Scanned()
+        assert transport.dropped == {"unknown": 1}
+
+
+async def test_whom_it_is_for_is_said_once() -> None:
+    """However many places there are where a message may say it."""
+    owner = {"bot": "bot-7", "data.bot": "bot-7", "user": "user-1"}
+    assert WebSocketTransport("ws://h", read, owner=owner).subject == ("bot-7", "user-1")
 
 
 async def test_without_an_owner_there_is_no_subject() -> None:
@@ -260,6 +281,70 @@ async def test_a_welcome_that_does_not_come(
     assert text in str(error)
 
 
+@pytest.mark.parametrize(
+    ("said", "kind", "ending"),
+    [
+        (frame(b"\x0f\xa1no", 8), TransportRefused, Ending.REFUSED),
+        (frame(b"\x03\xe8", 8), TransportUnreachable, Ending.CLOSED),
+        (b"", TransportUnreachable, Ending.SILENT),
+    ],
+    ids=["4001", "1000", "nothing"],
+)
+async def test_who_is_turned_away_right_after_the_handshake_was_never_let_in(
+    said: bytes, kind: type[TransportError], ending: Ending
+) -> None:
+    """The server is asked by a ping, and its close comes before the pong."""
+
+    async def handler(served: Served) -> None:
+        await served.accept()
+        await served.read(6)
+        await served.send(said)
+        await served.read_to_the_end()
+
+    async with listening(handler) as port:
+        transport = transport_to(port, wait_for_pong=True, refusing={4001}, heartbeat=20)
+        error = await failure_of(transport)
+        await transport.aclose()
+    assert type(error) is kind
+    assert error.ending is ending
+
+
+@pytest.mark.parametrize("said", [frame(b"", 10), say({"type": "scanned"})], ids=["pong", "text"])
+@pytest.mark.parametrize("early", [False, True], ids=["asked", "at once"])
+async def test_whoever_is_answered_is_let_in(said: bytes, early: bool) -> None:
+    """By the pong, or by a message, which is kept; one that came at once needs no ping."""
+    answered = said * (not early)
+
+    async def handler(served: Served) -> None:
+        await served.accept(said if early else b"")
+        if not early:
+            assert (await served.read(6))[:2] == b"\x89\x80"
+        await anyio.sleep(1)
+        await served.send(answered + say({"type": "linked", "phone": "me"}))
+        await served.read_to_the_end()
+
+    async with listening(handler) as port:
+        began = anyio.current_time()
+        async with transport_to(port, wait_for_pong=True) as transport:
+            assert (anyio.current_time() - began >= 1) is not early
+            if said != frame(b"", 10):
+                assert await transport.receive() == Scanned()
+            assert await transport.receive() == Paired("me")
+
+
+async def test_what_was_said_before_the_end_is_heard() -> None:
+    """A message and a close in one: it was let in."""
+
+    async def handler(served: Served) -> None:
+        await served.accept(say({"type": "scanned"}) + frame(b"\x03\xe8", 8))
+        await served.read_to_the_end()
+
+    async with listening(handler) as port, transport_to(port, wait_for_pong=True) as transport:
+        assert await transport.receive() == Scanned()
+        with pytest.raises(anyio.EndOfStream):
+            await transport.receive()
+
+
 async def test_closing_while_it_waits_for_a_welcome() -> None:
     """That it was our own side is what is said."""
 
@@ -330,10 +415,11 @@ async def test_read_may_end_the_connection() -> None:
     [
         ({"read": None}, "read must be a function, not NoneType"),
         ({"welcome": 7}, "welcome must be a function, not int"),
-        ({"owner": "bot-7"}, "owner must be a mapping, not str"),
-        ({"owner": []}, "owner must be a mapping, not list"),
+        ({"owner": "bot-7"}, "owner must be a mapping such as {'data.session': 'bot-7'}, not str"),
+        ({"owner": []}, "owner must be a mapping such as {'data.session': 'bot-7'}, not list"),
         ({"owner": {"bot": 7}}, "owner must be texts"),
         ({"owner": {"bot": ""}}, "owner must be texts"),
+        ({"owner": {}}, "owner must have at least one key"),
         ({"owner": OWNER, "text": True}, "owner needs messages of JSON"),
         ({"greeting": 7}, "greeting must be text, bytes, or a mapping"),
         ({"greeting": [7]}, "greeting must be text, bytes, or a mapping"),
@@ -392,7 +478,7 @@ def test_it_shows_no_secret_and_is_not_pickled() -> None:
     """Whom it is for it does show."""
     transport = WebSocketTransport("wss://me:s3cret@example.com/s3cret?s3cret", read, owner=OWNER)
     assert repr(transport) == "<WebSocketTransport wss://example.com for ('bot-7', 'user-1')>"
-    with pytest.raises(TypeError, match="not pickled"):
+    with pytest.raises(TypeError, match="cannot be pickled or copied"):
         pickle.dumps(transport)
 
 
@@ -419,7 +505,8 @@ async def test_promise_1_a_lifecycle_pairs_over_it() -> None:
         await one.accept()
         await anyio.sleep(1)
         await one.send(say({"type": "linked", "phone": "x", "bot": "bot-8"}))
-        await one.send(say({"type": "scanned"}, {"type": "linked", "phone": "+49", **OWNER}))
+        await one.send(say({"type": "scanned", **OWNER}))
+        await one.send(say({"type": "linked", "phone": "+49", **OWNER}))
         await one.read_to_the_end()
 
     async with listening(handler, served=served) as port:
@@ -432,7 +519,8 @@ async def test_promise_1_a_lifecycle_pairs_over_it() -> None:
 
 async def test_the_journal_says_how_each_connection_ended(tmp_path: Path) -> None:
     """A break, an orderly end, and our own leaving, which is none."""
-    ends = [frame(b"\x03\xf3", 8), frame(b"\x03\xe8", 8), say({"type": "linked", "phone": "me"})]
+    success = say({"type": "linked", "phone": "me", **OWNER})
+    ends = [frame(b"\x03\xf3", 8), frame(b"\x03\xe8", 8), success]
 
     async def handler(served: Served) -> None:
         await served.accept(ends.pop(0))

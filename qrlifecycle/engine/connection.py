@@ -288,12 +288,10 @@ class Connection:
         """What the last error is, now that there is no other transport."""
         if not (isinstance(error, TransportRefused) and self.ever_listened):
             return error
-        return TransportLost(
+        return error.retold(
+            TransportLost,
             f"it was let in before, and then no more: {error}; if a token runs out, have the "
             "transport factory ask for one each time",
-            ending=error.ending,
-            status=error.status,
-            code=error.code,
         )
 
     def _fault(self, error: BaseException) -> Exception:

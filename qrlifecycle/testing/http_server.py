@@ -1,7 +1,8 @@
 """A small HTTP server on loopback for emulators: real sockets, asyncio and trio.
 
-It has the moods of a service in the field: it can be stopped and started again on its port, freeze,
-and drop whoever is connected.
+WebSockets are on the same port, for whoever answers a request by an `Upgrade`. It has the moods of
+a service in the field: it can be stopped and started again on its port, freeze, and drop whoever is
+connected.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ import h11
 from anyio.abc import ByteStream, Listener, SocketListener, TaskGroup, TaskStatus
 from anyio.streams.tls import TLSListener
 
+from ..transports.wire.address import place_of
 from .leaks import KIT
+from .server_websocket import BROKEN, ServerWebSocket, Upgrade
 
-__all__ = ["HTTPServer", "Request", "Response"]
-
-BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, OSError)
+__all__ = ["HTTPServer", "Request", "Response", "ServerWebSocket", "Upgrade"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +64,17 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Handler = Callable[[Request], Awaitable[Response | bytes | None]]
-"""Answers a request: with a `Response`, with the bytes of one, or by hanging up."""
+Handler = Callable[[Request], Awaitable[Response | Upgrade | bytes | None]]
+"""Answers a request: with a `Response`, with the bytes of one, by an `Upgrade`, or by hanging up.
+"""
 
 
 class HTTPServer:
     """The server; an async context manager that listens on entering and is gone on leaving.
 
     Args:
-        handle: async function that answers a request. Bytes are sent as they are, and None hangs
-            up.
+        handle: async function that answers a request. Bytes are sent as they are, an `Upgrade` lets
+            a WebSocket's client in, and None hangs up.
         host: the address to listen on.
         port: the port; 0 takes a free one.
         tls: the server's certificate.
@@ -104,8 +106,12 @@ class HTTPServer:
     @property
     def url(self) -> str:
         """Where it listens."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http{'s' if self._tls else ''}://{host}:{self.port}"
+        return f"http{'s' if self._tls else ''}://{place_of(self.host, self.port)}"
+
+    @property
+    def listens(self) -> bool:
+        """Whether it was started, and not stopped since."""
+        return self._serving is not None
 
     @property
     def open_connections(self) -> int:
@@ -174,21 +180,31 @@ class HTTPServer:
         self.connections += 1
         try:
             with suppress(*BROKEN):
-                answer = await self._answer_to(stream)
-                if answer is not None:
-                    await stream.send(answer if isinstance(answer, bytes) else _encoded(answer))
+                await self._serve_request(stream)
         finally:
             self._open.discard(stream)
             await anyio.aclose_forcefully(stream)
 
-    async def _answer_to(self, stream: ByteStream) -> Response | bytes | None:
+    async def _serve_request(self, stream: ByteStream) -> None:
+        answer: Response | Upgrade | bytes | None
         try:
             request = await _read(stream)
         except h11.RemoteProtocolError:
-            return Response(status=400)
+            await stream.send(_encoded(Response(status=400)))
+            return
         self.requests.append(request)
+        await self._thaws()
+        answer = await self._handle(request)
+        if isinstance(answer, Upgrade):
+            websocket = ServerWebSocket(stream, self._thaws)
+            await websocket.open(request.headers.get("sec-websocket-key", ""))
+            await answer.serve(websocket)
+        elif answer is not None:
+            await stream.send(answer if isinstance(answer, bytes) else _encoded(answer))
+
+    async def _thaws(self) -> None:
+        """Wait while it is frozen."""
         await self._thawed.wait()
-        return await self._handle(request)
 
 
 async def _read(stream: ByteStream) -> Request:

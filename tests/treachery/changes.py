@@ -642,7 +642,12 @@ CHANGES = (
         "accept a foreign bot's message",
         7,
         "transports/messages.py",
-        (("bots <= {bot_id} and ", ""), ("names_another(args, pair, WRAPPERS)", "False")),
+        (
+            (
+                "        if whose is Whose.ANOTHERS:\n            return",
+                "        if whose is None:\n            return",
+            ),
+        ),
         ("tests/test_messages.py::test_promise_7_what_is_for_another_is_foreign",),
     ),
     Change(
@@ -663,7 +668,7 @@ CHANGES = (
         "take what names nobody for ours where each message must name its owner",
         7,
         "transports/messages.py",
-        (("    if not named:\n", "    if not named:\n        return True\n    if not named:\n"),),
+        (("whose is Whose.NOBODYS and isinstance", "whose is None and isinstance"),),
         ("tests/test_messages.py::test_promise_7_what_names_nobody_is_not_ours_with_an_owner",),
     ),
     Change(
@@ -740,10 +745,25 @@ CHANGES = (
     Change(
         "wait for attachments until they come",
         7,
-        "transports/async_client.py",
+        "transports/client.py",
         (("            self._binary_packet = None\n", "            pass\n"),),
         (
             "tests/socketio/test_messages.py::test_promise_7_attachments_that_do_not_come_deafen_nobody",
+        ),
+    ),
+    Change(
+        "leave the answers of a polled server to whoever reads them",
+        8,
+        "transports/ledger.py",
+        (
+            (
+                "            for answer in self._answers:\n                answer.close()\n",
+                "",
+            ),
+        ),
+        (
+            f"{SOCKETIO}/test_polling.py::"
+            "test_promise_8_an_answer_without_end_to_what_was_sent_is_let_go_of",
         ),
     ),
     Change(
@@ -759,7 +779,7 @@ CHANGES = (
         "keep every signal until somebody asks",
         7,
         "transports/buffer.py",
-        (("                self._signals.remove(kept)\n", ""),),
+        (("        self._signals[topic] = signal\n", "        self._signals[signal] = signal\n"),),
         ("tests/test_buffer.py::test_promise_7_a_flood_costs_no_memory",),
     ),
     Change(
@@ -870,8 +890,8 @@ CHANGES = (
     Change(
         "take an object in a list for nobody's",
         7,
-        "transports/messages.py",
-        ((" and names_another(args, pair, WRAPPERS):\n", " and not pair:\n"),),
+        "transports/owner.py",
+        ((" if isinstance(one, list) else ()\n", " if one is None else ()\n"),),
         (
             "tests/test_messages.py::"
             "test_promise_7_what_names_another_does_so_however_it_is_wrapped",

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable
-from typing import NoReturn
 
 import anyio
 import anyio.lowlevel
 
 from ...errors import InvalidValue, TransportError
-from ...secrecy import forgetful, shown_half_made
+from ...secrecy import NotPickled, forgetful, shown_half_made
 from . import endings
 from .address import Address, address_of
 from .frames import Frames
@@ -24,7 +23,7 @@ __all__ = ["WebSocketConnection"]
 
 
 @shown_half_made
-class WebSocketConnection:
+class WebSocketConnection(NotPickled):
     """A WebSocket connection to a server. Nothing is opened yet.
 
     It shows neither path nor query of its URL, and refuses to be pickled: they may hold a token.
@@ -77,9 +76,6 @@ class WebSocketConnection:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.origin}>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a connection is not pickled: it may hold secrets, and a socket")
 
     @property
     def closed(self) -> bool:
@@ -147,6 +143,23 @@ class WebSocketConnection:
     def receive_nowait(self) -> str | bytes | None:
         """The next message of those that were read already, or None."""
         return None if self._frames is None else self._frames.next()
+
+    async def wait_until_heard(self) -> None:
+        """Ask the server by a ping, and wait until it has said anything since the handshake.
+
+        Some let everybody in, and turn away whom they do not want right after: their close comes
+        before the pong.
+
+        Raises:
+            EndOfStream, TransportLost: as `receive`, if there is nothing but the end.
+        """
+        if not self._heard and self._ended() is None:
+            self._ask()
+        while not self._heard and self._ended() is None:
+            await self._hear()
+        waiting = self._frames is not None and self._frames.waiting
+        if not waiting and (end := self._ended()) is not None:
+            raise end
 
     async def send(self, data: str | bytes) -> None:
         """Send a message, and wait until the kernel has taken it.
