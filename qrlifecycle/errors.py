@@ -31,6 +31,8 @@ here ever holds a payload, a token or a URL's query.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from .states import ENDS, TRIGGERS, Event, State, Word
 
 __all__ = [
@@ -153,7 +155,9 @@ class MissingExtra(UsageError, ImportError):
         super().__init__(feature, extra)
 
     def __str__(self) -> str:
-        return f"{self.feature} needs an extra: pip install 'qrlifecycle[{self.extra}]'"
+        return (
+            f"{self.feature} needs an extra: pip install '.[{self.extra}]', in qrlifecycle's folder"
+        )
 
 
 class ForeignCancellation(QRLifecycleError):
@@ -172,6 +176,8 @@ class PeerError(QRLifecycleError):
 
 class ServiceRefused(PeerError):
     """The service says no. Raise it from `request_qr`, which is then not asked again.
+
+    From `check_status` it counts as no answer; a final status check ends by it at once.
 
     Args:
         text: what it said, without any secret: it is logged.
@@ -242,6 +248,9 @@ class Ending(Word):
     ABANDONED = "abandoned", "Our own side closed it, or used it wrongly."
 
 
+Kind = TypeVar("Kind", bound="TransportError")
+
+
 class TransportError(PeerError):
     """The one error that a transport raises; a transport raises one of its three kinds.
 
@@ -267,6 +276,16 @@ class TransportError(PeerError):
         self.status = status
         self.code = code
         self.retry_after = retry_after
+
+    def retold(self, kind: type[Kind], text: str) -> Kind:
+        """The same ending in other words, and as an error of another kind."""
+        return kind(
+            text,
+            ending=self.ending,
+            status=self.status,
+            code=self.code,
+            retry_after=self.retry_after,
+        )
 
 
 class TransportUnreachable(TransportError):

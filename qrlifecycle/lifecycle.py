@@ -3,7 +3,8 @@
 One task owns a lifecycle: the task that awaits `pair()`. While it is in `displayed` it is inside
 the scope of an open transport; to move on it first leaves that scope, whatever made it move. How it
 does so is in `engine`: `attempt` is the loop, `progress` what it decides on, `connection` keeps a
-transport open, `status` reads beside it, and `observers` are notified.
+transport open, `status` reads beside it, `incoming` says what both lead to, and `observers` are
+notified.
 """
 
 from __future__ import annotations
@@ -186,7 +187,7 @@ class QRLifecycle(NotPickled):
         if self._attempt is not None:
             raise PairingInProgress(self.state)
         about = self._progress.observers.about
-        with about.logged():
+        with about:
             try:
                 self._attempt = Attempt(self._progress, self._service)
                 return await self._attempt.run()
@@ -206,8 +207,7 @@ class QRLifecycle(NotPickled):
         if self.state in ENDS:
             raise NotPairing(self.state, Event.GENERATE)
         self._trigger(Transition(Event.GENERATE))
-        if self._attempt is not None:
-            self._attempt.renew_budgets()
+        self._progress.renew_budgets()
 
     def cancel(self) -> bool:
         """Leave, because the person went away. It may be called in any state.
@@ -238,7 +238,7 @@ class QRLifecycle(NotPickled):
         attempt = self._attempt
         if attempt is not None and attempt.thread != threading.get_ident():
             raise WrongThread(transition.event)
-        with self._progress.observers.about.logged():
+        with self._progress.observers.about:
             try:
                 self._progress.dispatch(transition)
             finally:  # an observer may have raised what is no observer's; what is decided, is

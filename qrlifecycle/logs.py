@@ -18,11 +18,11 @@ import os
 import time
 from collections import Counter
 from contextlib import suppress
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from itertools import count
 from typing import Any
 
-__all__ = ["About", "AddLifecycle", "error_once", "logger", "warn_once", "warn_shared"]
+__all__ = ["SILENT", "About", "AddLifecycle", "error_once", "logger", "warn_once", "warn_shared"]
 
 MOST_ALIKE = 32
 """Different lines that one attempt says once each."""
@@ -38,15 +38,22 @@ MOST_TEXTS = 256
 
 logger = logging.getLogger("qrlifecycle")
 
+SILENT = logging.Logger("qrlifecycle.silent", logging.CRITICAL + 1)  # noqa: LOG001 - of no tree
+"""Where the log of a library goes that would write what was received: nowhere."""
+
 
 class About:
-    """Which lifecycle log lines are about, and which of them this attempt has said already."""
+    """Which lifecycle log lines are about, and which of them this attempt has said already.
 
-    __slots__ = ("_number", "_said", "subject")
+    In ``with about:`` they are about this one. It may be entered again within.
+    """
+
+    __slots__ = ("_entered", "_number", "_said", "subject")
 
     def __init__(self) -> None:
         self._number = next(_numbers)
         self._said: Counter[tuple[int, str]] | None = None
+        self._entered: list[Token[About | None]] = []
         self.subject: tuple[str, ...] | None = None
         """Whom its newest transport is for."""
 
@@ -55,9 +62,12 @@ class About:
         """The identifier of the lifecycle."""
         return f"{_process}-{self._number}"
 
-    def logged(self) -> _Logged:
-        """A scope in which log lines are about this lifecycle."""
-        return _Logged(self)
+    def __enter__(self) -> None:
+        self._entered.append(_current.set(self))
+
+    def __exit__(self, *_error: object) -> None:
+        with suppress(ValueError):  # a coroutine that is thrown away may end in another context
+            _current.reset(self._entered.pop())
 
     def is_new(self, level: int, text: str) -> bool:
         """Whether the line was not said in this attempt; it counts as said from now on."""
@@ -72,29 +82,14 @@ class About:
 
     def sum_up(self) -> None:
         """The attempt has ended: say how often what was said once came again."""
-        said: Counter[tuple[int, str]] = self._said or Counter()
+        if (said := self._said) is None:
+            return
         self._said = None
         for (level, text), number in said.items():
             if text == "others":
                 logger.log(level, "and %d other lines", number)
             elif number > 1:
                 logger.log(level, "%d times in all: %s", number, text.partition("\n")[0])
-
-
-class _Logged:
-    """The time in which log lines are about one lifecycle."""
-
-    __slots__ = ("_about", "_token")
-
-    def __init__(self, about: About) -> None:
-        self._about = about
-
-    def __enter__(self) -> None:
-        self._token = _current.set(self._about)
-
-    def __exit__(self, *_error: object) -> None:
-        with suppress(ValueError):  # a coroutine that is thrown away may end in another context
-            _current.reset(self._token)
 
 
 class AddLifecycle(logging.Filter):

@@ -25,10 +25,14 @@ def forgetful(init: Init[Self, Arguments]) -> Init[Self, Arguments]:
 
     @wraps(init)
     def forgetting(self: Self, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
-        error = _error_of(init, self, *args, **kwargs)
+        try:
+            init(self, *args, **kwargs)
+            return
+        except Exception as raised:
+            raised.__context__ = None
+            error = raised.with_traceback(None)
         del self, args, kwargs
-        if error is not None:
-            raise error
+        raise error
 
     return forgetting
 
@@ -38,15 +42,6 @@ def forget_arguments(cls: C) -> C:
     made: Any = cls
     made.__init__ = forgetful(made.__init__)
     return cls
-
-
-def _error_of(call: Callable[..., None], *args: Any, **kwargs: Any) -> Exception | None:
-    try:
-        call(*args, **kwargs)
-    except Exception as error:
-        error.__context__ = None
-        return error.with_traceback(None)
-    return None
 
 
 def shown_half_made(cls: C) -> C:

@@ -10,6 +10,7 @@ proves nothing.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 
@@ -33,30 +34,27 @@ else:
     GOES_ON = None
 
 
-def read_clocks() -> tuple[float, float]:
-    """How long the machine has slept, and how far the wall clock is ahead, since some beginning.
-
-    The first is 0 where nobody can tell; the second leaves out what the first accounts for.
-    """
-    awake = time.monotonic()
-    going_on = awake if GOES_ON is None else time.clock_gettime(GOES_ON)
-    return going_on - awake, time.time() - going_on
-
-
 class SleepWatch:
     """Tells how long the machine slept since it was last asked."""
 
-    __slots__ = ("_ahead", "_asleep")
+    __slots__ = ("ahead", "asleep")
 
     def __init__(self) -> None:
-        self._asleep, self._ahead = read_clocks()
+        self.asleep = self.ahead = -math.inf
+        """Seconds asleep, and seconds that the wall clock is ahead, since some beginning."""
+        self.look()
 
     def look(self) -> tuple[float, bool]:
-        """For how many seconds it slept, and whether the wall clock jumped ahead by itself."""
-        asleep, ahead = read_clocks()
-        slept, jumped = asleep - self._asleep, ahead - self._ahead >= JUMP
-        self._ahead = ahead
+        """For how many seconds it slept, and whether the wall clock jumped ahead by itself.
+
+        The first is 0 where nobody can tell; the second leaves out what the first accounts for.
+        """
+        awake = time.monotonic()
+        going_on = awake if GOES_ON is None else time.clock_gettime(GOES_ON)
+        asleep, ahead = going_on - awake, time.time() - going_on
+        slept, jumped = asleep - self.asleep, ahead - self.ahead >= JUMP
+        self.ahead = ahead
         if slept < SHORTEST:
             return 0.0, jumped
-        self._asleep = asleep
+        self.asleep = asleep
         return slept, jumped

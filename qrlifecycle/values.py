@@ -17,9 +17,26 @@ from .codes import PairingCode, QRCode
 from .errors import InvalidValue, Malformed
 from .policy import is_positive, number_or_kind
 
-__all__ = ["code_of", "fields_of", "kind_of", "object_in", "text_of", "value_at"]
+__all__ = [
+    "NOT_NOW",
+    "UNAUTHORIZED",
+    "code_of",
+    "fields_of",
+    "kind_of",
+    "object_in",
+    "text_of",
+    "value_at",
+]
 
 C = TypeVar("C", QRCode, PairingCode)
+
+UNAUTHORIZED = frozenset({401, 403})
+"""HTTP's numbers for credentials that are not accepted, or not there (RFC 9110, 15.5)."""
+
+NOT_NOW = frozenset({408, 425, 429})
+"""Those of a request that is right, and comes at the wrong moment: Request Timeout (RFC 9110), Too
+Early (RFC 8470), Too Many Requests (RFC 6585). What a number from 500 on means depends on who was
+asked for what."""
 
 
 def kind_of(value: object) -> str:

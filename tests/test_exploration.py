@@ -14,8 +14,8 @@ import anyio
 import pytest
 
 from qrlifecycle import Connected, InvalidValue, Reason, Signal
-from qrlifecycle.engine.attempt import Attempt
 from qrlifecycle.engine.connection import Connection
+from qrlifecycle.engine.incoming import Incoming
 from qrlifecycle.errors import MissingExtra
 from qrlifecycle.proof.exploration import (
     Exploration,
@@ -169,18 +169,18 @@ def test_promise_4_broken_by_an_opening_that_no_read_follows(
     backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A status that is read on the first opening only: a break and an opening show it."""
-    begin = Attempt._begin_listening
+    begin = Incoming._begin_listening
 
-    def read_once(attempt: Attempt) -> None:
-        assert attempt.connection is not None
-        reader = attempt.reader
-        attempt.reader = None if attempt.connection._failures else reader
+    def read_once(incoming: Incoming) -> None:
+        assert incoming.connection is not None
+        reader = incoming.reader
+        incoming.reader = None if incoming.connection._failures else reader
         try:
-            begin(attempt)
+            begin(incoming)
         finally:
-            attempt.reader = reader
+            incoming.reader = reader
 
-    monkeypatch.setattr(Attempt, "_begin_listening", read_once)
+    monkeypatch.setattr(Incoming, "_begin_listening", read_once)
     with pytest.raises(PromiseRefuted, match="listens, and the status was not read") as caught:
         explore("another transport, with a status", backend=backend)
     assert str(caught.value.schedule).startswith("pair; code; ok; ok; ")
@@ -191,15 +191,15 @@ def test_promise_4_broken_by_a_success_that_is_told_twice(
     backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As soon as it is read, and once more when it is reached: it was told before there was one."""
-    handle = Attempt._handle_status
+    handle = Incoming.handle_status
 
-    def tell_and_handle(attempt: Attempt, signal: Signal, *, claimed: bool) -> None:
-        handle(attempt, signal, claimed=claimed)
-        pending = attempt._progress.pending
+    def tell_and_handle(incoming: Incoming, signal: Signal, *, claimed: bool) -> None:
+        handle(incoming, signal, claimed=claimed)
+        pending = incoming._progress.pending
         if pending is not None and pending.event is Event.PAIRED:
-            attempt._progress.observers._hooks["on_connected"].deliver(pending.carried)
+            incoming._progress.observers._hooks["on_connected"].deliver(pending.carried)
 
-    monkeypatch.setattr(Attempt, "_handle_status", tell_and_handle)
+    monkeypatch.setattr(Incoming, "handle_status", tell_and_handle)
     with pytest.raises(PromiseRefuted, match="promise 4: on_connected was called 1 times for 0"):
         explore("another transport, with a status", backend=backend)
 
@@ -211,7 +211,7 @@ def test_a_fingerprint_that_misses_something_is_found_out(
     monkeypatch.setattr(fingerprint, "PASSIVE", fingerprint.PASSIVE | {"codes_left"})
     monkeypatch.setattr(fingerprint, "_WITHOUT", {})  # what it knows of names until now
     with pytest.raises(NotCongruent):
-        explore(BY_NAME["everything twice"])
+        explore(BY_NAME["every answer of a status"])
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

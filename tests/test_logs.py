@@ -187,9 +187,8 @@ def test_a_coroutine_that_is_thrown_away_elsewhere_is_no_trouble() -> None:
 
     one = About()
     within = contextvars.copy_context()
-    scope = one.logged()
-    within.run(scope.__enter__)
-    scope.__exit__(None, None, None)
+    within.run(one.__enter__)
+    one.__exit__(None, None, None)
 
 
 # Bounds
@@ -271,7 +270,7 @@ def test_promise_7_lines_that_all_differ_are_bounded_in_an_attempt(
 ) -> None:
     """A peer that makes an error with another text each time fills no disk."""
     one = About()
-    with one.logged():
+    with one:
         for number in range(10_000):
             error_once("a fault: %s", number)
         one.sum_up()

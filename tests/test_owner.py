@@ -1,4 +1,4 @@
-"""The room of `qrlifecycle.transports.owner`: where a message says whose it is."""
+"""Where a message says whose it is."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from qrlifecycle import InvalidValue
-from qrlifecycle.transports.owner import (
-    check_owner,
-    names_another,
-    owner_of_pair,
-)
+from qrlifecycle.errors import Malformed
+from qrlifecycle.transports.owner import Whose, keys_of, keys_of_pair, unsaid, whose_is
 
-PAIR = owner_of_pair("bot-7", "7")
+PAIR = keys_of_pair("bot-7", "7")
+
+
+def names_another(said: object, *given: Any) -> bool:
+    """Whether a message is another's."""
+    return whose_is(said, *given) is Whose.ANOTHERS
 
 
 @pytest.mark.parametrize(
@@ -54,9 +56,6 @@ def test_ours_or_nobodys(said: object) -> None:
         {"botId": "bot-7", "userId": "8"},
         {"botId": "bot-7", "data": {"userId": "8"}},
         {"userId": 7.5},
-        {"userId": True},
-        {"userId": ["7"]},
-        {"userId": {"id": "7"}},
         {"botId": None, "data": {"botId": "bot-8"}},
         {"a": {"b": {"c": {"botId": "bot-8"}}}},
         [{"botId": "bot-7"}, {"botId": "bot-8"}],
@@ -68,6 +67,35 @@ def test_another(said: object) -> None:
     assert names_another(said, PAIR)
 
 
+@pytest.mark.parametrize("value", [True, ["7"], {"id": "7"}, []])
+@pytest.mark.parametrize("key", ["botId", "bot_id", "userId", "user_id"])
+def test_what_cannot_be_read_is_neither_ours_nor_anothers(key: str, value: object) -> None:
+    """The service may mean us in a way that nobody understands; the error says where."""
+    for said in ({key: value}, {"data": {key: value}}, [{key: value}]):
+        with pytest.raises(Malformed, match=f"^'(data.)?{key}' must be text or a number, not "):
+            whose_is(said, PAIR)
+    with pytest.raises(Malformed, match=f"^'data.a.{key}' must"):
+        whose_is({"data": [{"a": {key: value}}]}, PAIR)
+
+
+@pytest.mark.parametrize(
+    ("said", "whose"),
+    [
+        ({"botId": "bot-7"}, Whose.OURS),
+        ({"data": {"userId": 7}}, Whose.OURS),
+        ({"botId": None}, Whose.NOBODYS),
+        ({"other": "bot-7"}, Whose.NOBODYS),
+        ("bot-7", Whose.NOBODYS),
+        (({"x": 1}, {"botId": "bot-7"}), Whose.OURS),
+        (({"botId": "bot-7"}, {"botId": "bot-8"}), Whose.ANOTHERS),
+        ({"userId": 10**5000}, Whose.ANOTHERS),
+    ],
+)
+def test_ours_nobodys_or_anothers(said: object, whose: Whose) -> None:
+    """A message may name us, somebody else, or nobody."""
+    assert whose_is(said, PAIR) is whose
+
+
 @pytest.mark.parametrize("said", ["{" * 100_000, "[" * 100_000, '"', "[1,", {"a": "{"}])
 def test_what_only_looks_like_json_names_nobody(said: object) -> None:
     """And raises nothing."""
@@ -76,28 +104,44 @@ def test_what_only_looks_like_json_names_nobody(said: object) -> None:
 
 def test_keys_of_ones_own_take_the_place_of_the_usual() -> None:
     """Only they are looked at then; each by itself."""
-    owner = check_owner({"session": "mine", "instance": "7"})
+    owner = keys_of({"session": "mine", "instance": "7"})
     assert not names_another({"session": "mine", "botId": "bot-8"}, owner)
     assert names_another({"session": "theirs"}, owner)
     assert names_another({"session": "mine", "data": {"instance": 8}}, owner)
-    assert not names_another({"botId": "bot-8"}, check_owner({}))
+    assert whose_is({"botId": "bot-8"}, ()) is Whose.NOBODYS
 
 
 def test_a_key_with_dots_is_the_way_there() -> None:
     """And it is looked for nowhere else."""
-    owner = check_owner({"data.session": "mine"})
+    owner = keys_of({"data.session": "mine"})
     assert not names_another({"session": "theirs", "data": {"session": "mine"}}, owner)
     assert not names_another({"x": {"data": {"session": "theirs"}}}, owner)
     assert not names_another({"data": None}, owner)
     assert names_another({"data": {"session": "theirs"}}, owner)
     assert names_another({"data": '{"session": 8}'}, owner)
+    assert whose_is({"data": {"session": "mine"}}, owner) is Whose.OURS
+    assert whose_is([{"data": {"session": "mine"}}], owner) is Whose.NOBODYS
+    assert whose_is({"data.session": "mine"}, owner) is Whose.OURS
 
 
-@pytest.mark.parametrize("owner", [["session"], "session", {"session": 7}, {7: "x"}, {"": "x"}])
+@pytest.mark.parametrize(
+    "owner",
+    [
+        *("", "session", b"session", ["session"], [], {}, 7),
+        *({"session": 7}, {7: "x"}, {"": "x"}, {"x": ""}),
+    ],
+)
 def test_an_owner_that_cannot_be_meant_is_refused(owner: Any) -> None:
     """By name."""
-    with pytest.raises(InvalidValue, match=r"^owner must be"):
-        check_owner(owner)
+    with pytest.raises(InvalidValue, match=r"^owner must "):
+        keys_of(owner)
+
+
+def test_what_is_unsaid_says_where_it_was_to_be_said() -> None:
+    """Each of the places."""
+    assert str(unsaid(keys_of({"session": "a", "data.id": "b"}))) == (
+        "'session' or 'data.id' must say whose the message is, and is not there"
+    )
 
 
 def test_it_may_be_looked_for_in_some_places_only() -> None:

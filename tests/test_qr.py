@@ -129,5 +129,5 @@ def test_svg_and_png_are_what_they_say() -> None:
 def test_without_the_extra_drawing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without segno the error names the extra."""
     monkeypatch.setitem(sys.modules, "segno", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'qrlifecycle\[qr\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install '\.\[qr\]'"):
         QRCode(SECRET).svg()

@@ -586,7 +586,7 @@ def test_an_image_has_an_end() -> None:
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who lacks the package is told what to install; text needs none."""
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MissingExtra, match=r"qrlifecycle\[plot\]"):
+    with pytest.raises(MissingExtra, match=r"\.\[plot\]"):
         paint(read(working_day()), "svg")
     assert text(read(working_day()))
 
@@ -924,7 +924,7 @@ def test_the_command_names_the_extra(
     """Without matplotlib an image is refused in one line."""
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main(["timeline", str(journal), "--output", str(journal.with_suffix(".svg"))]) == 2
-    assert "pip install 'qrlifecycle[plot]'" in capsys.readouterr().err
+    assert "pip install '.[plot]'" in capsys.readouterr().err
 
 
 def test_text_needs_nothing_heavy() -> None:

@@ -534,7 +534,7 @@ def test_what_is_named_must_be_there(
     nothing_installed(monkeypatch)
     assert main(["verify", *named]) == 2
     printed = capsys.readouterr()
-    assert f"{' '.join(named)} needs an extra: pip install 'qrlifecycle[testing]'" in printed.err
+    assert f"{' '.join(named)} needs an extra: pip install '.[testing]'" in printed.err
     assert printed.out == ""
 
 

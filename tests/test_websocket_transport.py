@@ -168,7 +168,6 @@ async def test_what_read_makes_must_be_signals(made: object) -> None:
         {"type": "linked", "phone": "x", "user": "another"},
         {"type": "linked", "phone": "x", "data": {"session": {"bot": "another"}}},
         {"type": "linked", "phone": "x", "bot": None, "data": {"bot": "another"}},
-        {"type": "linked", "phone": "x", "bot": ["another"]},
         {"type": "linked", "phone": "x", "data": json.dumps({"bot": "another"})},
     ],
 )
@@ -179,6 +178,28 @@ async def test_a_message_for_another_is_dropped(said: object) -> None:
         assert transport.subject == ("bot-7", "user-1")
         assert await transport.receive() == Scanned()
         assert transport.dropped == {"foreign": 1}
+
+
+@pytest.mark.parametrize(
+    "said", [{"bot": ["another"]}, {"bot": True}, {}, {"bot": None}, {"x": "bot-7"}]
+)
+async def test_with_an_owner_what_does_not_name_us_is_not_ours(said: dict[str, object]) -> None:
+    """What names nobody, or cannot be read, may be anybody's; what means nothing need not say."""
+    ours = {"type": "scanned", "bot": "bot-7"}
+    async with saying(
+        say({"type": "linked", "phone": "x", **said}, ours), owner=OWNER
+    ) as transport:
+        assert await transport.receive() == Scanned()
+        assert transport.dropped == {"malformed": 1}
+    async with saying(say({"type": "hello"}, ours), owner=OWNER) as transport:
+        assert await transport.receive() == Scanned()
+        assert transport.dropped == {"unknown": 1}
+
+
+async def test_whom_it_is_for_is_said_once() -> None:
+    """However many places there are where a message may say it."""
+    owner = {"bot": "bot-7", "data.bot": "bot-7", "user": "user-1"}
+    assert WebSocketTransport("ws://h", read, owner=owner).subject == ("bot-7", "user-1")
 
 
 async def test_without_an_owner_there_is_no_subject() -> None:
@@ -394,10 +415,11 @@ async def test_read_may_end_the_connection() -> None:
     [
         ({"read": None}, "read must be a function, not NoneType"),
         ({"welcome": 7}, "welcome must be a function, not int"),
-        ({"owner": "bot-7"}, "owner must be a mapping, not str"),
-        ({"owner": []}, "owner must be a mapping, not list"),
+        ({"owner": "bot-7"}, "owner must be a mapping such as {'data.session': 'bot-7'}, not str"),
+        ({"owner": []}, "owner must be a mapping such as {'data.session': 'bot-7'}, not list"),
         ({"owner": {"bot": 7}}, "owner must be texts"),
         ({"owner": {"bot": ""}}, "owner must be texts"),
+        ({"owner": {}}, "owner must have at least one key"),
         ({"owner": OWNER, "text": True}, "owner needs messages of JSON"),
         ({"greeting": 7}, "greeting must be text, bytes, or a mapping"),
         ({"greeting": [7]}, "greeting must be text, bytes, or a mapping"),
@@ -456,7 +478,7 @@ def test_it_shows_no_secret_and_is_not_pickled() -> None:
     """Whom it is for it does show."""
     transport = WebSocketTransport("wss://me:s3cret@example.com/s3cret?s3cret", read, owner=OWNER)
     assert repr(transport) == "<WebSocketTransport wss://example.com for ('bot-7', 'user-1')>"
-    with pytest.raises(TypeError, match="not pickled"):
+    with pytest.raises(TypeError, match="cannot be pickled or copied"):
         pickle.dumps(transport)
 
 
@@ -483,7 +505,8 @@ async def test_promise_1_a_lifecycle_pairs_over_it() -> None:
         await one.accept()
         await anyio.sleep(1)
         await one.send(say({"type": "linked", "phone": "x", "bot": "bot-8"}))
-        await one.send(say({"type": "scanned"}, {"type": "linked", "phone": "+49", **OWNER}))
+        await one.send(say({"type": "scanned", **OWNER}))
+        await one.send(say({"type": "linked", "phone": "+49", **OWNER}))
         await one.read_to_the_end()
 
     async with listening(handler, served=served) as port:
@@ -496,7 +519,8 @@ async def test_promise_1_a_lifecycle_pairs_over_it() -> None:
 
 async def test_the_journal_says_how_each_connection_ended(tmp_path: Path) -> None:
     """A break, an orderly end, and our own leaving, which is none."""
-    ends = [frame(b"\x03\xf3", 8), frame(b"\x03\xe8", 8), say({"type": "linked", "phone": "me"})]
+    success = say({"type": "linked", "phone": "me", **OWNER})
+    ends = [frame(b"\x03\xf3", 8), frame(b"\x03\xe8", 8), success]
 
     async def handler(served: Served) -> None:
         await served.accept(ends.pop(0))

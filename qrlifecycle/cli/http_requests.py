@@ -16,13 +16,9 @@ from ..errors import InvalidValue, Malformed, PeerError, ServiceRefused, Service
 from ..gateways.http import HTTPClient, http_address, send
 from ..secrecy import NotPickled, forget_arguments
 from ..signals import Paired
-from ..values import code_of, kind_of, object_in, text_of, value_at
+from ..values import NOT_NOW, UNAUTHORIZED, code_of, kind_of, object_in, text_of, value_at
 
 __all__ = ["CodeRequest", "StatusRequest", "default_qr_url"]
-
-UNAUTHORIZED = {401, 403}
-TEMPORARY = {408, 425, 429}
-"""Refusals that mean "not now"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +90,7 @@ class CodeRequest(Request):
         status, body = await self.ask("POST", json_body=self.owner)
         answer = object_in(body)
         if status in UNAUTHORIZED or (
-            400 <= status < 500 and status not in TEMPORARY and answer is not None
+            400 <= status < 500 and status not in NOT_NOW and answer is not None
         ):
             raise ServiceRefused(f"the server refused with HTTP {status}")
         if not 200 <= status < 300:

@@ -24,7 +24,14 @@ from ..transports.base import Transport
 from ..transports.messages import DEFAULT_SIGNALS, MEANINGS, SignalMap
 from ..transports.socketio import SocketIOTransport
 from .http_requests import CodeRequest, StatusRequest, default_qr_url
-from .interactive import exit_code, make_lifecycle, make_view, policy_of, run_in_view
+from .interactive import (
+    exit_code,
+    make_lifecycle,
+    make_view,
+    policy_of,
+    require_drawing,
+    run_in_view,
+)
 from .plain_view import PlainView
 from .stopping import Stop
 
@@ -54,8 +61,8 @@ def run(arguments: argparse.Namespace, stop: Stop) -> int:
         auth={"token": token} if token else None,
         headers=headers,
         namespace=arguments.namespace,
-        signals=_signals(arguments.event),
-        owner=arguments.owner,
+        signals=_signals(arguments.event, status=arguments.status_url is not None),
+        owner={arguments.owner: arguments.bot_id} if arguments.owner is not None else None,
         socketio_path=arguments.socketio_path,
         ssl_context=ssl_context if _is_secure(arguments.url) else None,
         **{name: value for name, value in limits.items() if value is not None},
@@ -70,6 +77,7 @@ def run(arguments: argparse.Namespace, stop: Stop) -> int:
         headers=headers | ({"Authorization": f"Bearer {token}"} if token else {}),
         ssl_context=ssl_context,
     )
+    require_drawing()
     service = Service(request, transport, _status(arguments, request))
     return anyio.run(_pair, service, policy, arguments, stop, backend="asyncio")
 
@@ -106,8 +114,7 @@ def _status(arguments: argparse.Namespace, request: CodeRequest) -> StatusReques
 
 async def _pair(service: Service, policy: Policy, arguments: argparse.Namespace, stop: Stop) -> int:
     title = f"qrlifecycle pair: bot {arguments.bot_id}, user {arguments.user_id}"
-    lifetime, plain = policy.qr_lifetime, arguments.plain
-    view = make_view(stop, hints, title=title, lifetime=lifetime, plain=plain)
+    view = make_view(stop, hints, arguments, title=title, lifetime=policy.qr_lifetime)
     lifecycle = make_lifecycle(service, policy, view)
     outcome = await run_in_view(lifecycle, view, stop)
     note_dropped(view, lifecycle, outcome)
@@ -142,12 +149,14 @@ def _headers(pairs: list[str]) -> dict[str, str]:
     return headers
 
 
-def _signals(pairs: list[str]) -> SignalMap:
+def _signals(pairs: list[str], *, status: bool) -> SignalMap:
     signals = dict(DEFAULT_SIGNALS)
     for pair in pairs:
         name, _, meaning = pair.rpartition("=")
         if not name or meaning not in MEANINGS:
             raise InvalidValue(f"--event takes NAME=MEANING, with one of: {', '.join(MEANINGS)}")
+        if meaning == "status_changed" and not status:
+            raise InvalidValue("--event NAME=status_changed needs --status-url, to read the status")
         signals[name] = MEANINGS[meaning]
     return signals
 

@@ -34,35 +34,18 @@ from typing import Any, ClassVar
 import anyio
 import anyio.lowlevel
 
-from ..codes import PairingCode, QRCode
-from ..errors import (
-    EventRefused,
-    TransportUnreachable,
-    UsageError,
-)
+from ..errors import TransportUnreachable, UsageError
 from ..logs import error_once, logger
-from ..machine import MACHINE
-from ..outcome import REASON_OF_DEADLINE, Connected, Failed, Outcome, Reason
-from ..records import FoundByStatus
-from ..signals import (
-    ActionRequired,
-    Paired,
-    PairingRefused,
-    QRExpired,
-    QRUpdated,
-    Scanned,
-    Signal,
-    StatusChanged,
-)
-from ..sleeping import SleepWatch
+from ..outcome import REASON_OF_DEADLINE, Failed, Outcome, Reason
+from ..signals import Paired
 from ..states import ENDS, Deadline, Event, Phase, State
 from ..transports.base import Transport
 from .connection import Connection
 from .failures import failure_by, log_failure
+from .incoming import Incoming
 from .progress import CANCELLED, Progress, Transition
 from .request import Request
 from .service import Service
-from .status import Answer, StatusReader
 from .user_code import BackgroundTasks, describe, is_thrown_away
 
 __all__ = ["Attempt"]
@@ -76,57 +59,32 @@ class Attempt:
         service: whom to ask and how to listen.
     """
 
-    __slots__ = (
-        "_late_success",
-        "_policy",
-        "_progress",
-        "_request",
-        "_service",
-        "_sleep",
-        "_tasks",
-        "codes_left",
-        "connection",
-        "reader",
-        "refreshes_left",
-        "thread",
-    )
+    __slots__ = ("_progress", "_request", "_service", "_tasks", "incoming", "thread")
 
     def __init__(self, progress: Progress, service: Service) -> None:
         self._progress = progress
         self._service = service
-        self._policy = progress.policy
-        self._tasks: BackgroundTasks | None = None
-        self._sleep = SleepWatch()
+        hooked = progress.observers.hooked
+        self._tasks = BackgroundTasks(needed=hooked or service.check_status is not None)
         self._request: Request | None = None
-        self._late_success: Paired | None = None
-        self.reader: StatusReader | None = None
-        self.connection: Connection | None = None
-        """To the peer, while a code is displayed."""
-        self.codes_left = self._policy.max_codes
-        """How many more codes may be shown without a person asking."""
-        self.refreshes_left = self._policy.max_refreshes
-        """How many more codes may be asked for without a person asking."""
+        self.incoming = Incoming(progress, service, self._tasks)
+        """What it listens to and reads: the transport and the status."""
         self.thread = threading.get_ident()
         """Where it runs; nobody else may touch it."""
 
     @property
     def transport(self) -> Transport | None:
         """The transport that is held, from before its opening until it is gone."""
-        return None if self.connection is None else self.connection.transport
-
-    def renew_budgets(self) -> None:
-        """A person asked: there may be as many codes again."""
-        self.codes_left = self._policy.max_codes
-        self.refreshes_left = self._policy.max_refreshes
+        connection = self.incoming.connection
+        return None if connection is None else connection.transport
 
     async def run(self) -> Outcome:
         """Run to an end, one state after another; whatever happens, nothing is left behind."""
         progress, observers = self._progress, self._progress.observers
-        beside = observers.hooked or self._service.check_status is not None
         try:
             if observers.recording is not None:
-                observers.recording.begin(self._policy)
-            async with BackgroundTasks(needed=beside) as self._tasks:
+                observers.recording.begin(progress.policy)
+            async with self._tasks:
                 observers.run_in(self._tasks)
                 try:
                     progress.begin_attempt()
@@ -141,8 +99,8 @@ class Attempt:
                     raise
                 finally:
                     observers.run_in(None)
-                    if self.reader is not None:
-                        self.reader.abandon()
+                    if self.incoming.reader is not None:
+                        self.incoming.reader.abandon()
         finally:
             if observers.recording is not None:
                 observers.recording.end()
@@ -156,7 +114,7 @@ class Attempt:
         Then the transport was aborted, and the row is taken all the same, so that nobody sees a
         state that has no scope any more.
         """
-        progress = self._progress
+        progress, incoming = self._progress, self.incoming
         activity = self._ACTIVITIES[progress.state]
         try:
             while progress.pending is None:
@@ -169,10 +127,10 @@ class Attempt:
                 raise
         finally:
             try:
-                if self.reader is not None:
-                    self.reader.stop()
-                if self.connection is not None:
-                    await self.connection.close()
+                if incoming.reader is not None:
+                    incoming.reader.stop()
+                if incoming.connection is not None:
+                    await incoming.connection.close()
             finally:
                 outcome = self._take_row()
         return outcome
@@ -181,8 +139,9 @@ class Attempt:
         """Decide how the state is left in which this was raised; say whether it is to go on up."""
         progress = self._progress
         if not isinstance(error, Exception):
-            if self.connection is not None and is_thrown_away(error):
-                self.connection.abandon()
+            connection = self.incoming.connection
+            if connection is not None and is_thrown_away(error):
+                connection.abandon()
             progress.decide(CANCELLED)
             return True
         failure = self._failure(error)
@@ -194,13 +153,13 @@ class Attempt:
 
     def _take_row(self) -> Outcome | None:
         """Take the row that was decided on; nothing of the state is left by then."""
-        # A second Ctrl-C may strike anywhere, also before `close()` has done anything.
-        connection, progress = self.connection, self._progress
-        if connection is not None:
-            connection.abandon()
-        if self.reader is not None and not self.reader.finishing:
-            self.reader = None
-        self.connection = None
+        incoming, progress = self.incoming, self._progress
+        if incoming.connection is not None and incoming.connection.transport is not None:
+            # A second Ctrl-C may strike anywhere, also before `close()` has done anything.
+            incoming.connection.abandon()
+        if incoming.reader is not None and not incoming.reader.finishing:
+            incoming.reader = None
+        incoming.connection = None
         outcome = progress.commit(progress.pending or CANCELLED)
         if isinstance(outcome, Failed):
             log_failure(outcome)
@@ -211,34 +170,30 @@ class Attempt:
     async def _generate(self) -> None:
         """Ask for a code."""
         await anyio.lowlevel.checkpoint_if_cancelled()  # while the state before was being left
-        if self._late_success is not None:
-            self._handle_status(self._late_success, claimed=False)
+        if self.incoming.late_success is not None:
+            self.incoming.handle_status(self.incoming.late_success, claimed=False)
             return
-        self._request = Request(self._service.request_qr, self._policy)
+        self._request = Request(self._service.request_qr, self._progress.policy)
         answer = await self._request.ask()
-        self._notice_sleep()  # before the code's time begins
+        self.incoming.notice_sleep()  # before the code's time begins
         if isinstance(answer, Exception):
             self._progress.give_up(self._failure(answer))
         elif isinstance(answer, Paired):
-            self._progress.decide(self._success(answer, already_paired=True))
+            self._progress.decide(self.incoming.success(answer, already_paired=True))
         else:
             self._progress.decide(Transition(Event.QR_READY, answer))
 
     async def _display(self) -> None:
         """Listen while the code is displayed."""
-        progress = self._progress
-        if self.connection is None:
-            service = self._service
-            self.connection = Connection(service.transport, self._policy, progress.observers)
-        self._read_status_beside()
+        progress, incoming = self._progress, self.incoming
+        if incoming.connection is None:
+            incoming.connection = Connection(
+                self._service.transport, progress.policy, progress.observers
+            )
+        incoming.read_status_beside()
         try:
             while progress.pending is None and progress.verdict is None:
-                signal = await self.connection.receive()
-                self._notice_sleep()  # before a newer code's time begins
-                if signal is None:
-                    self._begin_listening()
-                else:
-                    self._handle_signal(signal)
+                incoming.take(await incoming.connection.receive())
         except UsageError:
             raise
         except Exception as error:
@@ -263,14 +218,14 @@ class Attempt:
         Without a status to read it takes no time but the turns of the event loop in which a
         transport gets to know what has arrived by this instant.
         """
-        progress = self._progress
+        progress, incoming = self._progress, self.incoming
         # A code that nobody saw was scanned by nobody. But where none comes, the service may have
         # said in words of its own that none is needed.
         due = progress.code_was_shown or progress.state is State.GENERATING
-        reader = self._read_status_beside() if due else None
-        seconds = 0.0 if reader is None else self._policy.final_check_timeout
-        if reader is None and self.connection is not None:
-            await self.connection.catch_up()
+        reader = incoming.read_status_beside() if due else None
+        seconds = 0.0 if reader is None else progress.policy.final_check_timeout
+        if reader is None and incoming.connection is not None:
+            await incoming.connection.catch_up()
         with progress.for_final_check(seconds) as check:
             if reader is not None:
                 reader.read_afresh()
@@ -278,7 +233,7 @@ class Attempt:
         if check.deadline > anyio.current_time() or progress.pending is not None:
             return
         if reader is not None and reader.end_check_with_read():
-            with progress.for_final_check(self._policy.status_timeout):
+            with progress.for_final_check(progress.policy.status_timeout):
                 await self._listen_to_the_end()
 
     async def _listen_to_the_end(self) -> None:
@@ -289,180 +244,16 @@ class Attempt:
 
     async def _listen_on(self) -> None:
         """Hear what the transport still has to say, if it listens; but do not reconnect."""
-        connection = self.connection
+        connection = self.incoming.connection
         if connection is None or connection.phase is not Phase.LISTENING:
             return
         try:
             while self._progress.pending is None:
-                signal = await connection.receive(reconnect=False)
-                assert signal is not None
-                self._handle_signal(signal)
+                self.incoming.take(await connection.receive(reconnect=False))
         except UsageError:
             raise
         except Exception as error:
             logger.debug("the transport broke in the final status check: %s", type(error).__name__)
-
-    def _notice_sleep(self) -> None:
-        """The machine may have slept: what ran out meanwhile has run out, and is not waited for.
-
-        Where only the wall clock has jumped nobody knows. It ends nothing: the status is read, and
-        another code is asked for, if the budget allows.
-        """
-        progress = self._progress
-        if progress.pending is not None or progress.final_check:
-            return  # it is being left anyway
-        slept, jumped = self._sleep.look()
-        if not slept and not jumped:
-            return
-        logger.info("the machine slept for %.0f s, or its clock was put forward", slept)
-        progress.pass_time(slept)
-        if jumped and progress.phase is Phase.SCANNING and self.refreshes_left > 0:
-            progress.run_out()
-        if self.reader is not None and anyio.current_time() < progress.earlier_deadline:
-            self.reader.request_read()  # else it is about to be read, before the code is given up
-
-    # Signals, from the transport and from the status
-
-    def _begin_listening(self) -> None:
-        """A transport listens: hand the code out, if it was not, and read what was missed."""
-        progress = self._progress
-        if anyio.current_time() >= progress.earlier_deadline:
-            return  # too late for anybody to scan it; listening is cut short
-        if progress.withheld and progress.pending is None:
-            self._hand_out(progress.code)
-        if self.reader is not None:
-            self.reader.request_read()
-
-    def _handle_signal(self, signal: Signal) -> None:
-        """Put a transport's signal to the table."""
-        if isinstance(signal, StatusChanged):
-            self._read_changed_status()
-        elif not isinstance(signal, Paired):
-            self._dispatch_signal(signal)
-        elif self._policy.confirm_success:
-            assert self.reader is not None, "a policy that needs a status has one"
-            self.reader.confirm_success()  # anybody may have said so
-        else:
-            logger.info("pairing event received")
-            if self._dispatch_signal(signal):
-                logger.info("connected, immediate success")
-
-    def _read_changed_status(self) -> None:
-        if (reader := self.reader) is not None:
-            reader.request_read()
-        else:
-            self._progress.observers.count({STATUS_CHANGED: 1})
-            logger.debug("signal that the status has changed dropped: there is no check_status")
-
-    async def _read_status(self, reader: StatusReader) -> None:
-        """Put one answer after another to the table, until the state is left."""
-        with reader.scope:
-            while True:
-                if self._take_answer(reader, await reader.next_answer()):
-                    await reader.pause()
-
-    def _take_answer(self, reader: StatusReader, answer: Answer | None) -> bool:
-        """Put an answer to the table, if there is one; say whether there is."""
-        progress = self._progress
-        self._notice_sleep()
-        if answer is None:
-            return False
-        if reader.stopped or progress.pending is not None:
-            # Too late: it could not be stopped on its way, or was to be finished.
-            if self._policy.finish_reads and isinstance(answer.signal, Paired):
-                self._handle_late_success(answer.signal)
-            return True
-        # An answer says nothing of a code that is newer than the one that it was asked about.
-        stale = answer.code is not progress.code and not isinstance(answer.signal, FINAL)
-        if answer.signal is not None and not stale:
-            self._handle_status(answer.signal, claimed=reader.confirming)
-        reader.accept(again=stale or reader.confirming)
-        if progress.final_check and not reader.read_requested:
-            progress.end_wait()
-        else:
-            progress.wake()
-        return True
-
-    def _handle_late_success(self, paired: Paired) -> None:
-        """A read that was finished found a success when its state was left already, or about to be.
-
-        It is told once. So it counts now or, where a row to `generating` is pending, right after.
-        """
-        if self._progress.pending is None:
-            self._handle_status(paired, claimed=False)
-            self._progress.wake()
-        else:
-            self._late_success = paired
-
-    def _handle_status(self, signal: Signal, *, claimed: bool) -> None:
-        """Put what a read of the status found to the table."""
-        if self._dispatch_signal(signal):
-            how = "confirmed" if claimed else "found"
-            logger.info("connected, %s by check_status", how)
-            recording = self._progress.observers.recording
-            if recording is not None and not claimed:
-                recording.record(FoundByStatus)
-
-    def _read_status_beside(self) -> StatusReader | None:
-        """What reads the status beside this state from now on; None if there is none to read."""
-        if self._service.check_status is None or self._tasks is None:
-            return None
-        if self.reader is None or self.reader.scope.cancel_called:
-            self.reader = StatusReader(self._service.check_status, self._progress)
-            self._tasks.start(self._read_status, self.reader)
-        self.reader.resume()
-        return self.reader
-
-    def _dispatch_signal(self, signal: Signal) -> bool:
-        """Put a signal to the table, and say whether it is the success.
-
-        One that the table does not accept here is dropped and counted.
-        """
-        progress = self._progress
-        try:
-            match signal:
-                case Paired():
-                    unseen = not progress.code_was_shown
-                    transition = self._success(signal, already_paired=unseen)
-                case PairingRefused():
-                    transition = Transition(Event.FAIL, Failed(signal.reason, data=signal.data))
-                case ActionRequired():
-                    transition = Transition(Event.ACTION_REQUIRED, signal)
-                case Scanned():
-                    transition = Transition(Event.SCANNED, signal)
-                case QRUpdated():
-                    self._rotate_code(signal.qr)
-                    return False
-                case QRExpired() if signal.event is Event.EXPIRED:
-                    MACHINE.row(progress.state, signal.event)
-                    progress.expire_code()
-                    return False
-                case _:
-                    if signal.event is not None:  # out of place, it is only dropped
-                        MACHINE.row(progress.state, signal.event)
-                    raise TypeError(f"{type(signal).__name__} carries nothing that is known")
-            progress.dispatch(transition)
-            return transition.event is Event.PAIRED
-        except EventRefused as refused:
-            progress.observers.count({refused.event.value: 1})
-            logger.debug("signal for '%s' dropped in state '%s'", refused.event, progress.state)
-            return False
-
-    def _rotate_code(self, code: QRCode | PairingCode) -> None:
-        progress, connection = self._progress, self.connection
-        if code == progress.code:
-            return  # the same code again is no news
-        if self.codes_left == 0:
-            progress.give_up(Transition(Event.FAIL, Failed(Reason.CODES_USED_UP)))
-        elif connection is not None and connection.phase is not Phase.LISTENING:
-            progress.withhold_code(code)  # it was read; it is handed out once a transport listens
-        else:
-            self._hand_out(code)
-
-    def _hand_out(self, code: QRCode | PairingCode | None) -> None:
-        """Hand a code out; while any is displayed or withheld, the budget allows this one."""
-        self._progress.dispatch(Transition(Event.QR_UPDATED, code))
-        self.codes_left -= 1
 
     # Ends
 
@@ -472,23 +263,19 @@ class Attempt:
             request = self._request if deadline is Deadline.REQUEST else None
             why = None if request is None else request.unavailable
             return Transition(Event.FAIL, Failed(REASON_OF_DEADLINE[deadline], why))
-        if self._progress.withheld:
+        progress = self._progress
+        if progress.withheld:
             return self._failure(TransportUnreachable("none listened while the code lived"))
-        if self.refreshes_left > 0 and self.codes_left > 0:
-            self.refreshes_left -= 1
+        if progress.refreshes_left > 0 and progress.codes_left > 0:
+            progress.refreshes_left -= 1
             return Transition(Event.EXPIRED)
-        never = self._policy.max_refreshes == 0 and self.codes_left > 0
+        never = progress.policy.max_refreshes == 0 and progress.codes_left > 0
         return Transition(Event.FAIL, Failed(Reason.EXPIRED if never else Reason.CODES_USED_UP))
-
-    def _success(self, paired: Paired, *, already_paired: bool) -> Transition:
-        """An account is paired: the right one?"""
-        if not self._service.expects(paired.identity):
-            return Transition(Event.FAIL, Failed(Reason.WRONG_IDENTITY, data=paired.data))
-        return Transition(Event.PAIRED, Connected(paired.identity, paired.data, already_paired))
 
     def _failure(self, error: Exception) -> Transition:
         """What an error from `request_qr` or the transport means as an end."""
-        ever = None if self.connection is None else self.connection.ever_listened
+        connection = self.incoming.connection
+        ever = None if connection is None else connection.ever_listened
         return Transition(Event.FAIL, failure_by(error, self._progress.state, ever_listened=ever))
 
     _ACTIVITIES: ClassVar[Mapping[State, Callable[[Any], Awaitable[None]]]] = {
@@ -496,10 +283,3 @@ class Attempt:
         State.DISPLAYED: _display,
     }
     """What each state is for; the others are ends. A test finds the state that is missing."""
-
-
-STATUS_CHANGED = "status_changed"
-"""What a `StatusChanged` is counted under where there is no status to read."""
-
-FINAL = (Paired, PairingRefused, type(None))
-"""Answers that are true whatever code they were asked about."""

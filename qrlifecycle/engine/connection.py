@@ -46,7 +46,6 @@ from ..transports.base import Transport, TransportFactory
 from .backoff import Backoff
 from .observers import Observers
 from .progress import NEXT_PHASE
-from .recording import Recording
 from .user_code import (
     close_coroutine,
     describe,
@@ -229,12 +228,12 @@ class Connection:
 
     async def _open(self, transport: Transport) -> None:
         """Open the transport that was made."""
-        about, recording = self._observers.about, self._recording_of(transport)
+        about, recording = self._observers.about, self._observers.recording
         about.subject, limit = _subject_of(transport), self._policy.open_timeout
         if transport.holds_socket:
             logger.info("connecting for QR display")
-        if recording is not None:
-            recording.record(Opening, about.subject)
+            if recording is not None:
+                recording.record(Opening, about.subject)
         with anyio.move_on_after(limit):
             await transport.open()
             # In the same breath: a deadline that strikes now still finds it listening.
@@ -247,8 +246,8 @@ class Connection:
             )
         if transport.holds_socket:
             logger.info("connected for QR display")
-        if self._observers.recording is not None:
-            self._observers.recording.record(Opened if transport.holds_socket else Polling)
+        if recording is not None:
+            recording.record(Opened if transport.holds_socket else Polling)
 
     async def _close_to_reconnect(self, error: Exception) -> None:
         """Close what broke, and lay down when the next transport may be made.
@@ -289,12 +288,10 @@ class Connection:
         """What the last error is, now that there is no other transport."""
         if not (isinstance(error, TransportRefused) and self.ever_listened):
             return error
-        return TransportLost(
+        return error.retold(
+            TransportLost,
             f"it was let in before, and then no more: {error}; if a token runs out, have the "
             "transport factory ask for one each time",
-            ending=error.ending,
-            status=error.status,
-            code=error.code,
         )
 
     def _fault(self, error: BaseException) -> Exception:
@@ -321,7 +318,8 @@ class Connection:
         finally:
             self.transport = self._broke = None
             self.phase = NEXT_PHASE[self.phase, Step.CLOSED]
-            if (recording := self._recording_of(transport)) is not None:
+            recording = self._observers.recording
+            if recording is not None and transport.holds_socket:
                 recording.record(Closed, how, self._ending)
             self._ending = None
         try:
@@ -330,10 +328,6 @@ class Connection:
         except BaseException as error:
             fault = fault_of(error)
             error_once("the transport broke its contract: dropped raised %s", describe(fault))
-
-    def _recording_of(self, transport: Transport) -> Recording | None:
-        """Who makes records of its socket, if it holds one and anybody keeps them."""
-        return self._observers.recording if transport.holds_socket else None
 
 
 def _subject_of(transport: Transport) -> tuple[str, ...] | None:

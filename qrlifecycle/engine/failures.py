@@ -3,8 +3,8 @@
 An error brings its reason along (`ServiceRefused`), or its kind has one
 (`outcome.REASON_OF_ERROR`), or it is what goes wrong in that state (`REASON_OTHERWISE`). A deadline
 has one (`outcome.REASON_OF_DEADLINE`), and a refusal that a service sends brings its own along
-(`signals.PairingRefused`). Four more are decided where they are noticed: `wrong_identity`,
-`expired` and `codes_used_up` in `attempt`, `showing_failed` in `progress`.
+(`signals.PairingRefused`). Four more are decided where they are noticed: `wrong_identity` in
+`incoming`, `expired` in `attempt`, `codes_used_up` in both, `showing_failed` in `progress`.
 """
 
 from __future__ import annotations

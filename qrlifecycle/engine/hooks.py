@@ -74,12 +74,26 @@ class HookRunner(Generic[T]):
     def deliver(self, item: T) -> None:
         """Call the hook with ``item``, now if it is plain, as soon as it can be if async."""
         if not self._async:
-            self._call(item)
+            forgotten, result = self._begin(item)
+            if result is not None:
+                self._take_for_async(forgotten, result)
             return
         append_news(self._backlog, item)
         if self.tasks is not None and not self._busy:
             self._busy = True
             self.tasks.start(self._work)
+
+    def _take_for_async(self, forgotten: object, result: Awaitable[object]) -> None:
+        """An async hook in disguise. Now that it is known, its calls too are made in order."""
+        if self.tasks is not None:
+            self._async = self._busy = True
+            self.tasks.start(self._work, forgotten, result)
+        else:
+            close_coroutine(result)
+            warn_once(
+                "%s returned a coroutine outside pair(); it was not run: make it an async function",
+                self._name,
+            )
 
     async def _work(self, forgotten: object = None, begun: Awaitable[object] | None = None) -> None:
         try:
@@ -94,21 +108,6 @@ class HookRunner(Generic[T]):
         finally:
             self._busy = False
 
-    def _call(self, item: T) -> None:
-        forgotten, result = self._begin(item)
-        if result is None:
-            return
-        if self.tasks is not None:
-            # An async hook in disguise. Now that it is known, its calls too are made in order.
-            self._async = self._busy = True
-            self.tasks.start(self._work, forgotten, result)
-        else:
-            close_coroutine(result)
-            warn_once(
-                "%s returned a coroutine outside pair(); it was not run: make it an async function",
-                self._name,
-            )
-
     def _begin(self, item: T) -> tuple[object, Awaitable[object] | None]:
         """Call the hook; give back what has yet to be awaited, if anything, and whose it is."""
         forgotten = self._forgotten
@@ -119,7 +118,8 @@ class HookRunner(Generic[T]):
             return forgotten, None
         if inspect.iscoroutine(result) or (self._async and inspect.isawaitable(result)):
             return forgotten, result
-        self._settle(forgotten, None)
+        if self._settled is not None:
+            self._settle(forgotten, None)
         return forgotten, None
 
     async def _finish(self, result: Awaitable[object], forgotten: object) -> None:

@@ -89,12 +89,14 @@ class Progress:
         "attempt_ends",
         "code",
         "code_was_shown",
+        "codes_left",
         "final_check",
         "observers",
         "pending",
         "phase",
         "phase_ends",
         "policy",
+        "refreshes_left",
         "scope",
         "verdict",
         "withheld",
@@ -127,6 +129,10 @@ class Progress:
         self.final_check = False
         """Whether the owner waits for the final status check."""
         self._code_is_seen = False
+        self.codes_left = policy.max_codes
+        """How many more codes may be shown without a person asking."""
+        self.refreshes_left = policy.max_refreshes
+        """How many more codes may be asked for without a person asking."""
 
     @property
     def state(self) -> State:
@@ -229,6 +235,17 @@ class Progress:
         self.phase = self.scope = None
         self.attempt_ends = self.phase_ends = NEVER
         self.code_was_shown = self.final_check = False
+        self.renew_budgets()
+
+    def renew_budgets(self) -> None:
+        """A person asks: there may be as many codes again."""
+        self.codes_left = self.policy.max_codes
+        self.refreshes_left = self.policy.max_refreshes
+
+    def hand_out(self, code: QRCode | PairingCode | None) -> None:
+        """Hand a code out; while any is displayed or withheld, the budget allows this one."""
+        self.dispatch(Transition(Event.QR_UPDATED, code))
+        self.codes_left -= 1
 
     def withhold_code(self, code: QRCode | PairingCode) -> None:
         """There is a newer code, but nobody who would hear of its being scanned."""
@@ -338,7 +355,7 @@ class Progress:
 
     def _set_phase_end(self, when: float) -> None:
         self.phase_ends = when
-        ends, scope = self.earlier_deadline, self.scope
+        ends, scope = min(self.attempt_ends, when), self.scope
         if scope is None:
             return
         if not self.final_check:

@@ -34,8 +34,8 @@ class Snapshot(NamedTuple):
 
 def take_snapshot(progress: Progress, attempt: Attempt | None) -> Snapshot:
     """What goes on now."""
-    connection = None if attempt is None else attempt.connection
-    reader = None if attempt is None else attempt.reader
+    connection = None if attempt is None else attempt.incoming.connection
+    reader = None if attempt is None else attempt.incoming.reader
     return Snapshot(
         state=progress.state,
         running=attempt is not None,

@@ -19,20 +19,33 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .base import Gateway, Hooks, Parts
     from .device_flow import DeviceFlow
+    from .evolution import EvolutionAPI
     from .gowa import GOWA
     from .waha import WAHA
+    from .wppconnect import WPPConnect
 
 _MODULES = {
     "DeviceFlow": "device_flow",
+    "EvolutionAPI": "evolution",
     "GOWA": "gowa",
     "Gateway": "base",
     "Hooks": "base",
     "Parts": "base",
     "WAHA": "waha",
+    "WPPConnect": "wppconnect",
 }
 """Where each name is; a module is imported when one of its names is first used."""
 
-__all__ = ["GOWA", "WAHA", "DeviceFlow", "Gateway", "Hooks", "Parts"]
+__all__ = [
+    "GOWA",
+    "WAHA",
+    "DeviceFlow",
+    "EvolutionAPI",
+    "Gateway",
+    "Hooks",
+    "Parts",
+    "WPPConnect",
+]
 
 
 def __getattr__(name: str) -> Any:

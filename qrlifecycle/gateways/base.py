@@ -94,6 +94,12 @@ class SocketOptions(TypedDict):
 TIMEOUT = 10.0
 """Seconds for one request."""
 
+NEEDED = {
+    "finish_reads": "what it is told it is told once",
+    "confirm_success": "nobody signs what its socket says",
+}
+"""What another policy may not leave out, if the gateway's own has it; and why."""
+
 
 class Gateway(NotPickled, ABC):
     """One account of one service.
@@ -225,15 +231,17 @@ class Gateway(NotPickled, ABC):
             hooks: whatever else a `QRLifecycle` takes.
 
         Raises:
-            WrongAnswer: a policy without ``finish_reads``, where an answer is given out once.
+            WrongAnswer: a policy without ``finish_reads``, where an answer is given out once, or
+                without ``confirm_success``, where anybody may speak on the socket.
         """
         parts = self.parts()
         if policy is not None:
-            if self.policy.finish_reads and not policy.finish_reads:
-                raise WrongAnswer(
-                    f"{type(self).__name__} needs policy.finish_reads, for what it is told it is "
-                    "told once; change its numbers by dataclasses.replace(gateway.policy, ...)"
-                )
+            for name, why in NEEDED.items():
+                if getattr(self.policy, name) and not getattr(policy, name):
+                    raise WrongAnswer(
+                        f"{type(self).__name__} needs policy.{name}, for {why}; "
+                        "change its numbers by dataclasses.replace(gateway.policy, ...)"
+                    )
             parts["policy"] = policy
         return QRLifecycle(**parts, **hooks)
 

@@ -23,12 +23,9 @@ from ..errors import (
     UsageError,
 )
 from ..outcome import Reason
+from ..values import NOT_NOW, UNAUTHORIZED
 
 __all__ = ["failure_of_status", "meaning_of"]
-
-UNAUTHORIZED = frozenset({401, 403})
-NOT_NOW = frozenset({408, 425, 429})
-"""Request Timeout (RFC 9110), Too Early (RFC 8470), Too Many Requests (RFC 6585)."""
 
 UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
 """What reading an answer raises that is not as it should be."""

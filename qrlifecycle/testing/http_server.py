@@ -21,6 +21,7 @@ import h11
 from anyio.abc import ByteStream, Listener, SocketListener, TaskGroup, TaskStatus
 from anyio.streams.tls import TLSListener
 
+from ..transports.wire.address import place_of
 from .leaks import KIT
 from .server_websocket import BROKEN, ServerWebSocket, Upgrade
 
@@ -105,8 +106,7 @@ class HTTPServer:
     @property
     def url(self) -> str:
         """Where it listens."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http{'s' if self._tls else ''}://{host}:{self.port}"
+        return f"http{'s' if self._tls else ''}://{place_of(self.host, self.port)}"
 
     @property
     def listens(self) -> bool:

@@ -13,16 +13,14 @@ its log is silent (it would write payloads), TLS is verified.
 Names touched here that python-socketio and python-engineio do not document: ``eio`` with its
 ``ping_interval``, ``ping_timeout``, ``read_loop_task``, ``external_http``, ``queue``, ``base_url``
 and ``start_background_task``, and ``engineio.base_client.connected_clients``; and those that
-`Client` lists.
+`qrlifecycle.transports.client` lists.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import math
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -30,62 +28,30 @@ import aiohttp
 import anyio
 import engineio.base_client
 import socketio
-from socketio import packet
-from socketio.exceptions import SocketIOError
 
 from ..errors import (
-    Ending,
     InvalidValue,
     TransportError,
     TransportLost,
-    TransportRefused,
     TransportUnreachable,
     UnsupportedBackend,
 )
-from ..policy import is_positive
+from ..logs import SILENT
 from ..secrecy import forgetful, shown_half_made
-from .handshake import (
-    CLOSED_EARLY,
-    TOO_OLD,
-    check_auth,
-    check_namespace,
-    check_pair,
-    engineio_path,
-    place_of,
-    refusal,
-)
+from .client import Client, Packet, explain
+from .handshake import CLOSED_EARLY, check_auth, check_namespace, engineio_path, refusal
 from .ledger import Ledger
-from .messages import (
-    DEFAULT_SIGNALS,
-    Drop,
-    Owner,
-    SignalMap,
-    check_owner_given,
-    check_signals,
-    read_message,
-)
-from .push import PushTransport
+from .messages import DEFAULT_SIGNALS, Drop, SignalMap
+from .owner import Owner
+from .pair import PairTransport, check_headers, pair_of
 from .wire import endings
+from .wire.options import HEARTBEAT, MAX_MESSAGE_SIZE, check_limits
 
 __all__ = ["AsyncClientTransport", "require_asyncio"]
-
-MAX_MESSAGE = 1024 * 1024
-"""Bytes of the largest message that is read. A QR code as a PNG data URL is about 10 kB."""
-
-HEARTBEAT = 90.0
-"""Seconds of silence after which a peer counts as dead, if it asks for no less. Engine.IO's
-defaults ping every 25 s and wait 20 s."""
-
-MAX_ATTACHMENTS = 8
-"""Binary attachments of one message. Python-socketio would collect as many as the server announces,
-each as large as a message."""
 
 ANSWER_TO_CLOSE = 0.1
 """Seconds that the client itself waits for a server to confirm the close that the server asked for;
 until then it does not say that the connection is gone. Our own closing waits for nobody."""
-
-MESSAGE = "4"
-"""Engine.IO's kind of packet in which Socket.IO's are."""
 
 DISCONNECT = "41"
 """Engine.IO "message" and Socket.IO "disconnect": what servers log as the client's own leaving."""
@@ -96,78 +62,9 @@ CLOSE = "1"
 RECORD_SEPARATOR = "\x1e"
 """What stands between two packets of Engine.IO in one request."""
 
-SILENT = logging.Logger("qrlifecycle.silent", logging.CRITICAL + 1)  # noqa: LOG001 - of no tree
-"""Where the client's own log goes: nowhere."""
-
-
-class Packet(packet.Packet):  # type: ignore[misc]
-    """A message that cannot announce attachments without end."""
-
-    def decode(self, encoded_packet: Any) -> int:
-        """Decode, as the client asks; more attachments than are collected make it malformed."""
-        attachments: int = super().decode(encoded_packet)
-        if attachments > MAX_ATTACHMENTS:
-            raise ValueError("too many attachments")
-        return attachments
-
-
-class Client(socketio.AsyncClient):  # type: ignore[misc]
-    """A client that nothing deafens, and that tells a service's words from the protocol's.
-
-    Touches ``_handle_eio_message``, ``_binary_packet``, ``_handle_connect``, ``_handle_event`` and
-    ``_send_packet``, which python-socketio does not document. It takes whatever comes next for an
-    attachment, and keeps doing so after one that raised; a server of Socket.IO 2 for a healthy one;
-    and an event that a service calls "disconnect" for the end.
-
-    Args:
-        refuse: told of a server that cannot be spoken with.
-        answer: sends a text at once, and says whether it could.
-        hear: told of each event: its namespace, its name, its arguments.
-        options: as for `socketio.AsyncClient`.
-    """
-
-    def __init__(
-        self,
-        refuse: Callable[[TransportError], None],
-        answer: Callable[[str], Awaitable[bool]],
-        hear: Callable[[str, str, tuple[object, ...]], None],
-        **options: Any,
-    ) -> None:
-        super().__init__(**options)
-        self._refuse = refuse
-        self._answer = answer
-        self._hear = hear
-
-    async def _handle_eio_message(self, data: str | bytes) -> None:
-        if isinstance(data, str):
-            self._binary_packet = None
-        await super()._handle_eio_message(data)
-
-    async def _handle_connect(self, namespace: str | None, data: Any) -> None:
-        if not isinstance(data, dict) or "sid" not in data:
-            self._refuse(TransportUnreachable(TOO_OLD, ending=Ending.ANOTHER_PROTOCOL))
-            return
-        await super()._handle_connect(namespace, data)
-
-    async def _handle_event(
-        self,
-        namespace: str | None,
-        id: int | None,  # noqa: A002 - its name there
-        data: Any,
-    ) -> None:
-        name, *args = data
-        if not isinstance(name, str):
-            raise TypeError("no event")
-        if id is not None:
-            answer = Packet(packet.ACK, namespace=namespace or "/", id=id, data=[])
-            # Now, and not by way of the queue: whoever hears of this may leave at once.
-            if not await self._answer(f"{MESSAGE}{answer.encode()}"):
-                await self._send_packet(answer)
-        self._hear(namespace or "/", name, tuple(args))
-
 
 @shown_half_made
-class AsyncClientTransport(PushTransport):
+class AsyncClientTransport(PairTransport):
     """Hears signals from a Socket.IO server (3 or newer) by python-socketio's client, on asyncio.
 
     For where no WebSocket is let through, or a session of one's own is needed; everybody else is
@@ -183,9 +80,10 @@ class AsyncClientTransport(PushTransport):
         headers: HTTP headers of the handshake, and of each request when polling.
         namespace: the Socket.IO namespace.
         signals: from the name of a message to what makes a signal of its payload.
-        owner: where a message says which bot it is for (``"session"``, ``"data.instance"``), for a
-            service that tells everybody everything: what does not say it there is dropped. Unless
-            given, ``botId`` and ``userId`` are looked for, and what names nobody is for everybody.
+        owner: whose messages are meant, for a service that tells everybody everything: by where a
+            message says it, what it says there if it is ours (``{"data.session": "bot-7"}``). One
+            that names another there is dropped, and so is a signal that names nobody. Unless given,
+            ``botId`` and ``userId`` are looked for, and what names nobody is for everybody.
         socketio_path: where on the server Socket.IO is, below the URL's path.
         polling: poll over HTTP, and never speak WebSocket. The close is then a request as well,
             which is given a tenth of a second.
@@ -212,11 +110,10 @@ class AsyncClientTransport(PushTransport):
         "_ledger",
         "_max_message",
         "_namespace",
-        "_owner",
+        "_pair",
         "_path",
         "_polling",
         "_session",
-        "_signals",
         "_ssl",
         "_tasks",
         "_url",
@@ -238,25 +135,19 @@ class AsyncClientTransport(PushTransport):
         polling: bool = False,
         session: Callable[..., aiohttp.ClientSession] = aiohttp.ClientSession,
         ssl_context: ssl.SSLContext | None = None,
-        max_message: int = MAX_MESSAGE,
+        max_message: int = MAX_MESSAGE_SIZE,
         heartbeat: float = HEARTBEAT,
     ) -> None:
         self._path = engineio_path(url, socketio_path)
-        check_pair(bot_id, user_id)
-        self._auth = check_auth(auth, bot_id, user_id)
+        self._pair = pair_of(url, bot_id, user_id, signals, owner)
+        self._auth = check_auth(auth, {"botId": bot_id, "userId": user_id})
         check_namespace(namespace)
-        check_signals(signals)
-        if owner is not None:
-            check_owner_given(owner)
-        if not isinstance(headers, Mapping | None):
-            raise InvalidValue(f"headers must be a mapping, not {type(headers).__name__}")
-        if not (is_positive(max_message) and is_positive(heartbeat) and heartbeat < math.inf):
-            raise InvalidValue("max_message and heartbeat must be above 0, and heartbeat finite")
+        check_headers(headers)
+        check_limits(max_message, heartbeat)
         super().__init__((bot_id, user_id))
         self._url = url
         self._headers = dict(headers or {})
         self._namespace = namespace
-        self._signals = signals
         if not callable(session):
             raise InvalidValue(f"session must be a function, not {type(session).__name__}")
         self._polling = polling
@@ -264,23 +155,12 @@ class AsyncClientTransport(PushTransport):
         self._ssl = ssl_context
         self._max_message = max_message
         self._heartbeat = heartbeat
-        self._owner = owner
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ledger: Ledger | None = None
         self._client: socketio.AsyncClient | None = None
         self._joined: asyncio.Future[TransportError | None] | None = None
         self._closing = False
         self._gone = False
-
-    def __repr__(self) -> str:
-        bot_id, user_id = self.subject
-        return f"<{type(self).__name__} {place_of(self._url)} bot={bot_id!r} user={user_id!r}>"
-
-    @property
-    def subject(self) -> tuple[str, str]:
-        """The bot and the user."""
-        bot_id, user_id = self._subject or ("", "")
-        return bot_id, user_id
 
     async def open(self) -> None:
         """Connect, join the namespace, and listen.
@@ -412,7 +292,8 @@ class AsyncClientTransport(PushTransport):
             self._joined.set_result(error)
 
     def _lose(self, error: TransportError) -> None:
-        self._join(TransportUnreachable(f"{error} before the namespace was joined"))
+        text = f"{error} before the namespace was joined"
+        self._join(error.retold(TransportUnreachable, text))
         self._end(error)
 
     # Messages
@@ -421,8 +302,7 @@ class AsyncClientTransport(PushTransport):
         if namespace != self._namespace:
             self._take(Drop.UNKNOWN)
         else:
-            meaning = read_message(self._signals, name, args, *self.subject, owner=self._owner)
-            self._take(meaning, name)
+            self._take_message(name, args)
 
     # The client's tasks
 
@@ -505,26 +385,6 @@ class AsyncClientTransport(PushTransport):
         reaping.result()
         if interrupted is not None:
             raise interrupted
-
-
-def explain(error: BaseException) -> TransportError:
-    """The typed error for whatever the client raised on connecting; never with its text."""
-    if isinstance(error, TransportError):
-        error.__context__ = None  # it went through the client's frames, which hold headers
-        return error.with_traceback(None)
-    chain: BaseException | None = error
-    while chain is not None:
-        status = getattr(chain, "status", None)
-        if status in {401, 403}:
-            return TransportRefused(f"the server answered HTTP {status} to the handshake")
-        if isinstance(status, int) and status:
-            return TransportUnreachable(f"the server answered HTTP {status} to the handshake")
-        if isinstance(chain, OSError) and chain.strerror:
-            return TransportUnreachable(f"cannot connect: {chain.strerror}")
-        chain = chain.__cause__ or chain.__context__
-    if isinstance(error, SocketIOError):
-        return TransportUnreachable("the server does not speak Socket.IO over WebSocket")
-    return TransportUnreachable(f"the handshake was malformed ({type(error).__name__})")
 
 
 REAP_INTERVAL = 0.05

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
@@ -19,18 +20,20 @@ from ..errors import (
     TransportRefused,
     TransportUnreachable,
 )
-from .wire.address import NOT_IN_A_URL, address_of
+from ..values import NOT_NOW, UNAUTHORIZED
+from .wire.address import NOT_IN_A_URL, address_of, place_of
 
 __all__ = [
     "CLOSED_EARLY",
     "TOO_OLD",
     "check_auth",
     "check_namespace",
-    "check_pair",
     "engineio_path",
     "engineio_url",
-    "place_of",
+    "origin_of",
+    "recovers",
     "refusal",
+    "without_offset",
 ]
 
 CLOSED_EARLY = "the server closed before the namespace was joined"
@@ -38,22 +41,14 @@ CLOSED_EARLY = "the server closed before the namespace was joined"
 TOO_OLD = "the server speaks Socket.IO 2; Socket.IO 3 or newer is needed"
 
 
-def check_pair(bot_id: object, user_id: object) -> None:
-    """Raise `InvalidValue` for an id that is no text, or empty."""
-    for name, text in (("bot_id", bot_id), ("user_id", user_id)):
-        if not isinstance(text, str) or not text:
-            raise InvalidValue(f"{name} must be text that is not empty")
-
-
-def check_auth(auth: object, bot_id: str, user_id: str) -> dict[str, object]:
-    """What is sent on joining: ``auth``, and the two ids.
+def check_auth(auth: object, ids: Mapping[str, str]) -> dict[str, object]:
+    """What is sent on joining: ``auth``, and the ids of those who are listened for, if any.
 
     Raises:
         InvalidValue: it cannot be sent, or says an id that is not the one beside it.
     """
     if not isinstance(auth, Mapping | None):
         raise InvalidValue(f"auth must be a mapping, not {type(auth).__name__}")
-    ids = {"botId": bot_id, "userId": user_id}
     for key, value in ids.items():
         if auth and auth.get(key, value) != value:
             raise InvalidValue(f"auth has a {key!r} of its own, which differs from the one given")
@@ -109,17 +104,40 @@ def engineio_url(url: str, path: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, where, query, ""))
 
 
-def place_of(url: str) -> str:
+def origin_of(url: str) -> str:
     """Scheme, host and port, as they were given; no more of a URL is shown."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+    return f"{parts.scheme}://{place_of(parts.hostname or '', parts.port)}"
+
+
+OFFSET = re.compile(r"[\w.-]{3,64}", re.ASCII)
+"""What servers count messages by: a time in 64 digits, Redis' and MongoDB's identifiers."""
+
+
+def recovers(joined: object) -> bool:
+    """Whether a server, by what it says on joining, can bring back a connection that broke.
+
+    Node's, with ``connectionStateRecovery``. It puts an offset behind what it has to say.
+    """
+    return isinstance(joined, dict) and isinstance(joined.get("pid"), str)
+
+
+def without_offset(args: Sequence[object]) -> tuple[object, ...]:
+    """The arguments of an event, of a server that `recovers` and asks for no acknowledgement.
+
+    Else what came without arguments would have one. A volatile event has no offset, so of such a
+    server's the last word is lost if it looks like one.
+    """
+    last = args[-1] if args else None
+    counted = isinstance(last, str) and OFFSET.fullmatch(last) is not None
+    return tuple(args[:-1] if counted else args)
 
 
 NO_SUCH_NAMESPACE = {"Invalid namespace", "Unable to connect"}
 """How Node's servers, in an object, and Python's, bare, say that there is no such namespace."""
 
-FOR_NOW = {408, 425, 429, *range(500, 600)}
-"""HTTP's numbers for "not now", which a service's middleware gives as its error's code."""
+FOR_NOW = NOT_NOW | {*range(500, 600)}
+"""HTTP's numbers that a service's middleware gives as its error's code, and that may pass."""
 
 CODES = ("code", "status", "statusCode", "status_code")
 WAITS = ("retryAfter", "retry_after")
@@ -140,7 +158,7 @@ def refusal(said: object) -> TransportError:
     wait = _first_number(details, WAITS)
     status = int(code) if code is not None and code in range(100, 600) else None
     number = "" if status is None else f" (code {status})"
-    if status in FOR_NOW or (wait is not None and status not in {401, 403}):
+    if status in FOR_NOW or (wait is not None and status not in UNAUTHORIZED):
         text = f"the server lets nobody in for now{number}"
         return TransportUnreachable(text, ending=Ending.TRY_LATER, status=status, retry_after=wait)
     text = f"the server refused the credentials or the bot{number}"

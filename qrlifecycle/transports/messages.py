@@ -9,26 +9,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from ..codes import PairingCode, QRCode
 from ..engine.user_code import close_coroutine, fault_of
 from ..errors import InvalidValue, Malformed, QRLifecycleError
 from ..outcome import Reason
-from ..signals import ActionRequired, Paired, PairingRefused, QRExpired, QRUpdated, Scanned, Signal
-from ..values import code_of, fields_of, kind_of, object_in, text_of, value_at
-from .owner import names_another, owner_of_pair
+from ..signals import (
+    ActionRequired,
+    Addressed,
+    Paired,
+    PairingRefused,
+    QRExpired,
+    QRUpdated,
+    Scanned,
+    Signal,
+    StatusChanged,
+)
+from ..values import code_of, fields_of, kind_of, object_in, text_of
+from .owner import Owner, Whose, keys_of, keys_of_pair, named_in, unsaid, whose_is
 
 __all__ = [
     "DEFAULT_SIGNALS",
     "MEANINGS",
     "Drop",
     "Dropped",
-    "Owner",
     "Payload",
     "SignalMap",
-    "check_owner",
-    "check_owner_given",
+    "address_message",
     "check_signals",
     "payload_of",
     "read_message",
@@ -42,9 +50,6 @@ SignalMap = Mapping[str, Callable[[Any], Signal | None]]
 A payload that cannot be meant may raise anything, best of all `Malformed`, which says where: the
 message is then dropped, counted and logged as malformed. A payload that is there and is no object,
 such as a bare text, is given as it came."""
-
-Owner = str | Sequence[str]
-"""Where a message says which bot it is for: one or more dotted paths, as in ``"data.session"``."""
 
 
 class Drop(StrEnum):
@@ -114,6 +119,11 @@ def connection_failed(payload: object) -> Signal:
     return PairingRefused(reason, fields)
 
 
+def status_changed(_payload: object) -> Signal:
+    """Something is new; the status says what."""
+    return StatusChanged()
+
+
 MEANINGS: SignalMap = {
     "connected": paired,
     "qr_updated": qr_updated,
@@ -122,6 +132,7 @@ MEANINGS: SignalMap = {
     "pairing_code": pairing_code,
     "action_required": action_required,
     "connection_failed": connection_failed,
+    "status_changed": status_changed,
 }
 """What a message can mean, by the word for it."""
 
@@ -140,12 +151,7 @@ IDENTITIES = ("identity", "phoneNumber", "phone", "jid", "wuid")
 """Under which names a payload says which account was paired."""
 
 WRAPPERS = ("data", "payload")
-ENVELOPES = ("", *(f"{name}." for name in WRAPPERS))
-"""Where services put what they have to say: at the top, or one object further in."""
-
-BOT = tuple(f"{where}{name}" for where in ENVELOPES for name in ("botId", "bot_id"))
-USER = tuple(f"{where}{name}" for where in ENVELOPES for name in ("userId", "user_id"))
-"""Where a payload says whose it is, unless told otherwise."""
+"""Where services put what they have to say, if it is not at the top."""
 
 
 def check_signals(signals: object) -> None:
@@ -173,28 +179,71 @@ def read_message(
         args: its arguments as they came; see `payload_of`.
         bot_id: the bot this transport listens for.
         user_id: the user this transport listens for.
-        owner: where a message says which bot it is for; see `check_owner`.
+        owner: whose messages are meant, for services that tell everybody everything: what says
+            nowhere whose it is, is malformed then; a bare text is taken for the owner itself.
+            Unless given, ``botId`` and ``userId`` (or ``bot_id`` and ``user_id``) are looked for,
+            at the top and inside ``data`` and ``payload``, and what names nobody is for everybody.
     """
     payload = payload_of(args)
-    make = signals.get(name) if isinstance(name, str) else None
-    kind = payload.get("type") if isinstance(payload, Mapping) else None
-    if make is None and isinstance(kind, str):
-        make = signals.get(kind)
-    if make is None:
+    if (make := _maker(signals, name, payload)) is None:
         return Dropped(Drop.UNKNOWN)
     try:
-        if not check_owner(payload, bot_id, user_id, owner=owner):
+        if owner is None:
+            whose = whose_is(args, keys_of_pair(bot_id, user_id), WRAPPERS)
+        elif isinstance(payload, str):
+            whose = Whose.OURS if payload in owner.values() else Whose.ANOTHERS
+        else:
+            whose = whose_is(args, keys_of(owner))
+        if whose is Whose.ANOTHERS:
             return Dropped(Drop.FOREIGN)
         meaning: object = make(payload)
+        if owner is not None and whose is Whose.NOBODYS and isinstance(meaning, Signal):
+            raise unsaid(keys_of(owner))
     except BaseException as error:
-        fault = fault_of(error)
-        # The text of our own errors only: it holds no value.
-        ours = isinstance(fault, QRLifecycleError)
-        return Dropped(Drop.MALFORMED, str(fault) if ours else f"it raised {type(fault).__name__}")
-    pair = owner_of_pair(bot_id, user_id)
-    if isinstance(meaning, Signal) and owner is None and names_another(args, pair, WRAPPERS):
-        # In a list, or as text within: a function that reads nothing of it does not notice.
-        return Dropped(Drop.FOREIGN)
+        return _malformed(fault_of(error))
+    return _checked(meaning)
+
+
+def address_message(
+    signals: SignalMap, name: object, args: tuple[object, ...], ways: Sequence[Sequence[str]]
+) -> Signal | Dropped | None:
+    """The same for whoever hears everybody: a signal comes with whose it is.
+
+    Args:
+        signals: what is understood.
+        name: the event's name as it came.
+        args: its arguments as they came.
+        ways: for each part of a key, under which names a message says it.
+    """
+    payload = payload_of(args)
+    if (make := _maker(signals, name, payload)) is None:
+        return Dropped(Drop.UNKNOWN)
+    try:
+        key = tuple(named_in(args, names) for names in ways)
+        meaning: object = make(payload)
+        if isinstance(meaning, Signal):
+            meaning = Addressed(key, meaning)
+    except BaseException as error:
+        return _malformed(fault_of(error))
+    return _checked(meaning)
+
+
+def _maker(
+    signals: SignalMap, name: object, payload: object
+) -> Callable[[Any], Signal | None] | None:
+    """What makes a signal of it, by the event's name or by the payload's ``type``."""
+    make = signals.get(name) if isinstance(name, str) else None
+    kind = payload.get("type") if isinstance(payload, Mapping) else None
+    return signals.get(kind) if make is None and isinstance(kind, str) else make
+
+
+def _malformed(fault: Exception) -> Dropped:
+    # The text of our own errors only: it holds no value.
+    ours = isinstance(fault, QRLifecycleError)
+    return Dropped(Drop.MALFORMED, str(fault) if ours else f"it raised {type(fault).__name__}")
+
+
+def _checked(meaning: object) -> Signal | Dropped | None:
     if isinstance(meaning, Signal | None):
         return meaning
     close_coroutine(meaning)
@@ -216,43 +265,3 @@ def payload_of(args: Sequence[object]) -> object:
         if isinstance(arg, str) and arg.lstrip().startswith("{"):
             return arg if (found := object_in(arg)) is None else found
     return given[0] if given else {}
-
-
-def check_owner(payload: object, bot_id: str, user_id: str, *, owner: Owner | None = None) -> bool:
-    """Whether a message is for this bot and user. Every transport that hears others can use it.
-
-    Args:
-        payload: what the message has to say; see `payload_of`.
-        bot_id: the bot that is listened for.
-        user_id: the user that is listened for.
-        owner: where a message says which bot it is for, for services that tell everybody
-            everything. What does not say it there is malformed; a bare text is taken for the bot
-            itself. Unless given, it is looked for under ``botId`` and ``userId`` (or ``bot_id`` and
-            ``user_id``), at the top or inside ``data`` or ``payload``, and what names nobody is for
-            everybody.
-
-    Raises:
-        Malformed: whom it is for cannot be read.
-    """
-    if owner is None:
-        bots, users = _owners(payload, BOT), _owners(payload, USER)
-        return bots <= {bot_id} and users <= {user_id}
-    places = (owner,) if isinstance(owner, str) else tuple(owner)
-    named = {payload} if isinstance(payload, str) else _owners(payload, places)
-    if not named:
-        raise Malformed("' or '".join(places), "must say whose the message is, and is not there")
-    return named == {bot_id}
-
-
-def _owners(payload: object, places: Sequence[str]) -> set[str]:
-    """Who is named at any of these places; an empty text names nobody whom we know."""
-    found = ((place, value_at(payload, place)) for place in places)
-    return {text_of(value, place) or "" for place, value in found if value is not None}
-
-
-def check_owner_given(owner: object) -> None:
-    """Raise `InvalidValue` for what names no place in a message."""
-    places = [owner] if isinstance(owner, str) else owner
-    valid = isinstance(places, Sequence) and bool(places)
-    if not (valid and all(isinstance(place, str) and place for place in cast(Any, places))):
-        raise InvalidValue("owner must be where a message says whose it is, as in 'data.session'")

@@ -1,23 +1,40 @@
-"""Whose a message is: where it says so, and whether that is somebody else.
+"""Whose a message is: where it says so, and whether that is us.
 
 One socket may hear of many pairings: servers send to everybody, or to a room with more in it than
 one's own. So what a message says of its owner is looked for wherever services put it, and what is
 another's is dropped before anything else of it is read.
+
+A key is looked for where it is nearest to the top: further down it may well be about something
+else. A key with dots is the way there (``"data.session"``), and it is looked for nowhere else. One
+that is null says nothing, so it is looked for further down.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from enum import Enum, auto
 
-from ..errors import InvalidValue
+from ..errors import InvalidValue, Malformed
 from ..values import text_of
 
-__all__ = ["Owner", "check_owner", "names_another", "owner_of_pair"]
+__all__ = [
+    "Keys",
+    "Owner",
+    "Whose",
+    "keys_of",
+    "keys_of_pair",
+    "named_in",
+    "unsaid",
+    "whose_is",
+]
 
-Owner = tuple[tuple[tuple[str, ...], str], ...]
-"""What a message may say of its owner: under any of these keys, only this; and so on."""
+Owner = Mapping[str, str]
+"""Whose messages are meant: where a message says it, and what it says there if it is ours."""
+
+Keys = tuple[tuple[tuple[str, ...], str], ...]
+"""What a message of ours may say: under any of these keys, only this; and so on."""
 
 NESTED = 4
 """Levels of a message that are looked through for such a key: ``{"data": {"session": {...}}}``."""
@@ -26,58 +43,119 @@ JSON_BEGINS = ("{", "[", '"')
 """A service may have made text of its JSON itself: in whole, or of a part."""
 
 
-def owner_of_pair(bot_id: str, user_id: str) -> Owner:
+UNSAID = "must say whose the message is, and is not there"
+
+
+class Whose(Enum):
+    """What a message says of its owner."""
+
+    OURS = auto()
+    NOBODYS = auto()
+    """It says nothing of it."""
+    ANOTHERS = auto()
+
+
+def keys_of_pair(bot_id: str, user_id: str) -> Keys:
     """The usual names, for a bot and a user."""
     return ((("botId", "bot_id"), bot_id), (("userId", "user_id"), user_id))
 
 
-def check_owner(owner: object) -> Owner:
-    """Take what a program says: ours, by the keys that messages have for it.
+def keys_of(owner: object) -> Keys:
+    """Take what a program says: ours, by where messages say it.
 
     Raises:
-        InvalidValue: no mapping from texts to texts.
+        InvalidValue: no mapping from texts to texts, or an empty one.
     """
     if not isinstance(owner, Mapping):
-        raise InvalidValue(f"owner must be a mapping, not {type(owner).__name__}")
+        raise InvalidValue(
+            f"owner must be a mapping such as {{'data.session': 'bot-7'}}, not "
+            f"{type(owner).__name__}"
+        )
+    if not owner:
+        raise InvalidValue("owner must have at least one key; None looks at nothing of yours")
     for pair in owner.items():
         if [type(part) for part in pair] != [str, str] or not all(pair):
             raise InvalidValue("owner must be texts by the keys that messages have, none empty")
     return tuple(((key,), value) for key, value in owner.items())
 
 
-def names_another(said: object, owner: Owner, wrappers: Collection[str] | None = None) -> bool:
-    """Whether a message, or one of a tuple of its arguments, names an owner that is not ours.
+def unsaid(keys: Keys) -> Malformed:
+    """Of a message that says nowhere whose it is, where each has to."""
+    places = [key for names, _ in keys for key in names]
+    return Malformed("' or '".join(places), UNSAID)
 
-    A key counts where it is nearest to the top: further down it may well be about something else. A
-    key with dots is the way there (``"data.session"``). One that is null says nothing, so it is
-    looked for further down: in whatever an object holds, or only under the keys of ``wrappers``.
+
+def whose_is(said: object, keys: Keys, wrappers: Collection[str] | None = None) -> Whose:
+    """Whose a message is, or what a tuple of its arguments says together.
+
+    Args:
+        said: the message.
+        keys: what it may say.
+        wrappers: where it is looked for below the top: only under these names, and in each of them;
+            None: in whatever an object holds, and no further than where it is found.
+
+    Raises:
+        Malformed: there is what names nobody whom anyone could know, such as a list.
     """
-    for keys, ours in owner:
-        if any(_is_another(_at(said, key), ours) for key in keys):
-            return True
-    ways = list(owner)
-    level = [_parsed(one) for one in (said if isinstance(said, tuple) else (said,))]
-    for _ in range(NESTED):
-        objects = [one for one in level if isinstance(one, dict)]
-        for keys, ours in tuple(ways):
-            named = [one[key] for one in objects for key in keys if one.get(key) is not None]
-            if any(_is_another(value, ours) for value in named):
-                return True
-            if named:
-                ways.remove((keys, ours))
+    level = [("", _parsed(one)) for one in (said if isinstance(said, tuple) else (said,))]
+    ways, found = list(keys), Whose.NOBODYS
+    for depth in range(NESTED):
+        for way in tuple(ways):
+            names, ours = way
+            named = _named_at(level, names, depth)
+            answers = [_is_ours(value, ours, where) for where, value in named if value is not None]
+            if not all(answers):
+                return Whose.ANOTHERS
+            if answers:
+                found = Whose.OURS
+                if wrappers is None:
+                    ways.remove(way)
         if not ways:
             break
-        level = [_parsed(inner) for one in level for inner in _inside(one, wrappers)]
-    return False
+        level = [inner for path, one in level for inner in _inside(path, one, wrappers)]
+    return found
 
 
-def _is_another(value: object, ours: str) -> bool:
-    if value is None:
-        return False
+def named_in(said: object, names: Sequence[str]) -> str:
+    """Who is named in a message, for whoever hears everybody.
+
+    Args:
+        said: the message, or a tuple of its arguments.
+        names: the keys that say it, where each is looked for as `whose_is` does.
+
+    Raises:
+        Malformed: nobody is named, or several are, or what names nobody whom anyone could know.
+    """
+    level = [("", _parsed(one)) for one in (said if isinstance(said, tuple) else (said,))]
+    for depth in range(NESTED):
+        named = _named_at(level, names, depth)
+        found = {text_of(value, where) for where, value in named if value is not None} - {None}
+        if len(found) > 1:
+            raise Malformed("' or '".join(names), "must say whose the message is, not of several")
+        if found:
+            return str(found.pop())
+        level = [inner for path, one in level for inner in _inside(path, one, None)]
+    raise Malformed("' or '".join(names), UNSAID)
+
+
+def _named_at(
+    level: Sequence[tuple[str, object]], names: Sequence[str], depth: int
+) -> list[tuple[str, object]]:
+    """What stands under these keys, with the way there."""
+    objects = [(path, one) for path, one in level if isinstance(one, dict)]
+    named = [(path + key, one.get(key)) for path, one in objects for key in names]
+    if depth == 0:
+        named += [(key, _at(one, key)) for _, one in objects for key in names]
+    return named
+
+
+def _is_ours(value: object, ours: str, where: str) -> bool:
     try:
-        return text_of(value, "") != ours
-    except ValueError:  # neither text nor a number, or one of more digits than there is text for
-        return True
+        return text_of(value, where) == ours
+    except Malformed:
+        raise
+    except ValueError:  # a number of more digits than there is text for
+        return False
 
 
 def _at(said: object, path: str) -> object:
@@ -88,10 +166,14 @@ def _at(said: object, path: str) -> object:
     return said
 
 
-def _inside(one: object, wrappers: Collection[str] | None) -> Iterable[object]:
+def _inside(
+    path: str, one: object, wrappers: Collection[str] | None
+) -> Iterable[tuple[str, object]]:
+    """What is one level further down, and the way there."""
     if isinstance(one, dict):
-        return [value for key, value in one.items() if wrappers is None or key in wrappers]
-    return one if isinstance(one, list) else ()
+        keys = one if wrappers is None else [key for key in wrappers if key in one]
+        return [(f"{path}{key}.", _parsed(one[key])) for key in keys]
+    return [(path, _parsed(each)) for each in one] if isinstance(one, list) else ()
 
 
 def _parsed(said: object) -> object:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import ssl
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from ..errors import (
     Ending,
@@ -15,13 +14,12 @@ from ..errors import (
     TransportError,
     TransportRefused,
 )
-from ..policy import is_positive
 from ..secrecy import forgetful, shown_half_made
 from ..signals import Signal
 from .messages import Drop, Dropped
-from .owner import check_owner, names_another
+from .owner import Owner, Whose, keys_of, unsaid, whose_is
 from .wire import WebSocketConnection, WiredTransport, WireOptions
-from .wire.options import ENVIRONMENT, HEARTBEAT, MAX_MESSAGE_SIZE
+from .wire.options import ENVIRONMENT, HEARTBEAT, MAX_MESSAGE_SIZE, check_limits
 
 __all__ = ["REFUSING", "WebSocketTransport"]
 
@@ -50,8 +48,9 @@ class WebSocketTransport(WiredTransport):
             cannot be meant may raise `ValueError`, `TypeError`, `LookupError` or `AttributeError`:
             it is dropped, counted and logged. A `TransportError` ends the connection.
         text: hand `read` each message as it came, as text or bytes, and not parsed as JSON.
-        owner: whose messages to hear, by the keys that say so in a message; one that names another
-            is dropped. Its values are the transport's `subject`.
+        owner: whose messages are meant: by where a message says it, what it says there if it is
+            ours (``{"data.session": "bot-7"}``). One that names another there is dropped, and so is
+            a signal that names nobody. Its values are the transport's `subject`.
         greeting: what to say first: a text, bytes, or a mapping, which is sent as JSON; or several.
         welcome: whether a message is the server's word that it listens to us; opening waits for it.
             It may raise `TransportRefused`. None: it listens at once.
@@ -73,7 +72,7 @@ class WebSocketTransport(WiredTransport):
 
     __slots__ = (
         "_greeting",
-        "_owner",
+        "_keys",
         "_reader",
         "_refusing",
         "_text",
@@ -89,7 +88,7 @@ class WebSocketTransport(WiredTransport):
         read: Callable[[Message], Signal | Iterable[Signal] | None],
         *,
         text: bool = False,
-        owner: Mapping[str, str] | None = None,
+        owner: Owner | None = None,
         greeting: Said | Iterable[Said] = (),
         welcome: Callable[[Message], bool] | None = None,
         refusing: Collection[int] = REFUSING,
@@ -105,16 +104,15 @@ class WebSocketTransport(WiredTransport):
         for name, function in (("read", read), ("welcome", welcome or read)):
             if not callable(function):
                 raise InvalidValue(f"{name} must be a function, not {type(function).__name__}")
-        if owner and text:
+        if owner is not None and text:
             raise InvalidValue("owner needs messages of JSON: with text=True, have `read` compare")
-        self._owner = check_owner({} if owner is None else owner)
+        self._keys = () if owner is None else keys_of(owner)
         self._greeting = _encoded(greeting)
         self._refusing = _checked_codes(refusing)
         self._reader, self._welcome, self._text = read, welcome, text
         self._welcomed = welcome is None
+        check_limits(max_message, heartbeat)
         self._wait_for_pong = wait_for_pong
-        if not (is_positive(heartbeat) and heartbeat < math.inf):
-            raise InvalidValue("heartbeat must be a finite number of seconds above 0")
         options = WireOptions(
             headers=headers,
             cookies={} if cookies is None else cookies,
@@ -126,15 +124,13 @@ class WebSocketTransport(WiredTransport):
             ping_after=heartbeat / 2,
         )
         super().__init__(
-            WebSocketConnection(url, options), tuple(value for _, value in self._owner) or None
+            WebSocketConnection(url, options),
+            tuple(dict.fromkeys(ours for _, ours in self._keys)) or None,
         )
 
     def __repr__(self) -> str:
         whose = f" for {self.subject!r}" if self.subject else ""
         return f"<{type(self).__name__} {self._wire.origin}{whose}>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a transport is not pickled: it may hold secrets, and a socket")
 
     async def _greet(self) -> None:
         for said in self._greeting:
@@ -159,7 +155,8 @@ class WebSocketTransport(WiredTransport):
 
     def _meaning(self, message: str | bytes) -> Iterable[Signal] | Dropped | Drop | None:
         said = message if self._text else json.loads(message)
-        if names_another(said, self._owner):
+        whose = whose_is(said, self._keys)
+        if whose is Whose.ANOTHERS:
             return Drop.FOREIGN
         if not self._welcomed and self._welcome is not None:
             self._welcomed = bool(self._welcome(said))
@@ -171,6 +168,8 @@ class WebSocketTransport(WiredTransport):
         signals = (meaning,) if isinstance(meaning, Signal) else tuple(meaning)
         if not all(isinstance(signal, Signal) for signal in signals):
             return Dropped(Drop.MALFORMED, "`read` gave back what is no signal")
+        if self._keys and signals and whose is Whose.NOBODYS:
+            raise unsaid(self._keys)
         return signals
 
     def _lost(self, error: TransportError) -> TransportError:

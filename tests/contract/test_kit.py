@@ -231,7 +231,7 @@ def test_what_needs_an_extra_says_which(module: str) -> None:
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    assert "pip install 'qrlifecycle[testing]'" in result.stdout
+    assert "pip install '.[testing]'" in result.stdout
 
 
 async def test_the_raw_socketio_server_sends_what_it_says() -> None:

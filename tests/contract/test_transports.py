@@ -29,6 +29,7 @@ from .peers import (
     line_peer,
     plain_websocket_peer,
     relayed_peer,
+    shared_socket_peer,
 )
 
 
@@ -46,6 +47,36 @@ class OnBoth(TransportContract):
     @pytest.fixture(params=["asyncio", "trio"])
     def anyio_backend(self, request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
         return patient_clock(request.param)
+
+
+def waits(check: Check) -> bool:
+    """Whether a check waits for a heartbeat to be over."""
+    return check.clause == "T5" and ("silent" in check.name or "quiet" in check.name)
+
+
+class InRealTime(TransportContract):
+    """Where no clock can be wound on, so what waits for a heartbeat is slow."""
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize(
+        "check",
+        [
+            pytest.param(check, id=str(check), marks=pytest.mark.slow if waits(check) else ())
+            for check in checks()
+        ],
+    )
+    async def test_contract(self, check: Check, peer: PeerFactory) -> None:
+        """It keeps the clause."""
+        await super().test_contract(check, peer)
+
+
+class OnUvloop(InRealTime):
+    """Real sockets, on uvloop."""
+
+    @pytest.fixture
+    def anyio_backend(self) -> tuple[str, dict[str, Any]]:
+        pytest.importorskip("uvloop", reason="there is none for this system")
+        return "asyncio", {"use_uvloop": True}
 
 
 class TestDeferred(OnBoth):
@@ -66,11 +97,6 @@ def deferred(host: str, port: int, **options: Any) -> DeferredTransport:
         return GreetedLineTransport(host, port, **options)
 
     return DeferredTransport(make)
-
-
-def waits(check: Check) -> bool:
-    """Whether a check waits for a heartbeat to be over."""
-    return check.clause == "T5" and ("silent" in check.name or "quiet" in check.name)
 
 
 class AnySocketIO(TransportContract):
@@ -118,31 +144,24 @@ class TestSocketIO(AnySocketIO, OnBoth):
         return socketio_peer
 
 
-class TestSocketIOOnUvloop(TransportContract):
-    """The same on the loop that many services run on, where time is real."""
+class TestAMemberOfASharedSocket(OnBoth):
+    """One lifecycle's share keeps what a socket of its own keeps."""
 
     __test__ = True
 
     @pytest.fixture
-    def anyio_backend(self) -> tuple[str, dict[str, Any]]:
-        uvloop = pytest.importorskip("uvloop")
-        return "asyncio", {"loop_factory": uvloop.new_event_loop}
+    def peer(self) -> PeerFactory:
+        return shared_socket_peer
+
+
+class TestSocketIOOnUvloop(OnUvloop):
+    """The same on the loop that many services run on."""
+
+    __test__ = True
 
     @pytest.fixture
     def peer(self) -> PeerFactory:
         return socketio_peer
-
-    @pytest.mark.anyio
-    @pytest.mark.parametrize(
-        "check",
-        [
-            pytest.param(check, id=str(check), marks=pytest.mark.slow if waits(check) else ())
-            for check in checks()
-        ],
-    )
-    async def test_contract(self, check: Check, peer: PeerFactory) -> None:
-        """It keeps the clause."""
-        await super().test_contract(check, peer)
 
 
 class TestAsyncClient(AnySocketIO, OnAsyncio):
@@ -169,7 +188,7 @@ def server(portal: BlockingPortal) -> Iterator[PairingServer]:
         yield server
 
 
-class BehindARelay(OnAsyncio):
+class BehindARelay(InRealTime):
     """What speaks Socket.IO, and a real pairing server, with the kit's peer between them.
 
     The server has a thread of its own, so time is real.
@@ -185,18 +204,6 @@ class BehindARelay(OnAsyncio):
     def peer(self, server: PairingServer, portal: BlockingPortal) -> PeerFactory:
         portal.call(server.make_code, BOT, USER)
         return lambda: relayed_peer(server, portal, self.kind)
-
-    @pytest.mark.anyio
-    @pytest.mark.parametrize(
-        "check",
-        [
-            pytest.param(check, id=str(check), marks=pytest.mark.slow if waits(check) else ())
-            for check in checks()
-        ],
-    )
-    async def test_contract(self, check: Check, peer: PeerFactory) -> None:
-        """It keeps the clause."""
-        await super().test_contract(check, peer)
 
 
 class TestSocketIOBehindARelay(BehindARelay):
@@ -247,15 +254,10 @@ class TestWebSocket(OnBoth):
 
 
 @pytest.mark.slow
-class TestWebSocketOnUvloop(TransportContract):
-    """The same on the loop that many services run on, in real time."""
+class TestWebSocketOnUvloop(OnUvloop):
+    """The same on the loop that many services run on."""
 
     __test__ = True
-
-    @pytest.fixture
-    def anyio_backend(self) -> tuple[str, dict[str, Any]]:
-        pytest.importorskip("uvloop", reason="there is none for this system")
-        return "asyncio", {"use_uvloop": True}
 
     @pytest.fixture
     def peer(self) -> PeerFactory:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -33,6 +34,7 @@ from qrlifecycle import (
     UsageError,
 )
 from qrlifecycle.engine.attempt import Attempt
+from qrlifecycle.engine.incoming import Incoming
 from qrlifecycle.engine.status import StatusReader
 from qrlifecycle.records import Closed, Ended, Leaving, Record
 from qrlifecycle.testing import (
@@ -54,6 +56,22 @@ async def ending_of(lifecycle: QRLifecycle) -> Outcome | BaseException:
         return await lifecycle.pair()
     except BaseException as error:
         return error
+
+
+@asynccontextmanager
+async def pairing_beside(
+    lifecycle: QRLifecycle,
+) -> AsyncIterator[list[Outcome | BaseException]]:
+    """A `pair()` under way, and how it ended, once it has: before the block is left."""
+    ended: list[Outcome | BaseException] = []
+
+    async def pair() -> None:
+        ended.append(await ending_of(lifecycle))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(pair)
+        await settle()
+        yield ended
 
 
 # What a function raises in answer to being stopped
@@ -81,14 +99,7 @@ async def test_what_comes_of_being_stopped_changes_no_end(
         options = {place: break_when_stopped, "policy": Policy(hook_timeout=5)}
     peer = ScriptedPeer()
     lifecycle = QRLifecycle(request, peer, **options)
-    ended: list[Outcome | BaseException] = []
-
-    async def pair() -> None:
-        ended.append(await ending_of(lifecycle))
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(pair)
-        await settle()
+    async with pairing_beside(lifecycle) as ended:
         lifecycle.cancel()
     if issubclass(raised, Exception):
         assert ended == [Cancelled()]
@@ -178,14 +189,7 @@ async def test_promise_4_an_exit_of_one_observer_keeps_the_success_from_none() -
         on_connected=told.append,
         recorders=[leave, records.append],
     )
-    ended: list[Outcome | BaseException] = []
-
-    async def pair() -> None:
-        ended.append(await ending_of(lifecycle))
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(pair)
-        await settle()
+    async with pairing_beside(lifecycle) as ended:
         peer.send(Paired("me"))
     assert [type(one) for one in ended] == [SystemExit]
     assert told == [Connected("me")]
@@ -241,14 +245,7 @@ async def test_promise_5_an_interrupt_before_the_close_leaves_no_socket(
     monkeypatch.setattr(StatusReader, "stop", strike)
     peer = ScriptedPeer()
     lifecycle = QRLifecycle(request_qr, peer, check_status=check_status)
-    ended: list[Outcome | BaseException] = []
-
-    async def pair() -> None:
-        ended.append(await ending_of(lifecycle))
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(pair)
-        await settle()
+    async with pairing_beside(lifecycle) as ended:
         lifecycle.cancel()
     assert [type(one) for one in ended] == [KeyboardInterrupt]
     assert peer.open_sockets == 0
@@ -532,17 +529,10 @@ async def test_an_interrupt_before_anything_could_be_decided_still_closes_and_le
     def interrupt(*_arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Attempt, "_handle_signal", interrupt)
+    monkeypatch.setattr(Incoming, "take", interrupt)
     monkeypatch.setattr(Attempt, "_decide_by", interrupt)
     lifecycle = QRLifecycle(request_qr, peer)
-    ended: list[Outcome | BaseException] = []
-
-    async def pair() -> None:
-        ended.append(await ending_of(lifecycle))
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(pair)
-        await settle()
+    async with pairing_beside(lifecycle) as ended:
         peer.send(Scanned())
         await settle()
         assert (lifecycle.state, peer.open_sockets) == (State.IDLE, 0)

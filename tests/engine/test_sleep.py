@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from types import SimpleNamespace
 
 import anyio
 import pytest
@@ -46,7 +47,13 @@ class Machine:
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """A machine that sleeps when it is told."""
     made = Machine()
-    monkeypatch.setattr(sleeping, "read_clocks", lambda: (made.asleep, made.ahead))
+    clocks = SimpleNamespace(
+        monotonic=lambda: 0.0,
+        clock_gettime=lambda _clock: made.asleep,
+        time=lambda: made.asleep + made.ahead,
+    )
+    monkeypatch.setattr(sleeping, "time", clocks)
+    monkeypatch.setattr(sleeping, "GOES_ON", 7)
     return made
 
 
@@ -127,6 +134,23 @@ async def test_without_a_status_the_sleep_is_noticed_by_whatever_is_heard(
         pairing.peer.send(signal)
         await anyio.sleep(59)
         assert (pairing.lifecycle.state, len(pairing.peer.transports)) == (State.DISPLAYED, 1)
+        pairing.lifecycle.cancel()
+
+
+async def test_without_a_status_the_sleep_is_noticed_when_the_connection_did_not_survive_it(
+    machine: Machine,
+) -> None:
+    """As few do: the heartbeat finds that out, and reconnecting looks at the clocks."""
+    async with Pairing(codes, policy=POLICY) as pairing:
+        await anyio.sleep(5)
+        machine.sleep(300)
+        pairing.peer.break_connection()
+        await anyio.sleep(3)
+        # The one that broke, the one in its place, and that of another code.
+        assert len(pairing.peer.transports) == 3
+        assert pairing.lifecycle.state is State.DISPLAYED
+        await anyio.sleep(55)
+        assert len(pairing.peer.transports) == 3
         pairing.lifecycle.cancel()
 
 
@@ -271,9 +295,8 @@ def test_the_real_clocks_are_there() -> None:
     """This machine does not sleep in between, and its wall clock says about what it is."""
     watch = SleepWatch()
     assert watch.look() == (0.0, False)
-    asleep, ahead = sleeping.read_clocks()
-    assert asleep > -0.01
-    assert abs(ahead + time.monotonic() + asleep - time.time()) < 1
+    assert watch.asleep > -0.01
+    assert abs(watch.ahead + time.monotonic() + watch.asleep - time.time()) < 1
 
 
 def test_the_clock_that_goes_on_is_asked_where_there_is_one(
@@ -283,9 +306,9 @@ def test_the_clock_that_goes_on_is_asked_where_there_is_one(
     if sys.platform == "linux":
         assert time.CLOCK_BOOTTIME == sleeping.GOES_ON
     monkeypatch.setattr(sleeping, "GOES_ON", None)
-    assert sleeping.read_clocks()[0] == 0.0
+    assert SleepWatch().asleep == 0.0
     monkeypatch.setattr(sleeping, "GOES_ON", time.CLOCK_REALTIME)  # as after decades asleep
-    assert sleeping.read_clocks()[0] > 1e8
+    assert SleepWatch().asleep > 1e8
 
 
 def test_no_ready_made_policy_is_blind() -> None:

@@ -8,6 +8,7 @@ import inspect
 import logging
 import pickle
 import traceback
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -59,6 +60,19 @@ async def test_a_gateway_is_all_that_a_lifecycle_needs() -> None:
     lifecycle = QRLifecycle(**Toy(Canned(CODE, PAIRED)).parts(), on_qr_updated=shown.append)
     assert await lifecycle.pair() == Connected("me")
     assert shown == [QRCode("c0de")] * 2
+
+
+@pytest.mark.parametrize("needed", ["finish_reads", "confirm_success"])
+async def test_a_policy_without_what_the_service_needs_is_refused(needed: str) -> None:
+    """An answer that is given once would be cut off, a forged success believed."""
+
+    class Needy(Toy):
+        policy = Policy(**{needed: True})
+
+    with pytest.raises(WrongAnswer, match=rf"Needy needs policy\.{needed}, for .*replace"):
+        Needy().lifecycle(policy=Policy())
+    Needy().lifecycle(policy=replace(Needy.policy, max_codes=2))
+    Toy().lifecycle(policy=Policy())
 
 
 async def test_requests_are_made_below_the_url_with_a_fresh_key() -> None:

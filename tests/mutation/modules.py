@@ -53,6 +53,7 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     "engine.connection": _core("tests/engine/test_connection.py"),
     "engine.progress": (SLEEP, *_core("tests/engine/test_progress.py")),
     "engine.attempt": (SLEEP, *_core("tests/lifecycle")),
+    "engine.incoming": (SLEEP, *_core("tests/lifecycle", "tests/engine/test_status.py")),
     "lifecycle": _core("tests/lifecycle", "tests/test_logs.py"),
     "engine.failures": _core("tests/test_reasons.py"),
     "engine.status": _core("tests/engine/test_status.py", "tests/engine/test_finished_reads.py"),
@@ -87,10 +88,20 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("tests/contract/test_transports.py::TestSocketIO",),
     ),
     "transports.handshake": (("tests/socketio",),),
+    "transports.pair": (("tests/socketio",),),
+    "transports.client": (("tests/socketio",),),
     "gateways.base": (("tests/gateways/test_base.py",),),
     "gateways.device_flow": (("tests/gateways/test_device_flow.py",),),
+    "gateways.evolution": (
+        ("tests/gateways/test_evolution.py",),
+        ("tests/gateways/test_evolution_traps.py",),
+    ),
     "gateways.failures": (("tests/gateways/test_base.py",),),
     "gateways.http": (("tests/gateways/test_http.py",),),
+    "gateways.wppconnect": (
+        ("tests/gateways/test_wppconnect.py",),
+        ("tests/gateways/test_wppconnect_traps.py",),
+    ),
     "transports.async_client": (
         ("tests/socketio",),
         ("tests/contract/test_transports.py::TestAsyncClient",),

@@ -18,6 +18,14 @@ const scenes = {
     socket.emit("whatsapp_connected", { identity: "+49" }, () => say({ acknowledged: true })),
   picture: (socket) =>
     socket.emit("whatsapp_connected", { identity: "+49", pictures: [Buffer.from("a"), Buffer.from("b")] }),
+  bare: (socket) => socket.emit("whatsapp_connected"),
+  worded: (socket) => {
+    socket.emit("state", "scanned");
+    io.of(socket.nsp.name).to(socket.id).emit("state", "scanned", 7);
+    socket.emit("state", { state: "scanned" }, "more");
+    socket.emit("state", () => {});
+    setTimeout(() => socket.volatile.emit("state", "over and out"), 200); // else it may be dropped
+  },
   quiet: (socket) => setTimeout(() => scenes.success(socket), 500),
   leaves: (socket) => socket.disconnect(),
   closes: (socket) => socket.disconnect(true),

@@ -64,7 +64,6 @@ async def test_a_healthy_close_is_prompt(
         await transport.open()
         with Turns() as turns, anyio.fail_after(HANGS):
             await transport.aclose()
-        print("TURNS", turns.taken)
         assert turns.taken < FEW
 
 

@@ -233,8 +233,9 @@ async def test_a_dropped_message_is_seen_in_the_log_and_by_the_lifecycle(
         ({"auth": {"token": object()}}, "auth must hold only what JSON can say"),
         ({"headers": ["x"]}, "headers must be a mapping, not list"),
         ({"signals": ["x"]}, "signals must be a mapping, not list"),
-        ({"heartbeat": "x"}, "max_message and heartbeat must be above 0"),
-        ({"max_message": None}, "max_message and heartbeat must be above 0"),
+        ({"heartbeat": "x"}, "heartbeat must be a finite number of seconds above 0"),
+        ({"max_message": None}, "max_message must be a whole number of bytes above 0"),
+        ({"max_message": 1.5}, "max_message must be a whole number of bytes above 0"),
     ],
 )
 def test_an_argument_that_cannot_be_meant_is_refused(

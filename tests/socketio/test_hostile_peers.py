@@ -6,6 +6,7 @@ import asyncio
 import gc
 import math
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 
 import anyio
@@ -90,25 +91,32 @@ async def test_a_peer_that_never_reads_its_answers_is_cut_off(
     """Answers that pile up break the transport: they neither grow for ever nor hold up news."""
     monkeypatch.setattr(stream, "MAX_OWED", 16_000)
     monkeypatch.setattr(ledger, "MAX_UNSENT", 16_000)
-    complaints: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     async with transport_to(peer.url) as transport:
         narrow(peer.port)
-        peer.wire.transport.pause_reading()
-        lost = False
-        with anyio.fail_after(HANGS):
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(flood, peer, frames)
-                try:
-                    await transport.receive()
-                except TransportLost:
-                    lost = True
-                tasks.cancel_scope.cancel()
-        assert lost
-        with Turns() as turns, anyio.fail_after(HANGS):
-            await transport.aclose()
-        print("TURNS never reads", turns.taken)
-        assert turns.taken < FEW
+        await lose_to_answers(transport, peer, frames)
+
+
+async def lose_to_answers(
+    transport: Transport, peer: RawPeer, frames: bytes, when_lost: Callable[[], None] = lambda: None
+) -> None:
+    """Lose a transport to a peer that does not read what it asks for; closing waits for nobody."""
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    peer.wire.transport.pause_reading()
+    lost = False
+    with anyio.fail_after(HANGS):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(flood, peer, frames)
+            try:
+                await transport.receive()
+            except TransportLost:
+                lost = True
+            tasks.cancel_scope.cancel()
+    assert lost
+    when_lost()
+    with Turns() as turns, anyio.fail_after(HANGS):
+        await transport.aclose()
+    assert turns.taken < FEW
     gc.collect()
     assert complaints == []
 
@@ -193,7 +201,6 @@ async def test_a_flood_does_not_slow_the_closing(
             await anyio.lowlevel.checkpoint()
         with Turns() as turns, anyio.fail_after(HANGS):
             await transport.aclose()
-        print("TURNS flood", turns.taken)
         assert turns.taken < FEW
         tasks.cancel_scope.cancel()
     assert asyncio.all_tasks() == before

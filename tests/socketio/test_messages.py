@@ -72,7 +72,7 @@ async def test_where_everybody_is_told_everything_ours_is_picked_out(
 ) -> None:
     """By the place that `owner=` names; another's, and what cannot be read, end nothing."""
     own = {"session-logged": lambda payload: Paired(payload.get("number"))}
-    async with transport_to(peer.url, signals=own, owner="session") as transport:
+    async with transport_to(peer.url, signals=own, owner={"session": BOT}) as transport:
         peer.wire.send(
             event("session-logged", {"session": "another", "number": "+1"}),
             event("session-logged", json.dumps({"session": "another", "number": "+2"})),
@@ -184,7 +184,7 @@ async def test_a_message_says_whose_it_is_where_the_service_says_so(
     transport_to: MakeTransport, peer: RawPeer
 ) -> None:
     """In a word of its own, which may stand further down."""
-    async with transport_to(peer.url, owner=("session", "data.session")) as transport:
+    async with transport_to(peer.url, owner={"session": BOT, "data.session": BOT}) as transport:
         peer.wire.send(
             event("whatsapp_connected", {"data": {"session": "theirs"}}),
             event("whatsapp_connected", json.dumps({"data": {"session": "theirs"}})),

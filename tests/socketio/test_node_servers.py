@@ -16,6 +16,7 @@ import anyio
 import pytest
 
 from qrlifecycle import (
+    AsyncClientTransport,
     Connected,
     Failed,
     Paired,
@@ -154,6 +155,37 @@ async def test_signals_right_after_joining_come_in_order(server: NodeServer) -> 
             Scanned(),
             Paired("+49", {"identity": "+49"}),
         ]
+
+
+async def test_a_success_without_a_word_is_one(server: NodeServer) -> None:
+    """An offset in place of a payload is none."""
+    async with server.listening("bare") as transport:
+        assert await receive(transport) == Paired(None, {})
+
+
+async def test_a_function_is_given_what_the_service_said(server: NodeServer) -> None:
+    """And no offset, which is between the server and its clients; whatever else is there is kept.
+
+    A volatile message has none, and neither has one that is to be acknowledged.
+    """
+    seen: list[object] = []
+
+    def note(payload: object) -> Scanned | None:
+        seen.append(payload)
+        return Scanned() if payload == "over and out" else None
+
+    async with server.listening("worded", signals={"state": note}) as transport:
+        assert await receive(transport) == Scanned()
+    assert seen == ["scanned", "scanned", {"state": "scanned"}, {}, "over and out"]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_the_adapter_takes_no_offset_for_a_payload_either(server: NodeServer) -> None:
+    """It has a client of its own."""
+    transport = AsyncClientTransport(server.url, bot_id=BOT, user_id="bare")
+    async with transport:
+        with anyio.fail_after(HANGS):
+            assert await transport.receive() == Paired(None, {})
 
 
 async def test_what_the_server_waits_for_comes_with_the_success(server: NodeServer) -> None:

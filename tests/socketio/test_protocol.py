@@ -231,6 +231,24 @@ def test_what_a_server_waits_for_is_answered(message: str, answer: str) -> None:
     assert protocol.answers == [answer]
 
 
+@pytest.mark.parametrize("offset", ["PhQ3dWc", "PhQ3dWc.1", "1732838400000-0", "_-9"])
+def test_promise_4_a_success_without_a_payload_has_no_offset_for_one(offset: str) -> None:
+    """A server that can recover a connection counts its messages in what looks like an argument."""
+    protocol = opened()
+    protocol.take('40{"sid":"x","pid":"y"}')
+    for args in ("", '"text",', '{"a":1},', '"text",7,'):
+        (message,) = protocol.take(f'42["x",{args}"{offset}"]')
+        assert isinstance(message, Message)
+        assert list(message.args) == json.loads(f"[{args.rstrip(',')}]")
+    assert protocol.take(f'427["x","{offset}"]') == (Message("x", (offset,)),)
+    for kept in ("two words", "", "ö" * 9, "x" * 65, "{}"):
+        assert protocol.take(json.dumps(["x", kept]).join(["42", ""])) == (Message("x", (kept,)),)
+    for joining in ('40{"sid":"x"}', '40{"sid":"x","pid":null}'):
+        plain = opened()
+        plain.take(joining)
+        assert plain.take(f'42["x","{offset}"]') == (Message("x", (offset,)),)
+
+
 def test_in_a_namespace_of_ones_own_it_is_answered_there() -> None:
     """By name; what is for another namespace is not ours."""
     protocol = opened("/a")

@@ -103,3 +103,5 @@ def test_the_repr_says_where_and_for_whom(transport_to: MakeTransport) -> None:
     assert repr(transport) == f"<{type(transport).__name__} https://example.org:8443 {whom}>"
     transport = transport_to("wss://example.org/a")
     assert repr(transport) == f"<{type(transport).__name__} wss://example.org {whom}>"
+    transport = transport_to("ws://[::1]:8443/a")
+    assert repr(transport) == f"<{type(transport).__name__} ws://[::1]:8443 {whom}>"

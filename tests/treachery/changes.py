@@ -53,12 +53,12 @@ CHANGES = (
         "engine/attempt.py",
         (
             (
-                "                    await self.connection.close()\n",
+                "                    await incoming.connection.close()\n",
                 "                    pending = self._progress.pending\n"
                 "                    if pending is not None and pending.event is Event.EXPIRED:\n"
-                "                        self.connection = None\n"
+                "                        incoming.connection = None\n"
                 "                    else:\n"
-                "                        await self.connection.close()\n",
+                "                        await incoming.connection.close()\n",
             ),
         ),
         (EVERY_WAY_OUT,),
@@ -69,9 +69,9 @@ CHANGES = (
         "engine/attempt.py",
         (
             (
-                "            try:\n                if self.reader is not None:\n",
+                "            try:\n                if incoming.reader is not None:\n",
                 "            outcome = progress.commit(progress.pending or CANCELLED)\n"
-                "            try:\n                if self.reader is not None:\n",
+                "            try:\n                if incoming.reader is not None:\n",
             ),
             ("                outcome = self._take_row()\n", "                self._take_row()\n"),
             (
@@ -103,7 +103,7 @@ CHANGES = (
         (
             (
                 "return transport is not None and transport.holds_socket",
-                "connection = self._attempt and self._attempt.connection\n"
+                "connection = self._attempt and self._attempt.incoming.connection\n"
                 '        return connection is not None and connection.phase == "listening"',
             ),
         ),
@@ -300,10 +300,10 @@ CHANGES = (
         "engine/attempt.py",
         (
             (
-                "        self._read_status_beside()\n        try:\n",
+                "        incoming.read_status_beside()\n        try:\n",
                 "        if progress.withheld:\n"
                 "            progress.dispatch(Transition(Event.QR_UPDATED, progress.code))\n"
-                "        self._read_status_beside()\n        try:\n",
+                "        incoming.read_status_beside()\n        try:\n",
             ),
         ),
         (f"{LIFECYCLE}_4_the_code_is_handed_out_once_the_transport_listens",),
@@ -318,7 +318,7 @@ CHANGES = (
     Change(
         "no status read on opening",
         4,
-        "engine/attempt.py",
+        "engine/incoming.py",
         (("            self.reader.request_read()\n", "            pass\n"),),
         (
             f"{STATUS}_4_a_success_before_the_opening_is_found_on_opening",
@@ -328,7 +328,7 @@ CHANGES = (
     Change(
         "no status read on opening anew: it has just been read",
         4,
-        "engine/attempt.py",
+        "engine/incoming.py",
         (
             (
                 "        if self.reader is not None:\n            self.reader.request_read()\n",
@@ -359,8 +359,8 @@ CHANGES = (
         (
             (
                 "        await self._check_finally()\n",
-                "        if self.connection is not None:\n"
-                "            await self.connection.close()\n"
+                "        if self.incoming.connection is not None:\n"
+                "            await self.incoming.connection.close()\n"
                 "        await self._check_finally()\n",
             ),
         ),
@@ -382,7 +382,7 @@ CHANGES = (
     Change(
         "an answer is an answer, whichever code it was asked about",
         4,
-        "engine/attempt.py",
+        "engine/incoming.py",
         (
             (
                 "stale = answer.code is not progress.code and not isinstance(answer.signal, FINAL)",
@@ -394,7 +394,7 @@ CHANGES = (
     Change(
         "show a code that was read while no transport is there",
         4,
-        "engine/attempt.py",
+        "engine/incoming.py",
         (
             (
                 "if connection is not None and connection.phase is not Phase.LISTENING:",
@@ -439,7 +439,7 @@ CHANGES = (
     Change(
         "tell of a success as soon as it is read",
         4,
-        "engine/attempt.py",
+        "engine/incoming.py",
         (
             (
                 '            logger.info("connected, %s by check_status", how)\n',
@@ -470,8 +470,8 @@ CHANGES = (
         "engine/attempt.py",
         (
             (
-                "                    await self.connection.close()\n            finally:\n",
-                "                    await self.connection.close()\n"
+                "                    await incoming.connection.close()\n            finally:\n",
+                "                    await incoming.connection.close()\n"
                 "            except BaseException:\n"
                 "                progress.pending = CANCELLED\n                raise\n"
                 "            finally:\n",
@@ -555,7 +555,7 @@ CHANGES = (
     Change(
         "the payload in a log line",
         6,
-        "engine/attempt.py",
+        "engine/incoming.py",
         (
             (
                 "        if code == progress.code:\n",
@@ -642,7 +642,12 @@ CHANGES = (
         "accept a foreign bot's message",
         7,
         "transports/messages.py",
-        (("bots <= {bot_id} and ", ""), ("names_another(args, pair, WRAPPERS)", "False")),
+        (
+            (
+                "        if whose is Whose.ANOTHERS:\n            return",
+                "        if whose is None:\n            return",
+            ),
+        ),
         ("tests/test_messages.py::test_promise_7_what_is_for_another_is_foreign",),
     ),
     Change(
@@ -663,7 +668,7 @@ CHANGES = (
         "take what names nobody for ours where each message must name its owner",
         7,
         "transports/messages.py",
-        (("    if not named:\n", "    if not named:\n        return True\n    if not named:\n"),),
+        (("whose is Whose.NOBODYS and isinstance", "whose is None and isinstance"),),
         ("tests/test_messages.py::test_promise_7_what_names_nobody_is_not_ours_with_an_owner",),
     ),
     Change(
@@ -691,7 +696,7 @@ CHANGES = (
         "give up without looking at what has arrived",
         4,
         "engine/attempt.py",
-        (("            await self.connection.catch_up()\n", "            pass\n"),),
+        (("            await incoming.connection.catch_up()\n", "            pass\n"),),
         (
             "tests/engine/test_connection.py::test_promise_4_what_has_arrived_by_the_deadline_is_heard",
         ),
@@ -740,10 +745,25 @@ CHANGES = (
     Change(
         "wait for attachments until they come",
         7,
-        "transports/async_client.py",
+        "transports/client.py",
         (("            self._binary_packet = None\n", "            pass\n"),),
         (
             "tests/socketio/test_messages.py::test_promise_7_attachments_that_do_not_come_deafen_nobody",
+        ),
+    ),
+    Change(
+        "leave the answers of a polled server to whoever reads them",
+        8,
+        "transports/ledger.py",
+        (
+            (
+                "            for answer in self._answers:\n                answer.close()\n",
+                "",
+            ),
+        ),
+        (
+            f"{SOCKETIO}/test_polling.py::"
+            "test_promise_8_an_answer_without_end_to_what_was_sent_is_let_go_of",
         ),
     ),
     Change(
@@ -759,17 +779,17 @@ CHANGES = (
         "keep every signal until somebody asks",
         7,
         "transports/buffer.py",
-        (("                self._signals.remove(kept)\n", ""),),
+        (("        self._signals[topic] = signal\n", "        self._signals[signal] = signal\n"),),
         ("tests/test_buffer.py::test_promise_7_a_flood_costs_no_memory",),
     ),
     Change(
         "keep the signals that were refused, for a report",
         7,
-        "engine/attempt.py",
+        "engine/incoming.py",
         (
             (
-                '__all__ = ["Attempt"]\n',
-                '__all__ = ["Attempt"]\nREFUSED: list[Signal] = []\n',
+                '__all__ = ["Incoming"]\n',
+                '__all__ = ["Incoming"]\nREFUSED: list[Signal] = []\n',
             ),
             (
                 "            progress.observers.count({refused.event.value: 1})\n",
@@ -782,7 +802,7 @@ CHANGES = (
     Change(
         "let a signal out of place raise",
         7,
-        "engine/attempt.py",
+        "engine/incoming.py",
         (
             (
                 "        except EventRefused as refused:\n",
@@ -870,8 +890,8 @@ CHANGES = (
     Change(
         "take an object in a list for nobody's",
         7,
-        "transports/messages.py",
-        ((" and names_another(args, pair, WRAPPERS):\n", " and not pair:\n"),),
+        "transports/owner.py",
+        ((" if isinstance(one, list) else ()\n", " if one is None else ()\n"),),
         (
             "tests/test_messages.py::"
             "test_promise_7_what_names_another_does_so_however_it_is_wrapped",
@@ -943,7 +963,7 @@ CHANGES = (
         "leave the reader of the status to itself",
         8,
         "engine/attempt.py",
-        (("                self.reader.stop()\n", "                pass\n"),),
+        (("                    incoming.reader.stop()\n", "                    pass\n"),),
         (f"{STATUS}_8_nobody_reads_on_when_pair_has_returned",),
     ),
     Change(
@@ -975,15 +995,20 @@ CHANGES = (
     Change(
         "what is told once is told too late, when a code is being left",
         4,
-        "engine/attempt.py",
-        (("            self._late_success = paired\n", "            pass\n"),),
+        "engine/incoming.py",
+        (("            self.late_success = paired\n", "            pass\n"),),
         (f"{FINISHED}_4_a_success_that_is_found_while_the_state_is_left_counts",),
     ),
     Change(
         "finish a read that nobody waits for any more",
         8,
         "engine/attempt.py",
-        (("                        self.reader.abandon()\n", "                        pass\n"),),
+        (
+            (
+                "                        self.incoming.reader.abandon()\n",
+                "                        pass\n",
+            ),
+        ),
         (f"{FINISHED}_8_an_end_cuts_off_what_is_being_finished",),
     ),
 )

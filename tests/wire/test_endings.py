@@ -186,6 +186,16 @@ STATUSES = [
         "the server answered HTTP 503 to the handshake: not now",
         {"status": 503},
     ),
+    *(
+        (
+            f"{status} X",
+            TransportUnreachable,
+            Ending.TRY_LATER,
+            f"the server answered HTTP {status} to the handshake: not now",
+            {"status": status},
+        )
+        for status in (408, 425, 502, 504)
+    ),
     (
         "429 X\r\nRetry-After: 99999999999999999999",
         TransportUnreachable,

@@ -343,7 +343,7 @@ class Scene:
         if not self._reads or self.pairing is None:
             return []
         coroutines = (task.coro for task in anyio.get_running_tasks())
-        return [coro for coro in coroutines if "Attempt._read_status" in names_in(coro)]
+        return [coro for coro in coroutines if "Incoming._read_status" in names_in(coro)]
 
     async def finish(self) -> None:
         """Bring it to an end, well."""

@@ -30,7 +30,7 @@ from engineio import packet as engineio
 from socketio import packet as socketio
 
 from ...errors import Ending, TransportUnreachable
-from ..handshake import CLOSED_EARLY, TOO_OLD, refusal
+from ..handshake import CLOSED_EARLY, TOO_OLD, recovers, refusal, without_offset
 from ..messages import Drop
 
 __all__ = ["MAX_ATTACHMENTS", "Message", "SocketIOProtocol"]
@@ -80,6 +80,7 @@ class SocketIOProtocol:
         "_max_size",
         "_namespace",
         "_partial",
+        "_recovers",
         "_room",
         "answers",
         "beat",
@@ -98,6 +99,7 @@ class SocketIOProtocol:
         self._auth: Mapping[str, object] | None = auth
         self._max_size = max_size
         self._partial: socketio.Packet | None = None
+        self._recovers = False
         self._room = 0.0
 
     def goodbye(self) -> str:
@@ -168,7 +170,7 @@ class SocketIOProtocol:
         if kind == socketio.BINARY_EVENT:
             self._partial, self._room = packet, self._max_size
         elif kind == socketio.CONNECT and not self.joined:
-            self.joined = True
+            self.joined, self._recovers = True, recovers(packet.data)
         else:  # an ACK that nobody asked for, say
             return (Drop.MALFORMED,)
         return ()
@@ -190,7 +192,9 @@ class SocketIOProtocol:
             return (Drop.MALFORMED,)
         if packet.id is not None:
             self.answers.append(self._encode(socketio.ACK, data=[], id=packet.id))
-        return (Message(packet.data[0], tuple(packet.data[1:])),)
+        name, *args = packet.data
+        counted = self._recovers and packet.id is None
+        return (Message(name, without_offset(args) if counted else tuple(args)),)
 
     def _end(self) -> Exception:
         """What the server's close is: too early, or in order."""

@@ -5,27 +5,18 @@ Everything runs in the task that calls. There is no task of its own, so there is
 
 from __future__ import annotations
 
-import math
 import ssl
 from collections.abc import Mapping, Sequence
 
 import anyio.lowlevel
 from anyio import EndOfStream
 
-from ...errors import Ending, InvalidValue, TransportError, TransportLost, TransportUnreachable
-from ...policy import is_positive
+from ...errors import Ending, TransportError, TransportLost, TransportUnreachable
 from ...secrecy import forgetful, shown_half_made
-from ...signals import Signal
-from ..handshake import check_auth, check_namespace, check_pair, engineio_url, place_of
-from ..messages import (
-    DEFAULT_SIGNALS,
-    Dropped,
-    Owner,
-    SignalMap,
-    check_owner_given,
-    check_signals,
-    read_message,
-)
+from ..handshake import check_auth, check_namespace, engineio_url
+from ..messages import DEFAULT_SIGNALS, SignalMap
+from ..owner import Owner
+from ..pair import PairTransport, check_headers, pair_of
 from ..wire import WebSocketConnection, WiredTransport, WireOptions, endings
 from ..wire.options import ENVIRONMENT, HEARTBEAT, MAX_MESSAGE_SIZE
 from .protocol import Message, SocketIOProtocol
@@ -45,7 +36,7 @@ SERVERS_HEARTBEAT = "the server's pingInterval and pingTimeout"
 
 
 @shown_half_made
-class SocketIOTransport(WiredTransport):
+class SocketIOTransport(PairTransport, WiredTransport):
     """Hears signals from a Socket.IO server (3 or newer), on asyncio, uvloop and trio.
 
     It speaks WebSocket from the first byte, on a socket of its own. Where something on the way lets
@@ -67,9 +58,10 @@ class SocketIOTransport(WiredTransport):
         cookies: cookies of the handshake.
         namespace: the Socket.IO namespace.
         signals: from the name of a message to what makes a signal of its payload.
-        owner: where a message says which bot it is for (``"session"``, ``"data.instance"``), for a
-            service that tells everybody everything: what does not say it there is dropped. Unless
-            given, ``botId`` and ``userId`` are looked for, and what names nobody is for everybody.
+        owner: whose messages are meant, for a service that tells everybody everything: by where a
+            message says it, what it says there if it is ours (``{"data.session": "bot-7"}``). One
+            that names another there is dropped, and so is a signal that names nobody. Unless given,
+            ``botId`` and ``userId`` are looked for, and what names nobody is for everybody.
         socketio_path: where on the server Socket.IO is.
         ssl_context: for servers with a certificate of their own; verification is the context's.
         proxy: an HTTP proxy's URL, None for none, or "environment" for what that says.
@@ -83,7 +75,7 @@ class SocketIOTransport(WiredTransport):
             text names it.
     """
 
-    __slots__ = ("_begun", "_greeting", "_owner", "_place", "_protocol", "_signals")
+    __slots__ = ("_begun", "_greeting", "_pair", "_protocol")
 
     @forgetful
     def __init__(
@@ -105,15 +97,10 @@ class SocketIOTransport(WiredTransport):
         heartbeat: float = HEARTBEAT,
     ) -> None:
         address = engineio_url(url, socketio_path)
-        check_pair(bot_id, user_id)
-        joining = check_auth(auth, bot_id, user_id)
+        self._pair = pair_of(url, bot_id, user_id, signals, owner)
+        joining = check_auth(auth, {"botId": bot_id, "userId": user_id})
         check_namespace(namespace)
-        check_signals(signals)
-        if owner is not None:
-            check_owner_given(owner)
-        _check_numbers(max_message, heartbeat)
-        if not isinstance(headers, Mapping | None):
-            raise InvalidValue(f"headers must be a mapping, not {type(headers).__name__}")
+        check_headers(headers)
         options = WireOptions(
             headers=headers or {},
             cookies=cookies or {},
@@ -123,21 +110,8 @@ class SocketIOTransport(WiredTransport):
             heartbeat=heartbeat,
         )
         super().__init__(WebSocketConnection(address, options), (bot_id, user_id))
-        self._signals = signals
-        self._owner = owner
         self._protocol = SocketIOProtocol(namespace, joining, max_message)
-        self._place = place_of(url)
         self._begun = self._greeting = False
-
-    def __repr__(self) -> str:
-        bot_id, user_id = self.subject
-        return f"<{type(self).__name__} {self._place} bot={bot_id!r} user={user_id!r}>"
-
-    @property
-    def subject(self) -> tuple[str, str]:
-        """The bot and the user."""
-        bot_id, user_id = self._subject or ("", "")
-        return bot_id, user_id
 
     async def open(self) -> None:
         """Connect, join the namespace, and listen; see `Transport.open`."""
@@ -156,7 +130,7 @@ class SocketIOTransport(WiredTransport):
         if error.ending is not Ending.SILENT or not self._greeting:
             return error.with_traceback(None)
         stage = NOT_JOINED if self._protocol.beat is not None else NOT_OPENED
-        return TransportUnreachable(f"{error}: {stage}", ending=Ending.SILENT)
+        return error.retold(TransportUnreachable, f"{error}: {stage}")
 
     async def _greet(self) -> None:
         """Wait until the server has let us into the namespace."""
@@ -185,15 +159,11 @@ class SocketIOTransport(WiredTransport):
             self._end(EndOfStream())
         for one in news:
             if isinstance(one, Message):
-                self._take(self._meaning(one), one.name)
+                self._take_message(one.name, one.args)
             else:
                 self._take(one)
         if protocol.answers:
             self._answer(protocol)
-
-    def _meaning(self, message: Message) -> Signal | Dropped | None:
-        name, args = message
-        return read_message(self._signals, name, args, *self.subject, owner=self._owner)
 
     def _answer(self, protocol: SocketIOProtocol) -> None:
         """Send what the server waits for, before anybody hears what it said, and may leave."""
@@ -212,17 +182,5 @@ class SocketIOTransport(WiredTransport):
         protocol = self._protocol
         if protocol.joined or protocol.beat is None or not isinstance(error, TransportLost):
             return error
-        return TransportUnreachable(
-            f"the server did not let us into the namespace: {error}",
-            ending=error.ending,
-            status=error.status,
-            code=error.code,
-            retry_after=error.retry_after,
-        )
-
-
-def _check_numbers(max_message: object, heartbeat: object) -> None:
-    if not (is_positive(max_message) and is_positive(heartbeat) and heartbeat != math.inf):
-        raise InvalidValue("max_message and heartbeat must be above 0, and heartbeat finite")
-    if not isinstance(max_message, int):
-        raise InvalidValue("max_message must be a whole number of bytes")
+        text = f"the server did not let us into the namespace: {error}"
+        return error.retold(TransportUnreachable, text)

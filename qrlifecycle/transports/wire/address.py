@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from ...errors import InvalidValue
 
-__all__ = ["Address", "address_of", "split_url"]
+__all__ = ["Address", "address_of", "place_of", "split_url"]
 
 SECURE = frozenset({"https", "wss"})
 PLAIN = frozenset({"http", "ws"})
@@ -40,8 +40,7 @@ class Address:
     @property
     def place(self) -> str:
         """Host and port."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        return place_of(self.host, self.port)
 
     @property
     def authority(self) -> str:
@@ -52,6 +51,12 @@ class Address:
     def origin(self) -> str:
         """Scheme, host and port."""
         return f"{'wss' if self.secure else 'ws'}://{self.authority}"
+
+
+def place_of(host: str, port: int | None) -> str:
+    """Host and port as a URL has them: an IPv6 address in brackets, no port if there is none."""
+    shown = f"[{host}]" if ":" in host else host
+    return shown if port is None else f"{shown}:{port}"
 
 
 def address_of(url: str) -> Address:

@@ -17,6 +17,7 @@ from typing import Any
 import anyio
 
 from ...errors import TransportError
+from .address import place_of
 from .endings import name_not_found, not_connected
 from .stream import Aborted, Stream
 
@@ -39,10 +40,9 @@ async def connect(stream: Stream, host: str, port: int, what: str) -> None:
         Aborted: our side closed meanwhile.
     """
     found = await _find(host, port, what)
-    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     error = await _connect_first(stream, found)
     if error is not None:
-        raise not_connected(place, what, error, len(found))
+        raise not_connected(place_of(host, port), what, error, len(found))
 
 
 async def _find(host: str, port: int, what: str) -> list[Found]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ssl
-from typing import NoReturn
+from collections.abc import Iterable
 
 import anyio
 import anyio.lowlevel
 
 from ...errors import InvalidValue, TransportError
-from ...secrecy import forgetful, shown_half_made
+from ...secrecy import NotPickled, forgetful, shown_half_made
 from . import endings
 from .address import Address, address_of
 from .frames import Frames
@@ -23,7 +23,7 @@ __all__ = ["WebSocketConnection"]
 
 
 @shown_half_made
-class WebSocketConnection:
+class WebSocketConnection(NotPickled):
     """A WebSocket connection to a server. Nothing is opened yet.
 
     It shows neither path nor query of its URL, and refuses to be pickled: they may hold a token.
@@ -76,9 +76,6 @@ class WebSocketConnection:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.origin}>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a connection is not pickled: it may hold secrets, and a socket")
 
     @property
     def closed(self) -> bool:
@@ -187,11 +184,18 @@ class WebSocketConnection:
         """
         return self._put(data) and self._stream.flush()
 
-    async def aclose(self, code: int = 1000) -> None:
+    async def aclose(self, code: int = 1000, *, farewells: Iterable[str | bytes] = ()) -> None:
         """Close in order: say so, wait for nobody, and leave nothing.
 
-        What is owed goes out before, such as answers to pings, as far as the kernel takes it now.
+        What is owed goes out before, such as answers to pings, as far as the kernel takes it now;
+        and it is handed over at once, for each time that it is costs as much as all else here.
+
+        Args:
+            code: the close's own.
+            farewells: messages to send before.
         """
+        for farewell in farewells:
+            self._put(farewell)
         if self._frames is not None and not self._stream.closed:
             self._stream.write(self._frames.close(code))
         self._stream.close()

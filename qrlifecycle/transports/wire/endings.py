@@ -10,6 +10,7 @@ import ssl
 from urllib.parse import urlsplit
 
 from ...errors import Ending, TransportError, TransportLost, TransportRefused, TransportUnreachable
+from ...values import NOT_NOW, UNAUTHORIZED
 
 __all__ = [
     "abandoned",
@@ -33,8 +34,9 @@ __all__ = [
     "while_opening",
 ]
 
-TRY_LATER = frozenset({429, 502, 503, 504})
-"""Statuses that are about the moment (RFC 6585, section 4; RFC 9110, section 15.6)."""
+TRY_LATER = NOT_NOW | {502, 503, 504}
+"""Statuses that are about the moment (RFC 9110, section 15.6). A 500 or a 501 may as well come from
+a server that cannot switch to WebSocket, so that is what is said of them."""
 
 
 def abandoned(what: str) -> TransportError:
@@ -51,13 +53,7 @@ def while_opening(error: TransportError) -> TransportError:
     """The same for a connection that broke before it was listened to: it was never open."""
     if not isinstance(error, TransportLost):
         return error.with_traceback(None)
-    return TransportUnreachable(
-        f"before it was listened to: {error}",
-        ending=error.ending,
-        status=error.status,
-        code=error.code,
-        retry_after=error.retry_after,
-    )
+    return error.retold(TransportUnreachable, f"before it was listened to: {error}")
 
 
 def over() -> TransportError:
@@ -157,7 +153,7 @@ def another_protocol(what: str, *, opening: bool) -> TransportError:
 def refused_by_status(status: int, location: str, retry_after: float | None) -> TransportError:
     """The handshake was answered by an HTTP status that is not 101."""
     said = f"the server answered HTTP {status} to the handshake"
-    if status in {401, 403}:
+    if status in UNAUTHORIZED:
         return TransportRefused(
             f"{said}: it does not accept the credentials, or does not let them in there",
             ending=Ending.REFUSED,

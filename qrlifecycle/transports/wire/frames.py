@@ -7,13 +7,13 @@ why, and for what was measured.
 from __future__ import annotations
 
 import codecs
-import logging
 
 from websockets.exceptions import InvalidState, PayloadTooBig
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import CLIENT, Protocol
 
 from ...errors import TransportError
+from ...logs import SILENT
 from .endings import another_protocol, closed_with, too_large
 
 __all__ = ["Frames"]
@@ -22,9 +22,6 @@ IN_ORDER = frozenset({1000, 1001, 1005})
 """Close codes of an orderly end: done, going away, and none given (RFC 6455, section 7.4.1)."""
 
 UTF8 = codecs.getincrementaldecoder("utf-8")
-
-SILENT = logging.Logger("qrlifecycle.silent", logging.CRITICAL + 1)  # noqa: LOG001 - of no tree
-"""Where the library's own log goes, which would have what was received in it: nowhere."""
 
 
 class Frames:

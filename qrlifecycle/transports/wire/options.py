@@ -6,13 +6,12 @@ import math
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NoReturn
 
 import h11
 
 from ...errors import InvalidValue
 from ...policy import is_positive
-from ...secrecy import forget_arguments
+from ...secrecy import NotPickled, forget_arguments
 from .address import split_url
 
 __all__ = ["ENVIRONMENT", "HEARTBEAT", "MAX_MESSAGE_SIZE", "WireOptions"]
@@ -33,7 +32,7 @@ OWN_HEADERS = frozenset({"connection", "upgrade", "content-length", "transfer-en
 
 @forget_arguments
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class WireOptions:
+class WireOptions(NotPickled):
     """How to connect. It may hold secrets: it shows none of them, and refuses to be pickled.
 
     Raises:
@@ -75,10 +74,7 @@ class WireOptions:
             raise InvalidValue(f"ssl_context must be an SSLContext, not {type(self.ssl).__name__}")
         if self.proxy is not None and self.proxy != ENVIRONMENT:
             check_proxy(self.proxy, "proxy")
-        if type(self.max_message_size) is not int or self.max_message_size <= 0:
-            raise InvalidValue("max_message must be a whole number of bytes above 0")
-        if not (is_positive(self.heartbeat) and self.heartbeat < math.inf):
-            raise InvalidValue("heartbeat must be a finite number of seconds above 0")
+        check_limits(self.max_message_size, self.heartbeat)
         if self.ping_after is not None and not (
             is_positive(self.ping_after) and self.ping_after < self.heartbeat
         ):
@@ -87,8 +83,13 @@ class WireOptions:
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("WireOptions may hold secrets, so they are not pickled")
+
+def check_limits(max_message: object, heartbeat: object) -> None:
+    """Raise `InvalidValue` for a limit or a heartbeat that cannot be meant."""
+    if type(max_message) is not int or max_message <= 0:
+        raise InvalidValue("max_message must be a whole number of bytes above 0")
+    if not (is_positive(heartbeat) and heartbeat != math.inf):
+        raise InvalidValue("heartbeat must be a finite number of seconds above 0")
 
 
 def check_proxy(url: str, what: str) -> None:

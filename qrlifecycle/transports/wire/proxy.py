@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import h11
 
 from ...errors import InvalidValue, TransportError
-from .address import Address, credentials
+from .address import Address, credentials, place_of
 from .endings import another_protocol, proxy_refused, unusable_proxy
 from .handshake import ask
 from .options import ENVIRONMENT, check_proxy
@@ -31,7 +31,7 @@ class Proxy:
     @property
     def place(self) -> str:
         """Host and port."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return place_of(self.host, self.port)
 
 
 def proxy_for(address: Address, given: str | None) -> Proxy | None:

@@ -60,9 +60,7 @@ class WiredTransport(PushTransport):
         """Say goodbye, wait for nobody, and leave nothing."""
         self._left = True
         self._buffer.close()
-        for farewell in self._farewells():
-            self._wire.send_nowait(farewell)
-        await self._wire.aclose()
+        await self._wire.aclose(farewells=self._farewells())
 
     def abort(self) -> None:
         """Reset the connection now."""
