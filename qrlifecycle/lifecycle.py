@@ -22,6 +22,7 @@ from .engine.progress import CANCELLED, Progress, Transition
 from .engine.service import Expectation, QRRequest, Service, StatusCheck
 from .engine.snapshot import Snapshot, take_snapshot
 from .errors import EventRefused, NotPairing, PairingInProgress, WrongAnswer, WrongThread
+from .leases.base import LeaseFactory
 from .outcome import Connected, Failed, Outcome
 from .policy import ORDINARY, Policy
 from .records import Recorder
@@ -54,6 +55,8 @@ class QRLifecycle(NotPickled):
             what nobody heard.
         expect_identity: the identity that must be paired, or a plain function that is given the
             identity (None if the service does not tell) and says whether it is the right one.
+        lease: plain function that makes a fresh lease of the user (`qrlifecycle.leases`); one that
+            `pair()` waits for before it asks for a code, and gives back when nothing is left.
         on_connected: told the `Connected` outcome.
         on_qr_updated: told each QR code to show, the first as well as its replacements.
         on_pairing_code: the same for codes to type.
@@ -87,6 +90,7 @@ class QRLifecycle(NotPickled):
         policy: Policy | None = None,
         check_status: StatusCheck | None = None,
         expect_identity: Expectation | None = None,
+        lease: LeaseFactory | None = None,
         on_connected: Hook[Connected] | None = None,
         on_qr_updated: Hook[QRCode] | None = None,
         on_pairing_code: Hook[PairingCode] | None = None,
@@ -107,10 +111,12 @@ class QRLifecycle(NotPickled):
         }
         given = {name: hook for name, hook in hooks.items() if hook is not None}
         _require_functions(request_qr=request_qr, transport=transport, **given)
+        if lease is not None:
+            _require_functions(lease=lease)
         _require_fitting(policy, check_status, expect_identity)
         _require_hearing(transport, policy)
         _require_recorders(recorders)
-        self._service = Service(request_qr, transport, check_status, expect_identity)
+        self._service = Service(request_qr, transport, check_status, expect_identity, lease)
         self._progress = Progress(policy or ORDINARY, given, recorders)
         self._attempt: Attempt | None = None
         """The `pair()` that runs."""

@@ -8,6 +8,9 @@ from types import MappingProxyType
 from typing import ClassVar, Literal, NoReturn, Self
 
 from .errors import (
+    LeaseHeld,
+    LeaseLost,
+    LeaseTakenOver,
     PairingFailed,
     ServiceRefused,
     TransportLost,
@@ -79,8 +82,20 @@ class Reason(Word):
     )
     CONFLICT = (
         "conflict",
-        "A signal said so: another session took over, or the same bot is being paired elsewhere.",
+        "A signal or the lease said so: the same bot, or its user, is being paired elsewhere.",
         "Pairing goes on somewhere else. Please finish it there, or try again later.",
+        True,
+    )
+    SUPERSEDED = (
+        "superseded",
+        "Another attempt took the lease over, or its holder was asked to leave.",
+        "Pairing goes on in another window. Press the button to have it here again.",
+        False,
+    )
+    LEASE_LOST = (
+        "lease_lost",
+        "The keeper of the leases gave none in policy.lease_timeout, or prolonged it too late.",
+        "Pairing was interrupted. Please try again.",
         True,
     )
     WRONG_IDENTITY = (
@@ -147,6 +162,7 @@ class Reason(Word):
 
 REASON_OF_DEADLINE: Mapping[Deadline, Reason] = {
     Deadline.ATTEMPT: Reason.ATTEMPT_TIMED_OUT,
+    Deadline.LEASE: Reason.LEASE_LOST,
     Deadline.REQUEST: Reason.GENERATING_TIMED_OUT,
     Deadline.APPROVAL: Reason.APPROVAL_TIMED_OUT,
     Deadline.ACTION: Reason.ACTION_TIMED_OUT,
@@ -155,6 +171,9 @@ REASON_OF_DEADLINE: Mapping[Deadline, Reason] = {
 
 REASON_OF_ERROR: Mapping[type[Exception], Reason] = {
     ServiceRefused: Reason.REFUSED_BY_SERVICE,
+    LeaseTakenOver: Reason.SUPERSEDED,  # before LeaseHeld, of which it is a kind
+    LeaseHeld: Reason.CONFLICT,
+    LeaseLost: Reason.LEASE_LOST,
     TransportRefused: Reason.AUTHENTICATION_REFUSED,
     TransportUnreachable: Reason.TRANSPORT_UNREACHABLE,
     TransportLost: Reason.TRANSPORT_LOST,

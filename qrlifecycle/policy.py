@@ -26,6 +26,10 @@ class Policy:
             at least 0.
     """
 
+    lease_timeout: float = 30.0
+    """How long a lease may be waited for. A holder that died is none after its keeper's time to
+    live."""
+
     generate_timeout: float = 30.0
     """How long `request_qr` may take, with all the times that it is asked again."""
 

@@ -22,6 +22,9 @@ __all__ = [
     "Dropped",
     "Ended",
     "FoundByStatus",
+    "LeaseEnd",
+    "LeaseGone",
+    "Leased",
     "Leaving",
     "Opened",
     "Opening",
@@ -37,6 +40,14 @@ class Closing(Word):
     GRACEFUL = "graceful", "`aclose()` returned in time."
     FORCED = "forced", "`aclose()` failed or took too long, so `abort()` alone shut the socket."
     BROKEN = "broken", "The transport's abort() raised: the socket may still be open."
+
+
+class LeaseEnd(Word):
+    """How an attempt came to hold its lease no more."""
+
+    RELEASED = "released", "It gave it back: nothing of the attempt was left."
+    TAKEN_OVER = "taken_over", "Another attempt took it over, or its holder was asked to leave."
+    LOST = "lost", "Its keeper could not be reached in time, or gave it to somebody else."
 
 
 @shown_half_made
@@ -66,6 +77,23 @@ class Began(Record):
     """`pair()` was called; with what the promises depend on of the policy."""
 
     close_timeout: float
+
+
+@shown_half_made
+@dataclass(frozen=True, slots=True)
+class Leased(Record):
+    """The attempt holds its lease, after ``waited`` seconds; ``token`` is the fencing token."""
+
+    waited: float
+    token: int | None = None
+
+
+@shown_half_made
+@dataclass(frozen=True, slots=True)
+class LeaseGone(Record):
+    """The attempt holds its lease no more; a transport that is open is being closed by then."""
+
+    by: LeaseEnd
 
 
 @shown_half_made

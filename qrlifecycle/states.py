@@ -158,7 +158,7 @@ TABLE: tuple[Row, ...] = (
         (State.GENERATING,),
         Event.FAIL,
         State.FAILED,
-        "the service refused, broke, or took too long",
+        "the service refused, broke, or took too long; or somebody else holds the lease",
         replaces=(Event.QR_READY,),
     ),
     Row(
@@ -208,7 +208,7 @@ TABLE: tuple[Row, ...] = (
         (State.DISPLAYED,),
         Event.FAIL,
         State.FAILED,
-        "refused, out of codes, or the transport is lost for good",
+        "refused, out of codes, or the transport or the lease is lost for good",
         replaces=(Event.EXPIRED, Event.GENERATE),
     ),
     Row(
@@ -234,7 +234,7 @@ TABLE: tuple[Row, ...] = (
 class Region(Word):
     """One of the independent facts about what goes on inside a state."""
 
-    REQUEST = "request", "What the service has been asked for."
+    REQUEST = "request", "What is asked for: the lease, then the service's code."
     TRANSPORT = "transport", "Where the transport is."
     PERSON = "person", "What the person owes."
 
@@ -242,6 +242,7 @@ class Region(Word):
 class Phase(Word):
     """What goes on in a region."""
 
+    ACQUIRING = "acquiring", "The lease is waited for; without one it is over at once."
     REQUESTING = "requesting", "`request_qr` is awaited."
 
     ABSENT = "absent", "No transport is held: none was made yet, or the last one is gone."
@@ -258,6 +259,7 @@ class Phase(Word):
 class Step(Word):
     """What the engine does or meets by itself that changes a phase, beside the table's events."""
 
+    LEASED = "leased", "The lease is held, or none is needed."
     MAKE = "make", "A fresh transport is made, and held before it is opened."
     OPENED = "opened", "`open()` has returned."
     CLOSE = "close", "It broke, was refused, did not open in time, or the state is being left."
@@ -269,6 +271,7 @@ class Deadline(Word):
     """What may run out while an attempt is under way."""
 
     ATTEMPT = "attempt", "The whole attempt, in every state and phase: `attempt_timeout`."
+    LEASE = "lease", "The waiting for the lease: `lease_timeout`."
     REQUEST = "request", "The service's answer to `request_qr`: `generate_timeout`."
     CODE = "code", "The scanning of a code: the code's lifetime + `expiry_grace`."
     APPROVAL = "approval", "The approval on the phone: `approval_timeout`."
@@ -294,7 +297,7 @@ class PhaseRow:
 REGIONS: Mapping[State, Mapping[Region, tuple[Phase, ...]]] = MappingProxyType(
     {
         State.IDLE: {},
-        State.GENERATING: {Region.REQUEST: (Phase.REQUESTING,)},
+        State.GENERATING: {Region.REQUEST: (Phase.ACQUIRING, Phase.REQUESTING)},
         State.DISPLAYED: {
             Region.TRANSPORT: (
                 Phase.ABSENT,
@@ -317,6 +320,7 @@ INITIAL_PHASE: Mapping[Region, Phase] = MappingProxyType(
 
 DEADLINE_OF: Mapping[Phase, Deadline] = MappingProxyType(
     {
+        Phase.ACQUIRING: Deadline.LEASE,
         Phase.REQUESTING: Deadline.REQUEST,
         Phase.SCANNING: Deadline.CODE,
         Phase.APPROVING: Deadline.APPROVAL,
@@ -331,6 +335,12 @@ never end an attempt by themselves.
 """
 
 PHASE_ROWS: tuple[PhaseRow, ...] = (
+    PhaseRow(
+        (Phase.ACQUIRING,),
+        Step.LEASED,
+        Phase.REQUESTING,
+        "nobody else has a transport for this user; it is held until the attempt is over",
+    ),
     PhaseRow(
         (Phase.ABSENT, Phase.WAITING),
         Step.MAKE,

@@ -37,6 +37,7 @@ Data = tuple[tuple[Row, ...], Inside]
 
 HOW_LONG = {
     Deadline.ATTEMPT: "attempt_timeout",
+    Deadline.LEASE: "lease_timeout",
     Deadline.REQUEST: "generate_timeout",
     Deadline.CODE: "the code's lifetime + expiry_grace",
     Deadline.APPROVAL: "approval_timeout",
@@ -368,21 +369,21 @@ class TestData:
             "state": "generating",
             "name": "request",
             "meaning": Region.REQUEST.meaning,
-            "phases": ["requesting"],
+            "phases": ["acquiring", "requesting"],
         }
-        assert picture["phases"][1] == {
+        assert picture["phases"][2] == {
             "name": "absent",
             "meaning": Phase.ABSENT.meaning,
             "region": "transport",
             "initial": True,
             "deadline": None,
         }
-        assert picture["phase_rows"][0] == {
+        assert picture["phase_rows"][1] == {
             "source": "absent",
             "by": "make",
             "step": True,
             "target": "opening",
-            "why": PHASE_ROWS[0].why,
+            "why": PHASE_ROWS[1].why,
         }
         assert picture["steps"] == named(Step)
         assert picture["deadlines"] == named(Deadline)
@@ -479,7 +480,7 @@ class TestCommitted:
         """An outdated picture gives a diff with the row that it lacks."""
         old = draw("mermaid", phases=True, inside=Inside(rows=PHASE_ROWS[1:]))
         diff = difference(old, "mermaid", "inside.mmd", phases=True)
-        assert "+      absent --> opening : make\n" in diff
+        assert "+      acquiring --> requesting : leased\n" in diff
 
     def test_an_unknown_format_is_refused(self) -> None:
         """With phases, too, a format that nobody draws is refused."""

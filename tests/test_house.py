@@ -83,6 +83,7 @@ INNER = {
         "request",
         "status",
         "failures",
+        "lease",
         "incoming",
         "attempt",
         "snapshot",

@@ -32,7 +32,7 @@ from qrlifecycle.monitoring.journal import (
     parse_record,
     read_journal,
 )
-from qrlifecycle.records import Closing, Opening, Record
+from qrlifecycle.records import Closing, LeaseEnd, Opening, Record
 
 from .pairing import Pairing
 from .records import EPOCH, Story, healthy
@@ -54,6 +54,9 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "ending": st.none() | st.sampled_from(Ending),
     "cause": st.text(max_size=30),
     "count": st.integers(0, 2**40),
+    "waited": TIMES,
+    "token": st.none() | st.integers(0, 2**60),
+    "by": st.sampled_from(LeaseEnd),
 }
 
 

@@ -138,9 +138,9 @@ class TestEnumeration:
             Phase.CLOSING,
         }
 
-    def test_promise_2_leaving_takes_eight_steps_at_most(self) -> None:
-        """From deciding to leave to the row, whatever the world does, it is eight steps."""
-        assert MODEL.longest_pending() == 8
+    def test_promise_2_leaving_takes_nine_steps_at_most(self) -> None:
+        """From deciding to leave to the row, whatever the world does, it is nine steps."""
+        assert MODEL.longest_pending() == 9
 
     def test_promise_8_when_pair_has_returned_nothing_is_left(self) -> None:
         """While no `pair()` runs, only the state tells one situation from another."""
@@ -155,6 +155,7 @@ class TestEnumeration:
         for_all = {None, Deadline.ATTEMPT, *Check}
         assert over == {
             None: {None},
+            Phase.ACQUIRING: {None, Deadline.ATTEMPT, Deadline.LEASE},
             Phase.REQUESTING: {None, Deadline.ATTEMPT, Check.VERDICT, Deadline.REQUEST},
             Phase.SCANNING: {*for_all, Deadline.CODE},
             Phase.APPROVING: {*for_all, Deadline.APPROVAL},
@@ -220,6 +221,7 @@ class TestFollowing:
         """A code is asked for, shown, scanned and confirmed; then the socket is gone."""
         round_ = [
             (Label.PAIR, Event.GENERATE),
+            (Label.GRANTED, None),
             (Label.ANSWER, Event.QR_READY),
             (Label.SOCKET, None),
             (Label.OPENED, None),
@@ -236,6 +238,7 @@ class TestFollowing:
             seen.append((here.state, here.socket))
         shown, gone = (State.DISPLAYED, True), (State.DISPLAYED, False)
         assert seen == [
+            (State.GENERATING, False),
             (State.GENERATING, False),
             gone,
             *[shown] * 4,
@@ -261,11 +264,11 @@ class TestBrokenLifecycles:
         """The counterexample names each step, who took it, and where it led."""
         violation = next(LEAKING["displayed paired"].violations())
         assert str(violation).splitlines()[-3:] == [
-            "   5. status: paired         displayed, running, scanning, transport opening, "
-            "pending: paired  (service)",
-            "   6. socket                 displayed, running, scanning, transport opening, socket, "
-            "pending: paired  (transport)",
-            "   7. commit: paired         connected, returning, socket  (lifecycle)",
+            "   6. status: paired         displayed, running, scanning, transport opening, "
+            "pending: paired, leased  (service)",
+            "   7. socket                 displayed, running, scanning, transport opening, socket, "
+            "pending: paired, leased  (transport)",
+            "   8. commit: paired         connected, returning, socket  (lifecycle)",
         ]
 
     def test_a_leaving_without_a_row_never_ends(self) -> None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import anyio
 import pytest
 
 from qrlifecycle import (
@@ -28,6 +29,7 @@ from qrlifecycle import (
     TransportUnreachable,
 )
 from qrlifecycle.engine.failures import failure_by, log_failure
+from qrlifecycle.leases import Lease, LocalLeases, Lost
 from qrlifecycle.testing import Fault
 
 from .pairing import ONCE, Pairing, hang, request_qr
@@ -66,6 +68,36 @@ def cannot_draw(_qr: QRCode) -> None:
     raise OSError(SECRET)
 
 
+class OneUser(LocalLeases):
+    """Leases of one user."""
+
+    def lease_of_one(self) -> Lease:
+        """A fresh one."""
+        return self.lease("bot-7", "user-123")
+
+
+LEASES = OneUser()
+
+
+async def take_over(_pairing: Pairing) -> None:
+    """Somebody else takes the lease over, and leaves."""
+    lease = LEASES.lease_of_one()
+    await lease.acquire(lambda _: None, 1.0)
+    lease.release()
+
+
+class NeverGranted(Lease):
+    """A lease of a keeper that does not answer."""
+
+    token = None
+
+    async def acquire(self, lost: Lost, close_within: float) -> None:
+        await anyio.sleep_forever()
+
+    def release(self) -> None:
+        """Nothing is held."""
+
+
 def send(*signals: Signal) -> Callable[[Pairing], Awaitable[None]]:
     """Have the peer send."""
 
@@ -82,6 +114,8 @@ ENDS: dict[Reason, tuple[dict[str, Any], Callable[[Pairing], Awaitable[None]]]] 
     Reason.REFUSED_BY_SERVICE: ({"request": refuse}, wait),
     Reason.REFUSED_ON_PHONE: ({}, send(PairingRefused(Reason.REFUSED_ON_PHONE))),
     Reason.CONFLICT: ({}, send(PairingRefused(Reason.CONFLICT))),
+    Reason.SUPERSEDED: ({"lease": LEASES.lease_of_one}, take_over),
+    Reason.LEASE_LOST: ({"lease": NeverGranted}, wait),
     Reason.WRONG_IDENTITY: ({"expect_identity": "me"}, send(Paired("you"))),
     Reason.EXPIRED: ({"policy": Policy(max_refreshes=0)}, send(QRExpired())),
     Reason.CODES_USED_UP: ({}, wait),
@@ -211,5 +245,6 @@ def test_what_cannot_get_better_is_not_to_be_retried() -> None:
     assert {reason for reason in Reason if not reason.retryable} == {
         Reason.REFUSED_BY_SERVICE,
         Reason.AUTHENTICATION_REFUSED,
+        Reason.SUPERSEDED,
         Reason.WRONG_IDENTITY,
     }

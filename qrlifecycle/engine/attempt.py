@@ -43,6 +43,7 @@ from ..transports.base import Transport
 from .connection import Connection
 from .failures import failure_by, log_failure
 from .incoming import Incoming
+from .lease import LeaseOfAttempt
 from .progress import CANCELLED, Progress, Transition
 from .request import Request
 from .service import Service
@@ -59,7 +60,7 @@ class Attempt:
         service: whom to ask and how to listen.
     """
 
-    __slots__ = ("_progress", "_request", "_service", "_tasks", "incoming", "thread")
+    __slots__ = ("_lease", "_progress", "_request", "_service", "_tasks", "incoming", "thread")
 
     def __init__(self, progress: Progress, service: Service) -> None:
         self._progress = progress
@@ -67,6 +68,7 @@ class Attempt:
         hooked = progress.observers.hooked
         self._tasks = BackgroundTasks(needed=hooked or service.check_status is not None)
         self._request: Request | None = None
+        self._lease = None if service.lease is None else LeaseOfAttempt(service.lease, progress)
         self.incoming = Incoming(progress, service, self._tasks)
         """What it listens to and reads: the transport and the status."""
         self.thread = threading.get_ident()
@@ -77,6 +79,11 @@ class Attempt:
         """The transport that is held, from before its opening until it is gone."""
         connection = self.incoming.connection
         return None if connection is None else connection.transport
+
+    @property
+    def leased(self) -> bool | None:
+        """Whether the lease is held; None where there is none."""
+        return None if self._lease is None else self._lease.held
 
     async def run(self) -> Outcome:
         """Run to an end, one state after another; whatever happens, nothing is left behind."""
@@ -98,6 +105,8 @@ class Attempt:
                         progress.commit(CANCELLED)
                     raise
                 finally:
+                    if self._lease is not None:
+                        self._lease.release()  # the last transport is gone
                     observers.run_in(None)
                     if self.incoming.reader is not None:
                         self.incoming.reader.abandon()
@@ -170,6 +179,9 @@ class Attempt:
     async def _generate(self) -> None:
         """Ask for a code."""
         await anyio.lowlevel.checkpoint_if_cancelled()  # while the state before was being left
+        if self._lease is not None and not await self._lease.acquire():
+            return
+        self._progress.begin_request()
         if self.incoming.late_success is not None:
             self.incoming.handle_status(self.incoming.late_success, claimed=False)
             return

@@ -224,7 +224,11 @@ class Progress:
 
     def _enter_generating(self, _carried: object) -> None:
         self.phase = INITIAL_PHASE[Region.REQUEST]
-        self._set_phase_end(current_time() + self.policy.generate_timeout)
+        self._set_phase_end(current_time() + self.policy.lease_timeout)
+
+    def begin_request(self) -> None:
+        """The lease is held, or none is needed: now the service is asked."""
+        self._follow(Step.LEASED, self.policy.generate_timeout)
 
     def _enter_displayed(self, code: object) -> None:
         assert isinstance(code, QRCode | PairingCode)
@@ -293,10 +297,10 @@ class Progress:
             ends = current_time() + self.policy.expiry_grace
             self._set_phase_end(min(self.phase_ends, ends))
 
-    def _follow(self, event: Event, seconds: float) -> None:
-        """Go to the phase that the event leads to, if it leads anywhere, and start its deadline."""
+    def _follow(self, by: Step | Event, seconds: float) -> None:
+        """Go to the phase that this leads to, if it leads anywhere, and start its deadline."""
         assert self.phase is not None
-        if (target := NEXT_PHASE.get((self.phase, event))) is not None:
+        if (target := NEXT_PHASE.get((self.phase, by))) is not None:
             self.phase = target
             self._set_phase_end(current_time() + seconds)
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from ..codes import PairingCode, QRCode
+from ..leases.base import LeaseFactory
 from ..logs import error_once
 from ..signals import Paired, Signal
 from ..transports.base import TransportFactory
@@ -32,6 +33,7 @@ class Service:
     transport: TransportFactory
     check_status: StatusCheck | None = None
     expect_identity: Expectation | None = None
+    lease: LeaseFactory | None = None
 
     def expects(self, identity: str | None) -> bool:
         """Whether it is this account that was to be paired; nobody's word is taken for it."""

@@ -30,6 +30,8 @@ class Snapshot(NamedTuple):
     """The newest code, handed out or not; its repr hides it."""
     read_requested: bool
     """Whether a read of the status is due that has not begun."""
+    leased: bool | None = None
+    """Whether the lease is held; None where there is none."""
 
 
 def take_snapshot(progress: Progress, attempt: Attempt | None) -> Snapshot:
@@ -45,4 +47,5 @@ def take_snapshot(progress: Progress, attempt: Attempt | None) -> Snapshot:
         final_check=progress.final_check,
         newest_code=progress.code,
         read_requested=reader is not None and reader.read_requested,
+        leased=None if attempt is None else attempt.leased,
     )

@@ -23,7 +23,7 @@ from typing import IO, Any, NamedTuple, Self, TypeVar
 from .. import records
 from ..errors import Ending, InvalidValue
 from ..outcome import Reason
-from ..records import Closing, Record
+from ..records import Closing, LeaseEnd, Record
 from ..states import Event, State, Word
 from .forks import in_each_fork
 
@@ -63,6 +63,8 @@ BEGINNING = re.compile(b"(?=%s)" % re.escape(MARK))
 
 KINDS: Mapping[str, type[Record]] = {
     "began": records.Began,
+    "leased": records.Leased,
+    "lease_gone": records.LeaseGone,
     "changed": records.Changed,
     "opening": records.Opening,
     "opened": records.Opened,
@@ -275,6 +277,9 @@ READ: Mapping[str, Callable[[Any], object]] = {
     "ending": _or_none(_word(Ending)),
     "cause": _text,
     "count": _whole,
+    "waited": _number,
+    "token": _or_none(_whole),
+    "by": _word(LeaseEnd),
 }
 """The reader of each field of a record."""
 

@@ -42,6 +42,10 @@ class Act(Word):
     BUSY = "busy", "request_qr raises ServiceUnavailable"
     FAILING = "failing", "request_qr raises an error of its own"
 
+    GRANTED = "granted", "the lease is had"
+    HELD_ELSEWHERE = "held-elsewhere", "somebody else holds the lease"
+    LOSE = "lose", "the lease is taken over"
+
     OK = "ok", "the transport goes on well from where it is"
     UNREACHABLE = "unreachable", "the transport raises TransportUnreachable"
     REFUSED = "refused", "the transport raises TransportRefused"

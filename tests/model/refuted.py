@@ -19,9 +19,9 @@ REFUTED_BY: dict[str, frozenset[str]] = {
     "row idle/connected/failed, generate: from connected": _names("a_code_is_asked_for"),
     "row idle/connected/failed, generate: from failed": _names("a_code_is_asked_for"),
     "row idle/connected/failed, generate: target": _names(
-        "a_code_is_asked_for inside_an_end to_displayed"
+        "a_code_is_asked_for after_a_loss inside_an_end"
     ),
-    "row idle/connected/failed, generate: sources": _names("cancel_is_heeded"),
+    "row idle/connected/failed, generate: sources": _names("after_a_loss"),
     "row idle/connected/failed, generate: replaces": _names("nothing_is_vacuous"),
     "row generating, qr_ready": _names("row_from_generating"),
     "row generating, qr_ready: target": _names(
@@ -36,7 +36,7 @@ REFUTED_BY: dict[str, frozenset[str]] = {
     "row generating, fail": _names("row_from_generating"),
     "row generating, fail: target": _names("nothing_left to_connected to_idle"),
     "row generating, fail: sources": _names("nothing_is_vacuous"),
-    "row generating, fail: replaces qr_ready": _names("misuse_in_asking"),
+    "row generating, fail: replaces qr_ready": _names("after_a_loss"),
     "row generating, fail: replaces": _names("an_end_is_kept nothing_is_vacuous"),
     "row generating, cancel": _names("cancel_is_heeded"),
     "row generating, cancel: target": _names(
@@ -46,19 +46,15 @@ REFUTED_BY: dict[str, frozenset[str]] = {
     "row generating, cancel: replaces qr_ready": _names("cancel_is_heeded"),
     "row generating, cancel: replaces": _names("an_end_is_kept nothing_is_vacuous"),
     "row displayed, qr_updated": _names("nothing_is_vacuous"),
-    "row displayed, qr_updated: target": _names(
-        "inside_an_end owed_after_qr_updated to_generating"
-    ),
+    "row displayed, qr_updated: target": _names("after_a_loss"),
     "row displayed, qr_updated: sources": _names("nothing_is_vacuous owed_after_qr_updated"),
     "row displayed, qr_updated: replaces": _names("nothing_is_vacuous"),
     "row displayed, scanned": _names("nothing_is_vacuous"),
-    "row displayed, scanned: target": _names("inside_an_end owed_after_scanned to_generating"),
+    "row displayed, scanned: target": _names("after_a_loss"),
     "row displayed, scanned: sources": _names("nothing_is_vacuous owed_after_scanned"),
     "row displayed, scanned: replaces": _names("nothing_is_vacuous"),
     "row displayed, action_required": _names("nothing_is_vacuous"),
-    "row displayed, action_required: target": _names(
-        "inside_an_end owed_after_action_required to_generating"
-    ),
+    "row displayed, action_required: target": _names("after_a_loss"),
     "row displayed, action_required: sources": _names(
         "nothing_is_vacuous owed_after_action_required"
     ),
@@ -75,15 +71,15 @@ REFUTED_BY: dict[str, frozenset[str]] = {
     "row displayed, expired: replaces": _names("nothing_is_vacuous"),
     "row displayed, generate": _names("another_is_asked_for"),
     "row displayed, generate: target": _names("inside_an_end nothing_is_vacuous pending_is_taken"),
-    "row displayed, generate: sources": _names("cancel_is_heeded"),
+    "row displayed, generate: sources": _names("after_a_loss"),
     "row displayed, generate: replaces": _names(
-        "an_end_is_kept nothing_is_vacuous only_an_end_replaces"
+        "after_a_loss nothing_is_vacuous only_an_end_replaces"
     ),
     "row displayed, fail": _names("row_from_displayed"),
     "row displayed, fail: target": _names("nothing_left to_connected to_idle"),
     "row displayed, fail: sources": _names("nothing_is_vacuous"),
-    "row displayed, fail: replaces expired": _names("misuse_in_listening"),
-    "row displayed, fail: replaces generate": _names("misuse_in_listening"),
+    "row displayed, fail: replaces expired": _names("after_a_loss"),
+    "row displayed, fail: replaces generate": _names("after_a_loss"),
     "row displayed, fail: replaces": _names("an_end_is_kept nothing_is_vacuous"),
     "row displayed, cancel": _names("cancel_is_heeded"),
     "row displayed, cancel: target": _names("cancel_is_heeded nothing_left to_connected to_failed"),
@@ -97,8 +93,12 @@ REFUTED_BY: dict[str, frozenset[str]] = {
     "row connected/failed, reset: target": _names(
         "an_outcome_is_put_away nothing_left to_connected to_failed"
     ),
-    "row connected/failed, reset: sources": _names("inside_an_end put_away"),
+    "row connected/failed, reset: sources": _names("after_a_loss put_away"),
     "row connected/failed, reset: replaces": _names("nothing_is_vacuous"),
+    "row acquiring, leased": _names("a_lease_is_granted"),
+    "row acquiring, leased: target": _names("after_a_loss inside_generating to_acquiring"),
+    "row acquiring, leased: sources": _names("nothing_is_vacuous"),
+    "row acquiring, leased: by": _names("a_lease_is_granted"),
     "row absent/waiting, make": _names("a_transport_is_made"),
     "row absent/waiting, make: from absent": _names("a_transport_is_made"),
     "row absent/waiting, make: from waiting": _names("a_transport_is_made"),
@@ -165,9 +165,10 @@ REFUTED_BY: dict[str, frozenset[str]] = {
         "deadline_action deadline_approval nothing_is_vacuous"
     ),
     "row scanning, expired: by": _names("expiry_is_heard to_scanning"),
-    "REGIONS": _names("beginning exclusion inside_displayed inside_generating nothing_left"),
+    "REGIONS": _names("after_a_loss beginning exclusion nothing_left"),
     "region request of generating": _names("inside_generating"),
-    "region request of generating: first": _names("inside_generating"),
+    "region request of generating: first": _names("after_a_loss inside_generating"),
+    "region request of generating: requesting": _names("test_each_phase_belongs_to_one_region"),
     "region transport of displayed": _names("inside_displayed"),
     "region transport of displayed: first": _names(
         "closing inside_displayed listening one_socket waiting"
@@ -180,8 +181,11 @@ REFUTED_BY: dict[str, frozenset[str]] = {
     "region person of displayed: first": _names("inside_displayed to_acting to_approving"),
     "region person of displayed: approving": _names("nothing_is_vacuous"),
     "region person of displayed: acting": _names("nothing_is_vacuous"),
+    "deadline of acquiring": _names(
+        "deadline_action deadline_approval deadline_code deadline_request nothing_is_vacuous"
+    ),
     "deadline of requesting": _names(
-        "deadline_action deadline_approval deadline_code nothing_is_vacuous"
+        "after_a_loss deadline_action deadline_approval deadline_lease nothing_is_vacuous"
     ),
     "deadline of absent": _names("nothing_is_vacuous"),
     "deadline of opening": _names("nothing_is_vacuous"),
@@ -189,13 +193,13 @@ REFUTED_BY: dict[str, frozenset[str]] = {
     "deadline of closing": _names("nothing_is_vacuous"),
     "deadline of waiting": _names("nothing_is_vacuous"),
     "deadline of scanning": _names(
-        "deadline_action deadline_approval deadline_request nothing_is_vacuous"
+        "deadline_action deadline_approval deadline_lease deadline_request nothing_is_vacuous"
     ),
     "deadline of approving": _names(
-        "deadline_action deadline_code deadline_request nothing_is_vacuous"
+        "deadline_action deadline_code deadline_lease deadline_request nothing_is_vacuous"
     ),
     "deadline of acting": _names(
-        "deadline_approval deadline_code deadline_request nothing_is_vacuous"
+        "deadline_approval deadline_code deadline_lease deadline_request nothing_is_vacuous"
     ),
     "OUTCOMES": _names(
         "nothing_left test_what_ends_an_attempt_is_what_leads_from_under_way_to_an_end"
@@ -207,8 +211,9 @@ REFUTED_BY: dict[str, frozenset[str]] = {
     "ENDS": _names("exclusion inside_an_end"),
     "ENDS: connected": _names("nothing_left"),
     "ENDS: failed": _names("nothing_left"),
-    "REASON_OF_DEADLINE: attempt": _names("pending_expired"),
-    "REASON_OF_DEADLINE: request": _names("pending_expired"),
+    "REASON_OF_DEADLINE: attempt": _names("after_a_loss"),
+    "REASON_OF_DEADLINE: lease": _names("pending_expired"),
+    "REASON_OF_DEADLINE: request": _names("after_a_loss"),
     "REASON_OF_DEADLINE": _names("nothing_is_vacuous"),
     "REASON_OF_DEADLINE: approval": _names("pending_expired"),
     "REASON_OF_DEADLINE: action": _names("pending_expired"),

@@ -56,6 +56,7 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     "engine.incoming": (SLEEP, *_core("tests/lifecycle", "tests/engine/test_status.py")),
     "lifecycle": _core("tests/lifecycle", "tests/test_logs.py"),
     "engine.failures": _core("tests/test_reasons.py"),
+    "engine.lease": _core("tests/engine/test_lease.py"),
     "engine.status": _core("tests/engine/test_status.py", "tests/engine/test_finished_reads.py"),
     "engine.observers": _core("tests/engine/test_observers.py"),
     "engine.hooks": _core(

@@ -19,6 +19,9 @@ from ...records import (
     Closing,
     Ended,
     FoundByStatus,
+    Leased,
+    LeaseEnd,
+    LeaseGone,
     Leaving,
     Opened,
     Opening,
@@ -53,6 +56,7 @@ class Trail:
         "_attempt_known",
         "_close_timeout",
         "_late_reported",
+        "_leased",
         "_listening",
         "_polled",
         "_socket_since",
@@ -100,6 +104,8 @@ class Trail:
         self._attempt_known = isinstance(first, Began)
         self._close_timeout = first.close_timeout if isinstance(first, Began) else math.inf
         self._late_reported = False
+        self._leased: bool | None = None
+        """Whether the lease is held; None before it is, and where there is none."""
         self._listening = False
         self._polled = False
         self._socket_since = 0.0
@@ -120,12 +126,12 @@ class Trail:
         match record:
             case Changed():
                 yield from self._change(record)
+            case Leased() | LeaseGone():
+                yield from self._note_lease(record)
             case Opening():
                 yield from self._open(record)
-            case Opened():
-                self._listening = True
-            case Polling():
-                self._listening = self._polled = True
+            case Opened() | Polling():
+                self._listening, self._polled = True, isinstance(record, Polling)
             case Leaving():
                 self._leave(record)
             case Closed():
@@ -170,10 +176,18 @@ class Trail:
             yield Violation(1, f"a socket was opened in state '{self.state}'")
         if self.left_at is not None:
             yield Violation(2, "a socket was opened although leaving had been decided")
+        if self._leased is False:
+            yield Violation(9, "a socket was opened after the lease was gone")
         self.sockets += 1
         self.openings += 1
         self.subject = record.subject
         self._socket_since = record.monotonic
+
+    def _note_lease(self, record: Leased | LeaseGone) -> Iterator[Violation]:
+        self._leased = isinstance(record, Leased)
+        released = isinstance(record, LeaseGone) and record.by is LeaseEnd.RELEASED
+        if self.sockets and released:
+            yield Violation(9, "the lease was given back while a socket was open")
 
     def _leave(self, record: Leaving) -> None:
         if self.left_at is None:

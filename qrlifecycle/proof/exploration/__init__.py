@@ -246,7 +246,7 @@ class _Explorer:
         there = here.leads_to[move] = self._situation_of(scene, modelled)
         here.neighbours.setdefault(there.number, move)
         exploration.moves += 1
-        exploration.stood.add(stands(scene))
+        exploration.stood.add(stands(scene)._replace(leased=None))
         if more:
             here.untried.extend(_races(move, steps))
         return there

@@ -39,6 +39,8 @@ class Seen(NamedTuple):
     final_check: bool
     """Whether it is under way, while nothing is pending: afterwards that matters no more."""
     cancelled: bool
+    leased: bool | None = None
+    """Whether the lease is held; None where there is none to be seen."""
 
 
 SIGNAL_EVENTS = {
@@ -57,6 +59,9 @@ SAYS: dict[Act, tuple[Said, ...]] = {
     Act.CANCEL: ((Label.TRIGGER, Event.CANCEL),),
     Act.RESET: ((Label.TRIGGER, Event.RESET),),
     Act.CANCELLED: ((Label.CANCELLED, None),),
+    Act.GRANTED: ((Label.GRANTED, None),),
+    Act.HELD_ELSEWHERE: ((Label.NOT_GRANTED, Event.FAIL),),
+    Act.LOSE: ((Label.LOST, Event.FAIL), (Label.LOST, None)),
     Act.CODE: ((Label.ANSWER, Event.QR_READY),),
     Act.ALREADY_PAIRED: ((Label.ANSWER, Event.PAIRED),),
     Act.DENIED: ((Label.REFUSAL, Event.FAIL),),
@@ -93,6 +98,7 @@ def may_be(
     pending: Iterable[Act],
     *,
     blind: bool = False,
+    leases: bool = False,
 ) -> frozenset[Situation]:
     """Where the model can be after a move, everybody waiting.
 
@@ -101,23 +107,24 @@ def may_be(
         move: what was done.
         pending: acts of earlier moves whose effect was still to come.
         blind: whether a code that is shown meanwhile cannot be seen.
+        leases: whether there is a lease; else the one of the model is had by itself.
     """
     acts = (move.act, *(act for _, act in move.racing), *pending)
     said = tuple(SAYS[act] for act in sorted(acts))
     said += (((Label.NOT_SHOWN, Event.FAIL),),) * blind
-    return _reach(before, said, not TIMELY.isdisjoint(acts))
+    return _reach(before, said, not TIMELY.isdisjoint(acts), leases)
 
 
 @lru_cache(maxsize=2**16)
 def _reach(
-    before: frozenset[Situation], said: tuple[tuple[Said, ...], ...], clock: bool
+    before: frozenset[Situation], said: tuple[tuple[Said, ...], ...], clock: bool, leases: bool
 ) -> frozenset[Situation]:
     """All that some order of these can lead to; each happens once, or not at all."""
     start = {(situation, frozenset(range(len(said)))) for situation in before}
     reached, frontier = set(start), list(start)
     while frontier:
         situation, left = frontier.pop()
-        for follow in _steps(situation, left, said, clock):
+        for follow in _steps(situation, left, said, clock, leases):
             if follow not in reached:
                 reached.add(follow)
                 frontier.append(follow)
@@ -128,19 +135,24 @@ _moves = lru_cache(maxsize=None)(moves)
 
 
 def _steps(
-    situation: Situation, left: frozenset[int], said: tuple[tuple[Said, ...], ...], clock: bool
+    situation: Situation,
+    left: frozenset[int],
+    said: tuple[tuple[Said, ...], ...],
+    clock: bool,
+    leases: bool,
 ) -> Iterator[tuple[Situation, frozenset[int]]]:
     """What can come next: one of the acts that are left, or what nobody does."""
     for step in _moves(situation):
-        if step.by is Actor.LIFECYCLE or (clock and step.by is Actor.CLOCK):
+        unaided = step.label is Label.GRANTED and not leases
+        if step.by is Actor.LIFECYCLE or unaided or (clock and step.by is Actor.CLOCK):
             yield step.situation, left
         for index in left:
             if (step.label, step.event) in said[index]:
                 yield step.situation, left - {index}
 
 
-def seen_in(situation: Situation) -> Seen:
-    """What of a model's situation can be seen."""
+def seen_in(situation: Situation, *, leases: bool = False) -> Seen:
+    """What of a model's situation can be seen; also of its lease, where there is one."""
     transport = situation.transport
     checks = situation.final_check is not None and transport is not Phase.CLOSING
     return Seen(
@@ -153,6 +165,7 @@ def seen_in(situation: Situation) -> Seen:
         situation.phase,
         checks,
         situation.cancelled and situation.pairing is not Pairing.NOBODY,
+        situation.lease if leases else None,
     )
 
 
@@ -172,6 +185,7 @@ def stands(scene: Scene) -> Seen:
         inside.phase,
         inside.final_check and inside.pending is None,
         scope is not None and scope.cancel_called,
+        bool(inside.leased) if scene.leases else None,
     )
 
 
@@ -181,7 +195,7 @@ def conforms(situations: Iterable[Situation], scene: Scene) -> frozenset[Situati
     return frozenset(
         situation
         for situation in situations
-        if seen_in(situation) == seen and (situation.socket or not socket)
+        if seen_in(situation, leases=scene.leases) == seen and (situation.socket or not socket)
     )
 
 
@@ -216,6 +230,7 @@ def phrase(seen: Seen) -> str:
         f", '{seen.pending}' pending" if seen.pending else "",
         PAIRINGS[seen.pairing],
         ", the caller cancelled" if seen.cancelled else "",
+        ", leased" if seen.leased else "",
     ]
     if seen.found is not (Phase.ABSENT if seen.transport is Phase.WAITING else seen.transport):
         said.append(f" (in truth{TRANSPORTS[seen.found]})")
@@ -225,7 +240,7 @@ def phrase(seen: Seen) -> str:
 def differs(situations: Iterable[Situation], scene: Scene) -> str:
     """That the real code is in none of the model's situations, in a sentence."""
     seen = stands(scene)
-    places = sorted({phrase(seen_in(situation)) for situation in situations})
+    places = sorted({phrase(seen_in(each, leases=scene.leases)) for each in situations})
     if phrase(seen) in places:  # all else is as it can be
         return f"the code is in {phrase(seen)} and has a socket; by the model it can have none"
     told = "; ".join(places[:MOST_PLACES])

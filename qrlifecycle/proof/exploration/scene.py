@@ -14,7 +14,14 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ...codes import PairingCode, QRCode
-from ...errors import ServiceRefused, ServiceUnavailable, TransportLost
+from ...errors import (
+    LeaseHeld,
+    LeaseTakenOver,
+    ServiceRefused,
+    ServiceUnavailable,
+    TransportLost,
+)
+from ...leases.base import Lease, Lost
 from ...outcome import Reason
 from ...policy import Policy
 from ...signals import Paired, PairingRefused, QRUpdated, Signal
@@ -38,6 +45,7 @@ class World:
             situation has been seen; whole numbers and halves, quarters, ... are exact.
         status: whether there is a `check_status`.
         blind: whether the hook that shows the code raises.
+        leases: whether there is a lease to be had first, that may be lost.
         without: acts that do not happen here.
         racing: how many acts race with each other: 1 for none, 2 or 3.
     """
@@ -46,6 +54,7 @@ class World:
     policy: Policy
     status: bool = False
     blind: bool = False
+    leases: bool = False
     without: frozenset[Act] = frozenset()
     racing: int = 2
 
@@ -79,6 +88,8 @@ LATE = (Act.PAIRED,)
 CLOSING_POINTS = (Point.CLOSING, Point.GONE)
 
 TO_REQUEST = (Act.CODE, Act.ALREADY_PAIRED, Act.DENIED, Act.BUSY, Act.FAILING)
+
+TO_LEASE = (Act.GRANTED, Act.HELD_ELSEWHERE)
 
 TO_STATUS = (
     Act.SAYS_NOTHING,
@@ -127,6 +138,38 @@ class _Question:
         return self._answer
 
 
+class _HeldLease(Lease):
+    """A lease whose keeper answers by an act, and takes it away by another."""
+
+    __slots__ = ("asked", "lost", "released")
+
+    def __init__(self) -> None:
+        self.asked = _Question()
+        self.lost: Lost | None = None
+        self.released = False
+
+    @property
+    def token(self) -> int | None:
+        return None
+
+    async def acquire(self, lost: Lost, close_within: float) -> None:  # noqa: ARG002 - `Lease`'s
+        self.lost = lost
+        try:
+            await self.asked.wait()
+        except BaseException:
+            self.lost = None
+            self.asked.answer(None)
+            raise
+
+    @property
+    def held(self) -> bool:
+        """Whether it can be lost."""
+        return not self.asked.waiting and self.lost is not None and not self.released
+
+    def release(self) -> None:
+        self.released, self.lost = True, None
+
+
 class Scene:
     """A lifecycle in its world.
 
@@ -139,6 +182,7 @@ class Scene:
         self._tasks = tasks
         self._without = world.without
         self.blind = world.blind
+        self.leases = world.leases
         self._reads = world.status
         nothing = frozenset[str]()
         self._idle_names = (nothing if world.status else OF_STATUS) | (
@@ -154,7 +198,9 @@ class Scene:
             check_status=self._check_status if world.status else None,
             blind=world.blind,
             expect_identity="me",
+            lease=self._make_lease if world.leases else None,
         )
+        self._lease: _HeldLease | None = None
         self.peer.watch = self.judge.look
         self._on_the_way: list[Act] = []
         self.pairing: object = None
@@ -165,6 +211,10 @@ class Scene:
         return f"{self.judge.lifecycle.state}, {sockets or 'no'} socket{'s' * (sockets > 1)}"
 
     # What it asks, and who answers
+
+    def _make_lease(self) -> Lease:
+        self._lease = _HeldLease()
+        return self._lease
 
     async def _request_qr(self) -> QRCode | PairingCode | Paired:
         self._asked = _Question()
@@ -219,6 +269,10 @@ class Scene:
             yield Act.PAIR
         elif self.judge.scope is not None and not self.judge.scope.cancel_called:
             yield Act.CANCELLED
+        if self._lease is not None and self._lease.asked.waiting:
+            yield from TO_LEASE
+        if self._lease is not None and self._lease.held:
+            yield Act.LOSE
         if self._asked is not None and self._asked.waiting:
             yield from TO_REQUEST
         if self._read is not None and self._read.waiting:
@@ -244,6 +298,8 @@ class Scene:
             judge.reset()
         elif act is Act.CANCELLED:
             judge.cancel_from_outside()
+        elif act in {*TO_LEASE, Act.LOSE}:
+            self._keep(act)
         elif act in TO_REQUEST:
             self._answer_request(act)
         elif act in TO_STATUS:
@@ -263,6 +319,16 @@ class Scene:
             self.judge.note(7, f"pair() raised {error!r}")
         finally:
             self.pairing = None
+
+    def _keep(self, act: Act) -> None:
+        """What the keeper of the lease does."""
+        assert self._lease is not None
+        if act is Act.LOSE:
+            lost, self._lease.lost = self._lease.lost, None
+            assert lost is not None
+            lost(LeaseTakenOver())
+        else:
+            self._lease.asked.answer(None if act is Act.GRANTED else LeaseHeld())
 
     def _answer_request(self, act: Act) -> None:
         assert self._asked is not None
@@ -332,7 +398,7 @@ class Scene:
         )
         return (
             print_of.of(judge.lifecycle),
-            print_of.of([self._asked, self._read, self.transport, judge.scope]),
+            print_of.of([self._asked, self._read, self.transport, judge.scope, self._lease]),
             print_of.of(timers()),
             print_of.of_coroutine(self.pairing),
             *map(print_of.of_coroutine, self._company()),

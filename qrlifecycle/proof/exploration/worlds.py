@@ -17,6 +17,7 @@ __all__ = ["EVEN", "EVERYWHERE", "WIDE_WORLDS", "WORLDS"]
 
 EVEN = Policy(
     sleep_check_interval=math.inf,
+    lease_timeout=1,
     generate_timeout=1,
     generate_retry_delay=0.5,
     generate_retry_delay_max=0.5,
@@ -47,6 +48,8 @@ def _with(*acts: Act) -> frozenset[Act]:
     """All acts but these, and but those that are everywhere."""
     return frozenset(Act) - EVERYWHERE - set(acts)
 
+
+LEASE = (Act.GRANTED, Act.HELD_ELSEWHERE, Act.LOSE)
 
 EVERYWHERE = frozenset(
     {Act.PAIR, Act.GENERATE, Act.CANCEL, Act.CANCELLED, Act.CODE, Act.OK, Act.PAIRED, Act.TICK}
@@ -86,6 +89,19 @@ WORLDS: tuple[World, ...] = (
         blind=True,
         without=_with(Act.SAYS_NOTHING, Act.SAYS_PAIRED, Act.ROTATED),
         racing=1,
+    ),
+    World(
+        name="a lease",
+        policy=replace(EVEN, max_refreshes=1, max_reconnects=1, close_timeout=0.5),
+        leases=True,
+        without=_with(*LEASE, Act.DENIED, Act.BREAK),
+        racing=1,
+    ),
+    World(
+        name="races for a lease",
+        policy=replace(EVEN, max_refreshes=1),
+        leases=True,
+        without=_with(*LEASE) | {Act.CANCEL},
     ),
     World(
         name="races of one code",

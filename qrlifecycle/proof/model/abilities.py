@@ -43,6 +43,13 @@ def _leaving() -> Iterator[Ability]:
     misused = "an error that comes out of pair() is a failure, unless an end is decided"
     asking = RUNNING | going_on | of(state={State.GENERATING}, final_check={None})
     yield Ability("misuse_in_asking", misused, asking, Label.MISUSED, Event.FAIL)
+    yield Ability(
+        "a_loss_is_heeded",
+        "a lease that is lost ends the attempt, unless an end is decided",
+        RUNNING | going_on | of(lease={True}),
+        Label.LOST,
+        Event.FAIL,
+    )
     listening = RUNNING | going_on | LISTENING
     yield Ability("misuse_in_listening", misused, listening, Label.MISUSED, Event.FAIL)
 
@@ -62,6 +69,25 @@ def _beginning() -> Iterator[Ability]:
         UNDECIDED,
         Label.TRIGGER,
         Event.GENERATE,
+    )
+    waiting = RUNNING | of(
+        state={State.GENERATING},
+        phase={Phase.ACQUIRING},
+        pending={None},
+        final_check={None},
+        cancelled={False},
+    )
+    yield Ability(
+        "a_lease_is_granted",
+        "where a lease is waited for, it can be had",
+        waiting | of(lease={False}),
+        Label.GRANTED,
+    )
+    yield Ability(
+        "a_lease_is_kept",
+        "where a lease is held already, another code is asked for with it",
+        waiting | of(lease={True}),
+        Label.HELD_ON,
     )
     free = UNDECIDED | of(final_check={None}, fault={None}, cancelled={False})
     yield Ability(

@@ -40,6 +40,7 @@ AT_AN_END = frozenset({State.IDLE, State.CONNECTED, State.FAILED})
 NO_TRANSPORT = frozenset({None, Phase.ABSENT, Phase.WAITING})
 
 CHECK_OF_PHASE = {
+    Deadline.LEASE: Phase.ACQUIRING,
     Deadline.REQUEST: Phase.REQUESTING,
     Deadline.CODE: Phase.SCANNING,
     Deadline.APPROVAL: Phase.APPROVING,
@@ -113,6 +114,7 @@ def make_facts(chart: Chart) -> tuple[Fact, ...]:
     """What must hold in every situation of a lifecycle with this data."""
     return (
         *_promises(chart.socket_owner),
+        *_lease(),
         *_inside(),
         *_places(),
         *_faults(),
@@ -141,7 +143,33 @@ def _promises(owner: State) -> Iterator[Fact]:
             final_check={None},
             fault={None},
             cancelled={False},
+            lease={False},
         ),
+    )
+
+
+def _lease() -> Iterator[Fact]:
+    yield Fact(
+        "leased_by_an_attempt",
+        "a lease is held only while an attempt is under way",
+        of(lease={True}),
+        of(pairing={Pairing.RUNNING}),
+    )
+    yield Fact(
+        "after_a_loss",
+        "where the lease is held no more, an end is decided: nothing is asked for, shown, or made",
+        of(
+            phase={Phase.REQUESTING, Phase.SCANNING, Phase.APPROVING, Phase.ACTING},
+            lease={False},
+        ),
+        of(pending=ENDINGS),
+    )
+
+    yield Fact(
+        "answered",
+        "a code is answered only to who asked for one, with the lease held",
+        of(pending={Event.QR_READY}),
+        of(phase={Phase.REQUESTING}, lease={True}),
     )
 
 
@@ -157,9 +185,9 @@ def _inside() -> Iterator[Fact]:
     )
     yield Fact(
         "inside_generating",
-        "while a code is asked for there is nothing but the request",
+        "while a code is asked for there is nothing but the lease to come, or the request",
         of(state={State.GENERATING}),
-        of(transport={None}, phase={Phase.REQUESTING}),
+        of(transport={None}, phase={Phase.ACQUIRING, Phase.REQUESTING}),
     )
     yield Fact(
         "inside_an_end",

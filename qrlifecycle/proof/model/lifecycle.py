@@ -42,12 +42,21 @@ class LifecycleRules(RuleMaker):
 
     def rules(self) -> Iterator[Rule]:
         """All of them."""
+        yield from self.holding_on()
         yield from self.reconnecting()
         yield from self.final_check()
         yield from self.leaving()
         yield from self.commit()
         done: dict[str, Value] = {"pairing": Pairing.NOBODY, "cancelled": False}
         yield Rule(Label.RETURN, None, where(pairing=Pairing.RETURNING), done)
+
+    def holding_on(self) -> Iterator[Rule]:
+        """The lease is held through refreshes, and so is not waited for again."""
+        asking = READY | where(state=self.chart.with_region(Region.REQUEST), lease=True)
+        for source in self.chart.steps(Step.LEASED):
+            by = (source, Step.LEASED)
+            then: dict[str, Value] = {"phase": self.chart.next_phase[by]}
+            yield Rule(Label.HELD_ON, None, asking | where(phase=source), then, phase_rows=(by,))
 
     def reconnecting(self) -> Iterator[Rule]:
         """A transport is made when none is held; after a fault, as the budget says."""
@@ -93,5 +102,5 @@ class LifecycleRules(RuleMaker):
             if row.target not in (None, source):  # else the old state is still being left
                 changes |= self.chart.enter(row.target)
             if event in self.chart.outcomes:
-                changes["pairing"] = Pairing.RETURNING
+                changes |= {"pairing": Pairing.RETURNING, "lease": False}
             yield Rule(Label.COMMIT, event, when, changes, (source, event))

@@ -45,7 +45,7 @@ UNSET = {
     "phase": "no_phase",
 }
 PREFIX = {"pending": "by_", "final_check": "check_"}
-FLAGS = ("socket", "cancelled")
+FLAGS = ("socket", "cancelled", "lease")
 
 WIDTH = 98
 """Characters of a line."""

@@ -66,6 +66,7 @@ class Actor(Word):
     PERSON = "person", "Whoever holds the lifecycle, by its methods."
     CALLER = "caller", "The program around: it cancels the task, or its own functions fail."
     SERVICE = "service", "Answers `request_qr` and `check_status`."
+    KEEPER = "keeper", "Keeps the lease: grants it, or does not, and takes it away."
     TRANSPORT = "transport", "The transport and the peer at its other end."
     CLOCK = "clock", "Deadlines and delays."
     LIFECYCLE = "lifecycle", "The lifecycle itself: what it does without being asked."
@@ -102,6 +103,10 @@ class Label(StrEnum):
     REFUSAL = "refusal", Actor.SERVICE, "`request_qr` raises: a verdict."
     STATUS = "status", Actor.SERVICE, "`check_status` gives back a signal."
 
+    GRANTED = "granted", Actor.KEEPER, "The lease is had; without one that is so at once."
+    NOT_GRANTED = "not granted", Actor.KEEPER, "The lease cannot be had."
+    LOST = "lost", Actor.KEEPER, "The lease is lost, or somebody takes it over."
+
     SOCKET = "socket", Actor.TRANSPORT, "The transport's socket comes to exist."
     OPENED = "opened", Actor.TRANSPORT, "`open()` returns: the transport listens."
     REFUSED = "refused", Actor.TRANSPORT, "The peer refuses; trying again cannot help."
@@ -115,6 +120,7 @@ class Label(StrEnum):
     CLOSE_TIMEOUT = "close timeout", Actor.CLOCK, "`aclose()` hangs; `abort()` follows."
     DELAY_OVER = "delay over", Actor.CLOCK, "The delay between two transports is over."
 
+    HELD_ON = "held on", Actor.LIFECYCLE, "The lease is held already: another code is asked for."
     MAKE = "make", Actor.LIFECYCLE, "A transport is made, and held before it is opened."
     WAIT = "wait", Actor.LIFECYCLE, "The budget allows another transport, after a delay."
     GIVE_UP = "give up", Actor.LIFECYCLE, "No other transport is made: a verdict."
@@ -150,6 +156,9 @@ class Situation(NamedTuple):
     cancelled: bool = False
     """Whether the task in `pair()` was cancelled from outside, and has yet to say so."""
 
+    lease: bool = False
+    """Whether the lease is held: until it is lost, or nothing of the attempt is left."""
+
     def __str__(self) -> str:
         said = [
             "" if self.pairing is Pairing.NOBODY else self.pairing.value,
@@ -160,6 +169,7 @@ class Situation(NamedTuple):
             "" if self.final_check is None else f"final check: {self.final_check}",
             "" if self.pending is None else f"pending: {self.pending}",
             "cancelled" if self.cancelled else "",
+            "leased" if self.lease else "",
         ]
         return ", ".join([self.state.value, *filter(None, said)])
 
@@ -187,9 +197,17 @@ FIELDS: Mapping[str, tuple[Value, ...]] = MappingProxyType(
             Phase.CLOSING,
             Phase.WAITING,
         ),
-        "phase": (None, Phase.REQUESTING, Phase.SCANNING, Phase.APPROVING, Phase.ACTING),
+        "phase": (
+            None,
+            Phase.ACQUIRING,
+            Phase.REQUESTING,
+            Phase.SCANNING,
+            Phase.APPROVING,
+            Phase.ACTING,
+        ),
         "socket": (False, True),
         "cancelled": (False, True),
+        "lease": (False, True),
     }
 )
 """Every field of a situation, and every value that it can be given."""

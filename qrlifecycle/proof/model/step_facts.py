@@ -17,7 +17,7 @@ NEVER = of(state=())
 
 def make_step_facts() -> tuple[StepFact, ...]:
     """What must hold of every step."""
-    return (*_leaving(), *_entering(), *_transport(), *_phases(), *_time())
+    return (*_leaving(), *_entering(), *_lease(), *_transport(), *_phases(), *_time())
 
 
 def _leaving() -> Iterator[StepFact]:
@@ -86,11 +86,38 @@ def _entering() -> Iterator[StepFact]:
     )
 
 
+def _lease() -> Iterator[StepFact]:
+    """It is had before the service is asked, and given back when no transport is left."""
+    yield StepFact(
+        "leased_first",
+        "the service is asked for a code only with the lease held",
+        sets="phase",
+        values=frozenset({Phase.REQUESTING}),
+        after=of(lease={True}),
+    )
+    yield StepFact(
+        "granted_once",
+        "a lease is granted where it is waited for",
+        sets="lease",
+        values=frozenset({True}),
+        before=of(phase={Phase.ACQUIRING}, pending={None}, lease={False}),
+    )
+    yield StepFact(
+        "released_last",
+        "a lease is given back only when no transport is held",
+        sets="lease",
+        values=frozenset({False}),
+        actors=frozenset({Actor.LIFECYCLE}),
+        before=of(transport=NO_TRANSPORT, socket={False}),
+    )
+
+
 def _transport() -> Iterator[StepFact]:
     transport: dict[Phase, tuple[str, str, Guard]] = {
         Phase.OPENING: (
             "one_socket",
-            "a transport is made only when none is held, the delay is over and nobody leaves",
+            "a transport is made only with the lease held, when no other is held, the delay is "
+            "over and nobody leaves",
             of(
                 state={State.DISPLAYED},
                 transport={Phase.ABSENT, Phase.WAITING},
@@ -99,6 +126,7 @@ def _transport() -> Iterator[StepFact]:
                 pending={None},
                 final_check={None},
                 cancelled={False},
+                lease={True},
             ),
         ),
         Phase.LISTENING: (
@@ -130,16 +158,18 @@ def _transport() -> Iterator[StepFact]:
 def _phases() -> Iterator[StepFact]:
     """What a person owes follows from what happened."""
     scanning = frozenset({Event.QR_READY, Event.QR_UPDATED, Event.EXPIRED})
-    only: dict[Phase, frozenset[Event]] = {
-        Phase.REQUESTING: frozenset({Event.GENERATE, Event.EXPIRED}),
+    only: dict[Phase, frozenset[Event | None]] = {
+        Phase.ACQUIRING: frozenset({Event.GENERATE, Event.EXPIRED}),
+        Phase.REQUESTING: frozenset({None}),
         Phase.SCANNING: scanning,
         Phase.APPROVING: frozenset({Event.SCANNED}),
         Phase.ACTING: frozenset({Event.ACTION_REQUIRED}),
     }
     for phase, events in only.items():
+        told = " or ".join(sorted(event or "the lease" for event in events))
         yield StepFact(
             f"to_{phase}",
-            f"only {' or '.join(sorted(events))} leads to {phase}",
+            f"only {told} leads to {phase}",
             sets="phase",
             values=frozenset({phase}),
             events=frozenset({None, *Event}) - events,

@@ -7,6 +7,7 @@ the lifecycle makes of it comes from its data.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ...signals import KINDS
 from ...states import Deadline, Event, Phase, Region, Step
@@ -39,6 +40,7 @@ class WorldRules(RuleMaker):
         yield from self.person()
         yield from self.caller()
         yield from self.failing_functions()
+        yield from self.keeper()
         yield from self.service()
         yield from self.transport()
         yield from self.closing()
@@ -85,9 +87,25 @@ class WorldRules(RuleMaker):
         making = UNCHECKED | MAKING | where(state=self.showing)
         yield Rule(Label.NOT_MADE, Event.FAIL, making, VERDICT)
 
+    def keeper(self) -> Iterator[Rule]:
+        """It grants the lease, or does not; and takes it away at any moment, also too late."""
+        waiting = UNCHECKED | where(state=self.asking, cancelled=False, lease=False)
+        for source in self.chart.steps(Step.LEASED):
+            by = (source, Step.LEASED)
+            had: dict[str, Value] = {"phase": self.chart.next_phase[by], "lease": True}
+            yield Rule(Label.GRANTED, None, waiting | where(phase=source), had, phase_rows=(by,))
+            refused = waiting | where(phase=source)
+            yield Rule(Label.NOT_GRANTED, Event.FAIL, refused, self.decide(Event.FAIL))
+        held = where(pairing=Pairing.RUNNING, lease=True)
+        for rule in self.put(Label.LOST, Event.FAIL, self.under_way, held):
+            yield replace(rule, then={**rule.then, "lease": False})
+        for state, row in self.rows_of(Event.FAIL, self.under_way):
+            late = held | where(state=state, pending=frozenset(Event) - {*row.replaces})
+            yield Rule(Label.LOST, None, late, {"lease": False})
+
     def service(self) -> Iterator[Rule]:
         """`request_qr` and `check_status`; the latter is read in `generating` only at last."""
-        asked = UNCHECKED | where(state=self.asking, cancelled=False)
+        asked = UNCHECKED | where(state=self.asking, phase=Phase.REQUESTING, cancelled=False)
         for event in ANSWERS:
             yield Rule(Label.ANSWER, event, asked, self.decide(event))
         yield Rule(Label.REFUSAL, Event.FAIL, asked, VERDICT)

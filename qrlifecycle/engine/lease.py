@@ -1,0 +1,123 @@
+"""The lease of one attempt: had before the first code, given back after the last transport.
+
+To wait for it is a phase of `generating` with a deadline of its own. It is held through refreshes.
+That it is lost is decided at once, and whatever goes on: unlike a deadline it is followed by no
+final status check, for whoever has it next waits no longer than the closing takes; and by its row
+in the table it replaces another code that was about to be asked for. Otherwise a lease that is lost
+while a code that ran out is being closed would let another one be asked for, and shown over a
+second transport.
+"""
+
+from __future__ import annotations
+
+from anyio import current_time
+
+from ..errors import LeaseHeld, LeaseLost, LeaseTakenOver, UsageError, WrongAnswer
+from ..leases.base import Lease, LeaseFactory
+from ..logs import error_once
+from ..outcome import Failed, Reason
+from ..records import Leased, LeaseEnd, LeaseGone
+from ..states import ENDS, Event
+from .failures import failure_by
+from .progress import Progress, Transition
+from .user_code import close_coroutine, describe, fault_of
+
+__all__ = ["LeaseOfAttempt"]
+
+
+class LeaseOfAttempt:
+    """What one attempt has, or waits for.
+
+    Args:
+        factory: makes a fresh lease.
+        progress: what is told when it cannot be had, or is lost.
+    """
+
+    __slots__ = ("_factory", "_lease", "_progress", "held")
+
+    def __init__(self, factory: LeaseFactory, progress: Progress) -> None:
+        self._factory = factory
+        self._progress = progress
+        self._lease: Lease | None = None
+        self.held = False
+        """Whether it is held now: from the return of `acquire()` until it is lost or given back."""
+
+    async def acquire(self) -> bool:
+        """Have it, if it is not held; say whether it is. If not, how the state is left is decided.
+
+        Raises:
+            UsageError: the factory gave back something else, or the lease is used wrongly.
+        """
+        if self.held:
+            return True
+        self.release()  # one that was waited for before, and no more
+        began = current_time()
+        try:
+            self._lease = lease = self._made()
+            await lease.acquire(self._lose, self._progress.policy.close_timeout)
+        except UsageError:
+            raise
+        except BaseException as error:
+            self._progress.decide(self._failure(fault_of(error)))
+            return False
+        if self._progress.pending is not None:
+            return False  # lost as it was had
+        self.held = True
+        self._record(Leased, current_time() - began, lease.token)
+        return True
+
+    def _made(self) -> Lease:
+        """A fresh one.
+
+        Raises:
+            WrongAnswer: the factory gave back something else.
+            Exception: what it raised.
+        """
+        lease: object = self._factory()
+        if isinstance(lease, Lease):
+            return lease
+        close_coroutine(lease)
+        raise WrongAnswer(
+            f"lease must be a plain function that makes a Lease, not one that gives back "
+            f"{type(lease).__name__}"
+        )
+
+    def _lose(self, error: Exception) -> None:
+        """It is lost: the attempt ends now, whatever was planned. It may come from any task."""
+        progress = self._progress
+        if self._lease is None or progress.state in ENDS:
+            return
+        was_held, self.held = self.held, False
+        with progress.observers.about:
+            if was_held:
+                taken_over = isinstance(error, LeaseTakenOver)
+                self._record(LeaseGone, LeaseEnd.TAKEN_OVER if taken_over else LeaseEnd.LOST)
+            progress.decide(self._failure(error))
+            progress.wake()
+
+    def _failure(self, error: Exception) -> Transition:
+        """How the attempt ends by this."""
+        if isinstance(error, LeaseHeld | LeaseLost):
+            return Transition(
+                Event.FAIL, failure_by(error, self._progress.state, ever_listened=None)
+            )
+        error_once("the lease failed with %s", describe(error))
+        return Transition(Event.FAIL, Failed(Reason.LEASE_LOST, error))
+
+    def release(self) -> None:
+        """Give it back; nothing that it is for is left."""
+        lease, self._lease = self._lease, None
+        if lease is None:
+            return
+        held, self.held = self.held, False
+        try:
+            lease.release()
+        except BaseException as error:
+            error_once("release() of the lease raised %s", describe(fault_of(error)))
+        if held:
+            self._record(LeaseGone, LeaseEnd.RELEASED)
+
+    def _record(self, *what: object) -> None:
+        recording = self._progress.observers.recording
+        if recording is not None:
+            recording.record(*what)  # type: ignore[arg-type]
