@@ -1043,7 +1043,7 @@ def photographed(lines: list[str], paper: int) -> list[str]:
                 top = 12 + y * 12 + half * 6
                 image.paste(front if is_ink else back, (x, top, x + 6, top + 6))
             x += 6
-    return [found.text for found in zxingcpp.read_barcodes(image)]
+    return [found.text for found in zxingcpp.read_barcodes(image, try_invert=False)]
 
 
 def code_lines(written: str) -> list[str]:
