@@ -513,6 +513,8 @@ def test_every_page_that_is_linked_exists() -> None:
         ("Evolution", "gateways/evolution.md"),
         ("Baileys", "gateways/evolution.md"),
         ("WPPConnect", "gateways/wppconnect.md"),
+        ("WAHA", "gateways/waha.md"),
+        ("GOWA", "gateways/gowa.md"),
         ("Prometheus", "how-to/watch-in-production.md"),
         ("Grafana", "how-to/watch-in-production.md"),
         ("OpenTelemetry", "how-to/watch-in-production.md"),
