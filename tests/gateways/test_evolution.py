@@ -13,6 +13,7 @@ from qrlifecycle import (
     InvalidValue,
     Paired,
     PairingRefused,
+    Policy,
     QRCode,
     QRUpdated,
     Reason,
@@ -42,6 +43,9 @@ def evolution(client: Any = None, url: str = "http://evo.example", **options: An
     """A gateway for the instance that the samples are of."""
     more = {"api_key": "k3y", "instance": "bot-7", **options}
     return EvolutionAPI(url, http=client, **more) if client else EvolutionAPI(url, **more)
+
+
+now = anyio.current_time
 
 
 async def code_from(gateway: EvolutionAPI) -> object:
@@ -94,7 +98,10 @@ async def test_an_instance_that_is_open_is_paired_and_no_token_is_kept() -> None
     state = answered("/instance/connectionState/bot-7", "open")
     client = Canned(state, OWNED)
     assert await evolution(client).check_status() == OURS
-    assert client.asked[-1][1].endswith("/instance/fetchInstances?instanceName=bot-7")
+    assert client.asked[-1][:2] == (
+        "GET",
+        "http://evo.example/instance/fetchInstances?instanceName=bot-7",
+    )
 
 
 @pytest.mark.parametrize(
@@ -127,6 +134,13 @@ async def test_an_unknown_instance_and_a_wrong_key() -> None:
     assert caught.value.reason == Reason.AUTHENTICATION_REFUSED
     refused = await evolution(Canned(wrong)).check_status()
     assert refused == PairingRefused(Reason.AUTHENTICATION_REFUSED)
+
+
+def test_the_numbers_are_the_services_own() -> None:
+    """Whoever changes one sees what it is for."""
+    assert EvolutionAPI.policy == Policy(
+        qr_lifetime=45, rotated_lifetime=45, generate_timeout=45, max_reconnects=20
+    )
 
 
 # What it means
@@ -171,10 +185,37 @@ def test_what_says_nothing(name: str, data: Mapping[str, object]) -> None:
     assert read(name, data) is None
 
 
-@pytest.mark.parametrize("data", [None, [], "x", {"qrcode": []}, {"qrcode": {"code": ["x"]}}])
-def test_what_cannot_be_meant_is_dropped(data: object) -> None:
-    """It is counted as malformed."""
-    assert isinstance(read("qrcode.updated", data), Dropped)
+@pytest.mark.parametrize(
+    ("name", "data", "where"),
+    [
+        ("qrcode.updated", None, "data"),
+        ("qrcode.updated", [], "data"),
+        ("qrcode.updated", {"qrcode": []}, "qrcode"),
+        ("qrcode.updated", {"qrcode": {"code": ["x"]}}, "code"),
+        ("qrcode.updated", {"qrcode": {"code": "2@A", "pairingCode": {}}}, "pairingCode"),
+        ("connection.update", "x", "data"),
+        ("connection.update", {"state": "open", "wuid": []}, "wuid"),
+    ],
+)
+def test_what_cannot_be_meant_is_dropped(name: str, data: object, where: str) -> None:
+    """It is counted as malformed; the field is named, its value is not."""
+    dropped = read(name, data)
+    assert isinstance(dropped, Dropped)
+    assert dropped.why.startswith(f"'{where}' must be ")
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_a_message_that_is_no_object_is_dropped(name: str) -> None:
+    """A bare text that is the instance's name, say."""
+    dropped = read_message(SIGNALS, name, ("bot-7",), "bot-7", "bot-7", owner={"instance": "bot-7"})
+    assert isinstance(dropped, Dropped)
+    assert dropped.why.startswith("'payload' must be an object")
+
+
+def test_what_is_not_known_is_not_handed_on() -> None:
+    """A name that is null is none."""
+    data = {"state": "open", "wuid": JID, "profileName": None, "profilePictureUrl": "https://x"}
+    assert read("connection.update", data) == Paired(JID, {})
 
 
 def test_a_code_has_two_faces() -> None:
@@ -202,12 +243,14 @@ def test_a_number_that_is_none_is_refused(number: Any) -> None:
 
 def test_an_instance_that_can_have_no_namespace_is_refused() -> None:
     """Except where everybody is told everything, in one."""
+    assert evolution().transport().subject == ("bot-7", "bot-7")
+    assert evolution(phone_number="+4915100").account == "bot-7"
     with pytest.raises(InvalidValue, match="namespace"):
         evolution(instance="a,b")
     assert evolution(instance="a,b", global_events=True).account == "a,b"
-    with pytest.raises(InvalidValue, match="api_key is empty"):
+    with pytest.raises(InvalidValue, match=r"^api_key is empty"):
         evolution(api_key="")
-    with pytest.raises(WrongAnswer, match="api_key must be text"):
+    with pytest.raises(WrongAnswer, match=r"^api_key must be text"):
         evolution(api_key=7)
 
 
@@ -234,6 +277,26 @@ async def test_what_an_instance_tells_already_stays_as_it_is(
     await code_from(evolution(client))
     sent = [json.loads(content) for content in client.contents if content]
     assert [one["websocket"]["events"] for one in sent] == ([] if asked is None else [asked])
+
+
+async def test_what_is_set_and_cannot_be_read_is_no_answer() -> None:
+    """It names the part of the service that it is of."""
+    with pytest.raises(ServiceUnavailable, match="cannot be read: 'websocket' must be an object"):
+        await code_from(evolution(Canned(json_answer("[7]"))))
+
+
+async def test_a_refusal_to_set_anything_is_one() -> None:
+    """Though the next request might be answered."""
+    wrong = answered("/instance/connect/bot-7", "Unauthorized")
+    with pytest.raises(ServiceRefused):
+        await code_from(evolution(Canned(wrong, READY)))
+
+
+async def test_an_owner_that_cannot_be_read_is_no_answer() -> None:
+    """It names what it is."""
+    rows = json_answer('[{"name":"bot-7","connectionStatus":"open","ownerJid":{"x":1}}]')
+    with pytest.raises(ServiceUnavailable, match="'ownerJid' must be text"):
+        await code_from(evolution(Canned(SET, OPEN, rows)))
 
 
 async def test_where_everybody_is_told_everything_nothing_is_set() -> None:
@@ -276,6 +339,6 @@ async def test_whose_it_is_is_written_down_later_than_that_it_is_open(rows: str)
     """It is read again; whose it was before, and another's, is not whose it is."""
     client = Canned(json_answer('{"instance":{"state":"open"}}'), json_answer(rows), OWNED)
     assert await evolution(client).check_status() == OURS
-    client = Canned(json_answer('{"instance":{"state":"open"}}'), json_answer(rows))
+    client, began = Canned(json_answer('{"instance":{"state":"open"}}'), json_answer(rows)), now()
     assert await evolution(client).check_status() == Paired()
-    assert len(client.asked) == 5
+    assert (len(client.asked), now() - began) == (5, pytest.approx(1.5))

@@ -45,7 +45,8 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
 
 def evolution(url: str, **options: Any) -> EvolutionAPI:
     """A gateway for the instance that the samples are of."""
-    return EvolutionAPI(url, **{"api_key": "k3y", "instance": "bot-7", **options})
+    more: dict[str, Any] = {"api_key": "k3y", "instance": "bot-7", **options}
+    return EvolutionAPI(url, **more)
 
 
 # What the real server sent
@@ -93,7 +94,12 @@ async def test_the_real_servers_no_to_a_websocket_is_a_refusal() -> None:
     polled, websocket = exchanges_of_the_wrong_key()
 
     async def answer(request: Request) -> Response | bytes:
-        return websocket if request.query["transport"] == "websocket" else polled
+        if request.query["transport"] == "websocket":
+            return websocket
+        assert (request.method, request.path) == ("GET", "/socket.io/")
+        assert (request.query["EIO"], request.query["transport"]) == ("4", "polling")
+        assert request.headers["apikey"] == "k3y"
+        return polled
 
     async with HTTPServer(answer) as server:
         with pytest.raises(TransportRefused) as caught:
@@ -111,6 +117,19 @@ def exchanges_of_the_wrong_key() -> tuple[Response, bytes]:
     head, _, said = f"{middle}{second}".partition("\n\n")
     raw = head.replace("\n", "\r\n") + "\r\n\r\n" + said.strip()
     return Response(json.loads(body), 403), raw.encode()
+
+
+async def test_it_is_reached_as_it_was_told_to_be() -> None:
+    """The socket goes by the proxy that the requests go by."""
+
+    async def refuse(request: Request) -> Response:
+        assert request.method == "CONNECT"
+        return Response(status=403)
+
+    async with HTTPServer(refuse) as proxy:
+        with pytest.raises(TransportUnreachable) as caught:
+            await evolution("http://evo.example", proxy=proxy.url).transport().open()
+    assert caught.value.ending is Ending.PROXY
 
 
 # The traps, played
@@ -317,7 +336,11 @@ async def test_the_emulator_says_what_the_real_server_said() -> None:
     said = [json.loads(frame)[1] for frame in frames]
     real = {kind_of(one): shape_of(one) for one in said if isinstance(one["data"], dict)}
     heard: list[Any] = []
-    for play in (EvolutionEmulator.scan, EvolutionEmulator.refuse, EvolutionEmulator.limit):
+
+    async def limit(server: EvolutionEmulator, _code: QRCode) -> None:
+        await server.limit()
+
+    for play in (EvolutionEmulator.scan, EvolutionEmulator.refuse, limit):
         async with EvolutionEmulator() as server:
             code = await server.gateway().request_qr()
             transport = SocketIOTransport(
@@ -332,7 +355,7 @@ async def test_the_emulator_says_what_the_real_server_said() -> None:
             await server.rotate()
             newest = QRCode(server.ours.code or "")
             assert newest != code
-            await play(server, *([] if play is EvolutionEmulator.limit else [newest]))
+            await play(server, newest)
             with anyio.move_on_after(5):
                 await transport.receive()
             await transport.aclose()

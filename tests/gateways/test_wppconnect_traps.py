@@ -17,9 +17,12 @@ from qrlifecycle import (
     QRCode,
     Reason,
     StatusChanged,
+    TransportUnreachable,
 )
+from qrlifecycle.errors import Ending
 from qrlifecycle.gateways import WPPConnect
 from qrlifecycle.testing.gateways import WPPConnectEmulator
+from qrlifecycle.testing.http_server import HTTPServer, Request, Response
 
 from ..patience import HANGS, patient_clock
 from .recorded import heard_from, messages_in, saying
@@ -38,7 +41,8 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
 
 def wppconnect(url: str, **options: Any) -> WPPConnect:
     """A gateway for the session that the samples are of."""
-    return WPPConnect(url, **{"session": "bot-7", "token": "t0ken", **options})
+    more: dict[str, Any] = {"session": "bot-7", "token": "t0ken", **options}
+    return WPPConnect(url, **more)
 
 
 # What the real server sent
@@ -52,6 +56,19 @@ async def test_the_messages_of_a_session() -> None:
         heard = await heard_from(wppconnect(server.url), 6)
         assert heard == [news, claim, news, news, news, claim]
         assert await heard_from(wppconnect(server.url, session="bot-8"), 0) == []
+
+
+async def test_it_is_reached_as_it_was_told_to_be() -> None:
+    """The socket goes by the proxy that the requests go by."""
+
+    async def refuse(request: Request) -> Response:
+        assert request.method == "CONNECT"
+        return Response(status=403)
+
+    async with HTTPServer(refuse) as proxy:
+        with pytest.raises(TransportUnreachable) as caught:
+            await wppconnect("http://wpp.example", proxy=proxy.url).transport().open()
+    assert caught.value.ending is Ending.PROXY
 
 
 # The traps, played
