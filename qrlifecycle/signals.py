@@ -19,6 +19,7 @@ from .states import Event
 __all__ = [
     "KINDS",
     "ActionRequired",
+    "Addressed",
     "Paired",
     "PairingRefused",
     "QRExpired",
@@ -150,6 +151,29 @@ class StatusChanged(Signal):
     """
 
     event = None
+
+
+@shown_half_made
+@dataclass(frozen=True, slots=True)
+class Addressed(Signal):
+    """A signal, and whose it is: what a transport reports that hears everybody.
+
+    Only a `SharedSocket` can use it. ``key`` is what its members are made with: ``("bot-7",)``.
+
+    Raises:
+        InvalidValue: a key that is no tuple of texts, or is empty.
+    """
+
+    event = None
+
+    key: tuple[str, ...]
+    signal: Signal
+
+    def __post_init__(self) -> None:
+        _require(self.key, tuple, "key must be a tuple of texts")
+        if not self.key or not all(isinstance(part, str) for part in self.key):
+            raise InvalidValue("key must be a tuple of texts, and not empty")
+        _require(self.signal, Signal, "signal must be a Signal")
 
 
 KINDS = (QRUpdated, Scanned, ActionRequired, Paired, QRExpired, PairingRefused)

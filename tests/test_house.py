@@ -34,6 +34,7 @@ LAYERS = [
     "transports.buffer",
     "engine",
     "lifecycle",
+    "blocking",
     "transports.owner",
     "transports.messages",
     "transports.drops",

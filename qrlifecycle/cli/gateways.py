@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..gateways.base import Gateway
     from ..testing.gateways.emulator import Emulator
 
-__all__ = ["GATEWAYS", "Entry", "Option", "Secret", "read_secret"]
+__all__ = ["EXAMPLE", "GATEWAYS", "Entry", "Option", "Secret", "read_secret"]
 
 LONGEST_SECRET = 10_000
 """Characters; a longer file is another one than was meant."""
@@ -83,6 +83,8 @@ class Entry:
     options: tuple[Option, ...] = ()
     secrets: tuple[Secret, ...] = ()
     emulator_options: Mapping[str, Any] = field(default_factory=dict)
+    typed: bool = False
+    """Whether each of its codes can be typed as well: it need not be drawn."""
 
     def add_to(self, parser: argparse.ArgumentParser) -> None:
         """Have all of it parsed."""
@@ -134,6 +136,7 @@ GATEWAYS: Mapping[str, Entry] = {
         ),
         secrets=(Secret("client-secret", "the client's secret, if it has one"),),
         emulator_options={"interval": 1.0},
+        typed=True,
     ),
     "evolution": Entry(
         help="link WhatsApp to an instance of an Evolution API server (version 2)",

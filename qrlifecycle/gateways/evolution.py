@@ -223,7 +223,7 @@ class EvolutionAPI(Gateway):
         """More of what an HTTP status means that answers the handshake."""
         if error.status == 404:
             text = f"{error}. Does the server's own WEBSOCKET_ENABLED say true?"
-            return TransportUnreachable(text, ending=error.ending, status=error.status)
+            return error.retold(TransportUnreachable, text)
         if error.status != 400:
             return error
         with_polling = {"EIO": "4", "transport": "polling"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import anyio
 
-from ..signals import Signal
+from ..signals import Addressed, Signal
 from ..states import Event
 from ..waiting import wait_for
 
@@ -21,7 +21,8 @@ class SignalBuffer:
     __slots__ = ("_end", "_signals", "_waiter")
 
     def __init__(self) -> None:
-        self._signals: list[Signal] = []
+        self._signals: dict[object, Signal] = {}
+        """By what makes two of them one."""
         self._end: Exception | None = None
         self._waiter: anyio.Event | None = None
 
@@ -34,17 +35,25 @@ class SignalBuffer:
         """Whether nothing more is taken."""
         return self._end is not None
 
+    @property
+    def end_error(self) -> Exception | None:
+        """What `get()` raises after the last signal, if nothing more is taken."""
+        return self._end
+
     def put(self, signal: Signal) -> None:
         """Keep a signal, in place of one that it makes obsolete."""
         if self._end is not None:
             return
-        for kept in self._signals:
-            if kept.event is signal.event:
-                if signal.event in _VERDICTS:
-                    return
-                self._signals.remove(kept)
-                break
-        self._signals.append(signal)
+        topic: object = signal.event
+        said = signal
+        if isinstance(signal, Addressed):
+            said = signal.signal
+            topic = (signal.key, said.event)
+        if topic in self._signals:
+            if said.event in _VERDICTS:
+                return
+            del self._signals[topic]
+        self._signals[topic] = signal
         self._wake()
 
     def end(self, error: Exception) -> None:
@@ -74,7 +83,7 @@ class SignalBuffer:
             if self._end is not None:
                 raise self._end
             await self.wait()
-        return self._signals.pop(0)
+        return self._signals.pop(next(iter(self._signals)))
 
     async def wait(self) -> None:
         """Wait for the next `put()`, `end()` or `close()`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from math import inf
@@ -21,6 +21,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from qrlifecycle import (
     AsyncClientTransport,
     Paired,
+    Policy,
     QRCode,
     QRExpired,
     QRUpdated,
@@ -30,6 +31,7 @@ from qrlifecycle import (
     TransportUnreachable,
     WebSocketTransport,
 )
+from qrlifecycle.signals import Addressed
 from qrlifecycle.testing import (
     Fault,
     PairingServer,
@@ -43,6 +45,7 @@ from qrlifecycle.testing.contract.peer import Peer
 from qrlifecycle.testing.contract.socketio_peer import PING, PONG, SocketIOPeer, event, frame
 from qrlifecycle.testing.contract.websocket_peer import websocket_peer
 from qrlifecycle.testing.contract.wire import Wire
+from qrlifecycle.transports.shared import SharedSocket
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
@@ -60,6 +63,7 @@ __all__ = [
     "line_peer",
     "plain_websocket_peer",
     "relayed_peer",
+    "shared_socket_peer",
 ]
 
 BOT, USER = "bot-7", "user-1"
@@ -118,6 +122,52 @@ def relayed_peer(
         farewell=frame("1") if websocket else b"",
         flood=frame(event("nobody", "x" * 100)) if websocket else b"",
     )
+
+
+class AddressedFeed(Transport):
+    """Another transport, all of whose signals are for one."""
+
+    __slots__ = ("_key", "_transport")
+
+    def __init__(self, transport: Transport, *key: str) -> None:
+        self._transport, self._key = transport, key
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        return self._transport.dropped
+
+    async def open(self) -> None:
+        await self._transport.open()
+
+    async def receive(self) -> Signal:
+        return Addressed(self._key, await self._transport.receive())
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+
+class SharedSocketPeer(SocketIOPeer):
+    """The kit's raw Socket.IO server, for the members of a shared socket."""
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        policy = Policy(reconnect_delay=0.01, reconnect_delay_max=0.02)
+        self.shared = await stack.enter_async_context(SharedSocket(self._feed, policy))
+        await anyio.lowlevel.checkpoint()  # its task begins
+        await super().start(stack)
+
+    def make(self) -> Transport:
+        return self.shared.member(BOT)
+
+    def _feed(self) -> Transport:
+        return AddressedFeed(super().make(), BOT)
+
+
+def shared_socket_peer() -> WirePeer:
+    """For the members of a shared socket, each of which opens and closes it by itself."""
+    return socketio_peer(kind=SharedSocketPeer)
 
 
 def line_peer() -> WirePeer:

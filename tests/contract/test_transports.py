@@ -29,6 +29,7 @@ from .peers import (
     line_peer,
     plain_websocket_peer,
     relayed_peer,
+    shared_socket_peer,
 )
 
 
@@ -141,6 +142,16 @@ class TestSocketIO(AnySocketIO, OnBoth):
     @pytest.fixture
     def peer(self) -> PeerFactory:
         return socketio_peer
+
+
+class TestAMemberOfASharedSocket(OnBoth):
+    """One lifecycle's share keeps what a socket of its own keeps."""
+
+    __test__ = True
+
+    @pytest.fixture
+    def peer(self) -> PeerFactory:
+        return shared_socket_peer
 
 
 class TestSocketIOOnUvloop(OnUvloop):

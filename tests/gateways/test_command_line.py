@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import pytest
 from anyio.from_thread import start_blocking_portal
 
+from qrlifecycle import QRCode
 from qrlifecycle.cli import main
 from qrlifecycle.cli.arguments import command_line
 from qrlifecycle.cli.gateways import GATEWAYS, Entry
-from qrlifecycle.testing.gateways import DeviceFlowEmulator
+from qrlifecycle.testing.gateways import (
+    DeviceFlowEmulator,
+    EvolutionEmulator,
+    WPPConnectEmulator,
+)
 
 SECRET = "s3cret"
 
@@ -116,6 +121,86 @@ def test_a_file_that_has_no_secret_is_a_mistake(
     captured = capsys.readouterr()
     assert said in captured.err
     assert captured.out == ""
+
+
+@contextmanager
+def whatsapp(served: Any) -> Iterator[None]:
+    """A service in a thread of its own, where somebody scans whatever is shown."""
+
+    async def scan() -> None:
+        while True:
+            for code in served.codes()[-1:]:
+                with suppress(KeyError):
+                    await served.scan(QRCode(code), "4915100000001")
+            await anyio.sleep(0.1)
+
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(served):
+        scanning = portal.start_task_soon(scan)
+        yield
+        scanning.cancel()
+
+
+class WhatsApp(NamedTuple):
+    """A service, what plays it, and what it is told on the command line."""
+
+    name: str
+    make: Callable[[], Any]
+    option: str
+    secret: str
+
+
+WHATSAPP = [
+    WhatsApp("evolution", EvolutionEmulator, "--instance", "api_key"),
+    WhatsApp("wppconnect", WPPConnectEmulator, "--session", "secret_key"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["environment", "file"])
+@pytest.mark.parametrize("service", WHATSAPP, ids=lambda service: service.name)
+def test_pairing_whatsapp(
+    service: WhatsApp,
+    way: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The picture is shown and the account named; the key is in no output, and no code is."""
+    served = service.make()
+    key, more = getattr(served, service.secret), list[str]()
+    if way == "environment":
+        monkeypatch.setenv(f"QRLIFECYCLE_{service.secret.upper()}", key)
+    else:
+        file = tmp_path / "secret"
+        file.write_text(f"{key}\n")
+        more = [f"--{service.secret.replace('_', '-')}-file", str(file)]
+    with whatsapp(served):
+        arguments = [served.url, service.option, "bot-7", "--plain", *more]
+        assert main(["pair", service.name, *arguments]) == 0
+        secrets, where = served.secrets(), served.url
+    captured = capsys.readouterr()
+    assert f"qrlifecycle pair {service.name}: bot-7 at {where}" in captured.out
+    assert "█" in captured.out
+    assert captured.out.rstrip().endswith("paired: 4915100000001")
+    for one in secrets:
+        assert one not in captured.out + captured.err
+
+
+@pytest.mark.parametrize("service", WHATSAPP, ids=lambda service: service.name)
+def test_a_wrong_key_of_whatsapps_services_is_said(
+    service: WhatsApp, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By its reason, and with exit code 1; without a key nothing is asked for."""
+    served = service.make()
+    with whatsapp(served):
+        arguments = ["pair", service.name, served.url, service.option, "bot-7", "--plain"]
+        assert main(arguments) == 2
+        assert capsys.readouterr().out == ""
+        monkeypatch.setenv(f"QRLIFECYCLE_{service.secret.upper()}", SECRET)
+        assert main(arguments) == 1
+    out = capsys.readouterr().out
+    assert "authentication_refused" in out
+    assert SECRET not in out
 
 
 def test_the_server_of_ones_own_is_selected_as_before(capsys: pytest.CaptureFixture[str]) -> None:

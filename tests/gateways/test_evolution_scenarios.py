@@ -37,6 +37,7 @@ class TestEvolution(OnBoth):
         return EvolutionEmulator
 
 
+@pytest.mark.slow
 class TestEvolutionTellingEverybody(OnBoth):
     """Global events, the instance's own token from a function, a phone that can type."""
 

@@ -36,6 +36,7 @@ class TestWPPConnect(OnBoth):
     __test__ = True
 
 
+@pytest.mark.slow
 class TestWPPConnectWithTheSecret(OnBoth):
     """With the server's secret, from a function."""
 

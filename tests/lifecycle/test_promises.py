@@ -439,7 +439,7 @@ async def test_promise_7_a_transport_that_hands_over_nonsense_ends_the_attempt(
 ) -> None:
     """What is no `Signal` is a broken contract: the attempt ends, the socket is closed."""
     async with Pairing(policy=ONCE) as pairing:
-        pairing.peer.transports[-1].buffer._signals.append("paired")  # type: ignore[arg-type]
+        pairing.peer.transports[-1].buffer._signals["paired"] = "paired"  # type: ignore[assignment]
         pairing.peer.transports[-1].buffer._wake()
     assert pairing.failed().reason is Reason.TRANSPORT_LOST
     assert "broke its contract: it raised TypeError" in caplog.text

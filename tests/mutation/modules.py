@@ -107,8 +107,16 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "gateways.base": (("tests/gateways/test_base.py",),),
     "gateways.device_flow": (("tests/gateways/test_device_flow.py",),),
+    "gateways.evolution": (
+        ("tests/gateways/test_evolution.py",),
+        ("tests/gateways/test_evolution_traps.py",),
+    ),
     "gateways.failures": (("tests/gateways/test_base.py",),),
     "gateways.http": (("tests/gateways/test_http.py",),),
+    "gateways.wppconnect": (
+        ("tests/gateways/test_wppconnect.py",),
+        ("tests/gateways/test_wppconnect_traps.py",),
+    ),
     "transports.async_client": (
         *SOCKETIO,
         ("tests/socketio/test_polling.py",),

@@ -177,6 +177,7 @@ def socketio_peer(
     messages: Sequence[tuple[str, object, Signal]] = (),
     *,
     heartbeat: float = HEARTBEAT,
+    kind: type[SocketIOPeer] | None = None,
 ) -> WirePeer:
     """A raw Socket.IO server for `check_transport()`; as it is, for the adapter of the README.
 
@@ -185,10 +186,11 @@ def socketio_peer(
         messages: what the server says: an event's name, what comes with it, and the signal that
             the transport must make of it; at least two, if any. The adapter's own unless given.
         heartbeat: seconds after which these transports count a silent peer as dead.
+        kind: a class of your own in place of `SocketIOPeer`.
     """
     nobody = frame(event("nobody", "x" * 100))
     spelt = {frame(event(name, payload)): signal for name, payload, signal in messages}
-    return SocketIOPeer(
+    return (kind or SocketIOPeer)(
         make,
         signals=spelt or _signals(),
         heartbeat=heartbeat,

@@ -207,7 +207,7 @@ class EvolutionEmulator(Emulator):
         instance.state = "open"
         await anyio.sleep(STEP)  # its picture is fetched
         instance.owner, instance.written = identity, "open"
-        more = {"wuid": identity, "profileName": "Ada", "profilePictureUrl": None}
+        more = {"wuid": identity, "profileName": "Ada"}
         await self._tell_state(instance, "open", 200, **more)
 
     # The service

@@ -62,7 +62,13 @@ class WPPConnectSession:
     """Whether the page in the browser answers."""
     starts: int = 0
     """How many times a browser was started for it."""
-    life: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    life: anyio.CancelScope | None = None
+    """What its round runs in, since it was started."""
+
+    def end(self) -> None:
+        """Its round is over."""
+        if self.life is not None:
+            self.life.cancel()
 
 
 class WPPConnectEmulator(Emulator):
@@ -128,7 +134,7 @@ class WPPConnectEmulator(Emulator):
     async def scan(self, code: Code, identity: str = IDENTITY) -> None:
         """Scan a code, and agree."""
         session = self._scanned(code)
-        session.life.cancel()
+        session.end()
         self._start(self._log_in, session, identity)
 
     async def refuse(self, code: Code) -> None:
@@ -187,7 +193,7 @@ class WPPConnectEmulator(Emulator):
         await self._tell("whatsapp-status", False)
         await self.server.stop()
         for one in self.sessions.values():
-            one.life.cancel()
+            one.end()
             one.status, one.code, one.page = None, None, False
 
     async def start(self) -> None:
@@ -242,7 +248,7 @@ class WPPConnectEmulator(Emulator):
         await self._tell("qrCode", {"data": PICTURE, "session": session.name})
 
     def _close(self, session: WPPConnectSession) -> None:
-        session.life.cancel()
+        session.end()
         session.status = "CLOSED"
 
     async def _tell(self, name: str, said: object) -> None:

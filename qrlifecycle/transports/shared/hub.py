@@ -1,0 +1,316 @@
+"""One socket for many displayed codes: open while at least one of them is displayed, no longer.
+
+Some services tell everything about all accounts over one socket. A lifecycle for each code would
+open a socket for each, and all of them would hear the same. A `SharedSocket` opens one, and gives
+each lifecycle a member: a transport that keeps T1 to T8, and has the socket in common with others.
+
+::
+
+    async with SharedSocket(partial(SocketIOFeed, url)) as shared:
+        member = partial(shared.member, "bot-7", "user-123")
+        outcome = await QRLifecycle(request_qr, member, check_status=check_status).pair()
+
+**A feed** is any transport whose signals are `Addressed`: they say whose they are.
+
+**Who owns the socket.** A task of the ``async with`` block, and no lifecycle's: so no lifecycle's
+cancellation or fault touches what the others hear. Members count; the task opens a feed when there
+is one, and closes it when there is none.
+
+**The last leaves, the first comes.** `aclose()` of the last member waits until the feed is closed,
+in order, or until somebody needs a socket again; its `abort()` shuts the feed at once. Who comes
+while a feed says goodbye waits until it is gone, and gets a fresh one. So there are never two.
+
+**A feed that breaks ends every member.** Reconnecting behind their backs would hide that something
+may have been missed meanwhile; a lifecycle that opens again reads its status. They all come back
+over one new opening, and the delay between two openings is the shared socket's.
+
+**Slow members hold nobody up.** Whoever routes never waits: each member has a buffer of its own,
+bounded by what signals mean. What is for nobody is counted.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+import anyio
+import anyio.lowlevel
+from anyio import EndOfStream
+from anyio.abc import TaskGroup
+
+from ...engine.backoff import Backoff
+from ...engine.user_code import close_coroutine, describe, fault_of
+from ...errors import (
+    Ending,
+    TransportError,
+    TransportLost,
+    TransportUnreachable,
+    UsageError,
+    WrongAnswer,
+)
+from ...logs import error_once, logger
+from ...policy import Policy
+from ...signals import Addressed, Signal
+from ...waiting import wait_for
+from ..base import Transport, TransportFactory
+from .member import Member
+
+__all__ = ["SharedSocket"]
+
+Key = tuple[str, ...]
+
+TURN_AFTER = 1000
+"""Signals after which others have a turn, if the feed itself lets nobody have one."""
+
+NOBODY = "nobody"
+"""Under which cause a signal is counted that was for no member."""
+
+
+class SharedSocket:
+    """Holds one feed while it has members; an async context manager.
+
+    Args:
+        feed: makes a fresh feed for each opening: a transport whose signals are `Addressed`.
+        policy: its ``open_timeout`` and ``close_timeout``, and the delays between two openings.
+
+    Leaving the block ends all members that are left, and leaves nothing open.
+    """
+
+    def __init__(self, feed: TransportFactory, policy: Policy | None = None) -> None:
+        self._make = feed
+        self._policy = policy or Policy()
+        self._backoff = Backoff(self._policy.reconnect_delay, self._policy.reconnect_delay_max)
+        self._next_at = -math.inf
+        self._since = math.inf
+        """When the feed that is held came to listen."""
+        self._members: dict[Key, list[Member]] = {}
+        self._feed: Transport | None = None
+        self._scope = anyio.CancelScope()
+        """What the owner does while it holds a feed; cancelled when nobody needs it any more."""
+        self._goodbye = anyio.CancelScope()
+        """The feed's graceful close; cancelled when it is shut by force meanwhile."""
+        self._listening = False
+        self._news = anyio.Event()
+        self._thread: int | None = None
+        """Where it was entered, as long as it is."""
+        self._tasks: TaskGroup | None = None
+        self._dropped: Counter[str] = Counter()
+        self._openings = 0
+
+    @property
+    def members(self) -> int:
+        """How many members are held now."""
+        return sum(map(len, self._members.values()))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a socket now, from before its opening until it is gone."""
+        return self._feed is not None
+
+    @property
+    def openings(self) -> int:
+        """How many feeds were made so far."""
+        return self._openings
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """How many messages of the feeds that are gone became nothing, by cause.
+
+        ``nobody``: they were for no member.
+        """
+        return dict(self._dropped)
+
+    def member(self, *key: str) -> Transport:
+        """A transport for one displayed code; bind it: ``partial(shared.member, "bot-7")``.
+
+        Args:
+            key: whose signals it hears; what the feed's `Addressed` say.
+        """
+        return Member(self, key)
+
+    async def __aenter__(self) -> Self:
+        if self._thread is not None:
+            raise UsageError("a SharedSocket is entered once at a time")
+        self._thread = threading.get_ident()
+        self._tasks = await anyio.create_task_group().__aenter__()
+        self._tasks.start_soon(self._own)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        assert self._tasks is not None
+        self._thread = None
+        failure = TransportLost("the shared socket's block was left", ending=Ending.CLOSED)
+        for member in [member for members in self._members.values() for member in members]:
+            member.end(failure)
+        self._tasks.cancel_scope.cancel()
+        if isinstance(error, Exception):
+            # The group would wrap it: it comes out as it is, since this returns nothing true.
+            await self._tasks.__aexit__(None, None, None)
+            return None
+        return await self._tasks.__aexit__(kind, error, traceback)
+
+    # The owner's task
+
+    async def _own(self) -> None:
+        while True:
+            while not self._members:
+                await wait_for(self._news)
+            # Between two openings there is a delay, and then perhaps nobody who needs another.
+            if (delay := self._next_at - anyio.current_time()) > 0:
+                await anyio.sleep(delay)
+            else:
+                await self._hold()
+
+    async def _hold(self) -> None:
+        """Hold one feed, until it breaks or nobody needs it."""
+        failure: Exception | None = None
+        self._scope = scope = anyio.CancelScope()
+        self._since = math.inf
+        try:
+            with scope:
+                await self._listen()
+        except BaseException as error:
+            failure = _failure_of(fault_of(error))
+        finally:
+            broke_at = anyio.current_time()
+            self._listening = False
+            # Whoever comes from here on waits for another feed.
+            held = [member for members in self._members.values() for member in members]
+            await self._close()
+        if broke_at - self._since >= self._policy.stable_after:
+            self._backoff.reset()
+        if failure is not None and not scope.cancel_called:
+            self._next_at = anyio.current_time() + self._backoff.next()
+            for member in held:
+                member.end(failure)
+        self._tell()
+
+    async def _listen(self) -> None:
+        """Open a feed, and hand on what comes; it ends by what it raises."""
+        made: object = self._make()
+        if not isinstance(made, Transport):
+            close_coroutine(made)
+            raise WrongAnswer(f"the feed's factory gave back {type(made).__name__}, no Transport")
+        self._feed = feed = made
+        self._openings += 1
+        limit, opened = self._policy.open_timeout, False
+        logger.info("connecting for all QR displays")
+        with anyio.move_on_after(limit):
+            await feed.open()
+            opened = True
+        if not opened:
+            raise TransportUnreachable(
+                f"the shared socket did not open within {limit:g} s", ending=Ending.SILENT
+            )
+        logger.info("connected for all QR displays")
+        self._since = anyio.current_time()
+        self._listening = True
+        for members in self._members.values():
+            for member in members:
+                member.ready.set()
+        while True:
+            for _ in range(TURN_AFTER):
+                self._route(await feed.receive())
+            await anyio.lowlevel.checkpoint()
+
+    def _route(self, signal: Signal) -> None:
+        """Hand a signal to those whom it is for; this never waits."""
+        if not isinstance(signal, Addressed):
+            raise WrongAnswer(f"a feed's signals are Addressed, and {type(signal).__name__} is not")
+        members = self._members.get(signal.key)
+        if members is None:
+            self._dropped[NOBODY] += 1
+            return
+        for member in members:
+            member.buffer.put(signal.signal)
+
+    async def _close(self) -> None:
+        """Close the feed that is held: gracefully for a while, then by force."""
+        if (feed := self._feed) is None:
+            return
+        try:
+            with anyio.move_on_after(self._policy.close_timeout, shield=True) as self._goodbye:
+                await feed.aclose()
+        except BaseException as error:
+            logger.debug("the feed's graceful close failed: %s", type(fault_of(error)).__name__)
+        finally:
+            self._abort(feed)
+            self._feed = None
+            self._count(feed)
+            logger.info("shared socket closed")
+
+    def _abort(self, feed: Transport) -> None:
+        """Shut the feed; one that cannot even do that must not keep others from another."""
+        try:
+            feed.abort()
+        except BaseException as error:
+            error_once("the feed broke its contract: abort() raised %s", describe(fault_of(error)))
+
+    def _count(self, feed: Transport) -> None:
+        try:
+            self._dropped.update(feed.dropped)
+        except BaseException as error:
+            error_once("the feed broke its contract: dropped raised %s", describe(fault_of(error)))
+
+    def _tell(self) -> None:
+        """Have the owner look, and whoever left last: members came, or the feed is gone."""
+        news, self._news = self._news, anyio.Event()
+        news.set()
+
+    # What members do
+
+    async def enter(self, member: Member) -> None:
+        """Count a member, and wait until there is a feed that listens.
+
+        Raises:
+            UsageError: outside of the block, or in another thread.
+            Exception: what the feed ended with.
+        """
+        if self._thread != threading.get_ident():
+            raise UsageError("a member is opened within the SharedSocket's own block and thread")
+        self._members.setdefault(member.key, []).append(member)
+        self._tell()
+        if not self._listening:
+            await wait_for(member.ready)
+
+    def leave(self, member: Member) -> None:
+        """Count a member no more; a feed that nobody needs is listened to no more."""
+        here = self._members.get(member.key, [])
+        if member not in here:
+            return
+        here.remove(member)
+        if not here:
+            del self._members[member.key]
+        if not self._members:
+            self._listening = False
+            self._scope.cancel()
+
+    async def until_closed(self) -> None:
+        """Wait until the feed is gone, or somebody else needs one."""
+        while self._feed is not None and not self._members:
+            await wait_for(self._news)
+
+    def shut(self) -> None:
+        """Shut the feed now, if nobody needs it."""
+        if self._feed is not None and not self._members:
+            self._abort(self._feed)
+            self._goodbye.cancel()
+
+
+def _failure_of(fault: Exception) -> Exception:
+    """What a feed's end is for its members."""
+    if isinstance(fault, EndOfStream):
+        return TransportLost("the peer closed the shared socket", ending=Ending.CLOSED)
+    if isinstance(fault, TransportError | UsageError):
+        return fault
+    error_once("the feed broke its contract: it raised %s", describe(fault))
+    return TransportLost(f"the feed raised {type(fault).__name__}", ending=Ending.OTHER)

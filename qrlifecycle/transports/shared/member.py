@@ -1,0 +1,103 @@
+"""One lifecycle's share of a socket: a transport that opens nothing, and hears what is for it."""
+
+from __future__ import annotations
+
+import copy
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.lowlevel
+from anyio import EndOfStream
+
+from ...errors import TransportError
+from ...signals import Signal
+from ..base import Transport
+from ..buffer import SignalBuffer
+from ..wire import endings
+
+if TYPE_CHECKING:
+    from .hub import SharedSocket
+
+__all__ = ["Member"]
+
+
+class Member(Transport):
+    """One displayed code's share of the socket.
+
+    Args:
+        shared: the socket.
+        key: whose signals it hears.
+    """
+
+    __slots__ = ("_begun", "_shared", "buffer", "key", "ready")
+
+    def __init__(self, shared: SharedSocket, key: tuple[str, ...]) -> None:
+        self._shared = shared
+        self._begun = False
+        self.key = key
+        self.buffer = SignalBuffer()
+        self.ready = anyio.Event()
+        """Set when the socket listens, or this member has ended before."""
+
+    def __repr__(self) -> str:
+        return f"<a share of a socket, for {self.key!r}>"
+
+    @property
+    def subject(self) -> tuple[str, ...]:
+        """Whom it is for."""
+        return self.key
+
+    async def open(self) -> None:
+        """Wait until the socket listens; whatever comes for this member from now on is kept."""
+        if self._begun or self.buffer.ended:
+            raise endings.abandoned("a transport is opened once; make a fresh one")
+        self._begun = True
+        try:
+            await self._shared.enter(self)
+            await anyio.lowlevel.checkpoint_if_cancelled()
+        except BaseException:
+            self.abort()
+            raise
+        if (failure := self._ended()) is not None:
+            raise failure
+
+    def _ended(self) -> Exception | None:
+        """What it ended by before it was open, if it did and nothing was heard before that."""
+        if self.buffer or (end := self.buffer.end_error) is None:
+            return None
+        if isinstance(end, TransportError):
+            return endings.while_opening(end)
+        if isinstance(end, EndOfStream):
+            return endings.abandoned("the transport was closed while it opened")
+        return end
+
+    async def receive(self) -> Signal:
+        """The next signal that is for this member."""
+        return await self.buffer.get()
+
+    async def aclose(self) -> None:
+        """Need the socket no more; the last one waits until it is closed."""
+        self._leave()
+        await self._shared.until_closed()
+        await anyio.lowlevel.checkpoint_if_cancelled()
+
+    def abort(self) -> None:
+        """Need the socket no more; the last one shuts it."""
+        self._leave()
+        self._shared.shut()
+
+    def _leave(self) -> None:
+        with suppress(RuntimeError):  # the event loop is closed: nobody waits any more
+            self.buffer.close()
+            self.ready.set()
+        self._shared.leave(self)
+
+    def end(self, failure: Exception) -> None:
+        """The socket broke. What was heard is still good.
+
+        Each member raises an error of its own: an error holds the frames that it went through.
+        """
+        self.buffer.end(copy.copy(failure).with_traceback(None))
+        self.ready.set()
+        self._shared.leave(self)

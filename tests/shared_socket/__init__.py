@@ -1,0 +1,1 @@
+"""One socket for many displayed codes: who has it, and when it is open."""
