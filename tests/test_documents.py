@@ -78,6 +78,8 @@ def pages() -> list[Path]:
         DOCS / "coming-from-the-react-hook.md",
         DOCS / "gateways" / "evolution.md",
         DOCS / "gateways" / "wppconnect.md",
+        DOCS / "gateways" / "waha.md",
+        DOCS / "gateways" / "gowa.md",
     ],
     ids=lambda path: path.name,
 )

@@ -63,6 +63,11 @@ INNER = {
         "device_flow",
         "evolution",
         "wppconnect",
+        "actions",
+        "live_codes",
+        "phone_numbers",
+        "waha",
+        "gowa",
     ],
     "engine": [
         "user_code",

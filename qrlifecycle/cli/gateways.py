@@ -161,6 +161,30 @@ GATEWAYS: Mapping[str, Entry] = {
             Secret("secret-key", "the server's secret, which makes tokens, instead"),
         ),
     ),
+    "waha": Entry(
+        help="link WhatsApp to a session of a WAHA",
+        url="URL",
+        gateway="waha:WAHA",
+        emulator="waha:WAHAEmulator",
+        options=(
+            Option("session", "the session's name (default)"),
+            Option("every-session", "listen to all sessions: the core edition of 2024", flag=True),
+            Option("phone-number", "a phone that can type the code: its number, +49151..."),
+        ),
+        secrets=(Secret("api-key", "its key, if it checks one"),),
+    ),
+    "gowa": Entry(
+        help="link WhatsApp to a device of a GOWA (go-whatsapp-web-multidevice)",
+        url="URL",
+        gateway="gowa:GOWA",
+        emulator="gowa:GOWAEmulator",
+        options=(
+            Option("device", "the device's id", required=True),
+            Option("username", "whose password it is, if it asks for one"),
+            Option("phone-number", "give a code to type on this phone: its number, +49151..."),
+        ),
+        secrets=(Secret("password", "the password, if it asks for one"),),
+    ),
 }
 """By the name that selects it."""
 
