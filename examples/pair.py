@@ -32,7 +32,7 @@ async def main() -> None:
         async def show(qr: QRCode) -> None:
             print("A code is on screen. This phone scans it:")
             async with aiohttp.ClientSession() as phone:
-                await phone.get(qr.reveal())
+                await phone.post(qr.reveal(), data={"answer": "confirm"})
 
         lifecycle = QRLifecycle(
             partial(request_qr, server.url),

@@ -1,6 +1,6 @@
 """Pair in a terminal: the code, the time that is left, and Ctrl-C to end it.
 
-It uses a pairing server of its own; opening the address below the code plays the phone. With the
+It uses a pairing server of its own; opening the address beside the code plays the phone. With the
 argument "scan" the example plays the phone itself.
 """
 
@@ -43,7 +43,8 @@ async def draw(lifecycle: QRLifecycle, changes: Changes) -> None:
             continue
         if left > 0:
             left -= 1
-            print(f"\r{left:3} s left; Ctrl-C ends it ", end="", flush=True)
+            said = f"{left:3} s left; Ctrl-C ends it " if left else "The code has run out.   "
+            print(f"\r{said}", end="", flush=True)
 
 
 async def main(*, plays_phone: bool) -> None:

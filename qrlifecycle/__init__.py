@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .blocking import PairingThread, pair_blocking
     from .codes import PairingCode, QRCode
     from .engine.observers import Change
     from .errors import (
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     from .transports.socketio import SocketIOTransport
     from .transports.websocket import WebSocketTransport
 
+__version__ = "0.1.0"
+
 _MODULES = (
     "errors",
     "states",
@@ -60,6 +63,7 @@ _MODULES = (
     "engine.observers",
     "transports.no_transport",
     "lifecycle",
+    "blocking",
     "transports.websocket",
     "transports.socketio",
     "transports.async_client",
@@ -84,6 +88,7 @@ __all__ = [
     "PairingFailed",
     "PairingInProgress",
     "PairingRefused",
+    "PairingThread",
     "PeerError",
     "Policy",
     "QRCode",
@@ -107,6 +112,7 @@ __all__ = [
     "UsageError",
     "WebSocketTransport",
     "WrongAnswer",
+    "pair_blocking",
 ]
 
 

@@ -198,16 +198,18 @@ class QRCode(Code):
         # The picture may be the same for everybody: the address to type the code at.
         return super()._secret() or self.picture, self.typed
 
-    def matrix(self) -> list[list[bool]]:
+    def matrix(self, *, border: int = QUIET_ZONE) -> list[list[bool]]:
         """The modules as rows of columns, with the quiet zone of 4; True is dark.
+
+        A ``border`` of 2 is enough for phones where a screen has no room for more.
 
         Raises:
             MissingExtra: the ``qr`` extra is not installed.
         """
         code = _segno().make_qr(self.reveal(), error="l")
-        return [[bool(module) for module in row] for row in code.matrix_iter(border=QUIET_ZONE)]
+        return [[bool(module) for module in row] for row in code.matrix_iter(border=border)]
 
-    def text(self, *, ink: bool = False) -> str:
+    def text(self, *, ink: bool = False, border: int = QUIET_ZONE) -> str:
         """The code in half-block characters, two rows of modules a line, a newline after each.
 
         Light modules are drawn and dark ones left blank, as it has to be on a dark terminal. With
@@ -216,7 +218,7 @@ class QRCode(Code):
         Raises:
             MissingExtra: the ``qr`` extra is not installed.
         """
-        rows = [[dark is ink for dark in row] for row in self.matrix()]
+        rows = [[dark is ink for dark in row] for row in self.matrix(border=border)]
         if len(rows) % 2:
             rows.append([False] * len(rows[0]))
         return "".join(

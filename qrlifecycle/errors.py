@@ -177,6 +177,8 @@ class PeerError(QRLifecycleError):
 class ServiceRefused(PeerError):
     """The service says no. Raise it from `request_qr`, which is then not asked again.
 
+    From `check_status` it counts as no answer; a final status check ends by it at once.
+
     Args:
         text: what it said, without any secret: it is logged.
         reason: the `Reason` of the failure; ``refused_by_service`` if it is none.

@@ -108,7 +108,7 @@ class Policy:
 
     sleep_check_interval: float = 10.0
     """How often it is looked whether the machine was asleep, where there is a `check_status`; it is
-    also looked at whatever is heard. What ran out meanwhile has run out."""
+    also looked at whatever is heard, and at each reconnect. What ran out meanwhile has run out."""
 
     finish_reads: bool = False
     """A read of the status that has begun is finished, for its answer is given out once: RFC 8628's

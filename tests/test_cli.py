@@ -38,9 +38,11 @@ from qrlifecycle import (
     QRLifecycleError,
     Reason,
     ServiceRefused,
+    UsageError,
 )
 from qrlifecycle.cli import main, stopping
-from qrlifecycle.cli.arguments import command_line
+from qrlifecycle.cli.arguments import SHELLS, command_line
+from qrlifecycle.cli.gateways import GATEWAYS
 from qrlifecycle.cli.http_requests import CodeRequest, default_qr_url
 from qrlifecycle.cli.interactive import policy_of
 from qrlifecycle.cli.plain_view import PlainView, sentences
@@ -261,13 +263,24 @@ async def answer_with(what: object, _request: web.Request) -> web.Response:
 PICTURE = f"data:image/png;base64,{base64.b64encode(QRCode('2@of-a-phone').png()).decode()}"
 
 
-def test_a_code_that_nobody_can_see_ends_it() -> None:
-    """`pair` writes no code as text, so where it cannot be drawn no socket is held for it."""
-    code, out, _ = answering({"qr": "x"}, "--attempt-timeout", "9", PYTHONIOENCODING="ascii")
-    assert code == 1
-    assert "the code cannot be drawn in ascii; use UTF-8" in out
-    assert "showing_failed: " in out
-    assert "File" not in out
+def test_where_no_code_can_be_drawn_none_is_asked_for() -> None:
+    """`pair` writes no code as text, so it ends before anything is asked for or opened."""
+    done = run("pair", "http://127.0.0.1:1", *OWNER, PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "the code cannot be drawn in ascii; use UTF-8" in one_line(done.stderr)
+
+
+def test_a_code_that_nobody_can_see_ends_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unless it can be read off a line beside it, or typed."""
+    monkeypatch.setattr("qrlifecycle.cli.plain_view.can_draw", lambda: False)
+    stop = Stop(owns_process=False)
+    with pytest.raises(UsageError, match=r"the code cannot be drawn in .*; use UTF-8"):
+        PlainView(stop, lambda _qr: ("Scan it.",), title="").show(QRCode("x"))
+    PlainView(stop, lambda qr: (qr.reveal(),), title="").show(QRCode("a code"))
+    PlainView(stop, lambda _qr: ("Scan it.",), title="").show(QRCode("x", typed="WDJB-MJHT"))
+    assert {"a code", "Or type WDJB-MJHT"} <= set(capsys.readouterr().out.splitlines())
 
 
 def test_a_picture_is_drawn_in_a_terminal() -> None:
@@ -965,7 +978,7 @@ def in_terminal(
     """A command in a terminal of that size: its exit code, and all it wrote."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-    settings = environment(TERM="xterm-256color", **more)
+    settings = environment(**{"TERM": "xterm-256color", **more})
     for name in ("COLUMNS", "LINES", "COLORTERM", "FORCE_COLOR"):
         settings.pop(name, None)
     process = subprocess.Popen(
@@ -1003,7 +1016,7 @@ def test_live_view() -> None:
     assert code == 0
     assert terminal_is_restored(written)
     drawn = re.findall(r"\x1b\[38;5;16;48;5;231m([ ▀▄█]+)", written)
-    url = re.search(r"http://\S+/phone/[\w-]+", written)
+    url = re.search(r"http://[^\s\x1b]+/phone/[\w-]+", written)
     assert url is not None
     matrix = QRCode(url[0]).matrix()
     assert modules(drawn)[: len(matrix)] == matrix
@@ -1012,6 +1025,97 @@ def test_live_view() -> None:
     assert "paired: +490001234567" in summary
     assert "1 socket ever" in summary
     assert url[0] not in summary
+
+
+def photographed(lines: list[str], paper: int) -> list[str]:
+    """What a reader finds in lines of half blocks or coloured spaces on a terminal of that grey."""
+    zxingcpp = pytest.importorskip("zxingcpp", reason="needs zxing-cpp, which reads the codes")
+    image = pytest.importorskip("PIL.Image").new("L", (80 * 6, 40 * 12), paper)
+    ink = {"█": (1, 1), "▀": (1, 0), "▄": (0, 1), " ": (0, 0)}
+    for y, line in enumerate(lines):
+        front, back, x = 255 - paper, paper, 12
+        for said, char in re.findall(r"\x1b\[([\d;]*)m|(.)", line):
+            if not char:
+                front = 0 if "38;5;16" in said else 255 - paper
+                back = {"231": 255, "16": 0}.get(said.rpartition("48;5;")[2], paper)
+                continue
+            for half, is_ink in enumerate(ink[char]):
+                top = 12 + y * 12 + half * 6
+                image.paste(front if is_ink else back, (x, top, x + 6, top + 6))
+            x += 6
+    return [found.text for found in zxingcpp.read_barcodes(image)]
+
+
+def code_lines(written: str) -> list[str]:
+    """The lines of a code that is drawn in a terminal, from its first to its last, once."""
+    found = (re.search(r"\x1b\[[\d;]*48;5;(16|231)m.*", line) for line in written.splitlines())
+    return [line[0].rstrip() for line in found if line is not None]
+
+
+@pytest.mark.parametrize("paper", [0, 255], ids=["dark", "light"])
+@pytest.mark.parametrize(
+    ("more", "options"),
+    [({}, ("--plain",)), ({"PYTHONIOENCODING": "ascii"}, ())],
+    ids=["half blocks", "no half blocks"],
+)
+def test_a_code_in_a_terminal_scans(
+    paper: int, more: dict[str, Any], options: tuple[str, ...]
+) -> None:
+    """Whatever the theme, and without half blocks by spaces in two colours."""
+    code, written = in_terminal("demo", "--scan-after", "0.1", *options, **more)
+    assert code == 0
+    url = re.search(r"http://[^\s\x1b]+/phone/[\w-]+", written)
+    assert url is not None
+    assert photographed(code_lines(written), paper) == [url[0]]
+
+
+@pytest.mark.parametrize(("invert", "paper"), [(False, 0), (True, 255)])
+def test_a_piped_code_scans(invert: bool, paper: int) -> None:
+    """On a dark background as it is, on a light one with `--invert`; without escape codes."""
+    done = run("demo", "--scan-after", "0", *["--invert"] * invert)
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout
+    url = re.search(r"http://\S+/phone/[\w-]+", done.stdout)
+    assert url is not None
+    drawn = [line for line in done.stdout.splitlines() if not line.strip("█▀▄ ")]
+    assert photographed(drawn, paper) == [url[0]]
+
+
+def test_a_small_terminal_has_all_of_it() -> None:
+    """At 60 by 20 the code with a narrow border, its address, and what goes on; and it scans."""
+    code, written = in_terminal("demo", "--scan-after", "0.3", columns=60, lines=20)
+    assert code == 0
+    assert "this terminal has" not in written
+    assert terminal_is_restored(written)
+    screen = next(part for part in re.split(r"\x1b\[(?:H|\?25h)", written) if "/phone/" in part)
+    assert len(screen.splitlines()) <= 20
+    assert "state displayed   socket open   code valid for 60 s" in screen
+    (url,) = set(re.findall(r"http://[^\s\x1b]+/phone/[\w-]+", screen))
+    assert f";{url}\x1b\\" in screen  # a link that opens, also where its text is cut
+    assert photographed(code_lines(screen), 0) == [url]
+
+
+def test_a_code_that_is_higher_than_the_terminal_is_said_to_be() -> None:
+    """It comes last, below what is to be done with it."""
+    code, written = in_terminal("demo", "--scan-after", "0", "--plain", lines=12)
+    assert code == 0
+    assert "lines high and this terminal has 12: make it higher" in written
+    assert written.index("Its address:") < written.index("48;5;231m")
+
+
+def test_a_code_that_has_run_out_is_not_valid_for_0_s() -> None:
+    """It is listened for a little longer, and that is what the live view says."""
+    code, written = in_terminal("demo", "--qr-lifetime", "0.6", "--max-refreshes", "0")
+    assert code == 1
+    assert "code has run out" in written
+    assert "valid for 0 s" not in written
+
+
+def test_a_dumb_terminal_is_sent_letters_only() -> None:
+    """No colours, no cursor; also where progress is shown."""
+    code, written = in_terminal("demo", "--scan-after", "0", TERM="dumb")
+    assert code == 0
+    assert "\x1b" not in written
 
 
 def test_live_view_interrupted() -> None:
@@ -1157,6 +1261,8 @@ def one_line(text: str) -> str:
     [
         "",
         "paint",
+        "completion",
+        "completion csh",
         "--verbose",
         "demo --scan-after soon",
         "demo --scan-after -1",
@@ -1236,7 +1342,73 @@ def test_token_that_is_none(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--version"], ["--help"], ["demo", "-h"], ["pair", "-h"], ["diagram", "-h"]]
+    ("typed", "meant"),
+    [
+        ("demmo", "demo"),
+        ("compeltion bash", "completion"),
+        ("demo --scan-afer 2", "--scan-after"),
+        ("demo --scan-afer=2", "--scan-after"),
+        ("demo --gateway device_flow", "device-flow"),
+        ("diagram --state dispayed", "displayed"),
+        ("pair devise-flow https://h --client-id tv", "device-flow"),
+        ("pair device-flow https://h --client-id tv --scpe openid", "--scope"),
+    ],
+)
+def test_a_mistyped_word(typed: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The nearest one that there is is named."""
+    assert main(typed.split()) == 2
+    assert f"did you mean {meant!r}?" in one_line(capsys.readouterr().err)
+
+
+def test_a_word_that_is_near_none(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is guessed at."""
+    assert main(["xyzzy"]) == 2
+    assert "did you mean" not in one_line(capsys.readouterr().err)
+
+
+def test_a_shell_completes_commands_and_options() -> None:
+    """Bash, asked as it would when somebody presses Tab."""
+    pytest.importorskip("shtab", reason="needs the extra 'cli'")
+    script = run("completion", "bash").stdout
+    for words, expected in (("de", "demo"), ("demo --sc", "--scan-after"), ("mo", "model")):
+        typed = ["qrlifecycle", *words.split()]
+        asked = f"COMP_WORDS=({' '.join(typed)}); COMP_CWORD={len(typed) - 1}\n"
+        asked += "$(complete -p qrlifecycle | sed 's/.*-F \\([^ ]*\\).*/\\1/')\necho $COMPREPLY\n"
+        done = subprocess.run(
+            ["bash", "--norc"], input=script + asked, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.split() == [expected], done.stderr
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion_is_printed_for_each_shell(
+    shell: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With every command in it."""
+    pytest.importorskip("shtab", reason="needs the extra 'cli'")
+    assert main(["completion", shell]) == 0
+    printed = capsys.readouterr().out
+    assert all(command in printed for command in command_line().commands)
+
+
+def test_completion_without_its_package(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is named, with the extra."""
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert main(["completion", "bash"]) == 2
+    assert "pip install '.[cli]'" in one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--version"],
+        ["--help"],
+        *([name, "-h"] for name in command_line().commands),
+        *(["pair", name, "-h"] for name in GATEWAYS),
+    ],
+    ids=" ".join,
 )
 def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Help and version go to stdout, with exit code 0; each help has an example."""

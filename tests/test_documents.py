@@ -72,10 +72,14 @@ def pages() -> list[Path]:
         TUTORIAL,
         DOCS / "security.md",
         HOW_TO / "read-the-status.md",
+        HOW_TO / "share-a-socket.md",
         HOW_TO / "when-a-connection-ends.md",
         DOCS / "gateways" / "device-flow.md",
+        DOCS / "coming-from-the-react-hook.md",
         DOCS / "gateways" / "evolution.md",
         DOCS / "gateways" / "wppconnect.md",
+        DOCS / "gateways" / "waha.md",
+        DOCS / "gateways" / "gowa.md",
     ],
     ids=lambda path: path.name,
 )
@@ -215,11 +219,59 @@ def test_the_page_on_embedding_shows_a_view_for_django(tmp_path: Path) -> None:
     assert printed == "{'paired': '+490001234567'}\n2\n"
 
 
-def test_the_page_on_embedding_shows_a_portal(tmp_path: Path) -> None:
-    """Its second listing pairs one user from plain threads, and lets another go away."""
-    _, portal = blocks(HOW_TO / "embed.md", "python")
-    (tmp_path / "portal.py").write_text(portal)
-    assert run(sys.executable, str(tmp_path / "portal.py")) == ""
+WORKER = """
+import sys
+from functools import partial
+
+from anyio.from_thread import start_blocking_portal
+
+import qrlifecycle
+from qrlifecycle.testing import PairingServer
+
+with (
+    start_blocking_portal("asyncio") as portal,
+    portal.wrap_async_context_manager(PairingServer()) as server,
+):
+
+    async def request_qr():
+        return qrlifecycle.QRCode(portal.call(server.make_code, "bot-7", "ada"), expires_in=60)
+
+    def make_lifecycle(user):
+        return qrlifecycle.QRLifecycle(
+            request_qr,
+            partial(qrlifecycle.SocketIOTransport, server.url, bot_id="bot-7", user_id=user),
+            on_qr_updated=lambda _qr: portal.call(server.scan, "bot-7", user),
+        )
+
+    pairing = type(sys)("myproject.pairing")
+    pairing.make_lifecycle = make_lifecycle
+    sys.modules |= {"myproject": type(sys)("myproject"), "myproject.pairing": pairing}
+    from tasks import pair
+
+    print(pair.apply(args=["ada"]).get(), len(server.sockets))
+"""
+"""The page's task, run as a worker runs it, in this process."""
+
+
+def test_the_page_on_embedding_shows_a_task_for_celery(tmp_path: Path) -> None:
+    """It blocks until the account is paired."""
+    pytest.importorskip("celery", reason="needs Celery, which nothing here depends on")
+    _, task = blocks(HOW_TO / "embed.md", "python")
+    (tmp_path / "tasks.py").write_text(task)
+    (tmp_path / "worker.py").write_text(WORKER)
+    printed = run(sys.executable, str(tmp_path / "worker.py"), PYTHONWARNINGS="default")
+    assert printed == "{'connected': True, 'reason': None} 1\n"
+
+
+def test_the_page_on_embedding_has_the_three_lines_of_the_example() -> None:
+    """What it says of Flask in short is what the example does at length."""
+    lines = blocks(HOW_TO / "embed.md", "text")[1].splitlines()
+    source = (TOP / "examples" / "pair_behind_flask.py").read_text()
+    assert [line.split()[-1] for line in lines] == ["/pair"] * 3
+    assert "PairingThread(make_lifecycle(user), patience=PATIENCE).start()" in source
+    assert "PATIENCE = 10" in source
+    assert "pairing.look()" in source
+    assert ".close()" in source
 
 
 def test_the_page_on_security_has_the_headers_of_the_example() -> None:
@@ -267,6 +319,16 @@ def test_the_page_on_cancellation_finds_what_it_says(tmp_path: Path) -> None:
     assert found[0] in printed
 
 
+def test_the_page_on_testing_ones_own_service_passes_its_own(tmp_path: Path) -> None:
+    """Its listings are a file of tests, as they stand, and all of them pass."""
+    script = tmp_path / "test_mine.py"
+    script.write_text("\n\n".join(blocks(HOW_TO / "test-your-service.md", "python")))
+    plugins = ("-p", "no:cacheprovider", "-p", "no:asyncio")  # anyio's plugin runs them
+    pytest_alone = (sys.executable, "-m", "pytest", "-q", "-W", "error", *plugins)
+    printed = run(*pytest_alone, "--rootdir", str(tmp_path), str(script))
+    assert re.search(r"^8 passed", printed, re.MULTILINE)
+
+
 @pytest.mark.slow
 def test_the_page_on_property_tests_passes_its_own(tmp_path: Path) -> None:
     """Its listings are a file of tests, as they stand, and all of them pass."""
@@ -297,12 +359,41 @@ def test_the_readmes_example_prints_the_success() -> None:
     assert [line.removeprefix("LOG ") for line in lines] == log.splitlines()
 
 
-def test_the_readmes_example_has_ten_lines_of_its_own() -> None:
-    """Without imports, blank lines and the call of main, the example is about ten lines."""
+def test_the_readmes_example_has_ten_lines_below_the_imports() -> None:
+    """As it says: with the call of main, and without blank lines."""
     (listing,) = blocks(README, "python")
     lines = [line for line in listing.splitlines() if line.strip()]
-    own = [line for line in lines if not line.startswith(("import", "from", "anyio.run"))]
-    assert len(own) <= 10
+    assert len([line for line in lines if not line.startswith(("import", "from"))]) == 10
+    assert "Ten lines below the imports" in README.read_text()
+
+
+def test_the_readme_has_a_line_for_each_gateway() -> None:
+    """With arguments that it takes; and for each transport that there is."""
+    rows = re.findall(r"^\| .* \| `(\w+)\((.*?)\)\.lifecycle", README.read_text(), re.MULTILINE)
+    kinds = {
+        name: kind
+        for name in qrlifecycle.gateways.__all__
+        if inspect.isclass(kind := getattr(qrlifecycle.gateways, name))
+        and issubclass(kind, qrlifecycle.gateways.Gateway)
+        and kind is not qrlifecycle.gateways.Gateway
+    }
+    assert {name for name, _ in rows} == kinds.keys()
+    for name, arguments in rows:
+        (call,) = ast.parse(f"f({arguments})").body
+        assert isinstance(call, ast.Expr)
+        assert isinstance(call.value, ast.Call)
+        given = {keyword.arg or "": None for keyword in call.value.keywords}
+        inspect.signature(kinds[name]).bind(*call.value.args, **given)
+    for transport in ("SocketIOTransport", "WebSocketTransport", "NoTransport"):
+        assert f"{transport}," in README.read_text()
+
+
+def test_the_readmes_picture_is_a_code_that_scans() -> None:
+    """What a reader finds in it is the address that stands below the code."""
+    zxingcpp = pytest.importorskip("zxingcpp", reason="needs zxing-cpp, which reads the codes")
+    image = pytest.importorskip("PIL.Image").open(DOCS / "images" / "demo.png")
+    (code,) = zxingcpp.read_barcodes(image.convert("RGB"))
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/phone/[\w-]+", code.text)
 
 
 @pytest.mark.parametrize(
@@ -321,6 +412,7 @@ def test_the_readmes_example_has_ten_lines_of_its_own() -> None:
         ("pair_in_a_terminal.py scan", r"Paired with \+490001234567"),
         ("pair_synchronously.py", r"Paired with \+490001234567\nSockets ever opened: 1"),
         ("pair_behind_fastapi.py", "Sockets ever opened: 2; open now: 0"),
+        ("pair_behind_flask.py", r"\+490001234567'}\nSockets open at once: 1; open now: 0"),
     ],
 )
 def test_an_example_runs_offline(name: str, expected: str) -> None:
@@ -328,6 +420,8 @@ def test_an_example_runs_offline(name: str, expected: str) -> None:
     script, *arguments = name.split()
     if "fastapi" in script:
         pytest.importorskip("fastapi", reason="needs the extra 'examples'")
+    if "flask" in script:
+        pytest.importorskip("flask", reason="needs Flask, which nothing here depends on")
     assert re.search(expected, run(sys.executable, str(TOP / "examples" / script), *arguments))
 
 
@@ -339,6 +433,7 @@ def test_every_example_is_run_or_used_by_one_that_is() -> None:
         "line_transport.py",
         "pair.py",
         "pair_behind_fastapi.py",
+        "pair_behind_flask.py",
         "pair_in_a_terminal.py",
         "pair_over_lines.py",
         "pair_over_websocket.py",
@@ -355,11 +450,11 @@ def test_the_transport_of_ones_own_is_as_short_as_the_readme_says() -> None:
     assert transport.end_lineno - transport.lineno + 1 < int(limit)
 
 
-def test_the_readme_knows_how_many_codes_there_are() -> None:
+def test_the_tutorial_knows_how_many_codes_there_are() -> None:
     """Its seconds of grace and its number of codes are the default policy's."""
     policy, words = qrlifecycle.Policy(), {"three": 3, "six": 6}
-    (grace,) = re.findall(r"(\w+) seconds more, the \*grace\*", README.read_text())
-    (codes,) = re.findall(r"(\w+) codes are shown in all", README.read_text())
+    (grace,) = re.findall(r"(\w+) seconds more, the \*grace\*", TUTORIAL.read_text())
+    (codes,) = re.findall(r"(\w+) codes are shown in all", TUTORIAL.read_text())
     assert words[grace] == policy.expiry_grace
     assert words[codes.lower()] == 1 + policy.max_refreshes
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from functools import partial
+from html.parser import HTMLParser
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -13,7 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from qrlifecycle import QRCode, QRLifecycle, Reason, SocketIOTransport
+from qrlifecycle import QRCode, QRLifecycle, Reason, Scanned, SocketIOTransport
 from qrlifecycle.cli import main
 from qrlifecycle.testing import PairingServer, pairing_server
 from qrlifecycle.testing.listening import is_loopback
@@ -59,11 +60,90 @@ async def test_the_token_guards_all_of_it(bearer: str | None) -> None:
                 assert phone not in await answer.text()
             seen.append(path)
         assert {"/qr", "/status", "/rotate", "/expire", "/sockets"} <= set(seen)
-        async with http.get(phone, headers=headers) as answer:
+        async with http.post(phone, headers=headers) as answer:
             assert answer.status == 200
         good = {"Authorization": "Bearer t0ken"}
         async with http.get(f"{server.url}/status", params=OWNER, headers=good) as answer:
             assert (await answer.json())["status"] == "paired"
+
+
+class Seen(HTMLParser):
+    """What a page has: elements with their attributes, and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note it."""
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        """Note it."""
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        """The attributes of each such element."""
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "says"),
+    [("confirm", "paired", "Paired"), ("refuse", "refused", "Declined")],
+)
+async def test_the_phones_page_asks_and_takes_yes_or_no(
+    answer: str, status: str, says: str
+) -> None:
+    """To look is to have scanned; only a POST decides. Names of others are text, and no more."""
+    async with PairingServer() as server, aiohttp.ClientSession() as http:
+        phone = server.make_code("<b>7</b>", "u&amp;")
+        async with http.head(phone) as nothing:
+            assert nothing.status == 405
+        assert server.pairing("<b>7</b>", "u&amp;").status == "waiting"
+        async with http.get(phone) as asked:
+            page = Seen(await asked.text())
+            assert asked.content_type == "text/html"
+            assert "form-action 'self'" in asked.headers["Content-Security-Policy"]
+            assert asked.headers["Cache-Control"] == "no-store"
+        assert server.pairing("<b>7</b>", "u&amp;").status == "scanned"
+        assert ("<b>7</b>" in page.text, "u&amp;" in page.text) == (True, True)
+        assert page.all("html") == [{"lang": "en"}]
+        assert page.all("title")
+        assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in page.all(
+            "meta"
+        )
+        assert page.all("form") == [{"method": "post"}]
+        assert [button["value"] for button in page.all("button")] == ["confirm", "refuse"]
+        assert page.all("script") == page.all("link") == page.all("img") == []
+        async with http.post(phone, data={"answer": "perhaps"}) as refused:
+            assert refused.status == 400
+        async with http.post(phone, data={"answer": answer}) as done:
+            assert says in Seen(await done.text()).text
+        assert server.pairing("<b>7</b>", "u&amp;").status == status
+        async with http.get(phone) as late:
+            assert late.status == 410
+            assert "good no more" in Seen(await late.text()).text
+
+
+async def test_failure_can_be_played_by_hand() -> None:
+    """No on the phone's page is a refusal on the screen, after "now approve on your phone"."""
+    async with PairingServer() as server, aiohttp.ClientSession() as http:
+
+        async def request_qr() -> QRCode:
+            return QRCode(server.make_code("b", "u"))
+
+        async def look(qr: QRCode) -> None:
+            await (await http.get(qr.reveal())).read()
+
+        async def decline(_scanned: Scanned) -> None:
+            code = server.url_of(server.pairing("b", "u"))
+            await (await http.post(code, data={"answer": "refuse"})).read()
+
+        make = partial(SocketIOTransport, server.url, bot_id="b", user_id="u")
+        lifecycle = QRLifecycle(request_qr, make, on_qr_updated=look, on_scanned=decline)
+        assert (await lifecycle.pair()).reason is Reason.REFUSED_ON_PHONE  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("auth", [None, {"token": "wrong"}, {"token": "\u00fc"}, {"token": 7}])

@@ -281,6 +281,70 @@ async def test_a_welcome_that_does_not_come(
     assert text in str(error)
 
 
+@pytest.mark.parametrize(
+    ("said", "kind", "ending"),
+    [
+        (frame(b"\x0f\xa1no", 8), TransportRefused, Ending.REFUSED),
+        (frame(b"\x03\xe8", 8), TransportUnreachable, Ending.CLOSED),
+        (b"", TransportUnreachable, Ending.SILENT),
+    ],
+    ids=["4001", "1000", "nothing"],
+)
+async def test_who_is_turned_away_right_after_the_handshake_was_never_let_in(
+    said: bytes, kind: type[TransportError], ending: Ending
+) -> None:
+    """The server is asked by a ping, and its close comes before the pong."""
+
+    async def handler(served: Served) -> None:
+        await served.accept()
+        await served.read(6)
+        await served.send(said)
+        await served.read_to_the_end()
+
+    async with listening(handler) as port:
+        transport = transport_to(port, wait_for_pong=True, refusing={4001}, heartbeat=20)
+        error = await failure_of(transport)
+        await transport.aclose()
+    assert type(error) is kind
+    assert error.ending is ending
+
+
+@pytest.mark.parametrize("said", [frame(b"", 10), say({"type": "scanned"})], ids=["pong", "text"])
+@pytest.mark.parametrize("early", [False, True], ids=["asked", "at once"])
+async def test_whoever_is_answered_is_let_in(said: bytes, early: bool) -> None:
+    """By the pong, or by a message, which is kept; one that came at once needs no ping."""
+    answered = said * (not early)
+
+    async def handler(served: Served) -> None:
+        await served.accept(said if early else b"")
+        if not early:
+            assert (await served.read(6))[:2] == b"\x89\x80"
+        await anyio.sleep(1)
+        await served.send(answered + say({"type": "linked", "phone": "me"}))
+        await served.read_to_the_end()
+
+    async with listening(handler) as port:
+        began = anyio.current_time()
+        async with transport_to(port, wait_for_pong=True) as transport:
+            assert (anyio.current_time() - began >= 1) is not early
+            if said != frame(b"", 10):
+                assert await transport.receive() == Scanned()
+            assert await transport.receive() == Paired("me")
+
+
+async def test_what_was_said_before_the_end_is_heard() -> None:
+    """A message and a close in one: it was let in."""
+
+    async def handler(served: Served) -> None:
+        await served.accept(say({"type": "scanned"}) + frame(b"\x03\xe8", 8))
+        await served.read_to_the_end()
+
+    async with listening(handler) as port, transport_to(port, wait_for_pong=True) as transport:
+        assert await transport.receive() == Scanned()
+        with pytest.raises(anyio.EndOfStream):
+            await transport.receive()
+
+
 async def test_closing_while_it_waits_for_a_welcome() -> None:
     """That it was our own side is what is said."""
 

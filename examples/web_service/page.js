@@ -5,6 +5,12 @@ const SILENCE = 25_000; // milliseconds; the service sends a line every 10 s
 const SLEPT = 5_000; // milliseconds by which the wall clock gets ahead of the timers
 const LOST = "The connection was lost. Please try again.";
 
+const NEXT = {
+  paired: "Your bot answers from this number now. This window can be closed.",
+  again: "Press “Try again” for a new code.",
+  final: "Trying again will not help: please ask whoever runs this service.",
+};
+
 const at = (id) => document.getElementById(id);
 const dialog = at("dialog");
 let stream = null; // what ends the stream, while there is one
@@ -83,8 +89,14 @@ function display(news) {
   at("close").textContent = over ? "Close" : "Cancel";
   at("close").classList.toggle("primary", over && !news.retryable);
   at("again").hidden = !news.retryable;
+  at("next").textContent = over ? NEXT[next(news)] : "";
   if (news.ended === "paired") at("paired").textContent = news.sentence;
   if (document.activeElement === document.body) at("title").focus(); // its button was hidden
+}
+
+function next({ ended, retryable }) {
+  if (ended === "paired") return "paired";
+  return retryable ? "again" : "final";
 }
 
 function light(state, socketOpen = false) {
@@ -136,7 +148,7 @@ function tick() {
   const left = Math.max(0, Math.ceil((ends - performance.now()) / 1000));
   at("bar").value = left;
   const clock = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
-  at("left").textContent = `${clock} left`;
+  at("left").textContent = left ? `${clock} left` : "The code has run out.";
 }
 
 // What the person does
@@ -160,4 +172,8 @@ setInterval(() => {
   if (slept() && stream && at("frame").dataset.look === "code") pair();
 }, 1000);
 light("idle");
+// On a phone the diagram is folded: the code and what is said of it come first.
+for (const fold of document.querySelectorAll("details")) {
+  fold.open = matchMedia("(min-width: 761px)").matches;
+}
 at("open").hidden = false; // without a script it would do nothing

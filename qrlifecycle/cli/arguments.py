@@ -7,11 +7,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from ..errors import InvalidValue
 from ..states import State
 from .gateways import GATEWAYS
 from .help_texts import (
     AUDIT_EXAMPLES,
     AUDIT_TEXT,
+    COMPLETION_EXAMPLES,
+    COMPLETION_TEXT,
     DEMO_EXAMPLES,
     DEMO_TEXT,
     DESCRIPTION,
@@ -25,11 +28,15 @@ from .help_texts import (
     TIMELINE_TEXT,
     VERIFY_EXAMPLES,
     VERIFY_TEXT,
+    gateway_examples,
     gateways_text,
 )
-from .parser import Parser, ShowVersion
+from .parser import Parser, ShowVersion, did_you_mean
 
-__all__ = ["command_line", "select_gateway"]
+__all__ = ["SHELLS", "command_line", "select_gateway"]
+
+SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
+"""What completions can be made for."""
 
 
 def command_line() -> Parser:
@@ -45,7 +52,11 @@ def command_line() -> Parser:
     _add_verify(commands)
     _add_audit(commands)
     _add_timeline(commands)
+    _add_completion(commands)
     parser.commands = tuple(name for name in commands.choices if name.isidentifier())
+    parser.parsers = {**commands.choices}
+    for command in parser.parsers.values():
+        command.set_defaults(parser=command)
     return parser
 
 
@@ -109,10 +120,17 @@ def _add_pair(commands: Any) -> None:
 
 
 def select_gateway(argv: Sequence[str]) -> list[str]:
-    """The arguments, with a gateway's name right after `pair` made part of the command."""
+    """The arguments, with a gateway's name right after `pair` made part of the command.
+
+    Raises:
+        InvalidValue: the word there is neither a URL nor a gateway, and is nearly the latter.
+    """
     match [*argv]:
         case ["pair", name, *rest] if name in GATEWAYS:
             return [f"pair {name}", *rest]
+        case ["pair", name, *_] if "/" not in name and (hint := did_you_mean(name, GATEWAYS)):
+            url = "a server of your own must look like https://bots.example"
+            raise InvalidValue(f"there is no gateway {name!r}{hint} {url}")
     return [*argv]
 
 
@@ -120,7 +138,9 @@ def _add_gateways(commands: Any) -> None:
     """A parser for each gateway; they are not listed among the commands, but in `pair --help`."""
     for name, entry in GATEWAYS.items():
         pair = commands.add_parser(
-            f"pair {name}", description=f"{entry.help[0].upper()}{entry.help[1:]}."
+            f"pair {name}",
+            description=f"{entry.help[0].upper()}{entry.help[1:]}.",
+            epilog=gateway_examples(name, entry),
         )
         pair.set_defaults(command="pair_gateway", gateway=name)
         entry.add_to(pair)
@@ -197,6 +217,11 @@ def _add_policy(parser: argparse.ArgumentParser) -> None:
         "failure names the one that it came of",
     )
     add("--plain", action="store_true", help="plain lines, as when piped, no live view")
+    add(
+        "--invert",
+        action="store_true",
+        help="in a pipe or a terminal without colours, draw the code for a light background",
+    )
 
 
 def _add_diagram(commands: Any) -> None:
@@ -289,6 +314,18 @@ def _add_timeline(commands: Any) -> None:
     add("--lifecycle", metavar="ID", help="only of this lifecycle")
     add("--subject", metavar="WORD", help="only for this bot or user")
     add("--absolute", action="store_true", help="by the clock, not each lane from its beginning")
+
+
+def _add_completion(commands: Any) -> None:
+    completion = commands.add_parser(
+        "completion",
+        help="print what makes a shell complete these commands",
+        description=COMPLETION_TEXT,
+        epilog=COMPLETION_EXAMPLES,
+    )
+    completion.add_argument(
+        "shell", metavar="SHELL", choices=SHELLS, help="bash, zsh, fish, tcsh or powershell"
+    )
 
 
 def _delay(text: str) -> float:

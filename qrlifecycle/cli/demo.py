@@ -72,8 +72,7 @@ async def _pair(
 ) -> int:
     hints = _hints(arguments.host, arguments.scan_after)
     title = f"qrlifecycle demo: a toy server at {server.url}"
-    lifetime, plain = policy.qr_lifetime, arguments.plain
-    view = make_view(stop, hints, title=title, lifetime=lifetime, plain=plain)
+    view = make_view(stop, hints, arguments, title=title, lifetime=policy.qr_lifetime)
     token = server.token
     bearer = {"Authorization": f"Bearer {token}"} if token else {}
     auth = {"token": token} if token else None
@@ -91,23 +90,23 @@ async def _pair(
 
 def _hints(host: str, scan_after: float | None) -> Callable[[QRCode], tuple[str, ...]]:
     if scan_after is not None:
-        what = f"This code is scanned automatically after {scan_after:g} s. Its address is"
+        what = f"It is scanned automatically after {scan_after:g} s. Its address:"
     elif is_loopback(host):
-        what = "Open this address in a browser on this machine; that plays the phone:"
+        what = "In a browser on this machine its address is the phone:"
     else:
-        what = "Scan the code with a phone in this network, or open its address in a browser:"
+        what = "Scan it with a phone in this network, or open its address:"
     return lambda qr: (what, qr.reveal())
 
 
 async def _scan_after(seconds: float, lifecycle: QRLifecycle) -> None:
-    """Play the phone: open the address in the code, as soon as there is a valid one."""
+    """Play the phone: say yes at the address in the code, as soon as there is a valid one."""
     async for _ in lifecycle.changes():
         if lifecycle.qr is not None:
             break
     await anyio.sleep(seconds)
     while True:
         if (qr := lifecycle.qr) is not None:
-            answer = await send(HTTPClient(), "GET", qr.reveal())
+            answer = await send(HTTPClient(), "POST", qr.reveal())
             if answer.status_code < 400:
                 return
         await anyio.sleep(0.05)

@@ -40,8 +40,8 @@ async def _pair(emulator: Emulator, arguments: argparse.Namespace, stop: Stop) -
     seconds = SCAN_AFTER if arguments.scan_after is None else arguments.scan_after
     title = f"qrlifecycle demo: {arguments.gateway}, played at {emulator.url}"
     what = (f"This code is scanned automatically after {seconds:g} s.",)
-    lifetime, plain = policy.qr_lifetime, arguments.plain
-    view = make_view(stop, partial(_hints, what), title=title, lifetime=lifetime, plain=plain)
+    hints, lifetime = partial(_hints, what), policy.qr_lifetime
+    view = make_view(stop, hints, arguments, title=title, lifetime=lifetime)
     lifecycle = make_lifecycle(service_of(gateway), policy, view)
     scanning = partial(_scan_after, seconds, lifecycle, emulator)
     outcome = await run_in_view(lifecycle, view, stop, scanning)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..gateways.base import Gateway
     from ..testing.gateways.emulator import Emulator
 
-__all__ = ["GATEWAYS", "Entry", "Option", "Secret", "read_secret"]
+__all__ = ["EXAMPLE", "GATEWAYS", "Entry", "Option", "Secret", "read_secret"]
 
 LONGEST_SECRET = 10_000
 """Characters; a longer file is another one than was meant."""
@@ -83,6 +83,8 @@ class Entry:
     options: tuple[Option, ...] = ()
     secrets: tuple[Secret, ...] = ()
     emulator_options: Mapping[str, Any] = field(default_factory=dict)
+    typed: bool = False
+    """Whether each of its codes can be typed as well: it need not be drawn."""
 
     def add_to(self, parser: argparse.ArgumentParser) -> None:
         """Have all of it parsed."""
@@ -134,6 +136,7 @@ GATEWAYS: Mapping[str, Entry] = {
         ),
         secrets=(Secret("client-secret", "the client's secret, if it has one"),),
         emulator_options={"interval": 1.0},
+        typed=True,
     ),
     "evolution": Entry(
         help="link WhatsApp to an instance of an Evolution API server (version 2)",
@@ -157,6 +160,30 @@ GATEWAYS: Mapping[str, Entry] = {
             Secret("token", "the session's token"),
             Secret("secret-key", "the server's secret, which makes tokens, instead"),
         ),
+    ),
+    "waha": Entry(
+        help="link WhatsApp to a session of a WAHA",
+        url="URL",
+        gateway="waha:WAHA",
+        emulator="waha:WAHAEmulator",
+        options=(
+            Option("session", "the session's name (default)"),
+            Option("every-session", "listen to all sessions: the core edition of 2024", flag=True),
+            Option("phone-number", "a phone that can type the code: its number, +49151..."),
+        ),
+        secrets=(Secret("api-key", "its key, if it checks one"),),
+    ),
+    "gowa": Entry(
+        help="link WhatsApp to a device of a GOWA (go-whatsapp-web-multidevice)",
+        url="URL",
+        gateway="gowa:GOWA",
+        emulator="gowa:GOWAEmulator",
+        options=(
+            Option("device", "the device's id", required=True),
+            Option("username", "whose password it is, if it asks for one"),
+            Option("phone-number", "give a code to type on this phone: its number, +49151..."),
+        ),
+        secrets=(Secret("password", "the password, if it asks for one"),),
     ),
 }
 """By the name that selects it."""

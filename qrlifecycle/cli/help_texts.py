@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from .gateways import GATEWAYS
+from .gateways import EXAMPLE, GATEWAYS, Entry
 
 __all__ = [
     "AUDIT_EXAMPLES",
     "AUDIT_TEXT",
+    "COMPLETION_EXAMPLES",
+    "COMPLETION_TEXT",
     "DEMO_EXAMPLES",
     "DEMO_TEXT",
     "DESCRIPTION",
@@ -20,6 +22,7 @@ __all__ = [
     "TIMELINE_TEXT",
     "VERIFY_EXAMPLES",
     "VERIFY_TEXT",
+    "gateway_examples",
     "gateways_text",
 ]
 
@@ -139,8 +142,34 @@ examples:
 exit code: 0 drawn, 2 the file cannot be read, or has nothing to draw
 """
 
+COMPLETION_TEXT = """\
+Print a script for a shell, which makes it complete the commands and their options.
+"""
+
+COMPLETION_EXAMPLES = """\
+examples:
+  eval "$(qrlifecycle completion bash)"          in ~/.bashrc
+  eval "$(qrlifecycle completion zsh)"           in ~/.zshrc, below compinit
+  qrlifecycle completion fish > ~/.config/fish/completions/qrlifecycle.fish
+
+exit code: 0 done
+"""
+
 
 def gateways_text() -> str:
     """The gateways, for the end of a help text."""
     lines = (f"  qrlifecycle pair {name} {entry.url} ..." for name, entry in GATEWAYS.items())
     return "\n".join(["", "services that are known, each with a --help of its own:", *lines, ""])
+
+
+def gateway_examples(name: str, entry: Entry) -> str:
+    """How one gateway is paired with: what must be given, its secrets from the environment."""
+    secrets = "".join(f"{secret.variable}=... " for secret in entry.secrets if secret.required)
+    options = "".join(f" --{option.name} ..." for option in entry.options if option.required)
+    return f"""\
+examples:
+  {secrets}qrlifecycle pair {name} {EXAMPLE}{options}
+  qrlifecycle demo --gateway {name}   the service and the phone, played on this machine
+
+exit code: 0 paired, 1 not paired, 130 after Ctrl-C, 143 after SIGTERM
+"""

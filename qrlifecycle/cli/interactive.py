@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import os
 import sys
 from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,10 +21,19 @@ from ..lifecycle import QRLifecycle
 from ..outcome import Cancelled, Outcome
 from ..policy import Policy
 from ..states import State
-from .plain_view import Hints, PlainView, draws_blocks
+from .drawing import can_draw, draws_blocks, draws_colours
+from .plain_view import CANNOT_DRAW, Hints, PlainView
 from .stopping import Stop
 
-__all__ = ["exit_code", "make_lifecycle", "make_view", "policy_of", "run_in_view", "service_of"]
+__all__ = [
+    "exit_code",
+    "make_lifecycle",
+    "make_view",
+    "policy_of",
+    "require_drawing",
+    "run_in_view",
+    "service_of",
+]
 
 REFRESH_INTERVAL = 0.05
 """Seconds between two checks whether the screen must be drawn again."""
@@ -72,19 +80,30 @@ def _number(text: str) -> float:
     return int(text) if text.lstrip("+-").isdigit() else float(text)
 
 
-def make_view(stop: Stop, hints: Hints, *, title: str, lifetime: float, plain: bool) -> PlainView:
+def make_view(
+    stop: Stop, hints: Hints, arguments: argparse.Namespace, *, title: str, lifetime: float
+) -> PlainView:
     """The live view in a terminal that can show it, else plain lines.
 
     Raises:
         MissingExtra: a package that draws is not installed.
     """
     QRCode("x").matrix()  # a missing package is reported before anything is opened
-    dumb = os.environ.get("TERM", "dumb") in {"dumb", "unknown"} and os.name != "nt"
-    if plain or dumb or not sys.stdout.isatty() or not draws_blocks():
-        return PlainView(stop, hints, title=title)
+    if arguments.plain or not draws_colours() or not draws_blocks():
+        return PlainView(stop, hints, title=title, invert=arguments.invert)
     from .live_view import LiveView
 
     return LiveView(stop, hints, title=title, lifetime=lifetime)
+
+
+def require_drawing() -> None:
+    """Nothing is asked for where nobody would see it.
+
+    Raises:
+        UsageError: standard output cannot show a code.
+    """
+    if not can_draw():
+        raise UsageError(CANNOT_DRAW.format(sys.stdout.encoding))
 
 
 def make_lifecycle(service: Service, policy: Policy, view: PlainView) -> QRLifecycle:

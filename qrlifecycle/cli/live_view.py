@@ -20,12 +20,14 @@ from ..errors import MissingExtra
 from ..lifecycle import QRLifecycle
 from ..outcome import Outcome
 from ..states import Event, State
+from .drawing import NARROW
 from .plain_view import Hints, PlainView, sentences
 from .stopping import BROKEN_PIPE, Stop
 
 try:
     from rich.console import Console, Group
     from rich.live import Live
+    from rich.style import Style
     from rich.text import Text
 except ImportError:
     raise MissingExtra("the live view", "cli") from None
@@ -75,7 +77,8 @@ class LiveView(PlainView):
         self._live: Live | None = None
         self._screen = ExitStack()
         self._log: list[str] = []
-        self._code: list[str] = []
+        self._codes: list[list[str]] = []
+        """The lines of the code, with a wide border and with a narrow one."""
         self._beside: tuple[str, ...] = ()
         self._valid_until: float | None = None
         self._drawn: object = None
@@ -110,23 +113,25 @@ class LiveView(PlainView):
 
     def show(self, qr: QRCode) -> None:
         """Show a code to scan; if it does not fit, plain lines take over from here."""
-        self._code = qr.text(ink=True).splitlines()
+        borders: tuple[dict[str, int], ...] = ({}, {"border": NARROW})
+        self._codes = [qr.text(ink=True, **border).splitlines() for border in borders]
         self._beside = self._lines_beside(qr)
         self._valid_until = time.monotonic() + (qr.expires_in or self._lifetime)
-        if self._live is not None and not self._fits(1 + len(self._beside)):
+        below = 1 + len(self._folded())
+        if self._live is not None and not self._fits(self._codes[-1], below):
             self._leave_screen()
             size = self._console.size
-            lines = len(self._code) + 1 + len(self._beside)
+            code = self._codes[-1]
             super().say(
-                f"A live view of the code needs {len(self._code[0])} columns and {lines} lines; "
-                f"this terminal has {size.width} and {size.height}."
+                f"A live view of the code needs {len(code[0])} columns and {len(code) + below} "
+                f"lines; this terminal has {size.width} and {size.height}."
             )
         if self._live is None:
             super().show(qr)
 
     def spell(self, code: PairingCode) -> None:
         """Show a code to type, in place of a picture."""
-        self._code, self._beside = [], ()
+        self._codes, self._beside = [], ()
         self._valid_until = time.monotonic() + (code.expires_in or self._lifetime)
         super().spell(code)
 
@@ -135,7 +140,7 @@ class LiveView(PlainView):
         if change.event in (Event.SCANNED, Event.ACTION_REQUIRED):
             self._valid_until = None
         if not change.internal:
-            self._code, self._beside, self._valid_until = [], (), None
+            self._codes, self._beside, self._valid_until = [], (), None
         super().changed(change)
 
     def refresh(self) -> None:
@@ -181,23 +186,39 @@ class LiveView(PlainView):
         for line in self._log:
             self._console.print(Text(line, self._styles.quiet))
 
-    def _fits(self, below: int = 1) -> bool:
-        """Whether the code fits, with some lines below it."""
+    def _fits(self, code: list[str], below: int = 1) -> bool:
+        """Whether a code fits, with some lines below it."""
         size = self._console.size
-        return len(self._code[0]) <= size.width and len(self._code) + below <= size.height
+        return len(code[0]) <= size.width and len(code) + below <= size.height
+
+    def _fitting(self, below: int) -> list[str]:
+        """The code with the widest border that leaves room for some lines, else the smallest."""
+        fitting = (code for code in self._codes if self._fits(code, below))
+        return next(fitting, self._codes[-1] if self._codes else [])
+
+    def _folded(self) -> list[Text]:
+        """What stands beside the code; an address that is too long goes on in the next line."""
+        width = max(1, self._console.size.width - len(MARGIN))
+        lines = []
+        for hint in self._beside:
+            style = Style(link=hint) if hint.startswith(("http://", "https://")) else ""
+            parts = (hint[at : at + width] for at in range(0, len(hint), width))
+            lines += [self._text(part, style) for part in parts]
+        return lines
 
     def _lines(self) -> list[Text]:
         """Everything on screen, from the top; a small screen lacks what matters least."""
         styles = self._styles
-        if self._code and not self._fits():
-            size = f"{len(self._code[0])} columns and {len(self._code) + 1} lines"
+        hints = self._folded()
+        modules = self._fitting(1 + len(hints))
+        if modules and not self._fits(modules):
+            size = f"{len(modules[0])} columns and {len(modules) + 1} lines"
             return [Text(f"The code needs {size}: make the window larger.", styles.bad)]
-        free = self._console.size.height - len(self._code)
-        spacious = free > 6 + len(self._beside)
+        free = self._console.size.height - len(modules)
+        spacious = free > 6 + len(hints)
         gap = [self._text("")] if spacious else []
         head = [*gap, self._text(self._title, styles.title), *gap] if spacious else []
-        code = [self._module_line(line) for line in self._code]
-        hints = [self._text(hint) for hint in self._beside]
+        code = [self._module_line(line) for line in modules]
         hints = [*(gap if code else []), *hints, *gap] if free > len(hints) else []
         left = free - len(head) - len(hints) - 1 - len(gap)
         latest = self._log[-left:] if left > 0 else []
@@ -210,9 +231,9 @@ class LiveView(PlainView):
         socket = lifecycle is not None and lifecycle.socket_open
         parts = [f"state {state}", f"socket {'open' if socket else 'closed'}"]
         if self._valid_until is not None:
-            left = max(0, round(self._valid_until - time.monotonic()))
-            parts.append(f"code valid for {left} s")
-        elif self._code:
+            left = round(self._valid_until - time.monotonic())
+            parts.append(f"code valid for {left} s" if left > 0 else "code has run out")
+        elif self._codes:
             parts.append("approve on the phone")
         text = self._text("● " if socket else "○ ", styles.open if socket else styles.quiet)
         return text.append("   ".join(parts))
@@ -221,6 +242,6 @@ class LiveView(PlainView):
         margin = MARGIN if len(line) + len(MARGIN) <= self._console.size.width else ""
         return Text(margin, no_wrap=True, end="\n").append(line, INK)
 
-    def _text(self, words: str, style: str = "") -> Text:
+    def _text(self, words: str, style: str | Style = "") -> Text:
         text = Text(MARGIN if words else "", no_wrap=True, overflow="ellipsis")
         return text.append(words, style)

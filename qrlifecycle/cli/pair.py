@@ -24,7 +24,14 @@ from ..transports.base import Transport
 from ..transports.messages import DEFAULT_SIGNALS, MEANINGS, SignalMap
 from ..transports.socketio import SocketIOTransport
 from .http_requests import CodeRequest, StatusRequest, default_qr_url
-from .interactive import exit_code, make_lifecycle, make_view, policy_of, run_in_view
+from .interactive import (
+    exit_code,
+    make_lifecycle,
+    make_view,
+    policy_of,
+    require_drawing,
+    run_in_view,
+)
 from .plain_view import PlainView
 from .stopping import Stop
 
@@ -70,6 +77,7 @@ def run(arguments: argparse.Namespace, stop: Stop) -> int:
         headers=headers | ({"Authorization": f"Bearer {token}"} if token else {}),
         ssl_context=ssl_context,
     )
+    require_drawing()
     service = Service(request, transport, _status(arguments, request))
     return anyio.run(_pair, service, policy, arguments, stop, backend="asyncio")
 
@@ -106,8 +114,7 @@ def _status(arguments: argparse.Namespace, request: CodeRequest) -> StatusReques
 
 async def _pair(service: Service, policy: Policy, arguments: argparse.Namespace, stop: Stop) -> int:
     title = f"qrlifecycle pair: bot {arguments.bot_id}, user {arguments.user_id}"
-    lifetime, plain = policy.qr_lifetime, arguments.plain
-    view = make_view(stop, hints, title=title, lifetime=lifetime, plain=plain)
+    view = make_view(stop, hints, arguments, title=title, lifetime=policy.qr_lifetime)
     lifecycle = make_lifecycle(service, policy, view)
     outcome = await run_in_view(lifecycle, view, stop)
     note_dropped(view, lifecycle, outcome)

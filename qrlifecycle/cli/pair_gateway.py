@@ -11,7 +11,15 @@ import anyio
 
 from ..gateways.base import Gateway
 from .gateways import GATEWAYS
-from .interactive import exit_code, make_lifecycle, make_view, policy_of, run_in_view, service_of
+from .interactive import (
+    exit_code,
+    make_lifecycle,
+    make_view,
+    policy_of,
+    require_drawing,
+    run_in_view,
+    service_of,
+)
 from .pair import hints, note_dropped, read_ca_file
 from .stopping import Stop
 
@@ -20,15 +28,17 @@ __all__ = ["run"]
 
 def run(arguments: argparse.Namespace, stop: Stop) -> int:
     """Pair; return whether the account is paired, as an exit code."""
-    gateway = GATEWAYS[arguments.gateway].make(arguments, read_ca_file(arguments.ca_file))
+    entry = GATEWAYS[arguments.gateway]
+    gateway = entry.make(arguments, read_ca_file(arguments.ca_file))
+    if not entry.typed:
+        require_drawing()
     return anyio.run(_pair, gateway, arguments, stop, backend="asyncio")
 
 
 async def _pair(gateway: Gateway, arguments: argparse.Namespace, stop: Stop) -> int:
     policy = policy_of(arguments, gateway.policy)
     title = f"qrlifecycle pair {arguments.gateway}: {gateway.account} at {gateway.place}"
-    lifetime, plain = policy.qr_lifetime, arguments.plain
-    view = make_view(stop, hints, title=title, lifetime=lifetime, plain=plain)
+    view = make_view(stop, hints, arguments, title=title, lifetime=policy.qr_lifetime)
     lifecycle = make_lifecycle(service_of(gateway), policy, view)
     outcome = await run_in_view(lifecycle, view, stop)
     note_dropped(view, lifecycle, outcome)

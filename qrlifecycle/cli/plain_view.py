@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Self
 
-from ..codes import BLOCKS, PairingCode, QRCode
+from ..codes import PairingCode, QRCode
 from ..engine.observers import Change
 from ..errors import QRLifecycleError, UsageError
 from ..lifecycle import QRLifecycle
@@ -21,15 +21,15 @@ from ..monitoring.printable import printable
 from ..outcome import Connected, Outcome, Reason
 from ..signals import ActionRequired
 from ..states import Event
+from .drawing import Drawing, can_draw, draw, draws_colours
 from .stopping import BROKEN_PIPE, Stop, discard_output
 
-__all__ = ["Hints", "PlainView", "draws_blocks", "sentences"]
+__all__ = ["CANNOT_DRAW", "Hints", "PlainView", "sentences"]
 
 Hints = Callable[[QRCode], tuple[str, ...]]
 """The lines to show beside a code: what to do with it."""
 
-BLACK_ON_WHITE = "\x1b[38;5;16;48;5;231m{}\x1b[0m"
-"""These two of the 256 colours are the same in every theme."""
+CANNOT_DRAW = "the code cannot be drawn in {}; use UTF-8 (a locale like C.UTF-8 has it)"
 
 LONGEST = 200
 """Characters of foreign text that are shown."""
@@ -47,11 +47,13 @@ class PlainView:
         stop: asked to stop when the output has no reader any more.
         hints: the lines to show beside a code.
         title: the first line.
+        invert: where there are no colours, draw for a light background.
     """
 
-    def __init__(self, stop: Stop, hints: Hints, *, title: str) -> None:
+    def __init__(self, stop: Stop, hints: Hints, *, title: str, invert: bool = False) -> None:
         self._stop = stop
         self._title = title
+        self._invert = invert
         self._hints = hints
         self._too_wide: QRCode | None = None
         self._unseen: QRCode | None = None
@@ -72,10 +74,12 @@ class PlainView:
         self._print(line)
 
     def show(self, qr: QRCode) -> None:
-        """Show a code to scan, or the one that replaces it."""
+        """Show a code to scan, or the one that replaces it.
+
+        What to do with it comes first: a code that is higher than the screen ends at its bottom.
+        """
+        self._print(*self._lines_beside(qr))
         self._draw(qr)
-        for line in self._lines_beside(qr):
-            self._print(line)
 
     def spell(self, code: PairingCode) -> None:
         """Show a code to type; it is meant to be read, so it is written as text."""
@@ -96,8 +100,8 @@ class PlainView:
 
     def refresh(self) -> None:
         """Called regularly; draws a code that did not fit, once it fits."""
-        if self._too_wide is not None and _width(self._too_wide) <= _columns():
-            self._draw(self._too_wide)
+        if (qr := self._too_wide) is not None and self._drawing(qr).columns <= _size().columns:
+            self._draw(qr)
 
     def end(self, outcome: Outcome) -> None:
         """Show how it ended."""
@@ -114,31 +118,38 @@ class PlainView:
         where = "" if qr.typed_at is None else f" at {printable(qr.typed_at, LONGEST)}"
         return (*self._hints(qr), f"Or type {printable(qr.typed.reveal(), LONGEST)}{where}")
 
+    def _drawing(self, qr: QRCode) -> Drawing:
+        return draw(qr, _size(), invert=self._invert)
+
     def _draw(self, qr: QRCode) -> None:
         """Draw the code; in a terminal that is too narrow it would be garbled, so say that."""
         self._too_wide = None
-        if not draws_blocks():
-            self._cannot_draw(qr, f"the code cannot be drawn in {sys.stdout.encoding}; use UTF-8")
-        elif not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
-            self._print(qr.text().rstrip("\n"))
-        elif _width(qr) > _columns():
-            why = f"the code is {_width(qr)} columns wide and this terminal has {_columns()}"
+        if not can_draw():
+            self._cannot_draw(qr, CANNOT_DRAW.format(sys.stdout.encoding))
+            return
+        drawing, size = self._drawing(qr), _size()
+        if drawing.columns > size.columns and draws_colours():
+            why = f"the code is {drawing.columns} columns wide and this terminal has {size.columns}"
             if self._unseen is not None and self._unseen is not qr:
                 self._cannot_draw(qr, why)  # nobody was there to make it wider for the one before
                 return
             self._too_wide = self._unseen = qr
             self._print(f"{why}: make it wider, and the code appears.")
-        else:
-            self._unseen = None
-            self._print(*(BLACK_ON_WHITE.format(line) for line in qr.text(ink=True).splitlines()))
+            return
+        self._unseen = None
+        if len(drawing.lines) >= size.lines and draws_colours():
+            high = f"{len(drawing.lines)} lines high and this terminal has {size.lines}"
+            self._print(f"the code is {high}: make it higher, and all of it can be seen.")
+        self._print(*drawing.lines)
 
     def _cannot_draw(self, qr: QRCode, why: str) -> None:
-        """Say it, and go on only if the code can be read off one of the hints.
+        """Say it, and go on only if the code can be read off a line beside it, or typed.
 
         Raises:
             UsageError: nobody can see the code, so nobody can scan it.
         """
-        if not (qr.has_text and any(qr.reveal() in hint for hint in self._hints(qr))):
+        told = qr.has_text and any(qr.reveal() in hint for hint in self._hints(qr))
+        if not told and qr.typed is None:
             raise UsageError(why)
         self._print(why)
 
@@ -148,15 +159,6 @@ class PlainView:
         except OSError:  # a pipe without a reader, or the terminal was closed
             discard_output()
             self._stop.request(BROKEN_PIPE)
-
-
-def draws_blocks() -> bool:
-    """Whether the encoding of standard output has half blocks."""
-    try:
-        "".join(BLOCKS.values()).encode(sys.stdout.encoding or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
 
 
 def sentences(outcome: Outcome) -> Iterator[str]:
@@ -181,12 +183,9 @@ def sentences(outcome: Outcome) -> Iterator[str]:
     )
 
 
-def _width(qr: QRCode) -> int:
-    return len(qr.matrix())
-
-
-def _columns() -> int:
+def _size() -> os.terminal_size:
     try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
+        size = os.get_terminal_size(sys.stdout.fileno())
     except (OSError, ValueError):
-        return shutil.get_terminal_size().columns
+        return shutil.get_terminal_size()
+    return size if size.columns and size.lines else os.terminal_size((80, 24))

@@ -24,6 +24,7 @@ from ..proof.verify.schedule import PARTS, is_named, queues, scheduled
 from ..proof.verify.workers import work_off
 from ..testing.backends import BACKENDS
 from ..testing.contract import CLAUSES
+from .drawing import draws_colours
 from .stopping import Stop
 
 __all__ = ["run"]
@@ -128,7 +129,7 @@ def _progress(
     count: int,
 ) -> Iterator[tuple[Callable[[Any, str], object], Callable[[Any, Findings], object]]]:
     """Functions for the news and for the end of a job: a bar in a terminal, lines elsewhere."""
-    if not (sys.stdout.isatty() and find_spec("rich") is not None):
+    if not (draws_colours() and find_spec("rich") is not None):
         lines = _ProgressLines(count)
         yield lines.news, lines.done
         return

@@ -89,6 +89,7 @@ class Incoming:
         elif self._progress.policy.confirm_success:
             assert self.reader is not None, "a policy that needs a status has one"
             self.reader.confirm_success()  # anybody may have said so
+            logger.debug("pairing event received; check_status has to confirm it")
         else:
             logger.info("pairing event received")
             if self._dispatch(signal):

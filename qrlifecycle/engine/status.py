@@ -14,7 +14,8 @@ It is read, while a code is displayed, when
 - `policy.status_interval` has passed since the last read and the pause after it;
 - a code that was shown is about to be given up, whatever the cause: the final status check
   (`read_afresh()`). A read that is under way by then speaks of a time before; it is cancelled, its
-  answer is of no use even if it is there in that instant, and another is begun after the pause;
+  answer is of no use even if it is there in that instant, and another is begun after the pause.
+  It ends with an answer, or at once if the service refuses to give one (`ServiceRefused`);
 - the answer was missing, or was about a code that is not the newest any more.
 
 In `generating` it is read for one cause only, the final status check: no code comes, because the
@@ -38,7 +39,7 @@ from typing import NamedTuple
 import anyio
 
 from ..codes import Code
-from ..errors import PeerError, QRLifecycleError, WrongAnswer
+from ..errors import PeerError, QRLifecycleError, ServiceRefused, WrongAnswer
 from ..logs import warn_once
 from ..signals import KINDS, Paired, Signal
 from .backoff import Backoff
@@ -213,6 +214,9 @@ class StatusReader:
             return None
         if answer is None:
             self._miss(fault or PeerError(f"no answer within {limit:g} s"))
+            if isinstance(fault, ServiceRefused) and self._progress.final_check:
+                # It lets nobody ask: not in a moment either, and there is no other cause to wait.
+                self._progress.end_wait()
         return answer
 
     def _note_finished(self) -> None:

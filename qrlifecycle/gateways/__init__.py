@@ -20,19 +20,25 @@ if TYPE_CHECKING:
     from .base import Gateway, Hooks, Parts
     from .device_flow import DeviceFlow
     from .evolution import EvolutionAPI
+    from .gowa import GOWA
+    from .waha import WAHA
     from .wppconnect import WPPConnect
 
 _MODULES = {
     "DeviceFlow": "device_flow",
     "EvolutionAPI": "evolution",
+    "GOWA": "gowa",
     "Gateway": "base",
     "Hooks": "base",
     "Parts": "base",
+    "WAHA": "waha",
     "WPPConnect": "wppconnect",
 }
 """Where each name is; a module is imported when one of its names is first used."""
 
 __all__ = [
+    "GOWA",
+    "WAHA",
     "DeviceFlow",
     "EvolutionAPI",
     "Gateway",

@@ -17,7 +17,14 @@ except ImportError:
 
     raise MissingExtra("exporting metrics", "opentelemetry") from None
 
-from .audit import Audit
+from .audit import (
+    Audit,
+    PromiseBroken,
+    SecondSocket,
+    SlowSuccess,
+    SocketOutsideDisplayed,
+    Waste,
+)
 from .audit.figures import Figures
 
 __all__ = ["export_metrics"]
@@ -32,6 +39,11 @@ class Figure(NamedTuple):
     read: Callable[[Figures], float | Mapping[str, int]]
     attribute: str = ""
 
+
+KINDS = (PromiseBroken, SocketOutsideDisplayed, SecondSocket, SlowSuccess, Waste)
+
+NO_ALERTS = dict.fromkeys((alert.kind for alert in KINDS), 0)
+"""Each kind is there from the start: what appears with its first alert shows no increase by it."""
 
 COUNTERS = (
     Figure("sockets.opened", "{socket}", "Sockets opened.", lambda now: now.openings),
@@ -59,7 +71,7 @@ COUNTERS = (
         lambda now: now.dropped,
         "cause",
     ),
-    Figure("alerts", "{alert}", "Alerts raised.", lambda now: now.alerts, "kind"),
+    Figure("alerts", "{alert}", "Alerts raised.", lambda now: {**NO_ALERTS, **now.alerts}, "kind"),
 )
 
 OPEN = Figure("sockets.open", "{socket}", "Sockets open now.", lambda now: now.sockets_open)
@@ -69,6 +81,9 @@ HISTOGRAMS = {
     "scan_to_success": "From the scan to the success.",
 }
 """By the name that the audit gives a duration."""
+
+BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+"""Seconds. The SDK's own are made for milliseconds: all that is healthy would be in the first."""
 
 
 def export_metrics(audit: Audit, meter_provider: MeterProvider | None = None) -> None:
@@ -91,7 +106,12 @@ def export_metrics(audit: Audit, meter_provider: MeterProvider | None = None) ->
             description=figure.description,
         )
     histograms = {
-        name: meter.create_histogram(f"qrlifecycle.{name}", unit="s", description=description)
+        name: meter.create_histogram(
+            f"qrlifecycle.{name}",
+            unit="s",
+            description=description,
+            explicit_bucket_boundaries_advisory=BUCKETS,
+        )
         for name, description in HISTOGRAMS.items()
     }
     audit.listen(lambda name, seconds: histograms[name].record(seconds))

@@ -109,6 +109,11 @@ class HTTPServer:
         return f"http{'s' if self._tls else ''}://{place_of(self.host, self.port)}"
 
     @property
+    def listens(self) -> bool:
+        """Whether it was started, and not stopped since."""
+        return self._serving is not None
+
+    @property
     def open_connections(self) -> int:
         """How many are open now."""
         return len(self._open)

@@ -9,8 +9,9 @@ POST  /qr                            a code for ``{"botId", "userId"}``: ``{"qr"
                                      or ``{"paired": true, "identity"}`` if paired already
 GET   /status?botId=...&userId=...   ``{"status", "identity"}``; while a code waits to be scanned,
                                      ``"qr"`` and ``"expiresIn"`` as well
-GET   /phone/CODE                    plays the phone: scans and confirms; with ``?answer=refuse``
-                                     it declines, with ``?answer=scan`` it only scans
+GET   /phone/CODE                    plays the phone: it has scanned, and a page asks yes or no
+POST  /phone/CODE                    its answer: it scans and confirms; with ``answer=refuse``, in
+                                     a form or the query, it declines, with ``scan`` it only scans
 POST  /rotate                        a new code for ``{"botId", "userId"}``, sent over the socket
 POST  /expire                        the code runs out, sent over the socket
 GET   /sockets?userId=...            ``{"open", "most", "ever"}`` and each socket's record
@@ -37,6 +38,7 @@ from socketio.exceptions import ConnectionRefusedError as Refused
 
 from ..transports.async_client import require_asyncio
 from ..transports.wire.address import place_of
+from . import phone_page
 from .listening import is_loopback, stop_listening
 
 __all__ = ["PairingRecord", "PairingServer", "SocketRecord"]
@@ -312,7 +314,8 @@ class PairingServer:
             [
                 web.post("/qr", self._http_qr),
                 web.get("/status", self._http_status),
-                web.get("/phone/{code}", self._http_phone),
+                web.get("/phone/{code}", self._http_phone, allow_head=False),
+                web.post("/phone/{code}", self._http_phone),
                 web.post("/rotate", self._http_rotate),
                 web.post("/expire", self._http_expire),
                 web.get("/sockets", self._http_sockets),
@@ -364,14 +367,21 @@ class PairingServer:
     async def _http_phone(self, request: web.Request) -> web.Response:
         pairing = self._codes.get(request.match_info["code"])
         if pairing is None or not self._is_good(pairing):
-            raise web.HTTPGone(text="This code is good no more.\n")
-        answer = request.query.get("answer", "confirm")
+            return _html(phone_page.good_no_more(), 410)
         owner = (pairing.bot_id, pairing.user_id)
+        if request.method != "POST":
+            if pairing.status == "waiting":
+                await self.scan(*owner, confirm=False)
+            return _html(phone_page.asking(*owner))
+        form = await request.post()
+        answer = form.get("answer") or request.query.get("answer", "confirm")
+        if answer not in ("confirm", "refuse", "scan"):
+            raise web.HTTPBadRequest(text="The answer must be confirm, refuse or scan.\n")
         if answer == "refuse":
             await self.refuse(*owner)
         else:
             await self.scan(*owner, confirm=answer == "confirm")
-        return web.Response(text=f"Thank you. The code is now: {pairing.status}.\n")
+        return _html(phone_page.saying(pairing.status))
 
     async def _http_rotate(self, request: web.Request) -> web.Response:
         await self.rotate(*await self._known_owner_in(request))
@@ -394,6 +404,12 @@ class PairingServer:
         if owner not in self._pairings:
             raise web.HTTPNotFound(text="Nobody asked for a code for this bot and user.\n")
         return owner
+
+
+def _html(page: str, status: int = 200) -> web.Response:
+    return web.Response(
+        text=page, status=status, content_type="text/html", headers=phone_page.HEADERS
+    )
 
 
 async def _owner_in(request: web.Request) -> tuple[str, str]:

@@ -140,7 +140,7 @@ class AsyncClientTransport(PairTransport):
     ) -> None:
         self._path = engineio_path(url, socketio_path)
         self._pair = pair_of(url, bot_id, user_id, signals, owner)
-        self._auth = check_auth(auth, bot_id, user_id)
+        self._auth = check_auth(auth, {"botId": bot_id, "userId": user_id})
         check_namespace(namespace)
         check_headers(headers)
         check_limits(max_message, heartbeat)

@@ -15,10 +15,10 @@ import socketio
 from socketio import packet
 from socketio.exceptions import SocketIOError
 
-from ..errors import Ending, TransportError, TransportRefused, TransportUnreachable
-from ..values import UNAUTHORIZED
+from ..errors import Ending, TransportError, TransportUnreachable
 from .handshake import TOO_OLD, recovers, without_offset
 from .socketio.protocol import MAX_ATTACHMENTS
+from .wire import endings
 
 __all__ = ["Client", "Packet", "explain"]
 
@@ -98,12 +98,12 @@ def explain(error: BaseException) -> TransportError:
     chain: BaseException | None = error
     while chain is not None:
         status = getattr(chain, "status", None)
-        if status in UNAUTHORIZED:
-            return TransportRefused(f"the server answered HTTP {status} to the handshake")
         if isinstance(status, int) and status:
-            return TransportUnreachable(f"the server answered HTTP {status} to the handshake")
+            return endings.refused_by_status(status, "", None)
         if isinstance(chain, OSError) and chain.strerror:
-            return TransportUnreachable(f"cannot connect: {chain.strerror}")
+            return TransportUnreachable(
+                f"cannot connect: {chain.strerror}", ending=Ending.NOT_CONNECTED
+            )
         chain = chain.__cause__ or chain.__context__
     if isinstance(error, SocketIOError):
         return TransportUnreachable("the server does not speak Socket.IO over WebSocket")

@@ -41,15 +41,14 @@ CLOSED_EARLY = "the server closed before the namespace was joined"
 TOO_OLD = "the server speaks Socket.IO 2; Socket.IO 3 or newer is needed"
 
 
-def check_auth(auth: object, bot_id: str, user_id: str) -> dict[str, object]:
-    """What is sent on joining: ``auth``, and the two ids.
+def check_auth(auth: object, ids: Mapping[str, str]) -> dict[str, object]:
+    """What is sent on joining: ``auth``, and the ids of those who are listened for, if any.
 
     Raises:
         InvalidValue: it cannot be sent, or says an id that is not the one beside it.
     """
     if not isinstance(auth, Mapping | None):
         raise InvalidValue(f"auth must be a mapping, not {type(auth).__name__}")
-    ids = {"botId": bot_id, "userId": user_id}
     for key, value in ids.items():
         if auth and auth.get(key, value) != value:
             raise InvalidValue(f"auth has a {key!r} of its own, which differs from the one given")

@@ -112,6 +112,7 @@ class Ledger:
     """The sockets and websockets of one session."""
 
     __slots__ = (
+        "_answers",
         "_make_session",
         "_max_answer",
         "_sealed",
@@ -138,6 +139,7 @@ class Ledger:
         self._max_answer = max_answer
         self._sockets: list[tuple[socket.socket, int | None]] = []
         self._websockets: list[WebSocket] = []
+        self._answers: list[Answer] = []
         self._session: aiohttp.ClientSession | None = None
         self._sealed = False
 
@@ -188,7 +190,15 @@ class Ledger:
         raise endings.refused_by_status(status, "", None)
 
     def _make_answer(self, *args: Any, **kwargs: Any) -> Answer:
-        return Answer(self, *args, **kwargs)
+        """An answer, which is the ledger's to close as well.
+
+        The client never reads what its own messages are answered: such an answer lets go of its
+        connection when it has come to its end, and there are servers that never come to it.
+        """
+        made = Answer(self, *args, **kwargs)
+        self._answers = [answer for answer in self._answers if not answer.closed]
+        self._answers.append(made)
+        return made
 
     def require_room(self, size: int) -> None:
         """A part of an answer has come, which is so large by now.
@@ -266,6 +276,8 @@ class Ledger:
                 if (transport := _transport_of(websocket)) is not None:
                     transport.abort()
                 websocket._response.close()
+            for answer in self._answers:
+                answer.close()
             if self._session is not None and self._session.connector is not None:
                 for closed in self._session.connector._close(abort_ssl=True):
                     cast("asyncio.Future[None]", closed).add_done_callback(_take_note)

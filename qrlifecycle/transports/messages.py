@@ -17,6 +17,7 @@ from ..errors import InvalidValue, Malformed, QRLifecycleError
 from ..outcome import Reason
 from ..signals import (
     ActionRequired,
+    Addressed,
     Paired,
     PairingRefused,
     QRExpired,
@@ -26,7 +27,7 @@ from ..signals import (
     StatusChanged,
 )
 from ..values import code_of, fields_of, kind_of, object_in, text_of
-from .owner import Owner, Whose, keys_of, keys_of_pair, unsaid, whose_is
+from .owner import Owner, Whose, keys_of, keys_of_pair, named_in, unsaid, whose_is
 
 __all__ = [
     "DEFAULT_SIGNALS",
@@ -35,6 +36,7 @@ __all__ = [
     "Dropped",
     "Payload",
     "SignalMap",
+    "address_message",
     "check_signals",
     "payload_of",
     "read_message",
@@ -183,11 +185,7 @@ def read_message(
             at the top and inside ``data`` and ``payload``, and what names nobody is for everybody.
     """
     payload = payload_of(args)
-    make = signals.get(name) if isinstance(name, str) else None
-    kind = payload.get("type") if isinstance(payload, Mapping) else None
-    if make is None and isinstance(kind, str):
-        make = signals.get(kind)
-    if make is None:
+    if (make := _maker(signals, name, payload)) is None:
         return Dropped(Drop.UNKNOWN)
     try:
         if owner is None:
@@ -202,10 +200,50 @@ def read_message(
         if owner is not None and whose is Whose.NOBODYS and isinstance(meaning, Signal):
             raise unsaid(keys_of(owner))
     except BaseException as error:
-        fault = fault_of(error)
-        # The text of our own errors only: it holds no value.
-        ours = isinstance(fault, QRLifecycleError)
-        return Dropped(Drop.MALFORMED, str(fault) if ours else f"it raised {type(fault).__name__}")
+        return _malformed(fault_of(error))
+    return _checked(meaning)
+
+
+def address_message(
+    signals: SignalMap, name: object, args: tuple[object, ...], ways: Sequence[Sequence[str]]
+) -> Signal | Dropped | None:
+    """The same for whoever hears everybody: a signal comes with whose it is.
+
+    Args:
+        signals: what is understood.
+        name: the event's name as it came.
+        args: its arguments as they came.
+        ways: for each part of a key, under which names a message says it.
+    """
+    payload = payload_of(args)
+    if (make := _maker(signals, name, payload)) is None:
+        return Dropped(Drop.UNKNOWN)
+    try:
+        key = tuple(named_in(args, names) for names in ways)
+        meaning: object = make(payload)
+        if isinstance(meaning, Signal):
+            meaning = Addressed(key, meaning)
+    except BaseException as error:
+        return _malformed(fault_of(error))
+    return _checked(meaning)
+
+
+def _maker(
+    signals: SignalMap, name: object, payload: object
+) -> Callable[[Any], Signal | None] | None:
+    """What makes a signal of it, by the event's name or by the payload's ``type``."""
+    make = signals.get(name) if isinstance(name, str) else None
+    kind = payload.get("type") if isinstance(payload, Mapping) else None
+    return signals.get(kind) if make is None and isinstance(kind, str) else make
+
+
+def _malformed(fault: Exception) -> Dropped:
+    # The text of our own errors only: it holds no value.
+    ours = isinstance(fault, QRLifecycleError)
+    return Dropped(Drop.MALFORMED, str(fault) if ours else f"it raised {type(fault).__name__}")
+
+
+def _checked(meaning: object) -> Signal | Dropped | None:
     if isinstance(meaning, Signal | None):
         return meaning
     close_coroutine(meaning)

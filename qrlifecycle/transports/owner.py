@@ -12,14 +12,23 @@ that is null says nothing, so it is looked for further down.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum, auto
 
 from ..errors import InvalidValue, Malformed
 from ..values import text_of
 
-__all__ = ["Keys", "Owner", "Whose", "keys_of", "keys_of_pair", "unsaid", "whose_is"]
+__all__ = [
+    "Keys",
+    "Owner",
+    "Whose",
+    "keys_of",
+    "keys_of_pair",
+    "named_in",
+    "unsaid",
+    "whose_is",
+]
 
 Owner = Mapping[str, str]
 """Whose messages are meant: where a message says it, and what it says there if it is ours."""
@@ -32,6 +41,9 @@ NESTED = 4
 
 JSON_BEGINS = ("{", "[", '"')
 """A service may have made text of its JSON itself: in whole, or of a part."""
+
+
+UNSAID = "must say whose the message is, and is not there"
 
 
 class Whose(Enum):
@@ -70,7 +82,7 @@ def keys_of(owner: object) -> Keys:
 def unsaid(keys: Keys) -> Malformed:
     """Of a message that says nowhere whose it is, where each has to."""
     places = [key for names, _ in keys for key in names]
-    return Malformed("' or '".join(places), "must say whose the message is, and is not there")
+    return Malformed("' or '".join(places), UNSAID)
 
 
 def whose_is(said: object, keys: Keys, wrappers: Collection[str] | None = None) -> Whose:
@@ -88,12 +100,9 @@ def whose_is(said: object, keys: Keys, wrappers: Collection[str] | None = None) 
     level = [("", _parsed(one)) for one in (said if isinstance(said, tuple) else (said,))]
     ways, found = list(keys), Whose.NOBODYS
     for depth in range(NESTED):
-        objects = [(path, one) for path, one in level if isinstance(one, dict)]
         for way in tuple(ways):
             names, ours = way
-            named = [(path + key, one.get(key)) for path, one in objects for key in names]
-            if depth == 0:
-                named += [(key, _at(one, key)) for _, one in objects for key in names]
+            named = _named_at(level, names, depth)
             answers = [_is_ours(value, ours, where) for where, value in named if value is not None]
             if not all(answers):
                 return Whose.ANOTHERS
@@ -105,6 +114,39 @@ def whose_is(said: object, keys: Keys, wrappers: Collection[str] | None = None) 
             break
         level = [inner for path, one in level for inner in _inside(path, one, wrappers)]
     return found
+
+
+def named_in(said: object, names: Sequence[str]) -> str:
+    """Who is named in a message, for whoever hears everybody.
+
+    Args:
+        said: the message, or a tuple of its arguments.
+        names: the keys that say it, where each is looked for as `whose_is` does.
+
+    Raises:
+        Malformed: nobody is named, or several are, or what names nobody whom anyone could know.
+    """
+    level = [("", _parsed(one)) for one in (said if isinstance(said, tuple) else (said,))]
+    for depth in range(NESTED):
+        named = _named_at(level, names, depth)
+        found = {text_of(value, where) for where, value in named if value is not None} - {None}
+        if len(found) > 1:
+            raise Malformed("' or '".join(names), "must say whose the message is, not of several")
+        if found:
+            return str(found.pop())
+        level = [inner for path, one in level for inner in _inside(path, one, None)]
+    raise Malformed("' or '".join(names), UNSAID)
+
+
+def _named_at(
+    level: Sequence[tuple[str, object]], names: Sequence[str], depth: int
+) -> list[tuple[str, object]]:
+    """What stands under these keys, with the way there."""
+    objects = [(path, one) for path, one in level if isinstance(one, dict)]
+    named = [(path + key, one.get(key)) for path, one in objects for key in names]
+    if depth == 0:
+        named += [(key, _at(one, key)) for _, one in objects for key in names]
+    return named
 
 
 def _is_ours(value: object, ours: str, where: str) -> bool:

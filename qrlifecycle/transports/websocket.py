@@ -55,6 +55,8 @@ class WebSocketTransport(WiredTransport):
         welcome: whether a message is the server's word that it listens to us; opening waits for it.
             It may raise `TransportRefused`. None: it listens at once.
         refusing: the close codes with which the server turns us away for good.
+        wait_for_pong: whether opening waits until the server has answered a ping, or said anything
+            else: for one that lets everybody in, and turns clients away right after the handshake.
         headers: HTTP headers of the handshake.
         cookies: cookies of the handshake.
         subprotocols: subprotocols to offer.
@@ -74,6 +76,7 @@ class WebSocketTransport(WiredTransport):
         "_reader",
         "_refusing",
         "_text",
+        "_wait_for_pong",
         "_welcome",
         "_welcomed",
     )
@@ -89,6 +92,7 @@ class WebSocketTransport(WiredTransport):
         greeting: Said | Iterable[Said] = (),
         welcome: Callable[[Message], bool] | None = None,
         refusing: Collection[int] = REFUSING,
+        wait_for_pong: bool = False,
         headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
         cookies: Mapping[str, str] | None = None,
         subprotocols: Iterable[str] = (),
@@ -108,6 +112,7 @@ class WebSocketTransport(WiredTransport):
         self._reader, self._welcome, self._text = read, welcome, text
         self._welcomed = welcome is None
         check_limits(max_message, heartbeat)
+        self._wait_for_pong = wait_for_pong
         options = WireOptions(
             headers=headers,
             cookies={} if cookies is None else cookies,
@@ -132,6 +137,8 @@ class WebSocketTransport(WiredTransport):
             await self._wire.send(said)
         while not self._welcomed:
             await self._read_next()
+        if self._wait_for_pong:
+            await self._wire.wait_until_heard()
 
     def _read(self, message: str | bytes) -> None:
         try:

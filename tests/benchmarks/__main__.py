@@ -11,15 +11,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import json
 import os
-import statistics
 import subprocess
 import sys
 import time
 import tracemalloc
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,20 +34,9 @@ from qrlifecycle.monitoring import Audit, Journal
 from qrlifecycle.records import Recorder
 from qrlifecycle.states import single_rows
 
-Measure = Callable[[str], Awaitable[float]]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One row: what is measured, ours and the other's, and the ratio that is aimed at."""
-
-    title: str
-    unit: str
-    ours: Measure
-    other: Measure
-    other_name: str
-    aim: float | None
-    rounds: int
+from .affinity import keep_apart
+from .page import fill_page, this_machine
+from .rows import Comparison, Row, compare, markdown
 
 
 async def request_qr() -> QRCode:
@@ -246,6 +235,18 @@ async def memory_idle(url: str) -> float:
 
 async def memory_displayed(url: str) -> float:
     """Kilobytes of a lifecycle that displays a code, its socket and tasks included."""
+    return (await displayed(url))[0] / 1024
+
+
+async def objects_displayed(url: str) -> float:
+    """Objects of such a lifecycle that the collector tracks."""
+    return (await displayed(url))[1]
+
+
+async def displayed(url: str) -> tuple[float, float]:
+    """Bytes, and tracked objects, of a lifecycle that displays a code."""
+    gc.collect()
+    objects = len(gc.get_objects())
     with allocated() as taken:
         shown = asyncio.Semaphore(0)
         crowd = [
@@ -260,10 +261,11 @@ async def memory_displayed(url: str) -> float:
         for _ in crowd:
             await shown.acquire()
         await asyncio.sleep(0.1)
+    objects = len(gc.get_objects()) - objects
     for lifecycle in crowd:
         lifecycle.cancel()
     await asyncio.wait(tasks)
-    return taken[0] / CROWD / 1024
+    return taken[0] / CROWD, objects / CROWD
 
 
 async def memory_bare(url: str) -> float:
@@ -285,6 +287,16 @@ async def memory_bare(url: str) -> float:
 async def two_kilobytes(_url: str) -> float:
     """What an idle lifecycle may weigh."""
     return 2048.0
+
+
+async def seventeen(_url: str) -> float:
+    """What a displayed one may weigh."""
+    return 17.0
+
+
+async def objects_aimed_at(_url: str) -> float:
+    """How many objects it may have."""
+    return 120.0
 
 
 @contextmanager
@@ -310,7 +322,7 @@ COMPARISONS = [
     ),
     Comparison(
         "entering displayed -> listening",
-        "ms", listening_ours, listening_default, "AsyncClient.connect()", 0.7, 200,
+        "ms", listening_ours, listening_default, "AsyncClient.connect()", 0.6, 200,
     ),
     Comparison(
         "a whole lifecycle",
@@ -328,56 +340,56 @@ COMPARISONS = [
     Comparison("one event", "us", event_ours, trigger_plain, "plain Machine, a trigger", 0.5, 7),
     Comparison("one commit", "us", commit_ours, trigger_plain, "plain Machine, a trigger", 1.5, 7),
     Comparison("an idle lifecycle", "B", memory_idle, two_kilobytes, "aim: 2 kB", 1.0, 5),
-    Comparison("a displayed lifecycle", "kB", memory_displayed, memory_bare, "bare client", 1.2, 5),
+    Comparison("a displayed lifecycle", "kB", memory_displayed, memory_bare, "bare client", 0.6, 5),
+    Comparison(
+        "a displayed lifecycle", "kB", memory_displayed, seventeen, "aim: 17 kB", 1.0, 5,
+    ),
+    Comparison(
+        "a displayed lifecycle, tracked objects",
+        "", objects_displayed, objects_aimed_at, "aim: 120", 1.0, 5,
+    ),
 ]  # fmt: skip
 
 
-async def compare(comparison: Comparison, url: str, share: float) -> str:
-    """Measure one row, both sides by turns, and write it."""
-    ours: list[float] = []
-    other: list[float] = []
-    for _ in range(max(3, round(comparison.rounds * share))):
-        ours.append(await comparison.ours(url))
-        other.append(await comparison.other(url))
-    mine, theirs = statistics.median(ours), statistics.median(other)
-    ratio = mine / theirs
-    aim = (
-        ""
-        if comparison.aim is None
-        else f"{'' if ratio <= comparison.aim else '> '}{comparison.aim}"
-    )
-    return (
-        f"{comparison.title:<40} {mine:>9.3f} {comparison.unit:<3}{comparison.other_name:<26}"
-        f"{theirs:>9.3f} {comparison.unit:<3}{ratio:>6.2f}  {aim}"
-    )
-
-
-def keep_apart(server: int) -> None:
-    """Give this process a core of its own, and another one to the server's."""
-    if sys.platform == "linux":
-        first, *others = sorted(os.sched_getaffinity(0))
-        if others:
-            os.sched_setaffinity(0, {first})
-            os.sched_setaffinity(server, {others[0]})
-
-
-def main() -> None:
-    """Measure, and print the table."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, or read what was measured; print the table, and write it."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--share", type=float, default=1.0, help="of the rounds to run (1)")
-    arguments = parser.parse_args()
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all that was measured")
+    parser.add_argument("--read", type=Path, metavar="FILE", help="measure nothing: read such JSON")
+    parser.add_argument("--docs", action="store_true", help="fill docs/measured.md")
+    given = parser.parse_args(arguments)
+    print(f"{'medians':<40} {'ours':>12} {'compared with':<35}{'':>3}{'ratio':>6}  aim")
+    if given.read is None:
+        rows, machine = list(measure(given.share)), this_machine()
+    else:
+        said = json.loads(given.read.read_text())
+        rows, machine = [Row(**row) for row in said["rows"]], said["machine"]
+        for row in rows:
+            print(row)
+    if given.json is not None:
+        written = {"machine": machine, "rows": [asdict(row) for row in rows]}
+        given.json.write_text(json.dumps(written) + "\n")
+    if given.docs:
+        fill_page({"costs": markdown(rows, "python -m tests.benchmarks", machine)})
+    return 0
+
+
+def measure(share: float) -> Iterator[Row]:
+    """Each row, printed as soon as it is there."""
     command = [sys.executable, "-m", "tests.benchmarks.server"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
-        keep_apart(server.pid)
+        keep_apart(os.getpid(), server.pid)
         url = server.stdout.readline().strip()
-        print(f"{'medians':<40} {'ours':>12} {'compared with':<35}{'':>3}{'ratio':>6}  aim")
         try:
             for comparison in COMPARISONS:
-                print(asyncio.run(compare(comparison, url, arguments.share)), flush=True)
+                row = asyncio.run(compare(comparison, url, share))
+                print(row, flush=True)
+                yield row
         finally:
             server.kill()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -137,6 +137,23 @@ async def test_without_a_status_the_sleep_is_noticed_by_whatever_is_heard(
         pairing.lifecycle.cancel()
 
 
+async def test_without_a_status_the_sleep_is_noticed_when_the_connection_did_not_survive_it(
+    machine: Machine,
+) -> None:
+    """As few do: the heartbeat finds that out, and reconnecting looks at the clocks."""
+    async with Pairing(codes, policy=POLICY) as pairing:
+        await anyio.sleep(5)
+        machine.sleep(300)
+        pairing.peer.break_connection()
+        await anyio.sleep(3)
+        # The one that broke, the one in its place, and that of another code.
+        assert len(pairing.peer.transports) == 3
+        assert pairing.lifecycle.state is State.DISPLAYED
+        await anyio.sleep(55)
+        assert len(pairing.peer.transports) == 3
+        pairing.lifecycle.cancel()
+
+
 @pytest.mark.parametrize("slept", [20, 3600])
 async def test_without_a_status_the_attempts_time_is_noticed_by_whatever_is_heard(
     machine: Machine, slept: float, caplog: pytest.LogCaptureFixture

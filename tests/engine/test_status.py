@@ -29,6 +29,7 @@ from qrlifecycle import (
     Reason,
     Scanned,
     ServiceRefused,
+    ServiceUnavailable,
     Signal,
     State,
     StatusChanged,
@@ -38,6 +39,7 @@ from qrlifecycle import (
 from qrlifecycle.engine.progress import Progress
 from qrlifecycle.engine.service import Service
 from qrlifecycle.engine.status import StatusReader
+from qrlifecycle.errors import Malformed
 from qrlifecycle.records import FoundByStatus, Record
 from qrlifecycle.testing import Fault, ScriptedPeer, ScriptedTransport, settle
 
@@ -237,6 +239,53 @@ async def test_where_no_code_comes_and_no_status_either_it_ends_in_time() -> Non
     lifecycle = QRLifecycle(request, ScriptedPeer(), check_status=status, policy=policy)
     assert isinstance(await lifecycle.pair(), Failed)
     assert anyio.current_time() == began + 5
+
+
+@pytest.mark.parametrize("finish", [False, True])
+async def test_where_the_service_refuses_both_it_ends_at_once(*, finish: bool) -> None:
+    """A key that is not accepted: nobody waits for five seconds of refused reads."""
+
+    async def request() -> QRCode:
+        raise ServiceRefused("no such key")
+
+    status, began = Status(latency=1), anyio.current_time()
+    status.says = ServiceRefused("no such key")
+    policy = Policy(final_check_timeout=5, finish_reads=finish)
+    lifecycle = QRLifecycle(request, ScriptedPeer(), check_status=status, policy=policy)
+    outcome = await lifecycle.pair()
+    assert isinstance(outcome, Failed)
+    assert outcome.reason is Reason.REFUSED_BY_SERVICE
+    assert len(status.asked) == 1
+    assert anyio.current_time() == began + 1
+
+
+async def test_a_refused_read_ends_the_final_check_of_a_code_as_well() -> None:
+    """And nothing before it: until then it is a read without an answer, like any other."""
+    status = Status()
+    status.says = ServiceRefused("no such key")
+    policy = Policy(expiry_grace=0, max_refreshes=0, final_check_timeout=5)
+    async with Beside(status, policy=policy) as pairing:
+        await anyio.sleep(30)
+        assert pairing.lifecycle.state is State.DISPLAYED
+        assert len(status.asked) > 2
+    assert pairing.failed().reason is Reason.EXPIRED
+    assert anyio.current_time() - pairing.began < 60 + 1
+    last = status.since(pairing.began)[-1]
+    assert last >= 60
+
+
+async def test_what_is_no_refusal_is_asked_again_in_a_final_check() -> None:
+    """A service that does not answer in this moment may in the next."""
+
+    async def request() -> QRCode:
+        raise ServiceRefused("no")
+
+    for fault in (ServiceUnavailable("busy"), OSError("down"), Malformed("state", "is odd")):
+        status, began = Status(), anyio.current_time()
+        status.says = fault
+        lifecycle = QRLifecycle(request, ScriptedPeer(), check_status=status)
+        assert isinstance(await lifecycle.pair(), Failed)
+        assert anyio.current_time() == began + Policy().final_check_timeout
 
 
 async def test_the_status_is_read_as_often_as_the_policy_says() -> None:

@@ -127,9 +127,12 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class PolledServer:
     """Says one thing after another to whoever polls; then it is silent."""
 
-    def __init__(self, *says: str, then: Answer | None = None) -> None:
+    def __init__(
+        self, *says: str, then: Answer | None = None, posted: Answer | None = None
+    ) -> None:
         self.says = list(says)
         self.then = then
+        self.posted = posted
         self.heard: list[str] = []
         self.url = ""
 
@@ -138,6 +141,8 @@ class PolledServer:
         assert request.query["transport"] == "polling"
         if request.method == "POST":
             self.heard.append(await request.text())
+            if self.posted is not None:
+                return await self.posted(request)
             return web.Response(text="ok")
         if self.says:
             return web.Response(text=self.says.pop(0))
@@ -200,6 +205,40 @@ async def test_an_answer_that_is_too_large_is_not_read_to_its_end() -> None:
         with pytest.raises(TransportLost, match="more than 50000 bytes") as caught:
             await receive(transport)
         assert caught.value.ending is Ending.TOO_LARGE
+
+
+async def test_promise_8_an_answer_without_end_to_what_was_sent_is_let_go_of() -> None:
+    """The client never reads it: its connection is closed with the transport all the same."""
+    answered = anyio.Event()
+
+    async def never_end(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.content_length = 1000
+        await response.prepare(request)
+        await response.write(b"o")
+        answered.set()
+        await asyncio.sleep(2 * HANGS)
+        return response
+
+    kept: list[aiohttp.ClientResponse] = []
+
+    def make(**ours: Any) -> aiohttp.ClientSession:
+        make_answer = ours["response_class"]
+
+        def keep(*args: Any, **kwargs: Any) -> aiohttp.ClientResponse:
+            kept.append(make_answer(*args, **kwargs))
+            return kept[-1]
+
+        options: dict[str, Any] = {**ours, "response_class": keep}
+        return aiohttp.ClientSession(**options)
+
+    # The wish to join is answered so; that the client has joined is told to whoever polls.
+    async with serving(PolledServer(OPEN, JOINED, posted=never_end)) as server:
+        transport = polling(server.url, session=make)
+        await transport.open()
+        await answered.wait()
+        await transport.aclose()
+        assert [answer.method for answer in kept if not answer.closed] == []
 
 
 @pytest.mark.parametrize(

@@ -752,6 +752,21 @@ CHANGES = (
         ),
     ),
     Change(
+        "leave the answers of a polled server to whoever reads them",
+        8,
+        "transports/ledger.py",
+        (
+            (
+                "            for answer in self._answers:\n                answer.close()\n",
+                "",
+            ),
+        ),
+        (
+            f"{SOCKETIO}/test_polling.py::"
+            "test_promise_8_an_answer_without_end_to_what_was_sent_is_let_go_of",
+        ),
+    ),
+    Change(
         "let the client library try an opening once more",
         3,
         "transports/ledger.py",

@@ -56,7 +56,7 @@ class Service:
         """Let the phone open what the newest code of a user says, as phones do: by its URL."""
         url = self.pairing.url_of(self.pairing.pairing(BOT, user_id))
         async with aiohttp.ClientSession() as phone:
-            answer = await phone.get(url, params={"answer": "confirm" if confirm else "scan"})
+            answer = await phone.post(url, params={"answer": "confirm" if confirm else "scan"})
             assert answer.ok
 
     async def nothing_left(self) -> None:

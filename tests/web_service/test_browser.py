@@ -9,9 +9,11 @@ from __future__ import annotations
 import io
 import re
 import shutil
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -30,7 +32,11 @@ from web_service.sessions import SESSION, user_of
 
 from qrlifecycle import Reason, State
 
+from ..patience import PROCESS_HANGS
 from .serving import BOT, Offering, Service, serving
+
+TOP = Path(__file__).parents[2]
+AXE = "axe-core@4"
 
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 
@@ -132,8 +138,11 @@ class Person:
 
     async def sees_state(self, state: str, within: str = "dialog") -> None:
         """The diagram has this state lit."""
-        picture = self.find(f"{within} [data-state]:visible")
+        picture = self.find(f"{within} [data-state]:not([hidden])")
         await expect(picture).to_have_attribute("data-state", state)
+        size = self.page.viewport_size
+        if size is not None and size["width"] > 760:  # else it is folded
+            await expect(picture).to_be_visible()
 
     async def sees_no_code(self) -> None:
         """No code is on screen, nor behind it."""
@@ -148,7 +157,7 @@ class Person:
     async def scans(self) -> None:
         """Hold a phone before the screen: what it reads in the picture, it opens."""
         (code,) = zxingcpp.read_barcodes(await self.photograph())
-        async with aiohttp.ClientSession() as phone, phone.get(code.text) as answer:
+        async with aiohttp.ClientSession() as phone, phone.post(code.text) as answer:
             assert answer.ok
 
     async def photograph(self) -> Image.Image:
@@ -213,6 +222,7 @@ async def test_promise_1_a_phone_reads_the_screen_and_pairs(ada: Person) -> None
     await expect(ada.find("dialog .socket")).to_have_text("One socket is open.")
     await ada.scans()
     await ada.reads("Paired with +490001234567.")
+    await expect(ada.find("#next")).to_contain_text("Your bot answers from this number now.")
     assert ada.open_sockets == 0
     await ada.sees_no_code()
     await ada.sees_state("connected")
@@ -379,6 +389,7 @@ async def test_a_failure_is_told_in_words_and_can_be_tried_again(ada: Person) ->
     await ada.sees_code()
     await ada.service.pairing.refuse(BOT, ada.user_id)
     await ada.reads(Reason.REFUSED_ON_PHONE.person)
+    await expect(ada.find("#next")).to_have_text("Press “Try again” for a new code.")
     await ada.sees_no_code()
     await ada.sees_state("failed")
     again = ada.page.get_by_role("button", name="Try again")
@@ -387,6 +398,7 @@ async def test_a_failure_is_told_in_words_and_can_be_tried_again(ada: Person) ->
     await ada.page.keyboard.press("Enter")
     await ada.sees_code()
     await expect(again).to_be_hidden()
+    await expect(ada.find("#next")).to_have_text("")
     await expect(ada.find("#title")).to_be_focused()
 
 
@@ -550,6 +562,88 @@ async def test_every_text_can_be_read(seat: Seat, scheme: str) -> None:
     await check()
     await ada.page.get_by_role("button", name="Close").click()
     await check()
+
+
+async def test_a_phone_has_the_diagram_folded(seat: Seat) -> None:
+    """What is to be done comes first; whoever wants to see the states unfolds them."""
+    ada = await seat(viewport={"width": 390, "height": 800})
+    await ada.press_pair()
+    diagram = ada.find("dialog [data-state=displayed]")
+    await expect(diagram).to_be_hidden()
+    for part in ("#picture", "#sentence", "#close"):
+        await expect(ada.find(part)).to_be_in_viewport(ratio=1)
+    await ada.find("dialog summary").click()
+    await expect(diagram).to_be_visible()
+    wide = await seat()
+    await wide.press_pair()
+    await expect(wide.find("dialog [data-state=displayed]")).to_be_visible()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """axe-core from npm, once for this checkout."""
+    folder = TOP / ".pytest_cache" / "axe-core"
+    script = folder / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.exists():
+        if shutil.which("npm") is None:
+            pytest.skip("needs npm: axe-core judges the pages")
+        command = ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", AXE]
+        try:
+            subprocess.run(command, check=True, capture_output=True, timeout=PROCESS_HANGS)
+        except (subprocess.SubprocessError, OSError) as error:
+            pytest.skip(f"npm cannot install {AXE} here ({type(error).__name__})")
+    return script.read_text()
+
+
+async def judge(page: Page, axe: str) -> list[str]:
+    """What axe finds wrong: the rule, and where."""
+    await page.evaluate(f"() => {{ {axe}; return true; }}")
+    found = await page.evaluate("async () => await axe.run(document)")
+    assert len(found["passes"]) > 5
+    wrong = found["violations"]
+    return [f"{rule['id']}: {node['html'][:100]}" for rule in wrong for node in rule["nodes"]]
+
+
+@pytest.mark.parametrize("width", [1120, 390], ids=["desktop", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_on_the_page(seat: Seat, axe: str, scheme: str, width: int) -> None:
+    """Before, with a code, at a failure, and at the success."""
+    ada = await seat(
+        color_scheme=scheme, viewport={"width": width, "height": 800}, reduced_motion="reduce"
+    )
+    assert await judge(ada.page, axe) == []
+    await ada.press_pair()
+    assert await judge(ada.page, axe) == []
+    await ada.service.pairing.refuse(BOT, ada.user_id)
+    await ada.reads(Reason.REFUSED_ON_PHONE.person)
+    assert await judge(ada.page, axe) == []
+    await ada.page.get_by_role("button", name="Try again").click()
+    await ada.sees_code()
+    await ada.scans()
+    await ada.reads("Paired with +490001234567.")
+    assert await judge(ada.page, axe) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("button", ["Yes, pair them", "No, decline"])
+async def test_axe_finds_nothing_on_the_phones_page(
+    browser: Browser, service: Service, axe: str, scheme: Any, button: str
+) -> None:
+    """While it asks, when it has been answered, and when the code is good no more."""
+    context = await browser.new_context(color_scheme=scheme, viewport={"width": 390, "height": 800})
+    try:
+        page = await context.new_page()
+        code = service.pairing.make_code(BOT, "somebody")
+        await page.goto(code)
+        assert await judge(page, axe) == []
+        await page.get_by_role("button", name=button).click()
+        await expect(page.get_by_role("heading")).to_have_text(re.compile("Paired|Declined"))
+        assert await judge(page, axe) == []
+        await page.goto(code)
+        await expect(page.get_by_role("heading")).to_have_text("This code is good no more.")
+        assert await judge(page, axe) == []
+    finally:
+        await context.close()
 
 
 async def test_nothing_moves_for_whom_motion_is_too_much(seat: Seat) -> None:

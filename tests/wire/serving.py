@@ -16,6 +16,7 @@ from anyio.streams.tls import TLSStream
 
 from qrlifecycle.testing.contract.plain import READ, read, write_all
 from qrlifecycle.testing.contract.websocket_peer import upgrade
+from qrlifecycle.testing.leaks import KIT
 from qrlifecycle.transports.reset import reset_on_close
 from qrlifecycle.transports.wire import WebSocketConnection, WireOptions
 from qrlifecycle.transports.wire.stream import Stream
@@ -170,7 +171,7 @@ async def listening(
                 raw.setblocking(False)
                 # Or the kernel waits 40 ms for more, and the tests' clock does not.
                 raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                tasks.start_soon(serve, raw)
+                tasks.start_soon(serve, raw, name=KIT)
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, 0), family=family) as listener:
@@ -178,7 +179,7 @@ async def listening(
         if small_buffers:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(accept)
+            tasks.start_soon(accept, name=KIT)
             yield listener.getsockname()[1]
             tasks.cancel_scope.cancel()
 

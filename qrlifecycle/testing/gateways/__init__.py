@@ -11,7 +11,9 @@ from .check import (
 from .device_flow import DeviceFlowEmulator
 from .emulator import IDENTITY, CannotDo, Emulator
 from .evolution import EvolutionEmulator
+from .gowa import GOWAEmulator
 from .scenes import Scenario
+from .waha import WAHAEmulator
 from .wppconnect import WPPConnectEmulator
 
 __all__ = [
@@ -20,10 +22,12 @@ __all__ = [
     "DeviceFlowEmulator",
     "Emulator",
     "EvolutionEmulator",
+    "GOWAEmulator",
     "GatewayBroken",
     "GatewayReport",
     "Scenario",
     "ScenarioResult",
+    "WAHAEmulator",
     "WPPConnectEmulator",
     "check_gateway",
     "play",

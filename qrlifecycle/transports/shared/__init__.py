@@ -1,5 +1,6 @@
 """One socket for many displayed codes."""
 
+from .feed import SocketIOFeed
 from .hub import SharedSocket
 
-__all__ = ["SharedSocket"]
+__all__ = ["SharedSocket", "SocketIOFeed"]

@@ -98,7 +98,7 @@ class SocketIOTransport(PairTransport, WiredTransport):
     ) -> None:
         address = engineio_url(url, socketio_path)
         self._pair = pair_of(url, bot_id, user_id, signals, owner)
-        joining = check_auth(auth, bot_id, user_id)
+        joining = check_auth(auth, {"botId": bot_id, "userId": user_id})
         check_namespace(namespace)
         check_headers(headers)
         options = WireOptions(

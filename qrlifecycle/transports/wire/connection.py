@@ -144,6 +144,23 @@ class WebSocketConnection(NotPickled):
         """The next message of those that were read already, or None."""
         return None if self._frames is None else self._frames.next()
 
+    async def wait_until_heard(self) -> None:
+        """Ask the server by a ping, and wait until it has said anything since the handshake.
+
+        Some let everybody in, and turn away whom they do not want right after: their close comes
+        before the pong.
+
+        Raises:
+            EndOfStream, TransportLost: as `receive`, if there is nothing but the end.
+        """
+        if not self._heard and self._ended() is None:
+            self._ask()
+        while not self._heard and self._ended() is None:
+            await self._hear()
+        waiting = self._frames is not None and self._frames.waiting
+        if not waiting and (end := self._ended()) is not None:
+            raise end
+
     async def send(self, data: str | bytes) -> None:
         """Send a message, and wait until the kernel has taken it.
 

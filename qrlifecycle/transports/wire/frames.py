@@ -54,6 +54,11 @@ class Frames:
         self._utf8: codecs.IncrementalDecoder | None = None
         self._binary = False
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a message has come that was not taken."""
+        return bool(self._messages)
+
     def next(self) -> str | bytes | None:
         """The next message that came whole, if there is one."""
         return self._messages.pop() if self._messages else None

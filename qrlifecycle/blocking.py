@@ -1,0 +1,211 @@
+"""Pairing from a program without async: an attempt in a thread of its own.
+
+The thread holds an event loop, anyio's blocking portal, and is gone when the attempt is over. Hooks
+run in it; so do `request_qr` and `check_status`, which stay async. One that blocks is given as
+``partial(anyio.to_thread.run_sync, function, abandon_on_cancel=True)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from .engine.observers import Change
+from .errors import UsageError
+from .lifecycle import QRLifecycle
+from .outcome import Cancelled, Outcome
+from .policy import is_positive
+
+__all__ = ["PairingThread", "pair_blocking"]
+
+TURN = 0.5
+"""Seconds between two looks at Ctrl-C. A lock is not interrupted on Windows, nor elsewhere when the
+system hands the signal to another thread."""
+
+
+def pair_blocking(lifecycle: QRLifecycle, *, backend: str = "asyncio") -> Outcome:
+    """Run a lifecycle from an end to an end, and say how it ended: `pair()` for plain programs.
+
+    For how long is the policy's: ``attempt_timeout`` ends it with an outcome. Whatever is raised in
+    this thread meanwhile (`KeyboardInterrupt`, a worker's time limit) cancels the attempt, and
+    comes out when the socket is closed.
+
+    Args:
+        lifecycle: what is to be run.
+        backend: the event loop of its thread, asyncio or trio.
+
+    Raises:
+        UsageError: what `pair()` raises; or it is called where an event loop runs, which it would
+            block: there, await `pair()`.
+    """
+    with PairingThread(lifecycle, backend=backend) as pairing:
+        return pairing.result()
+
+
+class PairingThread:
+    """An attempt in a thread of its own, for a program that does something else meanwhile.
+
+    A context manager: entering starts the attempt, leaving cancels it and waits until its socket is
+    closed. Where no block of code is its scope, as with the requests of a page, `start` and `close`
+    are the same; with a ``patience`` nobody has to close it. Any thread may call any method.
+
+    Args:
+        lifecycle: what is to be run; nobody else runs it meanwhile.
+        patience: seconds without a `look` after which the person has gone, and the attempt is
+            cancelled; None if it is closed in another way.
+        backend: the event loop of the thread, asyncio or trio.
+
+    Raises:
+        UsageError: a patience that is no number of seconds above 0.
+    """
+
+    def __init__(
+        self, lifecycle: QRLifecycle, *, patience: float | None = None, backend: str = "asyncio"
+    ) -> None:
+        if patience is not None and not is_positive(patience):
+            raise UsageError("patience must be a number of seconds above 0")
+        self.lifecycle = lifecycle
+        """What runs. It may be looked at from any thread; its triggers are called here."""
+        self._patience = patience
+        self._backend = backend
+        self._thread = ExitStack()
+        self._portal: BlockingPortal | None = None
+        self._ended: Future[Outcome | BaseException] = Future()
+
+    def start(self) -> Self:
+        """Begin.
+
+        Raises:
+            UsageError: it was begun before, or an event loop runs in this thread.
+        """
+        if self._portal is not None:
+            raise UsageError("a PairingThread runs one attempt: make another for the next")
+        if _in_event_loop():
+            raise UsageError("an event loop runs in this thread: await pair() there")
+        portal = self._thread.enter_context(start_blocking_portal(self._backend))
+        self._portal = portal
+        portal.call(self._prepare)
+        self._ended = portal.start_task_soon(self._run, portal)
+        return self
+
+    def close(self) -> None:
+        """Cancel what still runs, and wait until nothing of it is left."""
+        if self._portal is not None:
+            self._call(self._scope.cancel)
+        self._thread.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # What can be seen
+
+    def look(self) -> Outcome | None:
+        """How it ended, or None while it runs. Whoever looks is there: the patience begins anew.
+
+        Raises:
+            UsageError: what `pair()` raised.
+        """
+        self._call(self._stay)
+        return self.result() if self._ended.done() else None
+
+    def result(self, timeout: float | None = None) -> Outcome:
+        """Wait for the end, and say how it ended.
+
+        Raises:
+            TimeoutError: it has not ended within so many seconds; it goes on.
+            UsageError: what `pair()` raised, or nothing was begun that could end.
+        """
+        if self._portal is None:
+            raise UsageError("nothing was begun: enter the PairingThread, or start() it")
+        while not wait([self._ended], TURN if timeout is None else timeout).done:
+            if timeout is not None:
+                raise TimeoutError("the attempt goes on")
+        ended = self._ended.result()
+        if isinstance(ended, BaseException):
+            raise ended
+        return ended
+
+    def changes(self) -> Iterator[Change]:
+        """The changes, from the first of the attempt to its last. They can be read once."""
+        if self._portal is None:
+            return
+        while (change := self._call(anext, self._changes, None)) is not None:
+            yield change
+
+    # What can be done
+
+    def cancel(self) -> bool:
+        """Leave, because the person went away; whether there was anything to leave."""
+        return bool(self._call(self.lifecycle.cancel))
+
+    def generate(self) -> None:
+        """Ask for a fresh code while one is displayed.
+
+        Raises:
+            EventRefused: a code is being asked for already, or the attempt has ended.
+        """
+        self._call(self.lifecycle.generate)
+
+    # In its own thread
+
+    def _call(self, function: Callable[..., Any], *arguments: object) -> Any:
+        """Call in the event loop; None if that is over."""
+        if self._portal is None:
+            return None
+        try:
+            return self._portal.call(function, *arguments)
+        except RuntimeError:  # anyio's: the portal is not running
+            return None
+
+    def _prepare(self) -> None:
+        self._scope = anyio.CancelScope()
+        self._changes, self._end = self.lifecycle.changes(), self.lifecycle.changes()
+        self._stay()
+
+    def _stay(self) -> None:
+        if self._patience is not None:
+            self._scope.deadline = anyio.current_time() + self._patience
+
+    async def _run(self, portal: BlockingPortal) -> Outcome | BaseException:
+        try:
+            with self._scope:
+                return await self.lifecycle.pair()
+            return await self._left()
+        except anyio.get_cancelled_exc_class():
+            raise
+        except BaseException as error:  # SystemExit, too: it is for the thread that waits
+            return error
+        finally:
+            if self._patience is not None:  # nobody need come to close it
+                await portal.stop()
+
+    async def _left(self) -> Outcome:
+        """How it ended when it was left from outside: perhaps that had been decided before."""
+        outcome: Outcome = Cancelled()
+        with anyio.CancelScope() as briefly:
+            briefly.cancel()  # only what has been told is read
+            async for change in self._end:
+                outcome = change.outcome or outcome
+        return outcome
+
+
+def _in_event_loop() -> bool:
+    try:
+        anyio.get_current_task()
+    except RuntimeError:
+        return False
+    return True

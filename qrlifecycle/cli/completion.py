@@ -1,0 +1,31 @@
+"""`qrlifecycle completion`: what makes a shell complete the commands, made from their parser."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..errors import MissingExtra
+from .arguments import command_line
+from .output import write
+from .stopping import Stop
+
+__all__ = ["run"]
+
+
+def run(arguments: argparse.Namespace, _stop: Stop) -> int:
+    """Print it.
+
+    Raises:
+        MissingExtra: the package that knows shells is not installed.
+    """
+    try:
+        import shtab
+    except ImportError:
+        raise MissingExtra("completing commands in a shell", "cli") from None
+    parser = command_line()
+    for command in parser.parsers.values():
+        for action in command._actions:  # noqa: SLF001 - argparse has no other list
+            if action.metavar == "FILE":
+                action.complete = shtab.FILE  # type: ignore[attr-defined]
+    write(f"{shtab.complete(parser, arguments.shell)}\n", None)
+    return 0

@@ -1,0 +1,430 @@
+"""GOWA, go-whatsapp-web-multidevice: a socket that says when, and not who.
+
+Made after its source, version 9.2.0 (August 2026); what it makes of things is decided here:
+
+- **Asking for a code kills the one before**, and no other comes by itself. So one is asked for once
+  in its life, and who pairs the same device on another screen is given that one (`live_codes`).
+- The answer has a link to a picture. The link names the host that the service takes itself for,
+  which behind a proxy is another; of it only the file is taken. The file is gone after
+  ``qr_duration``, which is *half* of the time for which the code is good.
+- ``LOGIN_SUCCESS`` goes to everybody and names no device: the status is read. It comes with the
+  scan, some seconds before ``is_logged_in``, and nothing comes then; so the status is read on.
+- Nothing says that a code ran out, or could not be made: each code has its time, and the status is
+  read every 5 s.
+- **A restart kills the code**, and nothing tells, but that nobody listened: see `AwareOfRestarts`.
+- HTTP 401 with ``AUTHENTICATION_ERROR`` is not about us: it could not connect to WhatsApp.
+- ``/ws`` and all of ``/app`` want a device since version 9.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar, Unpack
+from urllib.parse import urlencode, urlsplit
+from weakref import ref
+
+import anyio
+
+from ..codes import Code, PairingCode, QRCode
+from ..errors import (
+    Ending,
+    InvalidValue,
+    Malformed,
+    PeerError,
+    ServiceRefused,
+    ServiceUnavailable,
+    TransportError,
+)
+from ..outcome import Reason
+from ..policy import WHATSAPP, Policy, is_positive
+from ..signals import (
+    ActionRequired,
+    Paired,
+    PairingRefused,
+    QRExpired,
+    Scanned,
+    Signal,
+    StatusChanged,
+)
+from ..transports.base import Transport
+from ..transports.websocket import WebSocketTransport
+from ..values import fields_of, object_in, text_of
+from .actions import Told, code_to_compare, passkey
+from .base import Gateway, Parts, Reaching
+from .credentials import Credential, check_credential, fresh
+from .deferred import DeferredTransport
+from .failures import failure_of_status
+from .http import Answer
+from .live_codes import LiveCode, forget_code, live_code
+from .phone_numbers import digits_of
+from .replies import CodeCompared, PasskeySigned, Reply
+
+__all__ = ["GOWA"]
+
+HEARTBEAT = 30.0
+"""Seconds; the service answers pings and sends none."""
+
+SLOWEST = 50.0
+"""Seconds for one request: the service gives up its own after 45, of which a code may need most."""
+
+LIFETIME = 60.0
+"""Seconds for which a code is good if the service does not say; the first of a round always is."""
+
+TYPED_LIFETIME = 160.0
+"""Seconds for which a code to type is good (whatsmeow)."""
+
+LOOKS_WHILE_LINKING = 7
+"""How often the status is read on after a scan, half a second apart: within a read's 5 s."""
+
+FILES = "statics"
+"""Where its pictures are."""
+
+AWAY = frozenset({Ending.NOT_CONNECTED, Ending.TRY_LATER})
+"""How an opening fails where the service is not there: nobody listens, or a proxy says so."""
+
+ENDS = frozenset({"PASSKEY_ERROR", "DEVICE_LOGGED_OUT"})
+"""Messages after which a code is good no more."""
+
+ALREADY = frozenset({"ALREADY_LOGGED_IN", "SESSION_SAVED_ERROR"})
+"""What it says in place of a code where the device is linked, and connects."""
+
+
+class GOWA(Gateway):
+    """One device of a GOWA.
+
+    ::
+
+        gateway = GOWA("https://gowa.example", username=U, password=P, device="bot-7")
+        outcome = await gateway.lifecycle(on_qr_updated=show).pair()
+
+    The device must exist. Its codes are pictures: their text needs the extra ``pictures``.
+
+    Args:
+        url: where it is, with its base path if it has one.
+        username: if it asks for one.
+        password: that goes with it.
+        device: the device's id there; not its JID.
+        phone_number: ask for a code to type on the phone of this number, in place of a picture.
+        options: how to reach it, see `Reaching`; ``timeout`` is 50 s unless given, for making a
+            code may take that long, and asking again would begin anew.
+
+    Raises:
+        InvalidValue: a URL that is none, an empty id, a password that cannot be sent, one without
+            a username or the other way round, or a number that is none.
+    """
+
+    policy: ClassVar[Policy] = replace(
+        WHATSAPP,
+        attempt_timeout=600.0,
+        generate_timeout=60.0,
+        status_interval=5.0,
+        max_reconnects=15,
+    )
+    """WhatsApp's numbers, with time for six codes of 60 s, for each is the first of its round; a
+    read of the status every 5 s, for failures are not sent; and at least half a minute for a
+    service that restarts, however the delays are cut."""
+
+    replies: ClassVar[Mapping[str, type[Reply]]] = {
+        "passkey": PasskeySigned,
+        "compare_code": CodeCompared,
+    }
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        device: str,
+        username: str | None = None,
+        password: Credential | None = None,
+        phone_number: str | None = None,
+        **options: Unpack[Reaching],
+    ) -> None:
+        options.setdefault("timeout", SLOWEST)
+        super().__init__(url, device, **options)
+        if password is not None:
+            check_credential(password, "password")
+        if (username is None) is not (password is None):
+            raise InvalidValue("username and password must be given together")
+        if username is not None and (not username or ":" in username):
+            raise InvalidValue("username must be text that is not empty, without a colon")
+        self._username, self._password = username, password
+        self._number = None if phone_number is None else digits_of(phone_number)
+        self._mine: Mine = Mine()
+
+    def parts(self) -> Parts:
+        """The arguments of one `QRLifecycle`: each knows the code that it has on screen."""
+        own = object.__new__(type(self))
+        vars(own).update(vars(self), _mine=Mine())
+        return super(GOWA, own).parts()
+
+    async def headers(self) -> Mapping[str, str]:
+        """HTTP's Basic."""
+        if self._username is None or self._password is None:
+            return {}
+        pair = f"{self._username}:{await fresh(self._password)}".encode()
+        return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+
+    @property
+    def _whose(self) -> tuple[str, str, str | None]:
+        return self.place, self.account, self._number
+
+    # Asking
+
+    async def ask_for_code(self) -> QRCode | PairingCode | Paired:
+        """Ask for a code, unless one is on another screen; that one is given then."""
+        status = await self._status()
+        if status.get("is_logged_in") is True:
+            return self._success(status)
+        live = live_code(self._whose)
+        code = None if live is None else live.copy(unless=self._mine.shown)
+        if code is None:
+            code = await self._make_code()
+            LiveCode(self._whose, code)
+        self._mine.show(code)
+        assert isinstance(code, QRCode | PairingCode)
+        return code
+
+    async def _make_code(self) -> Code:
+        if self._number is not None:
+            said = await self._results("GET", "login-with-code", phone=self._number)
+            text = text_of(said.get("pair_code"), "pair_code")
+            return PairingCode(text or "", expires_in=TYPED_LIFETIME)
+        said = await self._results("GET", "login")
+        half = said.get("qr_duration")
+        known = isinstance(half, int | float) and is_positive(half)
+        picture = await self._picture(text_of(said.get("qr_link"), "qr_link") or "")
+        return QRCode(picture=picture, expires_in=2 * half if known else LIFETIME)  # type: ignore[operator]
+
+    async def _picture(self, link: str) -> bytes:
+        """The file that a link names, from where we know the service to be.
+
+        Raises:
+            Malformed: it names none.
+        """
+        segments = urlsplit(link).path.split("/")
+        if FILES not in segments or ".." in segments:
+            raise Malformed("qr_link", f"must lead into '{FILES}'")
+        answer = await self.fetch("GET", *segments[segments.index(FILES) :])
+        if answer.status_code != 200:
+            raise ServiceUnavailable(f"the picture of the code is not there ({answer.status_code})")
+        return answer.content
+
+    async def ask_for_status(self) -> Signal | None:
+        """Ask whether the device is linked; and if it is about to be, ask on."""
+        answer = await self._fetch("GET", "status")
+        failure = _failure(answer)
+        if isinstance(failure, ServiceRefused) and _is_its_own_word(answer):
+            known = isinstance(failure.reason, Reason)
+            return PairingRefused(failure.reason if known else Reason.REFUSED_BY_SERVICE)  # type: ignore[arg-type]
+        status = _results_in(answer)
+        for _ in range(LOOKS_WHILE_LINKING):
+            if status.get("is_logged_in") is True:
+                return self._success(status)
+            if not status.get("jid"):
+                return await self._asked()
+            await anyio.sleep(0.5)
+            status = await self._status()
+        return self._mine.told.tell_once(Scanned())
+
+    async def _status(self) -> Mapping[str, object]:
+        return await self._results("GET", "status")
+
+    def _success(self, status: Mapping[str, object]) -> Paired:
+        identity = text_of(status.get("jid"), "jid")
+        return Paired(identity, {key: status[key] for key in ("device_id", "jid") if key in status})
+
+    async def _asked(self) -> Signal | None:
+        """What the person has to do, as far as it was not told; versions before 8.10 know none."""
+        if self._mine.knows_no_passkeys:
+            return None
+        answer = await self._fetch("GET", "passkey")
+        if answer.status_code == 404:
+            self._mine.knows_no_passkeys = True
+            return None
+        said = _results_in(answer)
+        signal: Signal | None = None
+        match said.get("status"):
+            case "awaiting_response":
+                signal = passkey(fields_of(said.get("challenge"), "challenge"))
+            case "awaiting_confirmation":
+                signal = _confirmation(said)
+        return None if signal is None else self._mine.told.tell_once(signal)
+
+    async def send_reply(self, action: ActionRequired, reply: Reply) -> None:  # noqa: ARG002
+        """Send what the browser signed, or that both codes are the same.
+
+        If they are not, the device is logged out: the service has no word for it, and what is
+        halfway through must not be finished.
+        """
+        if isinstance(reply, PasskeySigned):
+            answer = await self._fetch("POST", "passkey", "response", body=dict(reply.credential))
+        elif isinstance(reply, CodeCompared) and reply.same:
+            answer = await self._fetch("POST", "passkey", "confirm")
+        else:
+            answer = await self._fetch("GET", "logout")
+        if (failure := _failure(answer)) is not None:
+            raise failure
+
+    async def _fetch(self, method: str, *path: str, body: object = None, **params: str) -> Answer:
+        params["device_id"] = self.account
+        return await self.fetch(method, "app", *path, params=params, json_body=body)
+
+    async def _results(self, method: str, *path: str, **params: str) -> Mapping[str, object]:
+        return _results_in(await self._fetch(method, *path, **params))
+
+    # Listening
+
+    def transport(self) -> Transport:
+        """A WebSocket, with a fresh password."""
+        return AwareOfRestarts(self._connect, (self.account,), mine=self._mine)
+
+    async def _connect(self) -> Transport:
+        return WebSocketTransport(
+            f"{self.url}/ws?{urlencode({'device_id': self.account})}",
+            self._read,
+            owner={"device_id": self.account},
+            headers=await self.headers(),
+            heartbeat=HEARTBEAT,
+            **self.socket_options,
+        )
+
+    def _read(self, message: Any) -> Signal | None:
+        """What a message means."""
+        if message["code"] == "LOGIN_SUCCESS":
+            return StatusChanged()
+        result = message.get("result")
+        if not isinstance(result, Mapping) or result.get("device_id") != self.account:
+            return None
+        if message["code"] in ENDS:
+            return self._end(message["code"])
+        match message["code"]:
+            case "PASSKEY_REQUEST":
+                required = passkey(fields_of(result["challenge"], "challenge"))
+                return self._mine.told.tell_once(required)
+            case "PASSKEY_CONFIRMATION":
+                return self._mine.told.tell_once(_confirmation(result))
+        return None
+
+    def _end(self, code: str) -> Signal:
+        """The code on screen is good no more: the phone's no, or somebody has logged it out."""
+        forget_code(self._whose)
+        if code == "PASSKEY_ERROR" or isinstance(self._mine.told.last, ActionRequired):
+            return PairingRefused(Reason.REFUSED_ON_PHONE)
+        return QRExpired()
+
+
+class AwareOfRestarts(DeferredTransport):
+    """A transport that says, as it opens, that the code on screen died with the service.
+
+    The service keeps its codes in memory, in the process that the socket leads to. Where nobody
+    listened in between, that process is another one; nothing else tells.
+
+    Args:
+        make: as of `DeferredTransport`.
+        subject: as of `DeferredTransport`.
+        mine: what the lifecycle knows, from one transport to the next.
+    """
+
+    __slots__ = ("_mine", "_restarted")
+
+    def __init__(
+        self, make: Callable[[], Awaitable[Transport]], subject: tuple[str, ...], *, mine: Mine
+    ) -> None:
+        super().__init__(make, subject)
+        self._mine = mine
+        self._restarted = False
+
+    async def open(self) -> None:
+        """Open it, and note whether anybody listened."""
+        try:
+            await super().open()
+        except TransportError as error:
+            self._mine.was_away = self._mine.was_away or error.ending in AWAY
+            raise
+        self._restarted = self._mine.was_away
+
+    async def receive(self) -> Signal:
+        """First that the code is good no more, if it is not; then the other one's next signal."""
+        if self._restarted:
+            self._restarted = False
+            return QRExpired()
+        return await super().receive()
+
+    async def aclose(self) -> None:
+        """Close the other one; nothing is said any more."""
+        self._restarted = False
+        await super().aclose()
+
+    def abort(self) -> None:
+        """Abort the other one; nothing is said any more."""
+        self._restarted = False
+        super().abort()
+
+
+class Mine:
+    """What one lifecycle knows: the code on its screen, and what has come of it."""
+
+    __slots__ = ("_shown", "knows_no_passkeys", "told", "was_away")
+
+    def __init__(self) -> None:
+        self._shown: ref[Code] | None = None
+        self.told = Told()
+        self.knows_no_passkeys = False
+        """Whether the service has answered that it has none."""
+        self.was_away = False
+        """Whether there was nobody since the code on screen was given."""
+
+    def __repr__(self) -> str:
+        return "<Mine>"
+
+    @property
+    def shown(self) -> Code | None:
+        """The code that was given last, as long as anybody has it."""
+        return None if self._shown is None else self._shown()
+
+    def show(self, code: Code) -> None:
+        """This one is given."""
+        self._shown = ref(code)
+        self.was_away = False
+        self.told.forget()
+
+
+def _confirmation(said: Mapping[str, object]) -> Signal:
+    """A code to compare; unless the service finishes by itself."""
+    if said.get("skip_handoff_ux") is True:
+        return Scanned()
+    return code_to_compare(text_of(said["code"], "code"))
+
+
+def _failure(answer: Answer) -> PeerError | None:
+    """What an answer means as a failure; None if it is none."""
+    failure = failure_of_status(answer.status_code)
+    if failure is None:
+        return None
+    said = object_in(answer.content) or {}
+    code = said.get("code")
+    if code == "AUTHENTICATION_ERROR":
+        return ServiceUnavailable("the service cannot connect to WhatsApp")
+    if code in ALREADY:
+        return ServiceUnavailable("the device is linked already, and connects")
+    if code == "DEVICE_NOT_FOUND":
+        return ServiceRefused("there is no such device", reason=Reason.REFUSED_BY_SERVICE)
+    return failure
+
+
+def _results_in(answer: Answer) -> Mapping[str, object]:
+    if (failure := _failure(answer)) is not None:
+        raise failure
+    results = answer.json_object().get("results")
+    return fields_of(results, "results")
+
+
+def _is_its_own_word(answer: Answer) -> bool:
+    """Whether a refusal is the service's; a proxy's page while it restarts is not.
+
+    Its credentials are checked before anything of its own answers: in HTTP's words, not in JSON.
+    """
+    said = object_in(answer.content)
+    return answer.status_code in (401, 403) or (said is not None and "code" in said)

@@ -1,0 +1,245 @@
+"""One crowd, in a process of its own: ours or bare clients, opened, left alone, and told.
+
+Run as ``python -m tests.benchmarks.crowds.crowd KIND SIZE URL SECONDS``. It prints "told?" when it
+waits to be told of a success each, and then one line of JSON, the `Figures`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import sys
+import time
+import traceback
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import socketio
+
+from qrlifecycle import Connected, QRCode, QRLifecycle, SocketIOTransport
+from qrlifecycle.policy import Policy
+
+from .limits import raise_limit
+
+HUNDRED = 100
+"""Of how many the cost is told."""
+
+AT_ONCE = 20
+"""How many are being opened at a time."""
+
+PATIENCE = 60
+"""Seconds that whoever opens may take: the server has one core for all of them."""
+
+POLICY = Policy(attempt_timeout=3600, open_timeout=PATIENCE, max_reconnects=0)
+"""Nobody's time is to run out while others open; and who is cut off is counted, on both sides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What was measured of one crowd."""
+
+    size: int
+    opening: tuple[float, ...]
+    """Microseconds of CPU to open each, by hundreds in the order in which they were opened."""
+    memory: float
+    """Kilobytes of resident memory each."""
+    objects: float
+    """Objects each that the collector tracks."""
+    idle: float
+    """Microseconds of CPU each for every second in which nothing happens but heartbeats."""
+    told: float
+    """Microseconds of CPU for each success."""
+    latencies: tuple[float, ...]
+    """Milliseconds from the server's emit to knowing of the success; sorted."""
+    lost: int = 0
+    """How many lost their connection and never heard of it: the machine was too busy."""
+
+    @classmethod
+    def from_json(cls, said: dict[str, Any]) -> Figures:
+        """What JSON makes of it."""
+        lists = {name: tuple(said[name]) for name in ("opening", "latencies")}
+        return cls(**{**said, **lists})
+
+
+class Crowd(ABC):
+    """Some that listen.
+
+    Args:
+        url: where the server is.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.latencies: list[float] = []
+        self.lost = 0
+
+    @abstractmethod
+    async def open(self, count: int) -> None:
+        """Open so many more."""
+
+    @abstractmethod
+    async def end(self) -> None:
+        """Wait until all have heard, and are gone."""
+
+    def note(self, data: object) -> None:
+        """One knows of its success."""
+        assert isinstance(data, dict)
+        self.latencies.append((time.monotonic() - float(data["at"])) * 1e3)
+
+
+class Ours(Crowd):
+    """Lifecycles that display a code; a success is known when `pair()` has returned."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.shown = asyncio.Semaphore(0)
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def open(self, count: int) -> None:
+        """Have each show its code."""
+        transport = partial(SocketIOTransport, self.url, bot_id="b", user_id="u")
+        for _ in range(count):
+            lifecycle = QRLifecycle(
+                request_qr, transport, policy=POLICY, on_qr_updated=self.note_shown
+            )
+            self.tasks.append(asyncio.ensure_future(self.pair(lifecycle)))
+        for _ in range(count):
+            await self.shown.acquire()
+
+    def note_shown(self, _qr: QRCode) -> None:
+        """One displays its code."""
+        self.shown.release()
+
+    async def pair(self, lifecycle: QRLifecycle) -> None:
+        """Pair, and note when that has returned."""
+        outcome = await lifecycle.pair()
+        if isinstance(outcome, Connected):
+            self.note(outcome.data)
+        else:
+            self.lost += 1
+
+    async def end(self) -> None:
+        """Every `pair()` has returned."""
+        await asyncio.gather(*self.tasks)
+
+
+class Bare(Crowd):
+    """Clients of python-socketio's; a success is known when the handler is called."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.gone = asyncio.Semaphore(0)
+        self.clients = 0
+
+    async def open(self, count: int) -> None:
+        """Connect each."""
+        opening = []
+        for _ in range(count):
+            client = socketio.AsyncClient(reconnection=False, request_timeout=PATIENCE)
+            client.on("whatsapp_connected", partial(self.hear, client))
+            client.on("disconnect", self.leave)
+            self.clients += 1
+            opening.append(
+                client.connect(
+                    self.url,
+                    auth={"botId": "b", "userId": "u"},
+                    transports=["websocket"],
+                    wait_timeout=PATIENCE,
+                )
+            )
+        await asyncio.gather(*opening)
+
+    async def hear(self, client: socketio.AsyncClient, data: object) -> None:
+        """Note when, and leave."""
+        self.note(data)
+        await client.disconnect()
+
+    def leave(self, reason: str) -> None:
+        """One is disconnected, by itself or not."""
+        self.lost += reason != socketio.AsyncClient.reason.CLIENT_DISCONNECT
+        self.gone.release()
+
+    async def end(self) -> None:
+        """Every client is disconnected."""
+        for _ in range(self.clients):
+            await self.gone.acquire()
+
+
+KINDS = {"ours": Ours, "bare": Bare}
+
+
+async def request_qr() -> QRCode:
+    """A service that answers at once: what is measured is the socket."""
+    return QRCode("a code", expires_in=3600)
+
+
+def resident() -> int:
+    """Bytes of this process that are in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+async def open_hundred(crowd: Crowd) -> float:
+    """Open a hundred; microseconds of CPU for each."""
+    began = time.process_time()
+    for _ in range(HUNDRED // AT_ONCE):
+        await crowd.open(AT_ONCE)
+    return (time.process_time() - began) / HUNDRED * 1e6
+
+
+async def warm_up(crowd: Crowd) -> None:
+    """Open what is thrown away: imports, caches and pools are nobody's cost."""
+    await open_hundred(crowd)
+    print("told?", flush=True)
+    await crowd.end()
+    await asyncio.sleep(0.5)
+    gc.collect()
+
+
+async def measure(kind: str, size: int, url: str, idle: float) -> Figures:
+    """Open, wait, hear."""
+    await warm_up(KINDS[kind](url))
+    crowd = KINDS[kind](url)
+    before, objects = resident(), len(gc.get_objects())
+    opening = [await open_hundred(crowd) for _ in range(size // HUNDRED)]
+    await asyncio.sleep(0.5)
+    gc.collect()
+    memory = (resident() - before) / size / 1024
+    objects = len(gc.get_objects()) - objects
+    began = time.process_time()
+    await asyncio.sleep(idle)
+    idled = (time.process_time() - began) / size / idle * 1e6 if idle else 0.0
+    began = time.process_time()
+    print("told?", flush=True)
+    await crowd.end()
+    told = (time.process_time() - began) / size * 1e6
+    if not crowd.latencies:
+        raise RuntimeError(
+            "everybody was cut off: the machine is too busy for that crowd"
+        )
+    latencies = tuple(sorted(crowd.latencies))
+    opened = tuple(opening)
+    return Figures(size, opened, memory, objects / size, idled, told, latencies, crowd.lost)
+
+
+def main() -> None:
+    """Measure one crowd."""
+    raise_limit()
+    kind, size, url, idle = sys.argv[1:]
+    logging.disable()
+    try:
+        figures = asyncio.run(measure(kind, int(size), url, float(idle)))
+    except Exception:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)  # or each of thousands would have its last words
+    print(json.dumps(asdict(figures)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""`qrlifecycle pair waha`: a session's code at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+from qrlifecycle import PairingCode, QRCode
+from qrlifecycle.cli import main
+from qrlifecycle.testing.gateways import WAHAEmulator
+
+KEY = "k3y-of-the-service"
+
+
+@contextmanager
+def service(**options: Any) -> Iterator[WAHAEmulator]:
+    """A service in a thread of its own, where somebody scans or types whatever is there."""
+    served = WAHAEmulator(session="bot-7", api_key=KEY, **options)
+
+    async def scan() -> None:
+        while True:
+            await anyio.sleep(0.01)
+            if served.typed_made and served.sockets:
+                await served.scan(PairingCode(served.typed_made[-1]), "4915100000001@c.us")
+                return
+            if served.made and served.sockets and not options:
+                await served.scan(QRCode(served.made[-1]), "4915100000001@c.us")
+                return
+
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(served):
+        scanning = portal.start_task_soon(scan)
+        yield served
+        scanning.cancel()
+
+
+@pytest.mark.parametrize("way", ["environment", "file"])
+def test_pairing_a_session(
+    way: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The picture is shown and the account named; neither the key nor the code is in the output."""
+    more: list[str] = []
+    if way == "environment":
+        monkeypatch.setenv("QRLIFECYCLE_API_KEY", KEY)
+    else:
+        file = tmp_path / "key"
+        file.write_text(f"{KEY}\n")
+        more = ["--api-key-file", str(file)]
+    with service() as served:
+        arguments = ["pair", "waha", served.url, "--session", "bot-7", "--plain", *more]
+        assert main(arguments) == 0
+        where = served.url
+        assert served.opened[0].query["session"] == "bot-7"
+    captured = capsys.readouterr()
+    assert f"qrlifecycle pair waha: bot-7 at {where}" in captured.out
+    assert "█" in captured.out
+    assert captured.out.rstrip().endswith("paired: 4915100000001@c.us")
+    for secret in (KEY, *served.made):
+        assert secret not in captured.out + captured.err
+
+
+def test_a_code_to_type_is_shown_beside_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For the phone of the number that was given; all sessions may be listened to."""
+    monkeypatch.setenv("QRLIFECYCLE_API_KEY", KEY)
+    with service(typed=True) as served:
+        arguments = ["pair", "waha", served.url, "--session", "bot-7", "--plain"]
+        assert main([*arguments, "--every-session", "--phone-number", "+49 151 00000001"]) == 0
+        assert served.numbers == ["4915100000001"]
+        assert served.opened[0].query["session"] == "*"
+    assert f"Or type {served.typed_made[0]}" in capsys.readouterr().out
+
+
+def test_a_wrong_key_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By its reason, and with exit code 1."""
+    monkeypatch.setenv("QRLIFECYCLE_API_KEY", "another")
+    with service() as served:
+        assert main(["pair", "waha", served.url, "--session", "bot-7", "--plain"]) == 1
+    out = capsys.readouterr().out
+    assert "authentication_refused" in out
+    assert KEY not in out

@@ -1,0 +1,64 @@
+"""WAHA goes through every scenario: the edition of today, and the core edition of 2024."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from qrlifecycle.gateways import WAHA, Gateway
+from qrlifecycle.testing.gateways import Emulator, WAHAEmulator
+from qrlifecycle.testing.suite import GatewayScenarios
+
+from ..patience import patient_clock
+
+
+class OnBoth(GatewayScenarios):
+    """Real sockets, on asyncio and trio."""
+
+    @pytest.fixture(params=["asyncio", "trio"])
+    def anyio_backend(self, request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+        return patient_clock(request.param)
+
+    @pytest.fixture
+    def gateway(self) -> Callable[[Any], Gateway]:
+        return lambda served: served.gateway()
+
+
+class TestOfToday(OnBoth):
+    """A key, a socket of the session's own, and a restart in order."""
+
+    __test__ = True
+
+    @pytest.fixture
+    def emulator(self) -> Callable[[], Emulator]:
+        return partial(WAHAEmulator, session="bot/7")
+
+
+class TestCoreOf2024(OnBoth):
+    """No key, one session, a socket that hears all of them, and codes for ever."""
+
+    __test__ = True
+
+    @pytest.fixture
+    def emulator(self) -> Callable[[], Emulator]:
+        return partial(WAHAEmulator, edition="core")
+
+
+class TestKilledWithoutAWord(OnBoth):
+    """It says no goodbye; the key comes fresh, and all sessions are listened to."""
+
+    __test__ = True
+
+    @pytest.fixture
+    def emulator(self) -> Callable[[], Emulator]:
+        return partial(WAHAEmulator, graceful=False)
+
+    @pytest.fixture
+    def gateway(self) -> Callable[[Any], Gateway]:
+        async def key() -> str:
+            return "k3y-of-the-service"
+
+        return lambda served: WAHA(served.url, api_key=key, every_session=True)

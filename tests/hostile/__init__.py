@@ -1,0 +1,1 @@
+"""Misbehaving peers against cancelled transports, at random: ``python -m tests.hostile``."""

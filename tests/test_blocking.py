@@ -1,0 +1,251 @@
+"""Pairing from plain programs: in a thread of its own, of which nothing is left."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import anyio
+import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from qrlifecycle import (
+    Cancelled,
+    Change,
+    Connected,
+    Event,
+    EventRefused,
+    Failed,
+    PairingThread,
+    Policy,
+    QRCode,
+    QRLifecycle,
+    Reason,
+    SocketIOTransport,
+    State,
+    UsageError,
+    WrongAnswer,
+    pair_blocking,
+)
+from qrlifecycle.testing import PairingServer
+
+from .patience import HANGS
+
+BOT, USER = "bot-7", "user-123"
+BACKENDS = ["asyncio", "trio"]
+
+
+class Far:
+    """A pairing server in a thread of its own, and lifecycles that pair with it."""
+
+    def __init__(self, portal: BlockingPortal, server: PairingServer) -> None:
+        self.portal = portal
+        self.server = server
+
+    def scan(self, *_told: object) -> None:
+        """Play the phone."""
+        self.portal.call(self.server.scan, BOT, USER)
+
+    async def request_qr(self) -> QRCode:
+        """Ask for a code."""
+        code = self.portal.start_task_soon(self.server.make_code, BOT, USER)
+        return QRCode(await anyio.to_thread.run_sync(code.result), expires_in=60)
+
+    def lifecycle(self, **options: Any) -> QRLifecycle:
+        """A new one."""
+        options.setdefault("request_qr", self.request_qr)
+        transport = partial(SocketIOTransport, self.server.url, bot_id=BOT, user_id=USER)
+        return QRLifecycle(transport=transport, **options)
+
+
+def until(true: Callable[[], object]) -> None:
+    """Wait for what nobody announces."""
+    begun = time.monotonic()
+    while not true():
+        assert time.monotonic() < begun + HANGS
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def far() -> Iterator[Far]:
+    """A server; afterwards no socket leads to it, and no event loop is left."""
+    before = portals()
+    with (
+        start_blocking_portal("asyncio") as portal,
+        portal.wrap_async_context_manager(PairingServer()) as server,
+    ):
+        yield Far(portal, server)
+        until(lambda: server.open_sockets() == 0)
+    assert portals() == before
+
+
+def portals() -> set[threading.Thread]:
+    """The threads with an event loop of their own; trio keeps its workers for a while."""
+    return {thread for thread in threading.enumerate() if "portal" in thread.name}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_promise_8_a_plain_program_pairs(far: Far, backend: str) -> None:
+    """It blocks until the end, and says how it ended; nothing is left, and it can be done again."""
+    lifecycle = far.lifecycle(on_qr_updated=far.scan)
+    for _ in range(2):
+        outcome = pair_blocking(lifecycle, backend=backend)
+        assert isinstance(outcome, Connected)
+        assert outcome.identity == "+490001234567"
+    assert far.server.most_sockets() == 1
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_promise_5_ctrl_c_closes_the_socket_and_comes_out(far: Far, backend: str) -> None:
+    """As would any exception that a signal raises, a worker's time limit say."""
+    main_thread = threading.get_ident()
+    lifecycle = far.lifecycle(
+        on_qr_updated=lambda _qr: signal.pthread_kill(main_thread, signal.SIGINT)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        pair_blocking(lifecycle, backend=backend)
+    assert lifecycle.state is State.IDLE
+    assert not lifecycle.socket_open
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_time_out_is_the_policys_and_an_outcome(far: Far, backend: str) -> None:
+    """No other one is needed."""
+    lifecycle = far.lifecycle(policy=Policy(attempt_timeout=0.2))
+    outcome = pair_blocking(lifecycle, backend=backend)
+    assert isinstance(outcome, Failed)
+    assert outcome.reason in (Reason.ATTEMPT_TIMED_OUT, Reason.GENERATING_TIMED_OUT)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_pair_raises_comes_out_as_it_is(far: Far, backend: str) -> None:
+    """A mistake in the program, and a `SystemExit` of one of its functions."""
+
+    async def wrong() -> Any:
+        return "no code"
+
+    def leave(_change: Change) -> None:
+        raise SystemExit(3)
+
+    with pytest.raises(WrongAnswer):
+        pair_blocking(far.lifecycle(request_qr=wrong), backend=backend)
+    with pytest.raises(SystemExit) as left:
+        pair_blocking(far.lifecycle(on_change=leave), backend=backend)
+    assert left.value.code == 3
+
+
+@pytest.mark.anyio
+async def test_where_an_event_loop_runs_it_is_refused() -> None:
+    """It would block that; nothing is begun."""
+
+    async def request_qr() -> QRCode:
+        raise AssertionError
+
+    lifecycle = QRLifecycle(
+        request_qr, partial(SocketIOTransport, "http://h", bot_id="b", user_id="u")
+    )
+    with pytest.raises(UsageError, match=r"await pair\(\) there"):
+        pair_blocking(lifecycle)
+
+
+# In a thread, beside something else
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_changes_can_be_read_meanwhile(far: Far, backend: str) -> None:
+    """From the first to the last, which has the outcome."""
+    with PairingThread(far.lifecycle(), backend=backend) as pairing:
+        events, outcome = [], None
+        for change in pairing.changes():
+            events.append(change.event)
+            outcome = change.outcome
+            if change.event is Event.QR_UPDATED:
+                assert pairing.look() is None
+                with pytest.raises(TimeoutError):
+                    pairing.result(timeout=0)
+                far.scan()
+        assert outcome is not None
+        assert pairing.result() == outcome
+        assert list(pairing.changes()) == []
+    assert events == [Event.GENERATE, Event.QR_READY, Event.QR_UPDATED, Event.SCANNED, Event.PAIRED]
+    assert pairing.look() == outcome
+
+
+def test_a_trigger_may_come_from_any_thread(far: Far) -> None:
+    """A fresh code, and going away; at an end the one is nothing, and the other is refused."""
+    with PairingThread(far.lifecycle()) as pairing:
+        codes = 0
+        for change in pairing.changes():
+            codes += change.event is Event.QR_UPDATED
+            if change.event is Event.QR_UPDATED:
+                if codes == 1:
+                    pairing.generate()
+                else:
+                    assert pairing.cancel()
+        assert codes == 2
+        assert pairing.result() == Cancelled()
+        assert not pairing.cancel()
+        with pytest.raises(EventRefused):
+            pairing.generate()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_promise_5_leaving_the_block_ends_it(far: Far, backend: str) -> None:
+    """The socket is closed by then."""
+    lifecycle = far.lifecycle()
+    with PairingThread(lifecycle, backend=backend) as pairing:
+        until(lambda: lifecycle.socket_open)
+    assert not lifecycle.socket_open
+    assert lifecycle.state is State.IDLE
+    assert pairing.result() == Cancelled()
+    pairing.close()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_promise_4_a_success_that_was_decided_is_not_cancelled_away(far: Far, backend: str) -> None:
+    """A hook that hangs delays the end; who leaves then is told what it was."""
+    hanging = threading.Event()
+
+    async def hang(_connected: Connected) -> None:
+        hanging.set()
+        await anyio.sleep_forever()
+
+    lifecycle = far.lifecycle(on_qr_updated=far.scan, on_connected=hang)
+    with PairingThread(lifecycle, backend=backend) as pairing:
+        assert hanging.wait(HANGS)
+    assert pairing.result().connected
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_whoever_does_not_look_has_gone(far: Far, backend: str) -> None:
+    """The attempt ends, its thread too, and nobody has to close it."""
+    lifecycle = far.lifecycle()
+    pairing = PairingThread(lifecycle, patience=0.3, backend=backend).start()
+    assert pairing.result() == Cancelled()
+    assert not lifecycle.socket_open
+    assert pairing.look() == Cancelled()
+
+
+def test_a_look_renews_the_patience(far: Far) -> None:
+    """Whoever asks for the code is there."""
+    with PairingThread(far.lifecycle(), patience=HANGS) as pairing:
+        before = pairing._scope.deadline
+        until(lambda: pairing.look() is None and pairing._scope.deadline > before)
+
+
+def test_what_was_not_begun_does_not_end(far: Far) -> None:
+    """It is refused; so is a second beginning, and a patience that is none."""
+    pairing = PairingThread(far.lifecycle())
+    with pytest.raises(UsageError, match="nothing was begun"):
+        pairing.result()
+    assert (pairing.look(), pairing.cancel(), list(pairing.changes())) == (None, False, [])
+    pairing.close()
+    with pairing, pytest.raises(UsageError, match="make another"):
+        pairing.start()
+    for patience in (0, -1, float("nan"), True, "10"):
+        with pytest.raises(UsageError, match="patience"):
+            PairingThread(far.lifecycle(), patience=patience)  # type: ignore[arg-type]

@@ -1,0 +1,234 @@
+"""The page "Nothing happens when I scan": each line of the log that it explains comes about."""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from qrlifecycle import Paired, Policy, QRCode, QRLifecycle, SocketIOTransport, StatusChanged
+from qrlifecycle.testing import PairingServer
+from qrlifecycle.transports.messages import DEFAULT_SIGNALS
+
+from .patience import HANGS, patient_clock
+
+pytestmark = pytest.mark.anyio
+
+PAGE = Path(__file__).parents[1] / "docs" / "how-to" / "nothing-happens.md"
+BOT, USER = "b", "u"
+BRIEF = Policy(attempt_timeout=3, max_reconnects=1, reconnect_delay=0.01)
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    """The pairing server is asyncio's; what takes its time takes none."""
+    return patient_clock("asyncio")
+
+
+def rows() -> list[str]:
+    """What the log says, row by row."""
+    found = re.findall(r"^\| (.*?) \|", PAGE.read_text(), re.MULTILINE)
+    return [row for row in found if row not in ("the log says", "---")]
+
+
+def pattern_of(row: str) -> re.Pattern[str]:
+    """What fits the line that a row shows first."""
+    (line, *_) = re.findall(r"`([^`]+)`", row)
+    return re.compile(".*".join(map(re.escape, line.split("..."))), re.DOTALL)
+
+
+class Table:
+    """A lifecycle and a server that does to it what a scenario wants."""
+
+    def __init__(self, server: PairingServer) -> None:
+        self.server = server
+        self.shown = anyio.Event()
+
+    async def request_qr(self) -> QRCode:
+        """Ask for a code."""
+        return QRCode(self.server.make_code(BOT, USER), expires_in=1)
+
+    async def send(self, name: str, **fields: object) -> None:
+        """A message of the server's."""
+        message = {"botId": BOT, "userId": USER, **fields}
+        await self.server._sio.emit(name, message)
+
+    async def pair(
+        self,
+        then: Callable[[], Awaitable[object]] | None = None,
+        *,
+        url: str | None = None,
+        options: dict[str, Any] | None = None,
+        **more: Any,
+    ) -> None:
+        """Pair; once a code is shown, something happens."""
+        transport = partial(
+            SocketIOTransport, url or self.server.url, bot_id=BOT, user_id=USER, **options or {}
+        )
+        more = {"policy": BRIEF, "on_qr_updated": lambda _: self.shown.set(), **more}
+        lifecycle = QRLifecycle(self.request_qr, transport, **more)
+        async with anyio.create_task_group() as tasks:
+
+            async def act() -> None:
+                await self.shown.wait()
+                assert then is not None
+                await then()
+
+            if then is not None:
+                tasks.start_soon(act)
+            await lifecycle.pair()
+            tasks.cancel_scope.cancel()
+
+
+async def nobody_listens(table: Table) -> None:
+    """The address of nobody."""
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    await table.pair(url=f"http://127.0.0.1:{port}")
+
+
+async def another_path(table: Table) -> None:
+    """HTTP, and no WebSocket."""
+    await table.pair(options={"socketio_path": "elsewhere"})
+
+
+async def a_wrong_token(table: Table) -> None:
+    """Refused on connecting."""
+    table.server.token = "t0ken"
+    await table.pair(options={"auth": {"token": "wrong"}})
+
+
+async def another_name(table: Table) -> None:
+    """The success has a name of the server's own."""
+    await table.pair(lambda: table.send("session-logged"))
+
+
+async def anothers(table: Table) -> None:
+    """The success is somebody else's."""
+    await table.pair(lambda: table.send("whatsapp_connected", botId="B"))
+
+
+async def a_wrong_field(table: Table) -> None:
+    """The identity is a list."""
+    await table.pair(lambda: table.send("whatsapp_connected", identity=["+49"]))
+
+
+async def only_that_something_is_new(table: Table) -> None:
+    """And nothing reads what."""
+    signals = {**DEFAULT_SIGNALS, "update": lambda _payload: StatusChanged()}
+    await table.pair(lambda: table.send("update"), options={"signals": signals})
+
+
+async def no_status(table: Table) -> None:
+    """The request for it fails."""
+
+    async def check_status() -> Paired | None:
+        raise OSError
+
+    await table.pair(check_status=check_status)
+
+
+async def not_confirmed(table: Table) -> None:
+    """The status does not agree with the message."""
+
+    async def check_status() -> Paired | None:
+        return None
+
+    policy = Policy(attempt_timeout=3, confirm_success=True)
+    await table.pair(
+        lambda: table.send("whatsapp_connected"), check_status=check_status, policy=policy
+    )
+
+
+async def the_wrong_account(table: Table) -> None:
+    """Another one than was meant."""
+    await table.pair(lambda: table.server.scan(BOT, USER), expect_identity="+1")
+
+
+async def nobody_approves(table: Table) -> None:
+    """Scanned, and left lying."""
+    policy = Policy(approval_timeout=1)
+    await table.pair(lambda: table.server.scan(BOT, USER, confirm=False), policy=policy)
+
+
+async def nothing_comes(table: Table) -> None:
+    """Open and silent."""
+    await table.pair(policy=Policy(max_refreshes=1, expiry_grace=0))
+
+
+async def a_hook_that_raises(table: Table) -> None:
+    """It was to draw the code."""
+
+    def show(_qr: QRCode) -> None:
+        raise RuntimeError
+
+    await table.pair(on_qr_updated=show)
+
+
+async def found_by_the_status(table: Table) -> None:
+    """The message was for nobody."""
+
+    async def check_status() -> Paired | None:
+        return Paired("me") if table.shown.is_set() else None
+
+    policy = Policy(status_interval=0.5)
+    await table.pair(check_status=check_status, policy=policy)
+
+
+SCENARIOS: list[Callable[[Table], Awaitable[None]]] = [
+    nobody_listens,
+    another_path,
+    a_wrong_token,
+    another_name,
+    anothers,
+    a_wrong_field,
+    only_that_something_is_new,
+    no_status,
+    not_confirmed,
+    the_wrong_account,
+    nobody_approves,
+    nothing_comes,
+    a_hook_that_raises,
+    found_by_the_status,
+]
+"""In the order of the page's rows, from the third on."""
+
+
+@asynccontextmanager
+async def laid() -> AsyncIterator[Table]:
+    """A table, on a server of its own."""
+    async with PairingServer() as server:
+        yield Table(server)
+
+
+@pytest.mark.parametrize(
+    "scenario", SCENARIOS, ids=lambda scenario: str(getattr(scenario, "__name__", ""))
+)
+async def test_the_log_says_what_the_page_explains(
+    scenario: Callable[[Table], Awaitable[None]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each row's line is logged, in these words; and no line before it in the table is."""
+    caplog.set_level(logging.DEBUG, "qrlifecycle")
+    with anyio.fail_after(HANGS):
+        async with laid() as table:
+            await scenario(table)
+    said = [record.getMessage() for record in caplog.records if record.name == "qrlifecycle"]
+    row = rows()[2 + SCENARIOS.index(scenario)]
+    assert any(pattern_of(row).fullmatch(line) for line in said), said
+    if "no `connected` after it" in row:
+        assert not any(line.startswith("connected,") for line in said)
+
+
+def test_every_row_is_brought_about() -> None:
+    """But for the first, which is nothing, and the second, which each of them says."""
+    assert len(rows()) == 2 + len(SCENARIOS)
+    assert rows()[0] == "nothing at all"
+    assert pattern_of(rows()[1]).fullmatch("connecting for QR display")

@@ -1,0 +1,1 @@
+"""The public API as programs use it, for type checkers."""
