@@ -9,6 +9,8 @@ Made after its source, version 9.2.0 (August 2026); what it makes of things is d
   ``qr_duration``, which is *half* of the time for which the code is good.
 - ``LOGIN_SUCCESS`` goes to everybody and names no device: the status is read. It comes with the
   scan, some seconds before ``is_logged_in``, and nothing comes then; so the status is read on.
+- Who connects is put on its list after the handshake; what is told in between is lost. So opening
+  waits for a pong, which comes after.
 - Nothing says that a code ran out, or could not be made: each code has its time, and the status is
   read every 5 s.
 - **A restart kills the code**, and nothing tells, but that nobody listened: see `AwareOfRestarts`.
@@ -19,7 +21,7 @@ Made after its source, version 9.2.0 (August 2026); what it makes of things is d
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Unpack
 from urllib.parse import urlencode, urlsplit
@@ -151,12 +153,12 @@ class GOWA(Gateway):
             raise InvalidValue("username must be text that is not empty, without a colon")
         self._username, self._password = username, password
         self._number = None if phone_number is None else digits_of(phone_number)
-        self._mine: Mine = Mine()
+        self._mine = Mine(self._whose)
 
     def parts(self) -> Parts:
         """The arguments of one `QRLifecycle`: each knows the code that it has on screen."""
         own = object.__new__(type(self))
-        vars(own).update(vars(self), _mine=Mine())
+        vars(own).update(vars(self), _mine=Mine(self._whose))
         return super(GOWA, own).parts()
 
     async def headers(self) -> Mapping[str, str]:
@@ -286,6 +288,7 @@ class GOWA(Gateway):
             self._read,
             owner={"device_id": self.account},
             headers=await self.headers(),
+            wait_for_pong=True,
             heartbeat=HEARTBEAT,
             **self.socket_options,
         )
@@ -309,7 +312,7 @@ class GOWA(Gateway):
 
     def _end(self, code: str) -> Signal:
         """The code on screen is good no more: the phone's no, or somebody has logged it out."""
-        forget_code(self._whose)
+        self._mine.forget()
         if code == "PASSKEY_ERROR" or isinstance(self._mine.told.last, ActionRequired):
             return PairingRefused(Reason.REFUSED_ON_PHONE)
         return QRExpired()
@@ -349,6 +352,7 @@ class AwareOfRestarts(DeferredTransport):
         """First that the code is good no more, if it is not; then the other one's next signal."""
         if self._restarted:
             self._restarted = False
+            self._mine.forget()
             return QRExpired()
         return await super().receive()
 
@@ -364,11 +368,16 @@ class AwareOfRestarts(DeferredTransport):
 
 
 class Mine:
-    """What one lifecycle knows: the code on its screen, and what has come of it."""
+    """What one lifecycle knows: the code on its screen, and what has come of it.
 
-    __slots__ = ("_shown", "knows_no_passkeys", "told", "was_away")
+    Args:
+        account: whose code it is; no secret.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_account", "_shown", "knows_no_passkeys", "told", "was_away")
+
+    def __init__(self, account: Hashable) -> None:
+        self._account = account
         self._shown: ref[Code] | None = None
         self.told = Told()
         self.knows_no_passkeys = False
@@ -389,6 +398,11 @@ class Mine:
         self._shown = ref(code)
         self.was_away = False
         self.told.forget()
+
+    def forget(self) -> None:
+        """It is good no more, and is given to no other screen."""
+        if (code := self.shown) is not None:
+            forget_code(self._account, code)
 
 
 def _confirmation(said: Mapping[str, object]) -> Signal:

@@ -41,6 +41,10 @@ class LiveCode:
     def __repr__(self) -> str:
         return f"<LiveCode with {len(self._copies)} copies>"
 
+    def has_copy(self, code: Code) -> bool:
+        """Whether this is one of its copies."""
+        return any(copy() is code for copy in self._copies)
+
     def copy(self, *, unless: Code | None = None) -> Code | None:
         """Another copy, with the time that is left; None if it is over, or nobody has one.
 
@@ -62,9 +66,11 @@ def live_code(account: Hashable) -> LiveCode | None:
     return _codes().get(account)
 
 
-def forget_code(account: Hashable) -> None:
-    """The account's code is good no more."""
-    _codes().pop(account, None)
+def forget_code(account: Hashable, code: Code) -> None:
+    """This code is good no more; another that was made since is."""
+    live = _codes().get(account)
+    if live is not None and live.has_copy(code):
+        del _codes()[account]
 
 
 _CODES: RunVar[dict[Hashable, LiveCode]] = RunVar("qrlifecycle.gateways.live_codes")

@@ -41,10 +41,11 @@ from qrlifecycle.gateways.http import Answer
 from qrlifecycle.gateways.live_codes import LiveCode, forget_code, live_code
 from qrlifecycle.gateways.replies import CodeCompared, PasskeySigned
 from qrlifecycle.testing.gateways import GOWAEmulator
+from qrlifecycle.testing.gateways import gowa as emulated
 
 from ..patience import patient_clock
 from .services import Canned, json_answer
-from .watch import Watch
+from .watch import Watch, give
 
 pytestmark = pytest.mark.anyio
 
@@ -236,9 +237,19 @@ async def test_a_code_that_nobody_has_any_more_is_not_given_again() -> None:
     assert live.copy(unless=typed) is None
     await anyio.sleep(10)
     assert live.copy() is None
-    forget_code("two")
+    live = LiveCode("two", typed)
+    forget_code("two", typed)
     assert live_code("two") is None
-    forget_code("two")
+    forget_code("two", typed)
+
+
+async def test_a_code_that_was_made_since_is_not_forgotten() -> None:
+    """Who learns late that the one before is dead must not take it from the others."""
+    old, new = PairingCode("ABCD", expires_in=10), PairingCode("EFGH", expires_in=10)
+    LiveCode("one", old)
+    live = LiveCode("one", new)
+    forget_code("one", old)
+    assert live_code("one") is live
 
 
 async def test_a_code_to_type_and_a_picture_are_not_the_same() -> None:
@@ -267,6 +278,41 @@ async def test_a_scan_is_no_success_yet_and_the_status_is_read_on() -> None:
         await watch.until(lambda: watch.outcome)
         assert watch.outcome == Connected(JID, {"device_id": "bot-7", "jid": JID})
         assert 2 <= anyio.current_time() - began < 3
+
+
+async def test_a_success_that_nobody_heard_is_found() -> None:
+    """The status is read every 5 s."""
+    async with GOWAEmulator() as served, anyio.create_task_group() as tasks:
+        watch = Watch(tasks, served.gateway())
+        code = await watch.until_codes(1)
+        served.muted = True
+        began = anyio.current_time()
+        await served.scan(code, JID)
+        await watch.until(lambda: watch.outcome)
+        assert watch.outcome.identity == JID
+        assert anyio.current_time() - began < 8
+
+
+async def test_what_has_come_of_a_code_is_told_of_the_next_as_well() -> None:
+    """Each has a scan of its own."""
+    client, gowa = gateway(said(), LOGIN, Answer(200, PNG))
+    kept = [await gowa.request_qr()]
+    give(client, said(jid=JID))
+    assert await gowa.check_status() == Scanned()
+    give(client, said(), LOGIN, Answer(200, PNG + b"2"))
+    kept.append(await gowa.request_qr())
+    give(client, said(jid=JID))
+    assert await gowa.check_status() == Scanned()
+
+
+async def test_a_code_that_takes_long_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To ask again would be to begin anew."""
+    monkeypatch.setattr(emulated, "MAKING", 40.0)
+    async with GOWAEmulator() as served, anyio.create_task_group() as tasks:
+        watch = Watch(tasks, served.gateway())
+        await watch.until_codes(1)
+        assert served.logins == 1
+        watch.lifecycle.cancel()
 
 
 async def test_a_jid_is_no_success() -> None:
@@ -363,28 +409,34 @@ async def test_a_logout_while_something_is_to_be_done_is_the_persons_no() -> Non
 async def test_a_code_that_was_logged_out_is_replaced() -> None:
     """It is not given to another screen any more, either."""
     async with GOWAEmulator() as served, anyio.create_task_group() as tasks:
-        watch = Watch(tasks, served.gateway())
-        await watch.until_codes(1)
+        both = [Watch(tasks, served.gateway()) for _ in range(2)]
+        for watch in both:
+            await watch.until_codes(1)
         await served.log_out()
-        await watch.until_codes(2)
+        for watch in both:
+            assert (await watch.until_codes(2)) != watch.codes[0]
+            watch.lifecycle.cancel()
         assert served.logins == 2
-        watch.lifecycle.cancel()
 
 
 async def test_a_code_dies_with_the_process_that_made_it() -> None:
-    """Nothing tells, but that nobody listened meanwhile: another code is asked for at once."""
+    """Nothing tells, but that nobody listened meanwhile: another code is asked for at once, one."""
     async with GOWAEmulator() as served, anyio.create_task_group() as tasks:
-        watch = Watch(tasks, served.gateway())
-        await watch.until_codes(1)
+        both = [Watch(tasks, served.gateway()) for _ in range(2)]
+        for watch in both:
+            await watch.until_codes(1)
         await served.stop()
         await anyio.sleep(3)
         await served.start()
         began = anyio.current_time()
-        await watch.until_codes(2)
+        for watch in both:
+            assert (await watch.until_codes(2)) != watch.codes[0]
         assert anyio.current_time() - began < 12
         await anyio.sleep(40)
-        assert len(watch.codes) == 2  # it is said once
-        watch.lifecycle.cancel()
+        for watch in both:
+            assert len(watch.codes) == 2  # it is said once
+            watch.lifecycle.cancel()
+        assert served.logins == 2
 
 
 @pytest.mark.parametrize(
@@ -394,7 +446,7 @@ async def test_a_code_dies_with_the_process_that_made_it() -> None:
 async def test_only_where_nobody_listened_did_the_code_die(ending: Ending, died: bool) -> None:
     """It is said first, and not after closing (T4)."""
     async with GOWAEmulator() as served:
-        gowa, mine = served.gateway(), Mine()
+        gowa, mine = served.gateway(), Mine("bot-7")
 
         async def fail() -> Transport:
             raise TransportUnreachable(ending=ending)

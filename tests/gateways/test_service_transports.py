@@ -92,21 +92,26 @@ class TestGOWA(OnBoth):
 
     @pytest.fixture
     def peer(self) -> PeerFactory:
-        return lambda: websocket_peer(
-            at(lambda url: GOWA(url, device="bot-7").transport()),
-            [
-                (said("LOGIN_SUCCESS"), StatusChanged()),
-                (said("DEVICE_LOGGED_OUT", device_id="bot-7"), QRExpired()),
-                (
-                    said("PASSKEY_ERROR", device_id="bot-7"),
-                    PairingRefused(Reason.REFUSED_ON_PHONE),
-                ),
-            ],
-            heartbeat=HEARTBEAT,
-            garbage={
-                "for another": said("PASSKEY_ERROR", device_id="another"),
-                "no challenge": said("PASSKEY_REQUEST", device_id="bot-7"),
-                "a list for a word": {"code": ["x"], "result": {"device_id": "bot-7"}},
-                "no object": 7,
-            },
-        )
+        def make_peer() -> WirePeer:
+            peer = websocket_peer(
+                at(lambda url: GOWA(url, device="bot-7").transport()),
+                [
+                    (said("LOGIN_SUCCESS"), StatusChanged()),
+                    (said("DEVICE_LOGGED_OUT", device_id="bot-7"), QRExpired()),
+                    (
+                        said("PASSKEY_ERROR", device_id="bot-7"),
+                        PairingRefused(Reason.REFUSED_ON_PHONE),
+                    ),
+                ],
+                heartbeat=HEARTBEAT,
+                garbage={
+                    "for another": said("PASSKEY_ERROR", device_id="another"),
+                    "no challenge": said("PASSKEY_REQUEST", device_id="bot-7"),
+                    "a list for a word": {"code": ["x"], "result": {"device_id": "bot-7"}},
+                    "no object": 7,
+                },
+            )
+            peer.greet = greet_and_answer
+            return peer
+
+        return make_peer

@@ -13,6 +13,7 @@ from qrlifecycle import (
     WHATSAPP,
     Cancelled,
     Connected,
+    Failed,
     Paired,
     PairingCode,
     PairingRefused,
@@ -132,6 +133,23 @@ async def test_a_person_who_asks_has_as_many_codes_again() -> None:
         await anyio.sleep(15)
         assert pairing.lifecycle.qr == QRCode("code 3", expires_in=10)
     assert pairing.failed().reason is Reason.CODES_USED_UP
+
+
+@pytest.mark.parametrize("policy", [Policy(max_refreshes=1), Policy(max_codes=2)])
+async def test_whoever_pairs_again_has_as_many_codes_again(policy: Policy) -> None:
+    """What an attempt has spent is not owed by the next one, of either budget."""
+    asked: list[QRCode] = []
+
+    async def request() -> QRCode | Paired:
+        asked.append(QRCode(f"code {len(asked)}", expires_in=10))
+        return asked[-1]
+
+    lifecycle = QRLifecycle(request, ScriptedPeer(), policy=policy)
+    for attempt in (1, 2, 3):
+        outcome = await lifecycle.pair()
+        assert isinstance(outcome, Failed)
+        assert outcome.reason is Reason.CODES_USED_UP
+        assert len(asked) == 2 * attempt
 
 
 async def test_the_server_may_say_that_the_code_ran_out() -> None:

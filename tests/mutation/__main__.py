@@ -26,11 +26,11 @@ from .trial import TOP, Step, Verdict
 
 __all__ = ["main"]
 
-SECONDS_OF_ITS_OWN = 10
+SECONDS_OF_ITS_OWN = 20
 """CPU time for the tests of a module: several times what they need. Most mutants that never end are
 met there, and cost all of it."""
 
-SECONDS = 20
+SECONDS = 60
 """CPU time for other tests, of the whole core as a rule: several times what they need."""
 
 SECONDS_TO_EXPLORE = 180

@@ -656,8 +656,8 @@ CHANGES = (
         "transports/messages.py",
         (
             (
-                "    except BaseException as error:\n",
-                "    except ValueError as error:\n",
+                "            raise unsaid(keys_of(owner))\n    except BaseException as error:\n",
+                "            raise unsaid(keys_of(owner))\n    except ValueError as error:\n",
             ),
         ),
         (

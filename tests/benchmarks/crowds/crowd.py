@@ -219,9 +219,7 @@ async def measure(kind: str, size: int, url: str, idle: float) -> Figures:
     await crowd.end()
     told = (time.process_time() - began) / size * 1e6
     if not crowd.latencies:
-        raise RuntimeError(
-            "everybody was cut off: the machine is too busy for that crowd"
-        )
+        raise RuntimeError("everybody was cut off: the machine is too busy for that crowd")
     latencies = tuple(sorted(crowd.latencies))
     opened = tuple(opening)
     return Figures(size, opened, memory, objects / size, idled, told, latencies, crowd.lost)
