@@ -270,6 +270,21 @@ def test_where_no_code_can_be_drawn_none_is_asked_for() -> None:
     assert "the code cannot be drawn in ascii; use UTF-8" in one_line(done.stderr)
 
 
+def test_what_can_be_typed_need_not_be_drawn() -> None:
+    """A gateway is asked for a code that cannot be drawn only where there is one to type."""
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    gowa = ("pair", "gowa", f"http://127.0.0.1:{port}", "--device", "bot-7")
+    brief = ("--policy", "generate_timeout=0.5")
+    done = run(*gowa, *brief, PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "use UTF-8" in one_line(done.stderr)
+    phone = ("--phone-number", "+4915112345678")
+    assert run(*gowa, *phone, *brief, PYTHONIOENCODING="ascii").returncode == 1
+    assert run("pair", "device-flow", gowa[2], "--client-id", "tv", *brief,
+               PYTHONIOENCODING="ascii").returncode == 1  # fmt: skip
+
+
 def test_a_code_that_nobody_can_see_ends_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -1043,7 +1058,7 @@ def photographed(lines: list[str], paper: int) -> list[str]:
                 top = 12 + y * 12 + half * 6
                 image.paste(front if is_ink else back, (x, top, x + 6, top + 6))
             x += 6
-    return [found.text for found in zxingcpp.read_barcodes(image)]
+    return [found.text for found in zxingcpp.read_barcodes(image, try_invert=False)]
 
 
 def code_lines(written: str) -> list[str]:

@@ -333,7 +333,7 @@ class TestFormats:
         """Without pygraphviz, images raise `MissingExtra` and text is drawn as ever."""
         monkeypatch.setitem(sys.modules, "pygraphviz", None)
         for kind in IMAGE_FORMATS:
-            with pytest.raises(MissingExtra, match=r"qrlifecycle\[diagram\]"):
+            with pytest.raises(MissingExtra, match=r"pip install '\.\[diagram\]'"):
                 render(kind)
         assert all(render(kind) for kind in TEXT_FORMATS)
 

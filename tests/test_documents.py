@@ -395,7 +395,7 @@ def test_the_readmes_picture_is_a_code_that_scans() -> None:
     """What a reader finds in it is the address that stands below the code."""
     zxingcpp = pytest.importorskip("zxingcpp", reason="needs zxing-cpp, which reads the codes")
     image = pytest.importorskip("PIL.Image").open(DOCS / "images" / "demo.png")
-    (code,) = zxingcpp.read_barcodes(image.convert("RGB"))
+    (code,) = zxingcpp.read_barcodes(image.convert("RGB"), try_invert=False)
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/phone/[\w-]+", code.text)
 
 
@@ -508,6 +508,40 @@ def test_every_page_that_is_linked_exists() -> None:
     for page in pages():
         for target in re.findall(r"\]\(([^)#:]+)[^):]*\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links {target}"
+
+
+@pytest.mark.parametrize(
+    ("word", "where"),
+    [
+        ("Evolution", "gateways/evolution.md"),
+        ("Baileys", "gateways/evolution.md"),
+        ("WPPConnect", "gateways/wppconnect.md"),
+        ("WAHA", "gateways/waha.md"),
+        ("GOWA", "gateways/gowa.md"),
+        ("Prometheus", "how-to/watch-in-production.md"),
+        ("Grafana", "how-to/watch-in-production.md"),
+        ("OpenTelemetry", "how-to/watch-in-production.md"),
+        ("Windows", "platforms.md"),
+        ("macOS", "platforms.md"),
+        ("Celery", "how-to/embed.md"),
+        ("Flask", "how-to/embed.md"),
+        ("FastAPI", "how-to/embed.md"),
+        ("Django", "how-to/embed.md"),
+        ("Nothing happens", "how-to/nothing-happens.md"),
+        ("JSON", "how-to/logging.md"),
+        ("useEffect", "coming-from-the-react-hook.md"),
+        ("Telethon", "compared.md"),
+    ],
+)
+def test_who_greps_for_a_word_finds_its_page(word: str, where: str) -> None:
+    """The page has it, is in a table of contents, and is linked from the front or its index."""
+    page = DOCS / where
+    assert word in page.read_text()
+    tables = "".join(
+        (DOCS / folder / "index.md").read_text() for folder in ("", "how-to", "gateways")
+    )
+    assert re.search(rf"^{page.stem}$", tables, re.MULTILINE)
+    assert f"{page.stem}.md" in tables
 
 
 def test_every_example_that_a_page_names_exists() -> None:

@@ -237,7 +237,7 @@ def test_of_several_places_all_that_are_there_must_be_ours() -> None:
     """A message that names two bots is not ours."""
     own, places = (
         {"news": lambda _payload: Scanned()},
-        dict.fromkeys(("instance", "data.instance"), "bot-7"),
+        {"instance": "bot-7", "data.instance": "bot-7"},
     )
 
     def ask(payload: object) -> object:

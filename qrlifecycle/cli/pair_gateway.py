@@ -30,8 +30,8 @@ def run(arguments: argparse.Namespace, stop: Stop) -> int:
     """Pair; return whether the account is paired, as an exit code."""
     entry = GATEWAYS[arguments.gateway]
     gateway = entry.make(arguments, read_ca_file(arguments.ca_file))
-    if not entry.typed:
-        require_drawing()
+    if not entry.typed and getattr(arguments, "phone_number", None) is None:
+        require_drawing()  # else there is something to type
     return anyio.run(_pair, gateway, arguments, stop, backend="asyncio")
 
 

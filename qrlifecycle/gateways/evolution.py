@@ -25,7 +25,6 @@ import anyio
 from ..codes import QRCode
 from ..errors import (
     Ending,
-    InvalidValue,
     PeerError,
     ServiceRefused,
     ServiceUnavailable,
@@ -44,6 +43,7 @@ from .base import Gateway, Reaching, until
 from .credentials import Credential, check_credential, fresh
 from .deferred import DeferredTransport
 from .failures import failure_of_status
+from .phone_numbers import digits_of
 
 __all__ = ["EvolutionAPI"]
 
@@ -67,9 +67,6 @@ READS_FOR_IDENTITY = 4
 
 BETWEEN_READS = 0.5
 """Seconds."""
-
-FEWEST_DIGITS = 7
-"""Of a phone number with its country's code."""
 
 
 class EvolutionAPI(Gateway):
@@ -123,7 +120,7 @@ class EvolutionAPI(Gateway):
         self._namespace = "/" if global_events else f"/{instance}"
         check_namespace(self._namespace)
         self._key = api_key
-        self._number = None if phone_number is None else _digits_of(phone_number)
+        self._number = None if phone_number is None else digits_of(phone_number)
         self._global = global_events
 
     async def headers(self) -> Mapping[str, str]:
@@ -309,16 +306,3 @@ def _read_connection(payload: object) -> Signal | None:
 
 
 SIGNALS = {"qrcode.updated": _read_code, "connection.update": _read_connection}
-
-
-def _digits_of(number: object) -> str:
-    """A phone number as the service takes it: digits, with the country's code.
-
-    Raises:
-        InvalidValue: it is none.
-    """
-    if isinstance(number, str) and not set(number) - set("0123456789+-() ."):
-        digits = "".join(one for one in number if one.isdigit())
-        if len(digits) >= FEWEST_DIGITS:
-            return digits
-    raise InvalidValue("phone_number must be text: a number with its country's code, +49151...")

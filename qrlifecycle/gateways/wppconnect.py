@@ -165,7 +165,7 @@ class WPPConnect(Gateway):
                 continue
             identity = text_of(value_at(body, "response.phoneNumber._serialized"), "_serialized")
             if identity is not None:
-                said = fields_of(body["response"], "response")
+                said = body["response"]
                 return Paired(identity, {name: said[name] for name in TOLD if said.get(name)})
         return Paired()
 

@@ -144,7 +144,7 @@ class AsyncClientTransport(PairTransport):
         check_namespace(namespace)
         check_headers(headers)
         check_limits(max_message, heartbeat)
-        super().__init__((bot_id, user_id))
+        super().__init__()
         self._url = url
         self._headers = dict(headers or {})
         self._namespace = namespace

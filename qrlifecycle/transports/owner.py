@@ -143,7 +143,9 @@ def _named_at(
 ) -> list[tuple[str, object]]:
     """What stands under these keys, with the way there."""
     objects = [(path, one) for path, one in level if isinstance(one, dict)]
-    named = [(path + key, one.get(key)) for path, one in objects for key in names]
+    named: list[tuple[str, object]] = [
+        (path + key, one.get(key)) for path, one in objects for key in names
+    ]
     if depth == 0:
         named += [(key, _at(one, key)) for _, one in objects for key in names]
     return named

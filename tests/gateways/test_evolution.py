@@ -237,7 +237,7 @@ async def test_a_phones_number_is_sent_as_the_service_takes_it() -> None:
 )
 def test_a_number_that_is_none_is_refused(number: Any) -> None:
     """Before anything is asked for."""
-    with pytest.raises(InvalidValue, match="phone_number must be text: a number with"):
+    with pytest.raises(InvalidValue, match="phone_number must be the whole number"):
         evolution(phone_number=number)
 
 

@@ -200,12 +200,48 @@ async def test_a_token_that_was_just_made_and_is_refused_is_the_end() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [json_answer("{}", 201), json_answer('{"token":""}', 201), Answer(502, b"<html>")]
+    ("answer", "said"),
+    [
+        (json_answer("{}", 201), "'token' must be text that is not empty"),
+        (json_answer('{"token":""}', 201), "'token' must be text that is not empty"),
+        (json_answer('{"token":[]}', 201), "'token' must be text or a number"),
+        (json_answer('{"token":"m4de"}', 502), "HTTP 502"),
+    ],
 )
-async def test_no_token_is_no_answer(answer: Answer) -> None:
+async def test_no_token_is_no_answer(answer: Answer, said: str) -> None:
     """It is asked for again."""
-    with pytest.raises(ServiceUnavailable):
-        await code_from(wppconnect(Canned(answer), secret_key="s"))
+    with pytest.raises(ServiceUnavailable, match=said):
+        await code_from(wppconnect(Canned(answer, SHOWN), secret_key="s"))
+
+
+async def test_a_start_that_is_made_once_more_says_the_same() -> None:
+    """With the token that was made meanwhile."""
+    client = Canned(MADE, CLOSED, WRONG_TOKEN, MADE, STARTED, SHOWN)
+    assert await code_from(wppconnect(client, secret_key="s")) == CODE
+    assert [content for content in client.contents if content] == [b'{"waitQrCode":false}'] * 2
+
+
+@pytest.mark.parametrize(
+    ("status", "field"),
+    [
+        ('{"status":"QRCODE","urlcode":[]}', "urlcode"),
+        ('{"status":"QRCODE","urlcode":"","qrcode":{}}', "qrcode"),
+    ],
+)
+async def test_a_code_that_cannot_be_read_is_no_answer(status: str, field: str) -> None:
+    """The field is named."""
+    with pytest.raises(ServiceUnavailable, match=f"'{field}' must be text"):
+        await wppconnect(Canned(json_answer(status))).check_status()
+
+
+async def test_an_owner_that_cannot_be_read_is_no_answer() -> None:
+    """And what is not known is not handed on."""
+    owner = '{"response":{"pushname":null,"phoneNumber":{"_serialized":%s}}}'
+    gateway = wppconnect(Canned(CONNECTED, json_answer(owner % "[]")))
+    with pytest.raises(ServiceUnavailable, match="'_serialized' must be text"):
+        await gateway.check_status()
+    gateway = wppconnect(Canned(CONNECTED, json_answer(owner % f'"{JID}"')))
+    assert await gateway.check_status() == Paired(JID, {})
 
 
 async def test_a_fresh_token_for_each_request() -> None:
@@ -248,6 +284,9 @@ def test_who_is_logged_out_is_not_logged_in() -> None:
     assert read("session-logged", {"status": False, "session": "bot-7"}) == StatusChanged()
     for said in ({"status": True}, {"status": True, "session": "bot-8"}, True, "x"):
         assert isinstance(read("session-logged", said), Dropped)
+    dropped = read("session-logged", "bot-7")
+    assert isinstance(dropped, Dropped)
+    assert dropped.why.startswith("'payload' must be an object")
 
 
 def test_one_of_the_token_and_the_secret() -> None:

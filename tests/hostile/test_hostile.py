@@ -108,7 +108,7 @@ async def _tell(_self: SocketIOTransport) -> None:
 
 
 async def _leave_a_task(_self: SocketIOTransport) -> None:
-    _kept.append(asyncio.ensure_future(asyncio.sleep(0.5)))
+    _kept.append(asyncio.ensure_future(asyncio.sleep(60)))
     raise TransportUnreachable("a task is left")
 
 

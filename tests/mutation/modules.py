@@ -45,6 +45,17 @@ MODEL = tuple(
 """Those that take no minute."""
 
 
+SOCKETIO = tuple(
+    tuple(f"tests/socketio/test_{name}.py" for name in names)
+    for names in (
+        ("usage", "handshake", "messages", "turns", "secrets"),
+        ("closing", "hostile_peers"),
+        ("async_client", "side_by_side"),
+    )
+)
+"""By file: the whole folder has Node's servers in it, which take more than all of the time."""
+
+
 def _core(*own: str) -> tuple[tuple[str, ...], ...]:
     return (own, tuple(path for path in CORE if path not in own), EXPLORATION)
 
@@ -81,16 +92,20 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "engine.backoff": (("tests/engine/test_connection.py",),),
     "transports.no_transport": (("tests/test_no_transport.py",),),
-    "transports.messages": (("tests/test_messages.py",), ("tests/socketio",)),
+    "transports.messages": (("tests/test_messages.py",), *SOCKETIO),
     "transports.owner": (("tests/test_owner.py",), ("tests/test_messages.py",)),
-    "transports.socketio.protocol": (("tests/socketio/test_protocol.py",), ("tests/socketio",)),
+    "transports.socketio.protocol": (("tests/socketio/test_protocol.py",), *SOCKETIO),
     "transports.socketio.transport": (
-        ("tests/socketio",),
+        *SOCKETIO,
         ("tests/contract/test_transports.py::TestSocketIO",),
     ),
-    "transports.handshake": (("tests/socketio",),),
-    "transports.pair": (("tests/socketio",),),
-    "transports.client": (("tests/socketio",),),
+    "transports.handshake": (("tests/socketio/test_protocol.py",), *SOCKETIO),
+    "transports.pair": SOCKETIO,
+    "transports.client": SOCKETIO,
+    "transports.wire.handshake": (
+        ("tests/wire/test_endings.py",),
+        tuple(f"tests/wire/test_{name}.py" for name in ("options", "proxy", "connecting")),
+    ),
     "gateways.base": (("tests/gateways/test_base.py",),),
     "gateways.device_flow": (("tests/gateways/test_device_flow.py",),),
     "gateways.evolution": (
@@ -104,7 +119,8 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("tests/gateways/test_wppconnect_traps.py",),
     ),
     "transports.async_client": (
-        ("tests/socketio",),
+        *SOCKETIO,
+        ("tests/socketio/test_polling.py",),
         ("tests/contract/test_transports.py::TestAsyncClient",),
     ),
 }

@@ -12,12 +12,13 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 pytest.importorskip("starlette", reason="needs the extra 'examples'")
 pytest.importorskip("uvicorn", reason="needs the extra 'examples'")
@@ -186,7 +187,8 @@ async def sitting_before(
         yield person
         assert person.complaints == []
         assert person.requests
-        assert all(url.startswith(f"{service.url}/") for url in person.requests)
+        origin = f"{service.url.rstrip('/')}/"
+        assert all(url.startswith(origin) for url in person.requests)
     finally:
         await context.close()
 
@@ -602,6 +604,52 @@ async def judge(page: Page, axe: str) -> list[str]:
     assert len(found["passes"]) > 5
     wrong = found["violations"]
     return [f"{rule['id']}: {node['html'][:100]}" for rule in wrong for node in rule["nodes"]]
+
+
+@asynccontextmanager
+async def behind_a_path(service: Service) -> AsyncIterator[Service]:
+    """The service as a proxy shows it, below a path of its own."""
+
+    async def forward(request: web.Request) -> web.StreamResponse:
+        address = f"{service.url}/{request.match_info['rest']}"
+        kept = {n: v for n, v in request.headers.items() if n in ("Host", "Origin", "Cookie")}
+        async with (
+            aiohttp.ClientSession() as http,
+            http.request(request.method, address, headers=kept) as answer,
+        ):
+            passed = web.StreamResponse(status=answer.status, headers=answer.headers)
+            await passed.prepare(request)
+            async for part in answer.content.iter_any():
+                await passed.write(part)
+        return passed
+
+    app = web.Application(handler_args={"handler_cancellation": True})
+    app.router.add_route("*", "/web/{rest:.*}", forward)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield replace(service, url=f"http://127.0.0.1:{runner.addresses[0][1]}/web/")
+    finally:
+        await runner.cleanup()
+
+
+async def test_behind_a_path_everything_works(browser: Browser, service: Service) -> None:
+    """A code, a failure by hand, another code, and the success; nothing is asked for elsewhere."""
+    async with behind_a_path(service) as proxied, sitting_before(browser, proxied) as ada:
+        (cookie,) = await ada.page.context.cookies()
+        assert cookie.get("path") == "/web"
+        await ada.press_pair()
+        phone = await ada.page.context.new_page()
+        address = await ada.find("#address").get_attribute("href")
+        assert address is not None
+        await phone.goto(address)
+        await phone.get_by_role("button", name="No, decline").click()
+        await ada.reads(Reason.REFUSED_ON_PHONE.person)
+        await ada.page.get_by_role("button", name="Try again").click()
+        await ada.sees_code()
+        await ada.scans()
+        await ada.reads("Paired with +490001234567.")
 
 
 @pytest.mark.parametrize("width", [1120, 390], ids=["desktop", "phone"])

@@ -467,6 +467,25 @@ async def test_a_server_that_hangs_up_right_after_the_handshake() -> None:
         )
 
 
+@pytest.mark.parametrize(("seconds", "when"), [(4, "right after the handshake, "), (6, "")])
+async def test_who_hangs_up_after_a_silence_does_not_do_so_because_of_the_handshake(
+    seconds: float, when: str
+) -> None:
+    """A proxy cuts off what is silent for a minute: that is no hint of what the server dislikes."""
+
+    async def idle(served: Served) -> None:
+        await served.accept()
+        await anyio.sleep(seconds)
+
+    async with listening(idle) as port:
+        judge(
+            await end_of(connection_to(port)),
+            TransportLost,
+            Ending.HUNG_UP,
+            f"the server hung up {when}without a word",
+        )
+
+
 async def test_a_server_that_hangs_up_later() -> None:
     """TCP's end, and not WebSocket's."""
     async with listening(saying(frame("x") + frame(b"", 9))) as port:

@@ -345,7 +345,7 @@ class GOWAEmulator(PlayedService):
         if self.passkey == "signed":
             await self._pair()
             return
-        self._comparing = token_hex(2)
+        self._comparing = token_hex(4)
         self.challenges.append(self._comparing)
         skip = self.passkey == "skipped"
         said = {"code": self._comparing, "skip_handoff_ux": skip}

@@ -360,7 +360,7 @@ class WAHAEmulator(PlayedService):
         if self.passkey == "signed":
             await self._link()
         else:
-            code = token_hex(2)
+            code = token_hex(4)
             self.challenges.append(code)
             await self._become("PASSKEY_CONFIRMATION_REQUIRED", {"code": code})
         return Response({}, 201)

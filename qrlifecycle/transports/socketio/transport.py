@@ -109,7 +109,7 @@ class SocketIOTransport(PairTransport, WiredTransport):
             max_message_size=max_message,
             heartbeat=heartbeat,
         )
-        super().__init__(WebSocketConnection(address, options), (bot_id, user_id))
+        super().__init__(WebSocketConnection(address, options))
         self._protocol = SocketIOProtocol(namespace, joining, max_message)
         self._begun = self._greeting = False
 

@@ -21,6 +21,10 @@ from .stream import Aborted, PeerDoesNotRead, Stream
 
 __all__ = ["WebSocketConnection"]
 
+AT_ONCE = 5.0
+"""Seconds after the handshake in which hanging up is an answer to it; what was silent for longer
+was cut for that, by a proxy as a rule."""
+
 
 @shown_half_made
 class WebSocketConnection(NotPickled):
@@ -289,7 +293,8 @@ class WebSocketConnection(NotPickled):
         if isinstance(data, TransportError):
             self._end = data
         elif data == b"":
-            self._end = endings.hung_up(at_once=not self._heard)
+            at_once = not self._heard and self._heard_within(AT_ONCE)
+            self._end = endings.hung_up(at_once=at_once)
         elif data is not None:
             self._take_bytes(data)
 

@@ -203,7 +203,8 @@ class Stream:
             data = self._sockets[0].recv(READ)
         except (BlockingIOError, InterruptedError):
             return None
-        self.heard_at = anyio.current_time()
+        if data:
+            self.heard_at = anyio.current_time()
         return data
 
     async def _wait_readable(self) -> None:
