@@ -18,6 +18,9 @@
     │   ├── ServiceRefused         the service says no; raise it from request_qr
     │   ├── ServiceUnavailable     the service does not answer just now; request_qr is asked again
     │   ├── Malformed              a value that was sent cannot be meant; it says which
+    │   ├── LeaseHeld              somebody else holds the lease that was asked for
+    │   │   └── LeaseTakenOver     somebody else took it over, or asked its holder to leave
+    │   ├── LeaseLost              a lease that its keeper did not give, or not prolong, in time
     │   └── TransportError         the one error a transport raises
     │       ├── TransportUnreachable   it never opened
     │       ├── TransportRefused       it was turned away: credentials or bot are not accepted
@@ -41,6 +44,9 @@ __all__ = [
     "ForeignCancellation",
     "InvalidTable",
     "InvalidValue",
+    "LeaseHeld",
+    "LeaseLost",
+    "LeaseTakenOver",
     "Malformed",
     "MissingExtra",
     "NotPairing",
@@ -213,6 +219,27 @@ class Malformed(PeerError, ValueError):
 
     def __str__(self) -> str:
         return f"'{self.field}' {self.trouble}"
+
+
+class LeaseHeld(PeerError):
+    """Somebody else holds the lease that was asked for. Later it may be free."""
+
+    def __str__(self) -> str:
+        return "somebody else holds the lease; ask again later, or take it over"
+
+
+class LeaseTakenOver(LeaseHeld):
+    """Somebody else took the lease over, or asked its holder to leave.
+
+    A program must not ask again by itself: two that did would take it from each other for ever.
+    """
+
+    def __str__(self) -> str:
+        return "somebody else took the lease over; only a person should ask for it again"
+
+
+class LeaseLost(PeerError):
+    """A lease that its keeper did not give, or not prolong, in time; the text says which."""
 
 
 class Ending(Word):

@@ -21,9 +21,11 @@ import pytest
 
 import qrlifecycle
 import qrlifecycle.gateways
+import qrlifecycle.leases
 import qrlifecycle.monitoring
 import qrlifecycle.testing
 import qrlifecycle.testing.gateways
+import qrlifecycle.testing.leases
 from qrlifecycle.cli.gateways import GATEWAYS
 from qrlifecycle.diagram import difference
 from qrlifecycle.testing import settle
@@ -74,6 +76,7 @@ def pages() -> list[Path]:
         HOW_TO / "read-the-status.md",
         HOW_TO / "share-a-socket.md",
         HOW_TO / "when-a-connection-ends.md",
+        HOW_TO / "several-machines.md",
         DOCS / "gateways" / "device-flow.md",
         DOCS / "coming-from-the-react-hook.md",
         DOCS / "gateways" / "evolution.md",
@@ -576,9 +579,11 @@ def in_the_reference() -> list[object]:
 DOORS = [
     qrlifecycle,
     qrlifecycle.gateways,
+    qrlifecycle.leases,
     qrlifecycle.monitoring,
     qrlifecycle.testing,
     qrlifecycle.testing.gateways,
+    qrlifecycle.testing.leases,
 ]
 
 

@@ -15,6 +15,7 @@ from .contract.websocket_peer import websocket_peer
 from .contract.wire import WirePeer
 from .gateways import Emulator, check_gateway
 from .judge import Judge
+from .leases import TwoMachines, check_leases
 from .pairing_server import PairingServer
 from .plans import Plan
 from .run_plan import run_plan
@@ -28,10 +29,12 @@ __all__ = [
     "Plan",
     "ScriptedPeer",
     "ScriptedTransport",
+    "TwoMachines",
     "VirtualClockEventLoop",
     "WirePeer",
     "cancel_everywhere",
     "check_gateway",
+    "check_leases",
     "check_transport",
     "checks",
     "greet_socketio",

@@ -1,0 +1,172 @@
+"""The leases of one process: nothing to reach, nothing that runs out."""
+
+from __future__ import annotations
+
+import time
+from itertools import count
+
+import anyio
+import anyio.lowlevel
+
+from ..errors import LeaseHeld, LeaseLost, LeaseTakenOver
+from ..waiting import wait_for
+from .base import Holder, Lease, Leases, Lost, WhenHeld, check_key
+
+__all__ = ["LocalLeases"]
+
+
+class LocalLeases(Leases):
+    """The leases of one process, in one thread. Make one for all its lifecycles.
+
+    ::
+
+        leases = LocalLeases()
+        lease = leases.lease("bot-7", "user-123")
+
+    Args:
+        machine: what `find_holder()` says of where a holder is.
+    """
+
+    def __init__(self, machine: str = "") -> None:
+        self._machine = machine
+        self._book = _Book()
+
+    def __repr__(self) -> str:
+        return f"<LocalLeases, {len(self._book.entries)} in use>"
+
+    def lease(self, *key: str, when_held: WhenHeld = "take_over") -> Lease:
+        """A fresh lease of this key."""
+        check_key(key, when_held)
+        return _LocalLease(self._book, key, when_held)
+
+    async def find_holder(self, *key: str) -> Holder | None:
+        """Who holds it at this moment; it is always this machine."""
+        check_key(key)
+        await anyio.lowlevel.checkpoint()
+        holder = self._book.holder(key)
+        if holder is None or holder.token is None:
+            return None
+        return Holder(self._machine, holder.since, holder.token)
+
+    async def ask_to_leave(self, *key: str) -> bool:
+        """Ask its holder to leave; say whether there is one."""
+        check_key(key)
+        await anyio.lowlevel.checkpoint()
+        holder = self._book.holder(key)
+        if holder is not None:
+            holder.lose()
+        return holder is not None
+
+
+class _Book:
+    """Which leases are held or claimed, by key."""
+
+    __slots__ = ("entries", "tokens")
+
+    def __init__(self) -> None:
+        self.entries: dict[tuple[str, ...], _Entry] = {}
+        self.tokens = count(1)
+
+    def holder(self, key: tuple[str, ...]) -> _LocalLease | None:
+        """Who holds it."""
+        entry = self.entries.get(key)
+        return None if entry is None else entry.holder
+
+    def leave(self, lease: _LocalLease) -> None:
+        """Neither a holder nor a claimant any more; whoever waits is woken to see."""
+        entry = self.entries.get(lease.key)
+        if entry is None or (lease is not entry.holder and lease is not entry.claimant):
+            return
+        if entry.holder is lease:
+            entry.holder = None
+        if entry.claimant is lease:
+            entry.claimant = None
+        if entry.holder is None and entry.claimant is None:
+            del self.entries[lease.key]
+        entry.change()
+
+
+class _Entry:
+    """What the leases of one key share: who holds it, and who came last to take it over."""
+
+    __slots__ = ("changed", "claimant", "holder")
+
+    def __init__(self) -> None:
+        self.holder: _LocalLease | None = None
+        self.claimant: _LocalLease | None = None
+        self.changed = anyio.Event()
+
+    def change(self) -> None:
+        """Wake whoever waits."""
+        self.changed.set()
+        self.changed = anyio.Event()
+
+
+class _LocalLease(Lease):
+    """One attempt's lease, kept in this process."""
+
+    __slots__ = ("_book", "_lost", "_released", "_token", "_when_held", "key", "since")
+
+    def __init__(self, book: _Book, key: tuple[str, ...], when_held: WhenHeld) -> None:
+        self._book = book
+        self._when_held = when_held
+        self._lost: Lost | None = None
+        self._released = False
+        self._token: int | None = None
+        self.key = key
+        self.since = 0.0
+
+    @property
+    def token(self) -> int | None:
+        """The fencing token; None before the lease is held."""
+        return self._token
+
+    async def acquire(self, lost: Lost, close_within: float) -> None:  # noqa: ARG002 - `Lease`'s
+        """Wait until the lease is held."""
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        if self._released:
+            raise LeaseLost("it was released before; make a fresh lease for each attempt")
+        entry = self._book.entries.setdefault(self.key, _Entry())
+        # A claim counts like a lease that is held: between a release and the moment in which the
+        # claimant runs, nobody holds it, and nobody but one that came later may slip in.
+        taken = entry.holder is not None or entry.claimant is not None
+        if taken and self._when_held == "reject":
+            raise LeaseHeld
+        entry.claimant = self
+        entry.change()  # whoever claimed it before sees that it came too early
+        try:
+            if entry.holder is not None:
+                entry.holder.lose()
+            while entry.holder is not None:
+                await wait_for(entry.changed)
+                self._require_claim(entry)
+        except BaseException:
+            self._book.leave(self)
+            raise
+        entry.holder, entry.claimant = self, None
+        self._lost = lost
+        self._token = next(self._book.tokens)
+        self.since = time.time()
+
+    def _require_claim(self, entry: _Entry) -> None:
+        """Be the one that came last, still.
+
+        Raises:
+            LeaseLost: it was released meanwhile.
+            LeaseTakenOver: somebody else came later.
+        """
+        if self._released:
+            raise LeaseLost("it was released while it was waited for")
+        if entry.claimant is not self:
+            raise LeaseTakenOver
+
+    def lose(self) -> None:
+        """Tell the holder, once."""
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            lost(LeaseTakenOver())
+
+    def release(self) -> None:
+        """Give it back, now."""
+        self._released, self._lost = True, None
+        self._book.leave(self)

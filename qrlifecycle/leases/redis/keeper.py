@@ -1,0 +1,186 @@
+"""The keeper, as one process sees it: each script as a call, within a time limit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from ...errors import LeaseLost
+from ..base import Holder, WhenHeld
+from .client import KeeperClient, KeeperConnection, in_text
+from .scripts import ACQUIRE, ASK, BEGIN, FIND, RENEW, UPDATE, Script
+
+__all__ = ["Answer", "Hint", "Keeper", "Times", "Word", "read_hint"]
+
+MOST_AT_ONCE = 16
+"""Acquisitions under way at a time. Thousands that wait for an answer would delay all others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds; `RedisLeases` says what each means."""
+
+    ttl: float
+    renew_every: float
+    timeout: float
+    drift: float
+    slack: float
+    close_within: float
+
+    @property
+    def kept(self) -> float:
+        """For how long after a renewal was *sent* a process may hold what it holds.
+
+        The server counts from a later moment. What is left after this is for closing, for a server
+        whose clock is faster than ours, and for an event loop that is late.
+        """
+        return self.ttl * (1 - self.drift) - self.slack - self.close_within
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server said to who would have a lease."""
+
+    word: str
+    """held, taken, superseded, wait, grace, no session."""
+    token: int = 0
+    seconds: float = 0.0
+    """After which it may be another answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What was said to this process: leave, free, superseded."""
+
+    word: str
+    key: str
+    holder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What this process says of a lease, without waiting: confirm, release; or that it ends."""
+
+    word: str
+    key: str
+    holder: str
+
+
+class Keeper:
+    """A Redis server.
+
+    Args:
+        client: the way to it.
+        times: the time to live, and the limit of each call.
+        prefix: what all keys and channels begin with.
+        process: the name of this process with it.
+        machine: what others are told of where a holder is.
+    """
+
+    def __init__(
+        self, client: KeeperClient, times: Times, prefix: str, process: str, machine: str
+    ) -> None:
+        self._client = client
+        self._times = times
+        self._prefix = prefix
+        self._process = process
+        self._machine = machine
+        self._at_once = anyio.CapacityLimiter(MOST_AT_ONCE)
+        self._for_renewals: KeeperConnection | None = None
+        self._for_all_else: KeeperConnection | None = None
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[None]:
+        """With two connections: nothing that is said delays a renewal."""
+        async with self._client.connection() as one, self._client.connection() as other:
+            self._for_renewals, self._for_all_else = one, other
+            yield
+
+    async def begin(self, session: str, held: Iterable[tuple[str, str, int]]) -> list[str]:
+        """Begin a session, and say once more what is held; the holders that hold it no more."""
+        said = [str(part) for one in held for part in one]
+        args = (session, self._process, self._machine, *said)
+        gone: list[str] = await self._run(self._for_renewals, BEGIN, *args)
+        return gone
+
+    async def renew(self, session: str) -> list[Hint] | None:
+        """Let the session live on; who was asked to leave. None if there is no such session."""
+        asked = await self._run(self._for_renewals, RENEW, session, self._process)
+        if asked is None or asked is False:
+            return None
+        if isinstance(asked, dict):  # RESP3
+            asked = [part for pair in asked.items() for part in pair]
+        return [
+            Hint("leave", key, holder) for holder, key in zip(asked[::2], asked[1::2], strict=True)
+        ]
+
+    async def acquire(
+        self, session: str, key: str, holder: str, when_held: WhenHeld, *, claimed: bool
+    ) -> Answer:
+        """Ask for a lease."""
+        args = (session, self._process, self._machine, key, holder, when_held, str(int(claimed)))
+        async with self._at_once:
+            word, *more = await self._run(self._for_all_else, ACQUIRE, *args)
+        if word == "held":
+            return Answer(word, token=int(more[0]))
+        return Answer(word, seconds=max(0, int(more[0])) / 1000 if more else 0.0)
+
+    async def update(self, words: Iterable[Word]) -> None:
+        """Say many words at once, in order."""
+        said = [part for one in words for part in (one.word, one.key, one.holder)]
+        await self._run(self._for_all_else, UPDATE, *said)
+
+    async def find(self, key: str) -> Holder | None:
+        """Who holds a lease."""
+        found = await self._run(self._for_all_else, FIND, key)
+        if not found:
+            return None
+        machine, since, token = found
+        return Holder(machine, int(since) / 1000, int(token))
+
+    async def ask(self, key: str) -> bool:
+        """Ask its holder to leave; whether there is one."""
+        return bool(await self._run(self._for_all_else, ASK, key))
+
+    @asynccontextmanager
+    async def hints(self) -> AsyncIterator[AsyncIterator[str]]:
+        """What is said to this process, until the connection breaks."""
+        async with self._client.messages(f"{self._prefix}to:{self._process}") as messages:
+            yield messages
+
+    async def _run(self, connection: KeeperConnection | None, script: Script, *args: str) -> Any:
+        """Within the time limit.
+
+        Raises:
+            LeaseLost: no answer, or an error; the text has its kind, for clients speak of what they
+                were sent.
+        """
+        assert connection is not None, "within connected()"
+        ttl = str(int(self._times.ttl * 1000))
+        try:
+            with anyio.fail_after(self._times.timeout):
+                key = f"{self._prefix}server"
+                return in_text(await connection.run(script, key, (self._prefix, ttl, *args)))
+        except TimeoutError:
+            connection.drop()
+            kind = f"within {self._times.timeout:g} s"
+        except Exception as error:
+            kind = f"but with {type(error).__name__}"
+        raise LeaseLost(f"the keeper of the leases did not answer {kind}")
+
+
+def read_hint(text: str) -> Hint | None:
+    """What was published; None if it is nothing of ours."""
+    try:
+        said: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    match said:
+        case [str(word), str(key), str(holder)]:
+            return Hint(word, key, holder)
+    return None

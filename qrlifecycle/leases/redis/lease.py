@@ -1,0 +1,211 @@
+"""One attempt's lease, kept by Redis."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from typing import Protocol
+
+import anyio
+import anyio.lowlevel
+
+from ...errors import InvalidValue, LeaseHeld, LeaseLost, LeaseTakenOver
+from ...policy import number_or_kind
+from ...waiting import wait_for
+from ..base import Lease, Lost, WhenHeld
+from .keeper import Answer, Keeper, Times
+from .session import Session
+
+__all__ = ["Process", "RedisLease"]
+
+SOON = 0.05
+"""Seconds before it is asked again where nobody knows better."""
+
+
+class Process(Protocol):
+    """What a lease needs of its process."""
+
+    keeper: Keeper
+    session: Session
+    times: Times
+    keeps: bool
+    """Whether to go on without the keeper when it is away."""
+
+    def enter(self, lease: RedisLease) -> None:
+        """From now on the process knows of it."""
+
+    def leave(self, lease: RedisLease) -> None:
+        """It holds nothing any more, and the keeper is told so."""
+
+    def confirm(self, lease: RedisLease) -> None:
+        """It knows that it holds the lease, and the keeper is told so."""
+
+    def ask_beside(self, lease: RedisLease) -> None:
+        """It goes on without the keeper, which is asked once it is there again."""
+
+
+class RedisLease(Lease):
+    """One attempt's; `RedisLeases.lease()` makes it."""
+
+    __slots__ = (
+        "_changed",
+        "_claimed",
+        "_ended_by",
+        "_lost",
+        "_process",
+        "_token",
+        "_when_held",
+        "holder",
+        "key",
+        "trusting",
+    )
+
+    def __init__(self, process: Process, key: str, when_held: WhenHeld) -> None:
+        self._process = process
+        self._when_held: WhenHeld = when_held
+        self._changed: anyio.Event | None = None
+        self._claimed = False
+        self._ended_by: Exception | None = None
+        self._lost: Lost | None = None
+        self._token: int | None = None
+        self.key = key
+        self.holder = secrets.token_hex(8)
+        """The name of this attempt with the keeper."""
+        self.trusting = False
+        """Whether it goes on without the keeper."""
+
+    @property
+    def token(self) -> int | None:
+        """The fencing token; None before the lease is held, and while it goes on without one."""
+        return self._token
+
+    @property
+    def held(self) -> bool:
+        """Whether it is held, and is to be said again if need be."""
+        return self._token is not None and self._ended_by is None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether `acquire()` is under way."""
+        return self._token is None and not self.trusting and self._ended_by is None
+
+    async def acquire(self, lost: Lost, close_within: float) -> None:
+        """Wait until the lease is held."""
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        process = self._process
+        if close_within > process.times.close_within:
+            raise InvalidValue(
+                f"its holder takes up to {number_or_kind(close_within)} s to close, as by "
+                f"policy.close_timeout, and RedisLeases(close_within=) allows "
+                f"{process.times.close_within:g} s: raise the one, or lower the other"
+            )
+        if self._ended_by is not None:
+            raise LeaseLost("it was released before; make a fresh lease for each attempt")
+        self._lost = lost
+        process.enter(self)  # known before it is asked for: an answer may never come
+        try:
+            await self._have_it()
+        except BaseException:
+            self.release()
+            raise
+
+    async def _have_it(self) -> None:
+        if self._process.keeps and not await self._keeper_is_there():
+            self.trusting = True
+            self._process.ask_beside(self)
+            return
+        await self._ask_until_held(self._when_held)
+
+    async def _keeper_is_there(self) -> bool:
+        with anyio.move_on_after(self._process.times.timeout):
+            await self._process.session.wait_until_good()
+        return self._process.session.good
+
+    async def ask_beside(self) -> None:
+        """Having gone on without the keeper: have the lease after all, or lose it."""
+        try:
+            await self._ask_until_held("reject")
+        except LeaseHeld as error:
+            self.lose(error)
+        except LeaseLost:
+            return  # it was released
+        self.trusting = False
+
+    async def _ask_until_held(self, when_held: WhenHeld) -> None:
+        """Ask, and wait to be told; ask again now and then, for what is told may be lost."""
+        while self._token is None:
+            await self._process.session.wait_until_good()
+            self._changed = anyio.Event()  # before it is asked: nothing that comes then is missed
+            self._raise_if_ended()
+            seconds = await self._ask(when_held)
+            if seconds is not None:
+                await self._pause(seconds)
+            self._raise_if_ended()
+
+    async def _ask(self, when_held: WhenHeld) -> float | None:
+        """Once; the seconds after which to ask again, or None if it is held."""
+        session = self._process.session
+        asked_under = session.id
+        try:
+            answer = await self._process.keeper.acquire(
+                asked_under, self.key, self.holder, when_held, claimed=self._claimed
+            )
+        except LeaseLost:
+            return SOON * 4
+        if answer.word == "held":
+            # What was granted counts under the session that it was asked with, and only while that
+            # is good by our clock: the answer may have been under way for longer than it lives.
+            if asked_under != session.id or not session.good:
+                return SOON
+            self._token = answer.token
+            self._process.confirm(self)
+            return None
+        return self._seconds_after(answer, asked_under)
+
+    def _seconds_after(self, answer: Answer, asked_under: str) -> float:
+        match answer.word:
+            case "taken":
+                raise LeaseHeld
+            case "superseded":
+                raise LeaseTakenOver
+            case "no session":
+                self._process.session.doubt(asked_under)
+                return SOON
+            case "grace":
+                return answer.seconds + SOON * random.random()  # noqa: S311 - no secret
+        self._claimed = True
+        soon = min(self._process.times.ttl / 5, answer.seconds + SOON / 10)
+        return soon * (0.75 + 0.5 * random.random())  # noqa: S311 - not all at once
+
+    async def _pause(self, seconds: float) -> None:
+        assert self._changed is not None
+        with anyio.move_on_after(seconds):
+            await wait_for(self._changed)
+
+    def _raise_if_ended(self) -> None:
+        if self._ended_by is not None:
+            raise self._ended_by
+
+    def wake(self) -> None:
+        """It may be free."""
+        if self._changed is not None:
+            self._changed.set()
+
+    def lose(self, error: Exception) -> None:
+        """It is held no more, or will not be: tell whoever holds it, or waits for it."""
+        if self._ended_by is not None:
+            return
+        told = self._token is not None or self.trusting
+        self._ended_by = error
+        self.wake()
+        lost, self._lost = self._lost, None
+        if told and lost is not None:
+            lost(error)
+
+    def release(self) -> None:
+        """Give it back, now."""
+        self._lost = None
+        if self._ended_by is None:
+            self._ended_by = LeaseLost("it was released while it was waited for")
+        self.wake()
+        self._process.leave(self)

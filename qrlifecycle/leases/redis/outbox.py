@@ -1,0 +1,65 @@
+"""What is said to the keeper without waiting for it: confirmations and releases, many at once."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import anyio
+
+from ...errors import LeaseLost
+from ...waiting import wait_for
+from .keeper import Keeper, Word
+
+__all__ = ["Outbox"]
+
+BATCH = 200
+"""Words in one script."""
+
+AGAIN = 0.2
+"""Seconds before what was not heard is said again."""
+
+
+class Outbox:
+    """Words that are to be said, one for each holder: a release takes the place of what it undoes.
+
+    Nothing is forgotten until it was heard. A word that is said twice does no harm.
+    """
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        self._words: dict[str, Word] = {}
+        self._more = anyio.Event()
+        self._empty = anyio.Event()
+
+    def put(self, word: Word) -> None:
+        """Say it, soon."""
+        self._words.pop(word.holder, None)  # in the order in which they were put
+        self._words[word.holder] = word
+        self._more.set()
+
+    async def wait_until_empty(self) -> None:
+        """Wait until everything was heard."""
+        while self._words:
+            self._empty = anyio.Event()
+            await wait_for(self._empty)
+
+    async def send_forever(self) -> None:
+        """Say what there is to say."""
+        while True:
+            await wait_for(self._more)
+            self._more = anyio.Event()
+            while self._words:
+                await self._send()
+
+    async def _send(self) -> None:
+        batch = list(islice(self._words.values(), BATCH))
+        try:
+            await self._keeper.update(batch)
+        except LeaseLost:
+            await anyio.sleep(AGAIN)
+            return
+        for word in batch:
+            if self._words.get(word.holder) is word:
+                del self._words[word.holder]
+        if not self._words:
+            self._empty.set()

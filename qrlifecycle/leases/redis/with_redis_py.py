@@ -1,0 +1,68 @@
+"""Over redis.asyncio, on asyncio."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import anyio
+from redis.exceptions import NoScriptError
+
+from .client import KeeperClient, KeeperConnection, Published
+from .scripts import Script
+
+__all__ = ["RedisPyClient"]
+
+
+class RedisPyClient(KeeperClient):
+    """A client of the program's.
+
+    Args:
+        client: a ``redis.asyncio.Redis``, or one that its ``Sentinel`` gives out for the master.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[KeeperConnection]:
+        """One that is taken out of the client's pool for good."""
+        single = self._client.client()
+        try:
+            yield _Connection(single)
+        finally:
+            # It belongs to the pool, which the program closes.
+            connection, single.connection = single.connection, None
+            if connection is not None:
+                with anyio.CancelScope(shield=True):  # neither of them waits for the server
+                    await connection.disconnect(nowait=True)
+                    await single.connection_pool.release(connection)
+
+    @asynccontextmanager
+    async def messages(self, channel: str) -> AsyncIterator[AsyncIterator[str]]:
+        """By a pub/sub of the client's."""
+        subscribed = self._client.pubsub(ignore_subscribe_messages=True)
+        try:
+            await subscribed.subscribe(channel)
+            yield Published(partial(subscribed.get_message, timeout=None))
+        finally:
+            await subscribed.aclose()
+
+
+class _Connection(KeeperConnection):
+    """One command at a time; one that is cancelled while its answer is awaited disconnects."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    async def run(self, script: Script, key: str, args: Sequence[str]) -> Any:
+        """By its name; by its text if the server does not know it."""
+        try:
+            return await self._client.evalsha(script.sha, 1, key, *args)
+        except NoScriptError:
+            return await self._client.eval(script.text, 1, key, *args)
+
+    def drop(self) -> None:
+        """It is done already: the command was cancelled."""

@@ -1,0 +1,1 @@
+"""Leases: their contract, in one process, and over several machines."""

@@ -1,0 +1,366 @@
+"""Leases over Redis, beyond the contract and the rules: when the keeper is away, and closing."""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+
+from qrlifecycle import InvalidValue, WrongAnswer
+from qrlifecycle.errors import LeaseHeld, LeaseLost, LeaseTakenOver
+from qrlifecycle.leases.redis import KeeperClient, KeeperConnection, RedisLeases
+from qrlifecycle.leases.redis.client import Published
+from qrlifecycle.leases.redis.keeper import read_hint
+
+from ..patience import HANGS
+from .clients import over_redis_py
+from .redis_server import MISSING, RedisServer
+from .test_redis_rules import KEY, TTL, machine, until, until_found
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """Redis keeps the time: no clock of ours is of use."""
+    return request.param, {}
+
+
+# When the keeper is away
+
+
+async def test_an_outage_that_is_shorter_than_the_time_closes_nothing(server: RedisServer) -> None:
+    """A keeper that is cut off for a while is reached again, and nothing was lost."""
+    async with machine(server, timeout=0.2) as one:
+        lease = await one.hold()
+        one.client.cut = True
+        renewed = one.client.sent["renew"]
+        await until(lambda: one.client.sent["renew"] > renewed + 1)
+        one.client.cut = False
+        now = one.clock()
+        await until(lambda: one.session.good_until > now + one.leases.times.kept)
+        assert one.lost == []
+        assert lease.token is not None
+
+
+async def test_who_wants_a_lease_waits_for_a_keeper_that_is_away(server: RedisServer) -> None:
+    """While nobody answers nothing is granted; when somebody does, it is had."""
+    async with machine(server, timeout=0.2) as one:
+        one.client.cut = True
+        one.clock.ahead += TTL
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(one.hold)
+            renewed = one.client.sent["renew"]
+            await until(lambda: one.client.sent["renew"] > renewed + 1)
+            assert one.client.sent["acquire"] == 0  # nobody is asked who cannot answer
+            one.client.cut = False
+        assert one.lost == []
+
+
+async def test_what_is_kept_goes_on_without_the_keeper(server: RedisServer) -> None:
+    """With when_away="keep" what is held stays, and is said again when the keeper is back."""
+    async with machine(server, timeout=0.2, when_away="keep") as one, machine(server) as other:
+        lease = await one.hold()
+        one.client.cut = True
+        one.clock.ahead += 2 * TTL
+        server.admin.delete(
+            f"{{qrl}}:session:{one.session.id}", '{qrl}:lease:["bot-7", "user-123"]'
+        )
+        renewed = one.client.sent["renew"]
+        await until(lambda: one.client.sent["renew"] > renewed + 1)
+        assert one.lost == []
+        one.client.cut = False
+        await until_found(other, there=True)
+        found = await other.leases.find_holder(*KEY)
+        assert found is not None
+        assert found.token == lease.token
+
+
+@pytest.mark.parametrize("taken", [False, True])
+async def test_what_is_wanted_is_had_without_the_keeper(server: RedisServer, taken: bool) -> None:
+    """With when_away="keep" one goes on without, and has the lease, or loses it, afterwards."""
+    async with machine(server, timeout=0.2, when_away="keep") as one, machine(server) as other:
+        if taken:
+            await other.hold()
+        one.client.cut = True
+        one.clock.ahead += TTL
+        lease = await one.hold()
+        assert lease.token is None
+        one.client.cut = False
+        if taken:
+            await until(lambda: one.lost)
+            assert [type(error) for error in one.lost] == [LeaseHeld]
+            assert other.lost == []
+        else:
+            await until(lambda: lease.token)
+            assert await other.is_rejected()
+            assert one.lost == []
+
+
+async def test_what_was_kept_and_is_another_s_is_lost(server: RedisServer) -> None:
+    """Of two that held one lease while the keeper was away, the one that comes back loses it."""
+    async with machine(server, timeout=0.2, when_away="keep") as one, machine(server) as other:
+        await one.hold()
+        one.client.cut = True
+        server.admin.delete(f"{{qrl}}:session:{one.session.id}")
+        await other.hold()
+        one.client.cut = False
+        await until(lambda: one.lost)
+        assert [type(error) for error in one.lost] == [LeaseTakenOver]
+
+
+async def test_a_listener_whose_connection_broke_listens_again(server: RedisServer) -> None:
+    """Whatever becomes of the connection on which it is told, it hears again."""
+    async with machine(server, renew_every=2.0) as one, machine(server) as other:
+        lease = await one.hold()
+        for _ in range(2):
+            assert server.admin.client_kill_filter(_type="pubsub") > 0
+            await until(
+                lambda: server.admin.pubsub_numsub(f"{{qrl}}:to:{one.leases._process}")[0][1]
+            )
+        assert await other.leases.ask_to_leave(*KEY)
+        await until(lambda: one.lost)
+        lease.release()
+
+
+async def test_a_lease_that_is_released_while_it_is_said_again_is_given_back(
+    server: RedisServer,
+) -> None:
+    """What a session began with, and was given back before the answer came, is given back again."""
+    async with machine(server) as one, machine(server) as other:
+        lease = await one.hold()
+
+        async def meanwhile(name: str, run: Any) -> Any:
+            if name == "begin":
+                lease.release()
+                await until(one.released)
+                await one.leases._outbox.wait_until_empty()
+            return await run()
+
+        one.client.around = meanwhile
+        server.admin.delete(f"{{qrl}}:session:{one.session.id}")
+        await until(lambda: one.client.sent["begin"] == 2 and len(one.released()) == 2)
+        await until_found(other, there=False)
+
+
+async def test_a_lease_that_is_held_for_days_is_confirmed_again(server: RedisServer) -> None:
+    """What the server keeps for two days without a word is said once more after one."""
+    async with machine(server) as one:
+        await one.hold()
+        await one.leases._outbox.wait_until_empty()
+        name = '{qrl}:lease:["bot-7", "user-123"]'
+        server.admin.pexpire(name, 60_000)
+        one.clock.ahead += 24 * 3600
+        one.session.good_until += 24 * 3600
+        await until(lambda: server.admin.pttl(name) > 24 * 3600 * 1000)
+        assert one.lost == []
+
+
+# Opening and closing
+
+
+async def test_leases_that_are_closed_lose_what_is_held_and_leave_nothing(
+    server: RedisServer,
+) -> None:
+    """Who holds one is told, who waits for one is refused; when all have left, no key is left."""
+    told: list[Exception] = []
+    raised: list[Exception] = []
+    async with machine(server) as other:
+        async with anyio.create_task_group() as tasks:
+
+            async def wait() -> None:
+                try:
+                    await waiting.acquire(told.append, 0.5)
+                except LeaseLost as error:
+                    raised.append(error)
+
+            async with machine(server) as one:
+                await other.hold("bot-8", "user-1")
+                waiting = one.leases.lease("bot-8", "user-1")
+                lease = one.leases.lease(*KEY)
+
+                def leave(error: Exception) -> None:
+                    told.append(error)
+                    lease.release()
+
+                await lease.acquire(leave, 0.5)
+                tasks.start_soon(wait)
+                await until(lambda: other.lost)
+        assert [str(error) for error in told + raised] == ["the program is closing its leases"] * 2
+        other.release()
+        await other.leases._outbox.wait_until_empty()
+        assert server.admin.keys("{qrl}:session:*") == [f"{{qrl}}:session:{other.session.id}"]
+        assert server.admin.keys("{qrl}:lease:*") == []
+
+
+async def test_what_the_program_raises_comes_out_as_it_is() -> None:
+    """An error within `async with RedisLeases` is wrapped in no group."""
+    with pytest.raises(ZeroDivisionError):
+        async with RedisLeases(Failing(), timeout=0.1):
+            raise ZeroDivisionError
+
+
+async def test_a_cancellation_goes_through(server: RedisServer) -> None:
+    """A scope around leases that is cancelled ends as it should."""
+    with anyio.move_on_after(0.1) as scope:
+        async with machine(server) as one:
+            await one.hold()
+            await anyio.sleep_forever()
+    assert scope.cancelled_caught
+
+
+async def test_leases_that_are_not_open_are_refused(server: RedisServer) -> None:
+    """Outside of `async with` nothing is granted, and the error says what to do."""
+    async with machine(server) as one:
+        lease = one.leases.lease(*KEY)
+    with pytest.raises(LeaseLost, match="use them within 'async with RedisLeases"):
+        await lease.acquire(lambda _: None, 0.5)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+async def test_a_keeper_that_is_away_at_first_is_waited_for() -> None:
+    """A program starts without it; then it comes."""
+    if MISSING:
+        pytest.skip("there is no redis-server here, nor a valkey-server")
+    server = RedisServer()
+    try:
+        async with machine(server, timeout=0.2) as one:
+            server.start()
+            server.end_grace()
+            await one.hold()
+    finally:
+        server.__exit__(None, None, None)
+        gc.collect()  # a connection of coredis's that could not be made leaves its streams open
+
+
+async def test_a_holder_that_needs_longer_to_close_is_refused(server: RedisServer) -> None:
+    """A close_timeout above what the leases allow for is a mistake of the program's."""
+    async with machine(server) as one:
+        with pytest.raises(InvalidValue, match=r"takes up to 2 s .* allows 0.5 s: raise the one"):
+            await one.leases.lease(*KEY).acquire(lambda _: None, 2.0)
+
+
+def test_times_that_cannot_be_meant_are_refused() -> None:
+    """A time to live must leave room for a renewal beside everything else."""
+    client = Nothing()
+    with pytest.raises(InvalidValue, match=r"ttl is too short: of 2.5 s, 1.225 are left"):
+        RedisLeases(client, ttl=2.5)
+    with pytest.raises(InvalidValue, match="renew_every must be seconds above 0, not 0"):
+        RedisLeases(client, renew_every=0)
+    with pytest.raises(InvalidValue, match="ttl must be seconds above 0, not inf"):
+        RedisLeases(client, ttl=float("inf"))
+    with pytest.raises(InvalidValue, match="drift must be from 0 to below 1"):
+        RedisLeases(client, drift=1.0)
+    with pytest.raises(InvalidValue, match="when_away is 'close' or 'keep'"):
+        RedisLeases(client, when_away="hush")  # type: ignore[arg-type]
+    assert repr(RedisLeases(client)) == "<RedisLeases, 0 in use>"
+
+
+def test_a_client_that_nobody_knows_is_refused() -> None:
+    """The error says which are known."""
+    with pytest.raises(
+        WrongAnswer, match=r"a client of coredis or of redis.asyncio, .* not a dict"
+    ):
+        RedisLeases({})
+
+
+class Nothing(KeeperClient):
+    """Cannot be used."""
+
+    def connection(self) -> Any:
+        raise NotImplementedError
+
+    def messages(self, channel: str) -> Any:
+        raise NotImplementedError
+
+
+# What goes wrong on the way
+
+
+class Secretive(KeeperConnection):
+    """Fails with what it was sent."""
+
+    async def run(self, script: object, key: str, args: object) -> Any:
+        raise OSError(f"redis://:hush@10.0.0.1 {args}")
+
+    def drop(self) -> None:
+        """Nothing."""
+
+
+class Failing(Nothing):
+    """Always fails."""
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[KeeperConnection]:
+        yield Secretive()
+
+
+async def test_promise_6_an_error_of_the_keepers_holds_no_secret(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Of what a client raises only the kind is said, once; nothing of it is kept."""
+    caplog.set_level("DEBUG", "qrlifecycle")
+    async with RedisLeases(Failing(), timeout=0.1) as leases:
+        with pytest.raises(LeaseLost) as lost:
+            await leases.find_holder(*KEY)
+        await anyio.sleep(0.5)
+    assert str(lost.value) == "the keeper of the leases did not answer but with OSError"
+    assert lost.value.__cause__ is None
+    assert lost.value.__context__ is None
+    assert "hush" not in caplog.text
+    assert [record.levelname for record in caplog.records].count("WARNING") == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '["leave"]', "[1, 2, 3]", "null", "7", '"abc"', "{}"]
+)
+def test_promise_7_what_is_published_and_none_of_ours_is_nothing(text: str) -> None:
+    """Whatever else is said on the channel is passed over."""
+    assert read_hint(text) is None
+
+
+def test_a_hint_is_read() -> None:
+    """A word, a key and a holder."""
+    hint = read_hint(json.dumps(["leave", "k", "h"]))
+    assert hint is not None
+    assert (hint.word, hint.key, hint.holder) == ("leave", "k", "h")
+
+
+async def test_a_flood_of_hints_shuts_out_no_cancellation() -> None:
+    """Messages that are there at once, one after another, can be cancelled in the midst of."""
+
+    async def at_once() -> dict[str, bytes]:
+        scope.cancel()
+        return {"data": b"x"}
+
+    with anyio.fail_after(HANGS), anyio.CancelScope() as scope:
+        async for text in Published(at_once):
+            assert text == "x"
+    assert scope.cancelled_caught
+
+
+async def test_over_redis_py_a_connection_goes_back_closed(server: RedisServer) -> None:
+    """On asyncio; nothing that leases took of the program's pool stays open."""
+    try:
+        import asyncio
+
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pytest.skip("redis.asyncio runs on asyncio")
+    before = len(server.admin.client_list())
+    async with over_redis_py(server.port) as client:
+        async with RedisLeases(client, machine="here") as leases:
+            lease = leases.lease(*KEY)
+            await lease.acquire(lambda _: None, 0.5)
+            found = await leases.find_holder(*KEY)
+            assert found is not None
+            assert found.machine == "here"
+            lease.release()
+        await until(lambda: len(server.admin.client_list()) == before)
+        assert await client.ping()
