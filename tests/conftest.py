@@ -24,7 +24,7 @@ settings.load_profile("default")
 
 def pytest_xdist_auto_num_workers() -> int:
     """More of them at a time (``-n auto``) than cores: many tests wait for sockets."""
-    return (os.cpu_count() or 1) * 3 // 2 + 1
+    return (os.cpu_count() or 1) * 5 // 2
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -270,6 +270,7 @@ def test_where_no_code_can_be_drawn_none_is_asked_for() -> None:
     assert "the code cannot be drawn in ascii; use UTF-8" in one_line(done.stderr)
 
 
+@pytest.mark.slow
 def test_what_can_be_typed_need_not_be_drawn() -> None:
     """A gateway is asked for a code that cannot be drawn only where there is one to type."""
     with socket.create_server(("127.0.0.1", 0)) as gone:

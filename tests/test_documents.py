@@ -79,10 +79,10 @@ def pages() -> list[Path]:
         HOW_TO / "several-machines.md",
         DOCS / "gateways" / "device-flow.md",
         DOCS / "coming-from-the-react-hook.md",
-        DOCS / "gateways" / "evolution.md",
-        DOCS / "gateways" / "wppconnect.md",
-        DOCS / "gateways" / "waha.md",
-        DOCS / "gateways" / "gowa.md",
+        *(
+            pytest.param(DOCS / "gateways" / f"{name}.md", marks=pytest.mark.slow)
+            for name in ("evolution", "wppconnect", "waha", "gowa")
+        ),
     ],
     ids=lambda path: path.name,
 )

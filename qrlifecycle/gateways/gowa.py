@@ -286,7 +286,6 @@ class GOWA(Gateway):
         return WebSocketTransport(
             f"{self.url}/ws?{urlencode({'device_id': self.account})}",
             self._read,
-            owner={"device_id": self.account},
             headers=await self.headers(),
             wait_for_pong=True,
             heartbeat=HEARTBEAT,
@@ -294,7 +293,7 @@ class GOWA(Gateway):
         )
 
     def _read(self, message: Any) -> Signal | None:
-        """What a message means."""
+        """What a message means. A success names nobody; with `owner=` it would be dropped."""
         if message["code"] == "LOGIN_SUCCESS":
             return StatusChanged()
         result = message.get("result")

@@ -28,6 +28,10 @@ from .server_websocket import BROKEN, ServerWebSocket, Upgrade
 __all__ = ["HTTPServer", "Request", "Response", "ServerWebSocket", "Upgrade"]
 
 
+REUSE_PORT = hasattr(socket, "SO_REUSEPORT")
+"""Whether the system lets two sockets be bound to one port."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request, as it came."""
@@ -97,6 +101,7 @@ class HTTPServer:
         self._handle = handle
         self._tls = tls
         self._tasks: TaskGroup | None = None
+        self._kept: socket.socket | None = None
         self._serving: anyio.CancelScope | None = None
         self._stopped = anyio.Event()
         self._open: set[ByteStream] = set()
@@ -119,6 +124,7 @@ class HTTPServer:
         return len(self._open)
 
     async def __aenter__(self) -> Self:
+        self._kept = self._keep_port()
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         await self.start()
@@ -127,8 +133,28 @@ class HTTPServer:
     async def __aexit__(self, *error: Any) -> None:  # noqa: PYI036 - passed on
         assert self._tasks is not None
         await self.stop()
+        if self._kept is not None:
+            self._kept.close()
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(*error)
+
+    def _keep_port(self) -> socket.socket | None:
+        """Have the port kept while nobody listens on it, where the system can.
+
+        A socket that is bound and does not listen has connections refused, as if there were none;
+        and the system gives its port to nobody else, not even to a client as its own.
+        """
+        if not REUSE_PORT:
+            return None
+        kept = socket.socket(self._family)
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        kept.bind((self.host, self.port))
+        self.port = kept.getsockname()[1]
+        return kept
+
+    @property
+    def _family(self) -> socket.AddressFamily:
+        return socket.AF_INET6 if ":" in self.host else socket.AF_INET
 
     # Its moods
 
@@ -161,8 +187,9 @@ class HTTPServer:
 
     async def _listen(self, *, task_status: TaskStatus[None]) -> None:
         # Without a look-up of names, which asyncio does in a thread: that is no clock's to see.
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        made = socket.create_server((self.host, self.port), family=family)
+        made = socket.create_server(
+            (self.host, self.port), family=self._family, reuse_port=REUSE_PORT
+        )
         self.port = made.getsockname()[1]
         listener: Listener[Any] = await SocketListener.from_socket(made)
         if self._tls is not None:

@@ -214,7 +214,13 @@ def test_the_server_of_ones_own_is_selected_as_before(capsys: pytest.CaptureFixt
     assert "qrlifecycle pair device-flow ISSUER ..." in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", GATEWAYS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name == "device-flow" else pytest.param(name, marks=pytest.mark.slow)
+        for name in GATEWAYS
+    ],
+)
 def test_the_demo_plays_each_service(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Its emulator makes a code, which is scanned, and the pairing is a success."""
     assert main(["demo", "--gateway", name, "--scan-after", "0.1", "--plain"]) == 0

@@ -44,7 +44,7 @@ def pair(served: GOWAEmulator, *more: str) -> int:
     return main(["pair", "gowa", served.url, "--device", "bot-7", "--plain", *more])
 
 
-@pytest.mark.parametrize("way", ["environment", "file"])
+@pytest.mark.parametrize("way", ["environment", pytest.param("file", marks=pytest.mark.slow)])
 def test_pairing_a_device(
     way: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -69,6 +69,7 @@ def test_pairing_a_device(
     assert not [secret for secret in secrets if secret in captured.out + captured.err]
 
 
+@pytest.mark.slow
 def test_a_code_to_type(capsys: pytest.CaptureFixture[str]) -> None:
     """For the phone of the number that was given; a service may ask for no password."""
     with service(username=None) as served:

@@ -39,7 +39,7 @@ def service(**options: Any) -> Iterator[WAHAEmulator]:
         scanning.cancel()
 
 
-@pytest.mark.parametrize("way", ["environment", "file"])
+@pytest.mark.parametrize("way", ["environment", pytest.param("file", marks=pytest.mark.slow)])
 def test_pairing_a_session(
     way: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -67,6 +67,7 @@ def test_pairing_a_session(
         assert secret not in captured.out + captured.err
 
 
+@pytest.mark.slow
 def test_a_code_to_type_is_shown_beside_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

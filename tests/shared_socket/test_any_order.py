@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 from anyio import CancelScope
 from anyio.abc import TaskGroup
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qrlifecycle import Policy, Scanned
@@ -24,6 +24,9 @@ FAULTS = st.lists(
 )
 ACTS = ["come", "leave", "cancel", "break", "hang up", "let go", "signal", "wait a little", "wait"]
 PLANS = st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 3)), max_size=25)
+HALF_AS_MANY = settings(max_examples=settings.default.max_examples // 2)
+"""Of the profile's examples: each is a whole program."""
+
 POLICY = Policy(open_timeout=2, close_timeout=1, reconnect_delay=0.5, reconnect_delay_max=2)
 
 
@@ -126,6 +129,7 @@ async def follow(plan: list[tuple[str, int]], openings: list[Fault], closings: l
     assert peer.open_sockets == 0
 
 
+@HALF_AS_MANY
 @given(plan=PLANS, openings=FAULTS, closings=FAULTS)
 def test_promise_10_holds_in_any_order_on_asyncio(plan: Any, openings: Any, closings: Any) -> None:
     """There is a socket only while a member is held, and never a second one."""
@@ -133,6 +137,7 @@ def test_promise_10_holds_in_any_order_on_asyncio(plan: Any, openings: Any, clos
     anyio.run(follow, plan, openings, closings, backend_options=options)
 
 
+@HALF_AS_MANY
 @given(plan=PLANS, openings=FAULTS, closings=FAULTS)
 def test_promise_10_holds_in_any_order_on_trio(plan: Any, openings: Any, closings: Any) -> None:
     """The same on trio."""
