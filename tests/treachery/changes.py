@@ -32,6 +32,7 @@ CONNECTION = "tests/engine/test_connection.py::test_promise"
 PROGRESS = "tests/engine/test_progress.py::test_promise"
 OBSERVERS = "tests/engine/test_observers.py::test_promise"
 STATUS = "tests/engine/test_status.py::test_promise"
+LEASE = "tests/engine/test_lease.py::test_promise_9"
 FINISHED = "tests/engine/test_finished_reads.py::test_promise"
 SOCKETIO = "tests/socketio"
 PROTOCOL = f"{SOCKETIO}/test_protocol.py::test_promise"
@@ -1010,5 +1011,26 @@ CHANGES = (
             ),
         ),
         (f"{FINISHED}_8_an_end_cuts_off_what_is_being_finished",),
+    ),
+    Change(
+        "have the lease afresh for each code",
+        9,
+        "engine/lease.py",
+        (("        if self.held:\n            return True\n", ""),),
+        (f"{LEASE}_a_lease_is_held_through_refreshes_and_given_back_last",),
+    ),
+    Change(
+        "heed a lost lease after another code was asked for",
+        9,
+        "engine/lease.py",
+        (
+            (
+                "            progress.decide(self._failure(error))\n            progress.wake()\n",
+                "            if progress.pending is None:\n"
+                "                progress.decide(self._failure(error))\n"
+                "            progress.wake()\n",
+            ),
+        ),
+        (f"{LEASE}_a_loss_replaces_another_code_that_was_about_to_be_asked_for",),
     ),
 )
