@@ -24,7 +24,7 @@ FAULTS = st.lists(
 )
 ACTS = ["come", "leave", "cancel", "break", "hang up", "let go", "signal", "wait a little", "wait"]
 PLANS = st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 3)), max_size=25)
-HALF_AS_MANY = settings(max_examples=settings.default.max_examples // 2)
+HALF_AS_MANY = settings(max_examples=settings.get_profile("default").max_examples // 2)
 """Of the profile's examples: each is a whole program."""
 
 POLICY = Policy(open_timeout=2, close_timeout=1, reconnect_delay=0.5, reconnect_delay_max=2)
