@@ -36,7 +36,7 @@ from ..nginx import Nginx
 from ..patience import HANGS
 from .serving import Served, listening
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = pytest.mark.anyio
 
 BOT, USER = "bot-7", "user-1"
 
@@ -138,6 +138,7 @@ async def failure_of(transport: Any) -> TransportError:
     return raised.value
 
 
+@pytest.mark.slow
 async def test_a_success_comes_through(
     tmp_path: Path, server: PairingServer, portal: BlockingPortal, kind: Callable[..., Any]
 ) -> None:
@@ -149,6 +150,7 @@ async def test_a_success_comes_through(
     assert len(server.sockets) == 1
 
 
+@pytest.mark.slow
 async def test_a_success_comes_through_as_json(tmp_path: Path) -> None:
     """Over a plain WebSocket."""
 
@@ -163,6 +165,7 @@ async def test_a_success_comes_through_as_json(tmp_path: Path) -> None:
                 assert await transport.receive() == Paired("me")
 
 
+@pytest.mark.slow
 async def test_where_upgrade_is_not_passed_on_it_says_so(
     tmp_path: Path, server: PairingServer, portal: BlockingPortal, kind: Callable[..., Any]
 ) -> None:
@@ -178,6 +181,7 @@ async def test_where_upgrade_is_not_passed_on_it_says_so(
     assert "must pass on the headers Upgrade and Connection" in str(error)
 
 
+@pytest.mark.slow
 async def test_where_upgrade_is_not_passed_on_to_a_plain_service_it_says_so(
     tmp_path: Path,
 ) -> None:
@@ -195,6 +199,7 @@ async def test_where_upgrade_is_not_passed_on_to_a_plain_service_it_says_so(
     assert (error.ending, error.status) == (Ending.NO_WEBSOCKET, 426)
 
 
+@pytest.mark.slow
 async def test_a_backend_that_is_down_is_tried_later(
     tmp_path: Path, kind: Callable[..., Any]
 ) -> None:
@@ -207,6 +212,7 @@ async def test_a_backend_that_is_down_is_tried_later(
             assert (error.ending, error.status) == (Ending.TRY_LATER, 502)
 
 
+@pytest.mark.slow
 async def test_a_socket_that_idles_is_cut_and_said_to_be(tmp_path: Path) -> None:
     """By ``proxy_read_timeout``; a heartbeat that is shorter keeps it."""
 
