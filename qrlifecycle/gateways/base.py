@@ -27,6 +27,7 @@ from ..engine.hooks import Hook
 from ..engine.observers import Change
 from ..engine.service import Expectation, QRRequest, StatusCheck
 from ..errors import InvalidValue, WrongAnswer
+from ..leases.base import LeaseFactory
 from ..lifecycle import QRLifecycle
 from ..outcome import Connected, Failed
 from ..policy import Policy, is_positive
@@ -58,6 +59,7 @@ class Hooks(TypedDict, total=False):
     """What a `QRLifecycle` is given by the program, beside the parts."""
 
     expect_identity: Expectation | None
+    lease: LeaseFactory | None
     on_connected: Hook[Connected] | None
     on_qr_updated: Hook[QRCode] | None
     on_pairing_code: Hook[PairingCode] | None
