@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import anyio
@@ -63,6 +64,10 @@ class TestTheLeastThatTheRFCAsksFor(OnBoth):
         return lambda served: DeviceFlow(served.url, client_id="tv", client_secret=secret)
 
 
+A_BIT = 0.1
+"""Seconds between two looks, which is how exactly the pace is known."""
+
+
 class TestAuthlib(OnBoth):
     """A real server, Authlib's, with a secret. It insists on its interval."""
 
@@ -89,15 +94,21 @@ class TestAuthlib(OnBoth):
                     nonlocal outcome
                     outcome = await gateway.lifecycle(on_qr_updated=shown.append).pair()
 
+                async def until_asked(times: int) -> float:
+                    while len(server.server.requests) < times:  # noqa: ASYNC110 - nobody says it
+                        await anyio.sleep(A_BIT)
+                    return anyio.current_time()
+
                 tasks.start_soon(pair)
-                await anyio.sleep(23)
-                assert (len(server.server.requests), server.slowed_down) == (5, 0)
+                polls = [await until_asked(times) for times in (3, 4, 5)]
+                assert server.slowed_down == 0
+                await anyio.sleep(2)
                 (credential,) = server.credentials.values()
                 server.polls[credential["device_code"]] = anyio.current_time()  # somebody else's
-                await anyio.sleep(5)
+                slower = [await until_asked(times) for times in (6, 7, 8)]
                 assert server.slowed_down == 1
-                await anyio.sleep(22)
-                assert (len(server.server.requests), server.slowed_down) == (8, 1)
+                assert all(later - poll > 5 - 2 * A_BIT for poll, later in pairwise(polls))
+                assert all(later - poll > 10 - 2 * A_BIT for poll, later in pairwise(slower))
                 await server.scan(shown[0])
             assert outcome is not None
             assert outcome.connected
