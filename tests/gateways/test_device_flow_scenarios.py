@@ -64,7 +64,7 @@ class TestTheLeastThatTheRFCAsksFor(OnBoth):
         return lambda served: DeviceFlow(served.url, client_id="tv", client_secret=secret)
 
 
-A_BIT = 0.1
+A_BIT = 1.0
 """Seconds between two looks, which is how exactly the pace is known."""
 
 
