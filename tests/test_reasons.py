@@ -89,7 +89,9 @@ async def take_over(_pairing: Pairing) -> None:
 class NeverGranted(Lease):
     """A lease of a keeper that does not answer."""
 
-    token = None
+    @property
+    def token(self) -> int | None:
+        return None
 
     async def acquire(self, lost: Lost, close_within: float) -> None:
         await anyio.sleep_forever()
