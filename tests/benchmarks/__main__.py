@@ -371,7 +371,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         written = {"machine": machine, "rows": [asdict(row) for row in rows]}
         given.json.write_text(json.dumps(written) + "\n")
     if given.docs:
-        fill_page({"costs": markdown(rows, "python -m tests.benchmarks", machine)})
+        fill_page({"costs": markdown(rows, ".venv/bin/python -m tests.benchmarks", machine)})
     return 0
 
 

@@ -49,7 +49,7 @@ def test_the_table_has_ours_beside_the_bare_client() -> None:
     text = markdown(RUN)
     assert "| memory, kB, 1,000 at once | 15 | 30 | 0.50 |" in text
     assert "| success p99, ms, 1,000 at once | 990 | 990 | 1.00 |" in text
-    assert "`python -m tests.benchmarks.crowds --sizes 1000`, on a machine." in text
+    assert "`.venv/bin/python -m tests.benchmarks.crowds --sizes 1000`, on a machine." in text
 
 
 def test_who_was_cut_off_is_told_of() -> None:

@@ -82,5 +82,5 @@ def plain(run: Run) -> str:
 
 def markdown(run: Run) -> str:
     """For the page: the table, and the command that printed it, and where."""
-    command = f"python -m tests.benchmarks.crowds {run.arguments}"
+    command = f".venv/bin/python -m tests.benchmarks.crowds {run.arguments}"
     return f"{table(run).markdown()}\n`{command}`, on {run.machine}.\n"
