@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import anyio
@@ -26,7 +26,8 @@ from joserfc.jwk import OctKey
 from qrlifecycle import QRCode
 from qrlifecycle.codes import Code
 from qrlifecycle.testing.gateways import IDENTITY, CannotDo, Emulator
-from qrlifecycle.testing.http_server import HTTPServer, Request, Response
+from qrlifecycle.testing.gateways.served import ServedEmulator
+from qrlifecycle.testing.http_server import Request, Response
 
 __all__ = ["AuthlibServer"]
 
@@ -132,7 +133,7 @@ class Grant(DeviceCodeGrant):  # type: ignore[misc]
         return bool(self.server.stored.is_early(credential))
 
 
-class AuthlibServer(Emulator):
+class AuthlibServer(ServedEmulator):
     """The server; what it decides is Authlib's."""
 
     own_loggers = ("authlib",)
@@ -147,7 +148,7 @@ class AuthlibServer(Emulator):
         self.slowed_down = 0
         self.tokens: list[str] = []
         self.client: Client | None = Client("tv", client_secret)
-        self.server = HTTPServer(self.answer)
+        super().__init__()
         self.authlib = self.make()
 
     def make(self) -> Any:
@@ -178,7 +179,7 @@ class AuthlibServer(Emulator):
         self.slowed_down += early
         return early
 
-    async def answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request) -> Response:
         """Pass a request to Authlib."""
         match request.path:
             case "/device/auth":
@@ -192,16 +193,7 @@ class AuthlibServer(Emulator):
 
     # As an emulator
 
-    @property
-    def url(self) -> str:
-        return self.server.url
-
-    async def __aenter__(self) -> Self:
-        await self.server.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self.server.__aexit__(*error)
+    drop = Emulator.drop
 
     def codes(self) -> list[str]:
         return [one["verification_uri_complete"] for one in self.credentials.values()]
@@ -234,15 +226,3 @@ class AuthlibServer(Emulator):
 
     async def forget(self) -> None:
         raise CannotDo("its account is the client: not to know it is to lock it out")
-
-    async def stop(self) -> None:
-        await self.server.stop()
-
-    async def start(self) -> None:
-        await self.server.start()
-
-    async def freeze(self) -> None:
-        self.server.freeze()
-
-    async def thaw(self) -> None:
-        self.server.thaw()

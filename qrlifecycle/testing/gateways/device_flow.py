@@ -12,15 +12,16 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from secrets import choice, token_urlsafe
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, unquote_plus, urlsplit
 
 import anyio
 
 from ...codes import Code, QRCode
 from ...gateways.device_flow import GRANT, DeviceFlow
-from ..http_server import HTTPServer, Request, Response
+from ..http_server import Request, Response
 from .emulator import IDENTITY, CannotDo, Emulator
+from .served import ServedEmulator
 
 __all__ = ["DeviceFlowEmulator", "DeviceGrant"]
 
@@ -41,7 +42,7 @@ class DeviceGrant:
     polls: list[float] = field(default_factory=list)
 
 
-class DeviceFlowEmulator(Emulator):
+class DeviceFlowEmulator(ServedEmulator):
     """The server.
 
     Args:
@@ -69,6 +70,7 @@ class DeviceFlowEmulator(Emulator):
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
+        super().__init__(host=host, port=port)
         self.client_id = client_id
         self.client_secret = client_secret
         self.lifetime = lifetime
@@ -79,20 +81,7 @@ class DeviceFlowEmulator(Emulator):
         self.grants: list[DeviceGrant] = []
         """Of every code that was asked for, in order."""
         self.tokens: list[str] = []
-        self.server = HTTPServer(self._answer, host=host, port=port)
         self._locked = False
-
-    @property
-    def url(self) -> str:
-        """The issuer."""
-        return self.server.url
-
-    async def __aenter__(self) -> Self:
-        await self.server.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self.server.__aexit__(*error)
 
     def gateway(self) -> DeviceFlow:
         """A gateway with this client's id and secret."""
@@ -148,21 +137,7 @@ class DeviceFlowEmulator(Emulator):
         grant.identity = identity
         self.grants.insert(0, grant)
 
-    async def stop(self) -> None:
-        """It is killed."""
-        await self.server.stop()
-
-    async def start(self) -> None:
-        """It is there again, with its codes."""
-        await self.server.start()
-
-    async def freeze(self) -> None:
-        """It answers nobody."""
-        self.server.freeze()
-
-    async def thaw(self) -> None:
-        """It answers again."""
-        self.server.thaw()
+    drop = Emulator.drop  # nobody stays connected: there is nothing to listen to
 
     def _address(self, grant: DeviceGrant) -> str:
         return f"{self.url}/device" + (f"?user_code={grant.user_code}" if self.complete else "")

@@ -10,17 +10,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from secrets import token_hex, token_urlsafe
-from typing import Any, Self
 
 import anyio
-from anyio.abc import TaskGroup
 
 from ...codes import Code
 from ...gateways.evolution import EvolutionAPI
-from ..http_server import HTTPServer, Request, Response, Upgrade
-from ..leaks import KIT
+from ..http_server import Request, Response, Upgrade
 from ..socketio_server import SocketIOServer, opening_packet
-from .emulator import IDENTITY, Emulator
+from .emulator import IDENTITY
+from .served import ServedEmulator
 
 __all__ = ["EvolutionEmulator", "EvolutionInstance"]
 
@@ -94,7 +92,7 @@ class Upstream:
         self.life.cancel()
 
 
-class EvolutionEmulator(Emulator):
+class EvolutionEmulator(ServedEmulator):
     """The server, with the instances ``bot-7``, which its gateway is for, and ``bot-8``.
 
     Args:
@@ -120,6 +118,7 @@ class EvolutionEmulator(Emulator):
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
+        super().__init__(host=host, port=port)
         self.api_key = api_key
         self.global_events = global_events
         self.phone_number = phone_number
@@ -128,28 +127,9 @@ class EvolutionEmulator(Emulator):
         self.websocket_enabled = websocket_enabled
         self.ours = EvolutionInstance("bot-7")
         self.instances = {"bot-7": self.ours, "bot-8": EvolutionInstance("bot-8")}
-        self.server = HTTPServer(self._answer, host=host, port=port)
         self.socketio = SocketIOServer()
         self._locked = self._socket_locked = False
         self._told: list[str] = []
-        self._tasks: TaskGroup | None = None
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return self.server.url
-
-    async def __aenter__(self) -> Self:
-        self._tasks = anyio.create_task_group()
-        await self._tasks.__aenter__()
-        await self.server.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: Any) -> None:  # noqa: PYI036 - passed on
-        assert self._tasks is not None
-        await self.server.__aexit__(None, None, None)
-        self._tasks.cancel_scope.cancel()
-        await self._tasks.__aexit__(*error)
 
     def gateway(self) -> EvolutionAPI:
         """A gateway for ``bot-7``, with the global key."""
@@ -258,7 +238,7 @@ class EvolutionEmulator(Emulator):
 
     async def stop(self) -> None:
         """It is killed; its connections to WhatsApp go with it."""
-        await self.server.stop()
+        await super().stop()
         for one in self.instances.values():
             self._end_upstreams(one)
 
@@ -268,19 +248,7 @@ class EvolutionEmulator(Emulator):
         for one in self.instances.values():
             before, one.state, one.code, one.loaded = one.state, "close", None, False
             self._start(self._load, one, before)
-        await self.server.start()
-
-    async def freeze(self) -> None:
-        """It answers nobody, and tells nothing."""
-        self.server.freeze()
-
-    async def thaw(self) -> None:
-        """It goes on."""
-        self.server.thaw()
-
-    async def drop(self) -> None:
-        """Whoever is connected is cut off."""
-        await self.server.drop()
+        await super().start()
 
     async def _load(self, instance: EvolutionInstance, before: str) -> None:
         await anyio.sleep(LOADED_AFTER)
@@ -292,10 +260,6 @@ class EvolutionEmulator(Emulator):
             self._begin(instance, None)
 
     # WhatsApp
-
-    def _start(self, what: Any, *arguments: object) -> None:
-        assert self._tasks is not None
-        self._tasks.start_soon(what, *arguments, name=KIT)
 
     def _begin(self, instance: EvolutionInstance, number: str | None) -> None:
         """Make a connection; one that is there already is left over, and goes on."""

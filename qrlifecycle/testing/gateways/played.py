@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any, Self
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import anyio
-from anyio.abc import TaskGroup
 
-from ..http_server import HTTPServer, Request, Response, ServerWebSocket, Upgrade
-from ..leaks import KIT
-from .emulator import Emulator
+from ..http_server import Request, ServerWebSocket, Upgrade
+from .served import ServedEmulator
 
 __all__ = ["PlayedService"]
 
 
-class PlayedService(Emulator):
+class PlayedService(ServedEmulator):
     """A service on loopback: it answers requests, has sockets, and goes on by itself.
 
     Args:
@@ -26,37 +23,16 @@ class PlayedService(Emulator):
     """
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        self.server = HTTPServer(self._answer, host=host, port=port)
+        super().__init__(host=host, port=port)
         self.sockets: list[tuple[Request, ServerWebSocket]] = []
         """Whoever is connected, and with which handshake."""
         self.opened: list[Request] = []
         """The handshakes of every socket that was ever let in."""
         self.muted = False
         """Whether what is broadcast is lost on its way."""
-        self._stack = AsyncExitStack()
-        self._tasks: TaskGroup | None = None
         self._later: set[anyio.CancelScope] = set()
 
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return self.server.url
-
-    async def __aenter__(self) -> Self:
-        await self._stack.enter_async_context(self.server)
-        self._tasks = await self._stack.enter_async_context(anyio.create_task_group())
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        assert self._tasks is not None
-        self._tasks.cancel_scope.cancel()
-        await self._stack.aclose()
-
     # What a service is
-
-    @abstractmethod
-    async def _answer(self, request: Request) -> Response | Upgrade | None:
-        """Answer a request."""
 
     async def _greet(self, request: Request, socket: ServerWebSocket) -> bool:  # noqa: ARG002
         """Have a socket that was let in; False if it was closed again."""
@@ -94,7 +70,6 @@ class PlayedService(Emulator):
 
     def later(self, seconds: float, what: Callable[[], Awaitable[object]]) -> None:
         """Have something happen in a while, unless the service is killed before."""
-        assert self._tasks is not None
 
         async def wait() -> None:
             with anyio.CancelScope() as scope:
@@ -104,7 +79,7 @@ class PlayedService(Emulator):
                 await what()
             self._later.discard(scope)
 
-        self._tasks.start_soon(wait, name=KIT)
+        self._start(wait)
 
     def call_off(self) -> None:
         """Whatever was to happen does not."""
@@ -117,23 +92,7 @@ class PlayedService(Emulator):
     async def stop(self) -> None:
         """It is killed."""
         self.call_off()
-        await self.server.stop()
-
-    async def start(self) -> None:
-        """It is there again, with what it had stored."""
-        await self.server.start()
-
-    async def freeze(self) -> None:
-        """It answers nobody."""
-        self.server.freeze()
-
-    async def thaw(self) -> None:
-        """It answers again."""
-        self.server.thaw()
-
-    async def drop(self) -> None:
-        """Whoever is connected is cut off."""
-        await self.server.drop()
+        await super().stop()
 
     def handshakes(self, **query: str) -> list[Any]:
         """The handshakes of sockets whose query says this."""

@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from secrets import token_urlsafe
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 import anyio
-from anyio.abc import TaskGroup
 
 from ...codes import Code
 from ...gateways.wppconnect import WPPConnect
 from ...outcome import Reason
-from ..http_server import HTTPServer, Request, Response, Upgrade
-from ..leaks import KIT
+from ..http_server import Request, Response, Upgrade
 from ..socketio_server import SocketIOServer
-from .emulator import IDENTITY, CannotDo, Emulator
+from .emulator import IDENTITY, CannotDo
+from .served import ServedEmulator
 
 __all__ = ["WPPConnectEmulator", "WPPConnectSession"]
 
@@ -71,7 +70,7 @@ class WPPConnectSession:
             self.life.cancel()
 
 
-class WPPConnectEmulator(Emulator):
+class WPPConnectEmulator(ServedEmulator):
     """The server, with the sessions ``bot-7``, which its gateway is for, and ``bot-8``.
 
     Args:
@@ -89,30 +88,12 @@ class WPPConnectEmulator(Emulator):
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
+        super().__init__(host=host, port=port)
         self.secret_key = secret_key
         self.ours = WPPConnectSession("bot-7")
         self.sessions = {"bot-7": self.ours, "bot-8": WPPConnectSession("bot-8")}
-        self.server = HTTPServer(self._answer, host=host, port=port)
         self.socketio = SocketIOServer()
         self._locked = False
-        self._tasks: TaskGroup | None = None
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return self.server.url
-
-    async def __aenter__(self) -> Self:
-        self._tasks = anyio.create_task_group()
-        await self._tasks.__aenter__()
-        await self.server.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: Any) -> None:  # noqa: PYI036 - passed on
-        assert self._tasks is not None
-        await self.server.__aexit__(None, None, None)
-        self._tasks.cancel_scope.cancel()
-        await self._tasks.__aexit__(*error)
 
     def gateway(self) -> WPPConnect:
         """A gateway for ``bot-7``, with its token."""
@@ -191,7 +172,7 @@ class WPPConnectEmulator(Emulator):
     async def stop(self) -> None:
         """It is killed, and its browsers with it."""
         await self._tell("whatsapp-status", False)
-        await self.server.stop()
+        await super().stop()
         for one in self.sessions.values():
             one.end()
             one.status, one.code, one.page = None, None, False
@@ -202,25 +183,9 @@ class WPPConnectEmulator(Emulator):
         for one in self.sessions.values():
             if one.identity is not None:
                 self._begin(one)
-        await self.server.start()
-
-    async def freeze(self) -> None:
-        """It answers nobody, and tells nothing."""
-        self.server.freeze()
-
-    async def thaw(self) -> None:
-        """It goes on."""
-        self.server.thaw()
-
-    async def drop(self) -> None:
-        """Whoever is connected is cut off."""
-        await self.server.drop()
+        await super().start()
 
     # WhatsApp Web
-
-    def _start(self, what: Any, *arguments: object) -> None:
-        assert self._tasks is not None
-        self._tasks.start_soon(what, *arguments, name=KIT)
 
     def _begin(self, session: WPPConnectSession) -> None:
         """Start a browser, unless one runs."""
