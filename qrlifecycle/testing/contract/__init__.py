@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ...errors import InvalidValue
 from ...policy import is_positive, number_or_kind
+from ..reports import check_names
 from . import closing, flooding, malformed, opening, receiving
 from .check import LIMIT, Check, CheckResult, ContractFailure, PeerFactory
 from .peer import CannotCheck
@@ -81,10 +82,7 @@ def checks(clauses: Collection[str] = CLAUSES) -> tuple[Check, ...]:
     Raises:
         InvalidValue: a clause that there is not, or no list of clauses.
     """
-    if isinstance(clauses, str):
-        raise InvalidValue(f"give a list of clauses: [{clauses!r}], not {clauses!r}")
-    if unknown := set(clauses) - set(CLAUSES):
-        raise InvalidValue(f"no clause {min(unknown)!r}; there are {', '.join(CLAUSES)}")
+    check_names(clauses, CLAUSES, "clause")
     return tuple(check for check in EVERY if check.clause in clauses)
 
 

@@ -8,8 +8,9 @@ from typing import TypeVar
 
 import anyio
 
-from ...errors import InvalidValue, UsageError
+from ...errors import UsageError
 from ...gateways.base import Gateway
+from ..reports import Broken, Report, check_names, told
 from .emulator import CannotDo, Emulator
 from .scenes import SCENARIOS, Scenario
 from .stage import ScenarioFailed, Stage, listening_to_logs
@@ -30,42 +31,19 @@ class ScenarioResult:
     """Why it was not played to its end."""
 
     def __str__(self) -> str:
-        if self.failure is not None:
-            return f"broken   {self.scenario}: {self.scenario.fact} {self.failure}"
-        if self.skipped is not None:
-            return f"skipped  {self.scenario}: {self.skipped}"
-        return f"kept     {self.scenario}: {self.scenario.fact}"
+        return told(self.scenario, self.scenario.fact, self.failure, self.skipped)
 
 
-@dataclass(frozen=True, slots=True)
-class GatewayReport:
+class GatewayReport(Report[ScenarioResult]):
     """What came of each scenario; `str()` of it has one line for each."""
 
-    results: tuple[ScenarioResult, ...]
-
-    @property
-    def failures(self) -> tuple[ScenarioResult, ...]:
-        """Those that went wrong."""
-        return tuple(result for result in self.results if result.failure is not None)
-
-    @property
-    def skipped(self) -> tuple[ScenarioResult, ...]:
-        """Those that the emulator could not take part in; each says why."""
-        return tuple(result for result in self.results if result.skipped is not None)
-
-    def __str__(self) -> str:
-        return "\n".join(map(str, self.results))
+    __slots__ = ()
 
 
-class GatewayBroken(AssertionError):
+class GatewayBroken(Broken):
     """A gateway does not do what a scenario is about; ``report`` has every result."""
 
-    def __init__(self, report: GatewayReport) -> None:
-        self.report = report
-        super().__init__(report)
-
-    def __str__(self) -> str:
-        return "\n".join(map(str, self.report.failures))
+    report: GatewayReport
 
 
 def scenarios(names: Collection[str] | None = None) -> tuple[Scenario, ...]:
@@ -77,10 +55,7 @@ def scenarios(names: Collection[str] | None = None) -> tuple[Scenario, ...]:
     if names is None:
         return tuple(SCENARIOS)
     known = {one.name: one for one in SCENARIOS}
-    if isinstance(names, str):
-        raise InvalidValue(f"give a list of scenarios: [{names!r}], not {names!r}")
-    if unknown := set(names) - set(known):
-        raise InvalidValue(f"no scenario {min(unknown)!r}; there are {', '.join(known)}")
+    check_names(names, known, "scenario")
     return tuple(known[name] for name in names)
 
 

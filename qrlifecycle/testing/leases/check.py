@@ -11,6 +11,7 @@ from ...errors import InvalidValue, WrongAnswer
 from ...policy import is_positive, number_or_kind
 from ..contract.operation import ClauseBroken
 from ..contract.peer import CannotDo
+from ..reports import Broken, Report, check_names, told
 from . import clauses as bodies
 from .machines import Bench, MakeTwo, TwoMachines
 
@@ -44,42 +45,19 @@ class LeaseCheckResult:
     """Why it was not made."""
 
     def __str__(self) -> str:
-        if self.failure is not None:
-            return f"broken   {self.check}: {self.check.fact} {self.failure}"
-        if self.skipped is not None:
-            return f"skipped  {self.check}: {self.skipped}"
-        return f"kept     {self.check}: {self.check.fact}"
+        return told(self.check, self.check.fact, self.failure, self.skipped)
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseReport:
+class LeaseReport(Report[LeaseCheckResult]):
     """What came of each check; `str()` of it has one line for each."""
 
-    results: tuple[LeaseCheckResult, ...]
-
-    @property
-    def failures(self) -> tuple[LeaseCheckResult, ...]:
-        """The breaches, in the order of the clauses."""
-        return tuple(result for result in self.results if result.failure is not None)
-
-    @property
-    def skipped(self) -> tuple[LeaseCheckResult, ...]:
-        """The checks that the machines could not take part in; each says why."""
-        return tuple(result for result in self.results if result.skipped is not None)
-
-    def __str__(self) -> str:
-        return "\n".join(map(str, self.results))
+    __slots__ = ()
 
 
-class LeasesBroken(AssertionError):
+class LeasesBroken(Broken):
     """Leases that break their contract; ``report`` has every result."""
 
-    def __init__(self, report: LeaseReport) -> None:
-        self.report = report
-        super().__init__(report)
-
-    def __str__(self) -> str:
-        return "\n".join(map(str, self.report.failures))
+    report: LeaseReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +129,7 @@ def lease_checks(clauses: Collection[str] = CLAUSES) -> tuple[LeaseCheck, ...]:
     Raises:
         InvalidValue: a clause that there is not, or no list of clauses.
     """
-    if isinstance(clauses, str):
-        raise InvalidValue(f"give a list of clauses: [{clauses!r}], not {clauses!r}")
-    if unknown := set(clauses) - set(CLAUSES):
-        raise InvalidValue(f"no clause {min(unknown)!r}; there are {', '.join(CLAUSES)}")
+    check_names(clauses, CLAUSES, "clause")
     return tuple(check for check in EVERY if check.clause in clauses)
 
 
