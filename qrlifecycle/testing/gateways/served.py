@@ -38,13 +38,13 @@ class ServedEmulator(Emulator):
         return self.server.url
 
     async def __aenter__(self) -> Self:
-        await self._stack.enter_async_context(self.server)
         self._tasks = await self._stack.enter_async_context(anyio.create_task_group())
+        self._stack.callback(self._tasks.cancel_scope.cancel)
+        # The last to come and the first to go: a request that is being answered starts tasks.
+        await self._stack.enter_async_context(self.server)
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        assert self._tasks is not None
-        self._tasks.cancel_scope.cancel()
         await self._stack.aclose()
 
     @abstractmethod
