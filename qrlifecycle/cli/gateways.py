@@ -122,6 +122,8 @@ class Entry:
 
 EXAMPLE = "https://service.example"
 
+PHONE_NUMBER = Option("phone-number", "a phone that can type the code: its number, +49151...")
+
 GATEWAYS: Mapping[str, Entry] = {
     "device-flow": Entry(
         help="sign in by the device flow of an OAuth or OpenID Connect server (RFC 8628)",
@@ -145,7 +147,7 @@ GATEWAYS: Mapping[str, Entry] = {
         emulator="evolution:EvolutionEmulator",
         options=(
             Option("instance", "the instance's name", required=True),
-            Option("phone-number", "a phone that can type the code: its number, +49151..."),
+            PHONE_NUMBER,
             Option("global-events", "the server tells everybody everything", flag=True),
         ),
         secrets=(Secret("api-key", "the instance's token, or the global key", required=True),),
@@ -169,7 +171,7 @@ GATEWAYS: Mapping[str, Entry] = {
         options=(
             Option("session", "the session's name (default)"),
             Option("every-session", "listen to all sessions: the core edition of 2024", flag=True),
-            Option("phone-number", "a phone that can type the code: its number, +49151..."),
+            PHONE_NUMBER,
         ),
         secrets=(Secret("api-key", "its key, if it checks one"),),
     ),

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..signals import ActionRequired, Signal
+from .replies import CodeCompared, PasskeySigned, Reply
 
-__all__ = ["Told", "code_to_compare", "passkey"]
+__all__ = ["REPLIES", "Told", "code_to_compare", "passkey"]
 
 WEBAUTHN = frozenset(
     {"allowCredentials", "challenge", "extensions", "hints", "rpId", "timeout", "userVerification"}
 )
 """What ``navigator.credentials.get()`` takes (WebAuthn, PublicKeyCredentialRequestOptions)."""
+
+
+REPLIES: Mapping[str, type[Reply]] = {"passkey": PasskeySigned, "compare_code": CodeCompared}
+"""What is answered to these actions."""
 
 
 def passkey(options: Mapping[str, object]) -> ActionRequired:

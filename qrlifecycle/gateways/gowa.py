@@ -53,7 +53,7 @@ from ..signals import (
 from ..transports.base import Transport
 from ..transports.websocket import WebSocketTransport
 from ..values import fields_of, object_in, text_of
-from .actions import Told, code_to_compare, passkey
+from .actions import REPLIES, Told, code_to_compare, passkey
 from .base import Gateway, Parts, Reaching
 from .credentials import Credential, check_credential, fresh
 from .deferred import DeferredTransport
@@ -128,10 +128,7 @@ class GOWA(Gateway):
     read of the status every 5 s, for failures are not sent; and at least half a minute for a
     service that restarts, however the delays are cut."""
 
-    replies: ClassVar[Mapping[str, type[Reply]]] = {
-        "passkey": PasskeySigned,
-        "compare_code": CodeCompared,
-    }
+    replies: ClassVar[Mapping[str, type[Reply]]] = REPLIES
 
     def __init__(
         self,

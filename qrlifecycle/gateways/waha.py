@@ -40,7 +40,7 @@ from ..signals import (
 from ..transports.base import Transport
 from ..transports.websocket import REFUSING, WebSocketTransport
 from ..values import object_in, text_of
-from .actions import Told, code_to_compare, passkey
+from .actions import REPLIES, Told, code_to_compare, passkey
 from .base import Gateway, Parts, Reaching, until
 from .credentials import Credential, check_credential, fresh
 from .deferred import DeferredTransport
@@ -117,10 +117,7 @@ class WAHA(Gateway):
     which lives 60 s, may replace another round's last. An engine with a browser needs some 20 s to
     start, and a service that restarts as long: reconnecting lasts half a minute at least."""
 
-    replies: ClassVar[Mapping[str, type[Reply]]] = {
-        "passkey": PasskeySigned,
-        "compare_code": CodeCompared,
-    }
+    replies: ClassVar[Mapping[str, type[Reply]]] = REPLIES
 
     def __init__(
         self,

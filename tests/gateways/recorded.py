@@ -15,7 +15,15 @@ from qrlifecycle.gateways.http import Answer
 from qrlifecycle.signals import Signal
 from qrlifecycle.testing.http_server import HTTPServer, Request, Response, ServerWebSocket, Upgrade
 
-__all__ = ["SAMPLES", "Exchange", "exchanges_in", "heard_from", "messages_in", "saying"]
+__all__ = [
+    "SAMPLES",
+    "Exchange",
+    "answer_to",
+    "exchanges_in",
+    "heard_from",
+    "messages_in",
+    "saying",
+]
 
 SAMPLES = Path(__file__).parent / "samples"
 
@@ -32,6 +40,16 @@ def exchanges_in(service: str) -> list[Exchange]:
     text = (SAMPLES / service / "http.txt").read_text()
     found = re.findall(r"^### (.*)\n(.*)\n\[HTTP (\d+)\]$", text, re.MULTILINE)
     return [Exchange(asked, Answer(int(status), body.encode())) for asked, body, status in found]
+
+
+def answer_to(exchanges: Sequence[Exchange], path: str, *containing: str) -> Answer:
+    """The first answer to a request for this path that has all of these in it."""
+    return next(
+        answer
+        for asked, answer in exchanges
+        if asked.split(" -d ")[0].endswith(path)
+        and all(one in answer.content.decode() for one in containing)
+    )
 
 
 def messages_in(service: str, name: str) -> list[str]:

@@ -2,23 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
+import pytest
 
 from qrlifecycle import ActionRequired, NoTransport, Paired, Policy, QRCode, Signal
 from qrlifecycle.gateways import Gateway
 from qrlifecycle.gateways.credentials import Credential, fresh
 from qrlifecycle.gateways.http import Answer
 from qrlifecycle.gateways.replies import CodeCompared, PasswordGiven, Reply
+from qrlifecycle.testing.http_server import HTTPServer, Request, Upgrade
+from qrlifecycle.testing.socketio_server import SocketIOServer
 
-__all__ = ["Canned", "Toy", "json_answer"]
+from ..patience import HANGS
+
+__all__ = ["Canned", "Toy", "code_from", "give_secret", "json_answer", "telling_everybody"]
 
 
 def json_answer(text: str, status: int = 200) -> Answer:
     """An answer of JSON."""
     return Answer(status, text.encode())
+
+
+async def code_from(gateway: Gateway) -> object:
+    """What it is given when it asks for a code; it may ask again, but not for ever."""
+    with anyio.fail_after(HANGS):
+        return await gateway.request_qr()
+
+
+@asynccontextmanager
+async def telling_everybody() -> AsyncIterator[tuple[HTTPServer, SocketIOServer]]:
+    """A server that speaks Socket.IO and nothing else, and tells everybody everything."""
+    socketio = SocketIOServer()
+
+    async def accept(_request: Request) -> Upgrade:
+        return socketio.accept()
+
+    async with HTTPServer(accept) as server:
+        yield server, socketio
+
+
+def give_secret(
+    secret: str, name: str, way: str, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> list[str]:
+    """Give a command a secret, and the arguments that it needs for that.
+
+    Args:
+        secret: what it is.
+        name: what the gateway calls it, with hyphens.
+        way: "environment" or "file"; in the latter it has a line end, as editors write it, and the
+            environment has another.
+        monkeypatch: pytest's.
+        folder: where the file is to be.
+    """
+    variable = f"QRLIFECYCLE_{name.replace('-', '_').upper()}"
+    if way == "environment":
+        monkeypatch.setenv(variable, secret)
+        return []
+    file = folder / name
+    file.write_text(f"{secret}\n")
+    monkeypatch.setenv(variable, "another")
+    return [f"--{name}-file", str(file)]
 
 
 class Canned:

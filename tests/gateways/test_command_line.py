@@ -23,6 +23,8 @@ from qrlifecycle.testing.gateways import (
     WPPConnectEmulator,
 )
 
+from .services import give_secret
+
 SECRET = "s3cret"
 
 
@@ -72,14 +74,7 @@ def test_a_secret_comes_from_the_environment_or_a_file(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A file's line end is none of it; it is in no output."""
-    more: list[str] = []
-    if way == "environment":
-        monkeypatch.setenv("QRLIFECYCLE_CLIENT_SECRET", SECRET)
-    else:
-        file = tmp_path / "secret"
-        file.write_text(f"{SECRET}\n")
-        more = ["--client-secret-file", str(file)]
-        monkeypatch.setenv("QRLIFECYCLE_CLIENT_SECRET", "another")
+    more = give_secret(SECRET, "client-secret", way, monkeypatch, tmp_path)
     with provider(client_secret=SECRET) as served:
         assert pair(served, *more) == 0
     captured = capsys.readouterr()

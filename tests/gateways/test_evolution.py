@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import anyio
@@ -27,9 +28,8 @@ from qrlifecycle.gateways.evolution import SIGNALS
 from qrlifecycle.gateways.http import Answer
 from qrlifecycle.transports.messages import Dropped, read_message
 
-from ..patience import HANGS
-from .recorded import exchanges_in
-from .services import Canned, json_answer
+from .recorded import answer_to, exchanges_in
+from .services import Canned, code_from, json_answer
 
 pytestmark = pytest.mark.anyio
 
@@ -48,27 +48,10 @@ def evolution(client: Any = None, url: str = "http://evo.example", **options: An
 now = anyio.current_time
 
 
-async def code_from(gateway: EvolutionAPI) -> object:
-    """What it is given when it asks for a code; it may ask again, but not for ever."""
-    with anyio.fail_after(HANGS):
-        return await gateway.request_qr()
-
-
 # What the real server sent
 
 
-EXCHANGES = exchanges_in("evolution")
-
-
-def answered(path: str, *containing: str) -> Answer:
-    """The first answer to a request for this path that has all of these in it."""
-    return next(
-        answer
-        for asked, answer in EXCHANGES
-        if asked.split(" -d ")[0].endswith(path)
-        and all(one in answer.content.decode() for one in containing)
-    )
-
+answered = partial(answer_to, exchanges_in("evolution"))
 
 NOT_READY = answered("/instance/connect/bot-7", '"count":1}')
 READY = answered("/instance/connect/bot-7", "2@REF", '"count":1}')

@@ -15,6 +15,8 @@ from qrlifecycle import PairingCode, QRCode
 from qrlifecycle.cli import main
 from qrlifecycle.testing.gateways import GOWAEmulator
 
+from .services import give_secret
+
 PASSWORD = "passw0rd-of-the-service"
 
 JID = "4915100000001@s.whatsapp.net"
@@ -52,13 +54,8 @@ def test_pairing_a_device(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The picture is shown and the account named; neither password nor code is in the output."""
-    more: list[str] = ["--username", "admin"]
-    if way == "environment":
-        monkeypatch.setenv("QRLIFECYCLE_PASSWORD", PASSWORD)
-    else:
-        file = tmp_path / "password"
-        file.write_text(f"{PASSWORD}\n")
-        more += ["--password-file", str(file)]
+    more = ["--username", "admin"]
+    more += give_secret(PASSWORD, "password", way, monkeypatch, tmp_path)
     with service() as served:
         assert pair(served, *more) == 0
         where, secrets = served.url, list(served.secrets())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -12,10 +10,10 @@ import pytest
 from qrlifecycle import SocketIOTransport, TransportUnreachable
 from qrlifecycle.errors import Ending
 from qrlifecycle.signals import Paired
-from qrlifecycle.testing.http_server import HTTPServer, Request, Upgrade
-from qrlifecycle.testing.socketio_server import SocketIOServer
+from qrlifecycle.testing.http_server import HTTPServer
 
 from ..patience import HANGS, patient_clock
+from .services import telling_everybody
 
 pytestmark = pytest.mark.anyio
 
@@ -26,18 +24,6 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     return patient_clock(request.param)
 
 
-@asynccontextmanager
-async def serving() -> AsyncIterator[tuple[HTTPServer, SocketIOServer]]:
-    """A server that speaks nothing else."""
-    socketio = SocketIOServer()
-
-    async def accept(_request: Request) -> Upgrade:
-        return socketio.accept()
-
-    async with HTTPServer(accept) as server:
-        yield server, socketio
-
-
 def client(server: HTTPServer, namespace: str = "/") -> SocketIOTransport:
     """Who listens there."""
     return SocketIOTransport(server.url, bot_id="b", user_id="u", namespace=namespace)
@@ -45,7 +31,7 @@ def client(server: HTTPServer, namespace: str = "/") -> SocketIOTransport:
 
 async def test_a_namespace_comes_to_be_with_the_first_event_in_it() -> None:
     """Before it, and after a restart, it cannot be joined."""
-    async with serving() as (server, socketio):
+    async with telling_everybody() as (server, socketio):
         with pytest.raises(TransportUnreachable) as caught:
             await client(server, "/bot-7").open()
         assert caught.value.ending is Ending.NOT_CONNECTED
@@ -66,7 +52,7 @@ async def test_a_namespace_comes_to_be_with_the_first_event_in_it() -> None:
 
 async def test_it_shows_that_it_lives_unless_it_is_frozen() -> None:
     """Who listens hears its pings for an hour; frozen, it is silent, and says it afterwards."""
-    async with serving() as (server, socketio):
+    async with telling_everybody() as (server, socketio):
         listener = client(server)
         await listener.open()
         with anyio.move_on_after(3600):

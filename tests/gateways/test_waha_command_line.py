@@ -15,6 +15,8 @@ from qrlifecycle import PairingCode, QRCode
 from qrlifecycle.cli import main
 from qrlifecycle.testing.gateways import WAHAEmulator
 
+from .services import give_secret
+
 KEY = "k3y-of-the-service"
 
 
@@ -47,13 +49,7 @@ def test_pairing_a_session(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The picture is shown and the account named; neither the key nor the code is in the output."""
-    more: list[str] = []
-    if way == "environment":
-        monkeypatch.setenv("QRLIFECYCLE_API_KEY", KEY)
-    else:
-        file = tmp_path / "key"
-        file.write_text(f"{KEY}\n")
-        more = ["--api-key-file", str(file)]
+    more = give_secret(KEY, "api-key", way, monkeypatch, tmp_path)
     with service() as served:
         arguments = ["pair", "waha", served.url, "--session", "bot-7", "--plain", *more]
         assert main(arguments) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import anyio
@@ -27,9 +28,8 @@ from qrlifecycle.gateways.http import Answer
 from qrlifecycle.gateways.wppconnect import SIGNALS
 from qrlifecycle.transports.messages import Dropped, read_message
 
-from ..patience import HANGS
-from .recorded import exchanges_in
-from .services import Canned, json_answer
+from .recorded import answer_to, exchanges_in
+from .services import Canned, code_from, json_answer
 
 pytestmark = pytest.mark.anyio
 
@@ -53,27 +53,10 @@ def asked_for(client: Canned) -> list[str]:
     return [f"{how} {url.removeprefix('http://wpp.example')}" for how, url, _ in client.asked]
 
 
-async def code_from(gateway: WPPConnect) -> object:
-    """What it is given when it asks for a code; it may ask again, but not for ever."""
-    with anyio.fail_after(HANGS):
-        return await gateway.request_qr()
-
-
 # What the real server sent
 
 
-EXCHANGES = exchanges_in("wppconnect")
-
-
-def answered(path: str, *containing: str) -> Answer:
-    """The first answer to a request for this path that has all of these in it."""
-    return next(
-        answer
-        for asked, answer in EXCHANGES
-        if asked.split(" -d ")[0].endswith(path)
-        and all(one in answer.content.decode() for one in containing)
-    )
-
+answered = partial(answer_to, exchanges_in("wppconnect"))
 
 CLOSED = answered("/status-session", "CLOSED")
 STARTED = answered("/start-session", "CLOSED")

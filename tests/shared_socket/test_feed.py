@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -13,12 +11,11 @@ import pytest
 from qrlifecycle import InvalidValue, Paired, QRCode, QRLifecycle, Scanned
 from qrlifecycle.errors import Malformed
 from qrlifecycle.signals import Addressed, Signal
-from qrlifecycle.testing.http_server import HTTPServer, Request, Upgrade
-from qrlifecycle.testing.socketio_server import SocketIOServer
 from qrlifecycle.transports.messages import DEFAULT_SIGNALS, Drop, Dropped, address_message
 from qrlifecycle.transports.owner import named_in
 from qrlifecycle.transports.shared import SharedSocket, SocketIOFeed
 
+from ..gateways.services import telling_everybody
 from ..patience import HANGS, patient_clock
 
 pytestmark = pytest.mark.anyio
@@ -28,18 +25,6 @@ pytestmark = pytest.mark.anyio
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     """Real sockets, on a clock that waits for them."""
     return patient_clock(request.param)
-
-
-@asynccontextmanager
-async def serving() -> AsyncIterator[tuple[HTTPServer, SocketIOServer]]:
-    """A server that tells everybody everything."""
-    socketio = SocketIOServer()
-
-    async def accept(_request: Request) -> Upgrade:
-        return socketio.accept()
-
-    async with HTTPServer(accept) as server:
-        yield server, socketio
 
 
 @pytest.mark.parametrize(
@@ -133,7 +118,7 @@ async def test_many_pair_over_one_connection() -> None:
         lifecycle = QRLifecycle(request_qr, partial(shared.member, session))
         outcomes[session] = (await lifecycle.pair()).raise_for_failure()
 
-    async with serving() as (server, socketio):
+    async with telling_everybody() as (server, socketio):
         feed = partial(
             SocketIOFeed,
             server.url,
