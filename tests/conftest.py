@@ -30,7 +30,7 @@ sys.dont_write_bytecode = False
 
 def pytest_xdist_auto_num_workers() -> int:
     """More of them at a time (``-n auto``) than cores: many tests wait for sockets."""
-    return (os.cpu_count() or 1) * 5 // 2
+    return (os.cpu_count() or 1) * 3
 
 
 @pytest.fixture(scope="module", autouse=True)

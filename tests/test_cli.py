@@ -319,7 +319,13 @@ def test_what_a_server_sends_is_its_own_fault(answer: object) -> None:
 
 @pytest.mark.parametrize(
     ("status", "word"),
-    [(True, "true"), (False, "false"), (1, "1"), (2.0, "2"), ("open", "open")],
+    [
+        (True, "true"),
+        pytest.param(False, "false", marks=pytest.mark.slow),
+        (1, "1"),
+        pytest.param(2.0, "2", marks=pytest.mark.slow),
+        pytest.param("open", "open", marks=pytest.mark.slow),
+    ],
 )
 def test_a_status_may_be_a_number_or_a_boolean(status: object, word: str) -> None:
     """It is compared as JSON spells it."""
@@ -334,8 +340,11 @@ def test_a_status_may_be_a_number_or_a_boolean(status: object, word: str) -> Non
     ("body", "said"),
     [
         ({"status": ["paired"]}, "'status' must be text or a number, not a list"),
-        ({"status": None}, "has nothing in 'status'"),
-        ({"status": "paired", "identity": {}}, "'identity' must be text or a number"),
+        pytest.param({"status": None}, "has nothing in 'status'", marks=pytest.mark.slow),
+        pytest.param(
+            *({"status": "paired", "identity": {}}, "'identity' must be text or a number"),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_status_that_cannot_be_meant_says_where(body: object, said: str) -> None:

@@ -206,6 +206,7 @@ class BehindARelay(InRealTime):
         return lambda: relayed_peer(server, portal, self.kind)
 
 
+@pytest.mark.slow
 class TestSocketIOBehindARelay(BehindARelay):
     """Our own WebSocket, on both event loops: the server has its own."""
 

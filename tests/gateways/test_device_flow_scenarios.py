@@ -27,6 +27,7 @@ class OnBoth(GatewayScenarios):
         return patient_clock(request.param)
 
 
+@pytest.mark.slow
 class TestLikeOIDCProvider(OnBoth):
     """No interval, never `slow_down`, the whole address, an ID token."""
 

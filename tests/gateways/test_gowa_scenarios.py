@@ -44,6 +44,7 @@ class Unhurried(GOWAEmulator):
         raise CannotDo("a code to type lives longer than a scenario waits")
 
 
+@pytest.mark.slow
 class TestCodesToType(OnBoth):
     """A fresh password each time, an odd id, and codes to type."""
 

@@ -37,6 +37,7 @@ class TestOfToday(OnBoth):
         return partial(WAHAEmulator, session="bot/7")
 
 
+@pytest.mark.slow
 class TestCoreOf2024(OnBoth):
     """No key, one session, a socket that hears all of them, and codes for ever."""
 
@@ -47,6 +48,7 @@ class TestCoreOf2024(OnBoth):
         return partial(WAHAEmulator, edition="core")
 
 
+@pytest.mark.slow
 class TestKilledWithoutAWord(OnBoth):
     """It says no goodbye; the key comes fresh, and all sessions are listened to."""
 
