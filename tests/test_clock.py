@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 import time
+from functools import partial
 
 import anyio
 import pytest
@@ -51,6 +54,25 @@ def test_a_deadlock_is_told() -> None:
 
 async def _wait_forever() -> None:
     await asyncio.get_running_loop().create_future()
+
+
+def test_what_a_busy_system_passes_on_late_is_no_deadlock() -> None:
+    """Where sockets are given a moment, one that needs longer is waited for."""
+
+    async def receive() -> bytes:
+        near, far = socket.socketpair()
+        with near, far:
+            near.setblocking(False)
+            late = threading.Timer(0.1, far.send, [b"late"])
+            late.start()
+            try:
+                return await asyncio.get_running_loop().sock_recv(near, 4)
+            finally:
+                await asyncio.to_thread(late.join)
+
+    impatient = partial(VirtualClockEventLoop, autojump_threshold=0.001)
+    with asyncio.Runner(loop_factory=impatient) as runner:
+        assert runner.run(receive()) == b"late"
 
 
 def test_settling_needs_a_virtual_clock() -> None:

@@ -45,6 +45,9 @@ class Deadlock(RuntimeError):
     """Everybody waits, and no timer is left that could wake anybody."""
 
 
+LONG = 10.0
+"""Real seconds in which a busy system passes on what was sent over a socket, however busy it is."""
+
 TIE = 2.0**-36
 """Seconds between timers for the same time: more than floats are apart in the virtual times that a
 test comes to."""
@@ -74,9 +77,10 @@ class _JumpingSelector(selectors.DefaultSelector):
         if self.loop.autojump_threshold:
             ready = super().select(self.loop.autojump_threshold)
         if not ready and not self.loop.wake_settled(timeout):
-            if timeout is None:
+            if timeout is not None:
+                self.loop.jump_to_next_timer(timeout)
+            elif not (self.loop.autojump_threshold and (ready := super().select(LONG))):
                 raise Deadlock("everybody waits and no timer is set")
-            self.loop.jump_to_next_timer(timeout)
         return ready
 
 
@@ -91,7 +95,8 @@ class VirtualClockEventLoop(asyncio.SelectorEventLoop):
             later; 0.05 is enough for sockets whose both ends belong to this very loop.
 
     Raises:
-        Deadlock: from the loop, when everybody waits and no timer is set.
+        Deadlock: from the loop, when everybody waits and no timer is set; where sockets are given a
+            moment, after ten seconds in which nothing has come over any.
     """
 
     def __init__(self, autojump_threshold: float = 0.0) -> None:
