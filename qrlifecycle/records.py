@@ -31,6 +31,9 @@ __all__ = [
     "Polling",
     "Record",
     "Recorder",
+    "SharedClosed",
+    "SharedOpened",
+    "SharedOpening",
 ]
 
 
@@ -114,6 +117,8 @@ class Opening(Record):
     """A transport was made, and is held from now on; ``subject`` is its own (see `Transport`)."""
 
     subject: tuple[str, ...] | None = None
+    shared: str | None = None
+    """Which shared socket it is a share of; None if it has one of its own."""
 
 
 @shown_half_made
@@ -164,6 +169,31 @@ class Dropped(Record):
 @dataclass(frozen=True, slots=True)
 class Ended(Record):
     """`pair()` returned or raised."""
+
+
+@shown_half_made
+@dataclass(frozen=True, slots=True)
+class SharedOpening(Record):
+    """A shared socket is made, and is held from now on.
+
+    In this and the next two, ``lifecycle`` is the identifier of what shares the socket out, which
+    its shares name as theirs; ``attempt`` counts its openings from 1.
+    """
+
+
+@shown_half_made
+@dataclass(frozen=True, slots=True)
+class SharedOpened(Record):
+    """The shared socket listens."""
+
+
+@shown_half_made
+@dataclass(frozen=True, slots=True)
+class SharedClosed(Record):
+    """The shared socket is gone; ``ending`` says how, unless nobody needed it any more."""
+
+    how: Closing
+    ending: Ending | None = None
 
 
 Recorder = Callable[[Record], object]

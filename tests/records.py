@@ -39,6 +39,7 @@ class Story:
         lifecycle: its identifier.
         at: when it starts, in seconds after the epoch.
         subject: whom its sockets are for.
+        shared: which shared socket they are shares of.
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class Story:
         *,
         at: float = 0.0,
         subject: tuple[str, ...] | None = ("bot-7", "user-123"),
+        shared: str | None = None,
     ) -> None:
         self.records: list[Record] = []
         self._lifecycle = lifecycle
         self._at = at
         self._subject = subject
+        self._shared = shared
         self._attempt = 0
         self._state = State.IDLE
 
@@ -94,7 +97,7 @@ class Story:
 
     def open(self) -> Self:
         """A transport is made, and listens."""
-        return self.add(Opening, self._subject).wait(0.1).add(Opened)
+        return self.add(Opening, self._subject, self._shared).wait(0.1).add(Opened)
 
     def show(self) -> Self:
         """The code is handed out."""

@@ -74,6 +74,9 @@ KINDS: Mapping[str, type[Record]] = {
     "closed": records.Closed,
     "dropped": records.Dropped,
     "ended": records.Ended,
+    "shared_opening": records.SharedOpening,
+    "shared_opened": records.SharedOpened,
+    "shared_closed": records.SharedClosed,
 }
 """The values of ``what`` in a line."""
 
@@ -273,6 +276,7 @@ READ: Mapping[str, Callable[[Any], object]] = {
     "target": _word(State),
     "reason": _or_none(_word(Reason)),
     "subject": _or_none(_subject),
+    "shared": _or_none(_text),
     "how": _word(Closing),
     "ending": _or_none(_word(Ending)),
     "cause": _text,

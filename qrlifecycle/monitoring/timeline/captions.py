@@ -28,6 +28,7 @@ __all__ = [
     "PAPER",
     "QUIET_COLOUR",
     "SECOND",
+    "SHARE",
     "SOCKET",
     "SOCKET_COLOUR",
     "STATE_COLOURS",
@@ -75,14 +76,19 @@ def duration(seconds: float) -> str:
 
 def finding(timeline: Timeline) -> str:
     """What the picture shows, in one sentence: its title."""
-    sockets = timeline.sockets
-    counted = f"{count(len(timeline.lanes), 'attempt')}, {count(len(sockets), 'socket')}"
+    sockets, shared = timeline.sockets, timeline.shared
+    own = sum(socket.shared is None for socket in sockets)
+    counted = count(len(timeline.lanes), "attempt")
+    if own or not shared:
+        counted += f", {count(own, 'socket')}"
+    if shared:
+        counted += f", {count(shared, 'shared socket')}"
     outside = sum(bool(socket.outside) for socket in sockets)
     found = [f"{outside} open outside '{SOCKET_OWNER}'"] if outside else []
     found += _other_findings(timeline)
-    if not sockets or outside:
+    if not (own or shared) or outside:
         return ", ".join([counted, *found])
-    within = f"{'all' if len(sockets) > 1 else 'open'} within '{SOCKET_OWNER}'"
+    within = f"{'all' if own + shared > 1 else 'open'} within '{SOCKET_OWNER}'"
     return ", but ".join([f"{counted}, {within}", *([", ".join(found)] if found else [])])
 
 
@@ -112,7 +118,8 @@ def usage(timeline: Timeline) -> str:
     whose = (
         "The sockets drawn" if any(lane.sockets_left_out for lane in timeline.lanes) else "Sockets"
     )
-    said = [f"{whose} were open for {duration(total)}"]
+    open_for = "open, or shares of one held," if timeline.shared else "open"
+    said = [f"{whose} were {open_for} for {duration(total)}"]
     if not outside:
         said.append("all of it while a code was displayed")
     if (seconds := sum(lane.until(end) - start for lane, start, end in outside)) > 0:
@@ -243,6 +250,7 @@ SCANNED = Glyph("●", "s", Style.MARK, "scanned")
 ACTION = Glyph("?", "?", Style.MARK, "action required")
 OPENING = Glyph("╌", "~", Style.SOCKET, "socket opening")
 SOCKET = Glyph("━", "=", Style.SOCKET, "socket open")
+SHARE = Glyph("─", "_", Style.SOCKET, "share of a shared socket")
 OUTSIDE = Glyph("█", "!", Style.ALARM, f"socket outside '{SOCKET_OWNER}'")
 SECOND = Glyph("▒", "2", Style.ALARM, "second socket")
 ON = Glyph("▶", ">", Style.QUIET, "goes on, end unknown")
@@ -258,6 +266,7 @@ GLYPHS = (
     IDLE,
     OPENING,
     SOCKET,
+    SHARE,
     SECOND,
     OUTSIDE,
     ON,

@@ -183,6 +183,9 @@ class _Picture:
         if self._has_openings:
             self._ink.opening(x, y - SOCKET_HEIGHT / 2, 0.35)
             x = self._named(x + 0.35, y, "socket opening")
+        if self._timeline.shared:
+            self._ink.share(x, y - SOCKET_HEIGHT / 2, 0.35)
+            x = self._named(x + 0.35, y, captions.SHARE.meaning)
         self._ink.alarm(x, y - SOCKET_HEIGHT / 2, 0.35)
         x = self._named(x + 0.35, y, f"socket open outside '{SOCKET_OWNER}', or a second one")
         self._ink.on(x + 0.1, y, QUIET_COLOUR)
@@ -254,7 +257,8 @@ class _Picture:
             self._ink.opening(x, y, opened - x)
             x = opened
         if socket.opened is not None:
-            self._ink.socket(x, y, end - x)
+            draw = self._ink.socket if socket.shared is None else self._ink.share
+            draw(x, y, end - x)
 
     def _x(self, lane: Lane, at: float) -> float:
         return LEFT + (self._scale.shift(lane) + at) * self._per_second

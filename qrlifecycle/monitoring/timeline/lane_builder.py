@@ -6,7 +6,7 @@ as the audit does; what else is wrong the audit says.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -77,6 +77,7 @@ class _OpenSocket:
     track: int
     opened: float | None = None
     outside: list[tuple[float, float | None]] | None = None
+    shared: str | None = None
 
     def state_changed(self, at: float, *, outside: bool) -> None:
         """From now on the state is, or is not, the one that has the socket."""
@@ -92,14 +93,17 @@ class _OpenSocket:
         outside = self.outside or []
         if at is not None:
             outside = [(start, at if end is None else end) for start, end in outside]
-        return Socket(self.start, self.opened, at, how, tuple(outside), self.second, self.track)
+        spans = tuple(outside)
+        return Socket(self.start, self.opened, at, how, spans, self.second, self.track, self.shared)
 
 
 class LaneBuilder:
     """A lane while its records are read; it keeps only what is drawn."""
 
-    def __init__(self, first: Record, key: Key) -> None:
+    def __init__(self, first: Record, key: Key, openings: Mapping[str, int]) -> None:
         self._key = key
+        self._openings = openings
+        """Of shared sockets: how often each was opened so far."""
         self._wall = first.wall
         self._monotonic = first.monotonic
         self.began = isinstance(first, Began)
@@ -135,7 +139,7 @@ class LaneBuilder:
             case Opening():
                 self._opening(record, at, alerts)
             case Opened() if self._open and not self._open_left_out:
-                self._open[-1].opened = at
+                self._listens(self._open[-1], at)
             case Closed():
                 self._close(record, at)
             case FoundByStatus():
@@ -175,8 +179,15 @@ class LaneBuilder:
             for alert in alerts
         )
         socket = _OpenSocket(at, second, len(self._open))
+        if record.shared is not None:
+            socket.shared = shortened(record.shared)
         socket.state_changed(at, outside=self._state not in (None, SOCKET_OWNER))
         self._open.append(socket)
+
+    def _listens(self, socket: _OpenSocket, at: float) -> None:
+        socket.opened = at
+        if socket.shared is not None:
+            socket.shared += f" #{self._openings.get(socket.shared, 0)}"
 
     def _assume_opened(self) -> None:
         """In a lane without a beginning, the opening may be missing as well."""

@@ -49,6 +49,8 @@ class Socket:
     """Whether its bot and user had another one open already."""
     track: int = 0
     """0, or how many sockets of the lane were open when it was opened."""
+    shared: str | None = None
+    """Which shared socket it is only a share of, and which opening of it, as far as is known."""
 
     @property
     def healthy(self) -> bool:
@@ -139,8 +141,14 @@ class Timeline:
 
     @property
     def sockets(self) -> tuple[Socket, ...]:
-        """Those of all lanes."""
+        """Those of all lanes, and shares of shared sockets."""
         return tuple(socket for lane in self.lanes for socket in lane.sockets)
+
+    @property
+    def shared(self) -> int:
+        """How many shared sockets there were that somebody drawn had a share of."""
+        heard = (socket.shared for socket in self.sockets if socket.opened is not None)
+        return len({*heard} - {None})
 
     @property
     def healthy(self) -> bool:

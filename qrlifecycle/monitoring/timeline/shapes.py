@@ -50,6 +50,10 @@ class Shapes:
         """A socket."""
         self.box(x, y, (width, SOCKET_HEIGHT), SOCKET_COLOUR)
 
+    def share(self, x: float, y: float, width: float) -> None:
+        """A share of a shared socket: a thinner one."""
+        self.box(x, y + SOCKET_HEIGHT / 3, (width, SOCKET_HEIGHT / 3), SOCKET_COLOUR)
+
     def opening(self, x: float, y: float, width: float) -> None:
         """A socket that does not listen yet: its outline, in dashes."""
         outline = {"edgecolor": SOCKET_COLOUR, "linewidth": 0.8, "linestyle": (0, (3, 2))}

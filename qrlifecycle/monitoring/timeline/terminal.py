@@ -16,7 +16,19 @@ from unicodedata import combining, east_asian_width
 
 from ...states import State
 from . import captions
-from .captions import GLYPHS, OF_MARK, OF_STATE, ON, OPENING, OUTSIDE, SECOND, SOCKET, Glyph, Style
+from .captions import (
+    GLYPHS,
+    OF_MARK,
+    OF_STATE,
+    ON,
+    OPENING,
+    OUTSIDE,
+    SECOND,
+    SHARE,
+    SOCKET,
+    Glyph,
+    Style,
+)
 from .lanes import Lane, Scale, Socket, Timeline, clock
 
 __all__ = ["Line", "Piece", "draw"]
@@ -265,7 +277,8 @@ def _sockets(lane: Lane, columns: _Columns) -> list[Cells]:
 
 def _socket(lane: Lane, socket: Socket, columns: _Columns) -> Cells:
     end = lane.until(socket.end)
-    cells = columns.bar(socket.start, end, SECOND if socket.second else SOCKET)
+    own = SOCKET if socket.shared is None else SHARE
+    cells = columns.bar(socket.start, end, SECOND if socket.second else own)
     opening = columns.bar(socket.start, end if socket.opened is None else socket.opened, OPENING)
     # Usually opening takes less than one column; then it is not drawn.
     if not socket.second and (len(opening) > 1 or socket.opened is None):
