@@ -16,6 +16,7 @@ PROMISES = {
     6: "secrets",
     7: "hostile input",
     8: "nothing left behind",
+    9: "one socket per user",
 }
 
 

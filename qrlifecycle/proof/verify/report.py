@@ -40,6 +40,7 @@ CLAUSES_OF_PROMISE = {
     6: (),
     7: ("T5", "T6"),
     8: ("T1", "T2"),
+    9: (),
 }
 """The clauses of the contract that a promise depends on."""
 
@@ -49,6 +50,7 @@ TESTED_EXTENT = {
     6: "codes are forgotten; texts are not searched",
     7: "signals out of place, and errors; no floods",
     8: "tasks, timers and sockets",
+    9: "what it does with its lease; check_leases tests a keeper",
 }
 """What the exploration and the properties test of a promise, if not the whole of it."""
 
