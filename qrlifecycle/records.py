@@ -15,6 +15,7 @@ from .secrecy import shown_half_made
 from .states import Event, State, Word
 
 __all__ = [
+    "Acquiring",
     "Began",
     "Changed",
     "Closed",
@@ -80,6 +81,12 @@ class Began(Record):
     """`pair()` was called; with what the promises depend on of the policy."""
 
     close_timeout: float
+
+
+@shown_half_made
+@dataclass(frozen=True, slots=True)
+class Acquiring(Record):
+    """The attempt waits for a lease from now on."""
 
 
 @shown_half_made

@@ -8,12 +8,16 @@ from typing import Self
 
 from qrlifecycle import Event, Reason, State
 from qrlifecycle.records import (
+    Acquiring,
     Began,
     Changed,
     Closed,
     Closing,
     Ended,
     FoundByStatus,
+    Leased,
+    LeaseEnd,
+    LeaseGone,
     Leaving,
     Opened,
     Opening,
@@ -94,6 +98,14 @@ class Story:
     def answer(self) -> Self:
         """The service answers with a code; nobody listens yet."""
         return self.wait(0.3).change(Event.QR_READY, State.DISPLAYED)
+
+    def lease(self, waited: float) -> Self:
+        """The lease is waited for, and had."""
+        return self.add(Acquiring).wait(waited).add(Leased, waited, 7)
+
+    def lose(self, by: LeaseEnd) -> Self:
+        """It is held no more: given back, taken over, or lost."""
+        return self.add(LeaseGone, by)
 
     def open(self) -> Self:
         """A transport is made, and listens."""

@@ -63,6 +63,7 @@ BEGINNING = re.compile(b"(?=%s)" % re.escape(MARK))
 
 KINDS: Mapping[str, type[Record]] = {
     "began": records.Began,
+    "acquiring": records.Acquiring,
     "leased": records.Leased,
     "lease_gone": records.LeaseGone,
     "changed": records.Changed,

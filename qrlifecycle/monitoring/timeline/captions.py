@@ -10,6 +10,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from ...diagram import ARROWS, INK, PAPER, UNLIT, Colours, Role, roles
+from ...records import LeaseEnd
 from ...states import SOCKET_OWNER, State
 from ..printable import printable
 from .lanes import Lane, MarkKind, Timeline, clock
@@ -17,8 +18,10 @@ from .lanes import Lane, MarkKind, Timeline, clock
 __all__ = [
     "FAINT_COLOUR",
     "GLYPHS",
+    "HELD",
     "INK",
     "LONGEST",
+    "LOST",
     "OF_MARK",
     "OF_STATE",
     "ON",
@@ -32,6 +35,7 @@ __all__ = [
     "SOCKET",
     "SOCKET_COLOUR",
     "STATE_COLOURS",
+    "WAITING",
     "Glyph",
     "Style",
     "count",
@@ -39,6 +43,7 @@ __all__ = [
     "end",
     "finding",
     "identifier",
+    "lease",
     "notes",
     "outcome",
     "remarks",
@@ -186,6 +191,19 @@ def end(lane: Lane) -> tuple[str, str]:
     return outcome(lane), f"after {seconds}{'' if lane.began else ' or more'}"
 
 
+def lease(lane: Lane) -> str:
+    """What became of its lease; nothing if it had none."""
+    if (span := lane.lease) is None:
+        return ""
+    if span.held is None:
+        waited = duration(lane.duration - span.wanted)
+        return f"never had, in {waited}" if lane.ended else f"waited for {waited}"
+    if span.gone is None or not span.lost:
+        return f"had after {duration(span.held - span.wanted)}"
+    how = "taken over" if span.by is LeaseEnd.TAKEN_OVER else "lost"
+    return f"{how} after {duration(span.gone - span.held)}"
+
+
 def remarks(lane: Lane) -> list[str]:
     """The findings in a lane, each sentence once; the first few, and how many more.
 
@@ -228,6 +246,7 @@ class Style(Enum):
     FAILED = auto()
     MARK = auto()
     SOCKET = auto()
+    LEASE = auto()
     ALARM = auto()
 
 
@@ -253,6 +272,9 @@ SOCKET = Glyph("━", "=", Style.SOCKET, "socket open")
 SHARE = Glyph("─", "_", Style.SOCKET, "share of a shared socket")
 OUTSIDE = Glyph("█", "!", Style.ALARM, f"socket outside '{SOCKET_OWNER}'")
 SECOND = Glyph("▒", "2", Style.ALARM, "second socket")
+WAITING = Glyph("┈", ":", Style.LEASE, "waiting for the lease")
+HELD = Glyph("═", "%", Style.LEASE, "lease held")
+LOST = Glyph("⊗", "X", Style.LEASE, "lease lost, or taken over")
 ON = Glyph("▶", ">", Style.QUIET, "goes on, end unknown")
 
 GLYPHS = (
@@ -269,6 +291,9 @@ GLYPHS = (
     SHARE,
     SECOND,
     OUTSIDE,
+    WAITING,
+    HELD,
+    LOST,
     ON,
 )
 """In the order of the legend."""

@@ -7,17 +7,20 @@ as the audit does; what else is wrong the audit says.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 from ...outcome import Reason
 from ...records import (
+    Acquiring,
     Began,
     Changed,
     Closed,
     Closing,
     Ended,
     FoundByStatus,
+    Leased,
+    LeaseGone,
     Opened,
     Opening,
     Record,
@@ -25,7 +28,7 @@ from ...records import (
 from ...states import SOCKET_OWNER, Event, State
 from ..audit import Alert, PromiseBroken, SecondSocket
 from ..journal import LONGEST_TEXT, MOST_WORDS
-from .lanes import Lane, Mark, MarkKind, Socket, Span
+from .lanes import Lane, LeaseSpan, Mark, MarkKind, Socket, Span
 
 __all__ = ["Key", "LaneBuilder", "shortened"]
 
@@ -117,6 +120,7 @@ class LaneBuilder:
         self._open_left_out = 0
         """How many sockets were left out and are open; closings are counted for them first."""
         self._spans_left_out = self._sockets_left_out = 0
+        self._lease: LeaseSpan | None = None
         self._marks: list[Mark] = []
         self._alerts: list[Mark] = []
         self._reason: Reason | None = None
@@ -142,11 +146,25 @@ class LaneBuilder:
                 self._listens(self._open[-1], at)
             case Closed():
                 self._close(record, at)
+            case Acquiring() | Leased() | LeaseGone():
+                self._note_lease(record, at)
             case FoundByStatus():
                 self._found_by_status = True
-            case Ended():
-                self._ended = True
+        self._ended = self._ended or isinstance(record, Ended)
         self._length = at
+
+    def _note_lease(self, record: Acquiring | Leased | LeaseGone, at: float) -> None:
+        lease = self._lease or LeaseSpan(at)
+        match record:
+            case Leased() if self._lease is None:  # the journal does not say since when it waited
+                lease = LeaseSpan(max(at - record.waited, 0.0), at)
+            case Leased():
+                lease = replace(lease, held=at, gone=None, by=None)
+            case LeaseGone():
+                held = 0.0 if lease.held is None else lease.held  # in a lane without a beginning
+                lease = replace(lease, wanted=min(lease.wanted, held), held=held)
+                lease = replace(lease, gone=at, by=record.by)
+        self._lease = lease
 
     def _change(self, record: Changed, at: float) -> None:
         if self._state is None:
@@ -217,6 +235,7 @@ class LaneBuilder:
             subject=self._subject,
             spans=(*self._spans, *last),
             sockets=tuple(sorted([*self._sockets, *still], key=lambda s: (s.start, s.track))),
+            lease=self._lease,
             marks=(*self._marks, *self._alerts),
             reason=self._reason,
             found_by_status=self._found_by_status,

@@ -16,10 +16,21 @@ from enum import Enum, auto
 from typing import Self
 
 from ...outcome import Reason
-from ...records import Closing
+from ...records import Closing, LeaseEnd
 from ...states import SOCKET_OWNER, State
 
-__all__ = ["Lane", "Mark", "MarkKind", "Scale", "Socket", "Span", "Tick", "Timeline", "clock"]
+__all__ = [
+    "Lane",
+    "LeaseSpan",
+    "Mark",
+    "MarkKind",
+    "Scale",
+    "Socket",
+    "Span",
+    "Tick",
+    "Timeline",
+    "clock",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,21 @@ class Socket:
         return not (self.outside or self.second)
 
 
+@dataclass(frozen=True, slots=True)
+class LeaseSpan:
+    """The lease of an attempt: since when it was waited for, was held, and was held no more."""
+
+    wanted: float
+    held: float | None = None
+    gone: float | None = None
+    by: LeaseEnd | None = None
+
+    @property
+    def lost(self) -> bool:
+        """Whether it was not given back, but gone before."""
+        return self.by not in (None, LeaseEnd.RELEASED)
+
+
 class MarkKind(Enum):
     """What a mark means."""
 
@@ -92,6 +118,7 @@ class Lane:
     subject: tuple[str, ...] | None = None
     spans: tuple[Span, ...] = ()
     sockets: tuple[Socket, ...] = ()
+    lease: LeaseSpan | None = None
     marks: tuple[Mark, ...] = ()
     reason: Reason | None = None
     found_by_status: bool = False
