@@ -13,11 +13,10 @@ import pytest
 from qrlifecycle import Connected, Paired, QRLifecycle, Transport
 from qrlifecycle.errors import Ending
 from qrlifecycle.monitoring import Audit
-from qrlifecycle.monitoring.audit import SecondSocket
+from qrlifecycle.monitoring.audit import Limits, SecondSocket, Waste
 from qrlifecycle.monitoring.journal import format_record, read_journal
 from qrlifecycle.monitoring.timeline import draw, finding, read
 from qrlifecycle.records import (
-    Closed,
     Closing,
     Opening,
     Record,
@@ -208,6 +207,17 @@ def test_one_user_with_two_sockets_is_told_of_and_two_shares_of_one_socket_are_n
     assert audit.figures().shares_open == 0
 
 
+@pytest.mark.parametrize("shared", [None, "p-9"])
+def test_a_share_wastes_no_socket(shared: str | None) -> None:
+    """What is counted for each success are seconds of sockets, and it has none."""
+    heard: list[Any] = []
+    limits = Limits(socket_seconds_per_success=1, window=1)
+    audit = Audit(limits, on_alert=heard.append, clock=None)
+    for record in Story(shared=shared).display().pair().records:
+        audit(record)
+    assert [type(alert) for alert in heard] == ([Waste] if shared is None else [])
+
+
 def test_a_share_costs_no_socket_seconds() -> None:
     """They are the shared socket's, as long as it is known to have been held."""
     audit = Audit(clock=None)
@@ -217,6 +227,3 @@ def test_a_share_costs_no_socket_seconds() -> None:
         audit(record)
     assert audit.figures().socket_seconds == pytest.approx(7.4)
     assert (audit.figures().sockets_open, audit.figures().shares_open) == (1, 1)
-    for record in [*story.pair().records[-4:], *Story("p-9", at=12.5).close().records]:
-        audit(record)
-    assert not any(isinstance(record, Closed) for record in hub.records)
