@@ -9,10 +9,27 @@ from pathlib import Path
 import pytest
 
 from qrlifecycle import Event, Reason, State
-from qrlifecycle.monitoring.timeline import IMAGE_FORMATS, Lane, Timeline, draw, paint, read
+from qrlifecycle.monitoring.timeline import (
+    IMAGE_FORMATS,
+    Lane,
+    Timeline,
+    draw,
+    finding,
+    paint,
+    read,
+)
 from qrlifecycle.monitoring.timeline.captions import lease
 from qrlifecycle.monitoring.timeline.lanes import LeaseSpan
-from qrlifecycle.records import Acquiring, Leased, LeaseEnd, Record, SharedOpened, SharedOpening
+from qrlifecycle.records import (
+    Acquiring,
+    Closing,
+    Leased,
+    LeaseEnd,
+    Opening,
+    Record,
+    SharedOpened,
+    SharedOpening,
+)
 
 from .journals import together
 from .records import Story
@@ -120,3 +137,12 @@ def test_an_image_has_what_the_text_has(image: str) -> None:
     assert legend | {"share of a shared socket"} <= {*said}
     without = paint(read(Story().display().pair().records), image).decode()
     assert not any(entry in without for entry in (*legend, "share of"))
+
+
+def test_a_share_of_a_socket_that_never_listened_is_no_socket() -> None:
+    """Nobody knows whether there was one; it is drawn all the same."""
+    story = Story(shared="p-9").begin().answer().add(Opening, None, "p-9").wait(1)
+    story.close(Closing.FORCED).change(Event.FAIL, State.FAILED, Reason.TRANSPORT_UNREACHABLE).end()
+    timeline = read(story.records)
+    assert finding(timeline) == "1 attempt, 0 sockets"
+    assert len(timeline.sockets) == 1
