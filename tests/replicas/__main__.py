@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted; everything is stopped", file=sys.stderr)
         return 130
     if given.docs:
-        command = " ".join(["python -m tests.replicas", *(arguments or sys.argv[1:])])
+        command = " ".join([".venv/bin/python -m tests.replicas", *(arguments or sys.argv[1:])])
         fill_page({"replicas": markdown(results, command.replace(" --docs", ""), machine)})
     return 0 if all(result.met for result in results) else 1
 
