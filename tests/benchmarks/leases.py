@@ -130,7 +130,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table = Table("Leases", (f"over {given.client}", ""), tuple(rows))
     print(f"{table.plain()}\n{machine}")
     if given.docs:
-        command = f".venv/bin/python -m tests.benchmarks.leases --client {given.client} --idle {given.idle:g}"
+        command = f".venv/bin/python -m tests.benchmarks.leases --client {given.client}"
+        command += f" --idle {given.idle:g}"
         fill_page({"leases": f"{table.markdown()}\n`{command}`, on {machine}.\n"})
     return 0
 
