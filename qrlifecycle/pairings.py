@@ -34,6 +34,7 @@ from .errors import UsageError, WrongAnswer
 from .lifecycle import QRLifecycle
 from .logs import error_once
 from .outcome import Cancelled, Outcome
+from .states import OUTCOMES
 from .waiting import wait_for
 
 __all__ = ["JoinedPairing", "Pairings"]
@@ -217,8 +218,10 @@ class _Attempt:
 
     @property
     def ending(self) -> bool:
-        """Whether it has come to an end, or is being cancelled."""
-        return self.scope.cancel_called or self.last.outcome is not None
+        """Whether it has come to an end, or will: one is decided, or it is being cancelled."""
+        if self.scope.cancel_called or self.last.outcome is not None:
+            return True
+        return self.lifecycle.snapshot().pending in OUTCOMES
 
     async def leave(self) -> None:
         """Count one less; the last one waits until nothing is left, even if it is cancelled."""

@@ -121,6 +121,19 @@ async def test_who_comes_between_the_end_and_its_last_hook_waits_for_a_fresh_att
             assert other.lifecycle.qr is not None
 
 
+async def test_who_comes_after_somebody_cancelled_gets_a_fresh_attempt() -> None:
+    """The end is decided, and the socket still open: that end is not for who comes now."""
+    tabs = Tabs()
+    async with Pairings() as pairings, pairings.join("ada", tabs.make) as one:
+        await settle()
+        one.lifecycle.cancel()
+        async with pairings.join("ada", tabs.make) as other:
+            await settle()
+            assert await one.result() == Cancelled()
+            assert other.lifecycle.qr is not None
+    assert tabs.peer.most_sockets == 1
+
+
 async def test_who_comes_while_the_last_one_leaves_waits_for_a_fresh_attempt() -> None:
     """The old socket closes slowly, and there are never two; of two who wait one makes it."""
     tabs = Tabs((Fault.HUNG,))
