@@ -163,7 +163,7 @@ class Attempt:
     def _take_row(self) -> Outcome | None:
         """Take the row that was decided on; nothing of the state is left by then."""
         incoming, progress = self.incoming, self._progress
-        if incoming.connection is not None and incoming.connection.transport is not None:
+        if incoming.connection is not None:
             # A second Ctrl-C may strike anywhere, also before `close()` has done anything.
             incoming.connection.abandon()
         if incoming.reader is not None and not incoming.reader.finishing:
@@ -242,7 +242,7 @@ class Attempt:
             if reader is not None:
                 reader.read_afresh()
             await self._listen_to_the_end()
-        if check.deadline > anyio.current_time() or progress.pending is not None:
+        if check.deadline > anyio.current_time():
             return
         if reader is not None and reader.end_check_with_read():
             with progress.for_final_check(progress.policy.status_timeout):

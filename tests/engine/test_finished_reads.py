@@ -18,6 +18,7 @@ from qrlifecycle import (
     Outcome,
     Paired,
     PairingRefused,
+    PeerError,
     Policy,
     QRCode,
     QRLifecycle,
@@ -28,6 +29,7 @@ from qrlifecycle import (
     State,
     Transport,
 )
+from qrlifecycle.records import FoundByStatus, Record
 from qrlifecycle.testing import Fault, ScriptedPeer, cancel_everywhere
 
 FINISHED = Policy(
@@ -223,6 +225,39 @@ async def test_promise_4_a_success_that_is_found_while_the_state_is_left_counts(
     assert service.outcome == CONNECTED
     assert service.codes == 1
     assert peer.open_sockets == 0
+
+
+async def test_promise_4_a_success_that_is_left_over_is_recorded_as_found() -> None:
+    """It was claimed by nobody."""
+    told: list[Record] = []
+    peer = ScriptedPeer(closings=[Fault.HUNG])
+    service = Service((3.5, FOUND), transport=peer, recorders=[told.append])
+    await generate_during(service)
+    assert [record for record in told if isinstance(record, FoundByStatus)]
+
+
+async def test_nothing_is_read_while_another_code_is_asked_for() -> None:
+    """Only what was under way when its state was left."""
+    service = Service()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(service.pair)
+        await anyio.sleep(3.5)
+        service.request_takes = 10
+        service.lifecycle.generate()
+        await anyio.sleep(0.1)
+        before = len(service.reads)
+        await anyio.sleep(9)
+        assert service.lifecycle.state is State.GENERATING
+        assert len(service.reads) == before
+        service.lifecycle.cancel()
+
+
+async def test_a_read_of_the_code_before_may_fail() -> None:
+    """It is asked again, for the code that is shown."""
+    service = Service((5, PeerError("away")), (0, FOUND))
+    await generate_during(service)
+    assert service.outcome == CONNECTED
+    assert service.codes == 2
 
 
 async def test_a_refusal_of_the_code_before_says_nothing_of_this_one() -> None:

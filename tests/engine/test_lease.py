@@ -284,6 +284,19 @@ async def test_records_tell_of_the_lease() -> None:
     assert [record.by for record in told if isinstance(record, LeaseGone)] == [LeaseEnd.LOST]
 
 
+async def test_a_snapshot_says_whether_it_is_held() -> None:
+    """Not yet while it is waited for; and no longer once it is lost."""
+    kept = Kept()
+    kept.granted = anyio.Event()
+    async with Pairing(lease=lambda: kept, closings=(Fault.HUNG,)) as pairing:
+        assert pairing.lifecycle.snapshot().leased is False
+        kept.granted.set()
+        await settle()
+        assert pairing.lifecycle.snapshot().leased is True
+        kept.lose()
+        assert pairing.lifecycle.snapshot().leased is False
+
+
 async def test_without_a_lease_nothing_is_told_of_one() -> None:
     """The snapshot says that there is none."""
     async with Pairing(request_qr) as pairing:

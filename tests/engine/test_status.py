@@ -265,8 +265,10 @@ async def test_a_refused_read_ends_the_final_check_of_a_code_as_well() -> None:
     status.says = ServiceRefused("no such key")
     policy = Policy(expiry_grace=0, max_refreshes=0, final_check_timeout=5)
     async with Beside(status, policy=policy) as pairing:
-        await anyio.sleep(30)
-        assert pairing.lifecycle.state is State.DISPLAYED
+        for _ in range(300):
+            await anyio.sleep(0.1)
+            assert pairing.lifecycle.state is State.DISPLAYED
+            assert not pairing.lifecycle.snapshot().final_check
         assert len(status.asked) > 2
     assert pairing.failed().reason is Reason.EXPIRED
     assert anyio.current_time() - pairing.began < 60 + 1

@@ -24,6 +24,7 @@ CORE = (
     "tests/test_records.py",
     "tests/engine/test_showing.py",
     "tests/engine/test_interruptions.py",
+    "tests/engine/test_lease.py",
 )
 
 
