@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import AsyncIterator, Callable, Hashable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Self
 
@@ -195,8 +195,7 @@ class JoinedPairing:
         error = self._attempt.error
         if error is not None and not self._heard:
             self._heard = self._attempt.heard = True
-            # An error holds the frames that it went through, and each goes through others.
-            raise copy.copy(error).with_traceback(error.__traceback__)
+            raise _own(error)
 
 
 class _Attempt:
@@ -237,6 +236,13 @@ class _Attempt:
         """Log what `pair()` raised if nobody is left who could be told."""
         if self.error is not None and not self.heard and not self.joined:
             error_once("an attempt that everybody had left raised %s", describe(self.error))
+
+
+def _own(error: Exception) -> Exception:
+    """An error like this one: it holds the frames that it goes through, and each has others."""
+    with suppress(Exception):  # a program's own class may not be copied so
+        return copy.copy(error).with_traceback(error.__traceback__)
+    return error
 
 
 def _make(make_lifecycle: Callable[[], QRLifecycle]) -> QRLifecycle:

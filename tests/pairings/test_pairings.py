@@ -22,6 +22,7 @@ from qrlifecycle import (
     QRLifecycle,
     Reason,
     State,
+    Transport,
     UsageError,
     WrongAnswer,
 )
@@ -233,6 +234,25 @@ async def test_what_pair_raises_is_told_once_to_each() -> None:
         with pytest.raises(WrongAnswer):
             await pairing.result()
         assert isinstance(await pairing.result(), Cancelled | Failed)
+
+
+class Peculiar(UsageError):
+    """A program's own, which cannot be copied: it is made of more than it holds."""
+
+    def __init__(self, text: str, more: str) -> None:
+        super().__init__(f"{text}, {more}")
+
+
+async def test_what_cannot_be_copied_is_raised_all_the_same() -> None:
+    """Nothing that `pair()` raised is lost."""
+
+    def transport() -> Transport:
+        raise Peculiar("a mistake", "of mine")
+
+    async with Pairings() as pairings:
+        with pytest.raises(Peculiar, match="a mistake, of mine"):
+            async with pairings.join("ada", lambda: QRLifecycle(request_qr, transport)) as pairing:
+                await pairing.result()
 
 
 async def test_what_pair_raises_is_logged_where_nobody_can_be_told(
