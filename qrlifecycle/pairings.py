@@ -34,12 +34,14 @@ from .errors import UsageError, WrongAnswer
 from .lifecycle import QRLifecycle
 from .logs import error_once
 from .outcome import Cancelled, Outcome
+from .secrecy import shown_half_made
 from .states import OUTCOMES
 from .waiting import wait_for
 
 __all__ = ["JoinedPairing", "Pairings"]
 
 
+@shown_half_made
 class Pairings:
     """Runs attempts that several look at, one at a time for each key; an async context manager.
 
