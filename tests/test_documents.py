@@ -216,7 +216,7 @@ asyncio.run(main())
 def test_the_page_on_embedding_shows_a_view_for_django(tmp_path: Path) -> None:
     """Behind Django's own ASGI handler it pairs, and a client that goes away takes its socket."""
     pytest.importorskip("django", reason="needs Django, which nothing here depends on")
-    view, _ = blocks(HOW_TO / "embed.md", "python")
+    _, view, _ = blocks(HOW_TO / "embed.md", "python")
     (tmp_path / "views.py").write_text(view)
     (tmp_path / "visitors.py").write_text(VISITORS)
     printed = run(sys.executable, str(tmp_path / "visitors.py"))
@@ -260,11 +260,21 @@ with (
 def test_the_page_on_embedding_shows_a_task_for_celery(tmp_path: Path) -> None:
     """It blocks until the account is paired."""
     pytest.importorskip("celery", reason="needs Celery, which nothing here depends on")
-    _, task = blocks(HOW_TO / "embed.md", "python")
+    _, _, task = blocks(HOW_TO / "embed.md", "python")
     (tmp_path / "tasks.py").write_text(task)
     (tmp_path / "worker.py").write_text(WORKER)
     printed = run(sys.executable, str(tmp_path / "worker.py"), PYTHONWARNINGS="default")
     assert printed == "{'connected': True, 'reason': None} 1\n"
+
+
+def test_the_page_on_embedding_shows_tabs_that_join(tmp_path: Path) -> None:
+    """Two of them see one attempt, over one socket."""
+    listing, _, _ = blocks(HOW_TO / "embed.md", "python")
+    script = tmp_path / "listing.py"
+    script.write_text(listing)
+    *told, sockets = run(sys.executable, str(script)).splitlines()
+    assert sorted(line.split(":")[0] for line in told) == ["the first tab", "the second tab"]
+    assert sockets == "Sockets ever opened: 1"
 
 
 def test_the_page_on_embedding_has_the_three_lines_of_the_example() -> None:

@@ -35,6 +35,7 @@ LAYERS = [
     "leases.base",
     "engine",
     "lifecycle",
+    "pairings",
     "blocking",
     "transports.owner",
     "transports.messages",

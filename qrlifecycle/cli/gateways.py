@@ -22,10 +22,27 @@ if TYPE_CHECKING:
     from ..gateways.base import Gateway
     from ..testing.gateways.emulator import Emulator
 
-__all__ = ["EXAMPLE", "GATEWAYS", "Entry", "Option", "Secret", "read_secret"]
+__all__ = [
+    "EXAMPLE",
+    "GATEWAYS",
+    "Entry",
+    "Option",
+    "Secret",
+    "gateway_in_environment",
+    "read_secret",
+    "variable_of",
+]
 
 LONGEST_SECRET = 10_000
 """Characters; a longer file is another one than was meant."""
+
+YES_OR_NO = {"1": True, "yes": True, "true": True, "0": False, "no": False, "false": False}
+"""What a variable may say of something that is so or is not."""
+
+
+def variable_of(name: str) -> str:
+    """What a setting is called in the environment."""
+    return f"QRLIFECYCLE_{name.replace('-', '_').upper()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +53,23 @@ class Option:
     help: str
     required: bool = False
     flag: bool = False
+
+    @property
+    def variable(self) -> str:
+        """The environment's name for it, for a service that has no command line."""
+        return variable_of(self.name)
+
+    def in_environment(self) -> str | bool | None:
+        """What the environment says.
+
+        Raises:
+            InvalidValue: it is missing and must not be, or is neither yes nor no.
+        """
+        if (found := _in_environment(self)) is None or not self.flag:
+            return found
+        if found.lower() not in YES_OR_NO:
+            raise InvalidValue(f"{self.variable} must be yes or no ({self.help})")
+        return YES_OR_NO[found.lower()]
 
     def add_to(self, parser: argparse.ArgumentParser) -> None:
         """Have it parsed."""
@@ -61,7 +95,15 @@ class Secret:
     @property
     def variable(self) -> str:
         """The environment's name for it."""
-        return f"QRLIFECYCLE_{self.name.replace('-', '_').upper()}"
+        return variable_of(self.name)
+
+    def in_environment(self) -> str | None:
+        """What the environment says.
+
+        Raises:
+            InvalidValue: it is missing and must not be.
+        """
+        return _in_environment(self)
 
     def add_to(self, parser: argparse.ArgumentParser) -> None:
         """Have the name of its file parsed."""
@@ -100,18 +142,41 @@ class Entry:
         Raises:
             InvalidValue: an argument that cannot be meant, or a secret that is missing.
         """
-        given: dict[str, Any] = {}
-        for option in self.options:
-            value = getattr(arguments, option.name.replace("-", "_"))
-            if value not in (None, False):
-                given[option.name.replace("-", "_")] = value
-        for secret in self.secrets:
-            name = secret.name.replace("-", "_")
-            if (found := read_secret(secret, getattr(arguments, f"{name}_file"))) is not None:
-                given[name] = found
+        options = {o.name: getattr(arguments, o.name.replace("-", "_")) for o in self.options}
+        secrets = {
+            secret.name: read_secret(
+                secret, getattr(arguments, f"{secret.name.replace('-', '_')}_file")
+            )
+            for secret in self.secrets
+        }
+        return self._construct(arguments.url, {**options, **secrets}, ssl_context)
+
+    def make_from_environment(self) -> Gateway:
+        """The gateway that the environment describes, by the names that its secrets have as well.
+
+        Raises:
+            InvalidValue: the text names the variable that is missing, or what cannot be meant.
+        """
+        url = Option("url", f"the server's address, like {EXAMPLE},", required=True)
+        address = str(url.in_environment())
+        options = {option.name: option.in_environment() for option in self.options}
+        secrets = {secret.name: secret.in_environment() for secret in self.secrets}
+        return self._construct(address, {**options, **secrets}, None)
+
+    def _construct(
+        self,
+        url: str,
+        options: Mapping[str, str | bool | None],
+        ssl_context: ssl.SSLContext | None,
+    ) -> Gateway:
+        given: dict[str, Any] = {
+            name.replace("-", "_"): value
+            for name, value in options.items()
+            if value not in (None, False)
+        }
         if ssl_context is not None:
             given["ssl_context"] = ssl_context
-        gateway: Gateway = _load("gateways", self.gateway)(arguments.url, **given)
+        gateway: Gateway = _load("gateways", self.gateway)(url, **given)
         return gateway
 
     def play(self) -> Emulator:
@@ -191,6 +256,20 @@ GATEWAYS: Mapping[str, Entry] = {
 """By the name that selects it."""
 
 
+def gateway_in_environment() -> Gateway | None:
+    """The gateway that the environment names in ``QRLIFECYCLE_GATEWAY``; None if it names none.
+
+    Raises:
+        InvalidValue: there is no such gateway, or a setting is missing or cannot be meant.
+    """
+    named = os.environ.get(variable_of("gateway"))
+    if not named:
+        return None
+    if (entry := GATEWAYS.get(named)) is None:
+        raise InvalidValue(f"{variable_of('gateway')} must be one of: {', '.join(GATEWAYS)}")
+    return entry.make_from_environment()
+
+
 def read_secret(secret: Secret, file: str | None) -> str | None:
     """A secret, from its file or else from the environment; without the line end of a file.
 
@@ -204,6 +283,13 @@ def read_secret(secret: Secret, file: str | None) -> str | None:
             raise InvalidValue(f"{secret.help} is needed: set {where}")
         return None
     return found
+
+
+def _in_environment(setting: Option | Secret) -> str | None:
+    found = os.environ.get(setting.variable)
+    if not found and setting.required:
+        raise InvalidValue(f"{setting.help} is needed: set {setting.variable}")
+    return found or None
 
 
 def _in_file(name: str) -> str:
