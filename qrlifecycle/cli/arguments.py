@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import InvalidValue
+from ..spelling import did_you_mean
 from ..states import State
 from .gateways import GATEWAYS
 from .help_texts import (
@@ -31,7 +32,7 @@ from .help_texts import (
     gateway_examples,
     gateways_text,
 )
-from .parser import Parser, ShowVersion, did_you_mean
+from .parser import Parser, ShowVersion
 
 __all__ = ["SHELLS", "command_line", "select_gateway"]
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from .. import __version__
 from ..monitoring.printable import printable
+from ..spelling import did_you_mean
 
-__all__ = ["USAGE", "Parser", "ShowVersion", "did_you_mean", "report_error"]
+__all__ = ["USAGE", "Parser", "ShowVersion", "report_error"]
 
 USAGE = 2
 """The exit code when the command line, or something it names, cannot be used."""
@@ -24,12 +24,6 @@ def report_error(message: str) -> int:
     with suppress(OSError):
         print(f"qrlifecycle: error: {line}", file=sys.stderr, flush=True)
     return USAGE
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The known word that may have been meant, as the end of an error; empty if none is near."""
-    near = get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 class Parser(argparse.ArgumentParser):
