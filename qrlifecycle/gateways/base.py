@@ -135,7 +135,7 @@ class Gateway(NotPickled, ABC):
     by itself, and the account is a program's rather than a person's."""
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """See to it that an error of the constructor keeps no argument, and names a misspelt one."""
+        """See to it that an error of the constructor keeps none of its arguments."""
         super().__init_subclass__(**options)
         if "__init__" in cls.__dict__:
             init = naming_misspelt(cls.__init__, Reaching.__annotations__)

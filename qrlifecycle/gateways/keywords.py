@@ -17,6 +17,9 @@ from ..spelling import did_you_mean
 
 __all__ = ["check_keywords", "naming_misspelt"]
 
+NOT_NAMED = ("self", "url", "account")
+"""What is given by its place, or by a subclass."""
+
 
 def check_keywords(kind: type, given: Collection[str], known: Collection[str]) -> None:
     """Refuse what is given and not known.
@@ -66,7 +69,5 @@ def _named(kind: type) -> Iterator[str]:
     for one in kind.__mro__:
         if "__init__" in one.__dict__ and one is not object:
             parameters = inspect.signature(one.__dict__["__init__"]).parameters.values()
-            named = (
-                p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)
-            )
-            yield from (name for name in named if name not in ("self", "account"))
+            named = (p.name for p in parameters if p.kind is not p.VAR_KEYWORD)
+            yield from (name for name in named if name not in NOT_NAMED)

@@ -141,7 +141,7 @@ async def test_promise_6_a_gateway_shows_no_secret_and_is_not_pickled() -> None:
     ids="-".join,
 )
 def test_what_cannot_be_meant_is_refused_where_it_is_made(options: dict[str, Any]) -> None:
-    """An account, a time, a URL without a query or a password; and not two places that say how to trust."""
+    """An account, a time, a URL without query and password; and not two ways to trust."""
     with pytest.raises(UsageError) as raised:
         Toy(**options)
     assert "k3y" not in str(raised.value)
