@@ -26,7 +26,7 @@ from ..codes import PairingCode, QRCode
 from ..engine.hooks import Hook
 from ..engine.observers import Change
 from ..engine.service import Expectation, QRRequest, StatusCheck
-from ..errors import InvalidValue, WrongAnswer
+from ..errors import InvalidValue, PeerError, WrongAnswer
 from ..leases.base import LeaseFactory
 from ..lifecycle import QRLifecycle
 from ..outcome import Connected, Failed
@@ -350,9 +350,21 @@ class Gateway(NotPickled, ABC):
             ServiceUnavailable: there is no answer, or no JSON object in it.
         """
         answer = await self.fetch(method, *path, **content)
-        if (failure := failure_of_status(answer.status_code)) is not None:
+        if (failure := self.failure_of(answer)) is not None:
             raise failure
         return answer.json_object()
+
+    def failure_of(self, answer: Answer) -> PeerError | None:
+        """What an answer means as a failure, by its status; None if it is none."""
+        return failure_of_status(answer.status_code, self.advice(answer.status_code))
+
+    def advice(self, status: int) -> str | None:  # noqa: ARG002 - for who can
+        """What a refusal with this HTTP status means at this service, and what to do.
+
+        It ends the text of the error, which is logged: it may name the account and the place, and
+        no secret. None, unless overridden.
+        """
+        return None
 
 
 def _client_of(options: Reaching) -> Client:

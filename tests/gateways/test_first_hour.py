@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from qrlifecycle import UsageError
-from qrlifecycle.gateways import GOWA, WAHA, DeviceFlow, EvolutionAPI, WPPConnect
+from qrlifecycle import Failed, PeerError, Reason, UsageError
+from qrlifecycle.gateways import GOWA, WAHA, DeviceFlow, EvolutionAPI, Gateway, WPPConnect
 from qrlifecycle.gateways.base import Reaching
+from qrlifecycle.gateways.http import Answer
+
+from ..patience import patient_clock
+from .services import Canned, json_answer
 
 URL = "http://service.example"
 
@@ -84,3 +90,159 @@ def test_promise_6_a_password_in_the_url_is_refused_as_a_query_is(url: str) -> N
     with pytest.raises(UsageError, match="must hold no user and no password") as raised:
         WAHA(url)
     assert SECRET not in str(raised.value)
+
+
+# What the service answered, and what to do
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """Nothing is waited for."""
+    return patient_clock(request.param)
+
+
+NO_SESSION = json_answer(f'{{"statusCode": 404, "message": "{SECRET}", "error": "Not Found"}}', 404)
+NO_DEVICE = json_answer(f'{{"code": "DEVICE_NOT_FOUND", "message": "{SECRET}"}}', 404)
+NO_KEY = json_answer(f'{{"statusCode": 401, "message": "{SECRET}"}}', 401)
+PAGE = Answer(404, b"s3cret")
+NO_CLIENT = json_answer('{"error": "invalid_client", "error_description": "s3cret"}', 401)
+ENDPOINTS = {"device_endpoint": f"{URL}/device", "token_endpoint": f"{URL}/token"}
+REFUSED, TURNED_AWAY = Reason.REFUSED_BY_SERVICE, Reason.AUTHENTICATION_REFUSED
+
+Make = Callable[[Any], Gateway]
+
+ANSWERED: list[tuple[str, Make, Answer, Reason, str]] = [
+    (
+        "waha, no session",
+        lambda http: WAHA(URL, session="nope", http=http),
+        NO_SESSION,
+        REFUSED,
+        f"HTTP 404: there is no session 'nope' at {URL}; create it first",
+    ),
+    (
+        "waha, /api",
+        lambda http: WAHA(f"{URL}/api", http=http),
+        NO_SESSION,
+        REFUSED,
+        f"HTTP 404: there is no session 'default' at {URL}/api; its URL ends before /api",
+    ),
+    (
+        "waha, a page",
+        lambda http: WAHA(URL, session="nope", http=http),
+        PAGE,
+        REFUSED,
+        f"HTTP 404: there is no session 'nope' at {URL}; create it first",
+    ),
+    (
+        "waha, no key",
+        lambda http: WAHA(URL, http=http),
+        NO_KEY,
+        TURNED_AWAY,
+        "HTTP 401: no api_key was given; give api_key= (on the command line, QRLIFECYCLE_API_KEY",
+    ),
+    (
+        "waha, a wrong key",
+        lambda http: WAHA(URL, api_key=SECRET, http=http),
+        NO_KEY,
+        TURNED_AWAY,
+        "HTTP 401: the api_key is not accepted",
+    ),
+    (
+        "evolution, no instance",
+        lambda http: EvolutionAPI(URL, api_key=SECRET, instance="nope", http=http),
+        PAGE,
+        REFUSED,
+        f"HTTP 404: there is no instance 'nope' at {URL}; create it first",
+    ),
+    (
+        "evolution, a wrong key",
+        lambda http: EvolutionAPI(URL, api_key=SECRET, instance="bot-7", http=http),
+        NO_KEY,
+        TURNED_AWAY,
+        "HTTP 401: the api_key is not accepted",
+    ),
+    (
+        "wppconnect, a wrong token",
+        lambda http: WPPConnect(URL, session="bot-7", token=SECRET, http=http),
+        NO_KEY,
+        TURNED_AWAY,
+        "HTTP 401: the token is not accepted for 'bot-7'; each session has its own token",
+    ),
+    (
+        "wppconnect, another server",
+        lambda http: WPPConnect(URL, session="bot-7", token=SECRET, http=http),
+        PAGE,
+        REFUSED,
+        f"HTTP 404: is {URL} the server's URL?",
+    ),
+    (
+        "gowa, no device",
+        lambda http: GOWA(URL, device="nope", http=http),
+        NO_DEVICE,
+        REFUSED,
+        f"HTTP 404: there is no device 'nope' at {URL}; create it first",
+    ),
+    (
+        "gowa, another path",
+        lambda http: GOWA(URL, device="nope", http=http),
+        PAGE,
+        REFUSED,
+        f"HTTP 404: is {URL} its URL, with its base path?",
+    ),
+    (
+        "gowa, no password",
+        lambda http: GOWA(URL, device="bot-7", http=http),
+        NO_KEY,
+        TURNED_AWAY,
+        "HTTP 401: no password was given; give password= (on the command line, QRLIFECYCLE_PASSW",
+    ),
+    (
+        "gowa, a wrong password",
+        lambda http: GOWA(URL, device="bot-7", username="u", password=SECRET, http=http),
+        NO_KEY,
+        TURNED_AWAY,
+        "HTTP 401: the password is not accepted",
+    ),
+    (
+        "device flow, another server",
+        lambda http: DeviceFlow(URL, client_id="tv", http=http),
+        PAGE,
+        REFUSED,
+        f"publishes nothing about itself (HTTP 404): is {URL} its URL?",
+    ),
+    (
+        "device flow, no secret",
+        lambda http: DeviceFlow(URL, client_id="tv", http=http, **ENDPOINTS),
+        NO_CLIENT,
+        TURNED_AWAY,
+        "no code: invalid_client (HTTP 401); the client_id is 'tv'; no client_secret was given",
+    ),
+    (
+        "device flow, a wrong secret",
+        lambda http: DeviceFlow(URL, client_id="tv", client_secret=SECRET, http=http, **ENDPOINTS),
+        NO_CLIENT,
+        TURNED_AWAY,
+        "the client_id is 'tv'; the client_secret is not accepted",
+    ),
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("make", "answer", "reason", "text"),
+    [case[1:] for case in ANSWERED],
+    ids=[case[0] for case in ANSWERED],
+)
+async def test_promise_6_a_refusal_says_what_was_answered_and_what_to_do(
+    make: Make, answer: Answer, reason: Reason, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the outcome and in the log, also where the final status check finds it; never the body."""
+    caplog.set_level(logging.DEBUG)
+    outcome = await make(Canned(answer)).lifecycle().pair()
+    assert isinstance(outcome, Failed)
+    assert outcome.reason is reason
+    assert isinstance(outcome.error, PeerError)
+    assert outcome.error.__traceback__ is outcome.error.__context__ is None
+    assert text in str(outcome.error)
+    assert f"failed, {reason}: {outcome.error}" in caplog.text
+    assert SECRET not in caplog.text
