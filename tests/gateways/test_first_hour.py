@@ -106,7 +106,7 @@ NO_DEVICE = json_answer(f'{{"code": "DEVICE_NOT_FOUND", "message": "{SECRET}"}}'
 NO_KEY = json_answer(f'{{"statusCode": 401, "message": "{SECRET}"}}', 401)
 PAGE = Answer(404, b"s3cret")
 NO_CLIENT = json_answer('{"error": "invalid_client", "error_description": "s3cret"}', 401)
-ENDPOINTS = {"device_endpoint": f"{URL}/device", "token_endpoint": f"{URL}/token"}
+ENDPOINTS: Any = {"device_endpoint": f"{URL}/device", "token_endpoint": f"{URL}/token"}
 REFUSED, TURNED_AWAY = Reason.REFUSED_BY_SERVICE, Reason.AUTHENTICATION_REFUSED
 
 Make = Callable[[Any], Gateway]
