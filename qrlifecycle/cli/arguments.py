@@ -83,6 +83,11 @@ def _add_demo(commands: Any) -> None:
     )
     add("--port", type=_port, default=0, help="the port to listen on (a free one)")
     add("--gateway", choices=[*GATEWAYS], help="play this service in place of the toy server")
+    add(
+        "--serve",
+        action="store_true",
+        help="with --gateway: print the `pair` command for another terminal, and scan on Enter",
+    )
     _add_policy(demo)
 
 

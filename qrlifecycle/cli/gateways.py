@@ -37,6 +37,11 @@ class Option:
     required: bool = False
     flag: bool = False
 
+    @property
+    def argument(self) -> str:
+        """What the constructor calls it."""
+        return self.name.replace("-", "_")
+
     def add_to(self, parser: argparse.ArgumentParser) -> None:
         """Have it parsed."""
         option = f"--{self.name}"
@@ -59,9 +64,14 @@ class Secret:
     required: bool = False
 
     @property
+    def argument(self) -> str:
+        """What the constructor calls it."""
+        return self.name.replace("-", "_")
+
+    @property
     def variable(self) -> str:
         """The environment's name for it."""
-        return f"QRLIFECYCLE_{self.name.replace('-', '_').upper()}"
+        return f"QRLIFECYCLE_{self.argument.upper()}"
 
     def add_to(self, parser: argparse.ArgumentParser) -> None:
         """Have the name of its file parsed."""
@@ -102,21 +112,22 @@ class Entry:
         """
         given: dict[str, Any] = {}
         for option in self.options:
-            value = getattr(arguments, option.name.replace("-", "_"))
+            value = getattr(arguments, option.argument)
             if value not in (None, False):
-                given[option.name.replace("-", "_")] = value
+                given[option.argument] = value
         for secret in self.secrets:
-            name = secret.name.replace("-", "_")
-            if (found := read_secret(secret, getattr(arguments, f"{name}_file"))) is not None:
-                given[name] = found
+            file = getattr(arguments, f"{secret.argument}_file")
+            if (found := read_secret(secret, file)) is not None:
+                given[secret.argument] = found
         if ssl_context is not None:
             given["ssl_context"] = ssl_context
         gateway: Gateway = _load("gateways", self.gateway)(arguments.url, **given)
         return gateway
 
-    def play(self) -> Emulator:
-        """What plays it."""
-        emulator: Emulator = _load("testing.gateways", self.emulator)(**self.emulator_options)
+    def play(self, **options: Any) -> Emulator:
+        """What plays it, with options of its own beside those that it has here."""
+        every = {**self.emulator_options, **options}
+        emulator: Emulator = _load("testing.gateways", self.emulator)(**every)
         return emulator
 
 
