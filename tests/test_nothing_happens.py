@@ -205,7 +205,8 @@ async def found_by_the_status(table: Table) -> None:
 
 async def run(gateway: Gateway) -> None:
     """Pair by a gateway, for a short time."""
-    numbers = {"generate_timeout": 45, "attempt_timeout": 60, "max_reconnects": 1}
+    numbers: dict[str, Any] = {"generate_timeout": 20, "attempt_timeout": 25, "max_reconnects": 1}
+    numbers |= {"generate_retry_delay": 0.1, "generate_retry_delay_max": 0.1}
     await gateway.lifecycle(policy=replace(gateway.policy, **numbers)).pair()
 
 
@@ -249,7 +250,7 @@ async def down(_table: Table) -> None:
     """Nobody listens there."""
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
-    await run(WAHA(f"http://127.0.0.1:{port}"))
+    await run(WAHA(f"http://127.0.0.1:{port}", timeout=1))  # asked again, one is answered in time
 
 
 SCENARIOS: list[Callable[[Table], Awaitable[None]]] = [
