@@ -16,6 +16,7 @@ import anyio
 import pytest
 
 from qrlifecycle import (
+    NoTransport,
     Paired,
     Policy,
     QRCode,
@@ -123,7 +124,7 @@ async def a_refusal(table: Table) -> None:
     async def request_qr() -> QRCode:
         raise ServiceRefused("no such bot")
 
-    await QRLifecycle(request_qr, SocketIOTransport).pair()
+    await QRLifecycle(request_qr, NoTransport).pair()
 
 
 async def another_name(table: Table) -> None:
@@ -206,7 +207,7 @@ async def found_by_the_status(table: Table) -> None:
 async def run(gateway: Gateway) -> None:
     """Pair by a gateway, for a short time."""
     numbers: dict[str, Any] = {"generate_timeout": 20, "attempt_timeout": 25, "max_reconnects": 1}
-    numbers |= {"generate_retry_delay": 0.1, "generate_retry_delay_max": 0.1}
+    numbers |= {"generate_retry_delay": 2.0, "generate_retry_delay_max": 2.0}
     await gateway.lifecycle(policy=replace(gateway.policy, **numbers)).pair()
 
 
