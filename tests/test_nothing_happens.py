@@ -16,7 +16,6 @@ import anyio
 import pytest
 
 from qrlifecycle import (
-    NoTransport,
     Paired,
     Policy,
     QRCode,
@@ -26,7 +25,7 @@ from qrlifecycle import (
     StatusChanged,
 )
 from qrlifecycle.gateways import WAHA, EvolutionAPI, Gateway
-from qrlifecycle.testing import PairingServer
+from qrlifecycle.testing import PairingServer, ScriptedPeer
 from qrlifecycle.testing.gateways import EvolutionEmulator, WAHAEmulator
 from qrlifecycle.transports.messages import DEFAULT_SIGNALS
 
@@ -118,13 +117,13 @@ async def a_wrong_token(table: Table) -> None:
     await table.pair(options={"auth": {"token": "wrong"}})
 
 
-async def a_refusal(table: Table) -> None:
+async def a_refusal(_table: Table) -> None:
     """The request for a code is refused for good."""
 
     async def request_qr() -> QRCode:
         raise ServiceRefused("no such bot")
 
-    await QRLifecycle(request_qr, NoTransport).pair()
+    await QRLifecycle(request_qr, ScriptedPeer()).pair()
 
 
 async def another_name(table: Table) -> None:

@@ -182,7 +182,7 @@ async def test_a_service_that_restarts_is_asked_again(caplog: pytest.LogCaptureF
 
 
 async def test_a_service_that_stays_away_is_why_time_ran_out() -> None:
-    """What was said last is the error of the outcome; the next code's timeout has none of it."""
+    """What was said last is the error of the outcome, whichever deadline it is that runs out."""
     error, asked = ServiceUnavailable("HTTP 503"), 0
 
     async def request() -> QRCode | Paired:
@@ -192,7 +192,7 @@ async def test_a_service_that_stays_away_is_why_time_ran_out() -> None:
 
     for attempt_timeout, expected in [
         (99, Failed(Reason.GENERATING_TIMED_OUT, error)),
-        (7, Failed(Reason.ATTEMPT_TIMED_OUT)),
+        (7, Failed(Reason.ATTEMPT_TIMED_OUT, error)),
     ]:
         policy = Policy(generate_timeout=20, attempt_timeout=attempt_timeout)
         began = anyio.current_time()
@@ -201,6 +201,20 @@ async def test_a_service_that_stays_away_is_why_time_ran_out() -> None:
         assert pairing.outcome == expected
         assert anyio.current_time() - began == pytest.approx(min(20, attempt_timeout))
     assert asked > 5
+
+
+async def test_a_service_that_came_back_is_not_why_time_ran_out() -> None:
+    """Once there was a code, what was said before it is no cause any more."""
+    said: list[QRCode | ServiceUnavailable] = [ServiceUnavailable("HTTP 503"), QRCode("x")]
+
+    async def request() -> QRCode | Paired:
+        if isinstance(answer := said.pop(0), QRCode):
+            return answer
+        raise answer
+
+    async with Pairing(request, policy=Policy(attempt_timeout=20)) as pairing:
+        pass
+    assert pairing.outcome == Failed(Reason.ATTEMPT_TIMED_OUT)
 
 
 async def test_promise_5_a_service_that_is_waited_for_can_be_left(
