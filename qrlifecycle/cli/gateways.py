@@ -208,26 +208,30 @@ def read_secret(secret: Secret, file: str | None) -> str | None:
     Raises:
         InvalidValue: it is missing and must not be, or the file cannot be read or is too long.
     """
-    found = os.environ.get(secret.variable) if file is None else _in_file(file)
-    if not found:
-        if secret.required or file is not None:
-            where = f"{secret.variable} or --{secret.name}-file"
-            raise InvalidValue(f"{secret.help} is needed: set {where}")
-        return None
-    return found
+    option = f"--{secret.name}-file"
+    found = os.environ.get(secret.variable) if file is None else _in_file(file, option)
+    if not found and secret.required:
+        raise InvalidValue(f"a key is needed ({secret.help}): set {secret.variable} or {option}")
+    return found or None
 
 
-def _in_file(name: str) -> str:
+def _in_file(name: str, option: str) -> str:
+    """What a file has; no error has its name, which may be the key itself.
+
+    Raises:
+        InvalidValue: it cannot be read, is empty, too long or no text.
+    """
     try:
         with Path(name).open(encoding="utf-8") as file:
             text = file.read(LONGEST_SECRET + 1)
-    except OSError as error:
-        raise InvalidValue(f"cannot read {name}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        text = None
-    if text is None or len(text) > LONGEST_SECRET:
-        raise InvalidValue(f"{name} is no file with a secret: it is too long, or no text")
-    return text.removesuffix("\n").removesuffix("\r")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise InvalidValue(f"cannot read the file that {option} names: {why}") from None
+    if len(text) > LONGEST_SECRET:
+        raise InvalidValue(f"the file that {option} names is no file with a key: it is too long")
+    if not (found := text.removesuffix("\n").removesuffix("\r")):
+        raise InvalidValue(f"the file that {option} names is empty")
+    return found
 
 
 def _load(folder: str, path: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from qrlifecycle import Failed, PeerError, Reason, UsageError
+from qrlifecycle.cli import main
 from qrlifecycle.gateways import GOWA, WAHA, DeviceFlow, EvolutionAPI, Gateway, WPPConnect
 from qrlifecycle.gateways.base import Reaching
 from qrlifecycle.gateways.http import Answer
@@ -246,3 +247,74 @@ async def test_promise_6_a_refusal_says_what_was_answered_and_what_to_do(
     assert text in str(outcome.error)
     assert f"failed, {reason}: {outcome.error}" in caplog.text
     assert SECRET not in caplog.text
+
+
+# At a terminal
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["pair", "waha", URL, "--api-key", SECRET],
+        ["pair", "waha", URL, f"--api-key={SECRET}"],
+        ["pair", "waha", URL, "--key", SECRET],
+        ["pair", "waha", "--apikey", SECRET, URL],
+        ["pair", "evolution", URL, "--instance", "a", "--api_key", SECRET],
+    ],
+    ids=" ".join,
+)
+def test_promise_6_a_key_on_the_command_line_is_refused_and_not_repeated(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor is a file recommended by a word that would repeat it."""
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert "keys are not taken on the command line" in said
+    assert "set QRLIFECYCLE_API_KEY, or give --api-key-file the name of a file" in said
+    assert SECRET not in said
+
+
+def test_promise_6_a_token_on_the_command_line_is_refused_and_not_repeated(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Of a server of one's own; there is no file for it."""
+    assert main(["pair", URL, "--bot-id", "b", "--user-id", "u", "--token", SECRET]) == 2
+    said = capsys.readouterr().err
+    assert said.endswith("set QRLIFECYCLE_TOKEN\n")
+    assert SECRET not in said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["pair", "waha", URL, "--api-key-file", SECRET],
+        ["pair", "waha", URL, SECRET],
+        ["pair", "waha", URL, f"--colour={SECRET}"],
+    ],
+    ids=" ".join,
+)
+def test_promise_6_what_may_be_a_key_is_not_repeated(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where a file's name, or nothing, should stand."""
+    assert main(arguments) == 2
+    assert SECRET not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["pair", "WAHA", URL], "there is no gateway 'WAHA'; did you mean 'waha'?"),
+        (["pair", URL, "waha"], "the gateway comes first; did you mean 'pair waha URL'?"),
+        (["pair", URL, "WAHA", "--session", "a"], "did you mean 'pair waha URL'?"),
+        (["pair", "baileys", URL], "there is no gateway 'baileys'; there are: device-flow, evol"),
+        (["waha", URL], "a gateway is no command; did you mean 'pair waha URL'?"),
+        (["GOWA", URL], "did you mean 'pair gowa URL'?"),
+    ],
+)
+def test_a_gateway_in_the_wrong_place_is_told_the_right_one(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also one in capitals, and one that there is none of."""
+    assert main(arguments) == 2
+    assert said in capsys.readouterr().err
