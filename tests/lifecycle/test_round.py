@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +20,7 @@ from qrlifecycle import (
     Outcome,
     Paired,
     PairingRefused,
+    PeerError,
     Policy,
     QRCode,
     QRLifecycle,
@@ -366,3 +368,21 @@ def test_an_action_is_a_word(action: Any) -> None:
     """What nobody could be told is refused where it is made."""
     with pytest.raises(InvalidValue, match="at most 64 characters"):
         ActionRequired(action)
+
+
+@pytest.mark.parametrize("told", [None, PeerError("HTTP 404: create it first")], ids=["no", "yes"])
+async def test_promise_6_a_refusal_says_why_and_keeps_no_frame(
+    told: PeerError | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a signal brings along is the outcome's error, and logged; its frames are forgotten."""
+    caplog.set_level(logging.INFO)
+    if told is not None:
+        with suppress(PeerError):
+            raise told
+    async with Pairing() as pairing:
+        pairing.peer.send(PairingRefused(Reason.CONFLICT, {"a": 1}, told))
+    assert pairing.outcome == Failed(Reason.CONFLICT, told, {"a": 1})
+    assert told is None or told.__traceback__ is told.__context__ is None
+    assert (f"failed, conflict: {told}" in caplog.messages) is (told is not None)
+    with pytest.raises(InvalidValue, match="error must be a PeerError or None"):
+        PairingRefused(error=ValueError())  # type: ignore[arg-type]
