@@ -55,6 +55,11 @@ class Option:
     flag: bool = False
 
     @property
+    def argument(self) -> str:
+        """What the constructor calls it."""
+        return self.name.replace("-", "_")
+
+    @property
     def variable(self) -> str:
         """The environment's name for it, for a service that has no command line."""
         return variable_of(self.name)
@@ -91,6 +96,11 @@ class Secret:
     name: str
     help: str
     required: bool = False
+
+    @property
+    def argument(self) -> str:
+        """What the constructor calls it."""
+        return self.name.replace("-", "_")
 
     @property
     def variable(self) -> str:
@@ -142,11 +152,9 @@ class Entry:
         Raises:
             InvalidValue: an argument that cannot be meant, or a secret that is missing.
         """
-        options = {o.name: getattr(arguments, o.name.replace("-", "_")) for o in self.options}
+        options = {option.argument: getattr(arguments, option.argument) for option in self.options}
         secrets = {
-            secret.name: read_secret(
-                secret, getattr(arguments, f"{secret.name.replace('-', '_')}_file")
-            )
+            secret.argument: read_secret(secret, getattr(arguments, f"{secret.argument}_file"))
             for secret in self.secrets
         }
         return self._construct(arguments.url, {**options, **secrets}, ssl_context)
@@ -159,8 +167,8 @@ class Entry:
         """
         url = Option("url", f"the server's address, like {EXAMPLE},", required=True)
         address = str(url.in_environment())
-        options = {option.name: option.in_environment() for option in self.options}
-        secrets = {secret.name: secret.in_environment() for secret in self.secrets}
+        options = {option.argument: option.in_environment() for option in self.options}
+        secrets = {secret.argument: secret.in_environment() for secret in self.secrets}
         return self._construct(address, {**options, **secrets}, None)
 
     def _construct(
@@ -170,18 +178,17 @@ class Entry:
         ssl_context: ssl.SSLContext | None,
     ) -> Gateway:
         given: dict[str, Any] = {
-            name.replace("-", "_"): value
-            for name, value in options.items()
-            if value not in (None, False)
+            name: value for name, value in options.items() if value not in (None, False)
         }
         if ssl_context is not None:
             given["ssl_context"] = ssl_context
         gateway: Gateway = _load("gateways", self.gateway)(url, **given)
         return gateway
 
-    def play(self) -> Emulator:
-        """What plays it."""
-        emulator: Emulator = _load("testing.gateways", self.emulator)(**self.emulator_options)
+    def play(self, **options: Any) -> Emulator:
+        """What plays it, with options of its own beside those that it has here."""
+        every = {**self.emulator_options, **options}
+        emulator: Emulator = _load("testing.gateways", self.emulator)(**every)
         return emulator
 
 
@@ -276,13 +283,11 @@ def read_secret(secret: Secret, file: str | None) -> str | None:
     Raises:
         InvalidValue: it is missing and must not be, or the file cannot be read or is too long.
     """
-    found = os.environ.get(secret.variable) if file is None else _in_file(file)
-    if not found:
-        if secret.required or file is not None:
-            where = f"{secret.variable} or --{secret.name}-file"
-            raise InvalidValue(f"{secret.help} is needed: set {where}")
-        return None
-    return found
+    option = f"--{secret.name}-file"
+    found = os.environ.get(secret.variable) if file is None else _in_file(file, option)
+    if not found and secret.required:
+        raise InvalidValue(f"a key is needed ({secret.help}): set {secret.variable} or {option}")
+    return found or None
 
 
 def _in_environment(setting: Option | Secret) -> str | None:
@@ -292,17 +297,23 @@ def _in_environment(setting: Option | Secret) -> str | None:
     return found or None
 
 
-def _in_file(name: str) -> str:
+def _in_file(name: str, option: str) -> str:
+    """What a file has; no error has its name, which may be the key itself.
+
+    Raises:
+        InvalidValue: it cannot be read, is empty, too long or no text.
+    """
     try:
         with Path(name).open(encoding="utf-8") as file:
             text = file.read(LONGEST_SECRET + 1)
-    except OSError as error:
-        raise InvalidValue(f"cannot read {name}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        text = None
-    if text is None or len(text) > LONGEST_SECRET:
-        raise InvalidValue(f"{name} is no file with a secret: it is too long, or no text")
-    return text.removesuffix("\n").removesuffix("\r")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise InvalidValue(f"cannot read the file that {option} names: {why}") from None
+    if len(text) > LONGEST_SECRET:
+        raise InvalidValue(f"the file that {option} names is no file with a key: it is too long")
+    if not (found := text.removesuffix("\n").removesuffix("\r")):
+        raise InvalidValue(f"the file that {option} names is empty")
+    return found
 
 
 def _load(folder: str, path: str) -> Any:

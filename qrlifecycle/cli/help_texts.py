@@ -55,6 +55,7 @@ examples:
   qrlifecycle demo --scan-after 2        scanned by itself after 2 seconds
   qrlifecycle demo --host 192.168.1.20   scan with a phone in the same network
   qrlifecycle demo --gateway device-flow a service that a gateway knows, played and scanned
+  qrlifecycle demo --gateway waha --serve   played until Ctrl-C, for `qrlifecycle pair waha`
 
 exit code: 0 paired, 1 not paired, 130 after Ctrl-C, 143 after SIGTERM
 """
