@@ -128,6 +128,7 @@ def test_what_does_not_go_together_is_said(
     assert says in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_rows_say_what_came_of_each_scenario(capsys: pytest.CaptureFixture[str]) -> None:
     """On each event loop; what was skipped says why, and is not said to have held."""
     chosen = ["--scenario", "success", "--scenario", "limit"]
