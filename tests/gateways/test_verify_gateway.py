@@ -167,9 +167,11 @@ def test_the_pages_own_gateway_is_verified(capsys: pytest.CaptureFixture[str]) -
     (command,) = re.findall(
         r"^\.venv/bin/qrlifecycle (verify --gateway .*)$", PAGE.read_text(), re.MULTILINE
     )
-    assert main([*shlex.split(command), "--scenario", "success"]) == 0
+    chosen = ["--scenario", "success", "--scenario", "already linked"]
+    assert main([*shlex.split(command), *chosen]) == 0
     out = capsys.readouterr().out
-    assert "  success  asyncio  kept\n" in out
+    assert "  success         asyncio  kept\n" in out
+    assert "  already linked  asyncio  skipped\n" in out
     assert "on trio: PairingServer needs asyncio" in out
 
 
