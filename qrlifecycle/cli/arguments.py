@@ -291,6 +291,18 @@ def _add_verify(commands: Any) -> None:
         choices=["asyncio", "trio"],
         help="on this event loop, any number of times (both)",
     )
+    add(
+        "--gateway",
+        metavar="FACTORY",
+        help="makes an emulator whose gateway goes through its scenarios; or one of "
+        + ", ".join(GATEWAYS),
+    )
+    add(
+        "--scenario",
+        action="append",
+        metavar="NAME",
+        help="with --gateway: this scenario, any number of times (all)",
+    )
     add("--seed", type=int, metavar="N", help="draws the same plans again (random)")
     add("--deep", action="store_true", help="wider worlds and more plans: minutes")
 

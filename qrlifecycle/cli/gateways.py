@@ -131,7 +131,7 @@ class Entry:
     gateway: str
     """Its class, as ``module:name`` in `qrlifecycle.gateways`."""
     emulator: str
-    """What plays it in the demo, as ``module:name`` in `qrlifecycle.testing.gateways`."""
+    """What plays it, in the demo and in its scenarios: in `qrlifecycle.testing.gateways`."""
     options: tuple[Option, ...] = ()
     secrets: tuple[Secret, ...] = ()
     emulator_options: Mapping[str, Any] = field(default_factory=dict)
@@ -258,6 +258,7 @@ GATEWAYS: Mapping[str, Entry] = {
             Option("phone-number", "give a code to type on this phone: its number, +49151..."),
         ),
         secrets=(Secret("password", "the password, if it asks for one"),),
+        emulator_options={"lifetime": 40.0},  # a scenario waits for 60 s, so codes live less
     ),
 }
 """By the name that selects it."""

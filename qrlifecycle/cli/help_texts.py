@@ -103,7 +103,9 @@ exit code: 0 done
 VERIFY_TEXT = """\
 Check the promises of the lifecycle and of a transport: every order of events in small worlds, the
 contract T1 to T8, and random plans. MODULE:FACTORY makes a peer, as for check_transport(); without
-it the transport is the one for Socket.IO.
+it the transport is the one for Socket.IO. With --gateway a gateway goes through its scenarios
+instead, as in check_gateway(): its MODULE:FACTORY is called without arguments, also a class is one,
+and gives a fresh qrlifecycle.testing.gateways.Emulator, whose gateway() gives a Gateway for it.
 """
 
 VERIFY_EXAMPLES = """\
@@ -111,6 +113,8 @@ examples:
   qrlifecycle verify
   qrlifecycle verify my_tests:my_peer --only contract
   qrlifecycle verify --only properties --seed 7
+  qrlifecycle verify --gateway my_gateway:PlayedPlatform
+  qrlifecycle verify --gateway waha --scenario success --backend asyncio
 
 exit code: 0 all held, 1 something broke, was never seen or did not finish, 2 nothing could be
 checked, 130 after Ctrl-C, 143 after SIGTERM

@@ -26,6 +26,7 @@ from qrlifecycle.testing.gateways import (
     DeviceFlowEmulator,
     GatewayBroken,
     ScenarioResult,
+    check,
     scenarios,
 )
 
@@ -186,6 +187,18 @@ async def test_what_an_emulator_raises_comes_out_as_it_is() -> None:
 
     with pytest.raises(ZeroDivisionError):
         await check_gateway(Flow, Broken, names=["success"])
+
+
+async def test_a_scenario_ends_though_the_emulator_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it waits for: it fails, and says how far it was."""
+    monkeypatch.setattr(check, "LONGEST", 10.0)
+
+    class Stuck(DeviceFlowEmulator):
+        async def expire(self) -> None:
+            await anyio.sleep_forever()
+
+    with pytest.raises(GatewayBroken, match=r"did not end within 10 s; .*1 codes shown"):
+        await check_gateway(Flow, Stuck, names=["expiry"])
 
 
 async def test_each_result_is_told_as_it_comes() -> None:

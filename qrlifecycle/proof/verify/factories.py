@@ -1,10 +1,11 @@
-"""The factory that ``MODULE:FACTORY`` names: how it is found, and whether it makes a peer."""
+"""The factory that ``MODULE:FACTORY`` names: how it is found, and whether it makes what it must."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
 import os
+from collections.abc import Callable
 from pathlib import Path
 from traceback import walk_tb
 from typing import Any, cast
@@ -15,24 +16,76 @@ from ...errors import InvalidValue
 from ...monitoring.printable import printable
 from ...testing.contract.check import PeerFactory
 from ...testing.contract.peer import Peer
+from ...testing.gateways.emulator import Emulator
 from ...testing.user_code import is_own
-from ...testing.wording import error_text, innermost
+from ...testing.wording import error_text, innermost, kind_of
 
-__all__ = ["check_factory", "error_with_place", "peer_factory"]
+__all__ = [
+    "check_emulator_factory",
+    "check_factory",
+    "emulator_factory",
+    "error_with_place",
+    "peer_factory",
+]
 
 PACKAGE = f"{Path(qrlifecycle.__file__).parent}{os.sep}"
 """Where our own code is."""
 
 
 def peer_factory(named: str) -> PeerFactory:
-    """The factory of the name ``MODULE:FACTORY``.
+    """The factory of peers of the name ``MODULE:FACTORY``.
 
     Raises:
         InvalidValue: there is none, or it cannot be called.
     """
+    return cast("PeerFactory", _factory(named, "peer", "my_tests:peer"))
+
+
+def emulator_factory(named: str) -> Callable[[], Emulator]:
+    """The factory of emulators of the name ``MODULE:FACTORY``; their class is one.
+
+    Raises:
+        InvalidValue: there is none, or it cannot be called.
+    """
+    found = _factory(named, "emulator", "my_gateway:PlayedPlatform")
+    return cast("Callable[[], Emulator]", found)
+
+
+def check_factory(named: str) -> None:
+    """Call the factory of a name once, and check that it returns a peer.
+
+    Raises:
+        InvalidValue: it names no factory, or one that raises, or one that makes no peer.
+    """
+    given = _made_by(named, peer_factory(named), "a Peer")
+    if not isinstance(given, Peer):
+        raise InvalidValue(
+            f"{named} gave {kind_of(given)}, which is no Peer; "
+            "give one such as qrlifecycle.testing.WirePeer"
+        )
+
+
+def check_emulator_factory(named: str) -> None:
+    """Call the factory of a name once, and check that it returns an emulator with a gateway.
+
+    Raises:
+        InvalidValue: it names no factory, or one that raises, or one that makes no such emulator.
+    """
+    given = _made_by(named, emulator_factory(named), "an Emulator")
+    if not isinstance(given, Emulator):
+        raise InvalidValue(
+            f"{named} gave {kind_of(given)}, which is no Emulator; "
+            "give one of qrlifecycle.testing.gateways.Emulator, which plays the service"
+        )
+    if type(given).gateway is Emulator.gateway:
+        kind = type(given).__name__
+        raise InvalidValue(f"{named} gave {kind_of(given)} without gateway(): add {kind}.gateway()")
+
+
+def _factory(named: str, makes: str, example: str) -> Callable[[], object]:
     module_name, colon, name = named.rpartition(":")
     if not (module_name and colon and name):
-        raise InvalidValue(f"{named!r} names no factory: give MODULE:FACTORY, as in my_tests:peer")
+        raise InvalidValue(f"{named!r} names no factory: give MODULE:FACTORY, as in {example}")
     if (module := _module_in(module_name)) is not None:
         raise InvalidValue(f"give a module, not a file: {module}:{name}")
     try:
@@ -46,33 +99,23 @@ def peer_factory(named: str) -> PeerFactory:
             raise InvalidValue(f"module {module_name!r} has no {name!r}")
         found = getattr(found, part)
     if not callable(found):
-        raise InvalidValue(f"{named} cannot be called; a factory makes a fresh peer at each call")
-    return cast("PeerFactory", found)
+        raise InvalidValue(
+            f"{named} cannot be called; a factory makes a fresh {makes} at each call"
+        )
+    return cast("Callable[[], object]", found)
 
 
-def check_factory(named: str) -> None:
-    """Call the factory of a name once, and check what it returns.
-
-    Raises:
-        InvalidValue: it names no factory, or one that raises, or one that makes no peer.
-    """
-    factory = peer_factory(named)
+def _made_by(named: str, factory: Callable[[], object], what: str) -> object:
     try:
-        given: object = factory()
+        given = factory()
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         raise InvalidValue(f"{named} raised {error_with_place(error)}") from error
     if inspect.iscoroutine(given):
         given.close()
-        raise InvalidValue(f"{named} is async; a factory is a plain function that gives a Peer")
-    if not isinstance(given, Peer):
-        kind = type(given).__name__
-        article = "an" if kind[0].lower() in "aeiou" else "a"
-        what = "None" if given is None else f"{article} {kind}"
-        raise InvalidValue(
-            f"{named} gave {what}, which is no Peer; give one such as qrlifecycle.testing.WirePeer"
-        )
+        raise InvalidValue(f"{named} is async; a factory is a plain function that gives {what}")
+    return given
 
 
 def error_with_place(error: BaseException) -> str:

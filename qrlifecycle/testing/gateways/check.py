@@ -13,11 +13,15 @@ from ...gateways.base import Gateway
 from ..reports import Broken, Report, check_names, told
 from .emulator import CannotDo, Emulator
 from .scenes import SCENARIOS, Scenario
-from .stage import ScenarioFailed, Stage, listening_to_logs
+from .stage import ScenarioFailed, Stage, fail, listening_to_logs
 
 __all__ = ["GatewayBroken", "GatewayReport", "ScenarioResult", "check_gateway", "play", "scenarios"]
 
 E = TypeVar("E", bound=Emulator)
+
+LONGEST = 420.0
+"""Seconds for a whole scenario: more than all that it waits for takes together, each with the
+patience of `.stage`. It ends where an emulator's verb hangs, which has no limit of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,10 @@ async def play(
         async with emulator() as service, anyio.create_task_group() as tasks:
             stage = Stage(service, gateway, tasks)
             try:
-                await scenario.play(stage)
+                with anyio.move_on_after(LONGEST) as limit:
+                    await scenario.play(stage)
+                if limit.cancelled_caught:
+                    fail(f"it did not end within {LONGEST:g} s; {stage.told()}")
             except Exception as raised:  # the task group would wrap it
                 trouble.append(raised)
             finally:

@@ -192,6 +192,10 @@ class Stage:
         if left := self._leaks.sockets():
             fail(f"this is still open: {'; '.join(left)}")
 
+    def told(self) -> str:
+        """How far each tab is, in words."""
+        return "; ".join(tab.told() for tab in self._tabs) or "nobody had begun to pair"
+
     def close_tabs(self) -> None:
         """Leave every lifecycle that still runs."""
         for tab in self._tabs:
