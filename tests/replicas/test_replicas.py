@@ -60,9 +60,14 @@ def test_a_size_that_cannot_be_is_refused(arguments: list[str]) -> None:
 
 
 @needs_redis
-@pytest.mark.slow
 @pytest.mark.anyio
-@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize(
+    "row",
+    [
+        "ask_to_leave",
+        *(pytest.param(row, marks=pytest.mark.slow) for row in ROWS if row != "ask_to_leave"),
+    ],
+)
 @pytest.mark.parametrize("anyio_backend", [("asyncio", {})], ids=["asyncio"])
 async def test_promise_9_of_real_processes(row: str, anyio_backend: object) -> None:
     """Each row meets what it demands, but for its time, which a busy machine decides."""

@@ -239,8 +239,8 @@ CHANGES = (
                 "        self.phase = Phase.ABSENT\n",
             ),
             (
-                '        logger.info("connected for QR display")\n',
-                '        logger.info("connected for QR display")\n'
+                '        logger.log(self._level, "connected for QR display")\n',
+                '        logger.log(self._level, "connected for QR display")\n'
                 '        if (old := getattr(self, "old", None)) is not None:\n'
                 "            await old.aclose()\n"
                 "            old.abort()\n",
