@@ -24,7 +24,8 @@ from qrlifecycle.proof.exploration.scene import World
 from qrlifecycle.proof.exploration.worlds import EVEN
 from qrlifecycle.proof.verify import report as verdicts
 from qrlifecycle.proof.verify import schedule
-from qrlifecycle.proof.verify.jobs import OURS, AnyJob, Contract, Explore, Findings, Properties
+from qrlifecycle.proof.verify.findings import Findings
+from qrlifecycle.proof.verify.jobs import OURS, AnyJob, Contract, Explore, Properties
 from qrlifecycle.proof.verify.report import (
     CLAUSES_OF_PROMISE,
     Results,

@@ -255,12 +255,23 @@ def _add_model(commands: Any) -> None:
 def _add_verify(commands: Any) -> None:
     verify = commands.add_parser(
         "verify",
-        help="check the promises, with the Socket.IO transport or your own",
+        help="check the promises, with the Socket.IO transport or your own; or your gateway",
         description=VERIFY_TEXT,
         epilog=VERIFY_EXAMPLES,
     )
     add = verify.add_argument
     add("factory", nargs="?", metavar="MODULE:FACTORY", help="makes a peer for your transport")
+    add(
+        "--gateway",
+        metavar="MODULE:FACTORY",
+        help="makes an emulator, whose gateway() makes your gateway: play every scenario with it",
+    )
+    add(
+        "--scenario",
+        action="append",
+        metavar="NAME",
+        help="with --gateway, this scenario, any number of times (all)",
+    )
     add(
         "--only",
         action="append",

@@ -103,6 +103,11 @@ VERIFY_TEXT = """\
 Check the promises of the lifecycle and of a transport: every order of events in small worlds, the
 contract T1 to T8, and random plans. MODULE:FACTORY makes a peer, as for check_transport(); without
 it the transport is the one for Socket.IO.
+
+With --gateway, put a gateway of your own through every scenario of check_gateway() instead: codes
+that run out, a service that restarts, a scan after the end. MODULE:FACTORY is called without
+arguments and gives an Emulator (qrlifecycle.testing.gateways), often its class; the emulator's
+gateway() makes the gateway, with the right credentials. Time is real: it takes a minute or two.
 """
 
 VERIFY_EXAMPLES = """\
@@ -110,6 +115,8 @@ examples:
   qrlifecycle verify
   qrlifecycle verify my_tests:my_peer --only contract
   qrlifecycle verify --only properties --seed 7
+  qrlifecycle verify --gateway my_gateway:PlayedPlatform
+  qrlifecycle verify --gateway my_gateway:PlayedPlatform --scenario "cut off" --backend trio
 
 exit code: 0 all held, 1 something broke, was never seen or did not finish, 2 nothing could be
 checked, 130 after Ctrl-C, 143 after SIGTERM

@@ -7,7 +7,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -16,11 +16,12 @@ from platform import python_version
 from typing import Any
 from unittest.mock import patch
 
-from ..errors import MissingExtra, UsageError
-from ..proof.verify.factories import check_factory
-from ..proof.verify.jobs import AnyJob, Findings
+from ..errors import InvalidValue, MissingExtra, UsageError
+from ..proof.verify.factories import check_emulator_factory, check_factory
+from ..proof.verify.findings import Findings
+from ..proof.verify.jobs import AnyJob
 from ..proof.verify.report import Results, Rows, counterexamples, tables, totals, unproved, untried
-from ..proof.verify.schedule import PARTS, is_named, queues, scheduled
+from ..proof.verify.schedule import PARTS, is_named, played, queues, scheduled
 from ..proof.verify.workers import work_off
 from ..testing.backends import BACKENDS
 from ..testing.contract import CLAUSES
@@ -41,21 +42,15 @@ NEWS_INTERVAL = 5.0
 def run(arguments: argparse.Namespace, stop: Stop) -> int:
     """Verify; return 0 if everything held."""
     here = _here()
-    if arguments.factory is not None:
-        sys.path.insert(0, str(here))
-        check_factory(arguments.factory)
+    _check_options(arguments)
+    _check_named(arguments, here)
     seed = random.randrange(2**32) if arguments.seed is None else arguments.seed  # noqa: S311
     missing = _missing(arguments)
-    jobs = scheduled(
-        [part for part in arguments.only or PARTS if part not in missing],
-        [name for name in arguments.backend or BACKENDS if name not in missing],
-        factory=arguments.factory,
-        seed=seed,
-        deep=arguments.deep,
-    )
+    jobs = _jobs(arguments, seed, missing)
     began = time.monotonic()
     skipped = (f"skipped: {why}" for why in missing.values())
-    print(f"seed {seed}; {_versions()}", *skipped, sep="\n", flush=True)
+    drawn = "" if arguments.gateway else f"seed {seed}; "
+    print(f"{drawn}{_versions()}", *skipped, sep="\n", flush=True)
     results: Results = {}
     with stop.asks(lambda: None), _nothing_stored(), _progress(len(jobs)) as (news, done):
         for job, findings in work_off(queues(jobs), lambda: stop.code is not None, news):
@@ -85,6 +80,56 @@ def _here() -> Path:
 # Before
 
 
+def _check_options(arguments: argparse.Namespace) -> None:
+    """See to it that the options go together.
+
+    Raises:
+        InvalidValue: they do not.
+    """
+    if arguments.gateway is None:
+        if arguments.scenario:
+            raise InvalidValue("--scenario is for --gateway MODULE:FACTORY: name a gateway's, too")
+        return
+    others = {
+        "MODULE:FACTORY of a transport's peer": arguments.factory,
+        "--only": arguments.only,
+        "--seed": arguments.seed is not None,
+        "--deep": arguments.deep,
+    }
+    for option, given in others.items():
+        if given:
+            raise InvalidValue(f"--gateway plays the scenarios, and nothing else: without {option}")
+
+
+def _check_named(arguments: argparse.Namespace, here: Path) -> None:
+    """Have what was named imported from the current directory, and tried once.
+
+    Raises:
+        InvalidValue: it is none, or gives another thing.
+    """
+    if arguments.factory is not None or arguments.gateway is not None:
+        sys.path.insert(0, str(here))
+    if arguments.factory is not None:
+        check_factory(arguments.factory)
+    if arguments.gateway is not None:
+        check_emulator_factory(arguments.gateway)
+
+
+def _jobs(
+    arguments: argparse.Namespace, seed: int, missing: Mapping[str, MissingExtra]
+) -> list[AnyJob]:
+    backends = [name for name in arguments.backend or BACKENDS if name not in missing]
+    if arguments.gateway is not None:
+        return played(arguments.gateway, backends, arguments.scenario)
+    return scheduled(
+        [part for part in arguments.only or PARTS if part not in missing],
+        backends,
+        factory=arguments.factory,
+        seed=seed,
+        deep=arguments.deep,
+    )
+
+
 def _missing(arguments: argparse.Namespace) -> dict[str, MissingExtra]:
     """What is left out because a package is not installed.
 
@@ -92,6 +137,8 @@ def _missing(arguments: argparse.Namespace) -> dict[str, MissingExtra]:
         MissingExtra: it was asked for by name.
     """
     absent = [name for name, package in NEEDS.items() if find_spec(package) is None]
+    if arguments.gateway is not None:
+        absent = [name for name in absent if name in BACKENDS]
     for name in absent:
         if name in (arguments.backend or ()):
             raise MissingExtra(f"--backend {name}", "testing")
@@ -179,7 +226,9 @@ def _in_short(findings: Findings) -> str:
         return f"{counts['situations']:,} situations, {counts['moves']:,} moves"
     if "plans" in counts:
         return f"{counts['plans']:,} plans"
-    return f"{sum(counts[clause] for clause in CLAUSES)} checks"
+    return (
+        "held" if "scenarios" in counts else f"{sum(counts[clause] for clause in CLAUSES)} checks"
+    )
 
 
 # Results
@@ -237,6 +286,7 @@ def _named(arguments: argparse.Namespace) -> list[tuple[str, str]]:
     return [
         *(("--only", name) for name in arguments.only or ()),
         *(("--backend", name) for name in arguments.backend or ()),
+        *(("--scenario", name) for name in arguments.scenario or ()),
     ]
 
 

@@ -184,7 +184,7 @@ async def test_a_wrong_gateway_is_found_out(
 class Hanging(DeviceFlowEmulator):
     """Nobody comes to an end with it."""
 
-    async def scan(self, code: Any, identity: str = "") -> None:  # noqa: ARG002
+    async def scan(self, code: Any, identity: str = "") -> None:
         await anyio.sleep_forever()
 
 
@@ -197,7 +197,6 @@ async def test_a_scenario_that_hangs_is_a_failure(monkeypatch: pytest.MonkeyPatc
 
 async def test_who_cannot_be_cancelled_is_found_out_at_the_end() -> None:
     """Also where the scenario itself was kept."""
-
     made: list[Flow] = []
 
     class Lingering(Flow):

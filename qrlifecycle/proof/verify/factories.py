@@ -1,13 +1,14 @@
-"""The factory that ``MODULE:FACTORY`` names: how it is found, and whether it makes a peer."""
+"""What ``MODULE:FACTORY`` names: how it is found, and whether it makes what it should."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
 import os
+from collections.abc import Callable
 from pathlib import Path
 from traceback import walk_tb
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import qrlifecycle
 
@@ -18,21 +19,96 @@ from ...testing.contract.peer import Peer
 from ...testing.user_code import is_own
 from ...testing.wording import error_text, innermost
 
-__all__ = ["check_factory", "error_with_place", "peer_factory"]
+if TYPE_CHECKING:
+    from ...gateways.base import Gateway
+    from ...testing.gateways.emulator import Emulator
+
+__all__ = [
+    "check_emulator_factory",
+    "check_factory",
+    "emulator_factory",
+    "error_with_place",
+    "made_gateway",
+    "peer_factory",
+]
 
 PACKAGE = f"{Path(qrlifecycle.__file__).parent}{os.sep}"
 """Where our own code is."""
 
 
 def peer_factory(named: str) -> PeerFactory:
-    """The factory of the name ``MODULE:FACTORY``.
+    """The factory of peers of the name ``MODULE:FACTORY``.
 
     Raises:
         InvalidValue: there is none, or it cannot be called.
     """
+    return cast("PeerFactory", _found(named, "peer", "my_tests:peer"))
+
+
+def emulator_factory(named: str) -> Callable[[], Emulator]:
+    """The factory of emulators of the name ``MODULE:FACTORY``.
+
+    Raises:
+        InvalidValue: there is none, or it cannot be called.
+    """
+    example = "my_gateway:PlayedPlatform"
+    return cast("Callable[[], Emulator]", _found(named, "emulator", example))
+
+
+def check_factory(named: str) -> None:
+    """Call the factory of a name once, and check that it returns a peer.
+
+    Raises:
+        InvalidValue: it names no factory, or one that raises, or one that makes no peer.
+    """
+    given = _called(named, peer_factory(named), "Peer")
+    if not isinstance(given, Peer):
+        raise InvalidValue(
+            f"{named} gave {_kind(given)}, which is no Peer; give one such as "
+            "qrlifecycle.testing.WirePeer"
+        )
+
+
+def check_emulator_factory(named: str) -> None:
+    """Call the factory of a name once, and check that it returns an emulator with a gateway.
+
+    Raises:
+        InvalidValue: it names no factory, or one that raises, or one that makes no emulator, or an
+            emulator that makes no gateway.
+    """
+    from ...testing.gateways.emulator import Emulator
+
+    given = _called(named, emulator_factory(named), "Emulator")
+    if not isinstance(given, Emulator):
+        raise InvalidValue(
+            f"{named} gave {_kind(given)}, which is no Emulator; give one, of a subclass of "
+            "qrlifecycle.testing.gateways.Emulator, whose gateway() makes the gateway"
+        )
+    if type(given).gateway is Emulator.gateway:
+        raise InvalidValue(
+            f"{named} gave {_kind(given)}, which has no gateway(); write one, which makes the "
+            "gateway to verify for the emulator"
+        )
+
+
+def made_gateway(named: str, emulator: Emulator) -> Gateway:
+    """The gateway that an emulator makes for itself.
+
+    Raises:
+        InvalidValue: it makes none, or raises.
+    """
+    from ...gateways.base import Gateway
+
+    given = _called(f"{named}'s gateway()", emulator.gateway, "Gateway")
+    if not isinstance(given, Gateway):
+        raise InvalidValue(f"{named}'s gateway() gave {_kind(given)}, which is no Gateway")
+    return given
+
+
+def _found(named: str, what: str, example: str) -> Any:
     module_name, colon, name = named.rpartition(":")
     if not (module_name and colon and name):
-        raise InvalidValue(f"{named!r} names no factory: give MODULE:FACTORY, as in my_tests:peer")
+        raise InvalidValue(f"{named!r} names no factory: give MODULE:FACTORY, as in {example}")
     if (module := _module_in(module_name)) is not None:
         raise InvalidValue(f"give a module, not a file: {module}:{name}")
     try:
@@ -46,33 +122,35 @@ def peer_factory(named: str) -> PeerFactory:
             raise InvalidValue(f"module {module_name!r} has no {name!r}")
         found = getattr(found, part)
     if not callable(found):
-        raise InvalidValue(f"{named} cannot be called; a factory makes a fresh peer at each call")
-    return cast("PeerFactory", found)
+        raise InvalidValue(f"{named} cannot be called; a factory makes a fresh {what} at each call")
+    return found
 
 
-def check_factory(named: str) -> None:
-    """Call the factory of a name once, and check what it returns.
+def _called(named: str, factory: Callable[[], object], what: str) -> object:
+    """What a factory gives.
 
     Raises:
-        InvalidValue: it names no factory, or one that raises, or one that makes no peer.
+        InvalidValue: it raises, or it is async.
     """
-    factory = peer_factory(named)
     try:
-        given: object = factory()
+        given = factory()
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         raise InvalidValue(f"{named} raised {error_with_place(error)}") from error
     if inspect.iscoroutine(given):
         given.close()
-        raise InvalidValue(f"{named} is async; a factory is a plain function that gives a Peer")
-    if not isinstance(given, Peer):
-        kind = type(given).__name__
-        article = "an" if kind[0].lower() in "aeiou" else "a"
-        what = "None" if given is None else f"{article} {kind}"
+        article = "an" if what[0] in "AEIOU" else "a"
         raise InvalidValue(
-            f"{named} gave {what}, which is no Peer; give one such as qrlifecycle.testing.WirePeer"
+            f"{named} is async; a factory is a plain function that gives {article} {what}"
         )
+    return given
+
+
+def _kind(given: object) -> str:
+    kind = type(given).__name__
+    article = "an" if kind[0].lower() in "aeiou" else "a"
+    return "None" if given is None else f"{article} {kind}"
 
 
 def error_with_place(error: BaseException) -> str:

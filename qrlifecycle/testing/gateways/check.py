@@ -89,7 +89,7 @@ async def play(
                 await _closed_after_all(stage)
             finally:
                 tasks.cancel_scope.cancel()
-        secrets = set(service.secrets())
+        secrets = set[str]() if trouble else set(service.secrets())
     match trouble:
         case [CannotDo() as reason]:
             return ScenarioResult(scenario, skipped=str(reason))
