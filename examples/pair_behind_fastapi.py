@@ -1,15 +1,16 @@
-"""Pair behind FastAPI: a dependency that is a lifecycle, as long as the request lives.
+"""Pair behind FastAPI: a dependency that joins the user's attempt, as long as the request lives.
 
-A dependency with `yield` is a scope, and so is a state: when the stream has been read to its end,
-or the client has disconnected, the task group below ends, and with it the lifecycle and its socket.
-`examples/web_service` has what a page needs beside it: sessions, one socket per user, safe headers.
+A dependency with `yield` is a scope: when the stream has been read to its end, or the client has
+disconnected, the attempt is left. A second tab joins the attempt that is under way, and sees the
+same code; the last one to leave ends it, and with it its socket.
+`examples/web_service` has what a page needs beside it: sessions, safe headers, a page.
 
 It serves itself, pairs one user, lets another disconnect half-way, and prints what was left open.
 """
 
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import aiohttp
 import anyio
@@ -17,17 +18,12 @@ import uvicorn
 from fastapi import Depends, FastAPI, Header, Request
 from fastapi.responses import StreamingResponse
 
-from qrlifecycle import Connected, Outcome, QRCode, QRLifecycle, SocketIOTransport
-from qrlifecycle.engine.observers import Changes
+from qrlifecycle import Connected, Outcome, Pairings, QRCode, QRLifecycle, SocketIOTransport
+from qrlifecycle.pairings import JoinedPairing
 from qrlifecycle.testing import PairingServer
 
 BOT = "bot-7"
 app = FastAPI()
-
-
-class Pairing(NamedTuple):
-    lifecycle: QRLifecycle
-    changes: Changes
 
 
 def current_user(x_user: Annotated[str, Header()]) -> str:
@@ -35,27 +31,29 @@ def current_user(x_user: Annotated[str, Header()]) -> str:
     return x_user
 
 
-async def pairing(
-    request: Request, user: Annotated[str, Depends(current_user)]
-) -> AsyncIterator[Pairing]:
-    server: PairingServer = request.app.state.server  # yours: an HTTP client
-
+def make_lifecycle(server: PairingServer, user: str) -> QRLifecycle:
     async def request_qr() -> QRCode:
         return QRCode(server.make_code(BOT, user), expires_in=60)
 
     transport = partial(SocketIOTransport, server.url, bot_id=BOT, user_id=user)
-    lifecycle = QRLifecycle(request_qr, transport)
-    async with anyio.create_task_group() as tasks:
-        changes = lifecycle.changes()
-        tasks.start_soon(lifecycle.pair)
-        yield Pairing(lifecycle, changes)
-        tasks.cancel_scope.cancel()
+    return QRLifecycle(request_qr, transport)
+
+
+async def pairing(
+    request: Request, user: Annotated[str, Depends(current_user)]
+) -> AsyncIterator[JoinedPairing]:
+    server: PairingServer = request.app.state.server  # yours: an HTTP client
+    pairings: Pairings = request.app.state.pairings
+    async with pairings.join(user, partial(make_lifecycle, server, user)) as joined:
+        yield joined
 
 
 @app.post("/pair")
-async def pair(pairing: Annotated[Pairing, Depends(pairing)]) -> StreamingResponse:
+async def pair(pairing: Annotated[JoinedPairing, Depends(pairing)]) -> StreamingResponse:
     async def lines() -> AsyncIterator[str]:
-        async for change in pairing.changes:
+        # Whoever joins late is shown first what there is.
+        yield f"event: joined\ndata: {_data(pairing.lifecycle, None)}\n\n"
+        async for change in pairing.changes():
             yield f"event: {change.event}\ndata: {_data(pairing.lifecycle, change.outcome)}\n\n"
 
     return StreamingResponse(lines(), media_type="text/event-stream")
@@ -89,8 +87,12 @@ async def try_it(url: str, server: PairingServer) -> None:
 
 
 async def main() -> None:
-    async with PairingServer() as server, anyio.create_task_group() as tasks:
-        app.state.server = server
+    async with (
+        PairingServer() as server,
+        Pairings() as pairings,  # in your program: in the app's lifespan
+        anyio.create_task_group() as tasks,
+    ):
+        app.state.server, app.state.pairings = server, pairings
         service = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
         tasks.start_soon(service.serve)
         while not service.started:  # noqa: ASYNC110 - uvicorn has no event to wait for

@@ -1,8 +1,8 @@
 """Pair behind Flask, or any other WSGI program: each attempt in a thread of its own.
 
 Under WSGI nobody hears that a client has gone. So the page asks every second or two, and asking is
-what keeps the attempt alive: whoever has not asked for ten seconds has gone away. It needs Flask;
-it pairs one user, lets another go away, and prints what was left open.
+what keeps the attempt alive: whoever has not asked for ten seconds has gone away. It needs the
+extra `examples`; it pairs one user, lets another go away, and prints what was left open.
 """
 
 import threading

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from .lifecycle import QRLifecycle
     from .outcome import Cancelled, Connected, Failed, Outcome, Reason
+    from .pairings import Pairings
     from .policy import WHATSAPP, Policy
     from .signals import (
         ActionRequired,
@@ -63,6 +64,7 @@ _MODULES = (
     "engine.observers",
     "transports.no_transport",
     "lifecycle",
+    "pairings",
     "blocking",
     "transports.websocket",
     "transports.socketio",
@@ -89,6 +91,7 @@ __all__ = [
     "PairingInProgress",
     "PairingRefused",
     "PairingThread",
+    "Pairings",
     "PeerError",
     "Policy",
     "QRCode",

@@ -184,7 +184,8 @@ class PairingThread:
         try:
             with self._scope:
                 return await self.lifecycle.pair()
-            return await self._left()
+            # Left from outside: perhaps an end had been decided before.
+            return self._end.outcome or Cancelled()
         except anyio.get_cancelled_exc_class():
             raise
         except BaseException as error:  # SystemExit, too: it is for the thread that waits
@@ -192,15 +193,6 @@ class PairingThread:
         finally:
             if self._patience is not None:  # nobody need come to close it
                 await portal.stop()
-
-    async def _left(self) -> Outcome:
-        """How it ended when it was left from outside: perhaps that had been decided before."""
-        outcome: Outcome = Cancelled()
-        with anyio.CancelScope() as briefly:
-            briefly.cancel()  # only what has been told is read
-            async for change in self._end:
-                outcome = change.outcome or outcome
-        return outcome
 
 
 def _in_event_loop() -> bool:

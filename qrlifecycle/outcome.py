@@ -136,7 +136,7 @@ class Reason(Word):
     )
     AUTHENTICATION_REFUSED = (
         "authentication_refused",
-        "The transport was turned away: credentials or bot are not accepted.",
+        "The service turned us away: the credentials or the bot are not accepted.",
         "This program is not allowed to pair here.",
         False,
     )

@@ -15,6 +15,7 @@ from .secrecy import shown_half_made
 from .states import Event, State, Word
 
 __all__ = [
+    "Acquiring",
     "Began",
     "Changed",
     "Closed",
@@ -31,6 +32,9 @@ __all__ = [
     "Polling",
     "Record",
     "Recorder",
+    "SharedClosed",
+    "SharedOpened",
+    "SharedOpening",
 ]
 
 
@@ -81,6 +85,12 @@ class Began(Record):
 
 @shown_half_made
 @dataclass(frozen=True, slots=True)
+class Acquiring(Record):
+    """The attempt waits for a lease from now on."""
+
+
+@shown_half_made
+@dataclass(frozen=True, slots=True)
 class Leased(Record):
     """The attempt holds its lease, after ``waited`` seconds; ``token`` is the fencing token."""
 
@@ -114,6 +124,8 @@ class Opening(Record):
     """A transport was made, and is held from now on; ``subject`` is its own (see `Transport`)."""
 
     subject: tuple[str, ...] | None = None
+    shared: str | None = None
+    """Which shared socket it is a share of; None if it has one of its own."""
 
 
 @shown_half_made
@@ -164,6 +176,31 @@ class Dropped(Record):
 @dataclass(frozen=True, slots=True)
 class Ended(Record):
     """`pair()` returned or raised."""
+
+
+@shown_half_made
+@dataclass(frozen=True, slots=True)
+class SharedOpening(Record):
+    """A shared socket is made, and is held from now on.
+
+    In this and the next two, ``lifecycle`` is the identifier of what shares the socket out, which
+    its shares name as theirs; ``attempt`` counts its openings from 1.
+    """
+
+
+@shown_half_made
+@dataclass(frozen=True, slots=True)
+class SharedOpened(Record):
+    """The shared socket listens."""
+
+
+@shown_half_made
+@dataclass(frozen=True, slots=True)
+class SharedClosed(Record):
+    """The shared socket is gone; ``ending`` says how, unless nobody needed it any more."""
+
+    how: Closing
+    ending: Ending | None = None
 
 
 Recorder = Callable[[Record], object]

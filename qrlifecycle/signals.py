@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from .codes import PairingCode, QRCode
-from .errors import InvalidValue
+from .errors import InvalidValue, PeerError
 from .outcome import Reason
 from .secrecy import forget_arguments, shown_half_made
 from .states import Event
@@ -129,16 +129,22 @@ class QRExpired(Signal):
 @shown_half_made
 @dataclass(frozen=True, slots=True)
 class PairingRefused(Signal):
-    """The service or the person said no; ``data`` is what came along and may hold secrets."""
+    """The service or the person said no; ``data`` is what came along and may hold secrets.
+
+    ``error`` says in words what the service answered, and what to do; it is logged, so it holds no
+    secret. It becomes the outcome's, and two signals that differ in it alone are equal.
+    """
 
     event = Event.FAIL
 
     reason: Reason = Reason.REFUSED_BY_SERVICE
     data: Mapping[str, object] = field(default_factory=dict, repr=False, hash=False)
+    error: PeerError | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _require(self.reason, Reason, "reason must be a Reason")
         _require(self.data, Mapping, DATA)
+        _require(self.error, PeerError | None, "error must be a PeerError or None")
 
 
 @dataclass(frozen=True, slots=True)

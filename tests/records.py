@@ -8,12 +8,16 @@ from typing import Self
 
 from qrlifecycle import Event, Reason, State
 from qrlifecycle.records import (
+    Acquiring,
     Began,
     Changed,
     Closed,
     Closing,
     Ended,
     FoundByStatus,
+    Leased,
+    LeaseEnd,
+    LeaseGone,
     Leaving,
     Opened,
     Opening,
@@ -39,6 +43,7 @@ class Story:
         lifecycle: its identifier.
         at: when it starts, in seconds after the epoch.
         subject: whom its sockets are for.
+        shared: which shared socket they are shares of.
     """
 
     def __init__(
@@ -47,11 +52,13 @@ class Story:
         *,
         at: float = 0.0,
         subject: tuple[str, ...] | None = ("bot-7", "user-123"),
+        shared: str | None = None,
     ) -> None:
         self.records: list[Record] = []
         self._lifecycle = lifecycle
         self._at = at
         self._subject = subject
+        self._shared = shared
         self._attempt = 0
         self._state = State.IDLE
 
@@ -92,9 +99,17 @@ class Story:
         """The service answers with a code; nobody listens yet."""
         return self.wait(0.3).change(Event.QR_READY, State.DISPLAYED)
 
+    def lease(self, waited: float) -> Self:
+        """The lease is waited for, and had."""
+        return self.add(Acquiring).wait(waited).add(Leased, waited, 7)
+
+    def lose(self, by: LeaseEnd) -> Self:
+        """It is held no more: given back, taken over, or lost."""
+        return self.add(LeaseGone, by)
+
     def open(self) -> Self:
         """A transport is made, and listens."""
-        return self.add(Opening, self._subject).wait(0.1).add(Opened)
+        return self.add(Opening, self._subject, self._shared).wait(0.1).add(Opened)
 
     def show(self) -> Self:
         """The code is handed out."""

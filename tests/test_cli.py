@@ -6,6 +6,7 @@ import asyncio
 import base64
 import fcntl
 import hashlib
+import io
 import json
 import os
 import pty
@@ -26,6 +27,7 @@ import anyio
 import pytest
 import trustme
 from aiohttp import web
+from rich.console import Console
 
 import qrlifecycle
 from qrlifecycle import (
@@ -45,6 +47,7 @@ from qrlifecycle.cli.arguments import SHELLS, command_line
 from qrlifecycle.cli.gateways import GATEWAYS
 from qrlifecycle.cli.http_requests import CodeRequest, default_qr_url
 from qrlifecycle.cli.interactive import policy_of
+from qrlifecycle.cli.live_view import LiveView
 from qrlifecycle.cli.plain_view import PlainView, sentences
 from qrlifecycle.cli.stopping import Stop
 from qrlifecycle.errors import Malformed
@@ -1121,11 +1124,43 @@ def test_a_small_terminal_has_all_of_it() -> None:
 
 
 def test_a_code_that_is_higher_than_the_terminal_is_said_to_be() -> None:
-    """It comes last, below what is to be done with it."""
+    """After the code, for what is written before it has left the screen."""
     code, written = in_terminal("demo", "--scan-after", "0", "--plain", lines=12)
     assert code == 0
     assert "lines high and this terminal has 12: make it higher" in written
     assert written.index("Its address:") < written.index("48;5;231m")
+    needs = written.index("lines high and this terminal has 12")
+    assert written.rindex("48;5;231m") < needs
+
+
+ADVICE = "This code is scanned automatically after 3 s."
+
+
+@pytest.mark.parametrize(
+    ("columns", "lines", "fits"), [(80, 24, True), (60, 25, True), (60, 24, False), (80, 23, False)]
+)
+def test_a_code_of_whatsapps_fits_into_80_by_24(
+    columns: int, lines: int, fits: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What to do with it stands at its right where there is no room below, or it is said."""
+    code = QRCode(f"2@{'A' * 30},{'b' * 43},{'c' * 43}")
+    screen = Console(width=columns, height=lines, file=io.StringIO(), force_terminal=True)
+    view = LiveView(Stop(owns_process=False), lambda _: (ADVICE,), title="a title", lifetime=60)
+    view._console = screen
+    with view:
+        view.show(code)
+        shown = [line.plain for line in view._lines()]
+        assert (view._live is not None) is fits
+    if fits:
+        assert len(shown) == lines
+        assert "state idle" in shown[-1]
+        assert all(word in " ".join(shown) for word in ADVICE.split())
+        assert max(map(len, shown)) <= columns
+        assert code.text(ink=True, border=2).splitlines()[0] in shown[0]
+    out = capsys.readouterr().out
+    assert ("A live view of the code needs 45 columns and 25 lines" in out) is not fits
+    if not fits:
+        assert out.index("█") < out.index("A live view of the code")
 
 
 def test_a_code_that_has_run_out_is_not_valid_for_0_s() -> None:

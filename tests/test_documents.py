@@ -216,7 +216,7 @@ asyncio.run(main())
 def test_the_page_on_embedding_shows_a_view_for_django(tmp_path: Path) -> None:
     """Behind Django's own ASGI handler it pairs, and a client that goes away takes its socket."""
     pytest.importorskip("django", reason="needs Django, which nothing here depends on")
-    view, _ = blocks(HOW_TO / "embed.md", "python")
+    _, view, *_ = blocks(HOW_TO / "embed.md", "python")
     (tmp_path / "views.py").write_text(view)
     (tmp_path / "visitors.py").write_text(VISITORS)
     printed = run(sys.executable, str(tmp_path / "visitors.py"))
@@ -260,11 +260,61 @@ with (
 def test_the_page_on_embedding_shows_a_task_for_celery(tmp_path: Path) -> None:
     """It blocks until the account is paired."""
     pytest.importorskip("celery", reason="needs Celery, which nothing here depends on")
-    _, task = blocks(HOW_TO / "embed.md", "python")
+    *_, task = blocks(HOW_TO / "embed.md", "python")
     (tmp_path / "tasks.py").write_text(task)
     (tmp_path / "worker.py").write_text(WORKER)
     printed = run(sys.executable, str(tmp_path / "worker.py"), PYTHONWARNINGS="default")
     assert printed == "{'connected': True, 'reason': None} 1\n"
+
+
+def test_the_page_on_embedding_shows_tabs_that_join(tmp_path: Path) -> None:
+    """Two of them see one attempt, over one socket."""
+    listing, *_ = blocks(HOW_TO / "embed.md", "python")
+    script = tmp_path / "listing.py"
+    script.write_text(listing)
+    *told, sockets = run(sys.executable, str(script)).splitlines()
+    assert sorted(line.split(":")[0] for line in told) == ["the first tab", "the second tab"]
+    assert sockets == "Sockets ever opened: 1"
+
+
+PAGES = """
+import os, sys
+
+from anyio.from_thread import start_blocking_portal
+
+from qrlifecycle import pair_blocking
+from qrlifecycle.testing.gateways import WAHAEmulator
+
+with (
+    start_blocking_portal() as portal,
+    portal.wrap_async_context_manager(WAHAEmulator(session="ada")) as service,
+):
+
+    def publish(user, picture):
+        assert (user, picture[:4]) == ("ada", "<svg")
+        portal.start_task_soon(service.scan, service.shown())
+
+    pages = type(sys)("myproject.pages")
+    pages.publish = publish
+    sys.modules |= {"myproject": type(sys)("myproject"), "myproject.pages": pages}
+    os.environ |= {"WAHA_URL": service.url, "WAHA_API_KEY": service.api_key}
+    from pairing import make_lifecycle
+
+    print(pair_blocking(make_lifecycle("ada")))
+"""
+"""The page's lifecycle for a worker, and a service beside it."""
+
+
+@pytest.mark.slow
+def test_the_page_on_embedding_shows_a_program_without_async(tmp_path: Path) -> None:
+    """An emulator beside it, and where a task's lifecycle comes from: each pairs."""
+    _, _, beside, pairing, _ = blocks(HOW_TO / "embed.md", "python")
+    (tmp_path / "beside.py").write_text(beside)
+    assert "paired: +490001234567" in run(sys.executable, str(tmp_path / "beside.py"))
+    (tmp_path / "pairing.py").write_text(pairing)
+    (tmp_path / "pages.py").write_text(PAGES)
+    printed = run(sys.executable, str(tmp_path / "pages.py"))
+    assert printed.startswith("Connected(identity='+490001234567'")
 
 
 def test_the_page_on_embedding_has_the_three_lines_of_the_example() -> None:
@@ -432,7 +482,7 @@ def test_an_example_runs_offline(name: str, expected: str) -> None:
     if "fastapi" in script:
         pytest.importorskip("fastapi", reason="needs the extra 'examples'")
     if "flask" in script:
-        pytest.importorskip("flask", reason="needs Flask, which nothing here depends on")
+        pytest.importorskip("flask", reason="needs the extra 'examples'")
     assert re.search(expected, run(sys.executable, str(TOP / "examples" / script), *arguments))
 
 

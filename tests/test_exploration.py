@@ -34,6 +34,7 @@ from qrlifecycle.proof.model import rest, situations
 from qrlifecycle.states import Event, single_rows
 from qrlifecycle.testing import backends
 from qrlifecycle.testing.acts import Act, Schedule, ScheduledAct
+from qrlifecycle.testing.clock import run_virtually
 
 from .patience import PROCESS_HANGS
 
@@ -99,6 +100,23 @@ def test_races_are_explored_alike_from_run_to_run() -> None:
     first, second = explore(world, most=600), explore(world, most=600)
     assert (len(first.situations), first.steps) == (len(second.situations), second.steps)
     assert any(move.racing for move in first.situations[0].leads_to)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_walk_begins_with_no_step_left_over_from_the_walk_before(
+    backend: str,
+) -> None:
+    """One more would let something race with its first move that can race there in no other."""
+    first: list[object] = []
+
+    async def main() -> None:
+        for _ in range(2):
+            async with playing.on_stage(BY_NAME["every act"]) as scene:
+                first.append(await playing.make(scene, ScheduledAct(Act.TICK)))
+                await playing.make(scene, ScheduledAct(Act.PAIR))  # something to be cancelled
+
+    run_virtually(main, backend)
+    assert first[0] == first[1]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

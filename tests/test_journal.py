@@ -50,6 +50,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "target": st.sampled_from(State),
     "reason": st.none() | st.sampled_from(Reason),
     "subject": st.none() | st.lists(st.text(max_size=30), max_size=3).map(tuple),
+    "shared": st.none() | st.text(max_size=30),
     "how": st.sampled_from(Closing),
     "ending": st.none() | st.sampled_from(Ending),
     "cause": st.text(max_size=30),

@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,18 @@ from typing import Any
 import anyio
 import pytest
 
-from qrlifecycle import Paired, Policy, QRCode, QRLifecycle, SocketIOTransport, StatusChanged
-from qrlifecycle.testing import PairingServer
+from qrlifecycle import (
+    Paired,
+    Policy,
+    QRCode,
+    QRLifecycle,
+    ServiceRefused,
+    SocketIOTransport,
+    StatusChanged,
+)
+from qrlifecycle.gateways import WAHA, EvolutionAPI, Gateway
+from qrlifecycle.testing import PairingServer, ScriptedPeer
+from qrlifecycle.testing.gateways import EvolutionEmulator, WAHAEmulator
 from qrlifecycle.transports.messages import DEFAULT_SIGNALS
 
 from .patience import HANGS, patient_clock
@@ -106,6 +117,15 @@ async def a_wrong_token(table: Table) -> None:
     await table.pair(options={"auth": {"token": "wrong"}})
 
 
+async def a_refusal(_table: Table) -> None:
+    """The request for a code is refused for good."""
+
+    async def request_qr() -> QRCode:
+        raise ServiceRefused("no such bot")
+
+    await QRLifecycle(request_qr, ScriptedPeer()).pair()
+
+
 async def another_name(table: Table) -> None:
     """The success has a name of the server's own."""
     await table.pair(lambda: table.send("session-logged"))
@@ -183,10 +203,61 @@ async def found_by_the_status(table: Table) -> None:
     await table.pair(check_status=check_status, policy=policy)
 
 
+async def run(gateway: Gateway) -> None:
+    """Pair by a gateway, for a short time."""
+    numbers: dict[str, Any] = {"generate_timeout": 20, "attempt_timeout": 25, "max_reconnects": 1}
+    numbers |= {"generate_retry_delay": 2.0, "generate_retry_delay_max": 2.0}
+    await gateway.lifecycle(policy=replace(gateway.policy, **numbers)).pair()
+
+
+async def no_session(_table: Table) -> None:
+    """Nobody has created it."""
+    async with WAHAEmulator(api_key="k3y") as served:
+        await run(WAHA(served.url, api_key="k3y", session="nope"))
+
+
+async def api_at_the_end(_table: Table) -> None:
+    """The URL goes one word too far."""
+    async with WAHAEmulator(api_key=None) as served:
+        await run(WAHA(f"{served.url}/api"))
+
+
+async def no_key(_table: Table) -> None:
+    """It was forgotten."""
+    async with WAHAEmulator(api_key="k3y") as served:
+        await run(WAHA(served.url))
+
+
+async def a_wrong_key(_table: Table) -> None:
+    """Or another session's."""
+    async with EvolutionEmulator() as served:
+        await run(EvolutionAPI(served.url, api_key="wrong", instance="bot-7"))
+
+
+async def no_websocket(_table: Table) -> None:
+    """The server's own setting is off."""
+    async with EvolutionEmulator(websocket_enabled=False) as served:
+        await run(served.gateway())
+
+
+async def not_every_session(_table: Table) -> None:
+    """The core edition of 2024 lets nobody listen to one."""
+    async with WAHAEmulator(edition="core") as served:
+        await run(WAHA(served.url))
+
+
+async def down(_table: Table) -> None:
+    """Nobody listens there."""
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    await run(WAHA(f"http://127.0.0.1:{port}", timeout=1))  # asked again, one is answered in time
+
+
 SCENARIOS: list[Callable[[Table], Awaitable[None]]] = [
     nobody_listens,
     another_path,
     a_wrong_token,
+    a_refusal,
     another_name,
     anothers,
     a_wrong_field,
@@ -198,6 +269,13 @@ SCENARIOS: list[Callable[[Table], Awaitable[None]]] = [
     nothing_comes,
     a_hook_that_raises,
     found_by_the_status,
+    no_session,
+    api_at_the_end,
+    no_key,
+    a_wrong_key,
+    no_websocket,
+    not_every_session,
+    down,
 ]
 """In the order of the page's rows, from the third on."""
 

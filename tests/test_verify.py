@@ -24,8 +24,7 @@ from qrlifecycle.proof.exploration.scene import World
 from qrlifecycle.proof.exploration.worlds import EVEN
 from qrlifecycle.proof.verify import report as verdicts
 from qrlifecycle.proof.verify import schedule
-from qrlifecycle.proof.verify.findings import Findings
-from qrlifecycle.proof.verify.jobs import OURS, AnyJob, Contract, Explore, Properties
+from qrlifecycle.proof.verify.jobs import OURS, AnyJob, Contract, Explore, Findings, Properties
 from qrlifecycle.proof.verify.report import (
     CLAUSES_OF_PROMISE,
     Results,
@@ -475,11 +474,11 @@ def test_a_verdict_says_what_of_a_promise_was_tried() -> None:
         "of the lifecycle: no code before listening,",
         "a read on each opening, success only once",
     ]
-    assert {number for number, texts in said.items() if len(texts) > 1} == set("45678")
+    assert {number for number, texts in said.items() if len(texts) > 1} == set("456789")
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     assert sum(widths) + 2 * len(widths) <= 80
     nothing = dict(tables({EXPLORE: Findings(skipped="so")}))["promises"]
-    assert [row[0] for row in nothing] == list("12345678")
+    assert [row[0] for row in nothing] == list("123456789")
 
 
 def test_a_schedule_is_told_once() -> None:

@@ -1,5 +1,6 @@
 """Run the service: `python -m examples.web_service`, and open the address that it prints.
 
+With QRLIFECYCLE_GATEWAY and QRLIFECYCLE_URL in the environment it pairs an account of that service.
 What it needs is in the extra ``examples``: ``pip install '.[examples]'``.
 """
 
@@ -14,10 +15,12 @@ from types import FrameType
 import anyio
 import uvicorn
 
+from qrlifecycle import UsageError
+from qrlifecycle.cli.gateways import gateway_in_environment
 from qrlifecycle.testing import PairingServer
 
 from .app import create_app
-from .service import BotPlatform
+from .service import BotPlatform, GatewayPlatform, Platform
 from .streams import MOST, Streams
 
 TOKEN = "QRLIFECYCLE_TOKEN"  # noqa: S105 - the name of a variable, not a token
@@ -79,15 +82,28 @@ def most_streams() -> int:
     return allowed // DESCRIPTORS
 
 
-async def serve(listener: socket.socket, host: str, url: str | None) -> None:
-    """Serve until a signal comes; without a URL, a pairing server is played as well."""
+def platform_of(url: str | None) -> Platform | None:
+    """The platform that the command line or the environment names; None if neither does.
+
+    Raises:
+        UsageError: both do, or a setting is missing or cannot be meant.
+    """
+    gateway = gateway_in_environment()
+    if gateway is None:
+        return None if url is None else BotPlatform(url.rstrip("/"), token=os.environ.get(TOKEN))
+    if url is not None:
+        raise UsageError("a gateway's URL stands in QRLIFECYCLE_URL: leave out the other one")
+    return GatewayPlatform(gateway)
+
+
+async def serve(listener: socket.socket, host: str, platform: Platform | None) -> None:
+    """Serve until a signal comes; without a platform, a pairing server is played as well."""
     async with AsyncExitStack() as stack:
-        if url is None:
+        plays = platform is None
+        if platform is None:
             played = await stack.enter_async_context(PairingServer(host=host))
             platform = BotPlatform(played.url, token=played.token)
-        else:
-            platform = BotPlatform(url.rstrip("/"), token=os.environ.get(TOKEN))
-        streams = Streams(platform, plays_phone=url is None, most=most_streams())
+        streams = Streams(platform, plays_phone=plays, most=most_streams())
         print(f"http://{host}:{listener.getsockname()[1]}", flush=True)
         await Server(streams, hosts=(host, "localhost")).serve(sockets=[listener])
 
@@ -105,8 +121,12 @@ if __name__ == "__main__":
     if arguments.host in ("", "0.0.0.0", "::"):  # noqa: S104 - refused
         parser.error("--host takes one address: the page is served under no other name")
     try:
+        platform = platform_of(arguments.url)
+    except UsageError as error:
+        parser.error(str(error))
+    try:
         listener = listen(arguments.host, arguments.port)
     except (OSError, OverflowError) as error:
         parser.error(f"cannot listen on {arguments.host}, port {arguments.port}: {error}")
     with listener:
-        anyio.run(serve, listener, arguments.host, arguments.url)
+        anyio.run(serve, listener, arguments.host, platform)

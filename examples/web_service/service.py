@@ -1,12 +1,14 @@
 """The bot platform: it makes codes, and knows whether an account is paired.
 
-This is the module to change for a platform of your own.
+This is the module to change for a platform of your own. Two are here: one that speaks HTTP and
+Socket.IO in its own way, and any service for which there is a gateway.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 import aiohttp
 
@@ -20,8 +22,44 @@ from qrlifecycle import (
     SocketIOTransport,
 )
 from qrlifecycle.codes import Code
+from qrlifecycle.gateways import Gateway
 
-__all__ = ["BotPlatform"]
+__all__ = ["BotPlatform", "GatewayPlatform", "Platform"]
+
+
+class Platform(Protocol):
+    """What the rest of the service asks of a platform."""
+
+    def lifecycle(self, user_id: str) -> QRLifecycle:
+        """A new lifecycle for one user; nothing is asked for or open before its `pair()`."""
+        ...
+
+    def account(self, user_id: str) -> str:
+        """What is paired when this user pairs; one lifecycle at a time runs for it."""
+        ...
+
+    def lifetime(self, code: Code) -> float:
+        """For how many seconds a code is valid."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayPlatform:
+    """The account of a gateway: whoever opens the page pairs that one, so serve it to few."""
+
+    gateway: Gateway
+
+    def lifecycle(self, user_id: str) -> QRLifecycle:  # noqa: ARG002 - `Platform`'s
+        """A new lifecycle for the account."""
+        return self.gateway.lifecycle()
+
+    def account(self, user_id: str) -> str:
+        """The gateway's; but for a program's account, whose codes stand each by itself."""
+        return self.gateway.account if self.gateway.one_request_at_a_time else user_id
+
+    def lifetime(self, code: Code) -> float:
+        """For how many seconds a code is valid."""
+        return self.gateway.policy.qr_lifetime if code.expires_in is None else code.expires_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +85,10 @@ class BotPlatform:
             check_status=partial(self.check_status, user_id),
             policy=self.policy,
         )
+
+    def account(self, user_id: str) -> str:
+        """Each user has one."""
+        return user_id
 
     async def request_code(self, user_id: str) -> QRCode | PairingCode | Paired:
         """The request behind "Pair WhatsApp"."""

@@ -15,7 +15,7 @@ import anyio
 from qrlifecycle import Change, Connected, Event, Failed, Outcome, QRCode, QRLifecycle, Reason
 from qrlifecycle.engine.observers import Changes
 
-from .service import BotPlatform
+from .service import Platform
 
 __all__ = ["News", "SendNews", "Streams"]
 
@@ -80,9 +80,7 @@ class Streams:
         most: how many streams may be open at a time.
     """
 
-    def __init__(
-        self, platform: BotPlatform, *, plays_phone: bool = False, most: int = MOST
-    ) -> None:
+    def __init__(self, platform: Platform, *, plays_phone: bool = False, most: int = MOST) -> None:
         self.closed = False
         """Whether the service is about to stop."""
         self._platform = platform
@@ -106,7 +104,7 @@ class Streams:
         Two tabs of one user would be two sockets for one user. So the newer one takes over: the
         older lifecycle is cancelled, and its socket is closed before the newer one begins.
         """
-        with self._slot(user_id) as slot:
+        with self._slot(self._platform.account(user_id)) as slot:
             lifecycle = self._platform.lifecycle(user_id)
             if slot.newest is not None:
                 slot.newest.cancel()
@@ -129,16 +127,16 @@ class Streams:
                 slot.newest.cancel()
 
     @contextmanager
-    def _slot(self, user_id: str) -> Iterator[UserSlot]:
-        """The slot of a user, which exists as long as a stream uses it or waits for it."""
-        slot = self._slots.setdefault(user_id, UserSlot())
+    def _slot(self, account: str) -> Iterator[UserSlot]:
+        """The slot of an account, which exists as long as a stream uses it or waits for it."""
+        slot = self._slots.setdefault(account, UserSlot())
         slot.streams += 1
         try:
             yield slot
         finally:
             slot.streams -= 1
             if not slot.streams:
-                del self._slots[user_id]
+                del self._slots[account]
 
     async def _send_all(
         self, slot: UserSlot, lifecycle: QRLifecycle, changes: Changes, send: SendNews

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import InvalidValue
+from ..spelling import did_you_mean
 from ..states import State
 from .gateways import GATEWAYS
 from .help_texts import (
@@ -31,7 +32,7 @@ from .help_texts import (
     gateway_examples,
     gateways_text,
 )
-from .parser import Parser, ShowVersion, did_you_mean
+from .parser import Parser, ShowVersion
 
 __all__ = ["SHELLS", "command_line", "select_gateway"]
 
@@ -82,6 +83,11 @@ def _add_demo(commands: Any) -> None:
     )
     add("--port", type=_port, default=0, help="the port to listen on (a free one)")
     add("--gateway", choices=[*GATEWAYS], help="play this service in place of the toy server")
+    add(
+        "--serve",
+        action="store_true",
+        help="with --gateway: print the `pair` command for another terminal, and scan on Enter",
+    )
     _add_policy(demo)
 
 
@@ -93,6 +99,7 @@ def _add_pair(commands: Any) -> None:
         epilog=PAIR_EXAMPLES + gateways_text(),
     )
     add = pair.add_argument
+    pair.secrets = {"--token": "QRLIFECYCLE_TOKEN"}
     add("url", metavar="URL", help="the server, like https://bots.example")
     add("--bot-id", required=True, metavar="ID", help="the bot to pair")
     add("--user-id", required=True, metavar="ID", help="the user who pairs it")
@@ -128,9 +135,19 @@ def select_gateway(argv: Sequence[str]) -> list[str]:
     match [*argv]:
         case ["pair", name, *rest] if name in GATEWAYS:
             return [f"pair {name}", *rest]
-        case ["pair", name, *_] if "/" not in name and (hint := did_you_mean(name, GATEWAYS)):
+        case ["pair", name, *_] if "/" not in name and (
+            hint := did_you_mean(name.lower(), GATEWAYS)
+        ):
             url = "a server of your own must look like https://bots.example"
             raise InvalidValue(f"there is no gateway {name!r}{hint} {url}")
+        case ["pair", first, second, *_] if (name := second.lower()) in GATEWAYS:
+            what = "the gateway comes first" if "/" in first else f"there is no gateway {first!r}"
+            raise InvalidValue(f"{what}; did you mean 'pair {name} URL'?")
+        case ["pair", name, url, *_] if "/" not in name and "://" in url:
+            every = ", ".join(GATEWAYS)
+            raise InvalidValue(f"there is no gateway {name!r}; there are: {every}")
+        case [name, *_] if name.lower() in GATEWAYS:
+            raise InvalidValue(f"a gateway is no command; did you mean 'pair {name.lower()} URL'?")
     return [*argv]
 
 
@@ -144,6 +161,7 @@ def _add_gateways(commands: Any) -> None:
         )
         pair.set_defaults(command="pair_gateway", gateway=name)
         entry.add_to(pair)
+        pair.secrets = {f"--{secret.name}": secret.variable for secret in entry.secrets}
         ca_file = "trust this certificate authority (PEM), and no other"
         pair.add_argument("--ca-file", metavar="FILE", help=ca_file)
         _add_policy(pair)
@@ -255,23 +273,12 @@ def _add_model(commands: Any) -> None:
 def _add_verify(commands: Any) -> None:
     verify = commands.add_parser(
         "verify",
-        help="check the promises, with the Socket.IO transport or your own; or your gateway",
+        help="check the promises, with the Socket.IO transport or your own",
         description=VERIFY_TEXT,
         epilog=VERIFY_EXAMPLES,
     )
     add = verify.add_argument
     add("factory", nargs="?", metavar="MODULE:FACTORY", help="makes a peer for your transport")
-    add(
-        "--gateway",
-        metavar="MODULE:FACTORY",
-        help="makes an emulator, whose gateway() makes your gateway: play every scenario with it",
-    )
-    add(
-        "--scenario",
-        action="append",
-        metavar="NAME",
-        help="with --gateway, this scenario, any number of times (all)",
-    )
     add(
         "--only",
         action="append",
@@ -283,6 +290,18 @@ def _add_verify(commands: Any) -> None:
         action="append",
         choices=["asyncio", "trio"],
         help="on this event loop, any number of times (both)",
+    )
+    add(
+        "--gateway",
+        metavar="FACTORY",
+        help="makes an emulator whose gateway goes through its scenarios; or one of "
+        + ", ".join(GATEWAYS),
+    )
+    add(
+        "--scenario",
+        action="append",
+        metavar="NAME",
+        help="with --gateway: this scenario, any number of times (all)",
     )
     add("--seed", type=int, metavar="N", help="draws the same plans again (random)")
     add("--deep", action="store_true", help="wider worlds and more plans: minutes")

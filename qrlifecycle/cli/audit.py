@@ -118,6 +118,8 @@ def _figures(figures: Figures) -> Iterator[tuple[str, str]]:
     yield "outcomes", _counts(figures.outcomes)
     yield "codes shown", f"{figures.codes:,}"
     yield "sockets opened", f"{figures.openings:,}, at most {figures.sockets_most:,} at once"
+    if figures.shares_open:
+        yield "shares left open", f"{figures.shares_open:,}"
     yield "sockets closed", _counts(figures.closings)
     yield "socket-seconds", f"{figures.socket_seconds:,.1f}"
     yield "signal to closed", _durations(figures.success_to_closed)

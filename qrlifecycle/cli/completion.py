@@ -6,6 +6,7 @@ import argparse
 
 from ..errors import MissingExtra
 from .arguments import command_line
+from .gateways import GATEWAYS
 from .output import write
 from .stopping import Stop
 
@@ -27,5 +28,7 @@ def run(arguments: argparse.Namespace, _stop: Stop) -> int:
         for action in command._actions:  # noqa: SLF001 - argparse has no other list
             if action.metavar == "FILE":
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
+            if action.dest == "gateway":  # a factory of one's own is taken as well
+                action.choices = [*GATEWAYS]
     write(f"{shtab.complete(parser, arguments.shell)}\n", None)
     return 0

@@ -43,6 +43,8 @@ def run(arguments: argparse.Namespace, stop: Stop) -> int:
         from . import demo_gateway
 
         return demo_gateway.run(arguments, stop)
+    if arguments.serve:
+        raise UsageError("--serve plays a service for `qrlifecycle pair`: name it by --gateway")
     policy = policy_of(arguments)
     _check_host(arguments.host)
     return anyio.run(_demonstrate, arguments, policy, stop, backend="asyncio")

@@ -23,8 +23,16 @@ SCAN_AFTER = 3.0
 
 def run(arguments: argparse.Namespace, stop: Stop) -> int:
     """Demonstrate; return whether the account is paired, as an exit code."""
-    if arguments.host != "127.0.0.1" or arguments.port:
-        raise UsageError("--host and --port are the toy server's; an emulator listens on 127.0.0.1")
+    if arguments.host != "127.0.0.1":
+        raise UsageError("--host is the toy server's; an emulator listens on 127.0.0.1")
+    if arguments.serve:
+        from . import demo_serve
+
+        return demo_serve.run(arguments, stop)
+    if arguments.port:
+        raise UsageError(
+            "--port is the toy server's, or goes with --serve; an emulator listens on 127.0.0.1"
+        )
     return anyio.run(_demonstrate, arguments, stop, backend="asyncio")
 
 

@@ -22,10 +22,27 @@ if TYPE_CHECKING:
     from ..gateways.base import Gateway
     from ..testing.gateways.emulator import Emulator
 
-__all__ = ["EXAMPLE", "GATEWAYS", "Entry", "Option", "Secret", "read_secret"]
+__all__ = [
+    "EXAMPLE",
+    "GATEWAYS",
+    "Entry",
+    "Option",
+    "Secret",
+    "gateway_in_environment",
+    "read_secret",
+    "variable_of",
+]
 
 LONGEST_SECRET = 10_000
 """Characters; a longer file is another one than was meant."""
+
+YES_OR_NO = {"1": True, "yes": True, "true": True, "0": False, "no": False, "false": False}
+"""What a variable may say of something that is so or is not."""
+
+
+def variable_of(name: str) -> str:
+    """What a setting is called in the environment."""
+    return f"QRLIFECYCLE_{name.replace('-', '_').upper()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +53,28 @@ class Option:
     help: str
     required: bool = False
     flag: bool = False
+
+    @property
+    def argument(self) -> str:
+        """What the constructor calls it."""
+        return self.name.replace("-", "_")
+
+    @property
+    def variable(self) -> str:
+        """The environment's name for it, for a service that has no command line."""
+        return variable_of(self.name)
+
+    def in_environment(self) -> str | bool | None:
+        """What the environment says.
+
+        Raises:
+            InvalidValue: it is missing and must not be, or is neither yes nor no.
+        """
+        if (found := _in_environment(self)) is None or not self.flag:
+            return found
+        if found.lower() not in YES_OR_NO:
+            raise InvalidValue(f"{self.variable} must be yes or no ({self.help})")
+        return YES_OR_NO[found.lower()]
 
     def add_to(self, parser: argparse.ArgumentParser) -> None:
         """Have it parsed."""
@@ -59,9 +98,22 @@ class Secret:
     required: bool = False
 
     @property
+    def argument(self) -> str:
+        """What the constructor calls it."""
+        return self.name.replace("-", "_")
+
+    @property
     def variable(self) -> str:
         """The environment's name for it."""
-        return f"QRLIFECYCLE_{self.name.replace('-', '_').upper()}"
+        return variable_of(self.name)
+
+    def in_environment(self) -> str | None:
+        """What the environment says.
+
+        Raises:
+            InvalidValue: it is missing and must not be.
+        """
+        return _in_environment(self)
 
     def add_to(self, parser: argparse.ArgumentParser) -> None:
         """Have the name of its file parsed."""
@@ -79,7 +131,7 @@ class Entry:
     gateway: str
     """Its class, as ``module:name`` in `qrlifecycle.gateways`."""
     emulator: str
-    """What plays it in the demo, as ``module:name`` in `qrlifecycle.testing.gateways`."""
+    """What plays it, in the demo and in its scenarios: in `qrlifecycle.testing.gateways`."""
     options: tuple[Option, ...] = ()
     secrets: tuple[Secret, ...] = ()
     emulator_options: Mapping[str, Any] = field(default_factory=dict)
@@ -100,23 +152,43 @@ class Entry:
         Raises:
             InvalidValue: an argument that cannot be meant, or a secret that is missing.
         """
-        given: dict[str, Any] = {}
-        for option in self.options:
-            value = getattr(arguments, option.name.replace("-", "_"))
-            if value not in (None, False):
-                given[option.name.replace("-", "_")] = value
-        for secret in self.secrets:
-            name = secret.name.replace("-", "_")
-            if (found := read_secret(secret, getattr(arguments, f"{name}_file"))) is not None:
-                given[name] = found
+        options = {option.argument: getattr(arguments, option.argument) for option in self.options}
+        secrets = {
+            secret.argument: read_secret(secret, getattr(arguments, f"{secret.argument}_file"))
+            for secret in self.secrets
+        }
+        return self._construct(arguments.url, {**options, **secrets}, ssl_context)
+
+    def make_from_environment(self) -> Gateway:
+        """The gateway that the environment describes, by the names that its secrets have as well.
+
+        Raises:
+            InvalidValue: the text names the variable that is missing, or what cannot be meant.
+        """
+        url = Option("url", f"the server's address, like {EXAMPLE},", required=True)
+        address = str(url.in_environment())
+        options = {option.argument: option.in_environment() for option in self.options}
+        secrets = {secret.argument: secret.in_environment() for secret in self.secrets}
+        return self._construct(address, {**options, **secrets}, None)
+
+    def _construct(
+        self,
+        url: str,
+        options: Mapping[str, str | bool | None],
+        ssl_context: ssl.SSLContext | None,
+    ) -> Gateway:
+        given: dict[str, Any] = {
+            name: value for name, value in options.items() if value not in (None, False)
+        }
         if ssl_context is not None:
             given["ssl_context"] = ssl_context
-        gateway: Gateway = _load("gateways", self.gateway)(arguments.url, **given)
+        gateway: Gateway = _load("gateways", self.gateway)(url, **given)
         return gateway
 
-    def play(self) -> Emulator:
-        """What plays it."""
-        emulator: Emulator = _load("testing.gateways", self.emulator)(**self.emulator_options)
+    def play(self, **options: Any) -> Emulator:
+        """What plays it, with options of its own beside those that it has here."""
+        every = {**self.emulator_options, **options}
+        emulator: Emulator = _load("testing.gateways", self.emulator)(**every)
         return emulator
 
 
@@ -186,9 +258,24 @@ GATEWAYS: Mapping[str, Entry] = {
             Option("phone-number", "give a code to type on this phone: its number, +49151..."),
         ),
         secrets=(Secret("password", "the password, if it asks for one"),),
+        emulator_options={"lifetime": 40.0},  # a scenario waits for 60 s, so codes live less
     ),
 }
 """By the name that selects it."""
+
+
+def gateway_in_environment() -> Gateway | None:
+    """The gateway that the environment names in ``QRLIFECYCLE_GATEWAY``; None if it names none.
+
+    Raises:
+        InvalidValue: there is no such gateway, or a setting is missing or cannot be meant.
+    """
+    named = os.environ.get(variable_of("gateway"))
+    if not named:
+        return None
+    if (entry := GATEWAYS.get(named)) is None:
+        raise InvalidValue(f"{variable_of('gateway')} must be one of: {', '.join(GATEWAYS)}")
+    return entry.make_from_environment()
 
 
 def read_secret(secret: Secret, file: str | None) -> str | None:
@@ -197,26 +284,37 @@ def read_secret(secret: Secret, file: str | None) -> str | None:
     Raises:
         InvalidValue: it is missing and must not be, or the file cannot be read or is too long.
     """
-    found = os.environ.get(secret.variable) if file is None else _in_file(file)
-    if not found:
-        if secret.required or file is not None:
-            where = f"{secret.variable} or --{secret.name}-file"
-            raise InvalidValue(f"{secret.help} is needed: set {where}")
-        return None
-    return found
+    option = f"--{secret.name}-file"
+    found = os.environ.get(secret.variable) if file is None else _in_file(file, option)
+    if not found and secret.required:
+        raise InvalidValue(f"a key is needed ({secret.help}): set {secret.variable} or {option}")
+    return found or None
 
 
-def _in_file(name: str) -> str:
+def _in_environment(setting: Option | Secret) -> str | None:
+    found = os.environ.get(setting.variable)
+    if not found and setting.required:
+        raise InvalidValue(f"{setting.help} is needed: set {setting.variable}")
+    return found or None
+
+
+def _in_file(name: str, option: str) -> str:
+    """What a file has; no error has its name, which may be the key itself.
+
+    Raises:
+        InvalidValue: it cannot be read, is empty, too long or no text.
+    """
     try:
         with Path(name).open(encoding="utf-8") as file:
             text = file.read(LONGEST_SECRET + 1)
-    except OSError as error:
-        raise InvalidValue(f"cannot read {name}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        text = None
-    if text is None or len(text) > LONGEST_SECRET:
-        raise InvalidValue(f"{name} is no file with a secret: it is too long, or no text")
-    return text.removesuffix("\n").removesuffix("\r")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise InvalidValue(f"cannot read the file that {option} names: {why}") from None
+    if len(text) > LONGEST_SECRET:
+        raise InvalidValue(f"the file that {option} names is no file with a key: it is too long")
+    if not (found := text.removesuffix("\n").removesuffix("\r")):
+        raise InvalidValue(f"the file that {option} names is empty")
+    return found
 
 
 def _load(folder: str, path: str) -> Any:

@@ -55,6 +55,7 @@ examples:
   qrlifecycle demo --scan-after 2        scanned by itself after 2 seconds
   qrlifecycle demo --host 192.168.1.20   scan with a phone in the same network
   qrlifecycle demo --gateway device-flow a service that a gateway knows, played and scanned
+  qrlifecycle demo --gateway waha --serve   played until Ctrl-C, for `qrlifecycle pair waha`
 
 exit code: 0 paired, 1 not paired, 130 after Ctrl-C, 143 after SIGTERM
 """
@@ -102,12 +103,9 @@ exit code: 0 done
 VERIFY_TEXT = """\
 Check the promises of the lifecycle and of a transport: every order of events in small worlds, the
 contract T1 to T8, and random plans. MODULE:FACTORY makes a peer, as for check_transport(); without
-it the transport is the one for Socket.IO.
-
-With --gateway, put a gateway of your own through every scenario of check_gateway() instead: codes
-that run out, a service that restarts, a scan after the end. MODULE:FACTORY is called without
-arguments and gives an Emulator (qrlifecycle.testing.gateways), often its class; the emulator's
-gateway() makes the gateway, with the right credentials. Time is real: it takes a minute or two.
+it the transport is the one for Socket.IO. With --gateway a gateway goes through its scenarios
+instead, as in check_gateway(): its MODULE:FACTORY is called without arguments, also a class is one,
+and gives a fresh qrlifecycle.testing.gateways.Emulator, whose gateway() gives a Gateway for it.
 """
 
 VERIFY_EXAMPLES = """\
@@ -116,7 +114,7 @@ examples:
   qrlifecycle verify my_tests:my_peer --only contract
   qrlifecycle verify --only properties --seed 7
   qrlifecycle verify --gateway my_gateway:PlayedPlatform
-  qrlifecycle verify --gateway my_gateway:PlayedPlatform --scenario "cut off" --backend trio
+  qrlifecycle verify --gateway waha --scenario success --backend asyncio
 
 exit code: 0 all held, 1 something broke, was never seen or did not finish, 2 nothing could be
 checked, 130 after Ctrl-C, 143 after SIGTERM

@@ -12,6 +12,8 @@ import os
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain, repeat
+from textwrap import wrap
 from typing import Self
 
 from ..codes import PairingCode, QRCode
@@ -41,6 +43,8 @@ LEAVE = b"\x1b[?1049l\x1b[?25h"
 INK = "#000000 on #ffffff"
 MARGIN = "  "
 LINES_KEPT = 8
+NARROWEST = 20
+"""Columns for what stands at the right of a code; with fewer it is not put there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +121,18 @@ class LiveView(PlainView):
         self._codes = [qr.text(ink=True, **border).splitlines() for border in borders]
         self._beside = self._lines_beside(qr)
         self._valid_until = time.monotonic() + (qr.expires_in or self._lifetime)
-        below = 1 + len(self._folded())
-        if self._live is not None and not self._fits(self._codes[-1], below):
+        code, below, too_small = self._codes[-1], 1 + len(self._folded()), False
+        if self._live is not None and not self._fits(code, below) and self._right_of(code) is None:
             self._leave_screen()
+            too_small = True
+        if self._live is None:
+            super().show(qr)
+        if too_small:  # last, for of a code that is too high only the end can be seen
             size = self._console.size
-            code = self._codes[-1]
             super().say(
                 f"A live view of the code needs {len(code[0])} columns and {len(code) + below} "
                 f"lines; this terminal has {size.width} and {size.height}."
             )
-        if self._live is None:
-            super().show(qr)
 
     def spell(self, code: PairingCode) -> None:
         """Show a code to type, in place of a picture."""
@@ -196,13 +201,21 @@ class LiveView(PlainView):
         fitting = (code for code in self._codes if self._fits(code, below))
         return next(fitting, self._codes[-1] if self._codes else [])
 
-    def _folded(self) -> list[Text]:
+    def _right_of(self, code: list[str]) -> list[Text] | None:
+        """What stands beside the code, where there is no room below it; None if it does not fit."""
+        width = self._console.size.width - len(code[0]) - 2 * len(MARGIN)
+        if not self._fits(code) or width < NARROWEST:
+            return None
+        lines = self._folded(width)
+        return lines if len(lines) <= len(code) else None
+
+    def _folded(self, width: int | None = None) -> list[Text]:
         """What stands beside the code; an address that is too long goes on in the next line."""
-        width = max(1, self._console.size.width - len(MARGIN))
+        width = max(1, self._console.size.width - len(MARGIN)) if width is None else width
         lines = []
         for hint in self._beside:
             style = Style(link=hint) if hint.startswith(("http://", "https://")) else ""
-            parts = (hint[at : at + width] for at in range(0, len(hint), width))
+            parts = wrap(hint, width, break_on_hyphens=False)
             lines += [self._text(part, style) for part in parts]
         return lines
 
@@ -214,11 +227,15 @@ class LiveView(PlainView):
         if modules and not self._fits(modules):
             size = f"{len(modules[0])} columns and {len(modules) + 1} lines"
             return [Text(f"The code needs {size}: make the window larger.", styles.bad)]
+        right: list[Text] = []
+        if modules and not self._fits(modules, 1 + len(hints)):
+            right, hints = self._right_of(modules) or [], []
         free = self._console.size.height - len(modules)
         spacious = free > 6 + len(hints)
         gap = [self._text("")] if spacious else []
         head = [*gap, self._text(self._title, styles.title), *gap] if spacious else []
-        code = [self._module_line(line) for line in modules]
+        beside = chain(right, repeat(Text()))
+        code = [self._module_line(line).append_text(next(beside)) for line in modules]
         hints = [*(gap if code else []), *hints, *gap] if free > len(hints) else []
         left = free - len(head) - len(hints) - 1 - len(gap)
         latest = self._log[-left:] if left > 0 else []

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from .. import __version__
 from ..monitoring.printable import printable
+from ..spelling import did_you_mean
 
-__all__ = ["USAGE", "Parser", "ShowVersion", "did_you_mean", "report_error"]
+__all__ = ["USAGE", "Parser", "ShowVersion", "report_error"]
 
 USAGE = 2
 """The exit code when the command line, or something it names, cannot be used."""
@@ -24,12 +25,6 @@ def report_error(message: str) -> int:
     with suppress(OSError):
         print(f"qrlifecycle: error: {line}", file=sys.stderr, flush=True)
     return USAGE
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The known word that may have been meant, as the end of an error; empty if none is near."""
-    near = get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 class Parser(argparse.ArgumentParser):
@@ -44,6 +39,9 @@ class Parser(argparse.ArgumentParser):
     parsers: dict[str, argparse.ArgumentParser]
     """The parser of each command, on that of the whole command line."""
 
+    secrets: Mapping[str, str] = {}
+    """What is taken from the environment alone, by the option that it is not; and where from."""
+
     def __init__(self, **options: Any) -> None:
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(allow_abbrev=False, **options)
@@ -55,10 +53,7 @@ class Parser(argparse.ArgumentParser):
         """Parse, or end with an error in one line."""
         parsed, rest = self.parse_known_args(args, namespace or argparse.Namespace())
         if rest:
-            command: argparse.ArgumentParser = getattr(parsed, "parser", self)
-            known = command._option_string_actions  # noqa: SLF001 - argparse has no other list
-            hint = did_you_mean(rest[0].partition("=")[0], known)
-            self.error(f"unrecognized arguments: {' '.join(rest)}{hint}")
+            self.error(_unrecognized(rest, getattr(parsed, "parser", self)))
         return parsed
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -74,6 +69,26 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End with an error in one line."""
         raise SystemExit(report_error(message))
+
+
+def _unrecognized(rest: Sequence[str], command: argparse.ArgumentParser) -> str:
+    """What is said of arguments that nothing takes: options by name, for a value may be a key."""
+    secrets: Mapping[str, str] = getattr(command, "secrets", {})
+    known = [*command._option_string_actions, *secrets]  # noqa: SLF001 - argparse has no other list
+    options = [word.partition("=")[0] for word in rest if word.startswith("-")]
+    for option in options:
+        for secret, variable in secrets.items():
+            if secret in (option, *get_close_matches(option, known, n=1)):
+                file = f"{secret}-file"
+                other = f", or give {file} the name of a file" if file in known else ""
+                return (
+                    "keys are not taken on the command line, where every list of processes has "
+                    f"them: set {variable}{other}"
+                )
+    if not options:
+        return f"unrecognized arguments: {len(rest)} more than there are places for"
+    hint = did_you_mean(options[0], known)
+    return f"unrecognized arguments: {' '.join(options)}{hint}"
 
 
 class ShowVersion(argparse.Action):

@@ -76,7 +76,8 @@ class PlainView:
     def show(self, qr: QRCode) -> None:
         """Show a code to scan, or the one that replaces it.
 
-        What to do with it comes first: a code that is higher than the screen ends at its bottom.
+        What to do with it comes first, and last that it is higher than the screen: what came before
+        such a code cannot be seen.
         """
         self._print(*self._lines_beside(qr))
         self._draw(qr)
@@ -137,10 +138,10 @@ class PlainView:
             self._print(f"{why}: make it wider, and the code appears.")
             return
         self._unseen = None
+        self._print(*drawing.lines)
         if len(drawing.lines) >= size.lines and draws_colours():
             high = f"{len(drawing.lines)} lines high and this terminal has {size.lines}"
             self._print(f"the code is {high}: make it higher, and all of it can be seen.")
-        self._print(*drawing.lines)
 
     def _cannot_draw(self, qr: QRCode, why: str) -> None:
         """Say it, and go on only if the code can be read off a line beside it, or typed.

@@ -25,7 +25,13 @@ from ..monitoring.timeline import (
     paint,
     read,
 )
-from ..monitoring.timeline.captions import OUTSIDE_COLOUR, PAPER, SOCKET_COLOUR, STATE_COLOURS
+from ..monitoring.timeline.captions import (
+    OUTSIDE_COLOUR,
+    PAPER,
+    QUIET_COLOUR,
+    SOCKET_COLOUR,
+    STATE_COLOURS,
+)
 from ..records import Record
 from ..states import State
 from .journal_file import journal_entries
@@ -186,6 +192,7 @@ STYLES = {
     Style.FAILED: _of(State.FAILED),
     Style.MARK: f"bold {_of(State.DISPLAYED)}",
     Style.SOCKET: SOCKET_COLOUR,
+    Style.LEASE: QUIET_COLOUR,
     Style.ALARM: STATE_COLOURS[State.FAILED].border,
 }
 """Each style, in the syntax of rich."""

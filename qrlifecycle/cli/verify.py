@@ -7,7 +7,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -16,19 +16,18 @@ from platform import python_version
 from typing import Any
 from unittest.mock import patch
 
-from ..errors import InvalidValue, MissingExtra, UsageError
-from ..proof.verify.factories import check_emulator_factory, check_factory
-from ..proof.verify.findings import Findings
-from ..proof.verify.jobs import AnyJob
+from ..errors import MissingExtra, UsageError
+from ..proof.verify.factories import check_factory
+from ..proof.verify.jobs import Findings
 from ..proof.verify.report import Results, Rows, counterexamples, tables, totals, unproved, untried
-from ..proof.verify.schedule import PARTS, is_named, played, queues, scheduled
+from ..proof.verify.schedule import PARTS, is_named, queues, scheduled
 from ..proof.verify.workers import work_off
 from ..testing.backends import BACKENDS
 from ..testing.contract import CLAUSES
 from .drawing import draws_colours
 from .stopping import Stop
 
-__all__ = ["run"]
+__all__ = ["print_columns", "progress", "run", "versions"]
 
 NEEDS = {"trio": "trio", "properties": "hypothesis"}
 """The packages of the extra ``testing`` that a backend or a part needs."""
@@ -41,18 +40,31 @@ NEWS_INTERVAL = 5.0
 
 def run(arguments: argparse.Namespace, stop: Stop) -> int:
     """Verify; return 0 if everything held."""
-    here = _here()
-    _check_options(arguments)
-    _check_named(arguments, here)
+    directory = _here()
+    if arguments.gateway is not None:
+        from .verify_gateway import verify_gateway
+
+        sys.path.insert(0, str(directory))
+        return verify_gateway(arguments, stop)
+    if arguments.scenario:
+        raise UsageError("--scenario is one of a gateway's: give --gateway as well")
+    if arguments.factory is not None:
+        sys.path.insert(0, str(directory))
+        check_factory(arguments.factory)
     seed = random.randrange(2**32) if arguments.seed is None else arguments.seed  # noqa: S311
     missing = _missing(arguments)
-    jobs = _jobs(arguments, seed, missing)
+    jobs = scheduled(
+        [part for part in arguments.only or PARTS if part not in missing],
+        [name for name in arguments.backend or BACKENDS if name not in missing],
+        factory=arguments.factory,
+        seed=seed,
+        deep=arguments.deep,
+    )
     began = time.monotonic()
     skipped = (f"skipped: {why}" for why in missing.values())
-    drawn = "" if arguments.gateway else f"seed {seed}; "
-    print(f"{drawn}{_versions()}", *skipped, sep="\n", flush=True)
+    print(f"seed {seed}; {versions()}", *skipped, sep="\n", flush=True)
     results: Results = {}
-    with stop.asks(lambda: None), _nothing_stored(), _progress(len(jobs)) as (news, done):
+    with stop.asks(lambda: None), _nothing_stored(), progress(len(jobs), _in_short) as (news, done):
         for job, findings in work_off(queues(jobs), lambda: stop.code is not None, news):
             results[job] = findings
             done(job, findings)
@@ -80,56 +92,6 @@ def _here() -> Path:
 # Before
 
 
-def _check_options(arguments: argparse.Namespace) -> None:
-    """See to it that the options go together.
-
-    Raises:
-        InvalidValue: they do not.
-    """
-    if arguments.gateway is None:
-        if arguments.scenario:
-            raise InvalidValue("--scenario is for --gateway MODULE:FACTORY: name a gateway's, too")
-        return
-    others = {
-        "MODULE:FACTORY of a transport's peer": arguments.factory,
-        "--only": arguments.only,
-        "--seed": arguments.seed is not None,
-        "--deep": arguments.deep,
-    }
-    for option, given in others.items():
-        if given:
-            raise InvalidValue(f"--gateway plays the scenarios, and nothing else: without {option}")
-
-
-def _check_named(arguments: argparse.Namespace, here: Path) -> None:
-    """Have what was named imported from the current directory, and tried once.
-
-    Raises:
-        InvalidValue: it is none, or gives another thing.
-    """
-    if arguments.factory is not None or arguments.gateway is not None:
-        sys.path.insert(0, str(here))
-    if arguments.factory is not None:
-        check_factory(arguments.factory)
-    if arguments.gateway is not None:
-        check_emulator_factory(arguments.gateway)
-
-
-def _jobs(
-    arguments: argparse.Namespace, seed: int, missing: Mapping[str, MissingExtra]
-) -> list[AnyJob]:
-    backends = [name for name in arguments.backend or BACKENDS if name not in missing]
-    if arguments.gateway is not None:
-        return played(arguments.gateway, backends, arguments.scenario)
-    return scheduled(
-        [part for part in arguments.only or PARTS if part not in missing],
-        backends,
-        factory=arguments.factory,
-        seed=seed,
-        deep=arguments.deep,
-    )
-
-
 def _missing(arguments: argparse.Namespace) -> dict[str, MissingExtra]:
     """What is left out because a package is not installed.
 
@@ -137,8 +99,6 @@ def _missing(arguments: argparse.Namespace) -> dict[str, MissingExtra]:
         MissingExtra: it was asked for by name.
     """
     absent = [name for name, package in NEEDS.items() if find_spec(package) is None]
-    if arguments.gateway is not None:
-        absent = [name for name in absent if name in BACKENDS]
     for name in absent:
         if name in (arguments.backend or ()):
             raise MissingExtra(f"--backend {name}", "testing")
@@ -154,7 +114,7 @@ def _missing(arguments: argparse.Namespace) -> dict[str, MissingExtra]:
 # Progress
 
 
-def _versions() -> str:
+def versions() -> str:
     """The versions of Python and of the dependencies: with others the results may differ."""
     dependencies = (f"{name} {version(name)}" for name in DEPENDENCIES)
     return ", ".join((f"Python {python_version()}", *dependencies))
@@ -172,42 +132,48 @@ def _nothing_stored() -> Iterator[None]:
 
 
 @contextmanager
-def _progress(
-    count: int,
-) -> Iterator[tuple[Callable[[Any, str], object], Callable[[Any, Findings], object]]]:
-    """Functions for the news and for the end of a job: a bar in a terminal, lines elsewhere."""
+def progress(
+    count: int, in_short: Callable[[Any], str]
+) -> Iterator[tuple[Callable[[Any, str], object], Callable[[Any, Any], object]]]:
+    """Functions for the news and for the end of a job: a bar in a terminal, lines elsewhere.
+
+    Args:
+        count: how many jobs there are.
+        in_short: what a job has found, in a few words.
+    """
     if not (draws_colours() and find_spec("rich") is not None):
-        lines = _ProgressLines(count)
+        lines = _ProgressLines(count, in_short)
         yield lines.news, lines.done
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.description}", markup=False)) as progress:
-        task = progress.add_task("", total=count)
+    with Progress(*columns, TextColumn("{task.description}", markup=False)) as bar:
+        task = bar.add_task("", total=count)
         yield (
-            lambda job, text: progress.update(task, description=f"{job}: {text}"),
-            lambda _job, _findings: progress.advance(task),
+            lambda job, text: bar.update(task, description=f"{job}: {text}"),
+            lambda _job, _findings: bar.advance(task),
         )
 
 
 class _ProgressLines:
     """Plain lines: one for each job that has ended, and sometimes one for a job under way."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, in_short: Callable[[Any], str]) -> None:
         self._count = count
+        self._in_short = in_short
         self._ended = 0
         self._said = time.monotonic()
 
-    def news(self, job: AnyJob, text: str) -> None:
+    def news(self, job: object, text: str) -> None:
         """Print how far a job is, unless a line was printed shortly before."""
         if time.monotonic() >= self._said + NEWS_INTERVAL:
             self._say(f"{job}, under way: {text}")
 
-    def done(self, job: AnyJob, findings: Findings) -> None:
+    def done(self, job: object, findings: object) -> None:
         """A job has ended."""
         self._ended += 1
-        self._say(f"{job}: {_in_short(findings)}")
+        self._say(f"{job}: {self._in_short(findings)}")
 
     def _say(self, text: str) -> None:
         self._said = time.monotonic()
@@ -226,9 +192,7 @@ def _in_short(findings: Findings) -> str:
         return f"{counts['situations']:,} situations, {counts['moves']:,} moves"
     if "plans" in counts:
         return f"{counts['plans']:,} plans"
-    return (
-        "held" if "scenarios" in counts else f"{sum(counts[clause] for clause in CLAUSES)} checks"
-    )
+    return f"{sum(counts[clause] for clause in CLAUSES)} checks"
 
 
 # Results
@@ -239,7 +203,7 @@ def _report(results: Results, seed: int, seconds: float) -> None:
     for title, rows in tables(results):
         if rows:
             print(f"\n{title}")
-            _print_columns(rows)
+            print_columns(rows)
     print()
     for findings in results.values():
         for note in findings.notes:
@@ -286,7 +250,6 @@ def _named(arguments: argparse.Namespace) -> list[tuple[str, str]]:
     return [
         *(("--only", name) for name in arguments.only or ()),
         *(("--backend", name) for name in arguments.backend or ()),
-        *(("--scenario", name) for name in arguments.scenario or ()),
     ]
 
 
@@ -300,7 +263,8 @@ def _print_interruption(results: Results) -> None:
     print(f"interrupted; {refuted}", file=sys.stderr, flush=True)
 
 
-def _print_columns(rows: Rows) -> None:
+def print_columns(rows: Rows) -> None:
+    """Print rows, each column as wide as its widest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))

@@ -187,6 +187,7 @@ class Attempt:
             return
         self._request = Request(self._service.request_qr, self._progress.policy)
         answer = await self._request.ask()
+        self._request = None
         self.incoming.notice_sleep()  # before the code's time begins
         if isinstance(answer, Exception):
             self._progress.give_up(self._failure(answer))
@@ -272,8 +273,7 @@ class Attempt:
     def _end_by(self, deadline: Deadline) -> Transition:
         """How the state ends by a deadline that ran out; a refresh is spent."""
         if deadline is not Deadline.CODE:
-            request = self._request if deadline is Deadline.REQUEST else None
-            why = None if request is None else request.unavailable
+            why = None if self._request is None else self._request.unavailable
             return Transition(Event.FAIL, Failed(REASON_OF_DEADLINE[deadline], why))
         progress = self._progress
         if progress.withheld:

@@ -20,6 +20,7 @@ and the earlier one ends the waiting too.
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import cast
 
@@ -99,6 +100,7 @@ class Connection:
         "_policy",
         "_received",
         "_refused",
+        "_shared",
         "ever_listened",
         "phase",
         "transport",
@@ -120,6 +122,8 @@ class Connection:
         self._failures = 0
         self._received = 0
         self._refused = False
+        self._shared: str | None = None
+        """Which socket the newest transport is a share of, if any."""
         self._listening_since = math.inf
         self._next_at = -math.inf
 
@@ -187,7 +191,7 @@ class Connection:
         finally:
             self._abort(transport, how)
             if transport.holds_socket:
-                logger.info("transport closed")
+                logger.log(self._level, "transport closed")
         raise_swallowed(cancelled)
 
     def abandon(self) -> None:
@@ -230,10 +234,11 @@ class Connection:
         """Open the transport that was made."""
         about, recording = self._observers.about, self._observers.recording
         about.subject, limit = _subject_of(transport), self._policy.open_timeout
+        self._shared = _shared_of(transport)
         if transport.holds_socket:
-            logger.info("connecting for QR display")
+            logger.log(self._level, "connecting for QR display")
             if recording is not None:
-                recording.record(Opening, about.subject)
+                recording.record(Opening, about.subject, self._shared)
         with anyio.move_on_after(limit):
             await transport.open()
             # In the same breath: a deadline that strikes now still finds it listening.
@@ -245,7 +250,7 @@ class Connection:
                 f"the transport did not open within {limit:g} s", ending=Ending.SILENT
             )
         if transport.holds_socket:
-            logger.info("connected for QR display")
+            logger.log(self._level, "connected for QR display")
         if recording is not None:
             recording.record(Opened if transport.holds_socket else Polling)
 
@@ -268,7 +273,15 @@ class Connection:
         await anyio.lowlevel.checkpoint_if_cancelled()
         # The text of our own errors only: it holds no secret.
         cause = str(error) if isinstance(error, TransportError) else type(error).__name__
-        warn_shared("%s; reconnecting in %.1f s", cause, delay, alike=cause)
+        if self._shared is None:
+            warn_shared("%s; reconnecting in %.1f s", cause, delay, alike=cause)
+        else:
+            logger.debug("%s; reconnecting in %.1f s", cause, delay)
+
+    @property
+    def _level(self) -> int:
+        """At which level the log tells of the transport: of a shared socket its owner tells."""
+        return logging.INFO if self._shared is None else logging.DEBUG
 
     def _spend_reconnect(self, error: Exception, broke_at: float) -> bool:
         """Take one of the budget, if one is left; a transport that held gives all of it back."""
@@ -337,4 +350,14 @@ def _subject_of(transport: Transport) -> tuple[str, ...] | None:
         return None if subject is None else tuple(subject)
     except BaseException as error:
         error_once("the transport broke its contract: subject raised %s", describe(fault_of(error)))
+        return None
+
+
+def _shared_of(transport: Transport) -> str | None:
+    """Which socket it is a share of, likewise."""
+    try:
+        shared = transport.shared
+        return None if shared is None else str(shared)
+    except BaseException as error:
+        error_once("the transport broke its contract: shared raised %s", describe(fault_of(error)))
         return None

@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from ..errors import PeerError, QRLifecycleError, ServiceRefused
 from ..logs import logger
 from ..outcome import REASON_OF_ERROR, Failed, Reason
+from ..signals import PairingRefused
 from ..states import State
 
-__all__ = ["failure_by", "log_failure"]
+__all__ = ["failure_by", "failure_told", "log_failure"]
 
 REASON_OTHERWISE: Mapping[State, Reason] = {
     State.GENERATING: Reason.GENERATING_FAILED,
@@ -46,9 +47,19 @@ def failure_by(error: Exception, state: State, *, ever_listened: bool | None) ->
         reason = error.reason
     if reason in UNREACHABLE_OR_LOST and ever_listened is not None:
         reason = UNREACHABLE_OR_LOST[ever_listened]
+    return Failed(reason, _without_frames(error))
+
+
+def failure_told(signal: PairingRefused) -> Failed:
+    """What a refusal that the service told means as an end."""
+    error = None if signal.error is None else _without_frames(signal.error)
+    return Failed(signal.reason, error, signal.data)
+
+
+def _without_frames(error: Exception) -> Exception:
     if isinstance(error, PeerError):
         error.__traceback__ = error.__context__ = None
-    return Failed(reason, error)
+    return error
 
 
 def log_failure(outcome: Failed) -> None:

@@ -30,6 +30,7 @@ from ..signals import (
 from ..sleeping import SleepWatch
 from ..states import Event, Phase
 from .connection import Connection
+from .failures import failure_told
 from .progress import Progress, Transition
 from .service import Service
 from .status import Answer, StatusReader
@@ -187,7 +188,7 @@ class Incoming:
                     unseen = not progress.code_was_shown
                     transition = self.success(signal, already_paired=unseen)
                 case PairingRefused():
-                    transition = Transition(Event.FAIL, Failed(signal.reason, data=signal.data))
+                    transition = Transition(Event.FAIL, failure_told(signal))
                 case ActionRequired():
                     transition = Transition(Event.ACTION_REQUIRED, signal)
                 case Scanned():

@@ -16,7 +16,7 @@ from ..errors import LeaseHeld, LeaseLost, LeaseTakenOver, UsageError, WrongAnsw
 from ..leases.base import Lease, LeaseFactory
 from ..logs import error_once
 from ..outcome import Failed, Reason
-from ..records import Leased, LeaseEnd, LeaseGone
+from ..records import Acquiring, Leased, LeaseEnd, LeaseGone
 from ..states import ENDS, Event
 from .failures import failure_by
 from .progress import Progress, Transition
@@ -52,6 +52,7 @@ class LeaseOfAttempt:
             return True
         self.release()  # one that was waited for before, and no more
         began = current_time()
+        self._record(Acquiring)
         try:
             self._lease = lease = self._made()
             await lease.acquire(self._lose, self._progress.policy.close_timeout)

@@ -76,19 +76,20 @@ class Changes:
     It ends with the attempt: the change that carries an outcome is the last one.
     """
 
-    __slots__ = ("__weakref__", "_backlog", "_ended", "_waiter")
+    __slots__ = ("__weakref__", "_backlog", "_waiter", "outcome")
 
     def __init__(self) -> None:
         self._backlog: list[Change] = []
         self._waiter: anyio.Event | None = None
-        self._ended = False
+        self.outcome: Outcome | None = None
+        """How the attempt ended, known when it has, also to who has not read so far."""
 
     def put(self, change: Change) -> None:
         """Add a change, unless the last one has been added."""
-        if self._ended:
+        if self.outcome is not None:
             return
         append_news(self._backlog, change)
-        self._ended = change.outcome is not None
+        self.outcome = change.outcome
         if self._waiter is not None:
             self._waiter.set()
             self._waiter = None
@@ -98,7 +99,7 @@ class Changes:
 
     async def __anext__(self) -> Change:
         while not self._backlog:
-            if self._ended:
+            if self.outcome is not None:
                 raise StopAsyncIteration
             self._waiter = self._waiter or anyio.Event()
             await wait_for(self._waiter)

@@ -35,8 +35,8 @@ class Recording:
         about: which lifecycle it is.
     """
 
-    __slots__ = ("_about", "_attempt", "_complained", "_dropped", "_internal", "_publish",
-                 "_recorders")  # fmt: skip
+    __slots__ = ("_about", "_complained", "_dropped", "_internal", "_publish", "_recorders",
+                 "attempt")  # fmt: skip
 
     def __init__(
         self,
@@ -47,14 +47,15 @@ class Recording:
         self._recorders = recorders
         self._publish = publish
         self._about = about
-        self._attempt = 0
+        self.attempt = 0
+        """How many have begun."""
         self._dropped: Counter[str] = Counter()
         self._internal: list[Event] = []
         self._complained = False
 
     def begin(self, policy: Policy) -> None:
         """Another attempt begins."""
-        self._attempt += 1
+        self.attempt += 1
         self.record(Began, policy.close_timeout)
 
     def end(self) -> None:
@@ -94,7 +95,7 @@ class Recording:
 
     def _make(self, kind: Callable[..., Record], *fields: object) -> Record:
         name = self._about.lifecycle
-        return kind(name, self._attempt, time.monotonic(), time.time(), *fields)
+        return kind(name, self.attempt, time.monotonic(), time.time(), *fields)
 
     def tell(self, record: Record) -> None:
         """Tell all recorders."""

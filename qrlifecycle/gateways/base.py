@@ -26,7 +26,7 @@ from ..codes import PairingCode, QRCode
 from ..engine.hooks import Hook
 from ..engine.observers import Change
 from ..engine.service import Expectation, QRRequest, StatusCheck
-from ..errors import InvalidValue, WrongAnswer
+from ..errors import InvalidValue, PeerError, WrongAnswer
 from ..leases.base import LeaseFactory
 from ..lifecycle import QRLifecycle
 from ..outcome import Connected, Failed
@@ -38,6 +38,7 @@ from ..transports.base import Transport, TransportFactory
 from ..transports.wire.options import ENVIRONMENT
 from .failures import failure_of_status, meaning_of
 from .http import Answer, Client, HTTPClient, http_address, send
+from .keywords import check_keywords, naming_misspelt
 from .replies import Reply
 from .turns import turn_of
 
@@ -117,9 +118,10 @@ class Gateway(NotPickled, ABC):
         options: how to reach it, see `Reaching`.
 
     Raises:
-        InvalidValue: a URL that is none of HTTP, an account that is empty, or a timeout that is no
-            finite number above 0.
-        WrongAnswer: both a client and an ``ssl_context`` or a proxy: the client has its own.
+        InvalidValue: a URL that is none of HTTP, or has a query or a password in it, an account
+            that is empty, or a timeout that is no finite number above 0.
+        WrongAnswer: both a client and an ``ssl_context`` or a proxy: the client has its own; or an
+            argument that it does not take.
     """
 
     policy: ClassVar[Policy] = Policy()
@@ -136,10 +138,12 @@ class Gateway(NotPickled, ABC):
         """See to it that an error of the constructor keeps none of its arguments."""
         super().__init_subclass__(**options)
         if "__init__" in cls.__dict__:
-            cls.__init__ = forgetful(cls.__init__)  # type: ignore[method-assign]
+            init = naming_misspelt(cls.__init__, Reaching.__annotations__)
+            cls.__init__ = forgetful(init)  # type: ignore[method-assign]
 
     @forgetful
     def __init__(self, url: str, account: str, **options: Unpack[Reaching]) -> None:
+        check_keywords(type(self), options, Reaching.__annotations__)
         address = http_address(url, "the service's URL must look like http://host:port, or https")
         if not isinstance(account, str) or not account:
             raise InvalidValue("the account must be text that is not empty")
@@ -148,6 +152,11 @@ class Gateway(NotPickled, ABC):
             raise InvalidValue("timeout must be a finite number of seconds above 0")
         if "?" in url:
             raise InvalidValue("the service's URL must end with its path: no query")
+        if address.credentials is not None:
+            raise InvalidValue(
+                "the service's URL must hold no user and no password; "
+                "a key, token or password has an argument of its own"
+            )
         self._url = url.rstrip("/")
         scheme = "https" if address.secure else "http"
         self._place = f"{scheme}://{address.authority}{address.target.rstrip('/')}"
@@ -341,9 +350,21 @@ class Gateway(NotPickled, ABC):
             ServiceUnavailable: there is no answer, or no JSON object in it.
         """
         answer = await self.fetch(method, *path, **content)
-        if (failure := failure_of_status(answer.status_code)) is not None:
+        if (failure := self.failure_of(answer)) is not None:
             raise failure
         return answer.json_object()
+
+    def failure_of(self, answer: Answer) -> PeerError | None:
+        """What an answer means as a failure, by its status; None if it is none."""
+        return failure_of_status(answer.status_code, self.advice(answer.status_code))
+
+    def advice(self, status: int) -> str | None:  # noqa: ARG002 - for who can
+        """What a refusal with this HTTP status means at this service, and what to do.
+
+        It ends the text of the error, which is logged: it may name the account and the place, and
+        no secret. None, unless overridden.
+        """
+        return None
 
 
 def _client_of(options: Reaching) -> Client:

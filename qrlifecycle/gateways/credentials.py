@@ -7,7 +7,7 @@ from inspect import isawaitable
 
 from ..errors import InvalidValue, QRLifecycleError, ServiceUnavailable, WrongAnswer
 
-__all__ = ["Credential", "check_credential", "fresh"]
+__all__ = ["Credential", "advice_on", "check_credential", "fresh", "variable_of"]
 
 Credential = str | Callable[[], Awaitable[str]]
 """A key, a token, a password; or an async function that is asked for it with each request and each
@@ -27,6 +27,24 @@ def check_credential(given: object, name: str) -> None:
     elif not callable(given):
         kind = type(given).__name__
         raise WrongAnswer(f"{name} must be text, or an async function that gives it, not {kind}")
+
+
+def variable_of(name: str) -> str:
+    """What a credential is called in the environment, for the command line."""
+    return f"QRLIFECYCLE_{name.replace('-', '_').upper()}"
+
+
+def advice_on(name: str, given: object) -> str:
+    """What to do about a credential that a service does not accept.
+
+    Args:
+        name: what the gateway's argument is called.
+        given: the argument; None if there is none.
+    """
+    if given is None:
+        where = f"on the command line, {variable_of(name)} in the environment"
+        return f"no {name} was given; give {name}= ({where})"
+    return f"the {name} is not accepted, or may not do this"
 
 
 async def fresh(given: Credential) -> str:

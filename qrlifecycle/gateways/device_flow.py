@@ -31,10 +31,9 @@ from ..outcome import Reason
 from ..policy import Policy, is_positive
 from ..signals import Paired, PairingRefused, QRExpired, Signal
 from ..transports.no_transport import NoTransport
-from ..values import kind_of, object_in
+from ..values import UNAUTHORIZED, kind_of, object_in
 from .base import Gateway, Parts, Reaching
-from .credentials import Credential, check_credential, fresh
-from .failures import failure_of_status
+from .credentials import Credential, advice_on, check_credential, fresh
 from .http import Answer, http_address, send
 
 __all__ = ["DeviceFlow", "unverified_subject"]
@@ -155,9 +154,9 @@ class DeviceFlow(Gateway):
         """Ask for a device code, and the user code beside it."""
         endpoints = self._given or await self._discover()
         answer = await self._post(endpoints, endpoints.device, self._form)
-        body = _body_of(answer)
+        body = self._body_of(answer)
         if (error := _error_in(body)) is not None:
-            raise _refusal(error)
+            raise self._refusal("code", error, answer)
         device_code = _text(body, "device_code")
         typed = _text(body, "user_code")
         address = _text(body, "verification_uri", "verification_url")
@@ -192,7 +191,7 @@ class DeviceFlow(Gateway):
         return signal
 
     def _read(self, grant: Grant, answer: Answer) -> Signal | None:
-        body = _body_of(answer)
+        body = self._body_of(answer)
         error = _error_in(body)
         if error is None:
             _text(body, "access_token")
@@ -204,7 +203,10 @@ class DeviceFlow(Gateway):
         if error in DEAD:
             return QRExpired()
         reason = REASONS.get(error, Reason.REFUSED_BY_SERVICE)
-        return PairingRefused(reason, {key: body[key] for key in body if key.startswith("error")})
+        data = {key: body[key] for key in body if key.startswith("error")}
+        if reason is Reason.REFUSED_ON_PHONE:
+            return PairingRefused(reason, data)
+        return PairingRefused(reason, data, self._refusal("token", error, answer))
 
     async def _post(self, endpoints: Endpoints, url: str, form: Mapping[str, str]) -> Answer:
         """Send a form as this client (RFC 6749, section 2.3.1)."""
@@ -220,6 +222,40 @@ class DeviceFlow(Gateway):
             self._http, "POST", url, form=fields, headers=headers, timeout=self._timeout
         )
 
+    def _body_of(self, answer: Answer) -> Mapping[str, object]:
+        """The object in an answer, which says by its own words how it went.
+
+        Raises:
+            ServiceUnavailable: not now; or there is no object, and the status is a success.
+            ServiceRefused: there is no object, so the status is all there is to go by.
+        """
+        failure = self.failure_of(answer)
+        if isinstance(failure, ServiceUnavailable):
+            raise failure
+        body = object_in(answer.content)
+        if body is None:
+            raise failure or ServiceUnavailable("the server's answer is no JSON object")
+        if failure is not None and body.get("error") is None:
+            raise failure
+        return body
+
+    def advice(self, status: int) -> str | None:
+        """The client, which is the credential here: its id, and its secret if it has one."""
+        if status not in UNAUTHORIZED:
+            return None
+        return f"the client_id is {self.account!r}; {advice_on('client_secret', self._secret)}"
+
+    def _refusal(self, wanted: str, error: str, answer: Answer) -> ServiceRefused:
+        """What an error means that an answer names, and is final."""
+        reason = REASONS.get(error, Reason.REFUSED_BY_SERVICE)
+        if reason is Reason.REFUSED_ON_PHONE:  # nobody was asked yet
+            reason = Reason.REFUSED_BY_SERVICE
+        said = error if error in SAID else "another error"
+        text = f"the server gives no {wanted}: {said} (HTTP {answer.status_code})"
+        if reason is Reason.AUTHENTICATION_REFUSED:
+            text += f"; {self.advice(401)}"
+        return ServiceRefused(text, reason=reason)
+
     async def _discover(self) -> Endpoints:
         """What the server publishes about itself: OpenID Connect Discovery, or else RFC 8414.
 
@@ -233,13 +269,14 @@ class DeviceFlow(Gateway):
             f"{origin}/.well-known/oauth-authorization-server{path}",
         ):
             answer = await send(self._http, "GET", url, timeout=self._timeout)
-            failure = failure_of_status(answer.status_code)
+            failure = self.failure_of(answer)
             if failure is None:
                 return _endpoints_of(answer, self._url)
             if isinstance(failure, ServiceUnavailable):
                 raise failure
         raise ServiceRefused(
-            "the server publishes nothing about itself; give device_endpoint= and token_endpoint="
+            f"the server publishes nothing about itself (HTTP {answer.status_code}): is "
+            f"{self.place} its URL? Else give device_endpoint= and token_endpoint="
         )
 
 
@@ -321,24 +358,6 @@ def _endpoints_of(answer: Answer, issuer: str) -> Endpoints:
     return Endpoints(device, token, secret_in_form=in_form)
 
 
-def _body_of(answer: Answer) -> Mapping[str, object]:
-    """The object in an answer, which says by its own words how it went.
-
-    Raises:
-        ServiceUnavailable: not now; or there is no object, and the status is a success.
-        ServiceRefused: there is no object, so the status is all there is to go by.
-    """
-    failure = failure_of_status(answer.status_code)
-    if isinstance(failure, ServiceUnavailable):
-        raise failure
-    body = object_in(answer.content)
-    if body is None:
-        raise failure or ServiceUnavailable("the server's answer is no JSON object")
-    if failure is not None and body.get("error") is None:
-        raise failure
-    return body
-
-
 def _error_in(body: Mapping[str, object]) -> str | None:
     """The error that an answer names (RFC 6749, section 5.2); None if it names none.
 
@@ -350,15 +369,6 @@ def _error_in(body: Mapping[str, object]) -> str | None:
     if error in ("temporarily_unavailable", "server_error"):
         raise ServiceUnavailable(f"the server says {error}")
     return error if isinstance(error, str) else "an error that is no text"
-
-
-def _refusal(error: str) -> ServiceRefused:
-    """What an error in the answer to the request for a code means."""
-    reason = REASONS.get(error, Reason.REFUSED_BY_SERVICE)
-    if reason is Reason.REFUSED_ON_PHONE:  # nobody was asked yet
-        reason = Reason.REFUSED_BY_SERVICE
-    said = error if error in SAID else "another error"
-    return ServiceRefused(f"the server gives no code: {said}", reason=reason)
 
 
 def _text(body: Mapping[str, object], *names: str) -> str:

@@ -40,9 +40,8 @@ from ..transports.handshake import check_namespace
 from ..transports.socketio import SocketIOTransport
 from ..values import UNAUTHORIZED, fields_of, text_of, value_at
 from .base import Gateway, Reaching, until
-from .credentials import Credential, check_credential, fresh
+from .credentials import Credential, advice_on, check_credential, fresh
 from .deferred import DeferredTransport
-from .failures import failure_of_status
 from .phone_numbers import digits_of
 
 __all__ = ["EvolutionAPI"]
@@ -127,6 +126,14 @@ class EvolutionAPI(Gateway):
         """The key, as it is now."""
         return {"apikey": await fresh(self._key)}
 
+    def advice(self, status: int) -> str | None:
+        """The key, or the instance that nobody has created."""
+        if status in UNAUTHORIZED:
+            return advice_on("api_key", self._key)
+        if status == 404:
+            return f"there is no instance {self.account!r} at {self.place}; create it first"
+        return None
+
     async def ask_for_code(self) -> QRCode | Paired:
         """Have the instance connect, and wait until it has a code."""
         if not self._global:
@@ -139,7 +146,7 @@ class EvolutionAPI(Gateway):
             body = await self.ask("GET", "instance", "connectionState", self.account)
         except ServiceRefused as error:
             if error.reason == Reason.AUTHENTICATION_REFUSED:
-                return PairingRefused(Reason.AUTHENTICATION_REFUSED)
+                return PairingRefused(Reason.AUTHENTICATION_REFUSED, error=error)
             raise
         state = value_at(body, "instance.state")
         if state == "open":
@@ -198,7 +205,7 @@ class EvolutionAPI(Gateway):
     async def _fetch_json(self, method: str, *path: str, **content: Any) -> object:
         """As `ask()`, for an answer that is a list, null, or nothing at all."""
         answer = await self.fetch(method, *path, **content)
-        if (failure := failure_of_status(answer.status_code)) is not None:
+        if (failure := self.failure_of(answer)) is not None:
             raise failure
         return answer.json() if answer.content else None
 

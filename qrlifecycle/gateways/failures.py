@@ -31,19 +31,24 @@ UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, RecursionError
 """What reading an answer raises that is not as it should be."""
 
 
-def failure_of_status(status: int) -> PeerError | None:
-    """What an HTTP status means as a failure; None if it is a success."""
+def failure_of_status(status: int, advice: str | None = None) -> PeerError | None:
+    """What an HTTP status means as a failure; None if it is a success.
+
+    Args:
+        status: the status.
+        advice: what a refusal with it means at this service, and what to do; no secret.
+    """
     if 200 <= status < 300:
         return None
     said = f"the service answered HTTP {status}"
     if status in UNAUTHORIZED:
-        return ServiceRefused(
-            f"{said}: it does not accept the credentials", reason=Reason.AUTHENTICATION_REFUSED
-        )
+        why = advice or "it does not accept the credentials"
+        return ServiceRefused(f"{said}: {why}", reason=Reason.AUTHENTICATION_REFUSED)
     if 300 <= status < 400:
         return ServiceRefused(f"{said}: it redirects, which is not followed; correct the URL")
     if 400 <= status < 500 and status not in NOT_NOW:
-        return ServiceRefused(said, reason=Reason.REFUSED_BY_SERVICE)
+        why = "" if advice is None else f": {advice}"
+        return ServiceRefused(f"{said}{why}", reason=Reason.REFUSED_BY_SERVICE)
     return ServiceUnavailable(said)
 
 

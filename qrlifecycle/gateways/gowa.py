@@ -52,12 +52,11 @@ from ..signals import (
 )
 from ..transports.base import Transport
 from ..transports.websocket import WebSocketTransport
-from ..values import fields_of, object_in, text_of
+from ..values import UNAUTHORIZED, fields_of, object_in, text_of
 from .actions import REPLIES, Told, code_to_compare, passkey
 from .base import Gateway, Parts, Reaching
-from .credentials import Credential, check_credential, fresh
+from .credentials import Credential, advice_on, check_credential, fresh
 from .deferred import DeferredTransport
-from .failures import failure_of_status
 from .http import Answer
 from .live_codes import LiveCode, forget_code, live_code
 from .phone_numbers import digits_of
@@ -213,11 +212,12 @@ class GOWA(Gateway):
     async def ask_for_status(self) -> Signal | None:
         """Ask whether the device is linked; and if it is about to be, ask on."""
         answer = await self._fetch("GET", "status")
-        failure = _failure(answer)
+        failure = self.failure_of(answer)
         if isinstance(failure, ServiceRefused) and _is_its_own_word(answer):
             known = isinstance(failure.reason, Reason)
-            return PairingRefused(failure.reason if known else Reason.REFUSED_BY_SERVICE)  # type: ignore[arg-type]
-        status = _results_in(answer)
+            reason = failure.reason if known else Reason.REFUSED_BY_SERVICE
+            return PairingRefused(reason, error=failure)  # type: ignore[arg-type]
+        status = self._results_in(answer)
         for _ in range(LOOKS_WHILE_LINKING):
             if status.get("is_logged_in") is True:
                 return self._success(status)
@@ -242,7 +242,7 @@ class GOWA(Gateway):
         if answer.status_code == 404:
             self._mine.knows_no_passkeys = True
             return None
-        said = _results_in(answer)
+        said = self._results_in(answer)
         signal: Signal | None = None
         match said.get("status"):
             case "awaiting_response":
@@ -263,15 +263,43 @@ class GOWA(Gateway):
             answer = await self._fetch("POST", "passkey", "confirm")
         else:
             answer = await self._fetch("GET", "logout")
-        if (failure := _failure(answer)) is not None:
+        if (failure := self.failure_of(answer)) is not None:
             raise failure
 
     async def _fetch(self, method: str, *path: str, body: object = None, **params: str) -> Answer:
         params["device_id"] = self.account
         return await self.fetch(method, "app", *path, params=params, json_body=body)
 
+    def failure_of(self, answer: Answer) -> PeerError | None:
+        """What an answer means as a failure, by the service's own word if it gives one."""
+        failure = super().failure_of(answer)
+        if failure is None:
+            return None
+        said = object_in(answer.content) or {}
+        code = said.get("code")
+        if code == "AUTHENTICATION_ERROR":
+            return ServiceUnavailable("the service cannot connect to WhatsApp")
+        if code in ALREADY:
+            return ServiceUnavailable("the device is linked already, and connects")
+        if code == "DEVICE_NOT_FOUND":
+            where = f"HTTP {answer.status_code}: there is no device {self.account!r}"
+            text = f"the service answered {where} at {self.place}; create it first"
+            return ServiceRefused(text, reason=Reason.REFUSED_BY_SERVICE)
+        return failure
+
+    def advice(self, status: int) -> str | None:
+        """The password, or the URL, for what is not there of its own has a word of its own."""
+        if status in UNAUTHORIZED:
+            return advice_on("password", self._password)
+        return f"is {self.place} its URL, with its base path?" if status == 404 else None
+
+    def _results_in(self, answer: Answer) -> Mapping[str, object]:
+        if (failure := self.failure_of(answer)) is not None:
+            raise failure
+        return fields_of(answer.json_object().get("results"), "results")
+
     async def _results(self, method: str, *path: str, **params: str) -> Mapping[str, object]:
-        return _results_in(await self._fetch(method, *path, **params))
+        return self._results_in(await self._fetch(method, *path, **params))
 
     # Listening
 
@@ -406,29 +434,6 @@ def _confirmation(said: Mapping[str, object]) -> Signal:
     if said.get("skip_handoff_ux") is True:
         return Scanned()
     return code_to_compare(text_of(said["code"], "code"))
-
-
-def _failure(answer: Answer) -> PeerError | None:
-    """What an answer means as a failure; None if it is none."""
-    failure = failure_of_status(answer.status_code)
-    if failure is None:
-        return None
-    said = object_in(answer.content) or {}
-    code = said.get("code")
-    if code == "AUTHENTICATION_ERROR":
-        return ServiceUnavailable("the service cannot connect to WhatsApp")
-    if code in ALREADY:
-        return ServiceUnavailable("the device is linked already, and connects")
-    if code == "DEVICE_NOT_FOUND":
-        return ServiceRefused("there is no such device", reason=Reason.REFUSED_BY_SERVICE)
-    return failure
-
-
-def _results_in(answer: Answer) -> Mapping[str, object]:
-    if (failure := _failure(answer)) is not None:
-        raise failure
-    results = answer.json_object().get("results")
-    return fields_of(results, "results")
 
 
 def _is_its_own_word(answer: Answer) -> bool:

@@ -39,12 +39,11 @@ from ..signals import (
 )
 from ..transports.base import Transport
 from ..transports.websocket import REFUSING, WebSocketTransport
-from ..values import object_in, text_of
+from ..values import UNAUTHORIZED, object_in, text_of
 from .actions import REPLIES, Told, code_to_compare, passkey
 from .base import Gateway, Parts, Reaching, until
-from .credentials import Credential, check_credential, fresh
+from .credentials import Credential, advice_on, check_credential, fresh
 from .deferred import DeferredTransport
-from .failures import failure_of_status
 from .http import Answer
 from .phone_numbers import digits_of
 from .replies import CodeCompared, PasskeySigned, Reply
@@ -147,6 +146,15 @@ class WAHA(Gateway):
         """The key."""
         return {} if self._key is None else {"X-Api-Key": await fresh(self._key)}
 
+    def advice(self, status: int) -> str | None:
+        """The key, or the session that nobody has created."""
+        if status in UNAUTHORIZED:
+            return advice_on("api_key", self._key)
+        if status == 404:
+            mend = "its URL ends before /api" if self.place.endswith("/api") else "create it first"
+            return f"there is no session {self.account!r} at {self.place}; {mend}"
+        return None
+
     # Asking
 
     async def ask_for_code(self) -> QRCode | Paired:
@@ -161,7 +169,7 @@ class WAHA(Gateway):
         self._round = Round(whole=True)
         if answer.status_code == 422:  # started already, by somebody else, or it never will be
             self._round.start_refused = True
-        elif (failure := failure_of_status(answer.status_code)) is not None:
+        elif (failure := self.failure_of(answer)) is not None:
             raise failure
 
     async def _first_code(self) -> QRCode | Paired | None:
@@ -176,10 +184,13 @@ class WAHA(Gateway):
                 return code
             case Paired() as paired:
                 return paired
-            case PairingRefused(reason=reason):
-                raise ServiceRefused("the session failed, or is refused to us", reason=reason)
+            case PairingRefused(reason=reason, error=error):
+                raise error or ServiceRefused(f"the session {self.account!r} failed", reason=reason)
             case QRExpired() if self._round.start_refused:
-                raise ServiceRefused("the session does not start")
+                raise ServiceRefused(
+                    f"the session {self.account!r} does not start: the service answered HTTP 422; "
+                    "its own log says why (the core edition of 2024 has only 'default')"
+                )
             case QRExpired():
                 raise ServiceUnavailable("the session stopped")
         return None
@@ -187,7 +198,7 @@ class WAHA(Gateway):
     async def ask_for_status(self) -> Signal | None:
         """Ask for the session's status, and for the code if it has one."""
         answer = await self.fetch("GET", "api", "sessions", self.account)
-        if (failure := failure_of_status(answer.status_code)) is not None:
+        if (failure := self.failure_of(answer)) is not None:
             return _final(answer, failure)
         session = answer.json_object()
         status = session["status"]
@@ -215,7 +226,7 @@ class WAHA(Gateway):
         )
         if answer.status_code in (404, 422):
             return None  # it has gone on meanwhile: there is none in any other status
-        if (failure := failure_of_status(answer.status_code)) is not None:
+        if (failure := self.failure_of(answer)) is not None:
             raise failure
         if (text := text_of(answer.json_object().get("value"), "value")) is None:
             return None if _paired(me) is None else self._round.told.tell_once(Scanned())
@@ -236,7 +247,7 @@ class WAHA(Gateway):
             *("api", self.account, "auth", "request-code"),
             json_body={"phoneNumber": self._number},
         )
-        said = object_in(answer.content) if failure_of_status(answer.status_code) is None else None
+        said = object_in(answer.content) if self.failure_of(answer) is None else None
         typed = None if said is None else text_of(said.get("code"), "code")
         self._round.typed = typed, anyio.current_time() + TYPED_LIFETIME
         return typed
@@ -246,7 +257,7 @@ class WAHA(Gateway):
         answer = await self.fetch("GET", "api", self.account, "auth", "passkey", where)
         if answer.status_code == 422:
             return None  # it is done
-        if (failure := failure_of_status(answer.status_code)) is not None:
+        if (failure := self.failure_of(answer)) is not None:
             raise failure
         return self._round.told.tell_once(_action(action, answer.json_object()))
 
@@ -266,7 +277,7 @@ class WAHA(Gateway):
 
     async def _post(self, *path: str, json_body: object = None) -> None:
         answer = await self.fetch("POST", *path, json_body=json_body)
-        if (failure := failure_of_status(answer.status_code)) is not None:
+        if (failure := self.failure_of(answer)) is not None:
             raise failure
 
     # Listening
@@ -381,5 +392,6 @@ def _final(answer: Answer, failure: Exception) -> PairingRefused:
     said = object_in(answer.content)
     if isinstance(failure, ServiceRefused) and said is not None and "statusCode" in said:
         known = isinstance(failure.reason, Reason)
-        return PairingRefused(failure.reason if known else Reason.REFUSED_BY_SERVICE)  # type: ignore[arg-type]
+        reason = failure.reason if known else Reason.REFUSED_BY_SERVICE
+        return PairingRefused(reason, error=failure)  # type: ignore[arg-type]
     raise failure

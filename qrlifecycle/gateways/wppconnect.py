@@ -34,10 +34,9 @@ from ..signals import (
 )
 from ..transports.base import Transport
 from ..transports.socketio import SocketIOTransport
-from ..values import fields_of, text_of, value_at
+from ..values import UNAUTHORIZED, fields_of, text_of, value_at
 from .base import Gateway, Reaching
 from .credentials import Credential, check_credential, fresh
-from .failures import failure_of_status
 from .http import Answer
 
 __all__ = ["WPPConnect"]
@@ -107,6 +106,15 @@ class WPPConnect(Gateway):
         self._secret = secret_key
         self._made: str | None = None
 
+    def advice(self, status: int) -> str | None:
+        """The token, which is of one session only; or the URL, for any session comes to be."""
+        if status in UNAUTHORIZED:
+            name = "secret_key" if self._token is None else "token"
+            return (
+                f"the {name} is not accepted for {self.account!r}; each session has its own token"
+            )
+        return f"is {self.place} the server's URL?" if status == 404 else None
+
     async def ask_for_code(self) -> QRCode | Paired:
         """Start the session, unless it runs, and wait until it has a code."""
         started = -math.inf
@@ -129,7 +137,7 @@ class WPPConnect(Gateway):
             body = await self._ask("GET", "status-session")
         except ServiceRefused as error:
             if error.reason == Reason.AUTHENTICATION_REFUSED:
-                return PairingRefused(Reason.AUTHENTICATION_REFUSED)
+                return PairingRefused(Reason.AUTHENTICATION_REFUSED, error=error)
             raise
         match body.get("status"):
             case "CONNECTED":
@@ -178,7 +186,7 @@ class WPPConnect(Gateway):
         if answer.status_code == 401 and before is not None:
             self._made = None  # the server's secret is another now, and so may ours be
             answer = await self._fetch_with_token(method, action, **content)
-        if (failure := failure_of_status(answer.status_code)) is not None:
+        if (failure := self.failure_of(answer)) is not None:
             raise failure
         return answer.json_object()
 
@@ -197,7 +205,7 @@ class WPPConnect(Gateway):
         if answer.status_code == 400:
             text = "the service answered HTTP 400: it does not accept the secret key"
             raise ServiceRefused(text, reason=Reason.AUTHENTICATION_REFUSED)
-        if (failure := failure_of_status(answer.status_code)) is not None:
+        if (failure := self.failure_of(answer)) is not None:
             raise failure
         token = text_of(answer.json_object().get("token"), "token")
         if token is None:

@@ -63,6 +63,7 @@ BEGINNING = re.compile(b"(?=%s)" % re.escape(MARK))
 
 KINDS: Mapping[str, type[Record]] = {
     "began": records.Began,
+    "acquiring": records.Acquiring,
     "leased": records.Leased,
     "lease_gone": records.LeaseGone,
     "changed": records.Changed,
@@ -74,6 +75,9 @@ KINDS: Mapping[str, type[Record]] = {
     "closed": records.Closed,
     "dropped": records.Dropped,
     "ended": records.Ended,
+    "shared_opening": records.SharedOpening,
+    "shared_opened": records.SharedOpened,
+    "shared_closed": records.SharedClosed,
 }
 """The values of ``what`` in a line."""
 
@@ -273,6 +277,7 @@ READ: Mapping[str, Callable[[Any], object]] = {
     "target": _word(State),
     "reason": _or_none(_word(Reason)),
     "subject": _or_none(_subject),
+    "shared": _or_none(_text),
     "how": _word(Closing),
     "ending": _or_none(_word(Ending)),
     "cause": _text,

@@ -74,7 +74,16 @@ COUNTERS = (
     Figure("alerts", "{alert}", "Alerts raised.", lambda now: {**NO_ALERTS, **now.alerts}, "kind"),
 )
 
-OPEN = Figure("sockets.open", "{socket}", "Sockets open now.", lambda now: now.sockets_open)
+GAUGES = (
+    Figure("sockets.open", "{socket}", "Sockets open now.", lambda now: now.sockets_open),
+    Figure(
+        "sockets.shares",
+        "{share}",
+        "Displayed codes that have a share of a shared socket now.",
+        lambda now: now.shares_open,
+    ),
+)
+"""What goes up and down."""
 
 HISTOGRAMS = {
     "success_to_closed": "From the success signal until the socket was closed.",
@@ -98,7 +107,8 @@ def export_metrics(audit: Audit, meter_provider: MeterProvider | None = None) ->
     """
     meter = get_meter("qrlifecycle", meter_provider=meter_provider)
     makers = dict.fromkeys(COUNTERS, meter.create_observable_counter)
-    for figure, make in [*makers.items(), (OPEN, meter.create_observable_up_down_counter)]:
+    gauges = dict.fromkeys(GAUGES, meter.create_observable_up_down_counter)
+    for figure, make in [*makers.items(), *gauges.items()]:
         make(
             f"qrlifecycle.{figure.name}",
             [_observer(audit, figure)],

@@ -20,13 +20,16 @@ from .pairing_server import PairingServer
 from .plans import Plan
 from .run_plan import run_plan
 from .scripted import Fault, ScriptedPeer, ScriptedTransport
+from .scripted_leases import Keeping, ScriptedKeeper
 
 __all__ = [
     "Emulator",
     "Fault",
     "Judge",
+    "Keeping",
     "PairingServer",
     "Plan",
+    "ScriptedKeeper",
     "ScriptedPeer",
     "ScriptedTransport",
     "TwoMachines",

@@ -13,19 +13,21 @@ from typing import Any, Protocol
 
 import anyio
 
+from ..codes import PairingCode, QRCode
 from ..engine.observers import Change
 from ..engine.service import QRRequest, StatusCheck
 from ..errors import EventRefused, PairingInProgress
+from ..leases.base import Lease
 from ..lifecycle import QRLifecycle
 from ..machine import MACHINE
 from ..outcome import Cancelled, Connected, Outcome
 from ..policy import Policy
-from ..signals import Signal
+from ..signals import Paired, Signal
 from ..states import ENDS, SOCKET_OWNER, State
 from ..transports.base import Transport
 from .scripted import GracefulClose
 
-__all__ = ["EPSILON", "Breach", "Judge", "WatchedPeer"]
+__all__ = ["EPSILON", "Breach", "Judge", "WatchedKeeper", "WatchedPeer"]
 
 EPSILON = 1e-6
 """Seconds by which sums of times may be wrong."""
@@ -54,6 +56,34 @@ class WatchedPeer(Protocol):
         ...
 
 
+class WatchedKeeper(Protocol):
+    """What the judge must be able to see of whoever keeps the lease: a `ScriptedKeeper`, say.
+
+    Attributes:
+        released: called as a lease that is held is given back.
+    """
+
+    released: Callable[[], object]
+
+    @property
+    def held(self) -> int:
+        """How many leases are held now."""
+        ...
+
+    @property
+    def lost_at(self) -> float | None:
+        """When the newest lease was lost, if it was."""
+        ...
+
+    def lose(self) -> bool:
+        """Take away the newest lease, if it is held; say whether it was."""
+        ...
+
+    def __call__(self) -> Lease:
+        """A fresh lease."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Breach:
     """What was seen that a promise forbids."""
@@ -74,6 +104,7 @@ class Judge:
         request_qr: the lifecycle's.
         late: seconds by which the clock may miss a deadline: a real one does, a virtual one not.
         check_status: the lifecycle's, if it has one.
+        keeper: who keeps its lease, if it has one.
         blind: whether the hook that shows codes raises, as if there were no screen.
         options: further arguments of the lifecycle.
     """
@@ -86,6 +117,7 @@ class Judge:
         *,
         late: float = EPSILON,
         check_status: StatusCheck | None = None,
+        keeper: WatchedKeeper | None = None,
         blind: bool = False,
         **options: Any,
     ) -> None:
@@ -101,9 +133,14 @@ class Judge:
         self.read_by: float | None = None
         """When a read of the status must have begun, since a transport listens; None if none is
         due."""
+        self._request_qr = request_qr
+        self._keeper = keeper
+        if keeper is not None:
+            keeper.released = self._on_released
+            options["lease"] = keeper
         self.lifecycle = QRLifecycle(
-            request_qr,
-            peer,
+            request_qr if keeper is None else self._request,
+            peer if keeper is None else self._make,
             policy=policy,
             on_change=self._on_change,
             on_qr_updated=lambda _qr: self._on_code(),
@@ -129,7 +166,7 @@ class Judge:
     # What is checked
 
     def look(self) -> None:
-        """Promises 1, 3, 4 and 6, at an instant that somebody can observe."""
+        """Promises 1, 3, 4, 6 and 9, at an instant that somebody can observe."""
         state, sockets = self.lifecycle.state, self.peer.open_sockets
         if sockets and state is not SOCKET_OWNER:
             self.note(1, f"a socket exists in state {state}")
@@ -141,7 +178,38 @@ class Judge:
             self.note(3, "two sockets at once")
         if self.lifecycle.qr is not None and state is not SOCKET_OWNER:
             self.note(6, f"a code is kept in state {state}")
+        self._check_lease(sockets)
         self._check_read()
+
+    def _check_lease(self, sockets: int) -> None:
+        """Promise 9: no transport without a lease, but for the time that closing one may take."""
+        keeper = self._keeper
+        if keeper is None:
+            return
+        if keeper.held > 1:
+            self.note(9, "two leases at once")
+        if not sockets or keeper.held:
+            return
+        gone = self.policy.close_timeout + self._late
+        if keeper.lost_at is None or anyio.current_time() > keeper.lost_at + gone:
+            self.note(9, "a socket exists without a lease")
+
+    def _on_released(self) -> None:
+        """A lease is given back: nothing that it is for may be left."""
+        if self.peer.open_sockets:
+            self.note(9, "a lease was given back while a socket existed")
+
+    def _make(self) -> Transport:
+        """Make a transport, as the lifecycle does; one that opens while it is lost is closed."""
+        if self._keeper is not None and not self._keeper.held:
+            self.note(9, "a transport was made without a lease")
+        return self.peer()
+
+    async def _request(self) -> QRCode | PairingCode | Paired:
+        """Ask for a code, as the lifecycle does: on many services that is exclusive already."""
+        if self._keeper is not None and not self._keeper.held:
+            self.note(9, "a code was asked for without a lease")
+        return await self._request_qr()
 
     def _check_read(self) -> None:
         """Promise 4: where there is a status, a read of it is begun after each opening.
@@ -220,6 +288,11 @@ class Judge:
             self._cancelled = True
             self._must_leave()
 
+    def lose(self) -> None:
+        """Have the lease lost, if it is held."""
+        if self._keeper is not None and self._keeper.lose():
+            self._must_leave()
+
     def generate(self) -> None:
         """Call `generate()`, which may be refused."""
         self._asked_again = self.lifecycle.state in ENDS
@@ -282,4 +355,6 @@ class Judge:
             self.note(5, f"pair() ended in {self.lifecycle.state}")
         if self.peer.open_sockets:
             self.note(5, "pair() ended with a socket open")
+        if self._keeper is not None and self._keeper.held:
+            self.note(9, "pair() ended, and its lease was not given back")
         self._check_notified()

@@ -15,8 +15,10 @@ from ..policy import Policy
 from ..states import Word
 from .acts import Act
 from .scripted import Fault
+from .scripted_leases import Keeping
 
-__all__ = ["BY_THE_PEER", "BY_THE_PROGRAM", "Answer", "Plan", "PlanStep", "Reading"]
+__all__ = ["BY_THE_KEEPER", "BY_THE_PEER", "BY_THE_PROGRAM", "Answer", "Plan", "PlanStep",
+           "Reading"]  # fmt: skip
 
 BY_THE_PROGRAM = (Act.PAIR, Act.GENERATE, Act.CANCEL, Act.RESET, Act.CANCELLED)
 """What a step may be that the embedding program does."""
@@ -26,6 +28,11 @@ BY_THE_PEER = (
     *(Act.CHANGED, Act.HANG_UP, Act.BREAK),
 )
 """What a step may be that comes over the wire."""
+
+BY_THE_KEEPER = (Act.LOSE,)
+"""What a step may be that comes from whoever keeps the lease; nothing happens if none is held."""
+
+STEPS = frozenset({*BY_THE_PROGRAM, *BY_THE_PEER, *BY_THE_KEEPER})
 
 
 class Answer(Word):
@@ -60,7 +67,7 @@ class PlanStep:
     """An act, and how long it is until the next one.
 
     Args:
-        act: one of `BY_THE_PROGRAM` or `BY_THE_PEER`.
+        act: one of `BY_THE_PROGRAM`, `BY_THE_PEER` or `BY_THE_KEEPER`.
         pause: seconds until the next step; 0: until everybody waits; None: none, the two race.
 
     Raises:
@@ -71,10 +78,10 @@ class PlanStep:
     pause: float | None = 0.0
 
     def __post_init__(self) -> None:
-        if self.act not in BY_THE_PROGRAM and self.act not in BY_THE_PEER:
+        if self.act not in STEPS:
             raise InvalidValue(
-                f"'{self.act}' is no step of a plan; the transport's faults, and "
-                "what the service says, have lists of their own"
+                f"'{self.act}' is no step of a plan; the transport's faults, and what the service "
+                "and the keeper of the lease say, have lists of their own"
             )
 
     def __repr__(self) -> str:
@@ -96,6 +103,8 @@ class Plan:
             `check_status`.
         openings: the fault of each opening, in order; afterwards there is none.
         closings: the fault of each closing, in order; afterwards there is none.
+        leases: what comes of waiting for each lease, in order; afterwards each is had. None: there
+            is no lease.
         policy: the lifecycle's.
     """
 
@@ -104,6 +113,7 @@ class Plan:
     statuses: tuple[Reading, ...] | None = None
     openings: tuple[Fault, ...] = ()
     closings: tuple[Fault, ...] = ()
+    leases: tuple[Keeping, ...] | None = None
     policy: Policy = ORDINARY
 
     def __repr__(self) -> str:

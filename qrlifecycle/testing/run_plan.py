@@ -22,6 +22,7 @@ from .contract.check import PeerFactory
 from .judge import Judge
 from .plan_targets import PlanTarget, ScriptedTarget, WireTarget
 from .plans import BY_THE_PEER, Answer, Plan, PlanStep, Reading
+from .scripted_leases import ScriptedKeeper
 
 __all__ = ["SCALE", "run_plan", "run_plans_together"]
 
@@ -122,6 +123,7 @@ class _PlanRun:
             request_qr or self._request_qr,
             late=target.late,
             check_status=self._check_status if reads else None,
+            keeper=None if plan.leases is None else ScriptedKeeper(plan.leases, LATE * scale),
             expect_identity=lambda identity: Paired(identity) != SIGNALS[Act.STRANGER],
         )
         target.watch = self.judge.look
@@ -168,6 +170,8 @@ class _PlanRun:
         judge = self.judge
         if step.act in BY_THE_PEER:
             await self._target.act(step.act)
+        elif step.act is Act.LOSE:
+            judge.lose()
         elif step.act is Act.GENERATE:
             judge.generate()
         elif step.act is Act.CANCEL:

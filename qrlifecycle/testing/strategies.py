@@ -21,6 +21,7 @@ from ..states import Event, State, single_rows
 from .acts import Act
 from .plans import BY_THE_PEER, BY_THE_PROGRAM, Answer, Plan, PlanStep, Reading
 from .scripted import Fault
+from .scripted_leases import Keeping
 
 __all__ = ["plans"]
 
@@ -47,11 +48,15 @@ EVENTS = {state: [event for source, event in TARGETS if source is state] for sta
 WAITS = (0.1, 0.6, 1.1, 3.0, 11.0)
 """Seconds."""
 
+ONE_OF_TEN = st.integers(0, 9)
+"""A lease is lost by the one of these that is 0."""
+
 GUIDED = 7
 """Of ten steps, those that the table accepts."""
 
 POLICIES = st.builds(
     Policy,
+    lease_timeout=st.just(1.5),
     generate_timeout=st.just(2.0),
     generate_retry_delay=st.just(0.5),
     generate_retry_delay_max=st.just(1.0),
@@ -81,6 +86,7 @@ POLICIES = st.builds(
 MOSTLY_CODES = st.sampled_from([Answer.CODE] * 4 + list(Answer))
 MOSTLY_NOTHING = st.sampled_from([Reading.NOTHING] * 10 + list(Reading))
 OPENINGS = st.sampled_from([Fault.NONE] * 6 + [fault for fault in Fault if fault is not Fault.HELD])
+MOSTLY_HELD = st.sampled_from([Keeping.HELD] * 6 + list(Keeping))
 CLOSINGS = st.sampled_from([Fault.NONE, Fault.SLOW, Fault.BROKEN, Fault.HUNG])
 ANY_ACT = st.sampled_from(BY_THE_PROGRAM + BY_THE_PEER)
 
@@ -96,7 +102,8 @@ def plans(*, most_steps: int = 12) -> st.SearchStrategy[Plan]:
 
 @st.composite
 def _plans(draw: st.DrawFn, most_steps: int) -> Plan:
-    steps = draw(_steps(most_steps))
+    leases = tuple(draw(st.lists(MOSTLY_HELD, max_size=3))) if draw(st.booleans()) else None
+    steps = draw(_steps(most_steps, leased=leases is not None))
     reads = draw(st.booleans())
     policy = draw(POLICIES)
     return Plan(
@@ -107,12 +114,13 @@ def _plans(draw: st.DrawFn, most_steps: int) -> Plan:
         statuses=tuple(draw(st.lists(MOSTLY_NOTHING, max_size=8))) if reads else None,
         openings=tuple(draw(st.lists(OPENINGS, max_size=4))),
         closings=tuple(draw(st.lists(CLOSINGS, max_size=4))),
+        leases=leases,
         steps=steps,
     )
 
 
 @st.composite
-def _steps(draw: st.DrawFn, most_steps: int) -> tuple[PlanStep, ...]:
+def _steps(draw: st.DrawFn, most_steps: int, *, leased: bool) -> tuple[PlanStep, ...]:
     steps = [PlanStep(Act.PAIR)]
     state = State.DISPLAYED
     for _ in range(draw(st.integers(0, most_steps))):
@@ -120,6 +128,10 @@ def _steps(draw: st.DrawFn, most_steps: int) -> tuple[PlanStep, ...]:
         if state not in (State.GENERATING, State.DISPLAYED) and draw(st.booleans()):
             steps.append(_step(draw, Act.PAIR))
             state = State.DISPLAYED
+            continue
+        if leased and state in (State.GENERATING, State.DISPLAYED) and not draw(ONE_OF_TEN):
+            steps.append(_step(draw, Act.LOSE))
+            state = State.FAILED
             continue
         if draw(st.integers(0, 9)) >= GUIDED:
             steps.append(_step(draw, draw(ANY_ACT)))

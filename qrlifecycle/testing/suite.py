@@ -145,12 +145,12 @@ class LifecyclePromises(_OnOwnLoop):
     examples: ClassVar[Sequence[Plan]] = ()
     """Plans to try first, such as those that once broke a promise."""
 
-    test_promises_1_2_3_4_5_8_hold_under_every_plan: ClassVar[Callable[..., Any]]
+    test_promises_1_2_3_4_5_8_9_hold_under_every_plan: ClassVar[Callable[..., Any]]
     """Made for each subclass, with its ``max_examples`` and ``examples``."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        cls.test_promises_1_2_3_4_5_8_hold_under_every_plan = _promises(
+        cls.test_promises_1_2_3_4_5_8_9_hold_under_every_plan = _promises(
             cls.max_examples, cls.examples
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 
-__all__ = ["PROMISES", "difference", "error_text", "in_words", "innermost"]
+__all__ = ["PROMISES", "difference", "error_text", "in_words", "innermost", "kind_of"]
 
 PROMISES = {
     1: "exclusion",
@@ -16,6 +16,7 @@ PROMISES = {
     6: "secrets",
     7: "hostile input",
     8: "nothing left behind",
+    9: "one socket per user",
 }
 
 
@@ -31,6 +32,13 @@ def innermost(error: BaseException) -> Iterator[BaseException]:
 def in_words(error: BaseException | None) -> str:
     """An error's class, and its text if it has one."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def kind_of(value: object) -> str:
+    """What a value is, with its article; never what it holds."""
+    kind = type(value).__name__
+    article = "an" if kind[0].lower() in "aeiou" else "a"
+    return "None" if value is None else f"{article} {kind}"
 
 
 def difference(given: object, wanted: object) -> str:

@@ -87,6 +87,15 @@ class Transport(NotPickled, ABC):
         """
         return None
 
+    @property
+    def shared(self) -> str | None:
+        """The identifier of the shared socket that it is a share of; None unless overridden.
+
+        It is asked before `open()`. Whoever owns that socket tells of it, in the log and in
+        records: of a share the log says nothing above DEBUG, and no figure counts it as a socket.
+        """
+        return None
+
     @abstractmethod
     async def open(self) -> None:
         """Do the handshake; return when listening.

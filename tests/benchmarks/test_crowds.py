@@ -72,7 +72,13 @@ def test_a_size_that_cannot_be_is_refused(sizes: str, capsys: pytest.CaptureFixt
 def test_the_page_has_the_marks_and_other_text_stays() -> None:
     """What one command prints is put between its own marks, and nothing else changes."""
     page = PAGE.read_text()
-    assert {mark["name"] for mark in MARKS.finditer(page)} == {"crowds", "costs"}
+    assert {mark["name"] for mark in MARKS.finditer(page)} == {
+        "crowds",
+        "costs",
+        "replicas",
+        "keeper",
+        "leases",
+    }
     filled = fill(page, {"crowds": "a table\n"})
     assert "<!-- printed: crowds -->\n\na table\n\n<!-- end -->" in filled
     assert fill(filled, {"crowds": "another\n"}) == fill(page, {"crowds": "another\n"})

@@ -107,7 +107,7 @@ class Toy(Gateway):
         self,
         client: Any = None,
         *,
-        url: str = "http://user:pass@toy.example/api/",
+        url: str = "http://toy.example/api/",
         account: str = "bot/7",
         key: Credential = "k3y",
         read: Callable[[Mapping[str, Any]], str] = lambda body: str(body["qr"]),

@@ -86,9 +86,9 @@ async def test_requests_are_made_below_the_url_with_a_fresh_key() -> None:
     await gateway.request_qr()
     await gateway.check_status()
     (first, second) = client.asked
-    assert first[:2] == ("POST", "http://user:pass@toy.example/api/qr/..%2Fbot%207%3Fx")
+    assert first[:2] == ("POST", "http://toy.example/api/qr/..%2Fbot%207%3Fx")
     assert [asked[2]["X-Key"] for asked in client.asked] == ["one", "two"]
-    assert second[:2] == ("GET", "http://user:pass@toy.example/api/status/..%2Fbot%207%3Fx")
+    assert second[:2] == ("GET", "http://toy.example/api/status/..%2Fbot%207%3Fx")
     assert client.contents == [b'{"new":true}', None]
 
 
@@ -114,7 +114,7 @@ def test_parts_and_hooks_are_what_a_lifecycle_takes() -> None:
 
 
 async def test_promise_6_a_gateway_shows_no_secret_and_is_not_pickled() -> None:
-    """Its repr has the account and the place, without user and password."""
+    """Its repr has the account and the place."""
     gateway = Toy(Canned(CODE))
     assert repr(gateway) == "<Toy 'bot/7' at http://toy.example/api>"
     assert (gateway.account, gateway.place) == ("bot/7", "http://toy.example/api")
@@ -130,6 +130,8 @@ async def test_promise_6_a_gateway_shows_no_secret_and_is_not_pickled() -> None:
         {"url": "ftp://toy.example"},
         {"url": "http://toy.example?key=k3y"},
         {"url": "http://toy.example#k3y"},
+        {"url": "http://k3y@toy.example"},
+        {"url": "http://me:k3y@toy.example"},
         {"account": ""},
         {"account": 7},
         {"timeout": 0},
@@ -139,7 +141,7 @@ async def test_promise_6_a_gateway_shows_no_secret_and_is_not_pickled() -> None:
     ids="-".join,
 )
 def test_what_cannot_be_meant_is_refused_where_it_is_made(options: dict[str, Any]) -> None:
-    """An account, a time, a URL without a query; and not two places that say how to trust."""
+    """An account, a time, a URL without query and password; and not two ways to trust."""
     with pytest.raises(UsageError) as raised:
         Toy(**options)
     assert "k3y" not in str(raised.value)
@@ -359,7 +361,7 @@ async def test_two_requests_for_one_account_never_run_at_once() -> None:
     """Not even of two gateways; the second waits, and is asked then."""
     client = Canned(CODE, wait=1)
     async with anyio.create_task_group() as tasks:
-        for url in ("toy.example/api", "TOY.example/api/", "u:p@toy.example/api"):
+        for url in ("toy.example/api", "TOY.example/api/", "toy.example:80/api"):
             tasks.start_soon(Toy(client, url=f"http://{url}").request_qr)
     assert (client.most, len(client.asked)) == (1, 3)
     assert anyio.current_time() >= 3

@@ -97,12 +97,13 @@ def test_a_wrong_secret_is_said(
     ("content", "said"),
     [
         (None, "No such file"),
-        (b"", "is needed: set QRLIFECYCLE_CLIENT_SECRET or --client-secret-file"),
-        (b"x" * 20_000, "no file with a secret"),
-        (b"\xff\xfe", "no file with a secret"),
+        (b"", "the file that --client-secret-file names is empty"),
+        (b"\n", "the file that --client-secret-file names is empty"),
+        (b"x" * 20_000, "no file with a key: it is too long"),
+        (b"\xff\xfe", "it is no text"),
         (b"a\nb", "client_secret is empty, or has characters that none has"),
     ],
-    ids=["missing", "empty", "long", "bytes", "lines"],
+    ids=["missing", "empty", "blank", "long", "bytes", "lines"],
 )
 def test_a_file_that_has_no_secret_is_a_mistake(
     content: bytes | None, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -178,7 +178,7 @@ async def test_whatsapp_out_of_its_reach_is_no_fault_of_our_password() -> None:
     with pytest.raises(ServiceRefused) as raised:
         await gateway(Answer(401, b"Unauthorized"))[1].request_qr()
     assert raised.value.reason is Reason.AUTHENTICATION_REFUSED
-    with pytest.raises(ServiceRefused, match="no such device") as raised:
+    with pytest.raises(ServiceRefused, match="there is no device 'bot-7'") as raised:
         await gateway(error(404, "DEVICE_NOT_FOUND"))[1].request_qr()
     assert raised.value.reason is Reason.REFUSED_BY_SERVICE
 

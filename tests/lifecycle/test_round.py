@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +20,7 @@ from qrlifecycle import (
     Outcome,
     Paired,
     PairingRefused,
+    PeerError,
     Policy,
     QRCode,
     QRLifecycle,
@@ -182,7 +184,7 @@ async def test_a_service_that_restarts_is_asked_again(caplog: pytest.LogCaptureF
 
 
 async def test_a_service_that_stays_away_is_why_time_ran_out() -> None:
-    """What was said last is the error of the outcome; the next code's timeout has none of it."""
+    """What was said last is the error of the outcome, whichever deadline it is that runs out."""
     error, asked = ServiceUnavailable("HTTP 503"), 0
 
     async def request() -> QRCode | Paired:
@@ -192,7 +194,7 @@ async def test_a_service_that_stays_away_is_why_time_ran_out() -> None:
 
     for attempt_timeout, expected in [
         (99, Failed(Reason.GENERATING_TIMED_OUT, error)),
-        (7, Failed(Reason.ATTEMPT_TIMED_OUT)),
+        (7, Failed(Reason.ATTEMPT_TIMED_OUT, error)),
     ]:
         policy = Policy(generate_timeout=20, attempt_timeout=attempt_timeout)
         began = anyio.current_time()
@@ -201,6 +203,20 @@ async def test_a_service_that_stays_away_is_why_time_ran_out() -> None:
         assert pairing.outcome == expected
         assert anyio.current_time() - began == pytest.approx(min(20, attempt_timeout))
     assert asked > 5
+
+
+async def test_a_service_that_came_back_is_not_why_time_ran_out() -> None:
+    """Once there was a code, what was said before it is no cause any more."""
+    said: list[QRCode | ServiceUnavailable] = [ServiceUnavailable("HTTP 503"), QRCode("x")]
+
+    async def request() -> QRCode | Paired:
+        if isinstance(answer := said.pop(0), QRCode):
+            return answer
+        raise answer
+
+    async with Pairing(request, policy=Policy(attempt_timeout=20)) as pairing:
+        pass
+    assert pairing.outcome == Failed(Reason.ATTEMPT_TIMED_OUT)
 
 
 async def test_promise_5_a_service_that_is_waited_for_can_be_left(
@@ -352,3 +368,21 @@ def test_an_action_is_a_word(action: Any) -> None:
     """What nobody could be told is refused where it is made."""
     with pytest.raises(InvalidValue, match="at most 64 characters"):
         ActionRequired(action)
+
+
+@pytest.mark.parametrize("told", [None, PeerError("HTTP 404: create it first")], ids=["no", "yes"])
+async def test_promise_6_a_refusal_says_why_and_keeps_no_frame(
+    told: PeerError | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a signal brings along is the outcome's error, and logged; its frames are forgotten."""
+    caplog.set_level(logging.INFO)
+    if told is not None:
+        with suppress(PeerError):
+            raise told
+    async with Pairing() as pairing:
+        pairing.peer.send(PairingRefused(Reason.CONFLICT, {"a": 1}, told))
+    assert pairing.outcome == Failed(Reason.CONFLICT, told, {"a": 1})
+    assert told is None or told.__traceback__ is told.__context__ is None
+    assert (f"failed, conflict: {told}" in caplog.messages) is (told is not None)
+    with pytest.raises(InvalidValue, match="error must be a PeerError or None"):
+        PairingRefused(error=ValueError())  # type: ignore[arg-type]

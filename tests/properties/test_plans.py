@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 from unittest.mock import AsyncMock, patch
 
@@ -31,12 +32,22 @@ from qrlifecycle import (
     Transport,
 )
 from qrlifecycle.engine.hooks import HookRunner
+from qrlifecycle.engine.lease import LeaseOfAttempt
 from qrlifecycle.engine.status import StatusReader
-from qrlifecycle.testing import Fault, Plan, WirePeer, run_plan
+from qrlifecycle.testing import (
+    Fault,
+    Plan,
+    ScriptedKeeper,
+    ScriptedPeer,
+    WirePeer,
+    run_plan,
+    settle,
+)
 from qrlifecycle.testing.acts import Act
 from qrlifecycle.testing.contract.check import PeerFactory
 from qrlifecycle.testing.judge import Judge
 from qrlifecycle.testing.plans import Answer, PlanStep, Reading
+from qrlifecycle.testing.scripted_leases import Keeping
 from qrlifecycle.testing.strategies import plans
 from qrlifecycle.testing.suite import LifecyclePromises, TransportContract
 
@@ -47,6 +58,7 @@ from ..contract.peers import (
     greeted_line_peer,
     line_peer,
 )
+from ..pairing import request_qr
 from ..patience import patient_clock
 from ..sockets import needs_proc
 
@@ -54,6 +66,7 @@ NAMES: dict[str, object] = {
     "Act": Act,
     "Answer": Answer,
     "Fault": Fault,
+    "Keeping": Keeping,
     "Plan": Plan,
     "Policy": Policy,
     "Reading": Reading,
@@ -214,6 +227,92 @@ async def test_a_success_that_was_none_is_a_breach() -> None:
     assert judge.breaches == []
 
 
+HELD_AND_LOST = Plan(
+    steps=(PlanStep(Act.PAIR, 1.0), PlanStep(Act.LOSE, 0.1), PlanStep(Act.SCANNED, 5.0)),
+    closings=(Fault.HUNG,),
+    leases=(Keeping.SLOW,),
+    policy=Policy(attempt_timeout=30),
+)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (Keeping.HELD_ELSEWHERE, Reason.CONFLICT),
+        (Keeping.TAKEN_OVER, Reason.SUPERSEDED),
+        (Keeping.AWAY, Reason.LEASE_LOST),
+        (Keeping.FAILING, Reason.LEASE_LOST),
+        (Keeping.HUNG, Reason.LEASE_LOST),
+    ],
+)
+async def test_a_lease_that_is_not_had_ends_the_attempt(answer: Keeping, reason: Reason) -> None:
+    """For the reason that a plan says; the next attempt has a lease of its own."""
+    plan = Plan(
+        steps=(PlanStep(Act.PAIR, 31.0), PlanStep(Act.PAIR, 1.0), PlanStep(Act.PAIRED)),
+        leases=(answer,),
+    )
+    judge = await run_plan(plan)
+    assert judge.breaches == []
+    assert reason in judge.seen
+    assert judge.outcomes[-1] == Connected("me")
+
+
+@pytest.mark.anyio
+async def test_a_lease_that_is_lost_ends_the_attempt() -> None:
+    """A transport that does not close is gone in time; two losses are of two kinds."""
+    judge = await run_plan(HELD_AND_LOST)
+    assert judge.breaches == []
+    assert judge.seen >= {Reason.SUPERSEDED, (State.DISPLAYED, Event.FAIL)}
+    pair_and_lose = (PlanStep(Act.PAIR, 1.0), PlanStep(Act.LOSE, 2.0))
+    judge = await run_plan(Plan(steps=pair_and_lose * 2, leases=()))
+    assert judge.breaches == []
+    assert judge.seen >= {Reason.SUPERSEDED, Reason.LEASE_LOST}
+
+
+async def is_held(_lease: LeaseOfAttempt) -> bool:
+    """A lease that nobody asked for."""
+    return True
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("name", "instead", "said"),
+    [
+        ("release", lambda _lease: None, "pair() ended, and its lease was not given back"),
+        ("acquire", is_held, "a code was asked for without a lease"),
+        ("acquire", is_held, "a transport was made without a lease"),
+        ("_lose", lambda *_: None, "a socket exists without a lease"),
+    ],
+)
+async def test_promise_9_broken_is_told(name: str, instead: Any, said: str) -> None:
+    """Whatever of it the lifecycle forgets: each of its facts is judged."""
+    steps = (PlanStep(Act.PAIR, 1.0), PlanStep(Act.LOSE, 5.0), PlanStep(Act.SCANNED, 5.0))
+    plan = ROUND if name == "release" else Plan(steps=steps)
+    with patch.object(LeaseOfAttempt, name, instead):
+        judge = await run_plan(replace(plan, leases=()))
+    assert f"promise 9: {said}" in map(str, judge.breaches)
+
+
+@pytest.mark.anyio
+async def test_promise_9_a_lease_that_is_given_back_too_early_is_told() -> None:
+    """While a socket exists, somebody else could have it."""
+    keeper = ScriptedKeeper()
+    peer = ScriptedPeer()
+    judge = Judge(peer, Policy(), request_qr, keeper=keeper)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(judge.pair)
+        await settle()
+        assert peer.open_sockets == 1
+        assert keeper.held == 1
+        assert keeper.newest is not None
+        keeper.newest.release()
+        judge.cancel()
+    said = "promise 9: a lease was given back while a socket existed"
+    assert said in map(str, judge.breaches)
+
+
 def patient_line_peer() -> WirePeer:
     """A line server with clients that wait for it."""
     return WirePeer(GreetedLineTransport, signals=SIGNALS, heartbeat=30, greet=greet_with_a_line)
@@ -321,7 +420,7 @@ class Mine(LifecyclePromises):
 @pytest.mark.anyio
 async def test_a_failing_class_prints_a_plan_to_paste() -> None:
     """Each breach once, then how to see it again."""
-    body = Mine.test_promises_1_2_3_4_5_8_hold_under_every_plan.hypothesis.inner_test  # type: ignore[attr-defined]
+    body = Mine.test_promises_1_2_3_4_5_8_9_hold_under_every_plan.hypothesis.inner_test  # type: ignore[attr-defined]
     fixtures = {"peer": None, "policy": None, "request_qr": None}
     await body(Mine(), plan=CUT_SHORT, **fixtures)
     with (
@@ -337,7 +436,7 @@ async def test_a_failing_class_prints_a_plan_to_paste() -> None:
 
 def test_a_class_tries_its_own_examples_first_and_as_many_as_it_says() -> None:
     """Each class has a test of its own; one class's numbers are not another's."""
-    test: Any = Mine.test_promises_1_2_3_4_5_8_hold_under_every_plan
+    test: Any = Mine.test_promises_1_2_3_4_5_8_9_hold_under_every_plan
     tried: list[Plan] = []
 
     def note(plan: Plan, **_fixtures: object) -> None:

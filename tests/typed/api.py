@@ -187,6 +187,17 @@ def use_from_a_plain_program(lifecycle: q.QRLifecycle) -> None:
         assert_type(pairing.look(), q.Connected | q.Failed | q.Cancelled | None)
 
 
+async def join_a_pairing(lifecycle: q.QRLifecycle) -> None:
+    """What several look at."""
+    async with q.Pairings() as pairings, pairings.join(("bot-7", 1), lambda: lifecycle) as pairing:
+        assert_type(pairing.lifecycle, q.QRLifecycle)
+        async for change in pairing.changes():
+            assert_type(change, q.Change)
+        assert_type(await pairing.result(), q.Connected | q.Failed | q.Cancelled)
+        pairings.join([], lambda: lifecycle)  # type: ignore[arg-type]
+        pairings.join("ada", lifecycle)  # type: ignore[arg-type]
+
+
 def alerted(alert: Alert) -> None:
     """An audit's."""
     assert_type(str(alert), str)

@@ -76,29 +76,32 @@ local function keep(lease) redis.call('PEXPIRE', lease, {KEPT}) end
 BEGIN = Script(
     HEAD
     + """
--- 3 session, 4 process, 5 machine, then: key, holder, token of what the process still holds.
--- Gives back the holders of what somebody else has by now.
+-- 3 session, 4 process, 5 machine, 6 first or more, then: key, holder, token of what the process
+-- still holds. Gives back the holders of what somebody else has by now; false if there was more to
+-- say and there is no such session: what was said before is not known any more.
 local session, process, machine = ARGV[3], ARGV[4], ARGV[5]
 grace()
-redis.call('SET', prefix .. 'session:' .. session, process, 'PX', ttl)
+if ARGV[6] == 'first' then
+  redis.call('SET', prefix .. 'session:' .. session, process, 'PX', ttl)
+elseif redis.call('PEXPIRE', prefix .. 'session:' .. session, ttl) == 0 then
+  return false
+end
 local last = tonumber(redis.call('GET', prefix .. 'token')) or 0
+local greatest
 local gone = {}
-for i = 6, #ARGV, 3 do
+for i = 7, #ARGV, 3 do
   local lease, holder, token = prefix .. 'lease:' .. ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local known = redis.call('HGET', lease, 'holder')
-  if known and known ~= holder then
+  local known = redis.call('HMGET', lease, 'holder', 'since')
+  if known[1] and known[1] ~= holder then
     gone[#gone + 1] = holder
   else
     redis.call('HSET', lease, 'holder', holder, 'session', session, 'process', process,
-      'machine', machine, 'token', token)
-    redis.call('HSETNX', lease, 'since', now)
+      'machine', machine, 'token', token, 'since', known[2] or now)
     keep(lease)
-    if tonumber(token) > last then
-      last = tonumber(token)
-      redis.call('SET', prefix .. 'token', token)
-    end
+    if tonumber(token) > last then last, greatest = tonumber(token), token end
   end
 end
+if greatest then redis.call('SET', prefix .. 'token', greatest) end
 return gone
 """
 )

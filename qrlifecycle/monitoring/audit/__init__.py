@@ -15,7 +15,19 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
 
 from ...logs import AddLifecycle
-from ...records import Began, Changed, Closed, Dropped, Ended, Leaving, Opening, Record
+from ...records import (
+    Began,
+    Changed,
+    Closed,
+    Dropped,
+    Ended,
+    Leaving,
+    Opening,
+    Record,
+    SharedClosed,
+    SharedOpened,
+    SharedOpening,
+)
 from ...states import SOCKET_OWNER, Event, State
 from ..forks import in_each_fork
 from .alerts import (
@@ -47,6 +59,9 @@ __all__ = [
 MOST_TRAILS = 100_000
 """How many attempts are followed at once; beyond that, the one that began first is forgotten. The
 journal of processes that died has attempts without an end."""
+
+MOST_SHARED = 10_000
+"""How many shared sockets are followed at once, likewise."""
 
 MOST_ENDED = 1_000
 """How many attempts are remembered after their end."""
@@ -93,6 +108,8 @@ class Audit:
         self._trails: OrderedDict[str, Trail] = OrderedDict()
         self._past: OrderedDict[str, Trail] = OrderedDict()
         """The latest that ended, to judge records that come after an end."""
+        self._shared: OrderedDict[str, float] = OrderedDict()
+        """Shared sockets that are held, and when they were told of last."""
         self._sockets = Sockets()
         self._window: deque[tuple[float, int, bool]] = deque(maxlen=self._limits.window)
         self._wasted = {"socket_seconds_per_success": False, "codes_per_success": False}
@@ -129,13 +146,17 @@ class Audit:
     def _figures(self, now: float | None) -> Figures:
         sockets = self._sockets
 
-        def until(lifecycle: str) -> float:  # in another process, only its records are known
-            return self._trails[lifecycle].latest if now is None else now
+        def until(name: str) -> float:  # in another process, only its records are known
+            if now is not None:
+                return now
+            trail = self._trails.get(name)
+            return self._known_until(name) if trail is None else trail.latest
 
         return Figures(
             sockets_open=sockets.open,
             sockets_most=sockets.most,
             socket_seconds=sockets.seconds_at(until),
+            shares_open=sockets.shares,
             openings=self._counts["openings"],
             closings=dict(self._closings),
             attempts=self._counts["attempts"],
@@ -171,6 +192,9 @@ class Audit:
     # One record
 
     def _judge(self, record: Record) -> Iterator[Alert]:
+        if isinstance(record, SharedOpening | SharedOpened | SharedClosed):
+            self._note_shared(record)
+            return
         if isinstance(record, Dropped):
             known = record.cause in self._dropped or len(self._dropped) < MOST_CAUSES
             self._dropped[record.cause if known else OTHER] += record.count
@@ -225,17 +249,40 @@ class Audit:
         if self._clock is None:
             self._sockets.process_ended(lifecycle, trail.latest)
 
+    def _note_shared(self, record: SharedOpening | SharedOpened | SharedClosed) -> None:
+        """Count a shared socket: it is a socket, whoever has a share of it."""
+        name, at = record.lifecycle, record.monotonic
+        if isinstance(record, SharedOpening):
+            self._counts["openings"] += 1
+            if name not in self._shared and len(self._shared) >= MOST_SHARED:
+                self._sockets.process_ended(*self._shared.popitem(last=False))
+            self._sockets.opened(name, None, at)
+            self._shared[name] = at
+        elif isinstance(record, SharedClosed):
+            self._closings[record.how] += 1
+            self._sockets.closed(name, at)
+            self._shared.pop(name, None)
+        elif name in self._shared:
+            self._shared[name] = at
+
+    def _known_until(self, shared: str) -> float:
+        """Until when a shared socket is known to have been held: as long as its process told."""
+        process = shared.partition("-")[0]
+        told = [t.latest for name, t in self._trails.items() if name.partition("-")[0] == process]
+        return max([self._shared.get(shared, -math.inf), *told])
+
     def _opened(self, record: Opening, trail: Trail) -> Iterator[Alert]:
-        self._counts["openings"] += 1
+        self._counts["openings"] += record.shared is None
         if trail.openings > self._limits.openings_per_attempt:
             limit = self._limits.openings_per_attempt
             yield Waste(*_who(record, trail), "openings_per_attempt", trail.openings, limit)
-        if others := self._sockets.opened(record.lifecycle, record.subject, record.monotonic):
+        name, at = record.lifecycle, record.monotonic
+        if others := self._sockets.opened(name, record.subject, at, record.shared):
             yield SecondSocket(*_who(record, trail), others)
 
     def _closed(self, record: Closed) -> None:
-        self._closings[record.how] += 1
-        self._sockets.closed(record.lifecycle, record.monotonic)
+        if self._sockets.closed(record.lifecycle, record.monotonic):
+            self._closings[record.how] += 1
 
     def _changed(self, record: Changed, trail: Trail) -> Iterator[Alert]:
         if record.event is Event.QR_UPDATED:

@@ -114,7 +114,10 @@ class SocketOutsideDisplayed(PromiseBroken):
 @shown_half_made
 @dataclass(frozen=True, slots=True)
 class SecondSocket(Alert):
-    """Two lifecycles of one process had a socket open for one subject at the same time."""
+    """Two lifecycles of one process had a socket open for one subject at the same time.
+
+    Two shares of one shared socket are one socket.
+    """
 
     kind = "second_socket"
 

@@ -40,6 +40,8 @@ class Figures:
     """At once."""
     socket_seconds: float
     """All sockets together, those that are open now included."""
+    shares_open: int
+    """Now: displayed codes that have a share of a shared socket, which is one socket for all."""
     openings: int
     closings: Mapping[str, int]
     """By how the socket was closed: see `Closing`."""

@@ -59,6 +59,7 @@ class Trail:
         "_leased",
         "_listening",
         "_polled",
+        "_shared",
         "_socket_since",
         "_successes",
         "attempt",
@@ -84,7 +85,7 @@ class Trail:
         self.sockets = 0
         """How many are open now."""
         self.socket_seconds = 0.0
-        """Of the sockets that are closed again."""
+        """Of its own sockets that are closed again."""
         self.openings = 0
         self.codes = 0
         """Handed out so far."""
@@ -108,6 +109,8 @@ class Trail:
         """Whether the lease is held; None before it is, and where there is none."""
         self._listening = False
         self._polled = False
+        self._shared = False
+        """Whether the newest socket is a share of a shared one."""
         self._socket_since = 0.0
         self._successes = 0
         self.latest = first.monotonic
@@ -181,6 +184,7 @@ class Trail:
         self.sockets += 1
         self.openings += 1
         self.subject = record.subject
+        self._shared = record.shared is not None
         self._socket_since = record.monotonic
 
     def _note_lease(self, record: Leased | LeaseGone) -> Iterator[Violation]:
@@ -204,7 +208,8 @@ class Trail:
                 yield Violation(None, "a socket was closed that had not been opened")
             return
         self.sockets -= 1
-        self.socket_seconds += record.monotonic - self._socket_since
+        if not self._shared:
+            self.socket_seconds += record.monotonic - self._socket_since
         if record.how is Closing.BROKEN:
             yield Violation(1, "the transport's abort() raised: its socket may still be open")
         if self.left_at is not None:

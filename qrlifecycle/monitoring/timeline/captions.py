@@ -10,6 +10,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from ...diagram import ARROWS, INK, PAPER, UNLIT, Colours, Role, roles
+from ...records import LeaseEnd
 from ...states import SOCKET_OWNER, State
 from ..printable import printable
 from .lanes import Lane, MarkKind, Timeline, clock
@@ -17,8 +18,10 @@ from .lanes import Lane, MarkKind, Timeline, clock
 __all__ = [
     "FAINT_COLOUR",
     "GLYPHS",
+    "HELD",
     "INK",
     "LONGEST",
+    "LOST",
     "OF_MARK",
     "OF_STATE",
     "ON",
@@ -28,9 +31,11 @@ __all__ = [
     "PAPER",
     "QUIET_COLOUR",
     "SECOND",
+    "SHARE",
     "SOCKET",
     "SOCKET_COLOUR",
     "STATE_COLOURS",
+    "WAITING",
     "Glyph",
     "Style",
     "count",
@@ -38,6 +43,7 @@ __all__ = [
     "end",
     "finding",
     "identifier",
+    "lease",
     "notes",
     "outcome",
     "remarks",
@@ -75,14 +81,19 @@ def duration(seconds: float) -> str:
 
 def finding(timeline: Timeline) -> str:
     """What the picture shows, in one sentence: its title."""
-    sockets = timeline.sockets
-    counted = f"{count(len(timeline.lanes), 'attempt')}, {count(len(sockets), 'socket')}"
+    sockets, shared = timeline.sockets, timeline.shared
+    own = sum(socket.shared is None for socket in sockets)
+    counted = count(len(timeline.lanes), "attempt")
+    if own or not shared:
+        counted += f", {count(own, 'socket')}"
+    if shared:
+        counted += f", {count(shared, 'shared socket')}"
     outside = sum(bool(socket.outside) for socket in sockets)
     found = [f"{outside} open outside '{SOCKET_OWNER}'"] if outside else []
     found += _other_findings(timeline)
-    if not sockets or outside:
+    if not (own or shared) or outside:
         return ", ".join([counted, *found])
-    within = f"{'all' if len(sockets) > 1 else 'open'} within '{SOCKET_OWNER}'"
+    within = f"{'all' if own + shared > 1 else 'open'} within '{SOCKET_OWNER}'"
     return ", but ".join([f"{counted}, {within}", *([", ".join(found)] if found else [])])
 
 
@@ -112,7 +123,8 @@ def usage(timeline: Timeline) -> str:
     whose = (
         "The sockets drawn" if any(lane.sockets_left_out for lane in timeline.lanes) else "Sockets"
     )
-    said = [f"{whose} were open for {duration(total)}"]
+    open_for = "open, or shares of one held," if timeline.shared else "open"
+    said = [f"{whose} were {open_for} for {duration(total)}"]
     if not outside:
         said.append("all of it while a code was displayed")
     if (seconds := sum(lane.until(end) - start for lane, start, end in outside)) > 0:
@@ -179,6 +191,19 @@ def end(lane: Lane) -> tuple[str, str]:
     return outcome(lane), f"after {seconds}{'' if lane.began else ' or more'}"
 
 
+def lease(lane: Lane) -> str:
+    """What became of its lease; nothing if it had none."""
+    if (span := lane.lease) is None:
+        return ""
+    if span.held is None:
+        waited = duration(lane.duration - span.wanted)
+        return f"never had, in {waited}" if lane.ended else f"waited for {waited}"
+    if span.gone is None or not span.lost:
+        return f"had after {duration(span.held - span.wanted)}"
+    how = "taken over" if span.by is LeaseEnd.TAKEN_OVER else "lost"
+    return f"{how} after {duration(span.gone - span.held)}"
+
+
 def remarks(lane: Lane) -> list[str]:
     """The findings in a lane, each sentence once; the first few, and how many more.
 
@@ -221,6 +246,7 @@ class Style(Enum):
     FAILED = auto()
     MARK = auto()
     SOCKET = auto()
+    LEASE = auto()
     ALARM = auto()
 
 
@@ -243,8 +269,12 @@ SCANNED = Glyph("●", "s", Style.MARK, "scanned")
 ACTION = Glyph("?", "?", Style.MARK, "action required")
 OPENING = Glyph("╌", "~", Style.SOCKET, "socket opening")
 SOCKET = Glyph("━", "=", Style.SOCKET, "socket open")
+SHARE = Glyph("─", "_", Style.SOCKET, "share of a shared socket")
 OUTSIDE = Glyph("█", "!", Style.ALARM, f"socket outside '{SOCKET_OWNER}'")
 SECOND = Glyph("▒", "2", Style.ALARM, "second socket")
+WAITING = Glyph("┈", ":", Style.LEASE, "waiting for the lease")
+HELD = Glyph("═", "%", Style.LEASE, "lease held")
+LOST = Glyph("⊗", "X", Style.LEASE, "lease lost, or taken over")
 ON = Glyph("▶", ">", Style.QUIET, "goes on, end unknown")
 
 GLYPHS = (
@@ -258,8 +288,12 @@ GLYPHS = (
     IDLE,
     OPENING,
     SOCKET,
+    SHARE,
     SECOND,
     OUTSIDE,
+    WAITING,
+    HELD,
+    LOST,
     ON,
 )
 """In the order of the legend."""

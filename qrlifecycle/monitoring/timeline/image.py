@@ -24,7 +24,7 @@ from .captions import (
     SOCKET_COLOUR,
     STATE_COLOURS,
 )
-from .lanes import Lane, MarkKind, Scale, Socket, Timeline, clock
+from .lanes import Lane, LeaseSpan, MarkKind, Scale, Socket, Timeline, clock
 from .shapes import NARROWEST, SOCKET_HEIGHT, STATE_HEIGHT, Shapes
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ WIDTH, CHART = 12.0, 8.8
 LEFT, TOP, BOTTOM = 2.9, 2.0, 1.05
 LANE, TRACK, REMARK = 0.56, 0.17, 0.2
 """Inches of height: a lane with one socket, each further socket, each sentence below."""
+
+LEGEND = 0.3
+"""Inches of height: a line of the legend."""
 
 MARGIN, GAP = 0.25, 0.03
 CHARACTER = 0.078
@@ -98,7 +101,7 @@ def paint(timeline: Timeline, format: str, *, absolute: bool = False) -> bytes:
     image = io.BytesIO()
     with style.context(["default", SETTINGS]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # a subject's own script
-        height = TOP + BOTTOM + sum(map(_height, timeline.lanes))
+        height = TOP + _bottom(timeline) + sum(map(_height, timeline.lanes))
         figure = Figure(figsize=(WIDTH, height), dpi=DOTS_PER_INCH, facecolor=PAPER)
         # One unit of the axes is an inch, from the top left corner downwards.
         axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(height, 0))
@@ -109,9 +112,18 @@ def paint(timeline: Timeline, format: str, *, absolute: bool = False) -> bytes:
     return image.getvalue()
 
 
+def _bottom(timeline: Timeline) -> float:
+    return BOTTOM + LEGEND * any(lane.lease is not None for lane in timeline.lanes)
+
+
 def _height(lane: Lane) -> float:
-    tracks = max((socket.track for socket in lane.sockets), default=0)
-    return LANE + tracks * TRACK + len(captions.remarks(lane)) * REMARK
+    return LANE + _tracks(lane) * TRACK + len(captions.remarks(lane)) * REMARK
+
+
+def _tracks(lane: Lane) -> int:
+    """Those below the first one: of further sockets, and of the lease."""
+    further = max((socket.track for socket in lane.sockets), default=0)
+    return further + (lane.lease is not None)
 
 
 class _Picture:
@@ -123,7 +135,8 @@ class _Picture:
         self._absolute = absolute
         self._has_openings = False
         self._scale = Scale.of(timeline.lanes, absolute=absolute)
-        free = ((lane, 1.1 + CHARACTER * len(captions.outcome(lane))) for lane in timeline.lanes)
+        said = ((lane, captions.outcome(lane), captions.lease(lane)) for lane in timeline.lanes)
+        free = ((lane, 1.1 + CHARACTER * max(map(len, texts))) for lane, *texts in said)
         self._per_second = self._scale.per_second(free, CHART)
 
     def paint(self, height: float) -> None:
@@ -137,7 +150,7 @@ class _Picture:
                 self._ink.box(MARGIN, top, band, FAINT_COLOUR, zorder=0, alpha=0.6)
             self._lane(lane, top)
             top += _height(lane)
-        self._legend(height - BOTTOM + 0.4)
+        self._legend(height - _bottom(self._timeline) + 0.4)
 
     # Title, axis, legend
 
@@ -153,7 +166,7 @@ class _Picture:
             self._ink.text(0.78, 0.83 + index * 0.22, line, size=10, color=QUIET_COLOUR)
 
     def _axis(self, height: float) -> None:
-        bottom = height - BOTTOM
+        bottom = height - _bottom(self._timeline)
         for tick in self._scale.ticks(8):
             x = LEFT + tick.at * self._per_second
             self._ink.rule(x, TOP - 0.06, bottom)
@@ -177,16 +190,29 @@ class _Picture:
         ):
             self._ink.end(x + 0.1, y, state)
             x = self._named(x + 0.2, y, name)
-        x, y = 0.4, y + 0.3
+        x, y = 0.4, y + LEGEND
         self._ink.socket(x, y - SOCKET_HEIGHT / 2, 0.35)
         x = self._named(x + 0.35, y, "socket open")
         if self._has_openings:
             self._ink.opening(x, y - SOCKET_HEIGHT / 2, 0.35)
             x = self._named(x + 0.35, y, "socket opening")
+        if self._timeline.shared:
+            self._ink.share(x, y - SOCKET_HEIGHT / 2, 0.35)
+            x = self._named(x + 0.35, y, captions.SHARE.meaning)
         self._ink.alarm(x, y - SOCKET_HEIGHT / 2, 0.35)
         x = self._named(x + 0.35, y, f"socket open outside '{SOCKET_OWNER}', or a second one")
         self._ink.on(x + 0.1, y, QUIET_COLOUR)
         self._named(x + 0.2, y, "goes on, its end is not known")
+        if any(lane.lease is not None for lane in self._timeline.lanes):
+            self._legend_of_leases(y + LEGEND)
+
+    def _legend_of_leases(self, y: float) -> None:
+        x = 0.4
+        for glyph, draw in ((captions.WAITING, self._ink.waiting), (captions.HELD, self._ink.held)):
+            draw(x, y - SOCKET_HEIGHT / 2, 0.35)
+            x = self._named(x + 0.35, y, glyph.meaning)
+        self._ink.lost(x + 0.1, y)
+        self._named(x + 0.2, y, captions.LOST.meaning)
 
     def _named(self, x: float, y: float, name: str) -> float:
         """Write an entry of the legend; return where the next one begins."""
@@ -210,6 +236,8 @@ class _Picture:
             self._ink.mark(self._x(lane, mark.at), y + STATE_HEIGHT / 2, mark.kind)
         for socket in lane.sockets:
             self._socket(lane, socket, y + STATE_HEIGHT + GAP + socket.track * TRACK)
+        if lane.lease is not None:
+            self._lease(lane, lane.lease, y + STATE_HEIGHT + GAP + _tracks(lane) * TRACK)
         self._outcome(lane, y)
         below = top + _height(lane) - REMARK * len(captions.remarks(lane))
         for index, remark in enumerate(captions.remarks(lane)):
@@ -229,6 +257,20 @@ class _Picture:
             self._ink.on(x, y + STATE_HEIGHT / 2, QUIET_COLOUR)
         self._ink.text(x + 0.18, y + 0.1, outcome, size=9.5, color=colour)
         self._ink.text(x + 0.18, y + 0.27, after, size=8, color=QUIET_COLOUR)
+
+    def _lease(self, lane: Lane, lease: LeaseSpan, y: float) -> None:
+        x = self._x(lane, lease.wanted)
+        until = self._x(lane, lane.duration if lease.held is None else lease.held)
+        if lease.held is None or until - x > SHORT_OPENING:
+            self._ink.waiting(x, y, until - x)
+        if lease.held is not None:
+            gone = self._x(lane, lane.duration if lease.gone is None else lease.gone)
+            self._ink.held(until, y, gone - until)
+            if lease.lost:
+                self._ink.lost(gone, y + SOCKET_HEIGHT / 2)
+        beside = self._x(lane, lane.length) + 0.32
+        said = f"lease {captions.lease(lane)}"
+        self._ink.text(beside, y + 0.05, said, size=8, color=QUIET_COLOUR)
 
     def _socket(self, lane: Lane, socket: Socket, y: float) -> None:
         x, end = self._x(lane, socket.start), self._x(lane, lane.until(socket.end))
@@ -254,7 +296,8 @@ class _Picture:
             self._ink.opening(x, y, opened - x)
             x = opened
         if socket.opened is not None:
-            self._ink.socket(x, y, end - x)
+            draw = self._ink.socket if socket.shared is None else self._ink.share
+            draw(x, y, end - x)
 
     def _x(self, lane: Lane, at: float) -> float:
         return LEFT + (self._scale.shift(lane) + at) * self._per_second

@@ -6,18 +6,21 @@ as the audit does; what else is wrong the audit says.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 from ...outcome import Reason
 from ...records import (
+    Acquiring,
     Began,
     Changed,
     Closed,
     Closing,
     Ended,
     FoundByStatus,
+    Leased,
+    LeaseGone,
     Opened,
     Opening,
     Record,
@@ -25,7 +28,7 @@ from ...records import (
 from ...states import SOCKET_OWNER, Event, State
 from ..audit import Alert, PromiseBroken, SecondSocket
 from ..journal import LONGEST_TEXT, MOST_WORDS
-from .lanes import Lane, Mark, MarkKind, Socket, Span
+from .lanes import Lane, LeaseSpan, Mark, MarkKind, Socket, Span
 
 __all__ = ["Key", "LaneBuilder", "shortened"]
 
@@ -77,6 +80,7 @@ class _OpenSocket:
     track: int
     opened: float | None = None
     outside: list[tuple[float, float | None]] | None = None
+    shared: str | None = None
 
     def state_changed(self, at: float, *, outside: bool) -> None:
         """From now on the state is, or is not, the one that has the socket."""
@@ -92,14 +96,17 @@ class _OpenSocket:
         outside = self.outside or []
         if at is not None:
             outside = [(start, at if end is None else end) for start, end in outside]
-        return Socket(self.start, self.opened, at, how, tuple(outside), self.second, self.track)
+        spans = tuple(outside)
+        return Socket(self.start, self.opened, at, how, spans, self.second, self.track, self.shared)
 
 
 class LaneBuilder:
     """A lane while its records are read; it keeps only what is drawn."""
 
-    def __init__(self, first: Record, key: Key) -> None:
+    def __init__(self, first: Record, key: Key, openings: Mapping[str, int]) -> None:
         self._key = key
+        self._openings = openings
+        """Of shared sockets: how often each was opened so far."""
         self._wall = first.wall
         self._monotonic = first.monotonic
         self.began = isinstance(first, Began)
@@ -113,6 +120,7 @@ class LaneBuilder:
         self._open_left_out = 0
         """How many sockets were left out and are open; closings are counted for them first."""
         self._spans_left_out = self._sockets_left_out = 0
+        self._lease: LeaseSpan | None = None
         self._marks: list[Mark] = []
         self._alerts: list[Mark] = []
         self._reason: Reason | None = None
@@ -135,14 +143,28 @@ class LaneBuilder:
             case Opening():
                 self._opening(record, at, alerts)
             case Opened() if self._open and not self._open_left_out:
-                self._open[-1].opened = at
+                self._listens(self._open[-1], at)
             case Closed():
                 self._close(record, at)
+            case Acquiring() | Leased() | LeaseGone():
+                self._note_lease(record, at)
             case FoundByStatus():
                 self._found_by_status = True
-            case Ended():
-                self._ended = True
+        self._ended = self._ended or isinstance(record, Ended)
         self._length = at
+
+    def _note_lease(self, record: Acquiring | Leased | LeaseGone, at: float) -> None:
+        lease = self._lease or LeaseSpan(at)
+        match record:
+            case Leased() if self._lease is None:  # the journal does not say since when it waited
+                lease = LeaseSpan(max(at - record.waited, 0.0), at)
+            case Leased():
+                lease = replace(lease, held=at, gone=None, by=None)
+            case LeaseGone():
+                held = 0.0 if lease.held is None else lease.held  # in a lane without a beginning
+                lease = replace(lease, wanted=min(lease.wanted, held), held=held)
+                lease = replace(lease, gone=at, by=record.by)
+        self._lease = lease
 
     def _change(self, record: Changed, at: float) -> None:
         if self._state is None:
@@ -175,8 +197,15 @@ class LaneBuilder:
             for alert in alerts
         )
         socket = _OpenSocket(at, second, len(self._open))
+        if record.shared is not None:
+            socket.shared = shortened(record.shared)
         socket.state_changed(at, outside=self._state not in (None, SOCKET_OWNER))
         self._open.append(socket)
+
+    def _listens(self, socket: _OpenSocket, at: float) -> None:
+        socket.opened = at
+        if socket.shared is not None:
+            socket.shared += f" #{self._openings.get(socket.shared, 0)}"
 
     def _assume_opened(self) -> None:
         """In a lane without a beginning, the opening may be missing as well."""
@@ -206,6 +235,7 @@ class LaneBuilder:
             subject=self._subject,
             spans=(*self._spans, *last),
             sockets=tuple(sorted([*self._sockets, *still], key=lambda s: (s.start, s.track))),
+            lease=self._lease,
             marks=(*self._marks, *self._alerts),
             reason=self._reason,
             found_by_status=self._found_by_status,

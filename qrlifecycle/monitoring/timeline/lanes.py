@@ -16,10 +16,21 @@ from enum import Enum, auto
 from typing import Self
 
 from ...outcome import Reason
-from ...records import Closing
+from ...records import Closing, LeaseEnd
 from ...states import SOCKET_OWNER, State
 
-__all__ = ["Lane", "Mark", "MarkKind", "Scale", "Socket", "Span", "Tick", "Timeline", "clock"]
+__all__ = [
+    "Lane",
+    "LeaseSpan",
+    "Mark",
+    "MarkKind",
+    "Scale",
+    "Socket",
+    "Span",
+    "Tick",
+    "Timeline",
+    "clock",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +60,28 @@ class Socket:
     """Whether its bot and user had another one open already."""
     track: int = 0
     """0, or how many sockets of the lane were open when it was opened."""
+    shared: str | None = None
+    """Which shared socket it is only a share of, and which opening of it, as far as is known."""
 
     @property
     def healthy(self) -> bool:
         """Whether it was open only in `displayed`, and the only one."""
         return not (self.outside or self.second)
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseSpan:
+    """The lease of an attempt: since when it was waited for, was held, and was held no more."""
+
+    wanted: float
+    held: float | None = None
+    gone: float | None = None
+    by: LeaseEnd | None = None
+
+    @property
+    def lost(self) -> bool:
+        """Whether it was not given back, but gone before."""
+        return self.by not in (None, LeaseEnd.RELEASED)
 
 
 class MarkKind(Enum):
@@ -90,6 +118,7 @@ class Lane:
     subject: tuple[str, ...] | None = None
     spans: tuple[Span, ...] = ()
     sockets: tuple[Socket, ...] = ()
+    lease: LeaseSpan | None = None
     marks: tuple[Mark, ...] = ()
     reason: Reason | None = None
     found_by_status: bool = False
@@ -139,8 +168,14 @@ class Timeline:
 
     @property
     def sockets(self) -> tuple[Socket, ...]:
-        """Those of all lanes."""
+        """Those of all lanes, and shares of shared sockets."""
         return tuple(socket for lane in self.lanes for socket in lane.sockets)
+
+    @property
+    def shared(self) -> int:
+        """How many shared sockets there were that somebody drawn had a share of."""
+        heard = (socket.shared for socket in self.sockets if socket.opened is not None)
+        return len({*heard} - {None})
 
     @property
     def healthy(self) -> bool:

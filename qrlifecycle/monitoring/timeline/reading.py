@@ -8,7 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...errors import InvalidValue
-from ...records import Began, Changed, Dropped, Ended, Opening, Record
+from ...records import (
+    Began,
+    Changed,
+    Dropped,
+    Ended,
+    Opening,
+    Record,
+    SharedClosed,
+    SharedOpened,
+    SharedOpening,
+)
 from ..audit import Alert, Audit
 from .lane_builder import Key, LaneBuilder, shortened
 from .lanes import Timeline
@@ -20,6 +30,10 @@ LAST = 20
 
 MOST_WAITING = 10_000
 """Attempts that are held until their subject is known."""
+
+
+MOST_SHARED = 10_000
+"""Shared sockets whose openings are counted apart."""
 
 
 def read(
@@ -58,6 +72,7 @@ class _Reader:
         self._kept: dict[Key, LaneBuilder] = {}
         self._waiting: dict[Key, LaneBuilder] = {}
         """Those whose subject is not known yet."""
+        self._openings: dict[str, int] = {}
         self._begun = 0
         self._found: list[Alert] = []
         self._alerts = 0
@@ -68,11 +83,20 @@ class _Reader:
         self._found.clear()
         self._audit(record)
         self._alerts += sum(map(self._asked_for, self._found))
+        if isinstance(record, SharedOpening | SharedOpened | SharedClosed):
+            self._note_shared(record)
+            return
         self._begun += isinstance(record, Began)
         if self._lifecycle in (None, record.lifecycle) and not isinstance(record, Dropped):
             lane = self._lane(record)
             if lane is not None:
                 lane.add(record, self._found)
+
+    def _note_shared(self, record: Record) -> None:
+        """A shared socket has no lane: whoever has a share of it has one."""
+        if len(self._openings) >= MOST_SHARED:
+            self._openings.clear()
+        self._openings[shortened(record.lifecycle)] = record.attempt
 
     def timeline(self) -> Timeline:
         """What was kept."""
@@ -98,7 +122,7 @@ class _Reader:
             # An attempt without a beginning began before every attempt that has one.
             if not isinstance(record, Began) and len(self._kept) >= self._last:
                 return None
-            lane = LaneBuilder(record, key)
+            lane = LaneBuilder(record, key, self._openings)
             (self._kept if self._subject is None else self._waiting)[key] = lane
         if key in self._waiting:
             self._decide(key, record)

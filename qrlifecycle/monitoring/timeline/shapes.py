@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...states import SOCKET_OWNER, State
-from .captions import OUTSIDE_COLOUR, PAPER, SOCKET_COLOUR, STATE_COLOURS
+from .captions import OUTSIDE_COLOUR, PAPER, QUIET_COLOUR, SOCKET_COLOUR, STATE_COLOURS
 from .lanes import MarkKind
 
 if TYPE_CHECKING:
@@ -50,10 +50,28 @@ class Shapes:
         """A socket."""
         self.box(x, y, (width, SOCKET_HEIGHT), SOCKET_COLOUR)
 
+    def share(self, x: float, y: float, width: float) -> None:
+        """A share of a shared socket: a thinner one."""
+        self.box(x, y + SOCKET_HEIGHT / 3, (width, SOCKET_HEIGHT / 3), SOCKET_COLOUR)
+
     def opening(self, x: float, y: float, width: float) -> None:
         """A socket that does not listen yet: its outline, in dashes."""
         outline = {"edgecolor": SOCKET_COLOUR, "linewidth": 0.8, "linestyle": (0, (3, 2))}
         self.box(x, y, (width, SOCKET_HEIGHT), PAPER, **outline)
+
+    def waiting(self, x: float, y: float, width: float) -> None:
+        """A lease that is waited for: its outline, in dashes."""
+        outline = {"edgecolor": QUIET_COLOUR, "linewidth": 0.8, "linestyle": (0, (2, 2))}
+        self.box(x, y, (width, SOCKET_HEIGHT), PAPER, **outline)
+
+    def held(self, x: float, y: float, width: float) -> None:
+        """A lease that is held."""
+        self.box(x, y, (width, SOCKET_HEIGHT), PAPER, edgecolor=QUIET_COLOUR, linewidth=0.8)
+        self.box(x, y + SOCKET_HEIGHT / 3, (width, SOCKET_HEIGHT / 3), QUIET_COLOUR)
+
+    def lost(self, x: float, y: float) -> None:
+        """Where a lease was lost."""
+        self._axes.plot([x], [y], "x", ms=7, color=OUTSIDE_COLOUR, mew=2, zorder=5)
 
     def alarm(self, x: float, y: float, width: float) -> None:
         """A socket where none may be: higher than others, hatched, red."""

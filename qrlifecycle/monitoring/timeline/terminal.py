@@ -16,8 +16,23 @@ from unicodedata import combining, east_asian_width
 
 from ...states import State
 from . import captions
-from .captions import GLYPHS, OF_MARK, OF_STATE, ON, OPENING, OUTSIDE, SECOND, SOCKET, Glyph, Style
-from .lanes import Lane, Scale, Socket, Timeline, clock
+from .captions import (
+    GLYPHS,
+    HELD,
+    LOST,
+    OF_MARK,
+    OF_STATE,
+    ON,
+    OPENING,
+    OUTSIDE,
+    SECOND,
+    SHARE,
+    SOCKET,
+    WAITING,
+    Glyph,
+    Style,
+)
+from .lanes import Lane, LeaseSpan, Scale, Socket, Timeline, clock
 
 __all__ = ["Line", "Piece", "draw"]
 
@@ -77,7 +92,10 @@ class _Drawing:
         self._label = min(max(map(_width, labels), default=0), columns * 2 // 5)
         self._chart = columns - self._label - 2
         self._per_second = self._scale.per_second(
-            ((lane, SLACK + max(map(_width, captions.end(lane)))) for lane in timeline.lanes),
+            (
+                (lane, SLACK + max(map(_width, (*captions.end(lane), captions.lease(lane)))))
+                for lane in timeline.lanes
+            ),
             self._chart,
         )
 
@@ -130,23 +148,28 @@ class _Drawing:
 
     # One lane
 
-    def _labels(self, lane: Lane) -> tuple[str, str]:
+    def _labels(self, lane: Lane) -> tuple[str, str, str]:
         began = f"{clock(lane.wall)}  "
         width = min(captions.LONGEST, self._columns * 2 // 5 - len(began))
         indent = " " * len(began)
         return (
             self._fit(began + captions.subject(lane, width)),
             self._fit(indent + captions.identifier(lane, width)),
+            f"{indent}lease",
         )
 
     def _lane(self, lane: Lane) -> Iterator[Line]:
         columns = _Columns(lane, self._scale.shift(lane), self._per_second)
         rows = [_states(lane, columns), *_sockets(lane, columns)]
-        labels, ends = self._labels(lane), captions.end(lane)
+        labels, ends = dict(enumerate(self._labels(lane))), dict(enumerate(captions.end(lane)))
+        lease = labels.pop(2)
+        if lane.lease is not None:
+            labels[len(rows)], ends[len(rows)] = lease, captions.lease(lane)
+            rows.append(_lease(lane, lane.lease, columns))
         style = OF_STATE[lane.state].style if lane.state and lane.ended else Style.QUIET
         behind = min(max((column for row in rows for column in row), default=-1) + 3, self._chart)
         for index, row in enumerate(rows):
-            label, end = (labels[index], ends[index]) if index < 2 else ("", "")
+            label, end = labels.get(index, ""), ends.get(index, "")
             yield [
                 Piece(_cut(label, self._label) + "  ", Style.QUIET if index else Style.PLAIN),
                 *self._row(row, behind),
@@ -265,7 +288,8 @@ def _sockets(lane: Lane, columns: _Columns) -> list[Cells]:
 
 def _socket(lane: Lane, socket: Socket, columns: _Columns) -> Cells:
     end = lane.until(socket.end)
-    cells = columns.bar(socket.start, end, SECOND if socket.second else SOCKET)
+    own = SOCKET if socket.shared is None else SHARE
+    cells = columns.bar(socket.start, end, SECOND if socket.second else own)
     opening = columns.bar(socket.start, end if socket.opened is None else socket.opened, OPENING)
     # Usually opening takes less than one column; then it is not drawn.
     if not socket.second and (len(opening) > 1 or socket.opened is None):
@@ -276,6 +300,19 @@ def _socket(lane: Lane, socket: Socket, columns: _Columns) -> Cells:
             cells |= dict.fromkeys(range(max(cells), max(cells) + NEVER_CLOSED), OUTSIDE)
     if socket.end is None:
         cells[max(cells) + 1] = ON
+    return cells
+
+
+def _lease(lane: Lane, lease: LeaseSpan, columns: _Columns) -> Cells:
+    """Waiting that took less than one column is not drawn, like an opening."""
+    until = lane.duration if lease.held is None else lease.held
+    cells = columns.bar(lease.wanted, until, WAITING)
+    if lease.held is None:
+        return cells
+    cells = cells if len(cells) > 1 else {}
+    cells |= columns.bar(lease.held, lane.duration if lease.gone is None else lease.gone, HELD)
+    if lease.lost:
+        cells[max(cells)] = LOST
     return cells
 
 

@@ -44,7 +44,7 @@ PASSIVE = frozenset(
         "thread",  # a book
         "_received",  # no walk has as many signals as it takes to matter
         *("_factory", "_policy", "policy", "observers", "_observers", "_tasks"),  # never change
-        *("_check", "_sleep"),
+        *("_check", "_sleep", "keeper"),
         *("_peer", "_opening", "_closing", "_said"),  # a scripted transport's script
     }
 )

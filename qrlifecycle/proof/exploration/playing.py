@@ -110,6 +110,9 @@ async def on_stage(world: World) -> AsyncIterator[Scene]:
     found: Exception | None = None
     async with anyio.create_task_group() as tasks:
         scene = Scene(world, tasks)
+        # On asyncio, anyio calls once more for the group of the scene before, which was cancelled:
+        # a step that would count as one of this scene's first move, and of no other's.
+        await settle()
         try:
             yield scene
         except Exception as error:  # kept out of the group, which would wrap it

@@ -6,7 +6,7 @@ happens by itself.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from itertools import repeat
 
@@ -138,15 +138,43 @@ class _Question:
         return self._answer
 
 
-class _HeldLease(Lease):
-    """A lease whose keeper answers by an act, and takes it away by another."""
-
-    __slots__ = ("asked", "lost", "released")
+class _Keeper:
+    """Keeps the lifecycle's leases: it answers by an act, and takes one away by another."""
 
     def __init__(self) -> None:
+        self.newest: _HeldLease | None = None
+        self.lost_at: float | None = None
+        self.released: Callable[[], object] = lambda: None
+
+    def __call__(self) -> Lease:
+        self.lost_at = None
+        self.newest = _HeldLease(self)
+        return self.newest
+
+    @property
+    def held(self) -> int:
+        return int(self.newest is not None and self.newest.held)
+
+    def lose(self) -> bool:
+        lease = self.newest
+        if lease is None or lease.lost is None:
+            return False
+        self.lost_at = anyio.current_time()
+        lost, lease.lost = lease.lost, None
+        lost(LeaseTakenOver())
+        return True
+
+
+class _HeldLease(Lease):
+    """One of a `_Keeper`'s."""
+
+    __slots__ = ("asked", "gone", "keeper", "lost")
+
+    def __init__(self, keeper: _Keeper) -> None:
+        self.keeper = keeper
         self.asked = _Question()
         self.lost: Lost | None = None
-        self.released = False
+        self.gone = False
 
     @property
     def token(self) -> int | None:
@@ -164,10 +192,12 @@ class _HeldLease(Lease):
     @property
     def held(self) -> bool:
         """Whether it can be lost."""
-        return not self.asked.waiting and self.lost is not None and not self.released
+        return not self.asked.waiting and self.lost is not None and not self.gone
 
     def release(self) -> None:
-        self.released, self.lost = True, None
+        if self.held:
+            self.keeper.released()
+        self.gone, self.lost = True, None
 
 
 class Scene:
@@ -191,6 +221,7 @@ class Scene:
         self._asked: _Question | None = None
         self._read: _Question | None = None
         self.peer = ScriptedPeer(repeat(Fault.HELD), repeat(Fault.HELD))
+        self._keeper = _Keeper()
         self.judge = Judge(
             self.peer,
             world.policy,
@@ -198,9 +229,8 @@ class Scene:
             check_status=self._check_status if world.status else None,
             blind=world.blind,
             expect_identity="me",
-            lease=self._make_lease if world.leases else None,
+            keeper=self._keeper if world.leases else None,
         )
-        self._lease: _HeldLease | None = None
         self.peer.watch = self.judge.look
         self._on_the_way: list[Act] = []
         self.pairing: object = None
@@ -212,9 +242,9 @@ class Scene:
 
     # What it asks, and who answers
 
-    def _make_lease(self) -> Lease:
-        self._lease = _HeldLease()
-        return self._lease
+    @property
+    def _lease(self) -> _HeldLease | None:
+        return self._keeper.newest
 
     async def _request_qr(self) -> QRCode | PairingCode | Paired:
         self._asked = _Question()
@@ -324,9 +354,7 @@ class Scene:
         """What the keeper of the lease does."""
         assert self._lease is not None
         if act is Act.LOSE:
-            lost, self._lease.lost = self._lease.lost, None
-            assert lost is not None
-            lost(LeaseTakenOver())
+            self.judge.lose()
         else:
             self._lease.asked.answer(None if act is Act.GRANTED else LeaseHeld())
 

@@ -98,6 +98,12 @@ WORLDS: tuple[World, ...] = (
         racing=1,
     ),
     World(
+        name="races for a lease",
+        policy=replace(EVEN, max_refreshes=1),
+        leases=True,
+        without=_with(*LEASE) | {Act.CANCEL},
+    ),
+    World(
         name="races of one code",
         policy=EVEN,
         without=_with(Act.RESET, Act.BROKEN, Act.ROTATED, Act.BREAK),

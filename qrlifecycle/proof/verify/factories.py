@@ -1,4 +1,4 @@
-"""What ``MODULE:FACTORY`` names: how it is found, and whether it makes what it should."""
+"""The factory that ``MODULE:FACTORY`` names: how it is found, and whether it makes what it must."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from traceback import walk_tb
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import qrlifecycle
 
@@ -16,19 +16,15 @@ from ...errors import InvalidValue
 from ...monitoring.printable import printable
 from ...testing.contract.check import PeerFactory
 from ...testing.contract.peer import Peer
+from ...testing.gateways.emulator import Emulator
 from ...testing.user_code import is_own
-from ...testing.wording import error_text, innermost
-
-if TYPE_CHECKING:
-    from ...gateways.base import Gateway
-    from ...testing.gateways.emulator import Emulator
+from ...testing.wording import error_text, innermost, kind_of
 
 __all__ = [
     "check_emulator_factory",
     "check_factory",
     "emulator_factory",
     "error_with_place",
-    "made_gateway",
     "peer_factory",
 ]
 
@@ -42,17 +38,17 @@ def peer_factory(named: str) -> PeerFactory:
     Raises:
         InvalidValue: there is none, or it cannot be called.
     """
-    return cast("PeerFactory", _found(named, "peer", "my_tests:peer"))
+    return cast("PeerFactory", _factory(named, "peer", "my_tests:peer"))
 
 
 def emulator_factory(named: str) -> Callable[[], Emulator]:
-    """The factory of emulators of the name ``MODULE:FACTORY``.
+    """The factory of emulators of the name ``MODULE:FACTORY``; their class is one.
 
     Raises:
         InvalidValue: there is none, or it cannot be called.
     """
-    example = "my_gateway:PlayedPlatform"
-    return cast("Callable[[], Emulator]", _found(named, "emulator", example))
+    found = _factory(named, "emulator", "my_gateway:PlayedPlatform")
+    return cast("Callable[[], Emulator]", found)
 
 
 def check_factory(named: str) -> None:
@@ -61,11 +57,11 @@ def check_factory(named: str) -> None:
     Raises:
         InvalidValue: it names no factory, or one that raises, or one that makes no peer.
     """
-    given = _called(named, peer_factory(named), "Peer")
+    given = _made_by(named, peer_factory(named), "a Peer")
     if not isinstance(given, Peer):
         raise InvalidValue(
-            f"{named} gave {_kind(given)}, which is no Peer; give one such as "
-            "qrlifecycle.testing.WirePeer"
+            f"{named} gave {kind_of(given)}, which is no Peer; "
+            "give one such as qrlifecycle.testing.WirePeer"
         )
 
 
@@ -73,39 +69,20 @@ def check_emulator_factory(named: str) -> None:
     """Call the factory of a name once, and check that it returns an emulator with a gateway.
 
     Raises:
-        InvalidValue: it names no factory, or one that raises, or one that makes no emulator, or an
-            emulator that makes no gateway.
+        InvalidValue: it names no factory, or one that raises, or one that makes no such emulator.
     """
-    from ...testing.gateways.emulator import Emulator
-
-    given = _called(named, emulator_factory(named), "Emulator")
+    given = _made_by(named, emulator_factory(named), "an Emulator")
     if not isinstance(given, Emulator):
         raise InvalidValue(
-            f"{named} gave {_kind(given)}, which is no Emulator; give one, of a subclass of "
-            "qrlifecycle.testing.gateways.Emulator, whose gateway() makes the gateway"
+            f"{named} gave {kind_of(given)}, which is no Emulator; "
+            "give one of qrlifecycle.testing.gateways.Emulator, which plays the service"
         )
     if type(given).gateway is Emulator.gateway:
-        raise InvalidValue(
-            f"{named} gave {_kind(given)}, which has no gateway(); write one, which makes the "
-            "gateway to verify for the emulator"
-        )
+        kind = type(given).__name__
+        raise InvalidValue(f"{named} gave {kind_of(given)} without gateway(): add {kind}.gateway()")
 
 
-def made_gateway(named: str, emulator: Emulator) -> Gateway:
-    """The gateway that an emulator makes for itself.
-
-    Raises:
-        InvalidValue: it makes none, or raises.
-    """
-    from ...gateways.base import Gateway
-
-    given = _called(f"{named}'s gateway()", emulator.gateway, "Gateway")
-    if not isinstance(given, Gateway):
-        raise InvalidValue(f"{named}'s gateway() gave {_kind(given)}, which is no Gateway")
-    return given
-
-
-def _found(named: str, what: str, example: str) -> Any:
+def _factory(named: str, makes: str, example: str) -> Callable[[], object]:
     module_name, colon, name = named.rpartition(":")
     if not (module_name and colon and name):
         raise InvalidValue(f"{named!r} names no factory: give MODULE:FACTORY, as in {example}")
@@ -122,16 +99,13 @@ def _found(named: str, what: str, example: str) -> Any:
             raise InvalidValue(f"module {module_name!r} has no {name!r}")
         found = getattr(found, part)
     if not callable(found):
-        raise InvalidValue(f"{named} cannot be called; a factory makes a fresh {what} at each call")
-    return found
+        raise InvalidValue(
+            f"{named} cannot be called; a factory makes a fresh {makes} at each call"
+        )
+    return cast("Callable[[], object]", found)
 
 
-def _called(named: str, factory: Callable[[], object], what: str) -> object:
-    """What a factory gives.
-
-    Raises:
-        InvalidValue: it raises, or it is async.
-    """
+def _made_by(named: str, factory: Callable[[], object], what: str) -> object:
     try:
         given = factory()
     except KeyboardInterrupt:
@@ -140,17 +114,8 @@ def _called(named: str, factory: Callable[[], object], what: str) -> object:
         raise InvalidValue(f"{named} raised {error_with_place(error)}") from error
     if inspect.iscoroutine(given):
         given.close()
-        article = "an" if what[0] in "AEIOU" else "a"
-        raise InvalidValue(
-            f"{named} is async; a factory is a plain function that gives {article} {what}"
-        )
+        raise InvalidValue(f"{named} is async; a factory is a plain function that gives {what}")
     return given
-
-
-def _kind(given: object) -> str:
-    kind = type(given).__name__
-    article = "an" if kind[0].lower() in "aeiou" else "a"
-    return "None" if given is None else f"{article} {kind}"
 
 
 def error_with_place(error: BaseException) -> str:

@@ -1,11 +1,14 @@
-"""What `qrlifecycle verify` does: explorations, the contract, and properties, as jobs."""
+"""What `qrlifecycle verify` does: explorations, the contract, and properties, as jobs.
+
+A job can be pickled, and done in another process; its findings can be sent back.
+"""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
@@ -13,26 +16,84 @@ import anyio
 from ...errors import UnsupportedBackend
 from ...testing.acts import Act
 from ...testing.clock import VirtualClockEventLoop
-from ...testing.contract import checks
+from ...testing.contract import CLAUSES, checks
 from ...testing.contract.check import LIMIT, PeerFactory
 from ...testing.contract.smoke import smoke_test
 from ...testing.judge import Breach
 from ...testing.plans import Plan
 from ...testing.run_plan import run_plan, run_plans_together
+from ...testing.wording import innermost
 from ..exploration import Exploration, PromiseRefuted, explore
+from ..exploration.conformance import Seen
 from ..exploration.scene import World
 from .factories import error_with_place, peer_factory
-from .findings import Findings, Work
-from .scenarios import Play
 
-__all__ = ["OURS", "AnyJob", "Contract", "Explore", "Properties"]
+__all__ = ["OURS", "AnyJob", "Contract", "Explore", "Findings", "Properties"]
 
 OURS = "qrlifecycle.testing:socketio_peer"
 """The factory of our own transport's peer."""
 
 
 @dataclass(frozen=True)
-class Explore(Work):
+class Findings:
+    """What a job found.
+
+    Attributes:
+        broken: promises and clauses, as "promise 3" or "T1"; nothing if the job itself failed.
+        counterexample: how to reproduce it; empty if nothing broke.
+        alike: what is equal in two counterexamples of the same fault.
+        failure: why the job did not finish, which refutes nothing.
+        skipped: why it cannot be done here.
+        counts: how many situations, moves, plans and checks of each clause there were.
+        complete: whether a world was explored to its end.
+        seen: rows that were taken, and ends.
+        visited: the situations of the lifecycle, as the model describes them.
+        notes: further lines to print.
+    """
+
+    broken: frozenset[str] = frozenset()
+    counterexample: str = ""
+    alike: str = ""
+    failure: str = ""
+    skipped: str = ""
+    counts: Counter[str] = field(default_factory=Counter)
+    complete: bool = False
+    seen: frozenset[object] = frozenset()
+    visited: frozenset[Seen] = frozenset()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def checked(self) -> bool:
+        """Whether anything was tested."""
+        return any(self.counts[what] for what in ("moves", "plans", *CLAUSES))
+
+
+class _Work:
+    """What all jobs share: an error of the job itself becomes a finding, too."""
+
+    def __call__(self, report: Callable[[str], object]) -> Findings:
+        """Do it."""
+        try:
+            return self.work(report)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            errors = [*innermost(error)]
+            if all(isinstance(inner, UnsupportedBackend) for inner in errors):
+                return Findings(skipped=str(errors[0]))
+            return Findings(failure=error_with_place(error))
+
+    def undone(self, why: str) -> Findings:
+        """The findings if it could not be done to its end."""
+        return Findings(failure=why)
+
+    def work(self, report: Callable[[str], object]) -> Findings:
+        """Do it, and raise what goes wrong."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Explore(_Work):
     """One world, on one event loop."""
 
     world: World
@@ -75,7 +136,7 @@ class Explore(Work):
 
 
 @dataclass(frozen=True)
-class Contract(Work):
+class Contract(_Work):
     """Every check of the contract, for the transports of a factory's peers."""
 
     factory: str
@@ -119,7 +180,7 @@ class Contract(Work):
 
 
 @dataclass(frozen=True)
-class Properties(Work):
+class Properties(_Work):
     """Plans that Hypothesis draws, over scripted transports or those of a factory's peers."""
 
     factory: str | None
@@ -208,4 +269,4 @@ def _virtual(backend: str) -> dict[str, Any]:
     return {"clock": MockClock(autojump_threshold=0)}
 
 
-AnyJob = Explore | Contract | Properties | Play
+AnyJob = Explore | Contract | Properties

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from textwrap import wrap
 
 from ...outcome import Connected, Reason
@@ -14,9 +14,7 @@ from ...testing.wording import PROMISES
 from ..exploration.conformance import seen_in
 from ..exploration.scene import World
 from ..model import rest, situations
-from .findings import Findings
-from .jobs import AnyJob, Contract, Explore, Properties
-from .scenarios import Play
+from .jobs import AnyJob, Contract, Explore, Findings, Properties
 
 __all__ = [
     "Results",
@@ -42,6 +40,7 @@ CLAUSES_OF_PROMISE = {
     6: (),
     7: ("T5", "T6"),
     8: ("T1", "T2"),
+    9: (),
 }
 """The clauses of the contract that a promise depends on."""
 
@@ -51,6 +50,7 @@ TESTED_EXTENT = {
     6: "codes are forgotten; texts are not searched",
     7: "signals out of place, and errors; no floods",
     8: "tasks, timers and sockets",
+    9: "what it does with its lease; check_leases tests a keeper",
 }
 """What the exploration and the properties test of a promise, if not the whole of it."""
 
@@ -71,8 +71,6 @@ WAITING_SITUATIONS = frozenset(seen_in(situation) for situation in situations() 
 
 def tables(results: Results) -> list[tuple[str, Rows]]:
     """The verdicts, as tables with a title; a table may be empty."""
-    if plays := {job: found for job, found in results.items() if isinstance(job, Play)}:
-        return [("scenarios", _scenarios(plays))]
     return [
         ("promises", _promises(results)),
         ("clauses", _clauses(results)),
@@ -140,39 +138,6 @@ def _clauses(results: Results) -> Rows:
     return rows
 
 
-def _scenarios(plays: Mapping[Play, Findings]) -> Rows:
-    """A verdict for each scenario, and the event loops that it was played on, or why it was not."""
-    where: dict[tuple[str, str, str], list[str]] = {}
-    unfit = _unfit(plays)
-    for job in sorted(plays, key=lambda job: (job.scenario, job.backend)):
-        found = plays[job]
-        if job.backend in unfit:
-            continue
-        verdict = "BROKEN" if found.counterexample else "held"
-        if found.failure or found.skipped:
-            verdict = "not finished" if found.failure else "skipped"
-        where.setdefault((job.scenario, verdict, found.skipped), []).append(job.backend)
-    return [
-        *(
-            (name, verdict, why or f"on {' and '.join(backends)}")
-            for (name, verdict, why), backends in where.items()
-        ),
-        *((f"all on {backend}", "skipped", why) for backend, why in unfit.items()),
-    ]
-
-
-def _unfit(plays: Mapping[Play, Findings]) -> dict[str, str]:
-    """The event loops on which nothing can be played, and why: several were skipped, all alike."""
-    reasons: dict[str, list[str]] = {}
-    for job, found in plays.items():
-        reasons.setdefault(job.backend, []).append(found.skipped)
-    return {
-        backend: why[0]
-        for backend, why in reasons.items()
-        if why[0] and len(why) > 1 and len({*why}) == 1
-    }
-
-
 def _worlds(results: Results) -> Rows:
     """What was seen of each world."""
     rows: Rows = []
@@ -194,8 +159,6 @@ def _worlds(results: Results) -> Rows:
 def totals(results: Results, seed: int, seconds: float) -> list[str]:
     """What was covered, in words and numbers."""
     counts = sum((found.counts for found in results.values()), Counter[str]())
-    if any(isinstance(job, Play) for job in results):
-        return [f"total: {counts['scenarios']} scenarios played, {seconds:.0f} s"]
     checks = sum(counts[clause] for clause in CLAUSES)
     return [
         *_bound(results),
@@ -259,11 +222,6 @@ def _explored(results: Results) -> list[tuple[str, list[Findings]]]:
 
 def untried(results: Results) -> list[str]:
     """The jobs that could not be done here, and the clauses that no peer could be tested with."""
-    plays = {job: found for job, found in results.items() if isinstance(job, Play)}
-    if plays:
-        unfit = _unfit(plays)
-        skipped = {job.scenario for job in plays if plays[job].skipped and job.backend not in unfit}
-        return [*unfit, *(f"'{name}'" for name in sorted(skipped))]
     jobs = sorted(str(job) for job, found in results.items() if found.skipped)
     contracts = [
         found.counts for job, found in results.items() if isinstance(job, Contract) and found.counts

@@ -1,65 +1,104 @@
-"""A gateway's scenario, as a job of `qrlifecycle verify`."""
+"""A gateway's scenarios as jobs of `qrlifecycle verify`: one for each event loop."""
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import anyio
 
-from .factories import emulator_factory, made_gateway
-from .findings import Findings, Work
+from ...errors import UnsupportedBackend, UsageError
+from ...gateways.base import Gateway
+from ...testing.gateways import Emulator, ScenarioResult, play, scenarios
+from ...testing.wording import innermost, kind_of
+from .factories import emulator_factory, error_with_place
 
-if TYPE_CHECKING:
-    from ...gateways.base import Gateway
-
-__all__ = ["Play"]
+__all__ = ["Played", "Scenarios"]
 
 
 @dataclass(frozen=True)
-class Play(Work):
-    """One scenario, on one event loop, with the emulator that a factory makes."""
+class Played:
+    """What came of the scenarios on one event loop.
+
+    Attributes:
+        results: one for each that was played, in order.
+        failure: why the others were not played, which says nothing of the gateway's conduct.
+        skipped: why none can be played here.
+    """
+
+    results: tuple[ScenarioResult, ...] = ()
+    failure: str = ""
+    skipped: str = ""
+
+
+@dataclass(frozen=True)
+class Scenarios:
+    """Scenarios with the gateways of a factory's emulators, on one event loop, on its own clock.
+
+    Attributes:
+        factory: makes an emulator, as ``MODULE:FACTORY``.
+        backend: the event loop.
+        names: the scenarios; None for all.
+        options: what the factory is called with, by name.
+    """
 
     factory: str
-    scenario: str
     backend: str
+    names: tuple[str, ...] | None = None
+    options: tuple[tuple[str, Any], ...] = ()
 
-    length = 1.0
+    length = math.inf
 
     def __str__(self) -> str:
-        return f"scenario '{self.scenario}' on {self.backend}"
+        return f"scenarios of {self.factory} on {self.backend}"
 
-    def work(self, report: Callable[[str], object]) -> Findings:
-        """Play it; what is logged meanwhile is searched for secrets."""
-        from ...testing.gateways import play, scenarios
+    def __call__(self, report: Callable[[str], object]) -> Played:
+        """Play them."""
+        try:
+            with _logs_heard():
+                return anyio.run(self._play, report, backend=self.backend)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            errors = [*innermost(error)]
+            if all(isinstance(inner, UnsupportedBackend) for inner in errors):
+                return Played(skipped=str(errors[0]))
+            return Played(failure=error_with_place(error))
 
-        make, (scenario,) = emulator_factory(self.factory), scenarios([self.scenario])
-        report("being played")
-        with _logging():
-            result = anyio.run(play, scenario, self._gateway, make, backend=self.backend)
-        if result.skipped is not None:
-            return Findings(skipped=result.skipped)
-        counts = Counter(scenarios=1)
-        if result.failure is None:
-            return Findings(counts=counts)
-        text = f"{scenario.fact} {result.failure}"
-        return Findings(
-            frozenset({f"{self.scenario!r}"}), text, f"{scenario} {text}", counts=counts
-        )
+    def undone(self, why: str) -> Played:
+        """What there is if they were not played to their end."""
+        return Played(failure=why)
 
-    def _gateway(self, emulator: Any) -> Gateway:
-        return made_gateway(self.factory, emulator)
+    async def _play(self, report: Callable[[str], object]) -> Played:
+        emulator = partial(emulator_factory(self.factory), **dict(self.options))
+        results: list[ScenarioResult] = []
+        for scenario in scenarios(self.names):
+            report(scenario.name)
+            try:
+                results.append(await play(scenario, self._gateway, emulator))
+            except (UnsupportedBackend, KeyboardInterrupt, anyio.get_cancelled_exc_class()):
+                raise
+            except BaseException as error:  # the others would raise it, too
+                return Played(tuple(results), f"{scenario}: {error_with_place(error)}")
+        return Played(tuple(results))
+
+    def _gateway(self, emulator: Emulator) -> Gateway:
+        gateway: object = emulator.gateway()
+        if not isinstance(gateway, Gateway):
+            name = f"{type(emulator).__name__}.gateway()"
+            raise UsageError(f"{name} gave {kind_of(gateway)}, which is no Gateway")
+        return gateway
 
 
 @contextmanager
-def _logging() -> Iterator[None]:
-    """Have logs, which the processes that do jobs have not."""
-    root = logging.getLogger()
-    before = root.manager.disable
+def _logs_heard() -> Iterator[None]:
+    """Whatever is logged, for a scenario looks for secrets in it; a process of jobs hears none."""
+    before = logging.root.manager.disable
     logging.disable(logging.NOTSET)
     try:
         yield

@@ -8,9 +8,8 @@ from collections.abc import Collection, Sequence
 
 from ..exploration.worlds import WIDE_WORLDS, WORLDS
 from .jobs import OURS, AnyJob, Contract, Explore, Properties
-from .scenarios import Play
 
-__all__ = ["PARTS", "is_named", "played", "queues", "scheduled"]
+__all__ = ["PARTS", "is_named", "queues", "scheduled"]
 
 PARTS: dict[str, type[AnyJob]] = {
     "exploration": Explore,
@@ -61,34 +60,8 @@ def scheduled(
     return sorted(jobs, key=lambda job: -job.length)
 
 
-def played(
-    factory: str, backends: Collection[str], names: Collection[str] | None = None
-) -> list[AnyJob]:
-    """The jobs for a gateway: each scenario on each event loop, the one after the other.
-
-    Args:
-        factory: what makes an emulator, as ``MODULE:FACTORY``.
-        backends: the event loops, as anyio names them.
-        names: the scenarios; None for all.
-
-    Raises:
-        InvalidValue: a scenario that there is not.
-    """
-    from ...testing.gateways import scenarios
-
-    every = dict.fromkeys(scenarios(names))
-    return [
-        Play(factory, one.name, backend) for one in every for backend in dict.fromkeys(backends)
-    ]
-
-
 def queues(jobs: Sequence[AnyJob]) -> list[deque[AnyJob]]:
-    """A queue for each process: one for jobs that mostly wait for sockets, the rest shared.
-
-    Scenarios wait for services that are away: as many processes play them as there may be.
-    """
-    if plays := deque[AnyJob](job for job in jobs if isinstance(job, Play)):
-        return [plays] * min(MOST_PROCESSES, len(plays))
+    """A queue for each process: one for jobs that mostly wait for sockets, the rest shared."""
     on_sockets = [job for job in jobs if getattr(job, "factory", None) is not None]
     others = deque(job for job in jobs if job not in on_sockets)
     count = min(os.cpu_count() or 1, MOST_PROCESSES, len(others))
@@ -96,7 +69,5 @@ def queues(jobs: Sequence[AnyJob]) -> list[deque[AnyJob]]:
 
 
 def is_named(job: AnyJob, name: str) -> bool:
-    """Whether a job belongs to a part, runs on an event loop, or plays a scenario, of this name."""
-    if isinstance(job, Play) and job.scenario == name:
-        return True
+    """Whether a job belongs to a part, or runs on an event loop, of this name."""
     return job.backend == name or (name in PARTS and isinstance(job, PARTS[name]))

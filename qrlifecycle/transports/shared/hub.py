@@ -33,7 +33,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -54,10 +54,12 @@ from ...errors import (
 )
 from ...logs import error_once, logger
 from ...policy import Policy
+from ...records import Closing, Recorder
 from ...signals import Addressed, Signal
 from ...waiting import wait_for
 from ..base import Transport, TransportFactory
 from .member import Member
+from .telling import Telling
 
 __all__ = ["SharedSocket"]
 
@@ -76,12 +78,20 @@ class SharedSocket:
     Args:
         feed: makes a fresh feed for each opening: a transport whose signals are `Addressed`.
         policy: its ``open_timeout`` and ``close_timeout``, and the delays between two openings.
+        recorders: are told of the socket, as those of a lifecycle are of its own: give it the same.
 
     Leaving the block ends all members that are left, and leaves nothing open.
     """
 
-    def __init__(self, feed: TransportFactory, policy: Policy | None = None) -> None:
+    def __init__(
+        self,
+        feed: TransportFactory,
+        policy: Policy | None = None,
+        *,
+        recorders: Sequence[Recorder] = (),
+    ) -> None:
         self._make = feed
+        self._telling = Telling(recorders)
         self._policy = policy or Policy()
         self._backoff = Backoff(self._policy.reconnect_delay, self._policy.reconnect_delay_max)
         self._next_at = -math.inf
@@ -100,6 +110,11 @@ class SharedSocket:
         self._tasks: TaskGroup | None = None
         self._dropped: Counter[str] = Counter()
         self._openings = 0
+
+    @property
+    def name(self) -> str:
+        """Its identifier, in its log and its records, and as ``shared`` in those of its members."""
+        return self._telling.about.lifecycle
 
     @property
     def members(self) -> int:
@@ -161,14 +176,15 @@ class SharedSocket:
     # The owner's task
 
     async def _own(self) -> None:
-        while True:
-            while not self._members:
-                await wait_for(self._news)
-            # Between two openings there is a delay, and then perhaps nobody who needs another.
-            if (delay := self._next_at - anyio.current_time()) > 0:
-                await anyio.sleep(delay)
-            else:
-                await self._hold()
+        with self._telling.about:
+            while True:
+                while not self._members:
+                    await wait_for(self._news)
+                # Between two openings there is a delay, and then perhaps nobody needs another.
+                if (delay := self._next_at - anyio.current_time()) > 0:
+                    await anyio.sleep(delay)
+                else:
+                    await self._hold()
 
     async def _hold(self) -> None:
         """Hold one feed, until it breaks or nobody needs it."""
@@ -185,13 +201,16 @@ class SharedSocket:
             self._listening = False
             # Whoever comes from here on waits for another feed.
             held = [member for members in self._members.values() for member in members]
-            await self._close()
+            broke = None if scope.cancel_called else failure
+            await self._close(broke)
         if broke_at - self._since >= self._policy.stable_after:
             self._backoff.reset()
-        if failure is not None and not scope.cancel_called:
-            self._next_at = anyio.current_time() + self._backoff.next()
+        if broke is not None:
+            delay = self._backoff.next()
+            self._next_at = anyio.current_time() + delay
+            self._telling.broke(broke, delay)
             for member in held:
-                member.end(failure)
+                member.end(broke)
         self._tell()
 
     async def _listen(self) -> None:
@@ -203,7 +222,7 @@ class SharedSocket:
         self._feed = feed = made
         self._openings += 1
         limit, opened = self._policy.open_timeout, False
-        logger.info("connecting for all QR displays")
+        self._telling.opening()
         with anyio.move_on_after(limit):
             await feed.open()
             opened = True
@@ -211,7 +230,7 @@ class SharedSocket:
             raise TransportUnreachable(
                 f"the shared socket did not open within {limit:g} s", ending=Ending.SILENT
             )
-        logger.info("connected for all QR displays")
+        self._telling.opened()
         self._since = anyio.current_time()
         self._listening = True
         for members in self._members.values():
@@ -233,27 +252,31 @@ class SharedSocket:
         for member in members:
             member.buffer.put(signal.signal)
 
-    async def _close(self) -> None:
+    async def _close(self, broke: Exception | None) -> None:
         """Close the feed that is held: gracefully for a while, then by force."""
         if (feed := self._feed) is None:
             return
+        how = Closing.FORCED
         try:
             with anyio.move_on_after(self._policy.close_timeout, shield=True) as self._goodbye:
                 await feed.aclose()
+                how = Closing.GRACEFUL
         except BaseException as error:
             logger.debug("the feed's graceful close failed: %s", type(fault_of(error)).__name__)
         finally:
-            self._abort(feed)
+            how = how if self._abort(feed) else Closing.BROKEN
             self._feed = None
             self._count(feed)
-            logger.info("shared socket closed")
+            self._telling.closed(how, broke)
 
-    def _abort(self, feed: Transport) -> None:
+    def _abort(self, feed: Transport) -> bool:
         """Shut the feed; one that cannot even do that must not keep others from another."""
         try:
             feed.abort()
         except BaseException as error:
             error_once("the feed broke its contract: abort() raised %s", describe(fault_of(error)))
+            return False
+        return True
 
     def _count(self, feed: Transport) -> None:
         try:

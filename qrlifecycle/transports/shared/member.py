@@ -48,6 +48,11 @@ class Member(Transport):
         """Whom it is for."""
         return self.key
 
+    @property
+    def shared(self) -> str:
+        """Which socket it is a share of."""
+        return self._shared.name
+
     async def open(self) -> None:
         """Wait until the socket listens; whatever comes for this member from now on is kept."""
         if self._begun or self.buffer.ended:

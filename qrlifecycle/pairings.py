@@ -1,0 +1,255 @@
+"""Pairings that are joined: a second tab sees the attempt that is under way, rather than another.
+
+An attempt belongs to the task that awaits `pair()`. Where several people, tabs or streams look at
+one, it can be none of theirs: the first that is closed would take it from the others. So it is a
+task of the ``async with Pairings()`` block, there for as long as somebody has joined.
+
+**Whoever comes** while an attempt of the key runs joins it. Making one waits for nothing, so two
+that come in the same moment cannot both make one.
+
+**Whoever comes after the end** gets a fresh attempt, also while others still look at the one that
+has ended. To come is to ask for a code: who opens the page again after a failure wants another,
+and after a success the service says that the account is paired. Nobody is shown an end that
+somebody else's attempt came to before.
+
+**Whoever leaves last** cancels the attempt, and waits until its socket is closed. Who comes
+meanwhile, or while an attempt ends, waits until nothing of it is left, and then gets a fresh one:
+there are never two of one key.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import AsyncIterator, Callable, Hashable
+from contextlib import asynccontextmanager, suppress
+from types import TracebackType
+from typing import Self
+
+import anyio
+from anyio.lowlevel import current_token
+
+from .engine.observers import Changes
+from .engine.user_code import BackgroundTasks, close_coroutine, describe
+from .errors import UsageError, WrongAnswer
+from .lifecycle import QRLifecycle
+from .logs import error_once
+from .outcome import Cancelled, Outcome
+from .secrecy import shown_half_made
+from .states import OUTCOMES
+from .waiting import wait_for
+
+__all__ = ["JoinedPairing", "Pairings"]
+
+
+@shown_half_made
+class Pairings:
+    """Runs attempts that several look at, one at a time for each key; an async context manager.
+
+    ::
+
+        async with Pairings() as pairings:  # once, for the whole program
+            ...
+
+        async with pairings.join("user-123", make_lifecycle) as pairing:  # in each tab's request
+            async for change in pairing.changes():
+                show(pairing.lifecycle.qr, change.outcome)
+
+    They are one event loop's. Leaving the block cancels whatever runs, and leaves nothing behind.
+    `SystemExit` and the like, raised by a function of the program's, come out of this block as they
+    are; everything else reaches those alone who joined that attempt.
+
+    Raises:
+        UsageError: it is entered while it is entered already.
+    """
+
+    def __init__(self) -> None:
+        self._running: dict[Hashable, _Attempt] = {}
+        self._tasks: BackgroundTasks | None = None
+        self._loop: object = None
+        """The event loop in which it was entered, as long as it is."""
+
+    def __repr__(self) -> str:
+        return f"<Pairings, {len(self)} under way>"
+
+    def __len__(self) -> int:
+        """How many attempts there are, from their beginning until nothing of them is left."""
+        return len(self._running)
+
+    def __bool__(self) -> bool:
+        return True
+
+    @asynccontextmanager
+    async def join(
+        self, key: Hashable, make_lifecycle: Callable[[], QRLifecycle]
+    ) -> AsyncIterator[JoinedPairing]:
+        """Join the attempt of this key that is under way, or begin one; leave it with the block.
+
+        Args:
+            key: whose attempt it is: a user, or a bot and a user.
+            make_lifecycle: plain function that makes the lifecycle of a fresh attempt. It is not
+                called if there is one to join; what takes its time belongs in `request_qr`. What
+                it raises comes out here, and nothing has begun.
+
+        Raises:
+            UsageError: outside of the ``async with Pairings()`` block, or in another event loop;
+                when the block is left without an exception, what `pair()` raised, unless `result()`
+                has said so.
+            WrongAnswer: `make_lifecycle` gave back something else than a lifecycle.
+        """
+        attempt = await self._enter(key, make_lifecycle)
+        pairing = JoinedPairing(attempt)
+        try:
+            yield pairing
+        except BaseException:
+            await attempt.leave()
+            attempt.log_unheard()
+            raise
+        await attempt.leave()
+        pairing.raise_unheard()
+
+    async def _enter(self, key: Hashable, make_lifecycle: Callable[[], QRLifecycle]) -> _Attempt:
+        """Count one more for an attempt of this key that has not ended."""
+        while True:
+            tasks = self._entered()
+            attempt = self._running.get(key)
+            if attempt is None:
+                attempt = self._running[key] = _Attempt(_make(make_lifecycle))
+                tasks.start(self._run, key, attempt)
+            if not attempt.ending:
+                attempt.joined += 1
+                return attempt
+            await wait_for(attempt.gone)
+
+    def _entered(self) -> BackgroundTasks:
+        if self._tasks is None:
+            raise UsageError("pairings are joined within the block: async with Pairings()")
+        if self._loop != current_token():
+            raise UsageError(
+                "pairings are joined in the event loop in which the block was entered; "
+                "make other Pairings for another loop"
+            )
+        return self._tasks
+
+    async def _run(self, key: Hashable, attempt: _Attempt) -> None:
+        """Run one attempt to its end; its ordinary errors are for those who joined it."""
+        try:
+            with attempt.scope:
+                if not attempt.scope.cancel_called:
+                    await attempt.lifecycle.pair()
+        except Exception as error:
+            attempt.error = error
+            attempt.log_unheard()
+        finally:
+            del self._running[key]
+            attempt.gone.set()
+
+    async def __aenter__(self) -> Self:
+        if self._loop is not None:
+            raise UsageError("Pairings are entered once at a time")
+        self._loop = current_token()
+        tasks = BackgroundTasks(needed=True)
+        await tasks.__aenter__()
+        self._tasks = tasks
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._tasks is not None
+        tasks, self._tasks = self._tasks, None
+        for attempt in self._running.values():
+            attempt.scope.cancel()
+        try:
+            await tasks.__aexit__(kind, error, trace)
+        finally:
+            self._loop = None
+
+
+class JoinedPairing:
+    """An attempt as one of those see it who joined it."""
+
+    def __init__(self, attempt: _Attempt) -> None:
+        self.lifecycle = attempt.lifecycle
+        """What runs: its state, its code, its triggers. `cancel()` ends it for everybody."""
+        self._attempt = attempt
+        self._changes = attempt.lifecycle.changes()
+        self._heard = False
+
+    def changes(self) -> Changes:
+        """The changes since it was joined, to the last of the attempt. They can be read once."""
+        return self._changes
+
+    async def result(self) -> Outcome:
+        """Wait until the attempt has ended and nothing of it is left, and say how it ended.
+
+        Raises:
+            UsageError: what `pair()` raised.
+        """
+        await wait_for(self._attempt.gone)
+        self.raise_unheard()
+        return self._attempt.last.outcome or Cancelled()
+
+    def raise_unheard(self) -> None:
+        """Raise what `pair()` raised, once; each who joined has an error of its own."""
+        error = self._attempt.error
+        if error is not None and not self._heard:
+            self._heard = self._attempt.heard = True
+            raise _own(error)
+
+
+class _Attempt:
+    """One attempt, and how many have joined it."""
+
+    def __init__(self, lifecycle: QRLifecycle) -> None:
+        self.lifecycle = lifecycle
+        self.joined = 0
+        self.scope = anyio.CancelScope()
+        """The time of its `pair()`."""
+        self.gone = anyio.Event()
+        """Set when nothing of it is left."""
+        self.last = lifecycle.changes()
+        """Read by nobody: it knows how the attempt has ended."""
+        self.error: Exception | None = None
+        """What its `pair()` raised."""
+        self.heard = False
+        """Whether anybody was told that."""
+
+    @property
+    def ending(self) -> bool:
+        """Whether it has come to an end, or will: one is decided, or it is being cancelled."""
+        if self.scope.cancel_called or self.last.outcome is not None:
+            return True
+        return self.lifecycle.snapshot().pending in OUTCOMES
+
+    async def leave(self) -> None:
+        """Count one less; the last one waits until nothing is left, even if it is cancelled."""
+        try:
+            if self.joined == 1:
+                self.scope.cancel()
+                with anyio.CancelScope(shield=True):
+                    await self.gone.wait()
+        finally:
+            self.joined -= 1
+
+    def log_unheard(self) -> None:
+        """Log what `pair()` raised if nobody is left who could be told."""
+        if self.error is not None and not self.heard and not self.joined:
+            error_once("an attempt that everybody had left raised %s", describe(self.error))
+
+
+def _own(error: Exception) -> Exception:
+    """An error like this one: it holds the frames that it goes through, and each has others."""
+    with suppress(Exception):  # a program's own class may not be copied so
+        return copy.copy(error).with_traceback(error.__traceback__)
+    return error
+
+
+def _make(make_lifecycle: Callable[[], QRLifecycle]) -> QRLifecycle:
+    made: object = make_lifecycle()
+    if not isinstance(made, QRLifecycle):
+        close_coroutine(made)
+        raise WrongAnswer(f"make_lifecycle gave back {type(made).__name__}, no QRLifecycle")
+    return made

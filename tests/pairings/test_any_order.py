@@ -1,0 +1,134 @@
+"""One attempt of a key at a time, in any order of what tabs and services do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+from anyio import CancelScope
+from anyio.abc import TaskGroup
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qrlifecycle import Cancelled, Paired, Pairings, Policy, QRLifecycle, UsageError
+from qrlifecycle.testing import Fault, ScriptedPeer, VirtualClockEventLoop, settle
+
+from ..pairing import request_qr
+from ..patience import patient_clock
+
+FAULTS = st.lists(
+    st.sampled_from([fault for fault in Fault if fault is not Fault.HELD]), max_size=8
+)
+ACTS = ["join", "wait for it", "mistake", "leave", "go", "paired", "break", "checkpoint", "wait"]
+PLANS = st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 2)), max_size=25)
+HALF_AS_MANY = settings(max_examples=settings.get_profile("default").max_examples // 2)
+"""Of the profile's examples: each is a whole program."""
+
+POLICY = Policy(open_timeout=2, close_timeout=1, reconnect_delay=0.5, reconnect_delay_max=2)
+
+
+@dataclass
+class Tabs:
+    """Tabs of three users, each in a task of its own."""
+
+    pairings: Pairings
+    tasks: TaskGroup
+    peers: list[ScriptedPeer]
+    joined: list[int] = field(default_factory=lambda: [0, 0, 0])
+    broken: list[str] = field(default_factory=list)
+    scopes: list[CancelScope] = field(default_factory=list)
+
+    def look(self) -> None:
+        """Hold the pairings to what they promise, each time that a socket came or went."""
+        for peer, joined in zip(self.peers, self.joined, strict=True):
+            if peer.open_sockets > 1:
+                self.broken.append("two attempts")
+            if peer.open_sockets and not joined:
+                self.broken.append("an attempt that nobody has joined")
+
+    def make(self, user: int, *, mistaken: bool) -> QRLifecycle:
+        """A lifecycle for this user."""
+        wrong: Any = lambda: "no transport"  # noqa: E731
+        return QRLifecycle(request_qr, wrong if mistaken else self.peers[user], policy=POLICY)
+
+    async def live(self, scope: CancelScope, user: int, act: str) -> None:
+        """One tab's life."""
+        self.joined[user] += 1  # from before it joins until it has left
+        try:
+            with scope:
+                async with self.pairings.join(
+                    user, lambda: self.make(user, mistaken=act == "mistake")
+                ) as pairing:
+                    if act == "wait for it":
+                        if isinstance(await pairing.result(), Cancelled):
+                            self.broken.append("somebody else's leaving ended it")
+                    else:
+                        await anyio.sleep(3)
+        except UsageError:
+            pass
+        finally:
+            self.joined[user] -= 1
+            self.look()
+
+    async def act(self, act: str, number: int) -> None:
+        """One step of the plan."""
+        match act:
+            case "join" | "wait for it" | "mistake":
+                self.scopes.append(CancelScope())
+                self.tasks.start_soon(self.live, self.scopes[-1], number, act)
+            case "leave" if self.scopes:
+                self.scopes.pop(number % len(self.scopes)).cancel()
+            case "go":
+                for scope in self.scopes:
+                    scope.cancel()
+                self.scopes.clear()
+            case "paired":
+                self.peers[number].send(Paired("+49"))
+            case "break":
+                self.peers[number].break_connection()
+            case "checkpoint":
+                await anyio.lowlevel.checkpoint()
+            case "wait":
+                await anyio.sleep(number)
+
+
+async def follow(plan: list[tuple[str, int]], openings: list[Fault], closings: list[Fault]) -> None:
+    """Follow a plan, and look whether the promise was kept."""
+    peers = [ScriptedPeer(openings, closings) for _ in range(3)]
+    async with Pairings() as pairings:
+        tasks = anyio.create_task_group()
+        tabs = Tabs(pairings, tasks, peers)
+        async with tasks:
+            for peer in peers:
+                peer.watch = tabs.look
+            for act, number in plan:
+                await tabs.act(act, number)
+            await tabs.act("go", 0)
+        assert tabs.joined == [0, 0, 0]
+        assert not tabs.broken
+        assert len(pairings) == 0
+        assert [peer.open_sockets for peer in peers] == [0, 0, 0]
+        # And they are none the worse for it.
+        fresh = ScriptedPeer()
+        async with pairings.join(0, lambda: QRLifecycle(request_qr, fresh)) as pairing:
+            await settle()
+            assert fresh.open_sockets == 1
+            assert pairing.lifecycle.qr is not None
+    assert fresh.open_sockets == 0
+
+
+@HALF_AS_MANY
+@given(plan=PLANS, openings=FAULTS, closings=FAULTS)
+def test_one_attempt_of_a_key_at_a_time_on_asyncio(plan: Any, openings: Any, closings: Any) -> None:
+    """Never two, none that nobody has joined, and nothing is left at the end."""
+    options = {"loop_factory": VirtualClockEventLoop}
+    anyio.run(follow, plan, openings, closings, backend_options=options)
+
+
+@HALF_AS_MANY
+@given(plan=PLANS, openings=FAULTS, closings=FAULTS)
+def test_one_attempt_of_a_key_at_a_time_on_trio(plan: Any, openings: Any, closings: Any) -> None:
+    """The same on trio."""
+    backend, options = patient_clock("trio")
+    anyio.run(follow, plan, openings, closings, backend=backend, backend_options=options)
