@@ -13,10 +13,10 @@ from ..errors import InvalidValue, MissingExtra, UsageError
 from ..proof.verify.factories import check_emulator_factory
 from ..proof.verify.scenarios import Played, Scenarios
 from ..proof.verify.workers import work_off
+from ..spelling import did_you_mean
 from ..testing.backends import BACKENDS
 from ..testing.gateways import scenarios
 from .gateways import GATEWAYS
-from .parser import did_you_mean
 from .stopping import Stop
 from .verify import print_columns, progress, versions
 

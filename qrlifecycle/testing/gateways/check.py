@@ -14,14 +14,15 @@ from ...gateways.base import Gateway
 from ..reports import Broken, Report, check_names, told
 from .emulator import CannotDo, Emulator
 from .scenes import SCENARIOS, Scenario
-from .stage import PATIENCE, ScenarioFailed, Stage, fail, listening_to_logs
+from .stage import ScenarioFailed, Stage, fail, listening_to_logs
 
 __all__ = ["GatewayBroken", "GatewayReport", "ScenarioResult", "check_gateway", "play", "scenarios"]
 
 E = TypeVar("E", bound=Emulator)
 
-LIMIT = 10 * PATIENCE
-"""Seconds for a scenario: more than the waits of any come to that wait for what must happen."""
+LONGEST = 420.0
+"""Seconds for a whole scenario: more than all that it waits for takes together, each with the
+patience of `.stage`. It ends where an emulator's verb hangs, which has no limit of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +83,15 @@ async def play(
         async with emulator() as service, anyio.create_task_group() as tasks:
             stage = Stage(service, gateway, tasks)
             try:
-                await _to_its_end(scenario, stage)
+                with anyio.move_on_after(LONGEST) as limit:
+                    await scenario.play(stage)
+                if limit.cancelled_caught:
+                    fail(f"it did not end within {LONGEST:g} s; {stage.told()}")
                 await stage.close_tabs()
             except Exception as raised:  # the task group would wrap it
                 trouble.append(raised)
-                await _closed_after_all(stage)
+                with suppress(ScenarioFailed):  # it has failed already
+                    await stage.close_tabs()
             finally:
                 tasks.cancel_scope.cancel()
         secrets = set[str]() if trouble else set(service.secrets())
@@ -100,25 +105,6 @@ async def play(
     if (logger := logs.leaked(secrets, service.own_loggers)) is not None:
         return ScenarioResult(scenario, failure=f"the logger {logger!r} told a secret")
     return ScenarioResult(scenario)
-
-
-async def _to_its_end(scenario: Scenario, stage: Stage) -> None:
-    """Play it, whatever it waits for.
-
-    Raises:
-        ScenarioFailed: it did not come to its end.
-        Exception: what playing it raised.
-    """
-    with anyio.move_on_after(LIMIT) as scope:
-        await scenario.play(stage)
-    if scope.cancelled_caught:
-        fail(f"the scenario did not come to its end within {LIMIT:g} s; {stage.told()}")
-
-
-async def _closed_after_all(stage: Stage) -> None:
-    """Close what a scenario left that has failed already; who stays has been told enough."""
-    with suppress(ScenarioFailed):
-        await stage.close_tabs()
 
 
 async def check_gateway(

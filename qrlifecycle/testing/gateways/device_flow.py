@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from secrets import choice, token_urlsafe
 from typing import Any
@@ -85,7 +85,11 @@ class DeviceFlowEmulator(ServedEmulator):
 
     def gateway(self) -> DeviceFlow:
         """A gateway with this client's id and secret."""
-        return DeviceFlow(self.url, client_id=self.client_id, client_secret=self.client_secret)
+        return DeviceFlow(self.url, **self.arguments())
+
+    def arguments(self) -> Mapping[str, Any]:
+        """This client's id and secret."""
+        return {"client_id": self.client_id, "client_secret": self.client_secret}
 
     def codes(self) -> list[str]:
         """What each picture says."""

@@ -7,11 +7,11 @@ has no such thing says so by `CannotDo`, and the scenarios that need it are skip
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
-from ...codes import Code
+from ...codes import Code, QRCode
 from ...gateways.base import Gateway
 from ...outcome import Reason
 from ..contract.peer import CannotDo
@@ -53,6 +53,20 @@ class Emulator(ABC):
     def gateway(self) -> Gateway:
         """A gateway for its account, with the right credentials."""
         raise NotImplementedError
+
+    def arguments(self) -> Mapping[str, Any]:
+        """What such a gateway is made with, beside the URL; what is None is left out."""
+        raise NotImplementedError
+
+    def shown(self) -> Code:
+        """The newest code, as a phone sees it on screen.
+
+        Raises:
+            KeyError: there is none yet.
+        """
+        if not (codes := self.codes()):
+            raise KeyError("there is no code yet")
+        return QRCode(codes[-1])
 
     # What is asked of it
 

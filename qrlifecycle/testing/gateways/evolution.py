@@ -7,9 +7,10 @@ yet, an owner that is written down late, messages that carry a key.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from secrets import token_hex, token_urlsafe
+from typing import Any
 
 import anyio
 
@@ -133,13 +134,16 @@ class EvolutionEmulator(ServedEmulator):
 
     def gateway(self) -> EvolutionAPI:
         """A gateway for ``bot-7``, with the global key."""
-        return EvolutionAPI(
-            self.url,
-            api_key=self.api_key,
-            instance="bot-7",
-            phone_number=self.phone_number,
-            global_events=self.global_events,
-        )
+        return EvolutionAPI(self.url, **self.arguments())
+
+    def arguments(self) -> Mapping[str, Any]:
+        """The instance, and the global key."""
+        return {
+            "api_key": self.api_key,
+            "instance": "bot-7",
+            "phone_number": self.phone_number,
+            "global_events": self.global_events,
+        }
 
     def codes(self) -> list[str]:
         """Those of ``bot-7``."""

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import anyio
 
-from ...codes import Code, QRCode
+from ...codes import Code, PairingCode, QRCode
 from ...gateways.gowa import GOWA
 from ..http_server import Request, Response, Upgrade
 from .emulator import IDENTITY, CannotDo
@@ -105,8 +105,23 @@ class GOWAEmulator(PlayedService):
 
     def gateway(self) -> GOWA:
         """A gateway for its device, with the password that it had in the beginning."""
-        password = None if self.username is None else self._first_password
-        return GOWA(self.url, username=self.username, password=password, device=self.device)
+        return GOWA(self.url, **self.arguments())
+
+    def arguments(self) -> Mapping[str, Any]:
+        """The device, and who may use it."""
+        return {
+            "device": self.device,
+            "username": self.username,
+            "password": None if self.username is None else self._first_password,
+        }
+
+    def shown(self) -> Code:
+        """The picture, or what is to be typed in place of it."""
+        if self._typed is not None:
+            return PairingCode(self._typed)
+        if self._code is None:
+            raise KeyError("there is no code yet")
+        return QRCode(picture=self.picture)
 
     def codes(self) -> list[str]:
         """What each picture says."""

@@ -204,7 +204,7 @@ class Stage:
 
     def told(self) -> str:
         """How far each tab is, in words."""
-        return "; ".join(tab.told() for tab in self._tabs) or "no lifecycle was made"
+        return "; ".join(tab.told() for tab in self._tabs) or "nobody had begun to pair"
 
     async def close_tabs(self) -> None:
         """Leave every lifecycle that still runs.

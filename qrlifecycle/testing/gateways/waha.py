@@ -104,8 +104,15 @@ class WAHAEmulator(PlayedService):
 
     def gateway(self) -> WAHA:
         """A gateway for its session, with the key that it had in the beginning."""
-        every = self.edition == "core"
-        return WAHA(self.url, api_key=self._first_key, session=self.session, every_session=every)
+        return WAHA(self.url, **self.arguments())
+
+    def arguments(self) -> Mapping[str, Any]:
+        """Its session, and the key."""
+        return {
+            "api_key": self._first_key,
+            "session": self.session,
+            "every_session": self.edition == "core",
+        }
 
     def codes(self) -> list[str]:
         """What each picture says."""

@@ -6,10 +6,10 @@ told to nobody, a socket that tells everybody everything, an owner that is known
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from secrets import token_urlsafe
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import anyio
 
@@ -97,7 +97,11 @@ class WPPConnectEmulator(ServedEmulator):
 
     def gateway(self) -> WPPConnect:
         """A gateway for ``bot-7``, with its token."""
-        return WPPConnect(self.url, session="bot-7", token=self.ours.token)
+        return WPPConnect(self.url, **self.arguments())
+
+    def arguments(self) -> Mapping[str, Any]:
+        """The session, and its token."""
+        return {"session": "bot-7", "token": self.ours.token}
 
     def codes(self) -> list[str]:
         """Those of ``bot-7``."""
