@@ -9,7 +9,9 @@ import pytest
 
 from qrlifecycle import (
     Cancelled,
+    Connected,
     InvalidValue,
+    Paired,
     Policy,
     QRCode,
     QRExpired,
@@ -17,7 +19,7 @@ from qrlifecycle import (
     State,
     WrongAnswer,
 )
-from qrlifecycle.errors import LeaseLost
+from qrlifecycle.errors import LeaseLost, LeaseTakenOver
 from qrlifecycle.leases import Lease, LocalLeases, Lost
 from qrlifecycle.monitoring import Audit
 from qrlifecycle.records import Leased, LeaseEnd, LeaseGone, Record
@@ -168,6 +170,54 @@ async def test_a_loss_while_the_service_is_asked_ends_that() -> None:
     assert pairing.failed().reason is Reason.LEASE_LOST
 
 
+@pytest.mark.parametrize("returns", [True, False], ids=["as it is had", "before"])
+async def test_promise_9_nothing_is_asked_for_without_a_lease(*, returns: bool) -> None:
+    """Lost in the moment in which it is had, or never had: the service hears of nothing."""
+    asked, told = list[int](), list[Record]()
+
+    async def request() -> QRCode:
+        asked.append(1)
+        return QRCode("first", expires_in=60)
+
+    class Short(Kept):
+        async def acquire(self, lost: Lost, close_within: float) -> None:
+            if not returns:
+                raise LeaseLost("the keeper is away")
+            lost(LeaseLost("the keeper is away"))
+
+    async with Pairing(request, lease=Short, recorders=[told.append]) as pairing:
+        pass
+    assert pairing.failed().reason is Reason.LEASE_LOST
+    assert asked == []
+    assert not [record for record in told if isinstance(record, Leased)]
+
+
+async def test_a_loss_after_the_end_is_nobodys() -> None:
+    """Neither while the success is told, nor when all is over and the next may begin."""
+    kept = Kept()
+    async with Pairing(lease=lambda: kept, on_connected=lambda told: kept.lose()) as pairing:
+        pairing.peer.send(Paired("me"))
+    assert pairing.outcome == Connected("me")
+    async with Pairing(lease=lambda: kept) as pairing:
+        pairing.lifecycle.cancel()
+    kept.lose()
+    assert pairing.lifecycle.snapshot().pending is None
+    assert pairing.lifecycle.state is State.IDLE
+
+
+async def test_the_log_of_a_loss_says_whose_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever tells of it; and an ordinary loss is no fault of the lease's."""
+    kept = Kept()
+    async with Pairing(lease=lambda: kept) as pairing:
+        kept.lose()
+    assert pairing.failed().reason is Reason.LEASE_LOST
+    assert "the lease failed" not in caplog.text
+    async with Pairing(lease=lambda: kept):
+        kept.lose(OSError("no route"))
+    (line,) = (record for record in caplog.records if "the lease failed" in record.message)
+    assert getattr(line, "lifecycle", None)
+
+
 async def test_a_loss_after_a_success_was_decided_changes_nothing() -> None:
     """An end that is decided stays."""
     kept = Kept()
@@ -213,12 +263,14 @@ async def test_a_cancel_while_the_lease_is_waited_for_is_heeded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "error"), [(lambda: None, WrongAnswer), (lambda: 7, WrongAnswer)], ids=["None", "7"]
+    "made",
+    [lambda: None, lambda: 7, anyio.lowlevel.checkpoint],
+    ids=["None", "7", "a coroutine"],
 )
-async def test_a_factory_that_makes_no_lease_is_refused(made: Any, error: type) -> None:
+async def test_a_factory_that_makes_no_lease_is_refused(made: Any) -> None:
     """It is a mistake of the program's: it comes out of pair()."""
     lifecycle = Pairing(lease=made).lifecycle
-    with pytest.raises(error, match="lease must be a plain function that makes a Lease"):
+    with pytest.raises(WrongAnswer, match="lease must be a plain function that makes a Lease"):
         await lifecycle.pair()
     assert lifecycle.state is State.FAILED
 
@@ -253,6 +305,7 @@ async def test_a_lease_that_fails_in_its_own_way_is_lost(caplog: pytest.LogCaptu
         async with Pairing(lease=factory) as pairing:
             pass
         assert pairing.failed().reason is Reason.LEASE_LOST
+        assert pairing.lifecycle.state is State.FAILED
     assert "the lease failed with OSError" in caplog.text
     assert "release() of the lease raised OSError" in caplog.text
 
@@ -267,6 +320,7 @@ async def test_records_tell_of_the_lease() -> None:
     """How long it was waited for, its token, and how it came to be held no more."""
     kept, told = Kept(), list[Record]()
     kept.granted = anyio.Event()
+    await anyio.sleep(1)  # the clock's beginning is nobody's
     async with Pairing(lease=lambda: kept, recorders=[told.append]) as pairing:
         await anyio.sleep(2)
         kept.granted.set()
@@ -282,6 +336,11 @@ async def test_records_tell_of_the_lease() -> None:
         taken: Any = other.lifecycle._attempt._lease
         taken._lease.lose()
     assert [record.by for record in told if isinstance(record, LeaseGone)] == [LeaseEnd.LOST]
+    told.clear()
+    kept = Kept()
+    async with Pairing(lease=lambda: kept, recorders=[told.append]):
+        kept.lose(LeaseTakenOver("another machine has it"))
+    assert [record.by for record in told if isinstance(record, LeaseGone)] == [LeaseEnd.TAKEN_OVER]
 
 
 async def test_a_snapshot_says_whether_it_is_held() -> None:
