@@ -127,6 +127,17 @@ class Stubborn(Flow):
         return await super().ask_for_code()
 
 
+class Immovable(Flow):
+    """Waits for an answer, and shields itself from everything else."""
+
+    async def ask_for_code(self) -> Any:
+        host, port = self.url.removeprefix("http://").split(":")
+        with anyio.CancelScope(shield=True):
+            async with await anyio.connect_tcp(host, int(port)) as stream:
+                await stream.receive()
+        raise WrongAnswer
+
+
 class Impatient(Flow):
     """Gives up where a service restarts."""
 
@@ -149,6 +160,8 @@ class Impatient(Flow):
         (Hoarder, "success", "this is still open: socket 127.0.0.1"),
         (Mistaken, "success", "pair() raised WrongAnswer"),
         (Stubborn, "left while it answers nobody", "leaving took more than a second"),
+        (Immovable, "success", "code 1 was not shown within 60 s"),
+        (Immovable, "left while it answers nobody", "the attempt did not end within 60 s"),
         (Impatient, "killed before the code", "code 1 was not shown before the end"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
@@ -199,6 +212,38 @@ async def test_a_scenario_ends_though_the_emulator_hangs(monkeypatch: pytest.Mon
 
     with pytest.raises(GatewayBroken, match=r"did not end within 10 s; .*1 codes shown"):
         await check_gateway(Flow, Stuck, names=["expiry"])
+
+
+async def test_who_cannot_be_cancelled_is_found_out_at_the_end() -> None:
+    """Also where the scenario itself was kept."""
+    made: list[Flow] = []  # copies of them are asked
+
+    class Lingering(Flow):
+        def __init__(self, served: DeviceFlowEmulator) -> None:
+            super().__init__(served)
+            self.lingers = not made
+            made.append(self)
+
+        async def ask_for_status(self) -> Signal | None:
+            if not self.lingers:
+                return await super().ask_for_status()
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(100)
+            return None
+
+    with pytest.raises(GatewayBroken, match="did not end within 60 s of its being cancelled"):
+        await check_gateway(Lingering, DeviceFlowEmulator, names=["second tab at once"])
+
+
+async def test_an_emulator_need_have_no_secrets_yet() -> None:
+    """They are asked for only where a scenario was kept: else what it came to would be hidden."""
+
+    class Secretive(DeviceFlowEmulator):
+        def secrets(self) -> list[str]:
+            raise ZeroDivisionError
+
+    with pytest.raises(UsageError, match="nothing was checked"):
+        await check_gateway(Flow, Secretive, names=["limit"])
 
 
 async def test_each_result_is_told_as_it_comes() -> None:

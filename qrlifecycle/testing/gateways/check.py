@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -86,12 +87,14 @@ async def play(
                     await scenario.play(stage)
                 if limit.cancelled_caught:
                     fail(f"it did not end within {LONGEST:g} s; {stage.told()}")
+                await stage.close_tabs()
             except Exception as raised:  # the task group would wrap it
                 trouble.append(raised)
+                with suppress(ScenarioFailed):  # it has failed already
+                    await stage.close_tabs()
             finally:
-                stage.close_tabs()
                 tasks.cancel_scope.cancel()
-        secrets = set(service.secrets())
+        secrets = set[str]() if trouble else set(service.secrets())
     match trouble:
         case [CannotDo() as reason]:
             return ScenarioResult(scenario, skipped=str(reason))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ from ...engine.observers import Change
 from ...gateways.base import Gateway
 from ...outcome import Connected, Failed, Outcome, Reason
 from ..leaks import Leaks
-from .emulator import IDENTITY, Emulator
+from .emulator import IDENTITY, CannotDo, Emulator
 
 __all__ = ["PATIENCE", "ScenarioFailed", "Stage", "Tab"]
 
@@ -57,6 +57,8 @@ class Tab:
             **options,
         )
         self._news = anyio.Event()
+        self._scope = anyio.CancelScope()
+        self._left = anyio.Event()
 
     def _note(self, _change: Change) -> None:
         self._wake()
@@ -68,11 +70,19 @@ class Tab:
     async def pair(self) -> None:
         """Run it to its end."""
         try:
-            self.outcome = await self.lifecycle.pair()
+            with self._scope:
+                self.outcome = await self.lifecycle.pair()
         except Exception as error:
             self.error = error
         finally:
+            self._left.set()
             self._wake()
+
+    async def close(self) -> None:
+        """Leave it by both ways there are, and wait until it is left."""
+        self.lifecycle.cancel()
+        self._scope.cancel()
+        await self._left.wait()
 
     @property
     def code(self) -> Code | None:
@@ -196,10 +206,20 @@ class Stage:
         """How far each tab is, in words."""
         return "; ".join(tab.told() for tab in self._tabs) or "nobody had begun to pair"
 
-    def close_tabs(self) -> None:
-        """Leave every lifecycle that still runs."""
-        for tab in self._tabs:
-            tab.lifecycle.cancel()
+    async def close_tabs(self) -> None:
+        """Leave every lifecycle that still runs.
+
+        Raises:
+            ScenarioFailed: one does not end. The service is stopped then, so that nobody is left
+                who waits for its answer.
+        """
+        with anyio.move_on_after(PATIENCE) as scope:
+            for tab in self._tabs:
+                await tab.close()
+        if scope.cancelled_caught:
+            with suppress(CannotDo), anyio.move_on_after(SETTLING):
+                await self.emulator.stop()
+            fail(f"pair() did not end within {PATIENCE:g} s of its being cancelled; {self.told()}")
 
 
 def fail(text: str) -> NoReturn:
