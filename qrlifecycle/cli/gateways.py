@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidValue
+from ..gateways.credentials import variable_of
 
 if TYPE_CHECKING:
     import ssl
@@ -30,7 +31,6 @@ __all__ = [
     "Secret",
     "gateway_in_environment",
     "read_secret",
-    "variable_of",
 ]
 
 LONGEST_SECRET = 10_000
@@ -40,19 +40,13 @@ YES_OR_NO = {"1": True, "yes": True, "true": True, "0": False, "no": False, "fal
 """What a variable may say of something that is so or is not."""
 
 
-def variable_of(name: str) -> str:
-    """What a setting is called in the environment."""
-    return f"QRLIFECYCLE_{name.replace('-', '_').upper()}"
-
-
 @dataclass(frozen=True, slots=True)
-class Option:
-    """What a gateway is told on the command line: a text, or that something is so."""
+class Setting:
+    """What a gateway is told: by a name on the command line, and one in the environment."""
 
     name: str
     help: str
     required: bool = False
-    flag: bool = False
 
     @property
     def argument(self) -> str:
@@ -61,16 +55,31 @@ class Option:
 
     @property
     def variable(self) -> str:
-        """The environment's name for it, for a service that has no command line."""
+        """The environment's name for it."""
         return variable_of(self.name)
 
     def in_environment(self) -> str | bool | None:
         """What the environment says.
 
         Raises:
-            InvalidValue: it is missing and must not be, or is neither yes nor no.
+            InvalidValue: it is missing and must not be, or cannot be meant.
         """
-        if (found := _in_environment(self)) is None or not self.flag:
+        found = os.environ.get(self.variable)
+        if not found and self.required:
+            raise InvalidValue(f"{self.help} is needed: set {self.variable}")
+        return found or None
+
+
+@dataclass(frozen=True, slots=True)
+class Option(Setting):
+    """What a gateway is told on the command line: a text, or that something is so."""
+
+    flag: bool = False
+
+    def in_environment(self) -> str | bool | None:
+        """What the environment says; of a flag, whether it is so."""
+        found = Setting.in_environment(self)
+        if not isinstance(found, str) or not self.flag:
             return found
         if found.lower() not in YES_OR_NO:
             raise InvalidValue(f"{self.variable} must be yes or no ({self.help})")
@@ -87,33 +96,11 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
-class Secret:
+class Secret(Setting):
     """What a gateway is told in secret: from the environment, or from a file.
 
     Never on the command line, where every list of processes and every shell's history has it.
     """
-
-    name: str
-    help: str
-    required: bool = False
-
-    @property
-    def argument(self) -> str:
-        """What the constructor calls it."""
-        return self.name.replace("-", "_")
-
-    @property
-    def variable(self) -> str:
-        """The environment's name for it."""
-        return variable_of(self.name)
-
-    def in_environment(self) -> str | None:
-        """What the environment says.
-
-        Raises:
-            InvalidValue: it is missing and must not be.
-        """
-        return _in_environment(self)
 
     def add_to(self, parser: argparse.ArgumentParser) -> None:
         """Have the name of its file parsed."""
@@ -165,7 +152,7 @@ class Entry:
         Raises:
             InvalidValue: the text names the variable that is missing, or what cannot be meant.
         """
-        url = Option("url", f"the server's address, like {EXAMPLE},", required=True)
+        url = Setting("url", f"the server's address, like {EXAMPLE},", required=True)
         address = str(url.in_environment())
         options = {option.argument: option.in_environment() for option in self.options}
         secrets = {secret.argument: secret.in_environment() for secret in self.secrets}
@@ -288,13 +275,6 @@ def read_secret(secret: Secret, file: str | None) -> str | None:
     found = os.environ.get(secret.variable) if file is None else _in_file(file, option)
     if not found and secret.required:
         raise InvalidValue(f"a key is needed ({secret.help}): set {secret.variable} or {option}")
-    return found or None
-
-
-def _in_environment(setting: Option | Secret) -> str | None:
-    found = os.environ.get(setting.variable)
-    if not found and setting.required:
-        raise InvalidValue(f"{setting.help} is needed: set {setting.variable}")
     return found or None
 
 

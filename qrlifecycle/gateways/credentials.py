@@ -30,7 +30,7 @@ def check_credential(given: object, name: str) -> None:
 
 
 def variable_of(name: str) -> str:
-    """What a credential is called in the environment, for the command line."""
+    """What a gateway's argument is called in the environment."""
     return f"QRLIFECYCLE_{name.replace('-', '_').upper()}"
 
 
