@@ -22,11 +22,11 @@ from ...testing.contract.smoke import smoke_test
 from ...testing.judge import Breach
 from ...testing.plans import Plan
 from ...testing.run_plan import run_plan, run_plans_together
-from ...testing.wording import innermost
 from ..exploration import Exploration, PromiseRefuted, explore
 from ..exploration.conformance import Seen
 from ..exploration.scene import World
 from .factories import error_with_place, peer_factory
+from .work import Work
 
 __all__ = ["OURS", "AnyJob", "Contract", "Explore", "Findings", "Properties"]
 
@@ -68,28 +68,14 @@ class Findings:
         return any(self.counts[what] for what in ("moves", "plans", *CLAUSES))
 
 
-class _Work:
-    """What all jobs share: an error of the job itself becomes a finding, too."""
-
-    def __call__(self, report: Callable[[str], object]) -> Findings:
-        """Do it."""
-        try:
-            return self.work(report)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            errors = [*innermost(error)]
-            if all(isinstance(inner, UnsupportedBackend) for inner in errors):
-                return Findings(skipped=str(errors[0]))
-            return Findings(failure=error_with_place(error))
-
+class _Work(Work[Findings]):
     def undone(self, why: str) -> Findings:
         """The findings if it could not be done to its end."""
         return Findings(failure=why)
 
-    def work(self, report: Callable[[str], object]) -> Findings:
-        """Do it, and raise what goes wrong."""
-        raise NotImplementedError
+    def skipped(self, why: str) -> Findings:
+        """The findings if it cannot be done here."""
+        return Findings(skipped=why)
 
 
 @dataclass(frozen=True)

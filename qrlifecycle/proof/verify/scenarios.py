@@ -15,8 +15,9 @@ import anyio
 from ...errors import UnsupportedBackend, UsageError
 from ...gateways.base import Gateway
 from ...testing.gateways import Emulator, ScenarioResult, play, scenarios
-from ...testing.wording import innermost, kind_of
+from ...testing.wording import kind_of
 from .factories import emulator_factory, error_with_place
+from .work import Work
 
 __all__ = ["Played", "Scenarios"]
 
@@ -37,7 +38,7 @@ class Played:
 
 
 @dataclass(frozen=True)
-class Scenarios:
+class Scenarios(Work[Played]):
     """Scenarios with the gateways of a factory's emulators, on one event loop, on its own clock.
 
     Attributes:
@@ -57,22 +58,18 @@ class Scenarios:
     def __str__(self) -> str:
         return f"scenarios of {self.factory} on {self.backend}"
 
-    def __call__(self, report: Callable[[str], object]) -> Played:
+    def work(self, report: Callable[[str], object]) -> Played:
         """Play them."""
-        try:
-            with _logs_heard():
-                return anyio.run(self._play, report, backend=self.backend)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            errors = [*innermost(error)]
-            if all(isinstance(inner, UnsupportedBackend) for inner in errors):
-                return Played(skipped=str(errors[0]))
-            return Played(failure=error_with_place(error))
+        with _logs_heard():
+            return anyio.run(self._play, report, backend=self.backend)
 
     def undone(self, why: str) -> Played:
         """What there is if they were not played to their end."""
         return Played(failure=why)
+
+    def skipped(self, why: str) -> Played:
+        """What there is if none can be played here."""
+        return Played(skipped=why)
 
     async def _play(self, report: Callable[[str], object]) -> Played:
         emulator = partial(emulator_factory(self.factory), **dict(self.options))
