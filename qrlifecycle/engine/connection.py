@@ -45,6 +45,7 @@ from ..signals import Signal
 from ..states import INITIAL_PHASE, Phase, Region, Step
 from ..transports.base import Transport, TransportFactory
 from .backoff import Backoff
+from .failures import cause_of
 from .observers import Observers
 from .progress import NEXT_PHASE
 from .user_code import (
@@ -271,8 +272,7 @@ class Connection:
         self._next_at = anyio.current_time() + delay
         # Leaving may have begun meanwhile: then there is no reconnecting, and no word of it.
         await anyio.lowlevel.checkpoint_if_cancelled()
-        # The text of our own errors only: it holds no secret.
-        cause = str(error) if isinstance(error, TransportError) else type(error).__name__
+        cause = cause_of(error)
         if self._shared is None:
             warn_shared("%s; reconnecting in %.1f s", cause, delay, alike=cause)
         else:

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..errors import PeerError, QRLifecycleError, ServiceRefused
+from ..errors import PeerError, QRLifecycleError, ServiceRefused, TransportError
 from ..logs import logger
 from ..outcome import REASON_OF_ERROR, Failed, Reason
 from ..signals import PairingRefused
 from ..states import State
 
-__all__ = ["failure_by", "failure_told", "log_failure"]
+__all__ = ["cause_of", "failure_by", "failure_told", "log_failure"]
 
 REASON_OTHERWISE: Mapping[State, Reason] = {
     State.GENERATING: Reason.GENERATING_FAILED,
@@ -60,6 +60,11 @@ def _without_frames(error: Exception) -> Exception:
     if isinstance(error, PeerError):
         error.__traceback__ = error.__context__ = None
     return error
+
+
+def cause_of(error: Exception) -> str:
+    """What a transport broke by, for a log. The text of our own errors only: it holds no secret."""
+    return str(error) if isinstance(error, TransportError) else type(error).__name__
 
 
 def log_failure(outcome: Failed) -> None:

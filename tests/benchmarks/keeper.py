@@ -59,7 +59,7 @@ class Process:
         began = time.monotonic()
         while time.monotonic() - began < 4 * TIMES.ttl:
             try:
-                await self.keeper.begin(f"s{self.number}-{self.given_up}", self.held())
+                await self.keeper.begin(f"s{self.number}-{self.given_up}", [*self.held()])
                 break
             except LeaseLost:
                 self.given_up += 1

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import anyio
@@ -107,23 +106,21 @@ class Keeper:
             self._for_renewals, self._for_all_else = one, other
             yield
 
-    async def begin(self, session: str, held: Iterable[tuple[str, str, int]]) -> list[str]:
+    async def begin(self, session: str, held: Sequence[tuple[str, str, int]]) -> list[str]:
         """Begin a session, and say once more what is held; the holders that hold it no more.
 
         Raises:
             LeaseLost: the keeper was not reached, or has forgotten what had been said by then. The
                 session is not to be used.
         """
-        saying, gone = iter(held), list[str]()
-        about = (session, self._process, self._machine)
-        part, which = list(islice(saying, SAID_AT_ONCE)), "first"
-        while part or which == "first":
-            said = [str(word) for one in part for word in one]
+        about, gone = (session, self._process, self._machine), list[str]()
+        for start in range(0, len(held) or 1, SAID_AT_ONCE):  # the session begins with nothing, too
+            said = [str(word) for one in held[start : start + SAID_AT_ONCE] for word in one]
+            which = "more" if start else "first"
             answer = await self._run(self._for_renewals, BEGIN, *about, which, *said)
             if answer is None or answer is False:
                 raise LeaseLost("the keeper of the leases has forgotten what it was just told")
             gone += answer
-            part, which = list(islice(saying, SAID_AT_ONCE)), "more"
         return gone
 
     async def renew(self, session: str) -> list[Hint] | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ...engine.failures import cause_of
 from ...engine.recording import Recording
 from ...errors import TransportError
 from ...logs import About, logger, warn_shared
@@ -44,8 +45,7 @@ class Telling:
 
     def broke(self, failure: Exception, delay: float) -> None:
         """It ended, and not because nobody needed it."""
-        # The text of our own errors only: it holds no secret.
-        cause = str(failure) if isinstance(failure, TransportError) else type(failure).__name__
+        cause = cause_of(failure)
         text = "%s; the next shared socket opens in %.1f s, if it is needed"
         warn_shared(text, cause, delay, alike=f"shared: {cause}")
 
