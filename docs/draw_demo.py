@@ -1,4 +1,4 @@
-"""Draws the README's picture: ``python docs/draw_demo.py``.
+"""Draws the README's picture: ``python -m docs.draw_demo``.
 
 The demo is run in a terminal of its own and scanned by itself. What that terminal showed is drawn
 as an SVG of three scenes that follow one another: the command, the code, the end. Whoever wants no
@@ -7,13 +7,8 @@ motion sees the code. The picture is committed; a test reads the code in it.
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
-import struct
-import subprocess
 import sys
-import termios
 from collections.abc import Iterator
 from html import escape
 from itertools import groupby
@@ -21,6 +16,8 @@ from pathlib import Path
 
 import pyte
 from pyte.screens import Char
+
+from tests.terminal import in_terminal
 
 PICTURE = Path(__file__).parent / "images" / "demo.svg"
 
@@ -54,19 +51,9 @@ text { font: 15px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mo
 
 def written_by(*command: str) -> bytes:
     """All that a command writes to a terminal of our size."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
     settings = {**os.environ, "TERM": "xterm-256color"}
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=settings)
-    os.close(theirs)
-    written = b""
-    try:
-        while chunk := os.read(ours, 65536):
-            written += chunk
-    except OSError:  # how Linux says that the other end is closed
-        pass
-    os.close(ours)
-    if code := process.wait():
+    code, written = in_terminal(command, columns=COLUMNS, lines=LINES, environment=settings)
+    if code:
         raise SystemExit(f"{' '.join(command)} ended with {code}:\n{written.decode()}")
     return written
 

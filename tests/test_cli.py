@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import fcntl
 import hashlib
 import io
 import json
 import os
-import pty
 import re
 import signal
 import socket
-import struct
 import subprocess
 import sys
-import termios
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -55,6 +51,7 @@ from qrlifecycle.gateways.http import MAX_ANSWER
 from qrlifecycle.monitoring.printable import printable
 from qrlifecycle.testing.pairing_server import PairingServer
 
+from . import terminal
 from .patience import PROCESS_HANGS, patient_clock
 
 OWNER = ("--bot-id", "bot-7", "--user-id", "user-123")
@@ -1004,30 +1001,24 @@ def in_terminal(
     *arguments: str, columns: int = 100, lines: int = 50, strike: bool = False, **more: str
 ) -> tuple[int, str]:
     """A command in a terminal of that size: its exit code, and all it wrote."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     settings = environment(**{"TERM": "xterm-256color", **more})
     for name in ("COLUMNS", "LINES", "COLORTERM", "FORCE_COLOR"):
         settings.pop(name, None)
-    process = subprocess.Popen(
+    struck: list[int] = []
+
+    def watch(written: bytes, process: subprocess.Popen[bytes]) -> None:
+        if strike and not struck and b"connected for QR display" in written:
+            process.send_signal(signal.SIGINT)
+            struck.append(process.pid)
+
+    code, written = terminal.in_terminal(
         [sys.executable, "-m", "qrlifecycle", *arguments],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env=settings,
+        columns=columns,
+        lines=lines,
+        environment=settings,
+        watch=watch,
     )
-    os.close(theirs)
-    written = b""
-    try:
-        while chunk := os.read(ours, 65536):
-            written += chunk
-            if strike and b"connected for QR display" in written:
-                process.send_signal(signal.SIGINT)
-                strike = False
-    except OSError:  # how Linux says that the other end is closed
-        pass
-    os.close(ours)
-    return process.wait(PROCESS_HANGS), written.decode()
+    return code, written.decode()
 
 
 def terminal_is_restored(written: str) -> bool:

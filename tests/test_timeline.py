@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import io
 import os
 import pty
 import re
-import struct
 import subprocess
 import sys
-import termios
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -59,6 +56,7 @@ from qrlifecycle.records import (
 )
 from qrlifecycle.states import Event, State
 
+from . import terminal
 from .journals import JOURNAL, bad_day, together, working_day, write
 from .pairing import Pairing
 from .patience import PROCESS_HANGS
@@ -767,28 +765,17 @@ def test_in_a_terminal_there_are_colours(journal: Path) -> None:
 
 def in_terminal(*arguments: str, columns: int, **env: str) -> str:
     """What a command writes to a terminal."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     kept = {
         name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS")
     }
-    terminal = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "PYTHONIOENCODING": "utf-8"}
-    process = subprocess.Popen(
+    ours = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "PYTHONIOENCODING": "utf-8"}
+    code, written = terminal.in_terminal(
         [sys.executable, "-m", "qrlifecycle", *arguments],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env={**kept, **terminal, **env},
+        columns=columns,
+        lines=50,
+        environment={**kept, **ours, **env},
     )
-    os.close(theirs)
-    written = b""
-    try:
-        while chunk := os.read(ours, 65536):
-            written += chunk
-    except OSError:  # how Linux says that the other end is closed
-        pass
-    os.close(ours)
-    assert process.wait(PROCESS_HANGS) == 0
+    assert code == 0
     return written.decode()
 
 

@@ -22,7 +22,7 @@ from qrlifecycle import (
 from qrlifecycle.errors import LeaseLost, LeaseTakenOver
 from qrlifecycle.leases import Lease, LocalLeases, Lost
 from qrlifecycle.monitoring import Audit
-from qrlifecycle.records import Leased, LeaseEnd, LeaseGone, Record
+from qrlifecycle.records import Acquiring, Leased, LeaseEnd, LeaseGone, Record
 from qrlifecycle.states import Event, Phase
 from qrlifecycle.testing import Fault, settle
 
@@ -326,6 +326,7 @@ async def test_records_tell_of_the_lease() -> None:
         kept.granted.set()
         await settle()
         pairing.lifecycle.cancel()
+    assert sum(isinstance(record, Acquiring) for record in told) == 1
     (leased,) = (record for record in told if isinstance(record, Leased))
     assert (leased.waited, leased.token) == (pytest.approx(2), 7)
     (gone,) = (record for record in told if isinstance(record, LeaseGone))

@@ -8,24 +8,19 @@ from typing import Any
 import anyio
 from anyio import CancelScope
 from anyio.abc import TaskGroup
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from qrlifecycle import Policy, Scanned
 from qrlifecycle.errors import TransportError
 from qrlifecycle.signals import Addressed
-from qrlifecycle.testing import Fault, ScriptedPeer, VirtualClockEventLoop, settle
+from qrlifecycle.testing import Fault, ScriptedPeer, settle
 from qrlifecycle.transports.shared import SharedSocket
 
-from ..patience import patient_clock
+from ..any_order import FAULTS, HALF_AS_MANY, on_asyncio, on_trio
 
-FAULTS = st.lists(
-    st.sampled_from([fault for fault in Fault if fault is not Fault.HELD]), max_size=8
-)
 ACTS = ["come", "leave", "cancel", "break", "hang up", "let go", "signal", "wait a little", "wait"]
 PLANS = st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 3)), max_size=25)
-HALF_AS_MANY = settings(max_examples=settings.get_profile("default").max_examples // 2)
-"""Of the profile's examples: each is a whole program."""
 
 POLICY = Policy(open_timeout=2, close_timeout=1, reconnect_delay=0.5, reconnect_delay_max=2)
 
@@ -133,13 +128,11 @@ async def follow(plan: list[tuple[str, int]], openings: list[Fault], closings: l
 @given(plan=PLANS, openings=FAULTS, closings=FAULTS)
 def test_promise_10_holds_in_any_order_on_asyncio(plan: Any, openings: Any, closings: Any) -> None:
     """There is a socket only while a member is held, and never a second one."""
-    options = {"loop_factory": VirtualClockEventLoop}
-    anyio.run(follow, plan, openings, closings, backend_options=options)
+    on_asyncio(follow, plan, openings, closings)
 
 
 @HALF_AS_MANY
 @given(plan=PLANS, openings=FAULTS, closings=FAULTS)
 def test_promise_10_holds_in_any_order_on_trio(plan: Any, openings: Any, closings: Any) -> None:
     """The same on trio."""
-    backend, options = patient_clock("trio")
-    anyio.run(follow, plan, openings, closings, backend=backend, backend_options=options)
+    on_trio(follow, plan, openings, closings)
