@@ -89,9 +89,13 @@ class PairingThread:
         if _in_event_loop():
             raise UsageError("an event loop runs in this thread: await pair() there")
         portal = self._thread.enter_context(start_blocking_portal(self._backend))
-        self._portal = portal
-        portal.call(self._prepare)
-        self._ended = portal.start_task_soon(self._run, portal)
+        try:
+            portal.call(self._prepare)
+            self._portal = portal
+            self._ended = portal.start_task_soon(self._run, portal)
+        except BaseException:  # a Ctrl-C in this very moment: nobody is there yet to close it
+            self.close()
+            raise
         return self
 
     def close(self) -> None:

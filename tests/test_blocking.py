@@ -113,6 +113,28 @@ def test_promise_5_ctrl_c_closes_the_socket_and_comes_out(far: Far, backend: str
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("step", ["call", "start_task_soon"])
+def test_promise_5_ctrl_c_while_it_is_begun_leaves_no_attempt_behind(
+    far: Far, backend: str, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody holds a `PairingThread` yet that could be closed; so beginning it closes it."""
+    does = getattr(BlockingPortal, step)
+
+    def interrupted(portal: BlockingPortal, *arguments: Any) -> None:
+        monkeypatch.undo()
+        does(portal, *arguments)
+        raise KeyboardInterrupt
+
+    lifecycle = far.lifecycle()
+    monkeypatch.setattr(BlockingPortal, step, interrupted)
+    before = portals()
+    with pytest.raises(KeyboardInterrupt):
+        pair_blocking(lifecycle, backend=backend)
+    assert lifecycle.state is State.IDLE
+    assert portals() == before
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_time_out_is_the_policys_and_an_outcome(far: Far, backend: str) -> None:
     """No other one is needed."""
     lifecycle = far.lifecycle(policy=Policy(attempt_timeout=0.2))
