@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -222,8 +221,6 @@ async def test_leases_that_are_not_open_are_refused(server: RedisServer) -> None
         await lease.acquire(lambda _: None, 0.5)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 async def test_a_keeper_that_is_away_at_first_is_waited_for() -> None:
     """A program starts without it; then it comes."""
     if MISSING:
@@ -236,7 +233,6 @@ async def test_a_keeper_that_is_away_at_first_is_waited_for() -> None:
             await one.hold()
     finally:
         server.__exit__(None, None, None)
-        gc.collect()  # a connection of coredis's that could not be made leaves its streams open
 
 
 async def test_a_holder_that_needs_longer_to_close_is_refused(server: RedisServer) -> None:
