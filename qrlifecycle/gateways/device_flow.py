@@ -29,11 +29,12 @@ from ..codes import QRCode
 from ..errors import Malformed, ServiceRefused, ServiceUnavailable
 from ..outcome import Reason
 from ..policy import Policy, is_positive
-from ..signals import Paired, PairingRefused, QRExpired, Signal
+from ..signals import Paired, PairingRefused, Signal
 from ..transports.no_transport import NoTransport
 from ..values import UNAUTHORIZED, kind_of, object_in
 from .base import Gateway, Parts, Reaching
 from .credentials import Credential, advice_on, check_credential, fresh
+from .failures import expiry_told, refusal_told
 from .http import Answer, http_address, send
 
 __all__ = ["DeviceFlow", "unverified_subject"]
@@ -201,11 +202,11 @@ class DeviceFlow(Gateway):
         if error in PENDING:
             return None
         if error in DEAD:
-            return QRExpired()
+            return expiry_told(f"the server says {error}")
         reason = REASONS.get(error, Reason.REFUSED_BY_SERVICE)
         data = {key: body[key] for key in body if key.startswith("error")}
         if reason is Reason.REFUSED_ON_PHONE:
-            return PairingRefused(reason, data)
+            return refusal_told(reason, f"the person has declined: the server says {error}", data)
         return PairingRefused(reason, data, self._refusal("token", error, answer))
 
     async def _post(self, endpoints: Endpoints, url: str, form: Mapping[str, str]) -> Answer:

@@ -14,6 +14,8 @@ no answer, or none that can be read      tried again
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..errors import (
     InvalidValue,
     Malformed,
@@ -23,9 +25,10 @@ from ..errors import (
     UsageError,
 )
 from ..outcome import Reason
+from ..signals import PairingRefused, QRExpired
 from ..values import NOT_NOW, UNAUTHORIZED
 
-__all__ = ["failure_of_status", "meaning_of"]
+__all__ = ["expiry_told", "failure_of_status", "meaning_of", "refusal_told"]
 
 UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
 """What reading an answer raises that is not as it should be."""
@@ -50,6 +53,24 @@ def failure_of_status(status: int, advice: str | None = None) -> PeerError | Non
         why = "" if advice is None else f": {advice}"
         return ServiceRefused(f"{said}{why}", reason=Reason.REFUSED_BY_SERVICE)
     return ServiceUnavailable(said)
+
+
+def refusal_told(
+    reason: Reason, text: str, data: Mapping[str, object] | None = None
+) -> PairingRefused:
+    """A verdict of the service's that is no HTTP status: a word on its socket, or in its status.
+
+    Args:
+        reason: what it comes to.
+        text: what the service said, and what to do; no secret.
+        data: what it sent along.
+    """
+    return PairingRefused(reason, data or {}, ServiceRefused(text, reason=reason))
+
+
+def expiry_told(text: str) -> QRExpired:
+    """The service's word that a code is good no more: what it said, without a secret."""
+    return QRExpired(PeerError(text))
 
 
 def meaning_of(error: Exception) -> Exception:

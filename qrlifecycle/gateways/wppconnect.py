@@ -27,7 +27,6 @@ from ..policy import Policy
 from ..signals import (
     Paired,
     PairingRefused,
-    QRExpired,
     QRUpdated,
     Signal,
     StatusChanged,
@@ -37,6 +36,7 @@ from ..transports.socketio import SocketIOTransport
 from ..values import UNAUTHORIZED, fields_of, text_of, value_at
 from .base import Gateway, Reaching
 from .credentials import Credential, check_credential, fresh
+from .failures import expiry_told
 from .http import Answer
 
 __all__ = ["WPPConnect"]
@@ -50,6 +50,11 @@ browser that cannot start is not started twice a second."""
 
 READS_FOR_IDENTITY = 4
 """The page in the browser may not be there yet when the session is connected."""
+
+CLOSED = (
+    "the session is CLOSED: its round of codes is over, or it was declined on the phone, which "
+    "the service does not tell apart"
+)
 
 TOLD = ("pushname",)
 """What else of a success is handed on."""
@@ -143,7 +148,7 @@ class WPPConnect(Gateway):
             case "CONNECTED":
                 return await self._linked()
             case "CLOSED":
-                return QRExpired()  # nobody knows why: another code, if the budget allows
+                return expiry_told(CLOSED)  # another code, if the budget allows
         code = _code_in(body)
         return None if code is None else QRUpdated(code)
 

@@ -35,6 +35,7 @@ from qrlifecycle import (
     WrongAnswer,
 )
 from qrlifecycle.gateways import WAHA
+from qrlifecycle.gateways import waha as waha_module
 from qrlifecycle.gateways.http import Answer
 from qrlifecycle.gateways.replies import CodeCompared, PasskeySigned, PasswordGiven
 from qrlifecycle.testing.gateways import WAHAEmulator
@@ -469,7 +470,7 @@ async def test_who_started_it_first_does_not_matter() -> None:
 
 async def test_what_comes_of_a_start_that_does_not_succeed() -> None:
     """A failure right away is the service's no; one that stopped again is started once more."""
-    with pytest.raises(ServiceRefused, match="failed") as raised:
+    with pytest.raises(ServiceRefused, match="is FAILED: it made no code; the service") as raised:
         await gateway(session("STOPPED"), answer({}, 201), session("FAILED"))[1].request_qr()
     assert raised.value.reason is Reason.REFUSED_BY_SERVICE
     with pytest.raises(ServiceUnavailable, match="stopped"):
@@ -540,8 +541,19 @@ def test_what_cannot_be_meant_is_said_at_once(options: Any, said: str) -> None:
 
 def test_the_policy_is_whatsapps() -> None:
     """But for the service's word on when a code is replaced, and the time that a start takes."""
-    own = {"rotated_lifetime": 20.0, "generate_timeout": 30.0, "max_reconnects": 10}
-    assert replace(WAHA.policy, **own) == WHATSAPP  # type: ignore[arg-type]
+    assert WAHA.policy == replace(
+        WHATSAPP, rotated_lifetime=60, generate_timeout=60, max_reconnects=15
+    )
+
+
+def test_the_other_numbers_are_the_services_own() -> None:
+    """Of its round of six codes, and of its pings; what is waited for in a read fits into it."""
+    first, other = WHATSAPP.qr_lifetime, WHATSAPP.rotated_lifetime
+    assert WHATSAPP.max_codes == waha_module.CODES_OF_A_ROUND
+    assert first + 4 * other == waha_module.ROUND  # at which the last is shown
+    assert first + 5 * other == waha_module.TYPED_LIFETIME  # at which it ends
+    assert waha_module.HEARTBEAT == 3 * 10  # three of its pings
+    assert waha_module.LOOKS_FOR_ME == 4  # 2 s of the 5 that a read may take
 
 
 async def test_without_a_key_none_is_sent() -> None:

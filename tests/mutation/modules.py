@@ -115,6 +115,8 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "gateways.failures": (("tests/gateways/test_base.py",),),
     "gateways.http": (("tests/gateways/test_http.py",),),
+    "gateways.gowa": (("tests/gateways/test_gowa.py",),),
+    "gateways.waha": (("tests/gateways/test_waha.py",),),
     "gateways.wppconnect": (
         ("tests/gateways/test_wppconnect.py",),
         ("tests/gateways/test_wppconnect_traps.py",),
