@@ -55,6 +55,9 @@ REASONS: Mapping[str, Reason] = {
 }
 """Why a pairing is refused, by the error. Any error that is not known is the service's refusal."""
 
+PAGES = frozenset({"https", "http"})
+"""Schemes of what a person is sent to; a link with another may be a script."""
+
 PENDING = frozenset({"authorization_pending", "slow_down"})
 
 DEAD = frozenset({"expired_token", "code_expired", "invalid_grant"})
@@ -160,10 +163,10 @@ class DeviceFlow(Gateway):
             raise self._refusal("code", error, answer)
         device_code = _text(body, "device_code")
         typed = _text(body, "user_code")
-        address = _text(body, "verification_uri", "verification_url")
+        address = _page(body, "verification_uri", "verification_url")
         lifetime = _seconds(body.get("expires_in"))
         code = QRCode(
-            _text(body, "verification_uri_complete", "verification_uri", "verification_url"),
+            _page(body, "verification_uri_complete", "verification_uri", "verification_url"),
             typed=typed,
             typed_at=address,
             expires_in=lifetime,
@@ -377,6 +380,14 @@ def _text(body: Mapping[str, object], *names: str) -> str:
     found = next((body[name] for name in names if body.get(name) is not None), None)
     if not isinstance(found, str) or not found:
         raise Malformed(names[0], f"must be text that is not empty, not {kind_of(found)}")
+    return found
+
+
+def _page(body: Mapping[str, object], *names: str) -> str:
+    """The address of a page, under the first of these names: a screen may make a link of it."""
+    found = _text(body, *names)
+    if urlsplit(found).scheme not in PAGES:
+        raise Malformed(names[0], "must be the address of a page, http or https")
     return found
 
 

@@ -123,7 +123,7 @@ class EvolutionAPI(Gateway):
         **options: Unpack[Reaching],
     ) -> None:
         super().__init__(url, instance, **options)
-        check_credential(api_key, "api_key")
+        check_credential(api_key, "api_key", in_header=True)
         self._namespace = "/" if global_events else f"/{instance}"
         check_namespace(self._namespace)
         self._key = api_key
@@ -132,7 +132,7 @@ class EvolutionAPI(Gateway):
 
     async def headers(self) -> Mapping[str, str]:
         """The key, as it is now."""
-        return {"apikey": await fresh(self._key)}
+        return {"apikey": await fresh(self._key, in_header=True)}
 
     def advice(self, status: int) -> str | None:
         """The key, or the instance that nobody has created."""

@@ -54,7 +54,7 @@ from ..transports.websocket import WebSocketTransport
 from ..values import UNAUTHORIZED, fields_of, object_in, text_of
 from .actions import REPLIES, Told, code_to_compare, passkey
 from .base import Gateway, Parts, Reaching
-from .credentials import Credential, advice_on, check_credential, fresh
+from .credentials import Credential, advice_on, check_credential, fresh, trouble_with
 from .deferred import DeferredTransport
 from .failures import expiry_told, refusal_told
 from .http import Answer
@@ -145,7 +145,7 @@ class GOWA(Gateway):
             check_credential(password, "password")
         if (username is None) is not (password is None):
             raise InvalidValue("username and password must be given together")
-        if username is not None and (not username or ":" in username):
+        if username is not None and (trouble_with(username) is not None or ":" in username):
             raise InvalidValue("username must be text that is not empty, without a colon")
         self._username, self._password = username, password
         self._number = None if phone_number is None else digits_of(phone_number)

@@ -24,7 +24,7 @@ from urllib.parse import urlencode
 import anyio
 
 from ..codes import QRCode
-from ..errors import PeerError, ServiceRefused, ServiceUnavailable
+from ..errors import Malformed, PeerError, ServiceRefused, ServiceUnavailable
 from ..outcome import Reason
 from ..policy import WHATSAPP, Policy
 from ..signals import (
@@ -133,7 +133,7 @@ class WAHA(Gateway):
     ) -> None:
         super().__init__(url, session, **options)
         if api_key is not None:
-            check_credential(api_key, "api_key")
+            check_credential(api_key, "api_key", in_header=True)
         self._key = api_key
         self._every_session = every_session
         self._number = None if phone_number is None else digits_of(phone_number)
@@ -147,7 +147,7 @@ class WAHA(Gateway):
 
     async def headers(self) -> Mapping[str, str]:
         """The key."""
-        return {} if self._key is None else {"X-Api-Key": await fresh(self._key)}
+        return {} if self._key is None else {"X-Api-Key": await fresh(self._key, in_header=True)}
 
     def advice(self, status: int) -> str | None:
         """The key, or the session that nobody has created."""
@@ -163,7 +163,7 @@ class WAHA(Gateway):
     async def ask_for_code(self) -> QRCode | Paired:
         """Start the session if it does not run, and wait for its code."""
         session = await self.ask("GET", "api", "sessions", self.account)
-        if (how := STARTS.get(session["status"])) is not None:
+        if (how := STARTS.get(_status_in(session))) is not None:
             await self._start(how)
         return await until(self._first_code)
 
@@ -204,7 +204,7 @@ class WAHA(Gateway):
         if (failure := self.failure_of(answer)) is not None:
             return _final(answer, failure)
         session = answer.json_object()
-        status = session["status"]
+        status = _status_in(session)
         if status == "WORKING":
             return await self._success(session.get("me"))
         if status == "SCAN_QR_CODE":
@@ -293,7 +293,7 @@ class WAHA(Gateway):
         session = "*" if self._every_session else self.account
         query = {"session": session, "events": "session.status"}
         if self._key is not None:
-            query["x-api-key"] = await fresh(self._key)
+            query["x-api-key"] = await fresh(self._key, in_header=True)
         return WebSocketTransport(
             f"{self.url}/ws?{urlencode(query)}",
             self._read,
@@ -380,6 +380,17 @@ class Round:
         if engine == "NOWEB":
             return Reason.REFUSED_ON_PHONE, "WhatsApp has logged it out, or it was declined there"
         return Reason.REFUSED_BY_SERVICE, f"its codes had not run out; {ASK_ITS_LOG}"
+
+
+def _status_in(session: Mapping[str, object]) -> str:
+    """The status of a session.
+
+    Raises:
+        Malformed: there is none.
+    """
+    if (status := text_of(session.get("status"), "status")) is None:
+        raise Malformed("status", "must be text that is not empty")
+    return status
 
 
 def _paired(me: object) -> Paired | None:

@@ -35,7 +35,7 @@ from ..transports.base import Transport
 from ..transports.socketio import SocketIOTransport
 from ..values import UNAUTHORIZED, fields_of, text_of, value_at
 from .base import Gateway, Reaching
-from .credentials import Credential, check_credential, fresh
+from .credentials import Credential, check_credential, fresh, trouble_with
 from .failures import expiry_told
 from .http import Answer
 
@@ -106,7 +106,7 @@ class WPPConnect(Gateway):
             raise WrongAnswer("give token= or secret_key=, one of them")
         for name, given in (("token", token), ("secret_key", secret_key)):
             if given is not None:
-                check_credential(given, name)
+                check_credential(given, name, in_header=name == "token")
         self._token = token
         self._secret = secret_key
         self._made: str | None = None
@@ -196,7 +196,10 @@ class WPPConnect(Gateway):
         return answer.json_object()
 
     async def _fetch_with_token(self, method: str, action: str, **content: Any) -> Answer:
-        token = await self._make_token() if self._token is None else await fresh(self._token)
+        if self._token is None:
+            token = await self._make_token()
+        else:
+            token = await fresh(self._token, in_header=True)
         bearer = {"Authorization": f"Bearer {token}"}
         return await self.fetch(method, "api", self.account, action, headers=bearer, **content)
 
@@ -215,6 +218,8 @@ class WPPConnect(Gateway):
         token = text_of(answer.json_object().get("token"), "token")
         if token is None:
             raise Malformed("token", "must be text that is not empty")
+        if (trouble := trouble_with(token, in_header=True)) is not None:
+            raise Malformed("token", trouble)
         self._made = token
         return token
 

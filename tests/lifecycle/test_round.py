@@ -185,6 +185,30 @@ async def test_a_service_that_restarts_is_asked_again(caplog: pytest.LogCaptureF
     assert [text in message for message in caplog.messages].count(True) == 4
 
 
+@pytest.mark.parametrize(
+    ("asked_for", "waited"), [(3.0, 3.0), (60.0, 4.0), (0.0, 1.0), (None, 1.0)]
+)
+async def test_a_service_that_asks_to_wait_is_given_the_time(
+    asked_for: float | None, waited: float
+) -> None:
+    """No longer than the longest delay, and no less than is waited anyway."""
+    asked: list[float] = []
+
+    async def request() -> QRCode | Paired:
+        asked.append(anyio.current_time())
+        if len(asked) == 1:
+            raise ServiceUnavailable("the service answered HTTP 429", retry_after=asked_for)
+        return Paired("me")
+
+    policy = Policy(generate_retry_delay=1, generate_retry_delay_max=4)
+    async with Pairing(request, policy=policy) as pairing:
+        pass
+    assert isinstance(pairing.outcome, Connected)
+    first, second = asked
+    least = waited if asked_for else waited / 2
+    assert least <= second - first <= waited
+
+
 async def test_a_service_that_stays_away_is_why_time_ran_out() -> None:
     """What was said last is in the outcome's error, beside the number that ran out, as its cause.
 
