@@ -280,9 +280,7 @@ async def test_a_passkey_is_asked_for_once_and_answered(how: Any, heard: bool) -
         waha = served.gateway()
         watch = Watch(tasks, waha, policy=replace(waha.policy, status_interval=5.0))
         await watch.until(lambda: watch.codes)
-        if not heard:
-            await served.drop()
-            await anyio.lowlevel.checkpoint()
+        served.muted = not heard
         await served.scan(watch.codes[0])
         await watch.until(lambda: watch.actions)
         await anyio.sleep(20)
@@ -323,6 +321,81 @@ async def test_a_code_that_differs_is_not_confirmed() -> None:
         await watch.until_codes(2)
         assert watch.lifecycle.qr is not None
         watch.lifecycle.cancel()
+
+
+async def test_an_action_is_read_where_the_service_asks_for_it() -> None:
+    """Each in its own place, with what it needs and no more; once, until there is another code."""
+    client, waha = gateway(
+        session("PASSKEY_REQUIRED"),
+        answer({"challenge": "c", "rpId": "web.whatsapp.com", "s3cret": 1}),
+        session("PASSKEY_REQUIRED"),
+        answer({"challenge": "c", "rpId": "web.whatsapp.com", "s3cret": 1}),
+        session("PASSKEY_CONFIRMATION_REQUIRED"),
+        answer({"code": "1234", "s3cret": 1}),
+    )
+    options = {"challenge": "c", "rpId": "web.whatsapp.com"}
+    assert await waha.check_status() == ActionRequired("passkey", options)
+    assert await waha.check_status() is None
+    assert await waha.check_status() == ActionRequired("compare_code", {"code": "1234"})
+    passkey = "/api/default/auth/passkey"
+    assert paths(client)[1::2] == [f"GET {passkey}/{where}" for where in WHERE]
+    assert await status(session("PASSKEY_REQUIRED"), answer({}, 422)) is None  # it is done
+    with pytest.raises(ServiceUnavailable, match="HTTP 500"):
+        await status(session("PASSKEY_REQUIRED"), answer({}, 500))
+
+
+WHERE = ("challenge", "challenge", "confirmation")
+
+
+async def test_a_success_that_says_whose_it_is_is_asked_about_once() -> None:
+    """One that does not is asked about again, each half second, for two seconds."""
+    client, waha = gateway(session("WORKING", {"id": "me"}))
+    assert await waha.check_status() == Paired("me", {"id": "me"})
+    assert paths(client) == [f"GET {STATUS}"]
+    client, waha = gateway(session("WORKING"))
+    began = anyio.current_time()
+    assert await waha.check_status() == Paired()
+    assert anyio.current_time() - began == pytest.approx(2, abs=0.1)
+    assert paths(client) == [f"GET {STATUS}"] * 5
+
+
+async def test_a_start_says_so_and_nothing_more() -> None:
+    """An empty object; a start that fails is no code."""
+    client, waha = gateway(session("STOPPED"), answer({}, 500))
+    with pytest.raises(ServiceUnavailable, match="HTTP 500"):
+        await waha.request_qr()
+    assert client.contents == [None, b"{}"]
+
+
+async def test_a_code_that_cannot_be_read_is_no_answer() -> None:
+    """Nor one that is not given just now."""
+    scanning = session("SCAN_QR_CODE")
+    with pytest.raises(ServiceUnavailable, match="HTTP 500"):
+        await status(scanning, answer({}, 500))
+    with pytest.raises(ServiceUnavailable, match="'value' must be text"):
+        await status(scanning, answer({"value": ["2@x"]}))
+    for me in (None, {"id": None}, "me"):
+        assert await status(session("SCAN_QR_CODE", me), answer({})) is None
+
+
+async def test_a_code_to_type_is_asked_for_again_when_it_is_over_or_was_none() -> None:
+    """Another makes the one before worthless, so no sooner."""
+
+    async def typed(said: Answer) -> object:
+        client._answers = [session("SCAN_QR_CODE"), answer({"value": "2@x"}), said]
+        found: Any = await waha.check_status()
+        return found.qr.typed and found.qr.typed.reveal()
+
+    client, waha = gateway(session("STARTING"), phone_number="+49 151 00000001")
+    assert await typed(answer({}, 500)) is None
+    assert await typed(answer({"code": "AAAA-AAAA"})) == "AAAA-AAAA"
+    assert await typed(answer({"code": "BBBB-BBBB"})) == "AAAA-AAAA"
+    await anyio.sleep(159)
+    assert await typed(answer({"code": "BBBB-BBBB"})) == "AAAA-AAAA"
+    await anyio.sleep(2)
+    assert await typed(answer({"code": "BBBB-BBBB"})) == "BBBB-BBBB"
+    assert paths(client)[2] == "POST /api/default/auth/request-code"
+    assert client.contents[2] == b'{"phoneNumber":"4915100000001"}'
 
 
 async def test_an_answer_that_comes_too_late_is_refused() -> None:
