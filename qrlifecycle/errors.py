@@ -202,7 +202,15 @@ class ServiceUnavailable(PeerError):
     Raise it from `request_qr`, which is then asked again after a delay until
     ``policy.generate_timeout`` runs out. Only the program knows whether a request that failed may
     be made once more, so no other error is tried again.
+
+    Args:
+        text: what it said, without any secret: it is logged.
+        retry_after: seconds after which it asks to be tried again.
     """
+
+    def __init__(self, text: str = "", *, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(*filter(None, [text]))
 
 
 class Malformed(PeerError, ValueError):

@@ -207,12 +207,15 @@ class Connected:
 class Failed:
     """The attempt ended without a pairing; ``reason`` says why.
 
-    ``error`` is the error behind it, if there was one; the repr shows its kind only. ``data`` is
-    what the service sent along; it may hold secrets, so no repr shows it.
+    ``error`` is the error behind it: what `request_qr` or the transport raised, or a `PeerError`
+    that says what happened and what to do, such as which number of the policy ran out. Of an
+    attempt that ended it is never None. The repr shows its kind only, and two outcomes that differ
+    in it alone are equal. ``data`` is what the service sent along; it may hold secrets, so no repr
+    shows it.
     """
 
     reason: Reason
-    error: Exception | None = None
+    error: Exception | None = field(default=None, compare=False)
     data: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     connected: ClassVar[Literal[False]] = False

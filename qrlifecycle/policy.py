@@ -38,7 +38,8 @@ class Policy:
     the one before, cut by up to half at random."""
 
     generate_retry_delay_max: float = 5.0
-    """The longest delay before `request_qr` is asked again."""
+    """The longest delay before `request_qr` is asked again, also for a service that asks to wait
+    (Retry-After)."""
 
     open_timeout: float = 10.0
     """How long the transport may take to open."""

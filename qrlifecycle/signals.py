@@ -119,10 +119,16 @@ class QRExpired(Signal):
     """The service says that the code ran out: what is left of its time is the grace.
 
     No row is taken by it. When the grace is over the code has run out like any other: another is
-    asked for (``expired``), or with no refresh left the attempt ends (``fail``).
+    asked for (``expired``), or with no refresh left the attempt ends (``fail``). ``error`` is as
+    that of `PairingRefused`, and what it says is in the outcome's then.
     """
 
     event = Event.EXPIRED
+
+    error: PeerError | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        _require(self.error, PeerError | None, ERROR)
 
 
 @forget_arguments
@@ -144,7 +150,7 @@ class PairingRefused(Signal):
     def __post_init__(self) -> None:
         _require(self.reason, Reason, "reason must be a Reason")
         _require(self.data, Mapping, DATA)
-        _require(self.error, PeerError | None, "error must be a PeerError or None")
+        _require(self.error, PeerError | None, ERROR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +192,8 @@ KINDS = (QRUpdated, Scanned, ActionRequired, Paired, QRExpired, PairingRefused)
 """The kinds of signals that say something. Nobody knows what any other carries."""
 
 DATA = "data must be a mapping"
+
+ERROR = "error must be a PeerError or None"
 
 
 def _require(value: object, kind: Any, rule: str) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "fields_of",
     "kind_of",
     "object_in",
+    "seconds_to_wait",
     "text_of",
     "value_at",
 ]
@@ -37,6 +38,10 @@ NOT_NOW = frozenset({408, 425, 429})
 """Those of a request that is right, and comes at the wrong moment: Request Timeout (RFC 9110), Too
 Early (RFC 8470), Too Many Requests (RFC 6585). What a number from 500 on means depends on who was
 asked for what."""
+
+
+LONGEST_WAIT = 86_400.0
+"""Seconds; what is longer, or a date, is no Retry-After that anybody waits for here."""
 
 
 def kind_of(value: object) -> str:
@@ -118,3 +123,10 @@ def object_in(text: str | bytes) -> Mapping[str, object] | None:
         if isinstance(found, dict):
             return found
     return None
+
+
+def seconds_to_wait(retry_after: str) -> float | None:
+    """What a header ``Retry-After`` asks for, if it says so in seconds (RFC 9110, 10.2.3)."""
+    value = retry_after.strip()
+    seconds = float(value) if value.isascii() and value.isdigit() else math.inf
+    return seconds if seconds <= LONGEST_WAIT else None

@@ -43,3 +43,4 @@ def test_outcomes_can_be_told_apart_and_kept_in_sets() -> None:
     assert Connected().connected
     assert not Failed(Reason.EXPIRED).connected
     assert len({Connected("me", {"a": []}), Connected("me", {"a": []})}) == 1
+    assert Failed(Reason.EXPIRED, TransportLost()) == Failed(Reason.EXPIRED)  # the same end

@@ -16,9 +16,11 @@ from qrlifecycle import (
     Paired,
     PairingFailed,
     PairingRefused,
+    PeerError,
     Policy,
     QRCode,
     QRExpired,
+    QRUpdated,
     Reason,
     Scanned,
     ServiceRefused,
@@ -142,10 +144,90 @@ async def test_each_reason_is_reached(reason: Reason) -> None:
     failed = pairing.failed()
     assert failed.reason is reason
     assert told == [failed]
+    assert failed.error is not None
     assert pairing.peer.open_sockets == 0
     for sentence in (reason.meaning, failed.person):
         assert sentence.endswith(".")
         assert 10 < len(sentence) < 120
+
+
+WORDS: dict[Reason, str] = {
+    Reason.GENERATING_TIMED_OUT: (
+        "in state 'generating' request_qr gave no code within policy.generate_timeout (30 s); "
+    ),
+    Reason.LEASE_LOST: (
+        "in state 'generating' nobody gave the lease within policy.lease_timeout (30 s); "
+    ),
+    Reason.WRONG_IDENTITY: "an account was paired that expect_identity does not name or accept; ",
+    Reason.EXPIRED: "the code ran out, and policy.max_refreshes is 0; ",
+    Reason.CODES_USED_UP: "nobody scanned any of the 6 codes that policy.max_codes allows; ",
+    Reason.APPROVAL_TIMED_OUT: (
+        "in state 'displayed' the phone has read the code, and nothing came of it "
+        "within policy.approval_timeout (180 s); "
+    ),
+    Reason.ACTION_TIMED_OUT: (
+        "in state 'displayed' what the service requires was not done "
+        "within policy.action_timeout (120 s); "
+    ),
+    Reason.ATTEMPT_TIMED_OUT: (
+        "in state 'displayed' the attempt was not over within policy.attempt_timeout (5 s); "
+    ),
+    Reason.REFUSED_ON_PHONE: "the service sent a refusal, without a word of its own: The person ",
+}
+
+
+@pytest.mark.parametrize("reason", WORDS)
+async def test_what_nobody_raised_has_words_too(
+    reason: Reason, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The outcome's error names the number of the policy, the state and what to do; so the log."""
+    caplog.set_level(logging.INFO, "qrlifecycle")
+    options, act = ENDS[reason]
+    async with Pairing(**options) as pairing:
+        await act(pairing)
+    error = pairing.failed().error
+    assert isinstance(error, PeerError)
+    assert str(error).startswith(WORDS[reason])
+    assert len(str(error)) > len(WORDS[reason]) + 10  # what to do
+    assert f"failed, {reason}: {error}" in caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ({"max_codes": 2}, "any of the 2 codes that policy.max_codes allows; "),
+        ({"max_refreshes": 1}, "any of 2 codes, and policy.max_refreshes allows no other; "),
+        ({"max_codes": 1, "max_refreshes": 0}, "any of the 1 codes that policy.max_codes allows; "),
+    ],
+)
+async def test_the_budget_that_is_used_up_is_named(numbers: dict[str, int], said: str) -> None:
+    """Of the two that there are, the one that allows no other code."""
+    async with Pairing(request_qr, policy=Policy(**numbers)) as pairing:  # type: ignore[arg-type]
+        pass
+    assert pairing.failed().reason is Reason.CODES_USED_UP
+    assert said in str(pairing.failed().error)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "reason"),
+    [({"max_refreshes": 0}, Reason.EXPIRED), ({"max_codes": 1}, Reason.CODES_USED_UP)],
+)
+async def test_what_the_service_said_when_the_code_ran_out_is_said(
+    numbers: dict[str, int], reason: Reason
+) -> None:
+    """Before the number that allows no other code; of an earlier code nothing is said any more."""
+    async with Pairing(request_qr, policy=Policy(**numbers)) as pairing:  # type: ignore[arg-type]
+        pairing.peer.send(QRExpired(PeerError("the session is closed")))
+    failed = pairing.failed()
+    assert failed.reason is reason
+    assert str(failed.error).startswith("the session is closed; ")
+    async with Pairing(request_qr, policy=Policy(max_refreshes=1)) as pairing:
+        pairing.peer.send(QRExpired(PeerError("the session is closed")))
+    assert "closed" not in str(pairing.failed().error)
+    async with Pairing(request_qr, policy=Policy(max_refreshes=0)) as pairing:
+        pairing.peer.send(QRExpired(PeerError("of the first")))
+        pairing.peer.send(QRUpdated(QRCode("another")))
+    assert "of the first" not in str(pairing.failed().error)
 
 
 async def test_a_cancellation_is_an_outcome_of_its_own() -> None:

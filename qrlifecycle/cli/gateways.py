@@ -122,6 +122,10 @@ class Entry:
     options: tuple[Option, ...] = ()
     secrets: tuple[Secret, ...] = ()
     emulator_options: Mapping[str, Any] = field(default_factory=dict)
+    examples: tuple[str, ...] = ()
+    """What follows the URL in the examples of its help, each of which pairs."""
+    exports: str = ""
+    """The secret that they take from the environment, if any."""
     typed: bool = False
     """Whether each of its codes can be typed as well: it need not be drawn."""
 
@@ -197,6 +201,7 @@ GATEWAYS: Mapping[str, Entry] = {
         ),
         secrets=(Secret("client-secret", "the client's secret, if it has one"),),
         emulator_options={"interval": 1.0},
+        examples=("--client-id tv", "--client-id tv --scope 'openid profile'"),
         typed=True,
     ),
     "evolution": Entry(
@@ -210,6 +215,12 @@ GATEWAYS: Mapping[str, Entry] = {
             Option("global-events", "the server tells everybody everything", flag=True),
         ),
         secrets=(Secret("api-key", "the instance's token, or the global key", required=True),),
+        examples=(
+            "--instance bot-7",
+            "--instance bot-7 --phone-number +4915112345678",
+            "--instance bot-7 --api-key-file evolution.key",
+        ),
+        exports="api-key",
     ),
     "wppconnect": Entry(
         help="link WhatsApp to a session of a wppconnect-server",
@@ -221,6 +232,8 @@ GATEWAYS: Mapping[str, Entry] = {
             Secret("token", "the session's token"),
             Secret("secret-key", "the server's secret, which makes tokens, instead"),
         ),
+        examples=("--session bot-7", "--session bot-7 --token-file wppconnect.token"),
+        exports="token",
     ),
     "waha": Entry(
         help="link WhatsApp to a session of a WAHA",
@@ -233,6 +246,13 @@ GATEWAYS: Mapping[str, Entry] = {
             PHONE_NUMBER,
         ),
         secrets=(Secret("api-key", "its key, if it checks one"),),
+        examples=(
+            "--session default",
+            "--session default --phone-number +4915112345678",
+            "--session default --api-key-file waha.key",
+            "--session default --every-session",
+        ),
+        exports="api-key",
     ),
     "gowa": Entry(
         help="link WhatsApp to a device of a GOWA (go-whatsapp-web-multidevice)",
@@ -245,6 +265,12 @@ GATEWAYS: Mapping[str, Entry] = {
             Option("phone-number", "give a code to type on this phone: its number, +49151..."),
         ),
         secrets=(Secret("password", "the password, if it asks for one"),),
+        examples=(
+            "--device bot-7 --username admin",
+            "--device bot-7 --username admin --phone-number +4915112345678",
+            "--device bot-7 --username admin --password-file gowa.password",
+        ),
+        exports="password",
         emulator_options={"lifetime": 40.0},  # a scenario waits for 60 s, so codes live less
     ),
 }

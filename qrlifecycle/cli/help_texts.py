@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
+
+from ..gateways.credentials import variable_of
 from .gateways import EXAMPLE, GATEWAYS, Entry
 
 __all__ = [
@@ -25,6 +29,12 @@ __all__ = [
     "gateway_examples",
     "gateways_text",
 ]
+
+WIDTH = 72
+"""Columns of an example: with what stands around it, it fits into a terminal of 80."""
+
+CONTINUED = " \\\n      "
+"""How a shell's line ends that goes on in the next."""
 
 DESCRIPTION = """\
 One socket while a QR code is on screen, not before and not after, and the success at once.
@@ -168,13 +178,25 @@ def gateways_text() -> str:
 
 
 def gateway_examples(name: str, entry: Entry) -> str:
-    """How one gateway is paired with: what must be given, its secrets from the environment."""
-    secrets = "".join(f"{secret.variable}=... " for secret in entry.secrets if secret.required)
-    options = "".join(f" --{option.name} ..." for option in entry.options if option.required)
+    """How one gateway is paired with, its secret from the environment or a file; and is played."""
+    lines = [f"export {variable_of(entry.exports)}=..."] if entry.exports else []
+    lines += [
+        _wrapped(f"qrlifecycle pair {name} {EXAMPLE} {arguments}") for arguments in entry.examples
+    ]
+    lines += [
+        f"qrlifecycle demo --gateway {name}",
+        f"qrlifecycle demo --gateway {name} --serve   # for another terminal",
+    ]
+    whole = "\n".join(f"  {line}" for line in lines)
     return f"""\
 examples:
-  {secrets}qrlifecycle pair {name} {EXAMPLE}{options}
-  qrlifecycle demo --gateway {name}   the service and the phone, played on this machine
+{whole}
 
 exit code: 0 paired, 1 not paired, 130 after Ctrl-C, 143 after SIGTERM
 """
+
+
+def _wrapped(command: str) -> str:
+    """A command as a shell takes it over several lines; an option stays beside its value."""
+    glued = re.sub(r" (?!--)", "\0", command)
+    return CONTINUED.join(textwrap.wrap(glued, WIDTH, break_on_hyphens=False)).replace("\0", " ")

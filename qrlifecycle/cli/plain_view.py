@@ -178,10 +178,10 @@ def sentences(outcome: Outcome) -> Iterator[str]:
         return
     error = outcome.error
     # The library's own errors hold no secret; of any other only the type is shown.
-    detail = str(error) if isinstance(error, QRLifecycleError) else type(error).__name__
-    yield f"{reason}: {reason.meaning}" + (
-        f" ({printable(detail, LONGEST)})" if error is not None else ""
-    )
+    if isinstance(error, QRLifecycleError) and str(error):
+        yield f"{reason}: {printable(str(error), LONGEST)}"
+    else:
+        yield f"{reason}: {reason.meaning} ({type(error).__name__})"
 
 
 def _size() -> os.terminal_size:

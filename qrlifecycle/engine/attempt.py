@@ -36,12 +36,12 @@ import anyio.lowlevel
 
 from ..errors import TransportUnreachable, UsageError
 from ..logs import error_once, logger
-from ..outcome import REASON_OF_DEADLINE, Failed, Outcome, Reason
+from ..outcome import Failed, Outcome
 from ..signals import Paired
 from ..states import ENDS, Deadline, Event, Phase, State
 from ..transports.base import Transport
 from .connection import Connection
-from .failures import failure_by, log_failure
+from .failures import failure_by, failure_by_deadline, failure_of_code, log_failure
 from .incoming import Incoming
 from .lease import LeaseOfAttempt
 from .progress import CANCELLED, Progress, Transition
@@ -272,17 +272,18 @@ class Attempt:
 
     def _end_by(self, deadline: Deadline) -> Transition:
         """How the state ends by a deadline that ran out; a refresh is spent."""
+        progress = self._progress
         if deadline is not Deadline.CODE:
             why = None if self._request is None else self._request.unavailable
-            return Transition(Event.FAIL, Failed(REASON_OF_DEADLINE[deadline], why))
-        progress = self._progress
+            ended = failure_by_deadline(deadline, progress.state, progress.policy, why)
+            return Transition(Event.FAIL, ended)
         if progress.withheld:
             return self._failure(TransportUnreachable("none listened while the code lived"))
         if progress.refreshes_left > 0 and progress.codes_left > 0:
             progress.refreshes_left -= 1
             return Transition(Event.EXPIRED)
-        never = progress.policy.max_refreshes == 0 and progress.codes_left > 0
-        return Transition(Event.FAIL, Failed(Reason.EXPIRED if never else Reason.CODES_USED_UP))
+        ended = failure_of_code(progress.policy, progress.codes_left, progress.expiry_told)
+        return Transition(Event.FAIL, ended)
 
     def _failure(self, error: Exception) -> Transition:
         """What an error from `request_qr` or the transport means as an end."""

@@ -5,25 +5,74 @@ An error brings its reason along (`ServiceRefused`), or its kind has one
 has one (`outcome.REASON_OF_DEADLINE`), and a refusal that a service sends brings its own along
 (`signals.PairingRefused`). Four more are decided where they are noticed: `wrong_identity` in
 `incoming`, `expired` in `attempt`, `codes_used_up` in both, `showing_failed` in `progress`.
+
+**Every end has words.** The outcome's ``error`` says what happened and what to do, also where
+nothing was raised: which number of the policy ran out, or that the service sent a refusal without a
+word of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..errors import PeerError, QRLifecycleError, ServiceRefused, TransportError
+from ..errors import (
+    PeerError,
+    QRLifecycleError,
+    ServiceRefused,
+    ServiceUnavailable,
+    TransportError,
+)
 from ..logs import logger
-from ..outcome import REASON_OF_ERROR, Failed, Reason
+from ..outcome import REASON_OF_DEADLINE, REASON_OF_ERROR, Failed, Reason
+from ..policy import Policy
 from ..signals import PairingRefused
-from ..states import State
+from ..states import Deadline, State
 
-__all__ = ["cause_of", "failure_by", "failure_told", "log_failure"]
+__all__ = [
+    "cause_of",
+    "failure_by",
+    "failure_by_deadline",
+    "failure_of_code",
+    "failure_of_identity",
+    "failure_told",
+    "log_failure",
+]
 
 REASON_OTHERWISE: Mapping[State, Reason] = {
     State.GENERATING: Reason.GENERATING_FAILED,
     State.DISPLAYED: Reason.TRANSPORT_UNREACHABLE,
 }
 """Why an attempt fails by an error that has no reason of its own (`REASON_OF_ERROR`)."""
+
+RAN_OUT: Mapping[Deadline, tuple[str, str, str]] = {
+    Deadline.ATTEMPT: (
+        "the attempt was not over",
+        "attempt_timeout",
+        "pair again when somebody is there, or allow more time",
+    ),
+    Deadline.LEASE: (
+        "nobody gave the lease",
+        "lease_timeout",
+        "is its keeper there, and who holds it?",
+    ),
+    Deadline.REQUEST: (
+        "request_qr gave no code",
+        "generate_timeout",
+        "is the service up? Else allow more time",
+    ),
+    Deadline.APPROVAL: (
+        "the phone has read the code, and nothing came of it",
+        "approval_timeout",
+        "was it approved there, and does the service tell?",
+    ),
+    Deadline.ACTION: (
+        "what the service requires was not done",
+        "action_timeout",
+        "does on_action_required show it to the person?",
+    ),
+}
+"""What is said of a deadline that ran out: what did not happen, within which number of the policy,
+and what to do. A code's own is not here: there may be another."""
 
 UNREACHABLE_OR_LOST = (Reason.TRANSPORT_UNREACHABLE, Reason.TRANSPORT_LOST)
 """Whatever the last error was: lost is what listened before, in this state."""
@@ -52,8 +101,64 @@ def failure_by(error: Exception, state: State, *, ever_listened: bool | None) ->
 
 def failure_told(signal: PairingRefused) -> Failed:
     """What a refusal that the service told means as an end."""
-    error = None if signal.error is None else _without_frames(signal.error)
-    return Failed(signal.reason, error, signal.data)
+    if signal.error is None:
+        text = f"the service sent a refusal, without a word of its own: {signal.reason.meaning}"
+        return Failed(signal.reason, ServiceRefused(text, reason=signal.reason), signal.data)
+    return Failed(signal.reason, _without_frames(signal.error), signal.data)
+
+
+def failure_by_deadline(
+    deadline: Deadline, state: State, policy: Policy, unavailable: ServiceUnavailable | None = None
+) -> Failed:
+    """What a deadline that ran out means as an end.
+
+    Args:
+        deadline: which.
+        state: where.
+        policy: whose numbers they are.
+        unavailable: why there is no code yet, if the service said so.
+    """
+    what, number, advice = RAN_OUT[deadline]
+    limit = f"within policy.{number} ({getattr(policy, number):g} s)"
+    text = f"in state '{state}' {what} {limit}; "
+    if unavailable is None:
+        return Failed(REASON_OF_DEADLINE[deadline], PeerError(text + advice))
+    said = str(unavailable) or "it is unavailable"
+    error = ServiceUnavailable(f"{text}the service's last answer: {said}")
+    error.__cause__ = _without_frames(unavailable)
+    return Failed(REASON_OF_DEADLINE[deadline], error)
+
+
+def failure_of_code(policy: Policy, codes_left: int, said: PeerError | None = None) -> Failed:
+    """What a code that ran out means as an end.
+
+    Args:
+        policy: whose numbers they are.
+        codes_left: how many more might have been shown.
+        said: the service's own words for it.
+    """
+    if codes_left <= 0:
+        shown = f"the {policy.max_codes} codes that policy.max_codes allows"
+    elif policy.max_refreshes > 0:
+        shown = f"{policy.max_refreshes + 1} codes, and policy.max_refreshes allows no other"
+    else:
+        text = "the code ran out, and policy.max_refreshes is 0; ask again when a person is there"
+        return Failed(Reason.EXPIRED, _with_words(said, text))
+    text = f"nobody scanned any of {shown}; ask again when a person is there"
+    return Failed(Reason.CODES_USED_UP, _with_words(said, text))
+
+
+def failure_of_identity(data: Mapping[str, object]) -> Failed:
+    """What it means as an end that another account was paired than was to be."""
+    text = (
+        "an account was paired that expect_identity does not name or accept; use the right phone, "
+        "or compare how the service spells an account"
+    )
+    return Failed(Reason.WRONG_IDENTITY, PeerError(text), data)
+
+
+def _with_words(said: PeerError | None, text: str) -> PeerError:
+    return PeerError(text if said is None or not str(said) else f"{said}; {text}")
 
 
 def _without_frames(error: Exception) -> Exception:

@@ -15,7 +15,7 @@ from ..codes import PairingCode, QRCode
 from ..errors import EventRefused
 from ..logs import logger
 from ..machine import MACHINE
-from ..outcome import Connected, Failed, Reason
+from ..outcome import Connected
 from ..records import FoundByStatus
 from ..signals import (
     ActionRequired,
@@ -30,7 +30,7 @@ from ..signals import (
 from ..sleeping import SleepWatch
 from ..states import Event, Phase
 from .connection import Connection
-from .failures import failure_told
+from .failures import failure_of_code, failure_of_identity, failure_told
 from .progress import Progress, Transition
 from .service import Service
 from .status import Answer, StatusReader
@@ -198,7 +198,7 @@ class Incoming:
                     return False
                 case QRExpired() if signal.event is Event.EXPIRED:
                     MACHINE.row(progress.state, signal.event)
-                    progress.expire_code()
+                    progress.expire_code(signal.error)
                     return False
                 case _:
                     if signal.event is not None:  # out of place, it is only dropped
@@ -214,7 +214,7 @@ class Incoming:
     def success(self, paired: Paired, *, already_paired: bool) -> Transition:
         """An account is paired: the right one?"""
         if not self._service.expects(paired.identity):
-            return Transition(Event.FAIL, Failed(Reason.WRONG_IDENTITY, data=paired.data))
+            return Transition(Event.FAIL, failure_of_identity(paired.data))
         return Transition(Event.PAIRED, Connected(paired.identity, paired.data, already_paired))
 
     def _rotate_code(self, code: QRCode | PairingCode) -> None:
@@ -222,7 +222,7 @@ class Incoming:
         if code == progress.code:
             return  # the same code again is no news
         if progress.codes_left == 0:
-            progress.give_up(Transition(Event.FAIL, Failed(Reason.CODES_USED_UP)))
+            progress.give_up(Transition(Event.FAIL, failure_of_code(progress.policy, 0)))
         elif connection is not None and connection.phase is not Phase.LISTENING:
             progress.withhold_code(code)  # it was read; it is handed out once a transport listens
         else:

@@ -25,7 +25,7 @@ from typing import Any, ClassVar, NamedTuple, cast
 from anyio import CancelScope, current_time
 
 from ..codes import Code, PairingCode, QRCode
-from ..errors import EventRefused
+from ..errors import EventRefused, PeerError
 from ..machine import MACHINE
 from ..outcome import Cancelled, Failed, Outcome, Reason
 from ..policy import Policy
@@ -90,6 +90,7 @@ class Progress:
         "code",
         "code_was_shown",
         "codes_left",
+        "expiry_told",
         "final_check",
         "observers",
         "pending",
@@ -128,6 +129,8 @@ class Progress:
         """What the owner waits in, while an attempt is under way."""
         self.final_check = False
         """Whether the owner waits for the final status check."""
+        self.expiry_told: PeerError | None = None
+        """What the service said when it let the newest code run out, if it had words for it."""
         self._code_is_seen = False
         self.codes_left = policy.max_codes
         """How many more codes may be shown without a person asking."""
@@ -268,7 +271,7 @@ class Progress:
         policy = self.policy
         lifetime = policy.qr_lifetime if self.code is None else policy.rotated_lifetime
         lifetime = lifetime if code.expires_in is None else code.expires_in
-        self.code, self.action = code, None
+        self.code, self.action, self.expiry_told = code, None, None
         self._follow(Event.QR_UPDATED, lifetime + policy.expiry_grace)
 
     def _await_approval(self, _carried: object) -> None:
@@ -291,9 +294,10 @@ class Progress:
         """The deadline of the phase is now."""
         self._set_phase_end(min(self.phase_ends, current_time()))
 
-    def expire_code(self) -> None:
+    def expire_code(self, said: PeerError | None = None) -> None:
         """The service says that the code ran out: it is heard for `expiry_grace` seconds more."""
         if (self.phase, Event.EXPIRED) in NEXT_PHASE:
+            self.expiry_told = said
             ends = current_time() + self.policy.expiry_grace
             self._set_phase_end(min(self.phase_ends, ends))
 

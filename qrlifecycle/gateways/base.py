@@ -14,6 +14,7 @@ the service's, everything else is done here. What both questions have in common 
 from __future__ import annotations
 
 import math
+import re
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -104,6 +105,13 @@ NEEDED = {
 """What another policy may not leave out, if the gateway's own has it; and why."""
 
 
+UP_OR_HERE = frozenset({".", ".."})
+"""Segments of a path that name no place below it; quoted they mean the same (RFC 3986, 5.2.4)."""
+
+NO_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and halves of one (surrogates)."""
+
+
 class Gateway(NotPickled, ABC):
     """One account of one service.
 
@@ -119,7 +127,7 @@ class Gateway(NotPickled, ABC):
 
     Raises:
         InvalidValue: a URL that is none of HTTP, or has a query or a password in it, an account
-            that is empty, or a timeout that is no finite number above 0.
+            that is empty or cannot stand in a URL, or a timeout that is no finite number above 0.
         WrongAnswer: both a client and an ``ssl_context`` or a proxy: the client has its own; or an
             argument that it does not take.
     """
@@ -144,14 +152,13 @@ class Gateway(NotPickled, ABC):
     @forgetful
     def __init__(self, url: str, account: str, **options: Unpack[Reaching]) -> None:
         check_keywords(type(self), options, Reaching.__annotations__)
+        if isinstance(url, str) and ("?" in url or "#" in url):
+            raise InvalidValue("the service's URL must end with its path: no '?...', no '#...'")
         address = http_address(url, "the service's URL must look like http://host:port, or https")
-        if not isinstance(account, str) or not account:
-            raise InvalidValue("the account must be text that is not empty")
+        check_account(account)
         timeout = options.get("timeout", TIMEOUT)
         if not is_positive(timeout) or timeout == math.inf:
             raise InvalidValue("timeout must be a finite number of seconds above 0")
-        if "?" in url:
-            raise InvalidValue("the service's URL must end with its path: no query")
         if address.credentials is not None:
             raise InvalidValue(
                 "the service's URL must hold no user and no password; "
@@ -322,7 +329,8 @@ class Gateway(NotPickled, ABC):
 
         Args:
             method: ``GET``, say.
-            path: below the service's URL, segment by segment; each is quoted.
+            path: below the service's URL, segment by segment; each is quoted. One that would lead
+                elsewhere, "." or "..", is refused.
             params: the query.
             json_body: what to send as JSON.
             form: what to send as a form.
@@ -331,6 +339,8 @@ class Gateway(NotPickled, ABC):
         Raises:
             ServiceUnavailable: there is no answer.
         """
+        if not UP_OR_HERE.isdisjoint(path):
+            raise WrongAnswer("a segment of a path is '.' or '..', which would lead elsewhere")
         return await send(
             self._http,
             method,
@@ -356,7 +366,8 @@ class Gateway(NotPickled, ABC):
 
     def failure_of(self, answer: Answer) -> PeerError | None:
         """What an answer means as a failure, by its status; None if it is none."""
-        return failure_of_status(answer.status_code, self.advice(answer.status_code))
+        status = answer.status_code
+        return failure_of_status(status, self.advice(status), answer.retry_after)
 
     def advice(self, status: int) -> str | None:  # noqa: ARG002 - for who can
         """What a refusal with this HTTP status means at this service, and what to do.
@@ -365,6 +376,20 @@ class Gateway(NotPickled, ABC):
         no secret. None, unless overridden.
         """
         return None
+
+
+def check_account(account: object) -> None:
+    """Check an account's name, which stands in the paths of URLs.
+
+    Raises:
+        InvalidValue: it is no text, is empty, cannot be sent, or would lead elsewhere.
+    """
+    if not isinstance(account, str) or not account:
+        raise InvalidValue("the account must be text that is not empty")
+    if account in UP_OR_HERE:
+        raise InvalidValue("the account must not be '.' or '..', which lead elsewhere in a URL")
+    if NO_CHARACTER.search(account):
+        raise InvalidValue("the account has characters that no name has: a line end?")
 
 
 def _client_of(options: Reaching) -> Client:

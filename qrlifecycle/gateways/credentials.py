@@ -7,23 +7,40 @@ from inspect import isawaitable
 
 from ..errors import InvalidValue, QRLifecycleError, ServiceUnavailable, WrongAnswer
 
-__all__ = ["Credential", "advice_on", "check_credential", "fresh", "variable_of"]
+__all__ = [
+    "Credential",
+    "advice_on",
+    "check_credential",
+    "fresh",
+    "trouble_with",
+    "variable_of",
+]
 
 Credential = str | Callable[[], Awaitable[str]]
 """A key, a token, a password; or an async function that is asked for it with each request and each
 opening, for those that run out."""
 
 
-def check_credential(given: object, name: str) -> None:
+LAST_IN_A_HEADER = "\xff"
+"""Of the characters that HTTP has bytes for (RFC 9110, section 5.5)."""
+
+
+def check_credential(given: object, name: str, *, in_header: bool = False) -> None:
     """Check what a program gives, before anything is asked for.
+
+    Args:
+        given: what it is.
+        name: what to call it.
+        in_header: whether it is sent in an HTTP header as it is.
 
     Raises:
         WrongAnswer: neither text nor a function.
-        InvalidValue: text that is empty, or has line ends or other control characters.
+        InvalidValue: text that is empty, or has line ends or other control characters, or cannot
+            stand in a header if it has to.
     """
     if isinstance(given, str):
-        if not _can_be_sent(given):
-            raise InvalidValue(f"{name} is empty, or has characters that none has: a line end?")
+        if (trouble := trouble_with(given, in_header=in_header)) is not None:
+            raise InvalidValue(f"{name} {trouble}")
     elif not callable(given):
         kind = type(given).__name__
         raise WrongAnswer(f"{name} must be text, or an async function that gives it, not {kind}")
@@ -47,8 +64,12 @@ def advice_on(name: str, given: object) -> str:
     return f"the {name} is not accepted, or may not do this"
 
 
-async def fresh(given: Credential) -> str:
+async def fresh(given: Credential, *, in_header: bool = False) -> str:
     """The credential as it is now.
+
+    Args:
+        given: what the program gave.
+        in_header: whether it is sent in an HTTP header as it is.
 
     Raises:
         ServiceUnavailable: the program's function raised; it is asked again with the next request.
@@ -67,13 +88,22 @@ async def fresh(given: Credential) -> str:
         failure = ServiceUnavailable(f"the credential's function raised {type(error).__name__}")
     if failure is None and not isinstance(found, str):
         failure = WrongAnswer("a credential's function must be async, and give back text")
-    elif failure is None and not _can_be_sent(found):
-        failure = WrongAnswer("a credential's function gave back text that cannot be sent")
+    elif failure is None and (trouble := trouble_with(found, in_header=in_header)) is not None:
+        failure = WrongAnswer(f"what a credential's function gave back {trouble}")
     if failure is not None:
         raise failure.with_traceback(None)
     assert isinstance(found, str)
     return found
 
 
-def _can_be_sent(text: object) -> bool:
-    return isinstance(text, str) and text != "" and text.isprintable()
+def trouble_with(text: object, *, in_header: bool = False) -> str | None:
+    """Why a text cannot be sent as a credential; None if it can."""
+    if not isinstance(text, str) or not text:
+        return "is empty"
+    if not text.isprintable():
+        return "has characters that none has: a line end?"
+    if in_header and text != text.strip():
+        return "begins or ends with a space, which no HTTP header keeps"
+    if in_header and max(text) > LAST_IN_A_HEADER:
+        return "has characters that no HTTP header can have"
+    return None

@@ -29,11 +29,12 @@ from ..codes import QRCode
 from ..errors import Malformed, ServiceRefused, ServiceUnavailable
 from ..outcome import Reason
 from ..policy import Policy, is_positive
-from ..signals import Paired, PairingRefused, QRExpired, Signal
+from ..signals import Paired, PairingRefused, Signal
 from ..transports.no_transport import NoTransport
 from ..values import UNAUTHORIZED, kind_of, object_in
 from .base import Gateway, Parts, Reaching
 from .credentials import Credential, advice_on, check_credential, fresh
+from .failures import expiry_told, refusal_told
 from .http import Answer, http_address, send
 
 __all__ = ["DeviceFlow", "unverified_subject"]
@@ -53,6 +54,9 @@ REASONS: Mapping[str, Reason] = {
     "unauthorized_client": Reason.REFUSED_BY_SERVICE,
 }
 """Why a pairing is refused, by the error. Any error that is not known is the service's refusal."""
+
+PAGES = frozenset({"https", "http"})
+"""Schemes of what a person is sent to; a link with another may be a script."""
 
 PENDING = frozenset({"authorization_pending", "slow_down"})
 
@@ -159,10 +163,10 @@ class DeviceFlow(Gateway):
             raise self._refusal("code", error, answer)
         device_code = _text(body, "device_code")
         typed = _text(body, "user_code")
-        address = _text(body, "verification_uri", "verification_url")
+        address = _page(body, "verification_uri", "verification_url")
         lifetime = _seconds(body.get("expires_in"))
         code = QRCode(
-            _text(body, "verification_uri_complete", "verification_uri", "verification_url"),
+            _page(body, "verification_uri_complete", "verification_uri", "verification_url"),
             typed=typed,
             typed_at=address,
             expires_in=lifetime,
@@ -201,11 +205,11 @@ class DeviceFlow(Gateway):
         if error in PENDING:
             return None
         if error in DEAD:
-            return QRExpired()
+            return expiry_told(f"the server says {error}")
         reason = REASONS.get(error, Reason.REFUSED_BY_SERVICE)
         data = {key: body[key] for key in body if key.startswith("error")}
         if reason is Reason.REFUSED_ON_PHONE:
-            return PairingRefused(reason, data)
+            return refusal_told(reason, f"the person has declined: the server says {error}", data)
         return PairingRefused(reason, data, self._refusal("token", error, answer))
 
     async def _post(self, endpoints: Endpoints, url: str, form: Mapping[str, str]) -> Answer:
@@ -376,6 +380,14 @@ def _text(body: Mapping[str, object], *names: str) -> str:
     found = next((body[name] for name in names if body.get(name) is not None), None)
     if not isinstance(found, str) or not found:
         raise Malformed(names[0], f"must be text that is not empty, not {kind_of(found)}")
+    return found
+
+
+def _page(body: Mapping[str, object], *names: str) -> str:
+    """The address of a page, under the first of these names: a screen may make a link of it."""
+    found = _text(body, *names)
+    if urlsplit(found).scheme not in PAGES:
+        raise Malformed(names[0], "must be the address of a page, http or https")
     return found
 
 

@@ -42,6 +42,7 @@ from ..values import UNAUTHORIZED, fields_of, text_of, value_at
 from .base import Gateway, Reaching, until
 from .credentials import Credential, advice_on, check_credential, fresh
 from .deferred import DeferredTransport
+from .failures import refusal_told
 from .phone_numbers import digits_of
 
 __all__ = ["EvolutionAPI"]
@@ -49,14 +50,21 @@ __all__ = ["EvolutionAPI"]
 EVENTS = frozenset({"QRCODE_UPDATED", "CONNECTION_UPDATE"})
 """What the instance must tell over its WebSocket."""
 
-REASONS: Mapping[object, Reason] = {
-    401: Reason.REFUSED_ON_PHONE,
-    402: Reason.REFUSED_BY_SERVICE,
-    403: Reason.REFUSED_BY_SERVICE,
-    406: Reason.REFUSED_BY_SERVICE,
-    440: Reason.CONFLICT,
+NOT_ALLOWED = "WhatsApp does not allow it for this account; look at the account on its phone"
+
+REASONS: Mapping[object, tuple[Reason, str]] = {
+    401: (Reason.REFUSED_ON_PHONE, "WhatsApp has logged it out: it was declined on the phone"),
+    402: (Reason.REFUSED_BY_SERVICE, NOT_ALLOWED),
+    403: (Reason.REFUSED_BY_SERVICE, NOT_ALLOWED),
+    406: (Reason.REFUSED_BY_SERVICE, NOT_ALLOWED),
+    440: (Reason.CONFLICT, "another connection of this instance has taken its place"),
 }
 """Why a connection closed for good, by Baileys' numbers. With any other it is made again."""
+
+NO_MORE_CODES = (
+    "the instance makes no more codes: nobody scanned any of a round (QRCODE_LIMIT); ask again "
+    "when a person is there"
+)
 
 TOLD = ("profileName",)
 """What else of a success is handed on."""
@@ -115,7 +123,7 @@ class EvolutionAPI(Gateway):
         **options: Unpack[Reaching],
     ) -> None:
         super().__init__(url, instance, **options)
-        check_credential(api_key, "api_key")
+        check_credential(api_key, "api_key", in_header=True)
         self._namespace = "/" if global_events else f"/{instance}"
         check_namespace(self._namespace)
         self._key = api_key
@@ -124,7 +132,7 @@ class EvolutionAPI(Gateway):
 
     async def headers(self) -> Mapping[str, str]:
         """The key, as it is now."""
-        return {"apikey": await fresh(self._key)}
+        return {"apikey": await fresh(self._key, in_header=True)}
 
     def advice(self, status: int) -> str | None:
         """The key, or the instance that nobody has created."""
@@ -295,7 +303,7 @@ def _read_code(payload: object) -> Signal | None:
         code = _code_in(data["qrcode"])
         return None if code is None else QRUpdated(code)
     if "statusCode" in data:
-        return PairingRefused(Reason.CODES_USED_UP)
+        return refusal_told(Reason.CODES_USED_UP, NO_MORE_CODES)
     return None
 
 
@@ -306,9 +314,11 @@ def _read_connection(payload: object) -> Signal | None:
     if state == "open":
         return Paired(text_of(data.get("wuid"), "wuid"), _told_in(data))
     if state == "refused":
-        return PairingRefused(Reason.CODES_USED_UP)
+        return refusal_told(Reason.CODES_USED_UP, NO_MORE_CODES)
     if state == "close" and isinstance(number, int) and number in REASONS:
-        return PairingRefused(REASONS[number], {"statusReason": number})
+        reason, why = REASONS[number]
+        text = f"the instance closed its connection for good ({number}): {why}"
+        return refusal_told(reason, text, {"statusReason": number})
     return None
 
 

@@ -14,6 +14,8 @@ no answer, or none that can be read      tried again
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..errors import (
     InvalidValue,
     Malformed,
@@ -23,20 +25,24 @@ from ..errors import (
     UsageError,
 )
 from ..outcome import Reason
+from ..signals import PairingRefused, QRExpired
 from ..values import NOT_NOW, UNAUTHORIZED
 
-__all__ = ["failure_of_status", "meaning_of"]
+__all__ = ["expiry_told", "failure_of_status", "meaning_of", "refusal_told"]
 
 UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
 """What reading an answer raises that is not as it should be."""
 
 
-def failure_of_status(status: int, advice: str | None = None) -> PeerError | None:
+def failure_of_status(
+    status: int, advice: str | None = None, retry_after: float | None = None
+) -> PeerError | None:
     """What an HTTP status means as a failure; None if it is a success.
 
     Args:
         status: the status.
         advice: what a refusal with it means at this service, and what to do; no secret.
+        retry_after: seconds that the service asks to wait.
     """
     if 200 <= status < 300:
         return None
@@ -47,9 +53,28 @@ def failure_of_status(status: int, advice: str | None = None) -> PeerError | Non
     if 300 <= status < 400:
         return ServiceRefused(f"{said}: it redirects, which is not followed; correct the URL")
     if 400 <= status < 500 and status not in NOT_NOW:
-        why = "" if advice is None else f": {advice}"
-        return ServiceRefused(f"{said}{why}", reason=Reason.REFUSED_BY_SERVICE)
-    return ServiceUnavailable(said)
+        why = advice or "it refuses what it was asked; its own log says why"
+        return ServiceRefused(f"{said}: {why}", reason=Reason.REFUSED_BY_SERVICE)
+    wait = "" if retry_after is None else f", and asks to wait {retry_after:g} s"
+    return ServiceUnavailable(f"{said}{wait}", retry_after=retry_after)
+
+
+def refusal_told(
+    reason: Reason, text: str, data: Mapping[str, object] | None = None
+) -> PairingRefused:
+    """A verdict of the service's that is no HTTP status: a word on its socket, or in its status.
+
+    Args:
+        reason: what it comes to.
+        text: what the service said, and what to do; no secret.
+        data: what it sent along.
+    """
+    return PairingRefused(reason, data or {}, ServiceRefused(text, reason=reason))
+
+
+def expiry_told(text: str) -> QRExpired:
+    """The service's word that a code is good no more: what it said, without a secret."""
+    return QRExpired(PeerError(text))
 
 
 def meaning_of(error: Exception) -> Exception:
@@ -58,11 +83,9 @@ def meaning_of(error: Exception) -> Exception:
     Ours go on, without the frames that they went through, which hold credentials and answers. What
     reading an answer raises is the service's fault. Anything else is the program's own.
     """
-    if isinstance(error, Malformed):
+    if isinstance(error, Malformed | InvalidValue):
         return ServiceUnavailable(f"the service's answer cannot be read: {error}")
-    if isinstance(error, InvalidValue) or (
-        isinstance(error, UNREADABLE) and not isinstance(error, UsageError)
-    ):
+    if isinstance(error, UNREADABLE) and not isinstance(error, UsageError):
         return ServiceUnavailable(f"the service's answer cannot be read ({type(error).__name__})")
     if isinstance(error, PeerError | UsageError):
         error.__context__ = error.__cause__ = None

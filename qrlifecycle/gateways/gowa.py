@@ -45,7 +45,6 @@ from ..signals import (
     ActionRequired,
     Paired,
     PairingRefused,
-    QRExpired,
     Scanned,
     Signal,
     StatusChanged,
@@ -55,8 +54,9 @@ from ..transports.websocket import WebSocketTransport
 from ..values import UNAUTHORIZED, fields_of, object_in, text_of
 from .actions import REPLIES, Told, code_to_compare, passkey
 from .base import Gateway, Parts, Reaching
-from .credentials import Credential, advice_on, check_credential, fresh
+from .credentials import Credential, advice_on, check_credential, fresh, trouble_with
 from .deferred import DeferredTransport
+from .failures import expiry_told, refusal_told
 from .http import Answer
 from .live_codes import LiveCode, forget_code, live_code
 from .phone_numbers import digits_of
@@ -145,7 +145,7 @@ class GOWA(Gateway):
             check_credential(password, "password")
         if (username is None) is not (password is None):
             raise InvalidValue("username and password must be given together")
-        if username is not None and (not username or ":" in username):
+        if username is not None and (trouble_with(username) is not None or ":" in username):
             raise InvalidValue("username must be text that is not empty, without a colon")
         self._username, self._password = username, password
         self._number = None if phone_number is None else digits_of(phone_number)
@@ -337,9 +337,14 @@ class GOWA(Gateway):
     def _end(self, code: str) -> Signal:
         """The code on screen is good no more: the phone's no, or somebody has logged it out."""
         self._mine.forget()
-        if code == "PASSKEY_ERROR" or isinstance(self._mine.told.last, ActionRequired):
-            return PairingRefused(Reason.REFUSED_ON_PHONE)
-        return QRExpired()
+        if code == "PASSKEY_ERROR":
+            text = "the passkey was not accepted (PASSKEY_ERROR); ask for another code"
+            return refusal_told(Reason.REFUSED_ON_PHONE, text)
+        what = f"the device {self.account!r} was logged out (DEVICE_LOGGED_OUT)"
+        if isinstance(self._mine.told.last, ActionRequired):
+            text = f"{what} while an answer was waited for; ask for another code"
+            return refusal_told(Reason.REFUSED_ON_PHONE, text)
+        return expiry_told(what)
 
 
 class AwareOfRestarts(DeferredTransport):
@@ -377,7 +382,7 @@ class AwareOfRestarts(DeferredTransport):
         if self._restarted:
             self._restarted = False
             self._mine.forget()
-            return QRExpired()
+            return expiry_told("the service was away, and the code died with it")
         return await super().receive()
 
     async def aclose(self) -> None:

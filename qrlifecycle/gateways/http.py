@@ -29,13 +29,14 @@ from urllib.parse import urlencode
 import anyio
 import h11
 
-from ..errors import InvalidValue, QRLifecycleError, ServiceUnavailable, TransportError
+from ..errors import InvalidValue, QRLifecycleError, ServiceUnavailable, TransportError, WrongAnswer
 from ..secrecy import forgetful
 from ..transports.wire.address import Address, address_of
 from ..transports.wire.options import ENVIRONMENT, check_proxy
 from ..transports.wire.proxy import Proxy, proxy_for
 from ..transports.wire.reaching import reach
 from ..transports.wire.stream import Stream
+from ..values import seconds_to_wait
 
 __all__ = ["MAX_ANSWER", "Answer", "Client", "ClientAnswer", "HTTPClient", "http_address", "send"]
 
@@ -93,7 +94,24 @@ class Answer:
             pass
         else:
             return found
-        raise ServiceUnavailable(f"the answer, HTTP {self.status_code}, is no JSON")
+        raise ServiceUnavailable(
+            f"the answer, HTTP {self.status_code}, is no JSON{self._what_else()}"
+        )
+
+    def _what_else(self) -> str:
+        """What is there in place of JSON, as far as one can tell."""
+        if not self.content:
+            return ": it is empty"
+        if self.headers.get("content-encoding", "identity") != "identity":
+            return ": it is compressed, which was not asked for; what is on the way to the service?"
+        if self.content.lstrip().startswith(b"<"):
+            return ": it is a web page; does the URL lead to the service itself?"
+        return ""
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the service asks to wait, if it says so in seconds."""
+        return seconds_to_wait(self.headers.get("retry-after", ""))
 
     def json_object(self) -> Mapping[str, object]:
         """The object in the body.
@@ -178,7 +196,7 @@ def http_address(url: str, rule: str) -> Address:
     Raises:
         InvalidValue: it is none of HTTP; the text is ``rule``, for the URL may hold a token.
     """
-    if isinstance(url, str) and url.startswith(("http://", "https://")):
+    if isinstance(url, str) and url.lower().startswith(("http://", "https://")):
         with suppress(InvalidValue):
             return address_of(url)
     raise InvalidValue(rule)
@@ -213,7 +231,8 @@ class HTTPClient:
 
         Raises:
             ServiceUnavailable: there is no answer; the text says why.
-            InvalidValue: a URL that is none, or a header that cannot be sent.
+            InvalidValue: a URL that is none.
+            WrongAnswer: a header that cannot be sent, which is the program's.
         """
         address = http_address(url, "a URL must look like http://host/path, or https")
         request = _request_of(method, address, content, headers)
@@ -238,6 +257,7 @@ def _request_of(
         "Host": address.authority,
         "Connection": "close",
         "User-Agent": "qrlifecycle",
+        "Accept-Encoding": "identity",
     }
     if address.credentials is not None:
         fields["Authorization"] = address.credentials.decode()
@@ -246,9 +266,11 @@ def _request_of(
     own = {name.lower() for name in headers}
     ours = {name: value for name, value in fields.items() if name.lower() not in own}
     every = [*ours.items(), *headers.items()]
-    with suppress(h11.LocalProtocolError, UnicodeError):
+    try:
         return h11.Request(method=method, target=address.target, headers=[*map(_encoded, every)])
-    raise InvalidValue("a header has characters that cannot be sent")
+    except (h11.LocalProtocolError, UnicodeError):
+        pass
+    raise WrongAnswer("a header has characters that cannot be sent: a space around it, a line end?")
 
 
 def _encoded(header: tuple[str, str]) -> tuple[bytes, bytes]:

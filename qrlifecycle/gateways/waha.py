@@ -24,7 +24,7 @@ from urllib.parse import urlencode
 import anyio
 
 from ..codes import QRCode
-from ..errors import ServiceRefused, ServiceUnavailable
+from ..errors import Malformed, PeerError, ServiceRefused, ServiceUnavailable
 from ..outcome import Reason
 from ..policy import WHATSAPP, Policy
 from ..signals import (
@@ -44,6 +44,7 @@ from .actions import REPLIES, Told, code_to_compare, passkey
 from .base import Gateway, Parts, Reaching, until
 from .credentials import Credential, advice_on, check_credential, fresh
 from .deferred import DeferredTransport
+from .failures import expiry_told, refusal_told
 from .http import Answer
 from .phone_numbers import digits_of
 from .replies import CodeCompared, PasskeySigned, Reply
@@ -67,6 +68,8 @@ TYPED_LIFETIME = 160.0
 
 LOOKS_FOR_ME = 4
 """How often it is asked whose phone it was, each half a second later."""
+
+ASK_ITS_LOG = "the service's own log says why"
 
 ACTIONS: Mapping[Any, tuple[str, str]] = {
     "PASSKEY_REQUIRED": ("passkey", "challenge"),
@@ -130,7 +133,7 @@ class WAHA(Gateway):
     ) -> None:
         super().__init__(url, session, **options)
         if api_key is not None:
-            check_credential(api_key, "api_key")
+            check_credential(api_key, "api_key", in_header=True)
         self._key = api_key
         self._every_session = every_session
         self._number = None if phone_number is None else digits_of(phone_number)
@@ -144,7 +147,7 @@ class WAHA(Gateway):
 
     async def headers(self) -> Mapping[str, str]:
         """The key."""
-        return {} if self._key is None else {"X-Api-Key": await fresh(self._key)}
+        return {} if self._key is None else {"X-Api-Key": await fresh(self._key, in_header=True)}
 
     def advice(self, status: int) -> str | None:
         """The key, or the session that nobody has created."""
@@ -160,7 +163,7 @@ class WAHA(Gateway):
     async def ask_for_code(self) -> QRCode | Paired:
         """Start the session if it does not run, and wait for its code."""
         session = await self.ask("GET", "api", "sessions", self.account)
-        if (how := STARTS.get(session["status"])) is not None:
+        if (how := STARTS.get(_status_in(session))) is not None:
             await self._start(how)
         return await until(self._first_code)
 
@@ -184,8 +187,8 @@ class WAHA(Gateway):
                 return code
             case Paired() as paired:
                 return paired
-            case PairingRefused(reason=reason, error=error):
-                raise error or ServiceRefused(f"the session {self.account!r} failed", reason=reason)
+            case PairingRefused(error=PeerError() as error):
+                raise error
             case QRExpired() if self._round.start_refused:
                 raise ServiceRefused(
                     f"the session {self.account!r} does not start: the service answered HTTP 422; "
@@ -201,7 +204,7 @@ class WAHA(Gateway):
         if (failure := self.failure_of(answer)) is not None:
             return _final(answer, failure)
         session = answer.json_object()
-        status = session["status"]
+        status = _status_in(session)
         if status == "WORKING":
             return await self._success(session.get("me"))
         if status == "SCAN_QR_CODE":
@@ -290,7 +293,7 @@ class WAHA(Gateway):
         session = "*" if self._every_session else self.account
         query = {"session": session, "events": "session.status"}
         if self._key is not None:
-            query["x-api-key"] = await fresh(self._key)
+            query["x-api-key"] = await fresh(self._key, in_header=True)
         return WebSocketTransport(
             f"{self.url}/ws?{urlencode(query)}",
             self._read,
@@ -318,9 +321,14 @@ class WAHA(Gateway):
         """What a status means that is the end of a code; nothing of any other."""
         match status:
             case "STOPPED":
-                return QRExpired()
+                return expiry_told(
+                    f"the session {self.account!r} is STOPPED: somebody stopped it, or the service "
+                    "restarts"
+                )
             case "FAILED":
-                return PairingRefused(self._round.why_failed(engine), {"status": "FAILED"})
+                reason, why = self._round.why_failed(engine)
+                text = f"the session {self.account!r} is FAILED: {why}"
+                return refusal_told(reason, text, {"status": "FAILED"})
         return None
 
 
@@ -355,8 +363,8 @@ class Round:
             self._codes, self._last = self._codes + 1, seen
             self.told.forget()
 
-    def why_failed(self, engine: object) -> Reason:
-        """Why the session failed, as far as one can know.
+    def why_failed(self, engine: object) -> tuple[Reason, str]:
+        """Why the session failed, as far as one can know, and what to say of it.
 
         Without a code the service could not pair at all. After all six of them, nobody scanned any;
         that is what it must have been where others saw the first of them, too. In between it is, on
@@ -364,11 +372,25 @@ class Round:
         engines nothing is known.
         """
         if self._codes == 0:
-            return Reason.REFUSED_BY_SERVICE
+            return Reason.REFUSED_BY_SERVICE, f"it made no code; {ASK_ITS_LOG}"
         late = anyio.current_time() >= self._began + ROUND
         if self._codes >= CODES_OF_A_ROUND or late or not self._whole:
-            return Reason.CODES_USED_UP
-        return Reason.REFUSED_ON_PHONE if engine == "NOWEB" else Reason.REFUSED_BY_SERVICE
+            why = "nobody scanned any code of its round; ask again when a person is there"
+            return Reason.CODES_USED_UP, why
+        if engine == "NOWEB":
+            return Reason.REFUSED_ON_PHONE, "WhatsApp has logged it out, or it was declined there"
+        return Reason.REFUSED_BY_SERVICE, f"its codes had not run out; {ASK_ITS_LOG}"
+
+
+def _status_in(session: Mapping[str, object]) -> str:
+    """The status of a session.
+
+    Raises:
+        Malformed: there is none.
+    """
+    if (status := text_of(session.get("status"), "status")) is None:
+        raise Malformed("status", "must be text that is not empty")
+    return status
 
 
 def _paired(me: object) -> Paired | None:

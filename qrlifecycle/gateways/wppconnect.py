@@ -27,7 +27,6 @@ from ..policy import Policy
 from ..signals import (
     Paired,
     PairingRefused,
-    QRExpired,
     QRUpdated,
     Signal,
     StatusChanged,
@@ -36,7 +35,8 @@ from ..transports.base import Transport
 from ..transports.socketio import SocketIOTransport
 from ..values import UNAUTHORIZED, fields_of, text_of, value_at
 from .base import Gateway, Reaching
-from .credentials import Credential, check_credential, fresh
+from .credentials import Credential, check_credential, fresh, trouble_with
+from .failures import expiry_told
 from .http import Answer
 
 __all__ = ["WPPConnect"]
@@ -50,6 +50,11 @@ browser that cannot start is not started twice a second."""
 
 READS_FOR_IDENTITY = 4
 """The page in the browser may not be there yet when the session is connected."""
+
+CLOSED = (
+    "the session is CLOSED: its round of codes is over, or it was declined on the phone, which "
+    "the service does not tell apart"
+)
 
 TOLD = ("pushname",)
 """What else of a success is handed on."""
@@ -101,7 +106,7 @@ class WPPConnect(Gateway):
             raise WrongAnswer("give token= or secret_key=, one of them")
         for name, given in (("token", token), ("secret_key", secret_key)):
             if given is not None:
-                check_credential(given, name)
+                check_credential(given, name, in_header=name == "token")
         self._token = token
         self._secret = secret_key
         self._made: str | None = None
@@ -143,7 +148,7 @@ class WPPConnect(Gateway):
             case "CONNECTED":
                 return await self._linked()
             case "CLOSED":
-                return QRExpired()  # nobody knows why: another code, if the budget allows
+                return expiry_told(CLOSED)  # another code, if the budget allows
         code = _code_in(body)
         return None if code is None else QRUpdated(code)
 
@@ -191,7 +196,10 @@ class WPPConnect(Gateway):
         return answer.json_object()
 
     async def _fetch_with_token(self, method: str, action: str, **content: Any) -> Answer:
-        token = await self._make_token() if self._token is None else await fresh(self._token)
+        if self._token is None:
+            token = await self._make_token()
+        else:
+            token = await fresh(self._token, in_header=True)
         bearer = {"Authorization": f"Bearer {token}"}
         return await self.fetch(method, "api", self.account, action, headers=bearer, **content)
 
@@ -210,6 +218,8 @@ class WPPConnect(Gateway):
         token = text_of(answer.json_object().get("token"), "token")
         if token is None:
             raise Malformed("token", "must be text that is not empty")
+        if (trouble := trouble_with(token, in_header=True)) is not None:
+            raise Malformed("token", trouble)
         self._made = token
         return token
 

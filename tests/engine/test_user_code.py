@@ -411,7 +411,7 @@ def _judge_end(stage: Stage, ended: object, right: Any, kind: str) -> None:
         assert isinstance(ended, Failed)
         assert ended.reason is right
         assert state is State.FAILED
-        if "cancellation" in kind and ended.error is not None:
+        if "cancellation" in kind and right is not Reason.WRONG_IDENTITY:
             assert type(ended.error) is ForeignCancellation
     else:
         assert type(ended) is right

@@ -101,7 +101,7 @@ def test_a_wrong_secret_is_said(
         (b"\n", "the file that --client-secret-file names is empty"),
         (b"x" * 20_000, "no file with a key: it is too long"),
         (b"\xff\xfe", "it is no text"),
-        (b"a\nb", "client_secret is empty, or has characters that none has"),
+        (b"a\nb", "client_secret has characters that none has: a line end?"),
     ],
     ids=["missing", "empty", "blank", "long", "bytes", "lines"],
 )

@@ -36,6 +36,7 @@ from qrlifecycle import (
 )
 from qrlifecycle.errors import Ending
 from qrlifecycle.gateways import GOWA
+from qrlifecycle.gateways import gowa as gowa_module
 from qrlifecycle.gateways.gowa import AwareOfRestarts, Mine
 from qrlifecycle.gateways.http import Answer
 from qrlifecycle.gateways.live_codes import LiveCode, forget_code, live_code
@@ -569,7 +570,7 @@ async def test_promise_6_the_password_is_fresh_each_time_and_in_no_text(
     ("options", "said"),
     [
         ({"device": ""}, "account must be text"),
-        ({"password": "a\nb"}, "password is empty, or has characters"),
+        ({"password": "a\nb"}, "password has characters that none has"),
         ({"password": None}, "given together"),
         ({"username": None}, "given together"),
         ({"username": "a:b"}, "without a colon"),
@@ -592,8 +593,19 @@ async def test_without_a_password_none_is_sent() -> None:
 
 def test_the_policy_is_whatsapps() -> None:
     """But for what the service does not say, and for the time that it may take."""
-    own = {"attempt_timeout": 360.0, "generate_timeout": 30.0, "max_reconnects": 10}
-    assert replace(GOWA.policy, status_interval=float("inf"), **own) == WHATSAPP  # type: ignore[arg-type]
+    assert GOWA.policy == replace(
+        WHATSAPP, attempt_timeout=600, generate_timeout=60, status_interval=5, max_reconnects=15
+    )
+
+
+def test_the_other_numbers_are_the_services_own() -> None:
+    """Of its codes, and of its patience; what is waited for in a read fits into it."""
+    assert gowa_module.SLOWEST == 45 + 5  # its own limit, and the way there and back
+    assert GOWA.policy.generate_timeout > gowa_module.SLOWEST
+    assert WHATSAPP.qr_lifetime == gowa_module.LIFETIME
+    assert WHATSAPP.qr_lifetime + 5 * WHATSAPP.rotated_lifetime == gowa_module.TYPED_LIFETIME
+    assert gowa_module.HEARTBEAT == 30
+    assert gowa_module.LOOKS_WHILE_LINKING == 7  # 3.5 s of the 5 that a read may take
 
 
 async def test_each_lifecycle_knows_a_code_of_its_own() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import math
+import re
 import socket
 import ssl
 import traceback
@@ -18,6 +19,7 @@ import trustme
 from anyio.abc import SocketListener
 
 from qrlifecycle import InvalidValue, ServiceUnavailable
+from qrlifecycle.errors import WrongAnswer
 from qrlifecycle.gateways.http import MAX_ANSWER, Answer, HTTPClient, send
 from qrlifecycle.testing import cancel_everywhere
 from qrlifecycle.testing.http_server import HTTPServer, Request, Response
@@ -111,6 +113,7 @@ async def test_a_request_says_what_it_is_told_to() -> None:
     assert request.headers["content-type"] == "application/x-www-form-urlencoded"
     assert request.headers["x-key"] == "k"
     assert request.headers["connection"] == "close"
+    assert request.headers["accept-encoding"] == "identity"  # nothing that could be a bomb
     assert request.headers["host"] == f"127.0.0.1:{server.port}"
 
 
@@ -274,10 +277,10 @@ async def test_a_url_that_is_none_is_a_mistake(url: Any) -> None:
         await HTTPClient().request("GET", url, content=None, headers={})
 
 
-@pytest.mark.parametrize("value", ["a\nb", "a\r\nX: y", "\N{SNOWMAN}", "\0"])
+@pytest.mark.parametrize("value", ["a\nb", "a\r\nX: y", "\N{SNOWMAN}", "\0", " k", "k "])
 async def test_a_header_that_cannot_be_sent_is_a_mistake(value: str) -> None:
     """It is neither sent in parts nor quoted."""
-    with pytest.raises(InvalidValue, match="cannot be sent") as raised:
+    with pytest.raises(WrongAnswer, match="cannot be sent") as raised:
         await HTTPClient().request("GET", "http://h", content=None, headers={"K": value})
     assert value not in str(raised.value)
     assert raised.value.__context__ is None
@@ -413,11 +416,47 @@ async def test_an_answer_shows_nothing_of_itself() -> None:
     """Body and headers may hold secrets; what is no JSON, or no object, is the service's fault."""
     answer = Answer(200, SECRET.encode(), {"k": SECRET})
     assert SECRET not in repr(answer)
-    for content in (SECRET.encode(), b"[" * 100_000, b"\xff", b""):
+    for content in (SECRET.encode(), b"[" * 100_000, b"\xff"):
         with pytest.raises(ServiceUnavailable, match=r"HTTP 200, is no JSON$"):
             Answer(200, content).json()
     with pytest.raises(ServiceUnavailable, match=r"is no JSON object$"):
         Answer(502, b"[]").json_object()
+
+
+GZIP = {"content-encoding": "gzip"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (Answer(204, b""), "HTTP 204, is no JSON: it is empty"),
+        (Answer(200, b" \n<!doctype html>"), "is no JSON: it is a web page; does the URL lead to "),
+        (
+            Answer(200, b"\x1f\x8b\x08", GZIP),
+            "is no JSON: it is compressed, which was not asked for",
+        ),
+    ],
+)
+def test_what_is_there_in_place_of_json_is_said(answer: Answer, said: str) -> None:
+    """Nothing, a page of a dashboard or a proxy, what was compressed on the way."""
+    with pytest.raises(ServiceUnavailable, match=re.escape(said)):
+        answer.json_object()
+
+
+def test_what_a_client_has_decompressed_is_read() -> None:
+    """The header says how it came."""
+    assert Answer(200, b'{"a": 1}', GZIP).json_object() == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7), (" 120 ", 120), ("0", 0), ("86401", None), ("-1", None), ("1.5", None), ("", None)],
+)
+def test_what_a_service_asks_to_wait(header: str, seconds: float | None) -> None:
+    """In seconds; a date is no wait that anybody waits for here."""
+    assert Answer(429, b"", {"retry-after": header}).retry_after == seconds
+    date = "Wed, 21 Oct 2037 07:28:00 GMT"
+    assert Answer(429, b"", {"retry-after": date}).retry_after is Answer(429, b"").retry_after
 
 
 # Proxies

@@ -35,6 +35,7 @@ from qrlifecycle import (
     WrongAnswer,
 )
 from qrlifecycle.gateways import WAHA
+from qrlifecycle.gateways import waha as waha_module
 from qrlifecycle.gateways.http import Answer
 from qrlifecycle.gateways.replies import CodeCompared, PasskeySigned, PasswordGiven
 from qrlifecycle.testing.gateways import WAHAEmulator
@@ -279,9 +280,7 @@ async def test_a_passkey_is_asked_for_once_and_answered(how: Any, heard: bool) -
         waha = served.gateway()
         watch = Watch(tasks, waha, policy=replace(waha.policy, status_interval=5.0))
         await watch.until(lambda: watch.codes)
-        if not heard:
-            await served.drop()
-            await anyio.lowlevel.checkpoint()
+        served.muted = not heard
         await served.scan(watch.codes[0])
         await watch.until(lambda: watch.actions)
         await anyio.sleep(20)
@@ -322,6 +321,81 @@ async def test_a_code_that_differs_is_not_confirmed() -> None:
         await watch.until_codes(2)
         assert watch.lifecycle.qr is not None
         watch.lifecycle.cancel()
+
+
+async def test_an_action_is_read_where_the_service_asks_for_it() -> None:
+    """Each in its own place, with what it needs and no more; once, until there is another code."""
+    client, waha = gateway(
+        session("PASSKEY_REQUIRED"),
+        answer({"challenge": "c", "rpId": "web.whatsapp.com", "s3cret": 1}),
+        session("PASSKEY_REQUIRED"),
+        answer({"challenge": "c", "rpId": "web.whatsapp.com", "s3cret": 1}),
+        session("PASSKEY_CONFIRMATION_REQUIRED"),
+        answer({"code": "1234", "s3cret": 1}),
+    )
+    options = {"challenge": "c", "rpId": "web.whatsapp.com"}
+    assert await waha.check_status() == ActionRequired("passkey", options)
+    assert await waha.check_status() is None
+    assert await waha.check_status() == ActionRequired("compare_code", {"code": "1234"})
+    passkey = "/api/default/auth/passkey"
+    assert paths(client)[1::2] == [f"GET {passkey}/{where}" for where in WHERE]
+    assert await status(session("PASSKEY_REQUIRED"), answer({}, 422)) is None  # it is done
+    with pytest.raises(ServiceUnavailable, match="HTTP 500"):
+        await status(session("PASSKEY_REQUIRED"), answer({}, 500))
+
+
+WHERE = ("challenge", "challenge", "confirmation")
+
+
+async def test_a_success_that_says_whose_it_is_is_asked_about_once() -> None:
+    """One that does not is asked about again, each half second, for two seconds."""
+    client, waha = gateway(session("WORKING", {"id": "me"}))
+    assert await waha.check_status() == Paired("me", {"id": "me"})
+    assert paths(client) == [f"GET {STATUS}"]
+    client, waha = gateway(session("WORKING"))
+    began = anyio.current_time()
+    assert await waha.check_status() == Paired()
+    assert anyio.current_time() - began == pytest.approx(2, abs=0.1)
+    assert paths(client) == [f"GET {STATUS}"] * 5
+
+
+async def test_a_start_says_so_and_nothing_more() -> None:
+    """An empty object; a start that fails is no code."""
+    client, waha = gateway(session("STOPPED"), answer({}, 500))
+    with pytest.raises(ServiceUnavailable, match="HTTP 500"):
+        await waha.request_qr()
+    assert client.contents == [None, b"{}"]
+
+
+async def test_a_code_that_cannot_be_read_is_no_answer() -> None:
+    """Nor one that is not given just now."""
+    scanning = session("SCAN_QR_CODE")
+    with pytest.raises(ServiceUnavailable, match="HTTP 500"):
+        await status(scanning, answer({}, 500))
+    with pytest.raises(ServiceUnavailable, match="'value' must be text"):
+        await status(scanning, answer({"value": ["2@x"]}))
+    for me in (None, {"id": None}, "me"):
+        assert await status(session("SCAN_QR_CODE", me), answer({})) is None
+
+
+async def test_a_code_to_type_is_asked_for_again_when_it_is_over_or_was_none() -> None:
+    """Another makes the one before worthless, so no sooner."""
+
+    async def typed(said: Answer) -> object:
+        client._answers = [session("SCAN_QR_CODE"), answer({"value": "2@x"}), said]
+        found: Any = await waha.check_status()
+        return found.qr.typed and found.qr.typed.reveal()
+
+    client, waha = gateway(session("STARTING"), phone_number="+49 151 00000001")
+    assert await typed(answer({}, 500)) is None
+    assert await typed(answer({"code": "AAAA-AAAA"})) == "AAAA-AAAA"
+    assert await typed(answer({"code": "BBBB-BBBB"})) == "AAAA-AAAA"
+    await anyio.sleep(159)
+    assert await typed(answer({"code": "BBBB-BBBB"})) == "AAAA-AAAA"
+    await anyio.sleep(2)
+    assert await typed(answer({"code": "BBBB-BBBB"})) == "BBBB-BBBB"
+    assert paths(client)[2] == "POST /api/default/auth/request-code"
+    assert client.contents[2] == b'{"phoneNumber":"4915100000001"}'
 
 
 async def test_an_answer_that_comes_too_late_is_refused() -> None:
@@ -469,7 +543,7 @@ async def test_who_started_it_first_does_not_matter() -> None:
 
 async def test_what_comes_of_a_start_that_does_not_succeed() -> None:
     """A failure right away is the service's no; one that stopped again is started once more."""
-    with pytest.raises(ServiceRefused, match="failed") as raised:
+    with pytest.raises(ServiceRefused, match="is FAILED: it made no code; the service") as raised:
         await gateway(session("STOPPED"), answer({}, 201), session("FAILED"))[1].request_qr()
     assert raised.value.reason is Reason.REFUSED_BY_SERVICE
     with pytest.raises(ServiceUnavailable, match="stopped"):
@@ -540,8 +614,19 @@ def test_what_cannot_be_meant_is_said_at_once(options: Any, said: str) -> None:
 
 def test_the_policy_is_whatsapps() -> None:
     """But for the service's word on when a code is replaced, and the time that a start takes."""
-    own = {"rotated_lifetime": 20.0, "generate_timeout": 30.0, "max_reconnects": 10}
-    assert replace(WAHA.policy, **own) == WHATSAPP  # type: ignore[arg-type]
+    assert WAHA.policy == replace(
+        WHATSAPP, rotated_lifetime=60, generate_timeout=60, max_reconnects=15
+    )
+
+
+def test_the_other_numbers_are_the_services_own() -> None:
+    """Of its round of six codes, and of its pings; what is waited for in a read fits into it."""
+    first, other = WHATSAPP.qr_lifetime, WHATSAPP.rotated_lifetime
+    assert WHATSAPP.max_codes == waha_module.CODES_OF_A_ROUND
+    assert first + 4 * other == waha_module.ROUND  # at which the last is shown
+    assert first + 5 * other == waha_module.TYPED_LIFETIME  # at which it ends
+    assert waha_module.HEARTBEAT == 3 * 10  # three of its pings
+    assert waha_module.LOOKS_FOR_ME == 4  # 2 s of the 5 that a read may take
 
 
 async def test_without_a_key_none_is_sent() -> None:

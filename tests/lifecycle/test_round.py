@@ -17,7 +17,6 @@ from qrlifecycle import (
     Event,
     Failed,
     InvalidValue,
-    Outcome,
     Paired,
     PairingRefused,
     PeerError,
@@ -139,7 +138,7 @@ async def test_two_rounds_open_a_fresh_transport_each() -> None:
 # Ends
 
 
-async def failing(error: Exception) -> Outcome:
+async def failing(error: Exception) -> Failed:
     """How an attempt ends whose `request_qr` raises ``error``."""
 
     async def request() -> QRCode | Paired:
@@ -147,20 +146,23 @@ async def failing(error: Exception) -> Outcome:
 
     async with Pairing(request) as pairing:
         pass
-    assert pairing.outcome is not None
-    return pairing.outcome
+    return pairing.failed()
 
 
 async def test_a_service_that_refuses_is_named_as_the_reason() -> None:
     """`ServiceRefused` from `request_qr` ends with "refused by the service", and is the error."""
     error = ServiceRefused("not today")
-    assert await failing(error) == Failed(Reason.REFUSED_BY_SERVICE, error)
+    outcome = await failing(error)
+    assert outcome == Failed(Reason.REFUSED_BY_SERVICE)
+    assert outcome.error is error
 
 
 async def test_a_refusal_may_bring_its_own_reason_along() -> None:
     """The same wrong key has one reason, whether the service says so by HTTP or on the socket."""
     error = ServiceRefused("the key is wrong", reason=Reason.AUTHENTICATION_REFUSED)
-    assert await failing(error) == Failed(Reason.AUTHENTICATION_REFUSED, error)
+    outcome = await failing(error)
+    assert outcome == Failed(Reason.AUTHENTICATION_REFUSED)
+    assert outcome.error is error
 
 
 async def test_a_service_that_restarts_is_asked_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -183,8 +185,35 @@ async def test_a_service_that_restarts_is_asked_again(caplog: pytest.LogCaptureF
     assert [text in message for message in caplog.messages].count(True) == 4
 
 
+@pytest.mark.parametrize(
+    ("asked_for", "waited"), [(3.0, 3.0), (60.0, 4.0), (0.0, 1.0), (None, 1.0)]
+)
+async def test_a_service_that_asks_to_wait_is_given_the_time(
+    asked_for: float | None, waited: float
+) -> None:
+    """No longer than the longest delay, and no less than is waited anyway."""
+    asked: list[float] = []
+
+    async def request() -> QRCode | Paired:
+        asked.append(anyio.current_time())
+        if len(asked) == 1:
+            raise ServiceUnavailable("the service answered HTTP 429", retry_after=asked_for)
+        return Paired("me")
+
+    policy = Policy(generate_retry_delay=1, generate_retry_delay_max=4)
+    async with Pairing(request, policy=policy) as pairing:
+        pass
+    assert isinstance(pairing.outcome, Connected)
+    first, second = asked
+    least = waited if asked_for else waited / 2
+    assert least <= second - first <= waited
+
+
 async def test_a_service_that_stays_away_is_why_time_ran_out() -> None:
-    """What was said last is the error of the outcome, whichever deadline it is that runs out."""
+    """What was said last is in the outcome's error, beside the number that ran out, as its cause.
+
+    Whichever deadline it is; and where nothing was said, that.
+    """
     error, asked = ServiceUnavailable("HTTP 503"), 0
 
     async def request() -> QRCode | Paired:
@@ -192,9 +221,9 @@ async def test_a_service_that_stays_away_is_why_time_ran_out() -> None:
         asked += 1
         raise error
 
-    for attempt_timeout, expected in [
-        (99, Failed(Reason.GENERATING_TIMED_OUT, error)),
-        (7, Failed(Reason.ATTEMPT_TIMED_OUT, error)),
+    for attempt_timeout, expected, number in [
+        (99, Failed(Reason.GENERATING_TIMED_OUT), "policy.generate_timeout (20 s)"),
+        (7, Failed(Reason.ATTEMPT_TIMED_OUT), "policy.attempt_timeout (7 s)"),
     ]:
         policy = Policy(generate_timeout=20, attempt_timeout=attempt_timeout)
         began = anyio.current_time()
@@ -202,7 +231,16 @@ async def test_a_service_that_stays_away_is_why_time_ran_out() -> None:
             pass
         assert pairing.outcome == expected
         assert anyio.current_time() - began == pytest.approx(min(20, attempt_timeout))
+        told = pairing.failed().error
+        assert isinstance(told, ServiceUnavailable)
+        assert told.__cause__ is error
+        assert told.__traceback__ is error.__traceback__ is error.__context__ is None
+        assert str(told).endswith(f"within {number}; the service's last answer: HTTP 503")
     assert asked > 5
+    error = ServiceUnavailable()
+    async with Pairing(request, policy=policy) as pairing:
+        pass
+    assert str(pairing.failed().error).endswith("the service's last answer: it is unavailable")
 
 
 async def test_a_service_that_came_back_is_not_why_time_ran_out() -> None:
@@ -217,6 +255,7 @@ async def test_a_service_that_came_back_is_not_why_time_ran_out() -> None:
     async with Pairing(request, policy=Policy(attempt_timeout=20)) as pairing:
         pass
     assert pairing.outcome == Failed(Reason.ATTEMPT_TIMED_OUT)
+    assert "503" not in str(pairing.failed().error)
 
 
 async def test_promise_5_a_service_that_is_waited_for_can_be_left(
@@ -240,7 +279,9 @@ async def test_promise_5_a_service_that_is_waited_for_can_be_left(
 async def test_a_service_that_breaks_fails_the_generating() -> None:
     """Any other error of `request_qr` is an outcome too, never an exception of `pair()`."""
     error = OSError("no route")
-    assert await failing(error) == Failed(Reason.GENERATING_FAILED, error)
+    outcome = await failing(error)
+    assert outcome == Failed(Reason.GENERATING_FAILED)
+    assert outcome.error is error
 
 
 @pytest.mark.parametrize(
@@ -381,8 +422,11 @@ async def test_promise_6_a_refusal_says_why_and_keeps_no_frame(
             raise told
     async with Pairing() as pairing:
         pairing.peer.send(PairingRefused(Reason.CONFLICT, {"a": 1}, told))
-    assert pairing.outcome == Failed(Reason.CONFLICT, told, {"a": 1})
-    assert told is None or told.__traceback__ is told.__context__ is None
-    assert (f"failed, conflict: {told}" in caplog.messages) is (told is not None)
+    assert pairing.outcome == Failed(Reason.CONFLICT, data={"a": 1})
+    error = pairing.failed().error
+    assert error is told or (told is None and isinstance(error, ServiceRefused))
+    assert error is not None
+    assert error.__traceback__ is error.__context__ is None
+    assert f"failed, conflict: {error}" in caplog.messages
     with pytest.raises(InvalidValue, match="error must be a PeerError or None"):
         PairingRefused(error=ValueError())  # type: ignore[arg-type]

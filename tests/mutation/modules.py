@@ -57,6 +57,12 @@ SOCKETIO = tuple(
 """By file: the whole folder has Node's servers in it, which take more than all of the time."""
 
 
+ADVICE = tuple(
+    f"tests/gateways/test_{name}.py" for name in ("first_hour", "verdicts", "hostile_services")
+)
+"""What is said of a refusal, and of what a gateway cannot be made with."""
+
+
 def _core(*own: str) -> tuple[tuple[str, ...], ...]:
     return (own, tuple(path for path in CORE if path not in own), EXPLORATION)
 
@@ -108,16 +114,20 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
         tuple(f"tests/wire/test_{name}.py" for name in ("options", "proxy", "connecting")),
     ),
     "gateways.base": (("tests/gateways/test_base.py",),),
-    "gateways.device_flow": (("tests/gateways/test_device_flow.py",),),
+    "gateways.device_flow": (("tests/gateways/test_device_flow.py",), ADVICE),
     "gateways.evolution": (
         ("tests/gateways/test_evolution.py",),
         ("tests/gateways/test_evolution_traps.py",),
+        ADVICE,
     ),
     "gateways.failures": (("tests/gateways/test_base.py",),),
     "gateways.http": (("tests/gateways/test_http.py",),),
+    "gateways.gowa": (("tests/gateways/test_gowa.py",), ADVICE),
+    "gateways.waha": (("tests/gateways/test_waha.py",), ADVICE),
     "gateways.wppconnect": (
         ("tests/gateways/test_wppconnect.py",),
         ("tests/gateways/test_wppconnect_traps.py",),
+        ADVICE,
     ),
     "transports.async_client": (
         *SOCKETIO,

@@ -87,6 +87,7 @@ class GOWAEmulator(PlayedService):
         self.logged_in = False
         self.made: list[str] = []
         """Every code to scan that it has made."""
+        self._codes: list[str] = []
         self.typed_made: list[str] = []
         """Every code to type."""
         self.challenges: list[str] = []
@@ -124,8 +125,8 @@ class GOWAEmulator(PlayedService):
         return QRCode(picture=self.picture)
 
     def codes(self) -> list[str]:
-        """What each picture says."""
-        return self.made
+        """What each picture says, and each code to type."""
+        return self._codes
 
     def secrets(self) -> Collection[str]:
         """The password, also as it is sent; the codes; what is to be signed; the files' names."""
@@ -309,6 +310,7 @@ class GOWAEmulator(PlayedService):
         await anyio.sleep(MAKING)
         self._code = f"2@{token_urlsafe(30)},{token_urlsafe(32)},{token_urlsafe(32)}"
         self.made.append(self._code)
+        self._codes.append(self._code)
         self.picture = QRCode(self._code).png()
         name = f"scan-qr-{token_hex(16)}.png"
         self._files[name] = self.picture
@@ -327,6 +329,7 @@ class GOWAEmulator(PlayedService):
         letters = token_hex(4).upper()
         self._typed = f"{letters[:4]}-{letters[4:]}"
         self.typed_made.append(self._typed)
+        self._codes.append(self._typed)
         return self._success(pair_code=self._typed)
 
     async def _passkey(self, method: str, what: list[str], request: Request) -> Response:

@@ -216,6 +216,8 @@ class WAHAEmulator(PlayedService):
         if status.startswith("PASSKEY"):
             self._asked = data or {}
         message = self._message(self.session, status, self.me, data)
+        if self.muted:
+            return
         for request, socket in tuple(self.sockets):
             if request.query.get("session") in ("*", self.session):
                 await socket.send(message)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 import os
 from dataclasses import dataclass
 
 import h11
 
 from ...errors import TransportError
+from ...values import seconds_to_wait
 from .address import Address
 from .endings import another_protocol, hung_up_on_us, refused_by_status
 from .options import WireOptions
@@ -34,9 +34,6 @@ TLS_RECORDS = frozenset({0x15, 0x16})
 HTTP = b"HTTP/"
 """How every answer begins."""
 
-LONGEST_WAIT = 86_400.0
-"""Seconds; what is longer, or a date, is no Retry-After that anybody waits for here."""
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -54,9 +51,7 @@ class Answer:
     @property
     def retry_after(self) -> float | None:
         """Seconds that the server asks to wait, if it says so in seconds."""
-        value = self.header(b"retry-after").strip()
-        seconds = float(value) if value.isascii() and value.isdigit() else math.inf
-        return seconds if seconds <= LONGEST_WAIT else None
+        return seconds_to_wait(self.header(b"retry-after"))
 
 
 async def upgrade(
