@@ -979,6 +979,15 @@ def test_sentences_are_clean() -> None:
     assert "s3cret" not in " ".join(sentences(failed))
 
 
+def test_an_error_of_ours_is_shown_to_its_end() -> None:
+    """What to do stands there; the reason's own sentence is not said beside it."""
+    error = PeerError(f"{'within policy.attempt_timeout (600 s); ' * 6}pair again")
+    (_, line) = sentences(Failed(Reason.ATTEMPT_TIMED_OUT, error))
+    assert line == f"attempt_timed_out: {error}"
+    (_, line) = sentences(Failed(Reason.GENERATING_FAILED, RuntimeError("s3cret")))
+    assert line == f"generating_failed: {Reason.GENERATING_FAILED.meaning} (RuntimeError)"
+
+
 HARMFUL = [
     *map(chr, range(0x20)),
     *map(chr, range(0x7F, 0xA0)),  # DEL, and the C1 controls: CSI by itself is one of them

@@ -34,6 +34,9 @@ CANNOT_DRAW = "the code cannot be drawn in {}; use UTF-8 (a locale like C.UTF-8 
 LONGEST = 200
 """Characters of foreign text that are shown."""
 
+LONGEST_ERROR = 500
+"""Characters of an error of ours: it ends with what to do."""
+
 NEWS = {
     Event.SCANNED: "the phone has scanned the code; the approval is awaited",
     Event.EXPIRED: "the code expired, asking for another",
@@ -179,7 +182,7 @@ def sentences(outcome: Outcome) -> Iterator[str]:
     error = outcome.error
     # The library's own errors hold no secret; of any other only the type is shown.
     if isinstance(error, QRLifecycleError) and str(error):
-        yield f"{reason}: {printable(str(error), LONGEST)}"
+        yield f"{reason}: {printable(str(error), LONGEST_ERROR)}"
     else:
         yield f"{reason}: {reason.meaning} ({type(error).__name__})"
 
