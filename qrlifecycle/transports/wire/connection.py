@@ -255,7 +255,10 @@ class WebSocketConnection(NotPickled):
             wait = min(wait, self._ping_after)
         data: bytes | TransportError | None = None
         with anyio.CancelScope(deadline=self._stream.heard_at + wait) as scope:
-            data = await self._read()
+            try:
+                data = await self._stream.read()
+            except (Aborted, PeerDoesNotRead, OSError) as error:
+                data = _meaning(error)
         if not scope.cancelled_caught:
             self._looked = False
         # The deadline may be long over, if nobody received meanwhile, or the machine slept; and
@@ -271,12 +274,6 @@ class WebSocketConnection(NotPickled):
 
     def _heard_within(self, seconds: float) -> bool:
         return self._stream.heard_at + seconds > anyio.current_time()
-
-    async def _read(self) -> bytes | TransportError | None:
-        try:
-            return await self._stream.read()
-        except (Aborted, PeerDoesNotRead, OSError) as error:
-            return _meaning(error)
 
     def _look(self) -> bool:
         """Take in what has arrived, without waiting; whether anything has."""
