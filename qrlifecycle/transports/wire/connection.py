@@ -58,8 +58,8 @@ class WebSocketConnection(NotPickled):
     )
 
     @forgetful
-    def __init__(self, url: str, options: WireOptions) -> None:
-        address = address_of(url)
+    def __init__(self, url: str | Address, options: WireOptions) -> None:
+        address = url if isinstance(url, Address) else address_of(url)
         if options.ssl is not None and not address.secure:
             raise InvalidValue("ssl_context is given, and the URL is one without TLS (http, ws)")
         self.origin = address.origin
