@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import anyio
 import anyio.lowlevel
@@ -34,7 +34,7 @@ class WebSocketConnection(NotPickled):
 
     Args:
         url: ``ws``, ``wss``, or the same as ``http``, ``https``. User and password in it are sent
-            as HTTP's Basic.
+            as HTTP's Basic. Or what `address_of` has made of one.
         options: how to connect.
 
     Raises:
@@ -87,11 +87,6 @@ class WebSocketConnection(NotPickled):
         return self._stream.closed
 
     @property
-    def whose_heartbeat(self) -> str:
-        """Whose number the heartbeat is."""
-        return self._whose
-
-    @property
     def heartbeat(self) -> float:
         """Seconds without a byte after which the peer counts as dead."""
         return self._heartbeat
@@ -100,21 +95,28 @@ class WebSocketConnection(NotPickled):
         """Take another heartbeat, such as the server's own; whose number it is, for the text."""
         self._heartbeat, self._whose = seconds, whose
 
-    async def open(self) -> None:
+    async def open(self, greet: Callable[[], Awaitable[None]] | None = None) -> None:
         """Connect, through a proxy if there is to be one, speak TLS, and switch to WebSocket.
 
         All of it has the heartbeat's time. If it fails or is cancelled, nothing is left.
 
+        Args:
+            greet: what is to be said and heard then, in the same time.
+
         Raises:
             TransportUnreachable: it did not come about; the text and its ``ending`` say why.
             TransportRefused: the server answered 401 or 403.
+            Exception: what ``greet`` raised.
         """
         failure: TransportError | None = None
+        limit, whose = self._heartbeat, self._whose
         try:
-            with anyio.move_on_after(self._heartbeat) as scope:
+            with anyio.move_on_after(limit) as scope:
                 failure = await self._try_to_open()
+                if failure is None and greet is not None:
+                    await greet()
             if scope.cancelled_caught:
-                failure = endings.silent(self._heartbeat, self._whose, opening=True)
+                failure = endings.silent(limit, whose, opening=True)
         except BaseException:
             self._stream.abort()
             raise
