@@ -136,14 +136,15 @@ class WebSocketConnection(NotPickled):
         while (message := self.receive_nowait()) is None:
             if (end := self._ended()) is not None:
                 raise end
-            if not self._looked and anyio.current_effective_deadline() <= anyio.current_time():
-                # Whoever is out of time gets what has arrived already: the loop may have been
-                # blocked until now. One read, and then none until there was a wait again: else a
-                # flood would hold off the cancellation for as long as it lasts.
+            if self._looked:
+                await self._hear()
+            else:
+                # What has arrived already is taken without a wait: what a server says first comes
+                # with its answer to the handshake, and whoever is out of time gets it all the same,
+                # for the loop may have been blocked until now. One read, and then none until there
+                # was a wait again: else a flood would hold off a cancellation while it lasts.
                 self._looked = True
                 self._look()
-                continue
-            await self._hear()
         return message
 
     def receive_nowait(self) -> str | bytes | None:
