@@ -191,6 +191,7 @@ async def join_a_pairing(lifecycle: q.QRLifecycle) -> None:
     """What several look at."""
     async with q.Pairings() as pairings, pairings.join(("bot-7", 1), lambda: lifecycle) as pairing:
         assert_type(pairing.lifecycle, q.QRLifecycle)
+        assert_type(pairing.lifecycle.code_expires_in, float | None)
         async for change in pairing.changes():
             assert_type(change, q.Change)
         assert_type(await pairing.result(), q.Connected | q.Failed | q.Cancelled)

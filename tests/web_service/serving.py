@@ -13,7 +13,7 @@ import aiohttp
 import anyio
 from web_service.__main__ import Server, listen
 from web_service.service import BotPlatform
-from web_service.sessions import SESSION, user_of
+from web_service.sessions import SESSION, Sessions, user_of
 from web_service.streams import Streams
 
 from qrlifecycle import Paired, PairingCode, QRCode
@@ -63,7 +63,7 @@ class Service:
         """Wait until no socket leads to the pairing server and no lifecycle runs; or fail."""
         await until(lambda: self.pairing.open_sockets() == 0)
         await until(lambda: connected_to(self.pairing.port) == 0)
-        await until(lambda: not self.streams.users)
+        await until(lambda: not self.streams.attempts)
 
 
 @asynccontextmanager
@@ -76,7 +76,7 @@ async def serving(
     """Serve, and be gone on leaving, whatever happens."""
     async with PairingServer(qr_lifetime=qr_lifetime) as pairing:
         streams = Streams(make(pairing.url), plays_phone=True, most=most)
-        server = QuietServer(streams, hosts=("127.0.0.1",))
+        server = QuietServer(streams, Sessions(), hosts=("127.0.0.1",))
         with listen("127.0.0.1", 0) as listener:
 
             async def run() -> None:
@@ -84,7 +84,7 @@ async def serving(
                     await server.serve(sockets=[listener])
 
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            async with anyio.create_task_group() as tasks:
+            async with streams, anyio.create_task_group() as tasks:
                 tasks.start_soon(run)
                 try:
                     yield Service(url, pairing, streams, server)

@@ -157,9 +157,14 @@ class Person:
 
     async def scans(self) -> None:
         """Hold a phone before the screen: what it reads in the picture, it opens."""
-        (code,) = zxingcpp.read_barcodes(await self.photograph())
-        async with aiohttp.ClientSession() as phone, phone.post(code.text) as answer:
+        code = await self.reads_code()
+        async with aiohttp.ClientSession() as phone, phone.post(code) as answer:
             assert answer.ok
+
+    async def reads_code(self) -> str:
+        """What a phone would read in the picture."""
+        (code,) = zxingcpp.read_barcodes(await self.photograph())
+        return str(code.text)
 
     async def photograph(self) -> Image.Image:
         """What is on screen."""
@@ -452,19 +457,44 @@ async def test_without_a_script_there_is_no_button(browser: Browser, service: Se
 # Two tabs, two people
 
 
-async def test_promise_3_of_two_tabs_the_newer_takes_over(ada: Person) -> None:
-    """The older says where it goes on, and can take it back; there are never two sockets."""
+async def test_promise_3_a_second_tab_shows_the_same_code(ada: Person) -> None:
+    """One scan pairs for both; there is one socket."""
     await ada.press_pair()
-    newer = await ada.another_tab()
-    await newer.press_pair()
-    await ada.reads(Reason.CONFLICT.person)
-    await ada.sees_no_code()
-    await ada.page.get_by_role("button", name="Try again").click()
-    await ada.sees_code()
-    await newer.reads(Reason.CONFLICT.person)
-    await ada.scans()
-    await ada.reads("Paired with +490001234567.")
+    other = await ada.another_tab()
+    await other.press_pair()
+    assert await other.reads_code() == await ada.reads_code()
+    await other.scans()
+    for tab in (ada, other):
+        await tab.reads("Paired with +490001234567.")
+        await tab.sees_no_code()
     assert ada.service.pairing.most_sockets(ada.user_id) == 1
+
+
+async def test_promise_5_cancel_is_for_the_tab_in_which_it_is_pressed(ada: Person) -> None:
+    """The other one goes on with its code; when both have, the socket is gone."""
+    await ada.press_pair()
+    other = await ada.another_tab()
+    await other.press_pair()
+    before = await other.reads_code()
+    await ada.page.get_by_role("button", name="Cancel").click()
+    await ada.sees_no_code()
+    await ada.press_pair()  # in again
+    assert await ada.reads_code() == before
+    await ada.page.reload()
+    assert await other.reads_code() == before
+    assert ada.open_sockets == 1
+    await other.page.get_by_role("button", name="Cancel").click()
+    await ada.service.nothing_left()
+    assert len([r for r in ada.service.pairing.sockets if r.user_id == ada.user_id]) == 1
+
+
+async def test_a_tab_that_joins_late_shows_the_time_that_is_left(ada: Person) -> None:
+    """Not the lifetime of a fresh code."""
+    await ada.press_pair()
+    await ada.page.wait_for_timeout(2100)
+    other = await ada.another_tab()
+    await other.press_pair()
+    await expect(other.page.get_by_role("timer")).to_have_text(re.compile(r"^0:5\d left$"))
 
 
 async def test_two_people_see_their_own_codes(seat: Seat) -> None:
