@@ -152,6 +152,14 @@ class BlockingPairings:
         return over
 
 
+class _NotMade(Exception):
+    """There is no lifecycle, and why."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
 class _Tab(NamedTuple):
     """A tab that has joined."""
 
@@ -218,17 +226,22 @@ class _Thread:
     async def join(
         self, key: Hashable, tab: Hashable, make_lifecycle: Callable[[], QRLifecycle]
     ) -> BaseException | None:
-        """Stay, or join; it has joined when this returns, unless it gives back why it could not."""
+        """Stay, or join; it has joined when this returns, unless it gives back what was raised."""
         here = self._tabs.get((key, tab))
         if here is not None and here.pairing.outcome is None:
             self._renew(here)
             return None
+
+        def make() -> QRLifecycle:
+            try:
+                return make_lifecycle()
+            except BaseException as error:  # SystemExit, too: it is for the thread that waits
+                raise _NotMade(error) from None
+
         try:
-            await self._tasks.start(self._stay, (key, tab), make_lifecycle)
-        except anyio.get_cancelled_exc_class():
-            raise
-        except BaseException as error:  # SystemExit, too: it is for the thread that waits
-            return error
+            await self._tasks.start(self._stay, (key, tab), make)
+        except _NotMade as failed:
+            return failed.error
         return None
 
     def look(self, key: Hashable, tab: Hashable) -> Look | None:
