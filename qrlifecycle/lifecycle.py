@@ -143,6 +143,15 @@ class QRLifecycle(NotPickled):
         return code if isinstance(code := self._progress.shown_code, PairingCode) else None
 
     @property
+    def code_expires_in(self) -> float | None:
+        """For how many seconds the code to show now is good still, to be read in the event loop.
+
+        That is of use to whoever begins to look late. None when there is no code, or the phone has
+        it: then it is the person's approval that is waited for.
+        """
+        return self._progress.code_expires_in
+
+    @property
     def action(self) -> ActionRequired | None:
         """What the service requires of the person now, or None when it requires nothing."""
         return self._progress.action

@@ -144,6 +144,19 @@ class Progress:
         """The code that has been handed out and is still good."""
         return None if self.withheld else self.code
 
+    @property
+    def code_expires_in(self) -> float | None:
+        """For how many seconds the code that is shown is good still, but for the grace.
+
+        None if there is none, or its time matters no more: the phone has it.
+        """
+        if self.shown_code is None:
+            return None
+        assert self.phase is not None
+        if DEADLINE_OF[self.phase] is not Deadline.CODE:
+            return None
+        return max(0.0, self.phase_ends - self.policy.expiry_grace - current_time())
+
     # Transitions
 
     def begin_attempt(self) -> None:
