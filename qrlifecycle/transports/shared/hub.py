@@ -24,8 +24,14 @@ while a feed says goodbye waits until it is gone, and gets a fresh one. So there
 may have been missed meanwhile; a lifecycle that opens again reads its status. They all come back
 over one new opening, and the delay between two openings is the shared socket's.
 
+Nor do they all listen in the same instant: each reads its status then, and `spreading` says how
+many a second.
+
 **Slow members hold nobody up.** Whoever routes never waits: each member has a buffer of its own,
 bounded by what signals mean. What is for nobody is counted.
+
+**A message that names nobody** is for nobody, but that something is new: a feed's `StatusChanged`
+need not be `Addressed`, and is for all, likewise spread. Each reads its own status.
 """
 
 from __future__ import annotations
@@ -55,10 +61,11 @@ from ...errors import (
 from ...logs import error_once, logger
 from ...policy import Policy
 from ...records import Closing, Recorder
-from ...signals import Addressed, Signal
+from ...signals import Addressed, Signal, StatusChanged
 from ...waiting import wait_for
 from ..base import Transport, TransportFactory
 from .member import Member
+from .spreading import Spreading
 from .telling import Telling
 
 __all__ = ["SharedSocket"]
@@ -67,6 +74,9 @@ Key = tuple[str, ...]
 
 TURN_AFTER = 1000
 """Signals after which others have a turn, if the feed itself lets nobody have one."""
+
+READS_A_SECOND = 200.0
+"""Small requests that a service may well answer in a second, beside what else it does."""
 
 NOBODY = "nobody"
 """Under which cause a signal is counted that was for no member."""
@@ -79,6 +89,12 @@ class SharedSocket:
         feed: makes a fresh feed for each opening: a transport whose signals are `Addressed`.
         policy: its ``open_timeout`` and ``close_timeout``, and the delays between two openings.
         recorders: are told of the socket, as those of a lifecycle are of its own: give it the same.
+        reads_a_second: how many members a second begin to listen, or hear that something is new,
+            where many do at once: each reads its status then. A quarter of a second's worth need
+            not wait, and nobody waits in `open()` for longer than half of ``open_timeout``.
+
+    Raises:
+        InvalidValue: ``reads_a_second`` is no number above 0.
 
     Leaving the block ends all members that are left, and leaves nothing open.
     """
@@ -89,12 +105,14 @@ class SharedSocket:
         policy: Policy | None = None,
         *,
         recorders: Sequence[Recorder] = (),
+        reads_a_second: float = READS_A_SECOND,
     ) -> None:
         self._make = feed
         self._telling = Telling(recorders)
         self._policy = policy or Policy()
         self._backoff = Backoff(self._policy.reconnect_delay, self._policy.reconnect_delay_max)
         self._next_at = -math.inf
+        self._spreading = Spreading(reads_a_second, self._policy.open_timeout / 2)
         self._since = math.inf
         """When the feed that is held came to listen."""
         self._members: dict[Key, list[Member]] = {}
@@ -153,6 +171,7 @@ class SharedSocket:
         self._thread = threading.get_ident()
         self._tasks = await anyio.create_task_group().__aenter__()
         self._tasks.start_soon(self._own)
+        self._tasks.start_soon(self._spreading.run)
         return self
 
     async def __aexit__(
@@ -199,6 +218,7 @@ class SharedSocket:
         finally:
             broke_at = anyio.current_time()
             self._listening = False
+            self._spreading.clear()
             # Whoever comes from here on waits for another feed.
             held = [member for members in self._members.values() for member in members]
             broke = None if scope.cancel_called else failure
@@ -233,16 +253,23 @@ class SharedSocket:
         self._telling.opened()
         self._since = anyio.current_time()
         self._listening = True
-        for members in self._members.values():
-            for member in members:
-                member.ready.set()
+        self._let_all_go_on()
         while True:
             for _ in range(TURN_AFTER):
                 self._route(await feed.receive())
             await anyio.lowlevel.checkpoint()
 
+    def _let_all_go_on(self) -> None:
+        """Have each read its status: as its opening ends, or as it hears that something is new."""
+        for members in self._members.values():
+            for member in members:
+                self._spreading.add(member)
+
     def _route(self, signal: Signal) -> None:
         """Hand a signal to those whom it is for; this never waits."""
+        if isinstance(signal, StatusChanged):
+            self._let_all_go_on()
+            return
         if not isinstance(signal, Addressed):
             raise WrongAnswer(f"a feed's signals are Addressed, and {type(signal).__name__} is not")
         members = self._members.get(signal.key)
@@ -251,6 +278,7 @@ class SharedSocket:
             return
         for member in members:
             member.buffer.put(signal.signal)
+            self._spreading.hurry(member)
 
     async def _close(self, broke: Exception | None) -> None:
         """Close the feed that is held: gracefully for a while, then by force."""
@@ -302,7 +330,9 @@ class SharedSocket:
             raise UsageError("a member is opened within the SharedSocket's own block and thread")
         self._members.setdefault(member.key, []).append(member)
         self._tell()
-        if not self._listening:
+        if self._listening:
+            self._spreading.add(member)
+        if not member.ready.is_set():
             await wait_for(member.ready)
 
     def leave(self, member: Member) -> None:
@@ -311,6 +341,7 @@ class SharedSocket:
         if member not in here:
             return
         here.remove(member)
+        self._spreading.discard(member)
         if not here:
             del self._members[member.key]
         if not self._members:

@@ -1,0 +1,197 @@
+"""Who listens again reads its status: many of them go on by and by, and miss nothing meanwhile."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+import anyio
+import pytest
+
+from qrlifecycle import InvalidValue, Paired, Policy, QRLifecycle, Scanned
+from qrlifecycle.signals import Addressed, Signal, StatusChanged
+from qrlifecycle.testing import ScriptedPeer, settle
+from qrlifecycle.transports.shared import SharedSocket
+from qrlifecycle.transports.shared.member import Member
+
+from ..pairing import request_qr
+
+pytestmark = pytest.mark.anyio
+
+
+class Listeners:
+    """Members that open at once, and when each was let go on, in seconds since then."""
+
+    def __init__(self, shared: SharedSocket, number: int) -> None:
+        self.members = [Member(shared, (str(one),)) for one in range(number)]
+        self.times: list[float] = []
+        self.heard: list[tuple[float, Signal]] = []
+        self._began = anyio.current_time()
+
+    async def listen(self, member: Member) -> None:
+        """Open, and hear."""
+        await member.open()
+        self.times.append(anyio.current_time() - self._began)
+        try:
+            async for signal in member:
+                self.heard.append((anyio.current_time() - self._began, signal))
+        finally:
+            member.abort()
+
+    async def all(self) -> None:
+        """Each of them."""
+        async with anyio.create_task_group() as tasks:
+            for member in self.members:
+                tasks.start_soon(self.listen, member)
+
+
+def most_in(times: list[float], seconds: float) -> int:
+    """How many of these moments there were at the most within so long."""
+    return max(sum(begin <= time < begin + seconds for time in times) for begin in times)
+
+
+@pytest.mark.parametrize("reads_a_second", [100.0, 5.0])
+async def test_many_go_on_so_many_a_second(reads_a_second: float) -> None:
+    """A quarter of a second's worth at once, the others evenly, all in half an opening's time."""
+    policy = Policy(open_timeout=20)
+    async with (
+        SharedSocket(ScriptedPeer(), policy, reads_a_second=reads_a_second) as shared,
+        anyio.create_task_group() as tasks,
+    ):
+        crowd = Listeners(shared, 300)
+        tasks.start_soon(crowd.all)
+        await anyio.sleep(11)
+        assert len(crowd.times) == 300
+        rate = max(reads_a_second, 300 / 10)
+        assert most_in(crowd.times, 1) <= rate * 1.3 + 5
+        assert crowd.times[-1] >= 300 / rate * 0.7
+        tasks.cancel_scope.cancel()
+
+
+async def test_few_need_not_wait() -> None:
+    """Fifty begin to listen in the instant in which the socket does."""
+    async with SharedSocket(ScriptedPeer()) as shared, anyio.create_task_group() as tasks:
+        crowd = Listeners(shared, 50)
+        tasks.start_soon(crowd.all)
+        await settle()
+        assert crowd.times == [0.0] * 50
+        tasks.cancel_scope.cancel()
+
+
+async def test_who_is_told_something_need_not_wait() -> None:
+    """A success is heard at once, whoever else waits to go on; before the opening and after it."""
+    peer = ScriptedPeer()
+    peer.watch = lambda: peer.send(Addressed(("298",), Paired("early")))
+    async with (
+        SharedSocket(peer, reads_a_second=1.0) as shared,
+        anyio.create_task_group() as tasks,
+    ):
+        crowd = Listeners(shared, 300)
+        tasks.start_soon(crowd.all)
+        await settle()
+        peer.watch = lambda: None
+        peer.send(Addressed(("299",), Paired("me")))
+        await settle()
+        told = [(0.0, Paired("early")), (0.0, Paired("me"))]
+        assert [one for one in crowd.heard if one[1] in (told[0][1], told[1][1])] == told
+        tasks.cancel_scope.cancel()
+
+
+async def test_they_may_all_go_on_at_once() -> None:
+    """If it is said so."""
+    async with (
+        SharedSocket(ScriptedPeer(), reads_a_second=math.inf) as shared,
+        anyio.create_task_group() as tasks,
+    ):
+        crowd = Listeners(shared, 1000)
+        tasks.start_soon(crowd.all)
+        await settle()
+        assert crowd.times == [0.0] * 1000
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("given", [0, -1, math.nan, "many", True])
+async def test_a_rate_that_cannot_be_meant_is_refused(given: Any) -> None:
+    """Where it is given."""
+    with pytest.raises(InvalidValue, match="reads_a_second must be a number above 0"):
+        SharedSocket(ScriptedPeer(), reads_a_second=given)
+
+
+async def test_what_names_nobody_is_told_to_all_by_and_by() -> None:
+    """Once each, however often it comes meanwhile; who has left hears nothing."""
+    peer = ScriptedPeer()
+    async with (
+        SharedSocket(peer, reads_a_second=100.0) as shared,
+        anyio.create_task_group() as tasks,
+    ):
+        crowd = Listeners(shared, 200)
+        tasks.start_soon(crowd.all)
+        await anyio.sleep(3)
+        assert len(crowd.times) == 200
+        crowd.members[-1].abort()
+        began = anyio.current_time()
+        for _ in range(3):
+            peer.send(StatusChanged())
+            await settle()
+        assert len(crowd.heard) == 25
+        await anyio.sleep(3)
+        times = [time - began for time, _ in crowd.heard]
+        assert {signal for _, signal in crowd.heard} == {StatusChanged()}
+        assert 199 <= len(times) <= 199 + 25  # who was first is told again: it may have been early
+        assert most_in(times, 1) <= 135
+        tasks.cancel_scope.cancel()
+
+
+async def test_what_waits_is_forgotten_when_the_socket_breaks() -> None:
+    """Everybody comes back anyhow, and then reads."""
+    peer = ScriptedPeer()
+    policy = Policy(open_timeout=600)
+    async with SharedSocket(peer, policy, reads_a_second=1.0) as shared:
+        first = shared.member("first")
+        await first.open()
+        waits = [shared.member(str(number)) for number in range(3)]
+        async with anyio.create_task_group() as tasks:
+            for member in waits:
+                tasks.start_soon(opens_not, member)
+            await settle()
+            peer.break_connection()
+        assert shared.members == 0
+        await anyio.sleep(5)
+        again = shared.member("again")
+        with anyio.fail_after(1):
+            await again.open()
+        await again.aclose()
+
+
+async def opens_not(member: Any) -> None:
+    """It ends with the socket that it waited for."""
+    with pytest.raises(Exception, match="broke, as the test wished"):
+        await member.open()
+
+
+async def test_reads_of_the_status_after_a_break_are_spread() -> None:
+    """A hundred lifecycles come back over one opening, and ask the service one after another."""
+    peer, times = ScriptedPeer(), list[float]()
+
+    async def check_status() -> Scanned | None:
+        times.append(anyio.current_time())
+        return None
+
+    async with (
+        SharedSocket(peer, reads_a_second=40.0) as shared,
+        anyio.create_task_group() as tasks,
+    ):
+        for number in range(100):
+            member = partial(shared.member, str(number))
+            pairing = QRLifecycle(request_qr, member, check_status=check_status)
+            tasks.start_soon(pairing.pair)
+        await anyio.sleep(5)
+        assert len(times) == 100
+        times.clear()
+        peer.break_connection()
+        await anyio.sleep(6)
+        assert len(times) == 100
+        assert most_in(times, 0.2) <= 10 + 40 * 0.25
+        assert len(peer.transports) == 2
+        tasks.cancel_scope.cancel()
