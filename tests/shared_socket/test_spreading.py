@@ -11,7 +11,7 @@ import pytest
 
 from qrlifecycle import InvalidValue, Paired, Policy, QRLifecycle, Scanned
 from qrlifecycle.signals import Addressed, Signal, StatusChanged
-from qrlifecycle.testing import ScriptedPeer, settle
+from qrlifecycle.testing import Fault, ScriptedPeer, settle
 from qrlifecycle.transports.shared import SharedSocket
 from qrlifecycle.transports.shared.member import Member
 
@@ -143,11 +143,10 @@ async def test_what_names_nobody_is_told_to_all_by_and_by() -> None:
         tasks.cancel_scope.cancel()
 
 
-async def test_what_waits_is_forgotten_when_the_socket_breaks() -> None:
-    """Everybody comes back anyhow, and then reads."""
-    peer = ScriptedPeer()
-    policy = Policy(open_timeout=600)
-    async with SharedSocket(peer, policy, reads_a_second=1.0) as shared:
+async def test_who_waits_is_not_let_go_on_when_the_socket_breaks() -> None:
+    """However long that takes to close: each ends with the break, and reads when it is back."""
+    peer = ScriptedPeer(closings=[Fault.HUNG])
+    async with SharedSocket(peer, Policy(close_timeout=60), reads_a_second=1.0) as shared:
         first = shared.member("first")
         await first.open()
         waits = [shared.member(str(number)) for number in range(3)]
@@ -156,12 +155,26 @@ async def test_what_waits_is_forgotten_when_the_socket_breaks() -> None:
                 tasks.start_soon(opens_not, member)
             await settle()
             peer.break_connection()
+            await anyio.sleep(10)
+            peer.let_go.set()
         assert shared.members == 0
-        await anyio.sleep(5)
-        again = shared.member("again")
-        with anyio.fail_after(1):
-            await again.open()
-        await again.aclose()
+
+
+async def test_who_has_left_takes_nobody_s_turn() -> None:
+    """A crowd that goes away again leaves nobody behind whom others wait."""
+    policy = Policy(open_timeout=1000)
+    async with (
+        SharedSocket(ScriptedPeer(), policy, reads_a_second=1.0) as shared,
+        shared.member("stays"),
+    ):
+        async with anyio.create_task_group() as tasks:
+            crowd = Listeners(shared, 100)
+            tasks.start_soon(crowd.all)
+            await settle()
+            tasks.cancel_scope.cancel()
+        began = anyio.current_time()
+        async with shared.member("another"):
+            assert anyio.current_time() - began <= 1.1
 
 
 async def opens_not(member: Any) -> None:

@@ -73,13 +73,10 @@ class Spreading:
     def add(self, member: Member) -> None:
         """Let a member go on, at once if that is not too many; else in its turn."""
         now = anyio.current_time()
-        opens = not member.ready.is_set()
-        if opens and member.buffer:
-            _go_on(member)
-        elif not (self._opening or self._told) and self._allowed(now) >= 1:
+        if not (self._opening or self._told) and self._allowed(now) >= 1:
             self._may -= 1
             _go_on(member)
-        elif opens:
+        elif not member.ready.is_set():
             self._opening[member] = now + self._within
             self._news.set()
         else:
