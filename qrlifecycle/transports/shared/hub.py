@@ -135,6 +135,11 @@ class SharedSocket:
         return self._telling.about.lifecycle
 
     @property
+    def feed(self) -> TransportFactory:
+        """What makes its feeds."""
+        return self._make
+
+    @property
     def members(self) -> int:
         """How many members are held now."""
         return sum(map(len, self._members.values()))
