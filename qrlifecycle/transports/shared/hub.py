@@ -25,7 +25,7 @@ may have been missed meanwhile; a lifecycle that opens again reads its status. T
 over one new opening, and the delay between two openings is the shared socket's.
 
 Nor do they all listen in the same instant: each reads its status then, and `spreading` says how
-many a second.
+many a second. Who comes for the first time waits for nobody, unless it is into that crowd.
 
 **Slow members hold nobody up.** Whoever routes never waits: each member has a buffer of its own,
 bounded by what signals mean. What is for nobody is counted.
@@ -89,9 +89,10 @@ class SharedSocket:
         feed: makes a fresh feed for each opening: a transport whose signals are `Addressed`.
         policy: its ``open_timeout`` and ``close_timeout``, and the delays between two openings.
         recorders: are told of the socket, as those of a lifecycle are of its own: give it the same.
-        reads_a_second: how many members a second begin to listen, or hear that something is new,
-            where many do at once: each reads its status then. A quarter of a second's worth need
-            not wait, and nobody waits in `open()` for longer than half of ``open_timeout``.
+        reads_a_second: how many members a second go on where many would at once, for each reads
+            its status then: as they come back after a break, and as they hear that something is
+            new. A quarter of a second's worth need not wait, and nobody waits in `open()` for
+            longer than half of ``open_timeout``.
 
     Raises:
         InvalidValue: ``reads_a_second`` is no number above 0.
@@ -113,6 +114,8 @@ class SharedSocket:
         self._backoff = Backoff(self._policy.reconnect_delay, self._policy.reconnect_delay_max)
         self._next_at = -math.inf
         self._spreading = Spreading(reads_a_second, self._policy.open_timeout / 2)
+        self._crowded_until = -math.inf
+        """As long as who comes may be one of those who come back."""
         self._since = math.inf
         """When the feed that is held came to listen."""
         self._members: dict[Key, list[Member]] = {}
@@ -188,7 +191,7 @@ class SharedSocket:
         assert self._tasks is not None
         self._thread = None
         failure = TransportLost("the shared socket's block was left", ending=Ending.CLOSED)
-        for member in [member for members in self._members.values() for member in members]:
+        for member in self._all():
             member.end(failure)
         self._tasks.cancel_scope.cancel()
         if isinstance(error, Exception):
@@ -225,7 +228,7 @@ class SharedSocket:
             self._listening = False
             self._spreading.clear()
             # Whoever comes from here on waits for another feed.
-            held = [member for members in self._members.values() for member in members]
+            held = self._all()
             broke = None if scope.cancel_called else failure
             await self._close(broke)
         if broke_at - self._since >= self._policy.stable_after:
@@ -258,22 +261,31 @@ class SharedSocket:
         self._telling.opened()
         self._since = anyio.current_time()
         self._listening = True
-        self._let_all_go_on()
+        if self._next_at > -math.inf:  # it broke before
+            self._crowded_until = self._since + self._policy.reconnect_delay_max
+            self._next_at = -math.inf
+        for member in self._all():
+            self._let_go_on(member)
         while True:
             for _ in range(TURN_AFTER):
                 self._route(await feed.receive())
             await anyio.lowlevel.checkpoint()
 
-    def _let_all_go_on(self) -> None:
-        """Have each read its status: as its opening ends, or as it hears that something is new."""
-        for members in self._members.values():
-            for member in members:
-                self._spreading.add(member)
+    def _all(self) -> list[Member]:
+        return [member for members in self._members.values() for member in members]
+
+    def _let_go_on(self, member: Member) -> None:
+        """End an opening: by and by, where all come back."""
+        if anyio.current_time() <= self._crowded_until:
+            self._spreading.add(member)
+        else:
+            member.go_on()
 
     def _route(self, signal: Signal) -> None:
         """Hand a signal to those whom it is for; this never waits."""
         if isinstance(signal, StatusChanged):
-            self._let_all_go_on()
+            for member in self._all():
+                self._spreading.add(member)
             return
         if not isinstance(signal, Addressed):
             raise WrongAnswer(f"a feed's signals are Addressed, and {type(signal).__name__} is not")
@@ -336,9 +348,8 @@ class SharedSocket:
         self._members.setdefault(member.key, []).append(member)
         self._tell()
         if self._listening:
-            self._spreading.add(member)
-        if not member.ready.is_set():
-            await wait_for(member.ready)
+            self._let_go_on(member)
+        await member.until_go_on()
 
     def leave(self, member: Member) -> None:
         """Count a member no more; a feed that nobody needs is listened to no more."""

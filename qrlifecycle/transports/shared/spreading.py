@@ -17,7 +17,6 @@ import anyio
 
 from ...errors import InvalidValue
 from ...policy import is_positive, number_or_kind
-from ...signals import StatusChanged
 from ...waiting import wait_for
 
 if TYPE_CHECKING:
@@ -75,8 +74,8 @@ class Spreading:
         now = anyio.current_time()
         if not (self._opening or self._told) and self._allowed(now) >= 1:
             self._may -= 1
-            _go_on(member)
-        elif not member.ready.is_set():
+            member.go_on()
+        elif member.opens:
             self._opening[member] = now + self._within
             self._news.set()
         else:
@@ -86,7 +85,7 @@ class Spreading:
     def hurry(self, member: Member) -> None:
         """There is something for it: it waits no more."""
         if self._opening.pop(member, None) is not None:
-            _go_on(member)
+            member.go_on()
 
     def discard(self, member: Member) -> None:
         """It is gone."""
@@ -134,12 +133,4 @@ class Spreading:
         member = next(iter(waiting))
         del waiting[member]
         self._may = max(0.0, self._may - 1)
-        _go_on(member)
-
-
-def _go_on(member: Member) -> None:
-    """Its opening is over; or, if it was, it hears that its status has changed."""
-    if member.ready.is_set():
-        member.buffer.put(StatusChanged())
-    else:
-        member.ready.set()
+        member.go_on()
