@@ -14,7 +14,7 @@ def test_what_cannot_be_measured_is_refused(
     """Before anything is."""
     with pytest.raises(SystemExit):
         command.main(given)
-    assert "fewer successes than codes" in capsys.readouterr().err
+    assert "two successes and more" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -23,6 +23,6 @@ def test_a_small_crowd_shares_a_socket(capsys: pytest.CaptureFixture[str]) -> No
     assert command.main(["--codes", "60", "--successes", "20", "--idle", "0.1"]) == 0
     said = capsys.readouterr().out
     assert "60 codes over one socket" in said
-    for row in ("memory each, kB", "from message to outcome", "all hear again", "busiest 0.1 s"):
+    for row in ("memory each, kB", "one alone", "all hear again", "busiest 0.1 s"):
         assert row in said
     assert said.count("2, 1, 0") == 2

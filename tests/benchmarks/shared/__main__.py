@@ -22,12 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.shared", description=__doc__)
     parser.add_argument("--codes", type=int, default=10_000, metavar="N")
-    parser.add_argument("--successes", type=int, default=1000, help="whose time is taken")
+    parser.add_argument("--successes", type=int, default=500, help="whose time is taken")
     parser.add_argument("--idle", type=float, default=10, metavar="S", help="seconds of nothing")
     parser.add_argument("--docs", action="store_true", help="fill docs/measured.md")
     given = parser.parse_args(arguments)
-    if not 0 < given.successes < given.codes or given.idle <= 0:
-        parser.error("fewer successes than codes, and more than none; and an idle time above 0")
+    if not 0 < 2 * given.successes < given.codes or given.idle <= 0:
+        parser.error("two successes and more for each that is timed; and an idle time above 0")
     machine = this_machine()
     without, having = (
         measure_one(given.codes, given.successes, given.idle, reads=reads)

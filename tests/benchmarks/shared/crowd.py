@@ -91,7 +91,8 @@ class Crowd:
         self.latencies: list[float] = []
         """Milliseconds from the service's word to `pair()` having returned."""
         self.worked: list[float] = []
-        """Milliseconds of this process's CPU from the message's being read to the same."""
+        """Milliseconds of this thread's CPU from the message's being read to the same."""
+        self._news = anyio.Event()
         self.ended = 0
         self._shown = anyio.Semaphore(0)
 
@@ -117,7 +118,13 @@ class Crowd:
         self.ended += 1
         told: Any = outcome.data
         self.latencies.append((time.monotonic() - told["at"]) * 1e3)
-        self.worked.append((time.process_time() - told["cpu"]) * 1e3)
+        self.worked.append((time.thread_time() - told["cpu"]) * 1e3)
+        news, self._news = self._news, anyio.Event()
+        news.set()
+
+    async def until_another(self) -> None:
+        """Wait until one has ended."""
+        await self._news.wait()
 
     def _note_shown(self, _qr: QRCode) -> None:
         self._shown.release()
@@ -134,8 +141,8 @@ async def request_qr() -> QRCode:
 
 
 def read_linked(said: Any) -> Paired:
-    """What the service's one message means; it is noted how much this process had done by then."""
-    return Paired(said["me"], {**said, "cpu": time.process_time()})
+    """What the service's one message means; it is noted how much this thread had done by then."""
+    return Paired(said["me"], {**said, "cpu": time.thread_time()})
 
 
 async def until(happened: Callable[[], bool]) -> float:
@@ -177,6 +184,7 @@ async def measure(count: int, taken: int, idle: float, reads: bool) -> Figures:
                 await _display(figures, crowd, tasks)
                 await _leave_alone(figures, idle)
                 await _succeed(figures, crowd, service, taken)
+                await _succeed_alone(figures, crowd, service, taken)
                 await _break(figures, crowd, service)
                 await _succeed_at_once(figures, crowd, service)
             before = await service("count")
@@ -221,12 +229,24 @@ async def _succeed(figures: Figures, crowd: Crowd, service: Told, taken: int) ->
     await service("tell", first=0, count=taken, rate=RATE)
     await until(lambda: crowd.ended == taken)
     figures.add("a success, CPU us", (time.process_time() - cpu) / taken * 1e6)
-    for title, values in (
-        (f"success at {RATE:g} a second: median, p99, longest, ms", crowd.latencies),
-        ("... in CPU of the process from message to outcome, ms", crowd.worked),
-    ):
-        values.sort()
-        figures.add(title, ", ".join(number(percentile(values, one)) for one in (50, 99, 100)))
+    title = f"success at {RATE:g} a second: median, p99, longest, ms"
+    figures.add(title, _spread_of(crowd.latencies))
+
+
+async def _succeed_alone(figures: Figures, crowd: Crowd, service: Told, taken: int) -> None:
+    """As many more, one when the one before has ended: only its own work is in its time."""
+    gc.collect()
+    crowd.worked.clear()
+    for one in range(taken):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(crowd.until_another)
+            await service("tell", first=taken + one, count=1, rate=RATE)
+    figures.add("... CPU from message to outcome, one alone, ms", _spread_of(crowd.worked))
+
+
+def _spread_of(values: list[float]) -> str:
+    values.sort()
+    return ", ".join(number(percentile(values, one)) for one in (50, 99, 100))
 
 
 async def _break(figures: Figures, crowd: Crowd, service: Told) -> None:
