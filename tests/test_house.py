@@ -66,6 +66,7 @@ INNER = {
         "deferred",
         "keywords",
         "base",
+        "sharing",
         "actions",
         "live_codes",
         "phone_numbers",

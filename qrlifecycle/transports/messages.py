@@ -213,13 +213,15 @@ def address_message(
         signals: what is understood.
         name: the event's name as it came.
         args: its arguments as they came.
-        ways: for each part of a key, under which names a message says it.
+        ways: for each part of a key, under which names a message says it. If there is one part, a
+            bare text is taken for it.
     """
     payload = payload_of(args)
     if (make := _maker(signals, name, payload)) is None:
         return Dropped(Drop.UNKNOWN)
     try:
-        key = tuple(named_in(args, names) for names in ways)
+        said = payload if isinstance(payload, str) and len(ways) == 1 else ""
+        key = (said,) if said else tuple(named_in(args, names) for names in ways)
         meaning: object = make(payload)
         if isinstance(meaning, Signal):
             meaning = Addressed(key, meaning)

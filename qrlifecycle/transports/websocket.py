@@ -162,14 +162,19 @@ class WebSocketTransport(WiredTransport):
             self._welcomed = bool(self._welcome(said))
             if self._welcomed:
                 return None
+        meaning = self._signals_in(said)
+        if self._keys and isinstance(meaning, list) and meaning and whose is Whose.NOBODYS:
+            raise unsaid(self._keys)
+        return meaning
+
+    def _signals_in(self, said: Message) -> list[Signal] | Dropped | Drop:
+        """What `read` makes of a message; why that is nothing, if it is."""
         meaning = self._reader(said)
         if meaning is None:
             return Drop.UNKNOWN
-        signals = (meaning,) if isinstance(meaning, Signal) else tuple(meaning)
+        signals = [meaning] if isinstance(meaning, Signal) else list(meaning)
         if not all(isinstance(signal, Signal) for signal in signals):
             return Dropped(Drop.MALFORMED, "`read` gave back what is no signal")
-        if self._keys and signals and whose is Whose.NOBODYS:
-            raise unsaid(self._keys)
         return signals
 
     def _lost(self, error: TransportError) -> TransportError:

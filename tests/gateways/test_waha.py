@@ -434,8 +434,9 @@ async def test_why_a_session_failed(
     give(client, session("FAILED", engine=engine))
     assert await waha.check_status() == PairingRefused(reason, {"status": "FAILED"})
     event = {"event": "session.status", "session": "default", "engine": engine}
-    read = waha._read({**event, "payload": {"name": "default", "status": "FAILED"}})
-    assert read == PairingRefused(reason, {"status": "FAILED"})
+    heard = waha._read({**event, "payload": {"name": "default", "status": "FAILED"}})
+    assert heard is not None
+    assert waha._meant(heard) == PairingRefused(reason, {"status": "FAILED"})
 
 
 async def test_the_same_code_read_again_counts_once() -> None:

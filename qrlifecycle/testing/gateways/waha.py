@@ -202,13 +202,19 @@ class WAHAEmulator(PlayedService):
 
     async def stop(self) -> None:
         """It is stopped: in order, unless it is not ``graceful``."""
-        self.call_off()
+        goodbye = self.graceful and any(one.status != "STOPPED" for one in self.accounts())
+        for one in self.accounts():
+            await one.go_down()
+        for _, socket in tuple(self.sockets) if goodbye else ():
+            await socket.close(1001, "Server is shutting down")
+        await super().stop()
+
+    async def go_down(self) -> None:
+        """The session is stopped; who listens hears of it if the service is ``graceful``."""
+        await super().go_down()
         if self.graceful and self.status != "STOPPED":
             await self._become("STOPPED")
-            for _, socket in tuple(self.sockets):
-                await socket.close(1001, "Server is shutting down")
         self.status, self._code, self._typed = "STOPPED", None, None
-        await super().stop()
 
     async def _become(self, status: str, data: dict[str, object] | None = None) -> None:
         """Change the status, and tell everybody who listens for it."""
@@ -291,13 +297,19 @@ class WAHAEmulator(PlayedService):
         match request.method, request.segments:
             case "GET", ["ws"]:
                 return self._upgrade(request)
-            case method, ["api", "sessions", name, *what]:
-                return await self._sessions(method, name, what)
-            case method, ["api", name, "auth", *what]:
-                if name != self.session or self._forgotten or self.status == "STOPPED":
-                    said = f"We didn't find a session with name '{name}'."
-                    return _error(404, said, "Not Found")
-                return await self._auth(method, what, request)
+            case _, ["api", "sessions", name, *_] | ["api", name, "auth", *_]:
+                return await self.beside.get(name, self).respond(request)
+        return _error(404, "Cannot find it", "Not Found")
+
+    async def respond(self, request: Request) -> Response | Upgrade:
+        """Answer a request that is about this session."""
+        match request.segments:
+            case ["api", "sessions", name, *what]:
+                return await self._sessions(request.method, name, what)
+            case ["api", name, "auth", *what]:
+                if name == self.session and not self._forgotten and self.status != "STOPPED":
+                    return await self._auth(request.method, what, request)
+                return _error(404, f"We didn't find a session with name '{name}'.", "Not Found")
         return _error(404, "Cannot find it", "Not Found")
 
     async def _sessions(self, method: str, name: str, what: list[str]) -> Response:

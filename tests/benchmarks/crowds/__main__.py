@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 
 from ..affinity import keep_apart
 from ..page import fill_page, this_machine
+from ..processes import line_of, running
 from .crowd import HUNDRED, KINDS, Figures
 from .limits import SPARE, raise_limit
 from .table import Run, markdown, plain
@@ -77,34 +75,17 @@ def measure(sizes: Sequence[int], idle: float) -> Run:
 
 def measure_one(kind: str, size: int, idle: float) -> Figures:
     """One crowd, with a server of its own."""
-    with running("server") as server, running("crowd", kind, size, _line(server), idle) as crowd:
+    with (
+        running(f"{__package__}.server") as server,
+        running(f"{__package__}.crowd", kind, size, line_of(server), idle) as crowd,
+    ):
         keep_apart(crowd.pid, server.pid)
-        while (line := _line(crowd)) == "told?":
+        while (line := line_of(crowd)) == "told?":
             assert server.stdin is not None
             server.stdin.write("tell\n")
             server.stdin.flush()
-            _line(server)
+            line_of(server)
         return Figures.from_json(json.loads(line))
-
-
-@contextmanager
-def running(module: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """A process of this package's, killed in the end."""
-    command = [sys.executable, "-m", f"{__package__}.{module}", *map(str, arguments)]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def _line(process: subprocess.Popen[str]) -> str:
-    out: IO[str] | None = process.stdout
-    assert out is not None
-    if not (line := out.readline()):
-        raise RuntimeError("a process has ended; its last words are above")
-    return line.strip()
 
 
 if __name__ == "__main__":
