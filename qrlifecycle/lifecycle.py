@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from inspect import iscoroutinefunction
+
+import anyio
 
 from .codes import PairingCode, QRCode
 from .engine.attempt import Attempt
@@ -31,7 +33,7 @@ from .signals import ActionRequired, Scanned
 from .states import ENDS, Event, State
 from .transports.base import TransportFactory
 
-__all__ = ["QRLifecycle"]
+__all__ = ["QRLifecycle", "expect_pair"]
 
 
 @shown_half_made
@@ -79,7 +81,7 @@ class QRLifecycle(NotPickled):
             without one.
     """
 
-    __slots__ = ("__weakref__", "_attempt", "_progress", "_service")
+    __slots__ = ("__weakref__", "_attempt", "_expected", "_progress", "_service")
 
     @forgetful
     def __init__(
@@ -120,6 +122,8 @@ class QRLifecycle(NotPickled):
         self._progress = Progress(policy or ORDINARY, given, recorders)
         self._attempt: Attempt | None = None
         """The `pair()` that runs."""
+        self._expected: anyio.CancelScope | None = None
+        """Where a `pair()` is about to be awaited."""
 
     def __repr__(self) -> str:
         socket = "open" if self.socket_open else "closed"
@@ -199,6 +203,7 @@ class QRLifecycle(NotPickled):
                 something else, say, or the transport does not run on this event loop. The state is
                 `failed`. Everything else that goes wrong is an outcome.
         """
+        self._expected = None
         if self._attempt is not None:
             raise PairingInProgress(self.state)
         about = self._progress.observers.about
@@ -233,6 +238,9 @@ class QRLifecycle(NotPickled):
         Raises:
             WrongThread: another thread runs `pair()`; so for `generate()` and `reset()`.
         """
+        if self._expected is not None:
+            self._expected.cancel()
+            return True
         try:
             self._trigger(CANCELLED)
         except EventRefused:
@@ -258,6 +266,18 @@ class QRLifecycle(NotPickled):
                 self._progress.dispatch(transition)
             finally:  # an observer may have raised what is no observer's; what is decided, is
                 self._progress.wake()
+
+
+def expect_pair(lifecycle: QRLifecycle, scope: anyio.CancelScope, key: Hashable = None) -> None:
+    """A task was started that is about to await `pair()` in this scope; until then it may be left.
+
+    Args:
+        lifecycle: whose `cancel()` cancels the scope as long as `pair()` has not begun.
+        scope: where it is awaited; in a cancelled one it ends without having asked for a code.
+        key: whose attempt it is, for the log.
+    """
+    lifecycle._expected = scope  # noqa: SLF001 - this module's own
+    lifecycle._progress.observers.about.key = key  # noqa: SLF001
 
 
 def _require_functions(**functions: object) -> None:
