@@ -107,13 +107,13 @@ def test_leaving_by_the_outcome_cuts_off_no_hook(far: Far) -> None:
         await anyio.sleep(0.05)
         stored.append(outcome)
 
-    with PairingThread(far.lifecycle(on_connected=store)) as pairing:
+    with PairingThread(far.lifecycle(on_connected=store, on_qr_updated=far.scan)) as pairing:
         outcomes = [change.outcome for change in pairing.changes()]
     assert stored == outcomes[-1:]
 
 
-def test_cancelled_before_its_first_step_it_asks_for_no_code(far: Far) -> None:
-    """`cancel()` right after the beginning finds something to leave."""
+def test_cancel_right_after_the_beginning_cancels(far: Far) -> None:
+    """Whether or not the attempt has taken its first step."""
     with PairingThread(far.lifecycle(), backend="trio") as pairing:  # which shuffles its tasks
         assert pairing.cancel()
         assert pairing.result() == Cancelled()
