@@ -249,6 +249,11 @@ class JoinedPairing:
             )
         return self._changes
 
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the attempt ended, once nothing of it is left; None before that."""
+        return self._attempt.outcome if self._attempt.gone.is_set() else None
+
     async def result(self) -> Outcome:
         """Wait until the attempt has ended and nothing of it is left, and say how it ended.
 
@@ -257,7 +262,7 @@ class JoinedPairing:
         """
         await wait_for(self._attempt.gone)
         self.raise_unheard()
-        return self._attempt.last.outcome or Cancelled()
+        return self._attempt.outcome
 
     def raise_unheard(self) -> None:
         """Raise what `pair()` raised, once; each who joined has an error of its own."""
@@ -296,6 +301,11 @@ class _Attempt:
         """Cancel it, unless it comes to an end by itself: then it goes on until all is told."""
         if not self.ending:
             self.scope.cancel()
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it has ended."""
+        return self.last.outcome or Cancelled()
 
     async def leave(self) -> None:
         """Count one less; the last one waits until nothing is left, even if it is cancelled.

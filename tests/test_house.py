@@ -38,6 +38,7 @@ LAYERS = [
     "lifecycle",
     "pairings",
     "blocking",
+    "blocking_pairings",
     "transports.owner",
     "transports.messages",
     "transports.drops",
