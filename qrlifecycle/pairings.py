@@ -56,8 +56,12 @@ class Pairings:
             ...
 
         async with pairings.join("user-123", make_lifecycle) as pairing:  # in each tab's request
+            show(pairing.lifecycle.qr, None)  # what there is: it may run already
             async for change in pairing.changes():
                 show(pairing.lifecycle.qr, change.outcome)
+
+    As a dependency with `yield` it needs FastAPI 0.118 or newer. An `EventSource` whose stream has
+    ended connects again, and would ask for another code: its page closes it at the outcome.
 
     They are one event loop's. Leaving the block cancels whatever runs, and leaves nothing behind.
     `SystemExit` and the like, raised by a function of the program's, come out of this block as they
@@ -235,7 +239,8 @@ class JoinedPairing:
     def changes(self) -> Changes:
         """The changes since it was joined, to the last of the attempt. They can be read once.
 
-        The last one carries the outcome; hooks may still be at work then, and leaving the block
+        Where the state is `displayed` and `lifecycle.qr` is None, the code waits for its socket: it
+        is shown only when somebody listens. The last change carries the outcome; hooks may still be at work then, and leaving the block
         waits for them. A wait for the next change may be given up, and another begun: no change is
         lost by that.
 
