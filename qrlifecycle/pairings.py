@@ -240,9 +240,9 @@ class JoinedPairing:
         """The changes since it was joined, to the last of the attempt. They can be read once.
 
         Where the state is `displayed` and `lifecycle.qr` is None, the code waits for its socket: it
-        is shown only when somebody listens. The last change carries the outcome; hooks may still be at work then, and leaving the block
-        waits for them. A wait for the next change may be given up, and another begun: no change is
-        lost by that.
+        is shown only when somebody listens. The last change carries the outcome; hooks may still be
+        at work then, and leaving the block waits for them. A wait for the next change may be given
+        up, and another begun: no change is lost by that.
 
         Raises:
             UsageError: the block of `join` is left.
@@ -285,7 +285,8 @@ class _Attempt:
         self.joined = 0
         self.scope = anyio.CancelScope()
         """The time of its `pair()`."""
-        expect_pair(lifecycle, self.scope, key)
+        self.about = expect_pair(lifecycle, self.scope, key)
+        """Whose its log lines are."""
         self.gone = anyio.Event()
         """Set when nothing of it is left."""
         self.last = lifecycle.changes()
@@ -333,7 +334,8 @@ class _Attempt:
     def log_unheard(self) -> None:
         """Log what `pair()` raised if nobody is left who could be told."""
         if self.error is not None and not self.heard and not self.joined:
-            error_once("an attempt that everybody had left raised %s", describe(self.error))
+            with self.about:
+                error_once("an attempt that everybody had left raised %s", describe(self.error))
 
 
 def _own(error: Exception) -> Exception:
