@@ -17,7 +17,7 @@ from typing import Any
 
 from .spelling import did_you_mean
 
-__all__ = ["is_of_the_call", "misfit", "misfit_of_call", "no_such_argument"]
+__all__ = ["is_of_the_call", "misfit", "misspelt_in", "no_such_argument"]
 
 SURE = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 """Kinds of parameters that may be given by name."""
@@ -38,24 +38,25 @@ def misfit(function: object, number: int) -> str | None:
     except (TypeError, ValueError):
         return None
     name = getattr(function, "__qualname__", type(function).__name__)
-    return misfit_of_call(name, signature, arguments, keywords)
-
-
-def misfit_of_call(
-    name: str, signature: inspect.Signature, arguments: int, keywords: Mapping[str, object]
-) -> str | None:
-    """The same for one call: so many arguments by place, and these by name."""
-    parameters = signature.parameters.values()
-    named = {one.name for one in parameters if one.kind in SURE} - {"self"}
-    if not any(one.kind is one.VAR_KEYWORD for one in parameters):
-        for word in keywords:
-            if word not in named:
-                return no_such_argument(name, word, named)
+    if (misspelt := misspelt_in(name, signature, keywords)) is not None:
+        return misspelt
     try:
         signature.bind(*(None for _ in range(arguments)), **keywords)
     except TypeError as error:  # its text has names of arguments only
         return f"{name}: {error}"
     return None
+
+
+def misspelt_in(
+    name: str, signature: inspect.Signature, keywords: Mapping[str, object]
+) -> str | None:
+    """The first of these arguments that it does not take by name; None if it takes them all."""
+    parameters = signature.parameters.values()
+    if any(one.kind is one.VAR_KEYWORD for one in parameters):
+        return None
+    named = {one.name for one in parameters if one.kind in SURE} - {"self"}
+    wrong = next((word for word in keywords if word not in named), None)
+    return None if wrong is None else no_such_argument(name, wrong, named)
 
 
 def no_such_argument(name: str, word: str, known: Collection[str]) -> str:

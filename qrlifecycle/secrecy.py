@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
-from .calling import is_of_the_call, misfit_of_call
+from .calling import is_of_the_call, misspelt_in
 from .errors import WrongAnswer
 
 __all__ = ["NotPickled", "forget_arguments", "forgetful", "shown_half_made"]
@@ -38,8 +38,7 @@ def forgetful(init: Init[Self, Arguments]) -> Init[Self, Arguments]:
         except Exception as raised:
             misspelt = None
             if isinstance(raised, TypeError) and is_of_the_call(raised):
-                name, signature = type(self).__name__, inspect.signature(init)
-                misspelt = misfit_of_call(name, signature, 1 + len(args), kwargs)
+                misspelt = misspelt_in(type(self).__name__, inspect.signature(init), kwargs)
             raised.__context__ = None
             error = WrongAnswer(misspelt) if misspelt else raised.with_traceback(None)
         del self, args, kwargs

@@ -142,7 +142,6 @@ async def test_each_line_of_an_attempt_that_was_joined_has_its_key(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Also of one that fails before there is a transport, and of an error that nobody hears."""
-
     caplog.set_level(logging.DEBUG, "qrlifecycle")
 
     async def broken() -> Any:

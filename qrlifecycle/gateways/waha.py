@@ -74,6 +74,9 @@ ACTIONS: Mapping[Any, tuple[str, str]] = {
 }
 """What the person has to do, by the status: in our word, and where it is asked for."""
 
+QUIET = frozenset({"STARTING"})
+"""The statuses that say nothing of a code: it restarts after a scan, too."""
+
 NEWS = frozenset({"WORKING", "SCAN_QR_CODE", *ACTIONS})
 """What an event may say without saying enough."""
 
@@ -301,18 +304,20 @@ class WAHA(Gateway):
             **self.socket_options,
         )
 
-    def _read(self, message: Any) -> Signal | None:
-        """What a message means."""
+    def _read(self, message: Any) -> Signal | tuple[()] | None:
+        """What a message means; nothing of a status that is known, and is no news of a code."""
         if message["event"] != "session.status" or message["session"] != self.account:
             return None
         payload, status = message["payload"], message["payload"]["status"]
         if status == "WORKING" and (paired := _paired(message.get("me"))) is not None:
             return paired
         if status in ACTIONS and isinstance(data := payload.get("data"), Mapping):
-            return self._round.told.tell_once(_action(ACTIONS[status][0], data))
+            return self._round.told.tell_once(_action(ACTIONS[status][0], data)) or ()
         if status in NEWS:
             return StatusChanged()
-        return self._verdict(status, message.get("engine"))
+        if (verdict := self._verdict(status, message.get("engine"))) is not None:
+            return verdict
+        return () if status in QUIET else None
 
     def _verdict(self, status: object, engine: object) -> Signal | None:
         """What a status means that is the end of a code; nothing of any other."""
