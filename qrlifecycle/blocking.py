@@ -18,7 +18,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from .engine.observers import Change
 from .errors import UsageError
-from .lifecycle import QRLifecycle
+from .lifecycle import QRLifecycle, expect_pair
 from .outcome import Cancelled, Outcome
 
 __all__ = ["PairingThread", "in_event_loop", "pair_blocking"]
@@ -89,9 +89,12 @@ class PairingThread:
         return self
 
     def close(self) -> None:
-        """Cancel what still runs, and wait until nothing of it is left."""
-        if self._portal is not None:
-            self._call(self._scope.cancel)
+        """Cancel what still runs, and wait until nothing of it is left.
+
+        An attempt that has come to its end is not cancelled: its hooks are waited for, as by
+        `pair()`. Where an exception leaves the block they are cancelled as well.
+        """
+        self._call(self._leave)
         self._thread.close()
 
     def __enter__(self) -> Self:
@@ -100,9 +103,11 @@ class PairingThread:
     def __exit__(
         self,
         _kind: type[BaseException] | None,
-        _error: BaseException | None,
+        error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
+        if error is not None and self._portal is not None:
+            self._call(self._scope.cancel)
         self.close()
 
     # What can be seen
@@ -159,6 +164,11 @@ class PairingThread:
     def _prepare(self) -> None:
         self._scope = anyio.CancelScope()
         self._changes, self._end = self.lifecycle.changes(), self.lifecycle.changes()
+        expect_pair(self.lifecycle, self._scope)
+
+    def _leave(self) -> None:
+        if not self.lifecycle.snapshot().ending:
+            self._scope.cancel()
 
     async def _run(self) -> Outcome | BaseException:
         try:

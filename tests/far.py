@@ -17,7 +17,7 @@ from qrlifecycle.testing import PairingServer
 
 from .patience import HANGS
 
-__all__ = ["BACKENDS", "BOT", "USER", "Far", "far_away", "until"]
+__all__ = ["BACKENDS", "BOT", "USER", "Far", "far_away", "portals", "until"]
 
 BOT, USER = "bot-7", "user-123"
 BACKENDS = ["asyncio", "trio"]

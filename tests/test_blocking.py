@@ -53,6 +53,26 @@ def test_promise_8_a_plain_program_pairs(far: Far, backend: str) -> None:
     assert far.server.most_sockets() == 1
 
 
+def test_leaving_by_the_outcome_cuts_off_no_hook(far: Far) -> None:
+    """The last change is read before an async hook has stored the success."""
+    stored: list[object] = []
+
+    async def store(outcome: object) -> None:
+        await anyio.sleep(0.05)
+        stored.append(outcome)
+
+    with PairingThread(far.lifecycle(on_connected=store, on_qr_updated=far.scan)) as pairing:
+        outcomes = [change.outcome for change in pairing.changes()]
+    assert stored == outcomes[-1:]
+
+
+def test_cancel_right_after_the_beginning_cancels(far: Far) -> None:
+    """Whether or not the attempt has taken its first step."""
+    with PairingThread(far.lifecycle(), backend="trio") as pairing:  # which shuffles its tasks
+        assert pairing.cancel()
+        assert pairing.result() == Cancelled()
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_promise_5_ctrl_c_closes_the_socket_and_comes_out(far: Far, backend: str) -> None:
     """As would any exception that a signal raises, a worker's time limit say."""

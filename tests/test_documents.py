@@ -494,7 +494,7 @@ def test_the_readmes_picture_is_a_code_that_scans() -> None:
         ),
         ("pair_in_a_terminal.py scan", r"Paired with \+490001234567"),
         ("pair_synchronously.py", r"Paired with \+490001234567\nSockets ever opened: 1"),
-        ("pair_behind_fastapi.py", "Sockets ever opened: 2; open now: 0"),
+        ("pair_behind_fastapi.py", "was stopped.\nSockets ever opened: 3; open now: 0"),
         ("pair_behind_flask.py", r"\+490001234567'}\nSockets open at once: 1; open now: 0"),
     ],
 )

@@ -13,11 +13,11 @@ from typing import Self
 
 import anyio
 
-from qrlifecycle import Cancelled, Pairings, QRLifecycle
+from qrlifecycle import Pairings, QRLifecycle
 from qrlifecycle.leases import Leases
 from qrlifecycle.pairings import JoinedPairing
 
-from .news import News, SendNews, news_of, news_of_end, news_of_now
+from .news import News, SendNews, news_of, news_of_now
 from .service import Platform
 
 __all__ = ["Streams"]
@@ -48,14 +48,11 @@ class Streams:
         plays_phone: bool = False,
         most: int = MOST,
     ) -> None:
-        self.closed = False
-        """Whether the service is about to stop."""
         self._platform = platform
         self._leases = leases
         self._plays_phone = plays_phone
         self._most = most
         self._pairings = Pairings()
-        self._joined: set[JoinedPairing] = set()
         self._open = 0
 
     async def __aenter__(self) -> Self:
@@ -82,26 +79,17 @@ class Streams:
 
     async def pair(self, user_id: str, send: SendNews) -> None:
         """Join the user's attempt, or begin one, and send its progress to a page until its end."""
-        if self.closed:
-            await send(news_of_end(Cancelled()))
-            return
         key = self._platform.key(user_id)
         self._open += 1
         try:
             async with self._pairings.join(key, partial(self._lifecycle, user_id)) as pairing:
-                self._joined.add(pairing)
-                try:
-                    await self._send_all(pairing, send)
-                finally:
-                    self._joined.discard(pairing)
+                await self._send_all(pairing, send)
         finally:
             self._open -= 1
 
     def close(self) -> None:
         """End every attempt, and begin no other: the service is about to stop."""
-        self.closed = True
-        for pairing in self._joined:
-            pairing.lifecycle.cancel()
+        self._pairings.cancel_all()
 
     def _lifecycle(self, user_id: str) -> QRLifecycle:
         if self._leases is None:
@@ -121,7 +109,5 @@ class Streams:
                 change = await anext(changes, None)
                 if change is None:
                     return
-                if self.closed:  # it began in the moment in which the service was told to stop
-                    lifecycle.cancel()
                 news = news_of(change, lifecycle, plays_phone=self._plays_phone)
             await send(news)

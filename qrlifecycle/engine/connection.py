@@ -28,6 +28,7 @@ import anyio
 import anyio.lowlevel
 from anyio import EndOfStream
 
+from ..calling import is_of_the_call
 from ..errors import (
     Ending,
     InvalidValue,
@@ -219,6 +220,8 @@ class Connection:
             made: object = self._factory()
         except BaseException as error:
             fault = fault_of(error)
+            if isinstance(fault, TypeError) and is_of_the_call(fault):
+                fault = WrongAnswer(f"the transport factory cannot be called: {fault}")
             if not isinstance(fault, UsageError):
                 error_once("the transport factory raised %s", describe(fault))
             raise fault from None

@@ -76,6 +76,9 @@ ACTIONS: Mapping[Any, tuple[str, str]] = {
 }
 """What the person has to do, by the status: in our word, and where it is asked for."""
 
+QUIET = frozenset({"STARTING"})
+"""The statuses that say nothing of a code: it restarts after a scan, too."""
+
 NEWS = frozenset({"WORKING", "SCAN_QR_CODE", *ACTIONS})
 """What an event may say without saying enough."""
 
@@ -340,7 +343,7 @@ class WAHA(SharingGateway):
             query["x-api-key"] = await fresh(self._key)
         return f"{self.url}/ws?{urlencode(query)}"
 
-    def _read(self, message: Any) -> Signal | None:
+    def _read(self, message: Any) -> Signal | tuple[()] | None:
         """What a message means that is for this session."""
         return _heard(message) if message["session"] == self.account else None
 
@@ -354,8 +357,8 @@ class WAHA(SharingGateway):
         return signal
 
 
-def _heard(message: Any) -> Signal | None:
-    """What a message means by itself."""
+def _heard(message: Any) -> Signal | tuple[()] | None:
+    """What a message means; nothing of a status that is known, and is no news of a code."""
     if message["event"] != "session.status":
         return None
     payload, status = message["payload"], message["payload"]["status"]
@@ -365,7 +368,9 @@ def _heard(message: Any) -> Signal | None:
         return _action(ACTIONS[status][0], data)
     if status in NEWS:
         return StatusChanged()
-    return _verdict(status, message.get("engine"))
+    if (verdict := _verdict(status, message.get("engine"))) is not None:
+        return verdict
+    return () if status in QUIET else None
 
 
 def _verdict(status: object, engine: object) -> Signal | None:

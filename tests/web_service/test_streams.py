@@ -411,7 +411,7 @@ async def test_a_service_that_stops_ends_what_runs_and_begins_nothing() -> None:
         tasks.start_soon(streams.pair, "ada", page.tell)
         await settle()
         streams.close()
-    await streams.pair("bob", late.tell)
+        await streams.pair("bob", late.tell)
     for each in (page, late):
         assert each.last.items() >= ended(Reason.CANCELLED).items()
     assert platform.peer.open_sockets == 0

@@ -50,7 +50,7 @@ UNEXPECTED = "Session status is not as expected. Try again later or restart the 
 
 
 class WAHAEmulator(PlayedService):
-    """The service.
+    """The service, with one session: each user of yours needs one of their own.
 
     Args:
         edition: ``plus``, or the ``core`` of 2024, which has one session named ``default``.
@@ -126,7 +126,11 @@ class WAHAEmulator(PlayedService):
     # The person, with a phone
 
     async def scan(self, code: Code, identity: str = IDENTITY) -> None:
-        """Scan the code, or type it."""
+        """Scan the code, or type it; the success comes 2.2 s later, for the engine restarts first.
+
+        Until then the socket says nothing of the scan: `scanned` is told only if the status is read
+        meanwhile (`policy.status_interval`).
+        """
         current = self._code if isinstance(code, QRCode) else self._typed
         if current is None or code.reveal() != current or not self.server.listens:
             raise KeyError("no such code is good")

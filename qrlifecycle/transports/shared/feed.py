@@ -151,7 +151,7 @@ class WebSocketFeed(WebSocketTransport):
             raise InvalidValue("owner needs messages of JSON: with text=True, have `read` address")
         self._ways = () if owner is None else _ways(owner)
 
-    def _signals_in(self, said: Message) -> list[Signal] | Dropped | Drop:
+    def _signals_in(self, said: Message) -> list[Signal] | Dropped:
         signals = super()._signals_in(said)
         if not isinstance(signals, list):
             return signals
