@@ -13,19 +13,20 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import IO
 
 from ..affinity import keep_apart
 from ..page import fill_page, this_machine
-from .crowd import HUNDRED, KINDS, Figures
+from .crowd import HUNDRED, KINDS
+from .figures import Figures, best
 from .limits import SPARE, raise_limit
+from .server import HEARTBEAT
 from .table import Run, markdown, plain
 
 SIZES = (100, 1000, 3000)
-
-HEARTBEAT = 25.0
-"""Seconds between two pings of the server's."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.read is not None:
         run = Run.from_json(json.loads(given.read.read_text()))
     else:
-        run = measure(given.sizes, given.idle)
+        run = measure(given.sizes, given.over, given.runs, given.idle)
     if given.json is not None:
         given.json.write_text(json.dumps(run.to_json()) + "\n")
     print(plain(run))
@@ -46,6 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.crowds", description=__doc__)
     parser.add_argument("--sizes", type=_size, nargs="+", default=list(SIZES), metavar="N")
+    parser.add_argument(
+        "--over", type=_seconds, nargs="+", default=[1.0], metavar="S",
+        help="seconds within which all are told, one after another (1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--runs", type=int, default=1, metavar="R",
+        help="measure each so often, and take the best of each figure (1)",
+    )  # fmt: skip
     parser.add_argument(
         "--idle", type=float, default=HEARTBEAT, metavar="S",
         help="seconds to be left alone for (25: as often as the server pings)",
@@ -65,26 +74,40 @@ def _size(text: str) -> int:
     return size
 
 
-def measure(sizes: Sequence[int], idle: float) -> Run:
-    """Each size, ours and then bare."""
-    crowds: dict[str, list[Figures]] = {kind: [] for kind in KINDS}
-    for size in sizes:
-        for kind, measured in crowds.items():
-            measured.append(measure_one(kind, size, idle))
-            print(f"{size} {kind}", file=sys.stderr, flush=True)
-    return Run(this_machine(), " ".join(["--sizes", *map(str, sizes)]), crowds)
+def _seconds(text: str) -> float:
+    if (seconds := float(text)) <= 0:
+        raise argparse.ArgumentTypeError("a time is longer than nothing")
+    return seconds
 
 
-def measure_one(kind: str, size: int, idle: float) -> Figures:
-    """One crowd, with a server of its own."""
+def measure(sizes: Sequence[int], over: Sequence[float], runs: int, idle: float) -> Run:
+    """Each size at each pace, ours and then bare, and all of it again for each run.
+
+    Only before the first pace is each left alone: that is the same for all of them.
+    """
+    measured: dict[str, dict[tuple[int, float], list[Figures]]] = {kind: {} for kind in KINDS}
+    for number, size, seconds, kind in product(range(runs), sizes, over, KINDS):
+        alone = idle if seconds == over[0] else 0.0
+        figures = measure_one(kind, size, seconds, alone)
+        measured[kind].setdefault((size, seconds), []).append(figures)
+        text = f"{size:,} {kind} within {seconds:g} s: p99 {figures.p99:.1f} ms, run {number + 1}"
+        print(text, file=sys.stderr, flush=True)
+    crowds = {kind: [best(each) for each in by.values()] for kind, by in measured.items()}
+    arguments = ["--sizes", *sizes, "--over", *(f"{each:g}" for each in over), "--runs", runs]
+    return Run(this_machine(), " ".join(map(str, arguments)), crowds)
+
+
+def measure_one(kind: str, size: int, seconds: float, idle: float) -> Figures:
+    """One crowd, with a server of its own, which tells all of them within these seconds."""
     with running("server") as server, running("crowd", kind, size, _line(server), idle) as crowd:
         keep_apart(crowd.pid, server.pid)
+        took = 0.0
         while (line := _line(crowd)) == "told?":
             assert server.stdin is not None
-            server.stdin.write("tell\n")
+            server.stdin.write(f"{seconds}\n")
             server.stdin.flush()
-            _line(server)
-        return Figures.from_json(json.loads(line))
+            took = float(_line(server))
+        return replace(Figures.from_json(json.loads(line)), over=seconds, took=took)
 
 
 @contextmanager
