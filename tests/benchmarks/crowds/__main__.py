@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.read is not None:
         run = Run.from_json(json.loads(given.read.read_text()))
     else:
-        run = measure(given.sizes, given.over, given.runs, given.idle)
+        run = measure(given)
     if given.json is not None:
         given.json.write_text(json.dumps(run.to_json()) + "\n")
     print(plain(run))
@@ -59,6 +59,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--idle", type=float, default=HEARTBEAT, metavar="S",
         help="seconds to be left alone for (25: as often as the server pings)",
     )  # fmt: skip
+    parser.add_argument(
+        "--seldom", type=int, default=0, metavar="T",
+        help="have the garbage collector look at everything seldom: its third threshold (10)",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all that was measured")
     parser.add_argument("--read", type=Path, metavar="FILE", help="measure nothing: read such JSON")
     parser.add_argument("--docs", action="store_true", help="fill docs/measured.md")
@@ -80,26 +84,30 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def measure(sizes: Sequence[int], over: Sequence[float], runs: int, idle: float) -> Run:
+def measure(given: argparse.Namespace) -> Run:
     """Each size at each pace, ours and then bare, and all of it again for each run.
 
     Only before the first pace is each left alone: that is the same for all of them.
     """
     measured: dict[str, dict[tuple[int, float], list[Figures]]] = {kind: {} for kind in KINDS}
-    for number, size, seconds, kind in product(range(runs), sizes, over, KINDS):
-        alone = idle if seconds == over[0] else 0.0
-        figures = measure_one(kind, size, seconds, alone)
+    for number, size, seconds, kind in product(range(given.runs), given.sizes, given.over, KINDS):
+        alone = given.idle if seconds == given.over[0] else 0.0
+        figures = measure_one(kind, size, seconds, alone, given.seldom)
         measured[kind].setdefault((size, seconds), []).append(figures)
         text = f"{size:,} {kind} within {seconds:g} s: p99 {figures.p99:.1f} ms, run {number + 1}"
         print(text, file=sys.stderr, flush=True)
     crowds = {kind: [best(each) for each in by.values()] for kind, by in measured.items()}
-    arguments = ["--sizes", *sizes, "--over", *(f"{each:g}" for each in over), "--runs", runs]
+    arguments = ["--sizes", *given.sizes, "--over", *(f"{each:g}" for each in given.over)]
+    arguments += ["--runs", given.runs] + ["--seldom", given.seldom] * bool(given.seldom)
     return Run(this_machine(), " ".join(map(str, arguments)), crowds)
 
 
-def measure_one(kind: str, size: int, seconds: float, idle: float) -> Figures:
+def measure_one(kind: str, size: int, seconds: float, idle: float, seldom: int = 0) -> Figures:
     """One crowd, with a server of its own, which tells all of them within these seconds."""
-    with running("server") as server, running("crowd", kind, size, _line(server), idle) as crowd:
+    with (
+        running("server") as server,
+        running("crowd", kind, size, _line(server), idle, seldom) as crowd,
+    ):
         keep_apart(crowd.pid, server.pid)
         took = 0.0
         while (line := _line(crowd)) == "told?":

@@ -1,7 +1,7 @@
 """One crowd, in a process of its own: ours or bare clients, opened, left alone, and told.
 
-Run as ``python -m tests.benchmarks.crowds.crowd KIND SIZE URL SECONDS``. It prints "told?" when it
-waits to be told of a success each, and then one line of JSON, the `Figures`.
+Run as ``python -m tests.benchmarks.crowds.crowd KIND SIZE URL SECONDS SELDOM``. It prints "told?"
+when it waits to be told of a success each, and then one line of JSON, the `Figures`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import sys
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -165,6 +166,25 @@ def waited() -> float:
     return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
 
 
+@contextmanager
+def noting_passes(noted: list[float]) -> Iterator[None]:
+    """Note in this list how many milliseconds each pass of the garbage collector took meanwhile."""
+    began = 0.0
+
+    def note(phase: str, _about: object) -> None:
+        nonlocal began
+        if phase == "start":
+            began = time.process_time()
+        else:
+            noted.append((time.process_time() - began) * 1e3)
+
+    gc.callbacks.append(note)
+    try:
+        yield
+    finally:
+        gc.callbacks.remove(note)
+
+
 class Measuring:
     """How a crowd is measured.
 
@@ -193,7 +213,9 @@ class Measuring:
         await self._warm_up()
         crowd = self._crowd()
         before, objects = resident(), len(gc.get_objects())
-        opening = [await self._open_hundred(crowd) for _ in range(size // self._hundred)]
+        passes = [0.0]
+        with noting_passes(passes):
+            opening = [await self._open_hundred(crowd) for _ in range(size // self._hundred)]
         await self._come_to_rest()
         memory = (resident() - before) / size / 1024
         objects = len(gc.get_objects()) - objects
@@ -201,8 +223,9 @@ class Measuring:
         await asyncio.sleep(idle)
         idled = (time.process_time() - began) / size / idle * 1e6 if idle else 0.0
         began, kept_waiting = time.process_time(), waited()
-        self._ask()
-        await crowd.end()
+        with noting_passes(passes):
+            self._ask()
+            await crowd.end()
         told = (time.process_time() - began) / size * 1e6
         if not crowd.latencies:
             raise RuntimeError("everybody was cut off: the machine is too busy for that crowd")
@@ -216,6 +239,7 @@ class Measuring:
             tuple(sorted(crowd.latencies)),
             crowd.lost,
             waited() - kept_waiting,
+            max(passes),
         )
 
     async def _warm_up(self) -> None:
@@ -241,7 +265,9 @@ class Measuring:
 def main() -> None:
     """Measure one crowd."""
     raise_limit()
-    kind, size, url, idle = sys.argv[1:]
+    kind, size, url, idle, seldom = sys.argv[1:]
+    if int(seldom):
+        gc.set_threshold(*gc.get_threshold()[:2], int(seldom))
     logging.disable()
     measuring = Measuring(partial(KINDS[kind], url), lambda: print("told?", flush=True))
     try:

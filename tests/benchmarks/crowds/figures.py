@@ -36,6 +36,9 @@ class Figures:
     """How many lost their connection and never heard of it: the machine was too busy."""
     waited: float = 0.0
     """Seconds for which others had the crowd's core while it was told."""
+    paused: float = 0.0
+    """Milliseconds of CPU of the longest pass of the garbage collector while they were opened, and
+    told: nobody hears of anything in that time."""
     over: float = 0.0
     """Seconds in which all were to be told."""
     took: float = 0.0
@@ -82,4 +85,5 @@ def best(runs: Sequence[Figures]) -> Figures:
         objects=min(run.objects for run in runs),
         idle=min(run.idle for run in runs),
         told=min(run.told for run in runs),
+        paused=min(run.paused for run in runs),
     )

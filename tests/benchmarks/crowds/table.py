@@ -60,6 +60,7 @@ COSTS: Mapping[str, Callable[[Figures], float]] = {
     "tracked objects": lambda crowd: crowd.objects,
     "idle, CPU us a second": lambda crowd: crowd.idle,
     "success, CPU us": lambda crowd: crowd.told,
+    "longest pass of the collector, ms": lambda crowd: crowd.paused,
     "cut off, and never told": cut_off,
 }
 
