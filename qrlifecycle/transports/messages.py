@@ -72,7 +72,7 @@ class Dropped(NamedTuple):
 def paired(payload: object) -> Signal:
     """Success; the identity is the first of the usual names for it that says anything."""
     fields = fields_of(payload, PAYLOAD)
-    texts = (text_of(fields.get(key), key) for key in IDENTITIES)
+    texts = (text_of(fields[key], key) for key in IDENTITIES if key in fields)
     return Paired(next(filter(None, texts), None), fields)
 
 
@@ -233,8 +233,10 @@ def _maker(
 ) -> Callable[[Any], Signal | None] | None:
     """What makes a signal of it, by the event's name or by the payload's ``type``."""
     make = signals.get(name) if isinstance(name, str) else None
-    kind = payload.get("type") if isinstance(payload, Mapping) else None
-    return signals.get(kind) if make is None and isinstance(kind, str) else make
+    if make is None and isinstance(payload, Mapping):
+        kind = payload.get("type")
+        make = signals.get(kind) if isinstance(kind, str) else None
+    return make
 
 
 def _malformed(fault: Exception) -> Dropped:

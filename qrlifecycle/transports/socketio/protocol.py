@@ -22,8 +22,10 @@ is told apart before it is taken for a healthy one that never says anything.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from functools import lru_cache
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from anyio import EndOfStream
 from engineio import packet as engineio
@@ -57,6 +59,16 @@ NOT_SOCKETIO = (
 )
 
 NO_HEARTBEAT = "the server's OPEN has no heartbeat in it: Socket.IO 3 or newer is needed"
+
+
+class Packet(socketio.Packet):  # type: ignore[misc]
+    """A packet of Socket.IO, with the standard library's JSON as it is.
+
+    python-engineio's own bounds what an integer may have of digits, and makes a decoder for that
+    with each packet; since Python 3.11 they are bounded anyway.
+    """
+
+    json: ClassVar[Any] = json
 
 
 class Message(NamedTuple):
@@ -98,13 +110,13 @@ class SocketIOProtocol:
         self._namespace = namespace
         self._auth: Mapping[str, object] | None = auth
         self._max_size = max_size
-        self._partial: socketio.Packet | None = None
+        self._partial: Packet | None = None
         self._recovers = False
         self._room = 0.0
 
     def goodbye(self) -> str:
         """What tells a server that its client leaves by itself."""
-        return self._encode(socketio.DISCONNECT)
+        return _goodbye(self._namespace)
 
     def take(self, data: str | bytes) -> tuple[Message | Drop, ...]:
         """What a message of the WebSocket is, beside `answers`: nothing, as a rule.
@@ -153,7 +165,7 @@ class SocketIOProtocol:
             return (*torn, Drop.MALFORMED)
         return torn + self._take_packet(packet)
 
-    def _take_packet(self, packet: socketio.Packet) -> tuple[Message | Drop, ...]:
+    def _take_packet(self, packet: Packet) -> tuple[Message | Drop, ...]:
         kind = packet.packet_type
         if kind == socketio.CONNECT and not self.joined and not _has_sid(packet.data):
             raise _another_protocol(TOO_OLD)
@@ -186,7 +198,7 @@ class SocketIOProtocol:
         self._partial = None
         return (Drop.MALFORMED,) if packet is None or whole is None else self._take_event(packet)
 
-    def _take_event(self, packet: socketio.Packet) -> tuple[Message | Drop, ...]:
+    def _take_event(self, packet: Packet) -> tuple[Message | Drop, ...]:
         """An event; if the server waits for word that it has come, there is an answer."""
         if not (isinstance(packet.data, list) and packet.data and isinstance(packet.data[0], str)):
             return (Drop.MALFORMED,)
@@ -203,8 +215,16 @@ class SocketIOProtocol:
         return TransportUnreachable(CLOSED_EARLY, ending=Ending.HUNG_UP)
 
     def _encode(self, kind: int, **content: Any) -> str:
-        packet = socketio.Packet(kind, namespace=self._namespace, **content)
-        return str(engineio.Packet(engineio.MESSAGE, packet.encode()).encode())
+        return _encoded(Packet(kind, namespace=self._namespace, **content))
+
+
+def _encoded(packet: Packet) -> str:
+    return str(engineio.Packet(engineio.MESSAGE, packet.encode()).encode())
+
+
+@lru_cache(16)
+def _goodbye(namespace: str) -> str:
+    return _encoded(Packet(socketio.DISCONNECT, namespace=namespace))
 
 
 def _if_readable(read: Callable[..., Result], *args: object, **named: object) -> Result | None:
@@ -215,7 +235,7 @@ def _if_readable(read: Callable[..., Result], *args: object, **named: object) ->
         return None
 
 
-def _packet_of(data: object) -> socketio.Packet:
+def _packet_of(data: object) -> Packet:
     """A packet of Socket.IO. Engine.IO's codec has decoded what looks like JSON: that is none.
 
     Raises:
@@ -224,7 +244,7 @@ def _packet_of(data: object) -> socketio.Packet:
     """
     if not isinstance(data, str):
         raise TypeError("no packet")
-    packet = socketio.Packet(encoded_packet=data)
+    packet = Packet(encoded_packet=data)
     if packet.attachment_count > MAX_ATTACHMENTS:
         raise ValueError("too many attachments")
     return packet
