@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from .crowds import __main__ as command
 from .crowds.__main__ import main, measure_one
+from .crowds.crowd import noting_passes
 from .crowds.figures import Figures, best
 from .crowds.table import Run, markdown, plain
 from .page import MARKS, PAGE, fill
@@ -134,6 +137,41 @@ def test_the_page_has_the_marks_and_other_text_stays() -> None:
     assert MARKS.sub("", filled) == MARKS.sub("", page)
     with pytest.raises(ValueError, match="no mark for nothing"):
         fill(page, {"nothing": ""})
+
+
+def test_each_size_is_measured_at_each_pace_and_in_each_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """They are left alone at the first pace only; and the command that is told does it again."""
+    measured: list[tuple[object, ...]] = []
+
+    def note(kind: str, size: int, seconds: float, *rest: float) -> Figures:
+        measured.append((kind, size, seconds, *rest))
+        return replace(FIGURES, size=size, over=seconds, took=seconds)
+
+    monkeypatch.setattr(command, "measure_one", note)
+    told = "--sizes 100 200 --over 1 0.5 --runs 2 --seldom 1000"
+    file = tmp_path / "run.json"
+    assert main([*told.split(), "--idle", "7", "--json", str(file)]) == 0
+    once = [
+        (kind, size, seconds, idle, 1000)
+        for size in (100, 200)
+        for seconds, idle in ((1, 7), (0.5, 0))
+        for kind in ("ours", "bare")
+    ]
+    assert measured == once * 2
+    assert json.loads(file.read_text())["arguments"] == told
+    assert "200 within 0.5 s" in capsys.readouterr().out
+
+
+def test_a_pass_of_the_collector_is_noted() -> None:
+    """As long as it is asked for, and no longer."""
+    passes: list[float] = []
+    with noting_passes(passes):
+        gc.collect()
+    gc.collect()
+    assert len(passes) == 1
+    assert passes[0] > 0
 
 
 @pytest.mark.slow
