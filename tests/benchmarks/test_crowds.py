@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from .crowds import __main__ as command
 from .crowds.__main__ import main, measure_one
 from .crowds.crowd import noting_passes
 from .crowds.figures import Figures, best
+from .crowds.limits import urgent
 from .crowds.table import Run, markdown, plain
 from .page import MARKS, PAGE, fill
 
@@ -145,12 +147,13 @@ def test_each_size_is_measured_at_each_pace_and_in_each_run(
     """They are left alone at the first pace only; and the command that is told does it again."""
     measured: list[tuple[object, ...]] = []
 
-    def note(kind: str, size: int, seconds: float, *rest: float) -> Figures:
+    def note(kind: str, size: int, seconds: float, *rest: float, urgently: bool) -> Figures:
+        assert urgently
         measured.append((kind, size, seconds, *rest))
         return replace(FIGURES, size=size, over=seconds, took=seconds)
 
     monkeypatch.setattr(command, "measure_one", note)
-    told = "--sizes 100 200 --over 1 0.5 --runs 2 --seldom 1000"
+    told = "--sizes 100 200 --over 1 0.5 --runs 2 --seldom 1000 --urgent"
     file = tmp_path / "run.json"
     assert main([*told.split(), "--idle", "7", "--json", str(file)]) == 0
     once = [
@@ -162,6 +165,15 @@ def test_each_size_is_measured_at_each_pace_and_in_each_run(
     assert measured == once * 2
     assert json.loads(file.read_text())["arguments"] == told
     assert "200 within 0.5 s" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may have a core before others")
+def test_who_is_urgent_is_so_for_a_while() -> None:
+    """And as before afterwards."""
+    before = os.sched_getscheduler(0)
+    with urgent(0):
+        assert os.sched_getscheduler(0) == os.SCHED_FIFO
+    assert os.sched_getscheduler(0) == before
 
 
 def test_a_pass_of_the_collector_is_noted() -> None:

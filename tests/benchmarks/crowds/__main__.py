@@ -12,7 +12,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -22,7 +22,7 @@ from ..affinity import keep_apart
 from ..page import fill_page, this_machine
 from .crowd import HUNDRED, KINDS
 from .figures import Figures, best
-from .limits import SPARE, raise_limit
+from .limits import SPARE, raise_limit, urgent
 from .server import HEARTBEAT
 from .table import Run, markdown, plain
 
@@ -63,6 +63,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--seldom", type=int, default=0, metavar="T",
         help="have the garbage collector look at everything seldom: its third threshold (10)",
     )  # fmt: skip
+    parser.add_argument(
+        "--urgent", action="store_true",
+        help="tell them at real-time priority: others on this machine then wait (for root)",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all that was measured")
     parser.add_argument("--read", type=Path, metavar="FILE", help="measure nothing: read such JSON")
     parser.add_argument("--docs", action="store_true", help="fill docs/measured.md")
@@ -92,29 +96,33 @@ def measure(given: argparse.Namespace) -> Run:
     measured: dict[str, dict[tuple[int, float], list[Figures]]] = {kind: {} for kind in KINDS}
     for number, size, seconds, kind in product(range(given.runs), given.sizes, given.over, KINDS):
         alone = given.idle if seconds == given.over[0] else 0.0
-        figures = measure_one(kind, size, seconds, alone, given.seldom)
+        figures = measure_one(kind, size, seconds, alone, given.seldom, urgently=given.urgent)
         measured[kind].setdefault((size, seconds), []).append(figures)
         text = f"{size:,} {kind} within {seconds:g} s: p99 {figures.p99:.1f} ms, run {number + 1}"
         print(text, file=sys.stderr, flush=True)
     crowds = {kind: [best(each) for each in by.values()] for kind, by in measured.items()}
     arguments = ["--sizes", *given.sizes, "--over", *(f"{each:g}" for each in given.over)]
     arguments += ["--runs", given.runs] + ["--seldom", given.seldom] * bool(given.seldom)
+    arguments += ["--urgent"] * given.urgent
     return Run(this_machine(), " ".join(map(str, arguments)), crowds)
 
 
-def measure_one(kind: str, size: int, seconds: float, idle: float, seldom: int = 0) -> Figures:
+def measure_one(
+    kind: str, size: int, seconds: float, idle: float, seldom: int = 0, *, urgently: bool = False
+) -> Figures:
     """One crowd, with a server of its own, which tells all of them within these seconds."""
     with (
         running("server") as server,
         running("crowd", kind, size, _line(server), idle, seldom) as crowd,
     ):
         keep_apart(crowd.pid, server.pid)
-        took = 0.0
-        while (line := _line(crowd)) == "told?":
-            assert server.stdin is not None
-            server.stdin.write(f"{seconds}\n")
-            server.stdin.flush()
-            took = float(_line(server))
+        took, line = 0.0, _line(crowd)
+        while line == "told?":
+            with urgent(crowd.pid, server.pid) if urgently else nullcontext():
+                assert server.stdin is not None
+                server.stdin.write(f"{seconds}\n")
+                server.stdin.flush()
+                took, line = float(_line(server)), _line(crowd)
         return replace(Figures.from_json(json.loads(line)), over=seconds, took=took)
 
 
