@@ -43,6 +43,10 @@ MAX_ATTACHMENTS = 8
 """Binary attachments of one message. A server may announce as many as it likes, and all of them are
 kept until the last has come."""
 
+MESSAGE = str(engineio.MESSAGE)
+"""How a text begins that is Socket.IO's from there on. Engine.IO's codec would first try whether
+the rest is JSON, and no packet of Socket.IO is."""
+
 PONG = str(engineio.Packet(engineio.PONG).encode())
 """The answer to a ping. What a ping carries belongs to the probe of an upgrade, of which there is
 none here; sent back, it would let the peer decide how much we send."""
@@ -128,6 +132,9 @@ class SocketIOProtocol:
             TransportUnreachable: it speaks another protocol, or did not let us in, and may later.
             TransportRefused: it did not let us in.
         """
+        if self.beat is not None and data[:1] == MESSAGE:
+            assert isinstance(data, str)
+            return self._take_message(data[1:])
         # What is raised here may be the outcome's error, which keeps what it was raised from: so
         # nothing is raised where a codec's own error, with the text that it read, is being handled.
         packet = _if_readable(engineio.Packet, encoded_packet=data)
@@ -135,8 +142,8 @@ class SocketIOProtocol:
             if packet is None or packet.packet_type != engineio.OPEN:
                 raise _another_protocol(NOT_SOCKETIO)
             return self._open(packet.data)
-        if packet is not None and packet.packet_type == engineio.MESSAGE:
-            return self._take_message(packet.data)
+        if packet is not None and packet.packet_type == engineio.MESSAGE and packet.binary:
+            return self._take_attachment(packet.data)
         if packet is None or packet.packet_type not in ASKED_FOR:
             return (Drop.MALFORMED,)
         if packet.packet_type == engineio.CLOSE:
@@ -154,13 +161,11 @@ class SocketIOProtocol:
         self._auth = None  # it may hold a token, and is not needed any more
         return ()
 
-    def _take_message(self, data: object) -> tuple[Message | Drop, ...]:
-        if isinstance(data, bytes):
-            return self._take_attachment(data)
+    def _take_message(self, text: str) -> tuple[Message | Drop, ...]:
         # What comes now is no attachment, so those that are missing will not come.
         torn = () if self._partial is None else (Drop.MALFORMED,)
         self._partial = None
-        packet = _if_readable(_packet_of, data)
+        packet = _if_readable(_packet_of, text)
         if packet is None:
             return (*torn, Drop.MALFORMED)
         return torn + self._take_packet(packet)
@@ -235,16 +240,13 @@ def _if_readable(read: Callable[..., Result], *args: object, **named: object) ->
         return None
 
 
-def _packet_of(data: object) -> Packet:
-    """A packet of Socket.IO. Engine.IO's codec has decoded what looks like JSON: that is none.
+def _packet_of(text: str) -> Packet:
+    """A packet of Socket.IO.
 
     Raises:
-        TypeError: no packet.
         ValueError: one that cannot be read, or with more attachments than are kept.
     """
-    if not isinstance(data, str):
-        raise TypeError("no packet")
-    packet = Packet(encoded_packet=data)
+    packet = Packet(encoded_packet=text)
     if packet.attachment_count > MAX_ATTACHMENTS:
         raise ValueError("too many attachments")
     return packet
