@@ -106,7 +106,7 @@ class Progress:
         self, policy: Policy, hooks: Mapping[str, Hook[Any]], recorders: Sequence[Recorder]
     ) -> None:
         self.policy = policy
-        self.observers = Observers(hooks, recorders, policy.hook_timeout, self.note_showing)
+        self.observers = Observers(hooks, recorders, policy.hook_timeout)
         self._state = INITIAL
         self.pending: Transition | None = None
         """What was decided on, and is taken when nothing of the state is left."""

@@ -429,10 +429,10 @@ CHANGES = (
         "engine/observers.py",
         (
             (
-                "            queue.append((runner.deliver, carried))\n",
-                "            queue.append((runner.deliver, carried))\n"
+                "            news.put(runner.deliver, carried)\n",
+                "            news.put(runner.deliver, carried)\n"
                 "            if event is Event.PAIRED:\n"
-                "                queue.append((runner.deliver, carried))\n",
+                "                news.put(runner.deliver, carried)\n",
             ),
         ),
         (f"{STATUS}_4_success_by_two_ways_at_once_is_delivered_once",),

@@ -123,7 +123,10 @@ class SocketIOTransport(PairTransport, WiredTransport):
             return
         except TransportUnreachable as error:
             failure = self._with_stage(error)
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # its frames, of which this is one, hold it: a circle otherwise
 
     def _with_stage(self, error: TransportUnreachable) -> TransportUnreachable:
         """Of a silent server: how far it came."""

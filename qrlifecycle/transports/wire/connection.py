@@ -214,6 +214,7 @@ class WebSocketConnection(NotPickled):
         """Reset the connection now, without awaiting: at any moment, from anywhere, again."""
         self._stream.abort()
         self._forget()
+        self._end = None  # the frames in which it was raised hold us; and our own side has closed
 
     # Opening
 

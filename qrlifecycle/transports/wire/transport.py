@@ -53,7 +53,10 @@ class WiredTransport(PushTransport):
             failure = endings.abandoned("the transport was closed while it opened")
         if failure is not None:
             self.abort()
-            raise failure
+            try:
+                raise failure
+            finally:
+                del failure  # its frames, of which this is one, hold it: a circle otherwise
 
     async def aclose(self) -> None:
         """Say goodbye, wait for nobody, and leave nothing."""
