@@ -115,6 +115,11 @@ class Person:
         return Image.open(io.BytesIO(await self.page.screenshot()))
 
     @property
+    def asked(self) -> int:
+        """How often a page of theirs asked for a code."""
+        return len([url for url in self.requests if url.endswith("/pair")])
+
+    @property
     def open_sockets(self) -> int:
         """The pairing server's count."""
         return self.service.pairing.open_sockets(self.user_id)
