@@ -1,14 +1,18 @@
 """Pair behind FastAPI: a dependency that joins the user's attempt, as long as the request lives.
 
 A dependency with `yield` is a scope: when the stream has been read to its end, or the client has
-disconnected, the attempt is left. A second tab joins the attempt that is under way, and sees the
-same code; the last one to leave ends it, and with it its socket.
-`examples/web_service` has what a page needs beside it: sessions, safe headers, a page.
+disconnected, the attempt is left. (From FastAPI 0.118 on: older ones leave it before they stream.)
+A second tab joins the attempt that is under way, and sees the same code; the last one to leave ends
+it, and with it its socket. `examples/web_service` has what a page needs beside it: sessions, safe
+headers, a page.
 
-It serves itself, pairs one user, lets another disconnect half-way, and prints what was left open.
+It serves itself, pairs one user, lets another disconnect half-way, stops while a third looks, and
+prints what was left open.
 """
 
+import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Annotated
 
@@ -23,7 +27,17 @@ from qrlifecycle.pairings import JoinedPairing
 from qrlifecycle.testing import PairingServer
 
 BOT = "bot-7"
-app = FastAPI()
+QUIET = 10.0  # seconds
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with PairingServer() as server, Pairings() as pairings:  # server: yours, an HTTP client
+        app.state.server, app.state.pairings = server, pairings
+        yield
+
+
+app = FastAPI(lifespan=lifespan)
 
 
 def current_user(x_user: Annotated[str, Header()]) -> str:
@@ -42,7 +56,7 @@ def make_lifecycle(server: PairingServer, user: str) -> QRLifecycle:
 async def pairing(
     request: Request, user: Annotated[str, Depends(current_user)]
 ) -> AsyncIterator[JoinedPairing]:
-    server: PairingServer = request.app.state.server  # yours: an HTTP client
+    server: PairingServer = request.app.state.server
     pairings: Pairings = request.app.state.pairings
     async with pairings.join(user, partial(make_lifecycle, server, user)) as joined:
         yield joined
@@ -51,10 +65,18 @@ async def pairing(
 @app.post("/pair")
 async def pair(pairing: Annotated[JoinedPairing, Depends(pairing)]) -> StreamingResponse:
     async def lines() -> AsyncIterator[str]:
+        changes = pairing.changes()
         # Whoever joins late is shown first what there is.
         yield f"event: joined\ndata: {_data(pairing.lifecycle, None)}\n\n"
-        async for change in pairing.changes():
-            yield f"event: {change.event}\ndata: {_data(pairing.lifecycle, change.outcome)}\n\n"
+        while True:
+            change = None
+            with anyio.move_on_after(QUIET):  # a wait that is given up loses no change
+                if (change := await anext(changes, None)) is None:
+                    return
+            if change is None:  # only by sending is it noticed that nobody is there any more
+                yield ": nothing new\n\n"
+            else:
+                yield f"event: {change.event}\ndata: {_data(pairing.lifecycle, change.outcome)}\n\n"
 
     return StreamingResponse(lines(), media_type="text/event-stream")
 
@@ -69,7 +91,16 @@ def _data(lifecycle: QRLifecycle, outcome: Outcome | None) -> str:
             return failed.reason.person
 
 
-async def try_it(url: str, server: PairingServer) -> None:
+class Server(uvicorn.Server):
+    """It waits for open streams, and leaves the lifespan only then: so they are ended first."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        app.state.pairings.cancel_all()
+        await super().shutdown(sockets)
+
+
+async def try_it(url: str, service: Server) -> None:
+    server: PairingServer = app.state.server
     async with aiohttp.ClientSession() as http:
         async with http.post(f"{url}/pair", headers={"X-User": "ada"}) as answer:
             async for line in answer.content:
@@ -81,25 +112,23 @@ async def try_it(url: str, server: PairingServer) -> None:
             while not server.open_sockets("bob"):
                 await answer.content.readline()
             answer.close()  # the tab is closed
-    while server.open_sockets():  # noqa: ASYNC110 - the server has no event to wait for
-        await anyio.sleep(0.01)
+        async with http.post(f"{url}/pair", headers={"X-User": "eve"}) as answer:
+            while not server.open_sockets("eve"):
+                await answer.content.readline()
+            service.should_exit = True  # as uvicorn does itself on a signal
+            *_, said, _end = (await answer.text()).splitlines()
+            print(said)
     print(f"Sockets ever opened: {len(server.sockets)}; open now: {server.open_sockets()}")
 
 
 async def main() -> None:
-    async with (
-        PairingServer() as server,
-        Pairings() as pairings,  # in your program: in the app's lifespan
-        anyio.create_task_group() as tasks,
-    ):
-        app.state.server, app.state.pairings = server, pairings
-        service = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+    service = Server(uvicorn.Config(app, port=0, log_level="warning"))
+    async with anyio.create_task_group() as tasks:
         tasks.start_soon(service.serve)
         while not service.started:  # noqa: ASYNC110 - uvicorn has no event to wait for
             await anyio.sleep(0.01)
         port = service.servers[0].sockets[0].getsockname()[1]
-        await try_it(f"http://127.0.0.1:{port}", server)
-        service.should_exit = True
+        await try_it(f"http://127.0.0.1:{port}", service)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .blocking import PairingThread, pair_blocking
+    from .blocking_pairings import BlockingPairings
     from .codes import PairingCode, QRCode
     from .engine.observers import Change
     from .errors import (
@@ -66,6 +67,7 @@ _MODULES = (
     "lifecycle",
     "pairings",
     "blocking",
+    "blocking_pairings",
     "transports.websocket",
     "transports.socketio",
     "transports.async_client",
@@ -76,6 +78,7 @@ __all__ = [
     "WHATSAPP",
     "ActionRequired",
     "AsyncClientTransport",
+    "BlockingPairings",
     "Cancelled",
     "Change",
     "Connected",

@@ -18,11 +18,10 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from .engine.observers import Change
 from .errors import UsageError
-from .lifecycle import QRLifecycle
+from .lifecycle import QRLifecycle, expect_pair
 from .outcome import Cancelled, Outcome
-from .policy import is_positive
 
-__all__ = ["PairingThread", "pair_blocking"]
+__all__ = ["PairingThread", "in_event_loop", "pair_blocking"]
 
 TURN = 0.5
 """Seconds between two looks at Ctrl-C. A lock is not interrupted on Windows, nor elsewhere when the
@@ -52,27 +51,18 @@ class PairingThread:
     """An attempt in a thread of its own, for a program that does something else meanwhile.
 
     A context manager: entering starts the attempt, leaving cancels it and waits until its socket is
-    closed. Where no block of code is its scope, as with the requests of a page, `start` and `close`
-    are the same; with a ``patience`` nobody has to close it. Any thread may call any method.
+    closed. Where no block of code is its scope, as with a window that is opened and closed, `start`
+    and `close` are the same. Any thread may call any method. For the requests of a page, where
+    nobody can say that the person has gone, there are `BlockingPairings`.
 
     Args:
         lifecycle: what is to be run; nobody else runs it meanwhile.
-        patience: seconds without a `look` after which the person has gone, and the attempt is
-            cancelled; None if it is closed in another way.
         backend: the event loop of the thread, asyncio or trio.
-
-    Raises:
-        UsageError: a patience that is no number of seconds above 0.
     """
 
-    def __init__(
-        self, lifecycle: QRLifecycle, *, patience: float | None = None, backend: str = "asyncio"
-    ) -> None:
-        if patience is not None and not is_positive(patience):
-            raise UsageError("patience must be a number of seconds above 0")
+    def __init__(self, lifecycle: QRLifecycle, *, backend: str = "asyncio") -> None:
         self.lifecycle = lifecycle
         """What runs. It may be looked at from any thread; its triggers are called here."""
-        self._patience = patience
         self._backend = backend
         self._thread = ExitStack()
         self._portal: BlockingPortal | None = None
@@ -86,22 +76,25 @@ class PairingThread:
         """
         if self._portal is not None:
             raise UsageError("a PairingThread runs one attempt: make another for the next")
-        if _in_event_loop():
+        if in_event_loop():
             raise UsageError("an event loop runs in this thread: await pair() there")
         portal = self._thread.enter_context(start_blocking_portal(self._backend))
         try:
             portal.call(self._prepare)
             self._portal = portal
-            self._ended = portal.start_task_soon(self._run, portal)
+            self._ended = portal.start_task_soon(self._run)
         except BaseException:  # a Ctrl-C in this very moment: nobody is there yet to close it
             self.close()
             raise
         return self
 
     def close(self) -> None:
-        """Cancel what still runs, and wait until nothing of it is left."""
-        if self._portal is not None:
-            self._call(self._scope.cancel)
+        """Cancel what still runs, and wait until nothing of it is left.
+
+        An attempt that has come to its end is not cancelled: its hooks are waited for, as by
+        `pair()`. Where an exception leaves the block they are cancelled as well.
+        """
+        self._call(self._leave)
         self._thread.close()
 
     def __enter__(self) -> Self:
@@ -110,21 +103,14 @@ class PairingThread:
     def __exit__(
         self,
         _kind: type[BaseException] | None,
-        _error: BaseException | None,
+        error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
+        if error is not None and self._portal is not None:
+            self._call(self._scope.cancel)
         self.close()
 
     # What can be seen
-
-    def look(self) -> Outcome | None:
-        """How it ended, or None while it runs. Whoever looks is there: the patience begins anew.
-
-        Raises:
-            UsageError: what `pair()` raised.
-        """
-        self._call(self._stay)
-        return self.result() if self._ended.done() else None
 
     def result(self, timeout: float | None = None) -> Outcome:
         """Wait for the end, and say how it ended.
@@ -178,13 +164,13 @@ class PairingThread:
     def _prepare(self) -> None:
         self._scope = anyio.CancelScope()
         self._changes, self._end = self.lifecycle.changes(), self.lifecycle.changes()
-        self._stay()
+        expect_pair(self.lifecycle, self._scope)
 
-    def _stay(self) -> None:
-        if self._patience is not None:
-            self._scope.deadline = anyio.current_time() + self._patience
+    def _leave(self) -> None:
+        if not self.lifecycle.snapshot().ending:
+            self._scope.cancel()
 
-    async def _run(self, portal: BlockingPortal) -> Outcome | BaseException:
+    async def _run(self) -> Outcome | BaseException:
         try:
             with self._scope:
                 return await self.lifecycle.pair()
@@ -194,12 +180,10 @@ class PairingThread:
             raise
         except BaseException as error:  # SystemExit, too: it is for the thread that waits
             return error
-        finally:
-            if self._patience is not None:  # nobody need come to close it
-                await portal.stop()
 
 
-def _in_event_loop() -> bool:
+def in_event_loop() -> bool:
+    """Whether an event loop runs in this thread, which must not be blocked."""
     try:
         anyio.get_current_task()
     except RuntimeError:

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from inspect import iscoroutinefunction
 
+import anyio
+
+from .calling import misfit
 from .codes import PairingCode, QRCode
 from .engine.attempt import Attempt
 from .engine.hooks import Hook
@@ -23,6 +26,7 @@ from .engine.service import Expectation, QRRequest, Service, StatusCheck
 from .engine.snapshot import Snapshot, take_snapshot
 from .errors import EventRefused, NotPairing, PairingInProgress, WrongAnswer, WrongThread
 from .leases.base import LeaseFactory
+from .logs import About
 from .outcome import Connected, Failed, Outcome
 from .policy import ORDINARY, Policy
 from .records import Recorder
@@ -31,7 +35,7 @@ from .signals import ActionRequired, Scanned
 from .states import ENDS, Event, State
 from .transports.base import TransportFactory
 
-__all__ = ["QRLifecycle"]
+__all__ = ["QRLifecycle", "expect_pair"]
 
 
 @shown_half_made
@@ -75,11 +79,12 @@ class QRLifecycle(NotPickled):
     see ends the attempt, with the reason ``showing_failed``.
 
     Raises:
-        WrongAnswer: something of the wrong kind was given, or a policy that needs `check_status`
+        WrongAnswer: something of the wrong kind was given, a function that cannot be called as it
+            would be (without arguments; a hook with one), or a policy that needs `check_status`
             without one.
     """
 
-    __slots__ = ("__weakref__", "_attempt", "_progress", "_service")
+    __slots__ = ("__weakref__", "_attempt", "_expected", "_progress", "_service")
 
     @forgetful
     def __init__(
@@ -110,9 +115,10 @@ class QRLifecycle(NotPickled):
             "on_change": on_change,
         }
         given = {name: hook for name, hook in hooks.items() if hook is not None}
-        _require_functions(request_qr=request_qr, transport=transport, **given)
+        _require_functions(0, request_qr=request_qr, transport=transport)
+        _require_functions(1, **given)
         if lease is not None:
-            _require_functions(lease=lease)
+            _require_functions(0, lease=lease)
         _require_fitting(policy, check_status, expect_identity)
         _require_hearing(transport, policy)
         _require_recorders(recorders)
@@ -120,6 +126,8 @@ class QRLifecycle(NotPickled):
         self._progress = Progress(policy or ORDINARY, given, recorders)
         self._attempt: Attempt | None = None
         """The `pair()` that runs."""
+        self._expected: anyio.CancelScope | None = None
+        """Where a `pair()` is about to be awaited."""
 
     def __repr__(self) -> str:
         socket = "open" if self.socket_open else "closed"
@@ -141,6 +149,15 @@ class QRLifecycle(NotPickled):
     def pairing_code(self) -> PairingCode | None:
         """The code to type now, or None when there is none."""
         return code if isinstance(code := self._progress.shown_code, PairingCode) else None
+
+    @property
+    def code_expires_in(self) -> float | None:
+        """For how many seconds the code to show now is good still, to be read in the event loop.
+
+        That is of use to whoever begins to look late. None when there is no code, or the phone has
+        it: then it is the person's approval that is waited for.
+        """
+        return self._progress.code_expires_in
 
     @property
     def action(self) -> ActionRequired | None:
@@ -190,6 +207,7 @@ class QRLifecycle(NotPickled):
                 something else, say, or the transport does not run on this event loop. The state is
                 `failed`. Everything else that goes wrong is an outcome.
         """
+        self._expected = None
         if self._attempt is not None:
             raise PairingInProgress(self.state)
         about = self._progress.observers.about
@@ -224,6 +242,9 @@ class QRLifecycle(NotPickled):
         Raises:
             WrongThread: another thread runs `pair()`; so for `generate()` and `reset()`.
         """
+        if self._expected is not None:
+            self._expected.cancel()
+            return True
         try:
             self._trigger(CANCELLED)
         except EventRefused:
@@ -251,11 +272,32 @@ class QRLifecycle(NotPickled):
                 self._progress.wake()
 
 
-def _require_functions(**functions: object) -> None:
+def expect_pair(lifecycle: QRLifecycle, scope: anyio.CancelScope, key: Hashable = None) -> About:
+    """A task was started that is about to await `pair()` in this scope; until then it may be left.
+
+    Args:
+        lifecycle: whose `cancel()` cancels the scope as long as `pair()` has not begun.
+        scope: where it is awaited; in a cancelled one it ends without having asked for a code.
+        key: whose attempt it is, for the log.
+
+    Returns:
+        What log lines about it are written in.
+    """
+    lifecycle._expected = scope  # noqa: SLF001 - this module's own
+    about = lifecycle._progress.observers.about  # noqa: SLF001
+    about.key = key
+    return about
+
+
+def _require_functions(number: int, **functions: object) -> None:
+    """Require what can be called with so many arguments, as far as one can know."""
     for name, function in functions.items():
         if not callable(function):
             kind = type(function).__name__
             raise WrongAnswer(f"{name} must be a function that is called later, not {kind}")
+        if (why := misfit(function, number)) is not None:
+            so = "with one argument" if number else "without arguments"
+            raise WrongAnswer(f"{name} cannot be called {so}: {why}")
 
 
 def _require_recorders(recorders: object) -> None:
@@ -263,7 +305,7 @@ def _require_recorders(recorders: object) -> None:
         kind = type(recorders).__name__
         raise WrongAnswer(f"recorders must be a list of plain functions, not {kind}")
     for recorder in recorders:
-        _require_functions(**{"each of recorders": recorder})
+        _require_functions(1, **{"each of recorders": recorder})
         if iscoroutinefunction(recorder):
             raise WrongAnswer("a recorder must be a plain function, not an async one")
 
@@ -283,12 +325,14 @@ def _require_fitting(policy: object, check_status: object, expect_identity: obje
     if not isinstance(policy, Policy | None):
         raise WrongAnswer(f"policy must be a Policy, not {type(policy).__name__}")
     if check_status is not None:
-        _require_functions(check_status=check_status)
+        _require_functions(0, check_status=check_status)
     elif policy is not None and policy.confirm_success:
         raise WrongAnswer("policy.confirm_success needs a check_status")
     elif policy is not None and policy.status_interval < math.inf:
         raise WrongAnswer("policy.status_interval needs a check_status")
-    if not isinstance(expect_identity, str | None) and not callable(expect_identity):
-        raise WrongAnswer("expect_identity must be text or a plain function")
+    if not isinstance(expect_identity, str | None):
+        if not callable(expect_identity):
+            raise WrongAnswer("expect_identity must be text or a plain function")
+        _require_functions(1, expect_identity=expect_identity)
     if iscoroutinefunction(expect_identity):
         raise WrongAnswer("expect_identity must be a plain function, not an async one")

@@ -1,8 +1,9 @@
 """What goes into the log of this library: whose line it is, and not one line too many.
 
-Every record of the logger ``qrlifecycle`` has two attributes more: ``lifecycle``, the identifier
-that records and journals have as well, and ``subject``, whom its transport is for (a bot and a
-user), or None as long as no transport was made. Which lifecycle a line belongs to is a context
+Every record of the logger ``qrlifecycle`` has three attributes more: ``lifecycle``, the identifier
+that records and journals have as well; ``key``, by which the attempt was joined (`Pairings`), or
+None; and ``subject``, whom its transport is for (a bot and a user), or None as long as no transport
+was made. Which lifecycle a line belongs to is a context
 variable, because a transport, its tasks and its callbacks know of no lifecycle: they run in the
 context of the `pair()` that they were started in.
 
@@ -17,6 +18,7 @@ import logging
 import os
 import time
 from collections import Counter
+from collections.abc import Hashable
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from itertools import count
@@ -48,7 +50,7 @@ class About:
     In ``with about:`` they are about this one. It may be entered again within.
     """
 
-    __slots__ = ("_entered", "_number", "_said", "subject")
+    __slots__ = ("_entered", "_number", "_said", "key", "subject")
 
     def __init__(self) -> None:
         self._number = next(_numbers)
@@ -56,6 +58,8 @@ class About:
         self._entered: list[Token[About | None]] = []
         self.subject: tuple[str, ...] | None = None
         """Whom its newest transport is for."""
+        self.key: Hashable = None
+        """By what it was joined, if it was."""
 
     @property
     def lifecycle(self) -> str:
@@ -93,17 +97,18 @@ class About:
 
 
 class AddLifecycle(logging.Filter):
-    """Gives each record its ``lifecycle`` and its ``subject``; None where there is none.
+    """Gives each record its ``lifecycle``, ``key`` and ``subject``; None where there is none.
 
     The logger of this library has it. On a handler of yours it does the same for every other logger
     whose lines are written in the course of a `pair()`.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Add the two, unless they are there; let every record through."""
+        """Add the three, unless they are there; let every record through."""
         about = _current.get()
         fields: dict[str, Any] = vars(record)
         fields.setdefault("lifecycle", None if about is None else about.lifecycle)
+        fields.setdefault("key", None if about is None else about.key)
         fields.setdefault("subject", None if about is None else about.subject)
         return True
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transitions import Machine, MachineError, Transition
+import transitions
 
 from .errors import EventRefused, InvalidTable
 from .states import INITIAL, TABLE, Event, Row, State, single_rows
@@ -25,29 +25,36 @@ MODEL_ATTRIBUTE = "_state"
 """Where a driven object keeps its state."""
 
 
-class _Move(Transition):
-    """A row as the machine takes it: it moves the model, and there is nothing else to look for.
+class _Trigger(transitions.Event):
+    """An event as the machine keeps it: it moves a model along the row that it has for its state.
 
-    `transitions` would look for conditions and for callbacks before, after, on leaving and on
-    entering, and write a log line for each; the table has none of these. Replacing `execute()` is
-    its own way to change what a transition does.
+    `transitions` would make an object of each triggering, look for conditions and for callbacks
+    before, after, on leaving and on entering, and write a log line for each; the table has none of
+    these. Replacing `trigger()` is its own way to change what an event does.
     """
 
-    def execute(self, event_data: Any) -> bool:
-        """Move the model; an internal row moves nothing."""
-        if self.dest is not None:
-            setattr(event_data.model, MODEL_ATTRIBUTE, STATES[self.dest])
+    def trigger(self, model: Any, *_args: Any, **_kwargs: Any) -> bool:
+        """Move the model; an internal row moves nothing.
+
+        Returns:
+            True, as `transitions` says of a row that was taken.
+
+        Raises:
+            KeyError: its state has no such row; it has not moved.
+        """
+        state = getattr(model, MODEL_ATTRIBUTE)
+        if state not in self.transitions:
+            raise KeyError(state)
+        [row] = self.transitions[state]
+        if row.dest is not None:
+            setattr(model, MODEL_ATTRIBUTE, STATES[row.dest])
         return True
 
 
-class _ModelMachine(Machine):
-    """A machine that reads a model's state directly: each has one, under one name."""
+class _Machine(transitions.Machine):
+    """A machine of such events. States are text, as its keys are."""
 
-    transition_cls = _Move
-
-    def get_model_state(self, model: Any) -> Any:
-        """The machine's object for the state that the model is in: states are text, as its keys."""
-        return self.states[getattr(model, MODEL_ATTRIBUTE)]
+    event_cls = _Trigger
 
 
 STATES = {state.value: state for state in State}
@@ -63,7 +70,7 @@ class TableMachine:
 
     def __init__(self, table: tuple[Row, ...] = TABLE, initial: State = INITIAL) -> None:
         self._rows = _checked(table, initial)
-        self._machine = _ModelMachine(
+        self._machine = _Machine(
             model=None,
             states=list(STATES),
             initial=initial.value,
@@ -101,7 +108,7 @@ class TableMachine:
         """
         try:
             self._machine.events[event].trigger(model)
-        except (MachineError, KeyError):
+        except KeyError:
             state = getattr(model, MODEL_ATTRIBUTE)
             raise EventRefused(state, event, self.accepted(state)) from None
 

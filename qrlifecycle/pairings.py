@@ -15,15 +15,21 @@ somebody else's attempt came to before.
 **Whoever leaves last** cancels the attempt, and waits until its socket is closed. Who comes
 meanwhile, or while an attempt ends, waits until nothing of it is left, and then gets a fresh one:
 there are never two of one key.
+
+**What has come to an end is cancelled by nobody.** The change that carries the outcome is read
+before async hooks are done, so who leaves by it would cut off the `on_connected` that stores the
+success, and lose an error that `pair()` is about to raise. So the last one waits for the hooks, as
+`pair()` does.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator, Callable, Hashable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Hashable
+from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 import anyio
 from anyio.lowlevel import current_token
@@ -31,11 +37,10 @@ from anyio.lowlevel import current_token
 from .engine.observers import Changes
 from .engine.user_code import BackgroundTasks, close_coroutine, describe
 from .errors import UsageError, WrongAnswer
-from .lifecycle import QRLifecycle
+from .lifecycle import QRLifecycle, expect_pair
 from .logs import error_once
 from .outcome import Cancelled, Outcome
 from .secrecy import shown_half_made
-from .states import OUTCOMES
 from .waiting import wait_for
 
 __all__ = ["JoinedPairing", "Pairings"]
@@ -51,8 +56,12 @@ class Pairings:
             ...
 
         async with pairings.join("user-123", make_lifecycle) as pairing:  # in each tab's request
+            show(pairing.lifecycle.qr, None)  # what there is: it may run already
             async for change in pairing.changes():
                 show(pairing.lifecycle.qr, change.outcome)
+
+    As a dependency with `yield` it needs FastAPI 0.118 or newer. An `EventSource` whose stream has
+    ended connects again, and would ask for another code: its page closes it at the outcome.
 
     They are one event loop's. Leaving the block cancels whatever runs, and leaves nothing behind.
     `SystemExit` and the like, raised by a function of the program's, come out of this block as they
@@ -67,6 +76,8 @@ class Pairings:
         self._tasks: BackgroundTasks | None = None
         self._loop: object = None
         """The event loop in which it was entered, as long as it is."""
+        self._stopped = False
+        """Whether no attempt is to run any more."""
 
     def __repr__(self) -> str:
         return f"<Pairings, {len(self)} under way>"
@@ -78,34 +89,39 @@ class Pairings:
     def __bool__(self) -> bool:
         return True
 
-    @asynccontextmanager
-    async def join(
+    def join(
         self, key: Hashable, make_lifecycle: Callable[[], QRLifecycle]
-    ) -> AsyncIterator[JoinedPairing]:
+    ) -> AbstractAsyncContextManager[JoinedPairing]:
         """Join the attempt of this key that is under way, or begin one; leave it with the block.
 
+        It is a block: ``async with pairings.join(...) as pairing:``.
+
         Args:
-            key: whose attempt it is: a user, or a bot and a user.
+            key: whose attempt it is: a user, or a bot and a user. Log lines have it as ``key``.
             make_lifecycle: plain function that makes the lifecycle of a fresh attempt. It is not
                 called if there is one to join; what takes its time belongs in `request_qr`. What
-                it raises comes out here, and nothing has begun.
+                it raises comes out here, and nothing has begun. What context variables say where
+                it is called holds in the attempt as well, its hooks and its log lines.
 
         Raises:
             UsageError: outside of the ``async with Pairings()`` block, or in another event loop;
                 when the block is left without an exception, what `pair()` raised, unless `result()`
                 has said so.
-            WrongAnswer: `make_lifecycle` gave back something else than a lifecycle.
+            WrongAnswer: `make_lifecycle` is no function, or gave back something else than a
+                lifecycle.
         """
-        attempt = await self._enter(key, make_lifecycle)
-        pairing = JoinedPairing(attempt)
-        try:
-            yield pairing
-        except BaseException:
-            await attempt.leave()
-            attempt.log_unheard()
-            raise
-        await attempt.leave()
-        pairing.raise_unheard()
+        return _Joining(partial(self._enter, key, make_lifecycle))
+
+    def cancel_all(self) -> None:
+        """Cancel every attempt, and whichever is joined from now on: the program stops.
+
+        It waits for nothing: all who have joined read `Cancelled` as the outcome, and leave by it.
+        So a server that waits for open streams before it stops has none to wait for. To be called
+        in the event loop.
+        """
+        self._stopped = True
+        for attempt in self._running.values():
+            attempt.cancel()
 
     async def _enter(self, key: Hashable, make_lifecycle: Callable[[], QRLifecycle]) -> _Attempt:
         """Count one more for an attempt of this key that has not ended."""
@@ -113,12 +129,15 @@ class Pairings:
             tasks = self._entered()
             attempt = self._running.get(key)
             if attempt is None:
-                attempt = self._running[key] = _Attempt(_make(make_lifecycle))
+                attempt = self._running[key] = _Attempt(key, _make(make_lifecycle))
                 tasks.start(self._run, key, attempt)
-            if not attempt.ending:
-                attempt.joined += 1
-                return attempt
-            await wait_for(attempt.gone)
+            elif attempt.ending:
+                await wait_for(attempt.gone)
+                continue
+            attempt.joined += 1
+            if self._stopped:
+                attempt.cancel()
+            return attempt
 
     def _entered(self) -> BackgroundTasks:
         if self._tasks is None:
@@ -134,8 +153,9 @@ class Pairings:
         """Run one attempt to its end; its ordinary errors are for those who joined it."""
         try:
             with attempt.scope:
-                if not attempt.scope.cancel_called:
-                    await attempt.lifecycle.pair()
+                # Also if it was cancelled already: then it asks for no code, and its observers are
+                # told of a beginning and an end, so that nobody waits for news for ever.
+                await attempt.lifecycle.pair()
         except Exception as error:
             attempt.error = error
             attempt.log_unheard()
@@ -146,7 +166,7 @@ class Pairings:
     async def __aenter__(self) -> Self:
         if self._loop is not None:
             raise UsageError("Pairings are entered once at a time")
-        self._loop = current_token()
+        self._loop, self._stopped = current_token(), False
         tasks = BackgroundTasks(needed=True)
         await tasks.__aenter__()
         self._tasks = tasks
@@ -160,27 +180,84 @@ class Pairings:
     ) -> None:
         assert self._tasks is not None
         tasks, self._tasks = self._tasks, None
-        for attempt in self._running.values():
-            attempt.scope.cancel()
+        self.cancel_all()
         try:
             await tasks.__aexit__(kind, error, trace)
         finally:
             self._loop = None
 
 
+class _Joining(AbstractAsyncContextManager["JoinedPairing"]):
+    """The block for which somebody has joined.
+
+    Args:
+        enter: gives the attempt, with one more who has joined it.
+    """
+
+    def __init__(self, enter: Callable[[], Awaitable[_Attempt]]) -> None:
+        self._enter = enter
+
+    async def __aenter__(self) -> JoinedPairing:
+        self._attempt = await self._enter()
+        self._pairing = JoinedPairing(self._attempt)
+        return self._pairing
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self._pairing.left = True
+        await self._attempt.leave()
+        if error is None:
+            self._pairing.raise_unheard()
+        else:
+            self._attempt.log_unheard()
+
+    if not TYPE_CHECKING:  # to a type checker it is not awaitable at all
+
+        def __await__(self) -> NoReturn:
+            raise UsageError("join() is not awaited, it is a block: async with pairings.join(...)")
+
+
 class JoinedPairing:
-    """An attempt as one of those see it who joined it."""
+    """An attempt as one of those see it who joined it: what `Pairings.join` gives."""
 
     def __init__(self, attempt: _Attempt) -> None:
-        self.lifecycle = attempt.lifecycle
-        """What runs: its state, its code, its triggers. `cancel()` ends it for everybody."""
+        self.left = False
+        """Whether the block of `join` is left, or about to be."""
         self._attempt = attempt
         self._changes = attempt.lifecycle.changes()
         self._heard = False
 
+    @property
+    def lifecycle(self) -> QRLifecycle:
+        """What runs: its state, its code, its triggers. `cancel()` ends it for everybody."""
+        return self._attempt.lifecycle
+
     def changes(self) -> Changes:
-        """The changes since it was joined, to the last of the attempt. They can be read once."""
+        """The changes since it was joined, to the last of the attempt. They can be read once.
+
+        Where the state is `displayed` and `lifecycle.qr` is None, the code waits for its socket: it
+        is shown only when somebody listens. The last change carries the outcome; hooks may still be
+        at work then, and leaving the block waits for them. A wait for the next change may be given
+        up, and another begun: no change is lost by that.
+
+        Raises:
+            UsageError: the block of `join` is left.
+        """
+        if self.left:
+            raise UsageError(
+                "changes() is read within the block of join(), which is left; under FastAPI older "
+                "than 0.118 a dependency with yield is left before the response is sent"
+            )
         return self._changes
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the attempt ended, once nothing of it is left; None before that."""
+        return self._attempt.outcome if self._attempt.gone.is_set() else None
 
     async def result(self) -> Outcome:
         """Wait until the attempt has ended and nothing of it is left, and say how it ended.
@@ -190,7 +267,7 @@ class JoinedPairing:
         """
         await wait_for(self._attempt.gone)
         self.raise_unheard()
-        return self._attempt.last.outcome or Cancelled()
+        return self._attempt.outcome
 
     def raise_unheard(self) -> None:
         """Raise what `pair()` raised, once; each who joined has an error of its own."""
@@ -203,11 +280,13 @@ class JoinedPairing:
 class _Attempt:
     """One attempt, and how many have joined it."""
 
-    def __init__(self, lifecycle: QRLifecycle) -> None:
+    def __init__(self, key: Hashable, lifecycle: QRLifecycle) -> None:
         self.lifecycle = lifecycle
         self.joined = 0
         self.scope = anyio.CancelScope()
         """The time of its `pair()`."""
+        self.about = expect_pair(lifecycle, self.scope, key)
+        """Whose its log lines are."""
         self.gone = anyio.Event()
         """Set when nothing of it is left."""
         self.last = lifecycle.changes()
@@ -222,22 +301,41 @@ class _Attempt:
         """Whether it has come to an end, or will: one is decided, or it is being cancelled."""
         if self.scope.cancel_called or self.last.outcome is not None:
             return True
-        return self.lifecycle.snapshot().pending in OUTCOMES
+        return self.lifecycle.snapshot().ending
+
+    def cancel(self) -> None:
+        """Cancel it, unless it comes to an end by itself: then it goes on until all is told."""
+        if not self.ending:
+            self.scope.cancel()
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it has ended."""
+        return self.last.outcome or Cancelled()
 
     async def leave(self) -> None:
-        """Count one less; the last one waits until nothing is left, even if it is cancelled."""
+        """Count one less; the last one waits until nothing is left, even if it is cancelled.
+
+        The others wait for an attempt that ends, but may be cancelled: what `pair()` raises is
+        there only when nothing of it is left.
+        """
         try:
-            if self.joined == 1:
-                self.scope.cancel()
-                with anyio.CancelScope(shield=True):
-                    await self.gone.wait()
+            if self.joined > 1 and self.ending:
+                await wait_for(self.gone)
         finally:
-            self.joined -= 1
+            try:
+                if self.joined == 1:  # by now, perhaps
+                    self.cancel()
+                    with anyio.CancelScope(shield=True):
+                        await self.gone.wait()
+            finally:
+                self.joined -= 1
 
     def log_unheard(self) -> None:
         """Log what `pair()` raised if nobody is left who could be told."""
         if self.error is not None and not self.heard and not self.joined:
-            error_once("an attempt that everybody had left raised %s", describe(self.error))
+            with self.about:
+                error_once("an attempt that everybody had left raised %s", describe(self.error))
 
 
 def _own(error: Exception) -> Exception:
@@ -248,6 +346,10 @@ def _own(error: Exception) -> Exception:
 
 
 def _make(make_lifecycle: Callable[[], QRLifecycle]) -> QRLifecycle:
+    given: object = make_lifecycle
+    if not callable(given):
+        kind = type(given).__name__
+        raise WrongAnswer(f"make_lifecycle must be a function that makes a fresh one, not {kind}")
     made: object = make_lifecycle()
     if not isinstance(made, QRLifecycle):
         close_coroutine(made)

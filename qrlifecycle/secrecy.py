@@ -7,9 +7,13 @@ of the constructor that said no, by its `repr()`, and the half-made object besid
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
+
+from .calling import is_of_the_call, misspelt_in
+from .errors import WrongAnswer
 
 __all__ = ["NotPickled", "forget_arguments", "forgetful", "shown_half_made"]
 
@@ -21,7 +25,10 @@ Init = Callable[Concatenate[Self, Arguments], None]
 
 
 def forgetful(init: Init[Self, Arguments]) -> Init[Self, Arguments]:
-    """Make a constructor whose errors hold no argument: of its frames none is left in them."""
+    """Make a constructor whose errors hold no argument: of its frames none is left in them.
+
+    One that does not take what it is given says by name what was meant.
+    """
 
     @wraps(init)
     def forgetting(self: Self, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
@@ -29,8 +36,11 @@ def forgetful(init: Init[Self, Arguments]) -> Init[Self, Arguments]:
             init(self, *args, **kwargs)
             return
         except Exception as raised:
+            misspelt = None
+            if isinstance(raised, TypeError) and is_of_the_call(raised):
+                misspelt = misspelt_in(type(self).__name__, inspect.signature(init), kwargs)
             raised.__context__ = None
-            error = raised.with_traceback(None)
+            error = WrongAnswer(misspelt) if misspelt else raised.with_traceback(None)
         del self, args, kwargs
         raise error
 

@@ -67,14 +67,14 @@ def text_of(value: object, field: str, *, boolean: bool = False) -> str | None:
     Raises:
         Malformed: it is a list, an object, or another thing that is no text.
     """
+    if value is None or isinstance(value, str):
+        return value or None
     if isinstance(value, bool) and boolean:
         return "true" if value else "false"
     if isinstance(value, float) and math.isfinite(value):
         return str(int(value)) if value.is_integer() else repr(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    if value is None or isinstance(value, str):
-        return value or None
     raise Malformed(field, f"must be text or a number, not {kind_of(value)}")
 
 

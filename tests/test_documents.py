@@ -147,9 +147,7 @@ def test_every_gateway_has_a_page_and_a_column() -> None:
 VISITORS = """
 import asyncio, json, sys
 
-import django
 from django.conf import settings
-from django.core.handlers.asgi import ASGIHandler
 from django.urls import path
 
 import qrlifecycle
@@ -158,7 +156,7 @@ from qrlifecycle.testing import PairingServer
 urlpatterns = []
 
 
-async def visit(user, on_picture):
+async def visit(application, user, on_picture):
     gone = asyncio.Event()
     request = [{"type": "http.request", "body": b"", "more_body": False}]
     news = []
@@ -177,7 +175,7 @@ async def visit(user, on_picture):
                     await on_picture(gone)
 
     scope = {"type": "http", "method": "POST", "path": "/pair", "query_string": b""}
-    await ASGIHandler()({**scope, "headers": [(b"x-user", user.encode())]}, receive, send)
+    await application({**scope, "headers": [(b"x-user", user.encode())]}, receive, send)
     return news
 
 
@@ -197,30 +195,52 @@ async def main():
         platform.request_code = request_code
         sys.modules |= {"myproject": type(sys)("myproject"), "myproject.platform": platform}
         settings.configure(ROOT_URLCONF="__main__", ALLOWED_HOSTS="*", BOT_PLATFORM=server.url)
-        django.setup()
+        from asgi import application
         from views import pair
 
         urlpatterns.append(path("pair", pair))
-        print((await visit("ada", scan))[-1])
-        await visit("bob", go_away)
+        ending, steps = asyncio.Event(), iter(["startup"])
+
+        async def receive():
+            if next(steps, None) is None:
+                await ending.wait()
+            return {}
+
+        async def send(message):
+            told.put_nowait(message["type"])
+
+        told = asyncio.Queue()
+        server_runs = asyncio.create_task(application({"type": "lifespan"}, receive, send))
+        print(await told.get())
+        tabs = [asyncio.create_task(visit(application, "ada", scan)) for _ in range(2)]
+        print([news[-1] for news in await asyncio.gather(*tabs)])
+        print(len(server.sockets))
+        await visit(application, "bob", go_away)
         while server.open_sockets():
             await asyncio.sleep(0.01)
         print(len(server.sockets))
+        ending.set()
+        await server_runs
+        print(await told.get())
 
 
 asyncio.run(main())
 """
-"""Two visitors of the page's view, behind Django's own handler: one is paired, one goes away."""
+"""Visitors of the page's view, behind Django's own handler: two tabs are paired, one goes away."""
 
 
 def test_the_page_on_embedding_shows_a_view_for_django(tmp_path: Path) -> None:
-    """Behind Django's own ASGI handler it pairs, and a client that goes away takes its socket."""
+    """Behind Django's own handler tabs share a socket, and the last one that goes away takes it."""
     pytest.importorskip("django", reason="needs Django, which nothing here depends on")
-    _, view, *_ = blocks(HOW_TO / "embed.md", "python")
+    _, view, asgi, *_ = blocks(HOW_TO / "embed.md", "python")
     (tmp_path / "views.py").write_text(view)
+    (tmp_path / "asgi.py").write_text(asgi)
     (tmp_path / "visitors.py").write_text(VISITORS)
     printed = run(sys.executable, str(tmp_path / "visitors.py"))
-    assert printed == "{'paired': '+490001234567'}\n2\n"
+    started, ended, bobs, gone, stopped = printed.splitlines()
+    assert (started, stopped) == ("lifespan.startup.complete", "lifespan.shutdown.complete")
+    assert ended == str([{"paired": "+490001234567"}] * 2)
+    assert (bobs, gone) == ("1", "2")
 
 
 WORKER = """
@@ -308,7 +328,7 @@ with (
 @pytest.mark.slow
 def test_the_page_on_embedding_shows_a_program_without_async(tmp_path: Path) -> None:
     """An emulator beside it, and where a task's lifecycle comes from: each pairs."""
-    _, _, beside, pairing, _ = blocks(HOW_TO / "embed.md", "python")
+    *_, beside, pairing, _ = blocks(HOW_TO / "embed.md", "python")
     (tmp_path / "beside.py").write_text(beside)
     assert "paired: +490001234567" in run(sys.executable, str(tmp_path / "beside.py"))
     (tmp_path / "pairing.py").write_text(pairing)
@@ -322,10 +342,12 @@ def test_the_page_on_embedding_has_the_three_lines_of_the_example() -> None:
     lines = blocks(HOW_TO / "embed.md", "text")[1].splitlines()
     source = (TOP / "examples" / "pair_behind_flask.py").read_text()
     assert [line.split()[-1] for line in lines] == ["/pair"] * 3
-    assert "PairingThread(make_lifecycle(user), patience=PATIENCE).start()" in source
-    assert "PATIENCE = 10" in source
-    assert "pairing.look()" in source
-    assert ".close()" in source
+    for line in lines:
+        called = line.split("#")[0].strip()
+        as_there = called.replace("look(user, tab", "look(current_user(), current_tab()")
+        as_there = as_there.replace("leave(user, tab", "leave(current_user(), current_tab()")
+        assert as_there.replace("user, tab,", "user, current_tab(),") in source
+    assert "BlockingPairings(patience=10)" in source
 
 
 def test_the_page_on_security_has_the_headers_of_the_example() -> None:
@@ -472,7 +494,7 @@ def test_the_readmes_picture_is_a_code_that_scans() -> None:
         ),
         ("pair_in_a_terminal.py scan", r"Paired with \+490001234567"),
         ("pair_synchronously.py", r"Paired with \+490001234567\nSockets ever opened: 1"),
-        ("pair_behind_fastapi.py", "Sockets ever opened: 2; open now: 0"),
+        ("pair_behind_fastapi.py", "was stopped.\nSockets ever opened: 3; open now: 0"),
         ("pair_behind_flask.py", r"\+490001234567'}\nSockets open at once: 1; open now: 0"),
     ],
 )

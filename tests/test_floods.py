@@ -381,7 +381,7 @@ async def test_a_hook_that_waits_for_what_a_flood_sets_can_be_cancelled() -> Non
         calls, news = calls + 1, anyio.Event()
         await news.wait()
 
-    observers = Observers({"on_change": hook}, (), 1000, lambda *_: None)
+    observers = Observers({"on_change": hook}, (), 1000)
 
     async def work() -> None:
         async with BackgroundTasks(needed=True) as tasks:

@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from qrlifecycle import (
+    Pairings,
     Policy,
     QRCode,
     QRLifecycle,
@@ -23,7 +24,7 @@ from qrlifecycle import (
 from qrlifecycle.logs import MOST_ALIKE, MOST_SHARED, About, AddLifecycle, error_once, logger
 from qrlifecycle.monitoring import Audit, Limits
 from qrlifecycle.records import Record
-from qrlifecycle.testing import Fault, ScriptedPeer, ScriptedTransport
+from qrlifecycle.testing import Fault, ScriptedPeer, ScriptedTransport, settle
 from qrlifecycle.testing.contract.socketio_peer import event
 from qrlifecycle.transports.drops import MOST_SAID, Drops
 from qrlifecycle.transports.messages import Drop, Dropped
@@ -137,6 +138,34 @@ async def test_a_line_that_comes_of_a_call_between_two_attempts_names_the_lifecy
     assert about(line) == (kept[0].lifecycle, None)
 
 
+async def test_each_line_of_an_attempt_that_was_joined_has_its_key(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Also of one that fails before there is a transport, and of an error that nobody hears."""
+    caplog.set_level(logging.DEBUG, "qrlifecycle")
+
+    async def broken() -> Any:
+        raise LookupError
+
+    async def leave(pairings: Pairings) -> None:
+        wrong: Any = lambda: "no transport"  # noqa: E731
+        async with pairings.join(("bot-7", "bob"), partial(QRLifecycle, request_qr, wrong)):
+            await settle()
+            raise LookupError
+
+    async with Pairings() as pairings:
+        async with pairings.join("ada", partial(QRLifecycle, broken, ScriptedPeer())) as pairing:
+            await pairing.result()
+        said = [(vars(line)["key"], vars(line)["subject"]) for line in caplog.records]
+        assert len(said) >= 2
+        assert set(said) == {("ada", None)}
+        caplog.clear()
+        with pytest.raises(LookupError):
+            await leave(pairings)
+    assert "everybody had left" in caplog.text
+    assert {vars(line)["key"] for line in caplog.records} == {("bot-7", "bob")}
+
+
 async def test_a_line_about_nobody_has_the_attributes_as_well(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -145,7 +174,9 @@ async def test_a_line_about_nobody_has_the_attributes_as_well(
         pairing.lifecycle.cancel()
     logger.warning("about nobody")
     assert about(caplog.records[-1]) == (None, None)
-    assert logging.Formatter("%(lifecycle)s %(subject)s").format(caplog.records[-1]) == "None None"
+    assert logging.Formatter("%(lifecycle)s %(key)s %(subject)s").format(caplog.records[-1]) == (
+        "None None None"
+    )
 
 
 async def test_a_filter_names_the_lifecycle_for_other_loggers_too(

@@ -400,6 +400,7 @@ class TestSpin:
         assert figure(leaking.steps(), "errors:") == 1
         assert figure(leaking.claim("exclusion"), "errors:") == 1
 
+    @pytest.mark.slow
     def test_a_broken_table_is_refuted(self, tmp_path: Path) -> None:
         """A code that leads elsewhere, or a transport elsewhere, breaks what it should."""
         misdirected = Spin(tmp_path, Model(Chart(MISDIRECTED)))

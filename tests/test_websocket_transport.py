@@ -105,6 +105,26 @@ async def test_a_message_becomes_what_read_makes_of_it() -> None:
         assert transport.dropped == {"unknown": 1}
 
 
+async def test_what_is_not_known_is_named_and_what_says_nothing_is_not_dropped(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """`read` gives None of the one, and no signal of the other."""
+    caplog.set_level(logging.DEBUG, "qrlifecycle")
+
+    def reads(said: Any) -> Iterable[Signal] | Signal | None:
+        return () if said == {"type": "starting"} else read(said)
+
+    odd = [{"event": "news"}, {"event": 1, "type": "more"}, {"type": "starting"}, {"x": 1}, [1]]
+    async with saying(say(*odd, {"type": "scanned"}), reads) as transport:
+        assert await transport.receive() == Scanned()
+        assert transport.dropped == {"unknown": 4}
+    said = [line.getMessage() for line in caplog.records if "dropped: " in line.getMessage()]
+    assert said[:2] == [
+        f"a message was dropped: unknown (event {name!r})" for name in ("news", "more")
+    ]
+    assert said[2] == "a message was dropped: unknown"
+
+
 async def test_what_came_in_one_read_is_kept_by_its_meaning() -> None:
     """A newer code replaces one that nobody took, and a repeated signal is one."""
     codes = ({"type": "qr", "qr": f"code {number}"} for number in range(20))

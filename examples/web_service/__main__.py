@@ -1,6 +1,7 @@
 """Run the service: `python -m examples.web_service`, and open the address that it prints.
 
-With QRLIFECYCLE_GATEWAY and QRLIFECYCLE_URL in the environment it pairs an account of that service.
+With QRLIFECYCLE_GATEWAY and QRLIFECYCLE_URL in the environment it pairs an account of that service;
+with QRLIFECYCLE_REDIS and QRLIFECYCLE_COOKIE_KEY it is one of several processes.
 What it needs is in the extra ``examples``: ``pip install '.[examples]'``.
 """
 
@@ -20,7 +21,9 @@ from qrlifecycle.cli.gateways import gateway_in_environment
 from qrlifecycle.testing import PairingServer
 
 from .app import create_app
+from .replicas import Shared, shared_by_environment
 from .service import BotPlatform, GatewayPlatform, Platform
+from .sessions import Sessions
 from .streams import MOST, Streams
 
 TOKEN = "QRLIFECYCLE_TOKEN"  # noqa: S105 - the name of a variable, not a token
@@ -36,10 +39,10 @@ GONE = 20
 class Server(uvicorn.Server):
     """Uvicorn waits for open streams before it stops; so they are ended first."""
 
-    def __init__(self, streams: Streams, *, hosts: tuple[str, ...]) -> None:
+    def __init__(self, streams: Streams, sessions: Sessions, *, hosts: tuple[str, ...]) -> None:
         super().__init__(
             uvicorn.Config(
-                create_app(streams, hosts=hosts),
+                create_app(streams, sessions, hosts=hosts),
                 loop="asyncio",
                 lifespan="off",
                 ws="none",
@@ -96,16 +99,27 @@ def platform_of(url: str | None) -> Platform | None:
     return GatewayPlatform(gateway)
 
 
-async def serve(listener: socket.socket, host: str, platform: Platform | None) -> None:
+async def serve(
+    listener: socket.socket, host: str, platform: Platform | None, shared: Shared
+) -> None:
     """Serve until a signal comes; without a platform, a pairing server is played as well."""
+    url = f"http://{host}:{listener.getsockname()[1]}"
     async with AsyncExitStack() as stack:
         plays = platform is None
         if platform is None:
             played = await stack.enter_async_context(PairingServer(host=host))
             platform = BotPlatform(played.url, token=played.token)
-        streams = Streams(platform, plays_phone=plays, most=most_streams())
-        print(f"http://{host}:{listener.getsockname()[1]}", flush=True)
-        await Server(streams, hosts=(host, "localhost")).serve(sockets=[listener])
+        streams = await stack.enter_async_context(
+            Streams(
+                platform,
+                leases=await stack.enter_async_context(shared.leases(machine=url)),
+                plays_phone=plays,
+                most=most_streams(),
+            )
+        )
+        print(url, flush=True)
+        server = Server(streams, Sessions(shared.cookie_key), hosts=(host, "localhost"))
+        await server.serve(sockets=[listener])
 
 
 if __name__ == "__main__":
@@ -121,12 +135,14 @@ if __name__ == "__main__":
     if arguments.host in ("", "0.0.0.0", "::"):  # noqa: S104 - refused
         parser.error("--host takes one address: the page is served under no other name")
     try:
-        platform = platform_of(arguments.url)
+        platform, shared = platform_of(arguments.url), shared_by_environment()
     except UsageError as error:
         parser.error(str(error))
+    if shared.redis is not None and platform is None:
+        parser.error("several processes need one platform: each would play a pairing server")
     try:
         listener = listen(arguments.host, arguments.port)
     except (OSError, OverflowError) as error:
         parser.error(f"cannot listen on {arguments.host}, port {arguments.port}: {error}")
     with listener:
-        anyio.run(serve, listener, arguments.host, platform)
+        anyio.run(serve, listener, arguments.host, platform, shared)

@@ -23,8 +23,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from qrlifecycle import State
 from qrlifecycle.diagram import render
 
+from .news import News
 from .sessions import Sessions, user_of
-from .streams import News, Streams
+from .streams import Streams
 
 __all__ = ["create_app"]
 
@@ -52,7 +53,7 @@ HEADERS = {
 """Nothing is stored, nothing is loaded from elsewhere, and no other page frames this one."""
 
 
-def create_app(streams: Streams, *, hosts: tuple[str, ...]) -> ASGIApp:
+def create_app(streams: Streams, sessions: Sessions, *, hosts: tuple[str, ...]) -> ASGIApp:
     """The application; ``hosts`` are the names under which it may be addressed."""
     files = {f"/{name}": _file(name, kind) for name, kind in FILES.items()}
     pictures = []
@@ -61,8 +62,6 @@ def create_app(streams: Streams, *, hosts: tuple[str, ...]) -> ASGIApp:
         files[f"/{path}"] = Response(render("svg", state=state), media_type="image/svg+xml")
         pictures.append(PICTURE.format(state=state, path=path, meaning=escape(state.meaning)))
     text = (HERE / "page.html").read_text().replace("<!-- diagram -->", "\n".join(pictures))
-
-    sessions = Sessions()
 
     async def page(request: Request) -> Response:
         response = HTMLResponse(text)
@@ -92,10 +91,10 @@ def _file(name: str, kind: str) -> Response:
 
 
 class PairingStream(Response):
-    """A user's pairing as server-sent events: the scope of the request is the lifecycle's scope.
+    """A user's pairing as server-sent events, joined for as long as the request lives.
 
     A dialog or a tab that is closed, a connection that is lost: each ends the request, and so this
-    scope, and so the lifecycle and its socket.
+    scope; the last one to leave ends the lifecycle, and its socket.
     """
 
     media_type = "text/event-stream"

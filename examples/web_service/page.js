@@ -39,7 +39,7 @@ async function pair() {
   display(refusal(LOST));
 }
 
-const refusal = (sentence) => ({ state: "idle", ended: "failed", sentence, retryable: true });
+const refusal = (sentence) => ({ state: "idle", ended: "failed", sentence, again: true });
 
 async function* listen(controller) {
   let silence;
@@ -87,16 +87,16 @@ function display(news) {
   else if (news.event !== "action_required") forget(news.ended ?? "waiting");
   const over = Boolean(news.ended);
   at("close").textContent = over ? "Close" : "Cancel";
-  at("close").classList.toggle("primary", over && !news.retryable);
-  at("again").hidden = !news.retryable;
+  at("close").classList.toggle("primary", over && !news.again);
+  at("again").hidden = !news.again;
   at("next").textContent = over ? NEXT[next(news)] : "";
   if (news.ended === "paired") at("paired").textContent = news.sentence;
   if (document.activeElement === document.body) at("title").focus(); // its button was hidden
 }
 
-function next({ ended, retryable }) {
+function next({ ended, again }) {
   if (ended === "paired") return "paired";
-  return retryable ? "again" : "final";
+  return again ? "again" : "final";
 }
 
 function light(state, socketOpen = false) {
@@ -116,9 +116,11 @@ function show({ picture, text, expires_in, address }) {
   at("text").hidden = !text;
   if (address) at("address").href = address;
   at("address").hidden = !address;
-  ends = performance.now() + expires_in * 1000;
-  at("bar").max = expires_in;
-  at("clock").hidden = false;
+  at("clock").hidden = expires_in === undefined; // it is good until another comes
+  if (expires_in !== undefined) {
+    ends = performance.now() + expires_in * 1000;
+    at("bar").max = expires_in;
+  }
   look("code");
   tick();
 }
@@ -136,8 +138,8 @@ function look(name) {
   for (const id of ["clock", "address"]) at(id).hidden ||= name === "scanned";
 }
 
-// While the machine sleeps timers stand still, and the code runs out. A wall clock that was put right
-// looks alike; so nothing is ended, and another code is asked for.
+// While the machine sleeps timers stand still, and the code may run out. A wall clock that was put
+// right looks alike; so nothing is ended, and what there is by now is asked for.
 function slept() {
   const before = apart;
   apart = Date.now() - performance.now();

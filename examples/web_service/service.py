@@ -21,8 +21,8 @@ from qrlifecycle import (
     ServiceRefused,
     SocketIOTransport,
 )
-from qrlifecycle.codes import Code
 from qrlifecycle.gateways import Gateway
+from qrlifecycle.leases import LeaseFactory
 
 __all__ = ["BotPlatform", "GatewayPlatform", "Platform"]
 
@@ -30,16 +30,12 @@ __all__ = ["BotPlatform", "GatewayPlatform", "Platform"]
 class Platform(Protocol):
     """What the rest of the service asks of a platform."""
 
-    def lifecycle(self, user_id: str) -> QRLifecycle:
+    def lifecycle(self, user_id: str, *, lease: LeaseFactory | None = None) -> QRLifecycle:
         """A new lifecycle for one user; nothing is asked for or open before its `pair()`."""
         ...
 
-    def account(self, user_id: str) -> str:
-        """What is paired when this user pairs; one lifecycle at a time runs for it."""
-        ...
-
-    def lifetime(self, code: Code) -> float:
-        """For how many seconds a code is valid."""
+    def key(self, user_id: str) -> tuple[str, str]:
+        """Where this user pairs, and what; one lifecycle at a time runs for it."""
         ...
 
 
@@ -49,17 +45,19 @@ class GatewayPlatform:
 
     gateway: Gateway
 
-    def lifecycle(self, user_id: str) -> QRLifecycle:  # noqa: ARG002 - `Platform`'s
+    def lifecycle(
+        self,
+        user_id: str,  # noqa: ARG002 - `Platform`'s
+        *,
+        lease: LeaseFactory | None = None,
+    ) -> QRLifecycle:
         """A new lifecycle for the account."""
-        return self.gateway.lifecycle()
+        return self.gateway.lifecycle(lease=lease)
 
-    def account(self, user_id: str) -> str:
-        """The gateway's; but for a program's account, whose codes stand each by itself."""
-        return self.gateway.account if self.gateway.one_request_at_a_time else user_id
-
-    def lifetime(self, code: Code) -> float:
-        """For how many seconds a code is valid."""
-        return self.gateway.policy.qr_lifetime if code.expires_in is None else code.expires_in
+    def key(self, user_id: str) -> tuple[str, str]:
+        """The gateway's account; but for a program's, whose codes stand each by itself."""
+        gateway = self.gateway
+        return gateway.place, gateway.account if gateway.one_request_at_a_time else user_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ class BotPlatform:
     policy: Policy = field(default_factory=Policy)
     token: str | None = field(default=None, repr=False)
 
-    def lifecycle(self, user_id: str) -> QRLifecycle:
+    def lifecycle(self, user_id: str, *, lease: LeaseFactory | None = None) -> QRLifecycle:
         """A new lifecycle for one user; nothing is asked for or open before its `pair()`."""
         return QRLifecycle(
             partial(self.request_code, user_id),
@@ -84,11 +82,12 @@ class BotPlatform:
             ),
             check_status=partial(self.check_status, user_id),
             policy=self.policy,
+            lease=lease,
         )
 
-    def account(self, user_id: str) -> str:
-        """Each user has one."""
-        return user_id
+    def key(self, user_id: str) -> tuple[str, str]:
+        """Each user of the bot."""
+        return self.bot_id, user_id
 
     async def request_code(self, user_id: str) -> QRCode | PairingCode | Paired:
         """The request behind "Pair WhatsApp"."""
@@ -120,7 +119,3 @@ class BotPlatform:
         """For one request, with the token if there is one."""
         bearer = {"Authorization": f"Bearer {self.token}"} if self.token else None
         return aiohttp.ClientSession(headers=bearer)
-
-    def lifetime(self, code: Code) -> float:
-        """For how many seconds a code is valid."""
-        return self.policy.qr_lifetime if code.expires_in is None else code.expires_in

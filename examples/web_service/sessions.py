@@ -1,8 +1,9 @@
 """Sessions: a browser's, in a cookie that only this service can have made.
 
-Each is signed with a key of the process's, so nothing is kept of those that were given, and a
-forged session is recognized. After a restart, new sessions are given. A service with a log-in of
-its own has sessions already, and does not need this module.
+Each is signed, so nothing is kept of those that were given, and a forged session is recognized. The
+key is the process's, and new sessions are given after a restart; or it is one that all processes of
+the service were given. A service with a log-in of its own has sessions already, and does not need
+this module.
 """
 
 from __future__ import annotations
@@ -20,10 +21,14 @@ SESSION = "session"
 
 
 class Sessions:
-    """Gives sessions, and verifies them."""
+    """Gives sessions, and verifies them.
 
-    def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
+    Args:
+        key: what they are signed with; None makes one.
+    """
+
+    def __init__(self, key: bytes | None = None) -> None:
+        self._key = key or secrets.token_bytes(32)
 
     def of(self, request: Request) -> str | None:
         """The session that the browser brings; None if it has none of ours."""

@@ -92,7 +92,7 @@ class Attempt:
             if observers.recording is not None:
                 observers.recording.begin(progress.policy)
             async with self._tasks:
-                observers.run_in(self._tasks)
+                observers.run_in(self._tasks, progress.note_showing)
                 try:
                     progress.begin_attempt()
                     while (outcome := await self._run_state()) is None:

@@ -28,6 +28,7 @@ import anyio
 import anyio.lowlevel
 from anyio import EndOfStream
 
+from ..calling import is_of_the_call
 from ..errors import (
     Ending,
     InvalidValue,
@@ -160,12 +161,15 @@ class Connection:
                 fault: Exception = TransportLost(text, ending=Ending.CLOSED)
             except BaseException as error:
                 fault = self._fault(error)
-            if isinstance(fault, UsageError):
-                raise fault
-            self._broke = fault
-            self._ending = fault.ending if isinstance(fault, TransportError) else Ending.OTHER
-            if not reconnect:
-                raise fault
+            try:
+                if isinstance(fault, UsageError):
+                    raise fault
+                self._broke = fault
+                self._ending = fault.ending if isinstance(fault, TransportError) else Ending.OTHER
+                if not reconnect:
+                    raise fault
+            finally:
+                del fault  # see `reraise`
 
     async def catch_up(self) -> None:
         """Let a transport that listens get to know what is in the kernel's buffer already."""
@@ -204,9 +208,8 @@ class Connection:
 
     async def _make(self) -> None:
         """Have the factory make a transport, when none is held any more and the delay is over."""
-        if (broke := self._broke) is not None:
-            self._broke = None
-            await self._close_to_reconnect(broke)
+        if self._broke is not None:
+            await self._close_to_reconnect()
         # An opening may have been interrupted by a deadline that was then put off.
         await self.close()
         # Leaving may have begun meanwhile; then there must be no socket any more, not even briefly.
@@ -219,6 +222,8 @@ class Connection:
             made: object = self._factory()
         except BaseException as error:
             fault = fault_of(error)
+            if isinstance(fault, TypeError) and is_of_the_call(fault):
+                fault = WrongAnswer(f"the transport factory cannot be called: {fault}")
             if not isinstance(fault, UsageError):
                 error_once("the transport factory raised %s", describe(fault))
             raise fault from None
@@ -255,16 +260,21 @@ class Connection:
         if recording is not None:
             recording.record(Opened if transport.holds_socket else Polling)
 
-    async def _close_to_reconnect(self, error: Exception) -> None:
+    async def _close_to_reconnect(self) -> None:
         """Close what broke, and lay down when the next transport may be made.
 
         Raises:
-            Exception: ``error``, if there is to be no next one.
+            Exception: what it broke by, if there is to be no next one.
         """
+        error, self._broke = self._broke, None
+        assert error is not None
         broke_at = anyio.current_time()
         await self.close()
         if not self._spend_reconnect(error, broke_at):
-            raise self._given_up_for(error)
+            try:
+                raise self._given_up_for(error)
+            finally:
+                del error  # see `reraise`
         delay = self._backoff.next()
         if isinstance(error, TransportError) and error.retry_after is not None:
             # As long as the server asks for, but no longer than the program waits for anybody.
@@ -309,7 +319,10 @@ class Connection:
 
     def _fault(self, error: BaseException) -> Exception:
         """What a transport raised, if it is the peer's or the transport's doing."""
-        fault = fault_of(error)
+        try:
+            fault = fault_of(error)
+        finally:
+            del error  # see `reraise`
         if not isinstance(fault, TransportError | UsageError):
             error_once("the transport broke its contract: it raised %s", describe(fault))
         elif isinstance(fault, InvalidValue) and self.phase is Phase.LISTENING:

@@ -20,12 +20,15 @@ from ..logs import error_once, warn_once
 from ..signals import ActionRequired
 from .user_code import BackgroundTasks, close_coroutine, describe, fault_of
 
-__all__ = ["BACKLOG", "Hook", "HookRunner", "append_news"]
+__all__ = ["BACKLOG", "Hook", "HookRunner", "Settled", "append_news"]
 
 T = TypeVar("T")
 
 Hook = Callable[[T], Awaitable[object] | object]
 """A plain or async function of one argument."""
+
+Settled = Callable[[str, Exception | None], None]
+"""Told how a call of a hook ended: the hook's name, and None or the error that it raised."""
 
 BACKLOG = 64
 """How many things a slow observer may lag behind before the oldest is forgotten. An attempt with
@@ -39,24 +42,15 @@ class HookRunner(Generic[T]):
         name: for the log.
         hook: what is called.
         timeout: seconds that one call of an async hook may take.
-        settled: told what became of each call: ``name``, and None or the error that it raised. A
-            call that was forgotten while it ran is not told of.
     """
 
-    __slots__ = ("_async", "_backlog", "_busy", "_forgotten", "_hook", "_name", "_settled",
-                 "_timeout", "tasks")  # fmt: skip
+    __slots__ = ("_async", "_backlog", "_busy", "_forgotten", "_hook", "_name", "_timeout",
+                 "settled", "tasks")  # fmt: skip
 
-    def __init__(
-        self,
-        name: str,
-        hook: Hook[T],
-        timeout: float,
-        settled: Callable[[str, Exception | None], None] | None = None,
-    ) -> None:
+    def __init__(self, name: str, hook: Hook[T], timeout: float) -> None:
         self._name = name
         self._hook = hook
         self._timeout = timeout
-        self._settled = settled
         self._async = inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(
             getattr(hook, "__call__", None)  # noqa: B004 - a callable object's own __call__ is asked
         )
@@ -65,6 +59,9 @@ class HookRunner(Generic[T]):
         self._forgotten: object = object()
         self.tasks: BackgroundTasks | None = None
         """Where async calls run; without it they wait for the next item that comes with it."""
+        self.settled: Settled | None = None
+        """Told what became of each call, if anybody needs to know; but not of a call that was
+        forgotten while it ran."""
 
     def forget(self) -> None:
         """Drop what has not been delivered yet, and no longer care how a running call ends."""
@@ -118,7 +115,7 @@ class HookRunner(Generic[T]):
             return forgotten, None
         if inspect.iscoroutine(result) or (self._async and inspect.isawaitable(result)):
             return forgotten, result
-        if self._settled is not None:
+        if self.settled is not None:
             self._settle(forgotten, None)
         return forgotten, None
 
@@ -135,12 +132,13 @@ class HookRunner(Generic[T]):
             self._settle(forgotten, error, said=True)
         else:
             self._settle(forgotten, error)
+        del error  # see `reraise`
 
     def _settle(self, forgotten: object, error: Exception | None, *, said: bool = False) -> None:
         if error is not None and not said:
             error_once("%s raised %s", self._name, describe(error))
-        if self._settled is not None and forgotten is self._forgotten:
-            self._settled(self._name, error)
+        if self.settled is not None and forgotten is self._forgotten:
+            self.settled(self._name, error)
 
 
 def append_news(backlog: list[Any], item: Any) -> None:

@@ -27,7 +27,7 @@ from ..records import Recorder
 from ..secrecy import shown_half_made
 from ..states import OUTCOMES, Event, State
 from ..waiting import wait_for
-from .hooks import Hook, HookRunner, append_news
+from .hooks import Hook, HookRunner, Settled, append_news
 from .recording import Recording
 from .user_code import BackgroundTasks, reraise
 
@@ -106,104 +106,29 @@ class Changes:
         return self._backlog.pop(0)
 
 
-class Observers:
-    """All observers of one lifecycle.
+class News:
+    """What has happened and is yet to be told, in order.
 
-    Args:
-        hooks: by name; those that are not given are not there.
-        recorders: each is told each record.
-        hook_timeout: seconds that one call of an async hook may take.
-        settled: told what became of each call of a hook that shows the person something: the
-            hook's name, and None or the error that it raised.
+    By itself, so that who makes news does not hold those who hold it: a circle would be left to the
+    garbage collector, one for each lifecycle.
     """
 
-    __slots__ = ("_delivering", "_hooks", "_iterators", "_queue", "_showing", "about", "dropped",
-                 "recording")  # fmt: skip
+    __slots__ = ("_delivering", "_queue")
 
-    def __init__(
-        self,
-        hooks: Mapping[str, Hook[Any]],
-        recorders: Sequence[Recorder],
-        hook_timeout: float,
-        settled: Callable[[str, Exception | None], None],
-    ) -> None:
-        self._hooks = {
-            name: HookRunner(name, hook, hook_timeout, settled if name in SHOWING else None)
-            for name, hook in hooks.items()
-        }
-        self.about = About()
-        """Which lifecycle it is, for its log and its records."""
-        self._showing = [runner for name, runner in self._hooks.items() if name in SHOWING]
-        self._iterators: list[weakref.ref[Changes]] = []
+    def __init__(self) -> None:
         self._queue: deque[tuple[Callable[[Any], object], object]] = deque()
         self._delivering = False
-        recording = Recording(tuple(recorders), self._publish, self.about) if recorders else None
-        self.recording = recording
-        """Makes the records, if anybody keeps them."""
-        self.dropped: Counter[str] | None = None
-        """What became of nothing, by cause."""
 
-    @property
-    def hooked(self) -> bool:
-        """Whether there is any hook at all."""
-        return bool(self._hooks)
-
-    def run_in(self, tasks: BackgroundTasks | None) -> None:
-        """Run async hooks in these tasks from now on; None for nowhere."""
-        for runner in self._hooks.values():
-            runner.tasks = tasks
-
-    def changes(self) -> Changes:
-        """A new iterator, kept only as long as its owner keeps it."""
-        iterator = Changes()
-        self._iterators = [ref for ref in self._iterators if ref() is not None]
-        self._iterators.append(weakref.ref(iterator))
-        return iterator
-
-    def notify(self, source: State, event: Event, target: State, carried: object) -> None:
-        """A row was taken; ``carried`` is what its transition carried.
-
-        All its news is queued before any of it is told: what one observer raises keeps it from no
-        other.
-        """
-        outcome: Any = carried if event in OUTCOMES else None
-        queue, hooks = self._queue, self._hooks
-        if source is not target:  # what the person was to be shown, and was not yet, is past
-            for showing in self._showing:
-                showing.forget()
-        if (recording := self.recording) is not None:
-            record = recording.change(source, event, target, outcome)
-            if record is not None:
-                queue.append((recording.tell, record))
-        if self._iterators or "on_change" in hooks:
-            self._queue_change(Change(source, event, target, outcome))
-        name = HOOK_OF.get(event, "")
-        if event is Event.QR_UPDATED and isinstance(carried, PairingCode):
-            name = "on_pairing_code"
-        if (runner := hooks.get(name)) is not None:
-            queue.append((runner.deliver, carried))
-        self._deliver()
-
-    def _queue_change(self, change: Change) -> None:
-        for ref in self._iterators:
-            if (iterator := ref()) is not None:
-                self._queue.append((iterator.put, change))
-        if (runner := self._hooks.get("on_change")) is not None:
-            self._queue.append((runner.deliver, change))
-
-    def count(self, dropped: Mapping[str, int]) -> None:
-        """Note what was dropped, by cause."""
-        if dropped:
-            self.dropped = self.dropped or Counter()
-            self.dropped.update(dropped)
-            if self.recording is not None:
-                self.recording.drop(dropped)
-
-    def _publish(self, deliver: Callable[[Any], object], item: object) -> None:
+    def put(self, deliver: Callable[[Any], object], item: object) -> None:
+        """Add an item, and how it is delivered."""
         self._queue.append((deliver, item))
-        self._deliver()
 
-    def _deliver(self) -> None:
+    def publish(self, deliver: Callable[[Any], object], item: object) -> None:
+        """Add an item, and tell all that there is."""
+        self.put(deliver, item)
+        self.deliver()
+
+    def deliver(self) -> None:
         """Tell all the news that there is; only then raise what is nobody's to handle here.
 
         A `SystemExit` of one observer must not keep the success from another.
@@ -223,3 +148,95 @@ class Observers:
             self._delivering = False
         if raised is not None:
             reraise(raised)
+
+
+class Observers:
+    """All observers of one lifecycle.
+
+    Args:
+        hooks: by name; those that are not given are not there.
+        recorders: each is told each record.
+        hook_timeout: seconds that one call of an async hook may take.
+    """
+
+    __slots__ = ("_hooks", "_iterators", "_news", "_showing", "about", "dropped", "recording")
+
+    def __init__(
+        self, hooks: Mapping[str, Hook[Any]], recorders: Sequence[Recorder], hook_timeout: float
+    ) -> None:
+        self._hooks = {name: HookRunner(name, hook, hook_timeout) for name, hook in hooks.items()}
+        self.about = About()
+        """Which lifecycle it is, for its log and its records."""
+        self._showing = [runner for name, runner in self._hooks.items() if name in SHOWING]
+        self._iterators: list[weakref.ref[Changes]] = []
+        news = self._news = News()
+        recording = Recording(tuple(recorders), news.publish, self.about) if recorders else None
+        self.recording = recording
+        """Makes the records, if anybody keeps them."""
+        self.dropped: Counter[str] | None = None
+        """What became of nothing, by cause."""
+
+    @property
+    def hooked(self) -> bool:
+        """Whether there is any hook at all."""
+        return bool(self._hooks)
+
+    def run_in(self, tasks: BackgroundTasks | None, settled: Settled | None = None) -> None:
+        """Run async hooks in these tasks from now on; None for nowhere.
+
+        Args:
+            tasks: where they run.
+            settled: told what becomes of the calls of hooks that show the person something. It is
+                held no longer than the tasks are: it belongs to whoever owns these observers, and
+                a circle would be left to the garbage collector, one for each lifecycle.
+        """
+        for runner in self._hooks.values():
+            runner.tasks = tasks
+        for showing in self._showing:
+            showing.settled = settled
+
+    def changes(self) -> Changes:
+        """A new iterator, kept only as long as its owner keeps it."""
+        iterator = Changes()
+        self._iterators = [ref for ref in self._iterators if ref() is not None]
+        self._iterators.append(weakref.ref(iterator))
+        return iterator
+
+    def notify(self, source: State, event: Event, target: State, carried: object) -> None:
+        """A row was taken; ``carried`` is what its transition carried.
+
+        All its news is queued before any of it is told: what one observer raises keeps it from no
+        other.
+        """
+        outcome: Any = carried if event in OUTCOMES else None
+        news, hooks = self._news, self._hooks
+        if source is not target:  # what the person was to be shown, and was not yet, is past
+            for showing in self._showing:
+                showing.forget()
+        if (recording := self.recording) is not None:
+            record = recording.change(source, event, target, outcome)
+            if record is not None:
+                news.put(recording.tell, record)
+        if self._iterators or "on_change" in hooks:
+            self._queue_change(Change(source, event, target, outcome))
+        name = HOOK_OF.get(event, "")
+        if event is Event.QR_UPDATED and isinstance(carried, PairingCode):
+            name = "on_pairing_code"
+        if (runner := hooks.get(name)) is not None:
+            news.put(runner.deliver, carried)
+        news.deliver()
+
+    def _queue_change(self, change: Change) -> None:
+        for ref in self._iterators:
+            if (iterator := ref()) is not None:
+                self._news.put(iterator.put, change)
+        if (runner := self._hooks.get("on_change")) is not None:
+            self._news.put(runner.deliver, change)
+
+    def count(self, dropped: Mapping[str, int]) -> None:
+        """Note what was dropped, by cause."""
+        if dropped:
+            self.dropped = self.dropped or Counter()
+            self.dropped.update(dropped)
+            if self.recording is not None:
+                self.recording.drop(dropped)

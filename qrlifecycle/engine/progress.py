@@ -107,7 +107,7 @@ class Progress:
         self, policy: Policy, hooks: Mapping[str, Hook[Any]], recorders: Sequence[Recorder]
     ) -> None:
         self.policy = policy
-        self.observers = Observers(hooks, recorders, policy.hook_timeout, self.note_showing)
+        self.observers = Observers(hooks, recorders, policy.hook_timeout)
         self._state = INITIAL
         self.pending: Transition | None = None
         """What was decided on, and is taken when nothing of the state is left."""
@@ -146,6 +146,19 @@ class Progress:
     def shown_code(self) -> Code | None:
         """The code that has been handed out and is still good."""
         return None if self.withheld else self.code
+
+    @property
+    def code_expires_in(self) -> float | None:
+        """For how many seconds the code that is shown is good still, but for the grace.
+
+        None if there is none, or its time matters no more: the phone has it.
+        """
+        if self.shown_code is None:
+            return None
+        assert self.phase is not None
+        if DEADLINE_OF[self.phase] is not Deadline.CODE:
+            return None
+        return max(0.0, self.phase_ends - self.policy.expiry_grace - current_time())
 
     # Transitions
 

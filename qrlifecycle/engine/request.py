@@ -48,15 +48,18 @@ class Request:
                 break
             except BaseException as error:
                 fault = fault_of(error)
-            if not isinstance(fault, ServiceUnavailable):
-                if not isinstance(fault, PeerError):
-                    warn_once("request_qr raised %s", describe(fault))
-                return fault
-            self.unavailable, delay = fault, self._backoff.next()
-            if fault.retry_after is not None:
-                # As long as the service asks for, but no longer than the program waits for anybody.
-                delay = max(delay, min(fault.retry_after, self._longest))
-            text = str(fault) or "the service is unavailable"
+            try:
+                if not isinstance(fault, ServiceUnavailable):
+                    if not isinstance(fault, PeerError):
+                        warn_once("request_qr raised %s", describe(fault))
+                    return fault
+                self.unavailable, delay = fault.with_traceback(None), self._backoff.next()
+                if fault.retry_after is not None:
+                    # As long as the service asks for, but no longer than the program waits at all.
+                    delay = max(delay, min(fault.retry_after, self._longest))
+                text = str(fault) or "the service is unavailable"
+            finally:
+                del fault  # see `reraise`
             warn_shared("%s; asking for a code again in %.1f s", text, delay, alike=text)
             await anyio.sleep(delay)
         kind = type(answer).__name__

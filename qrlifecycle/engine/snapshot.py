@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..codes import Code
-from ..states import Event, Phase, State
+from ..states import ENDS, OUTCOMES, Event, Phase, State
 from .attempt import Attempt
 from .progress import Progress
 
@@ -32,6 +32,11 @@ class Snapshot(NamedTuple):
     """Whether a read of the status is due that has not begun."""
     leased: bool | None = None
     """Whether the lease is held; None where there is none."""
+
+    @property
+    def ending(self) -> bool:
+        """Whether the `pair()` that runs has come to its end, or will: one is decided on."""
+        return self.running and (self.state in ENDS or self.pending in OUTCOMES)
 
 
 def take_snapshot(progress: Progress, attempt: Attempt | None) -> Snapshot:

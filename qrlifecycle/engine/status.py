@@ -206,18 +206,21 @@ class StatusReader:
         read, self._read = self._read, None
         older, self._older = self._older, False
         self._note_finished()
-        if read.cancel_called and anyio.current_time() < read.deadline:
-            # Given up for a fresh one, it says nothing, not even if it was answered in that very
-            # instant: the answer may be older than what the fresh one is to find.
-            return None
-        if older and answer is not None and not isinstance(answer.signal, Paired):
-            return None
-        if answer is None:
-            self._miss(fault or PeerError(f"no answer within {limit:g} s"))
-            if isinstance(fault, ServiceRefused) and self._progress.final_check:
-                # It lets nobody ask: not in a moment either, and there is no other cause to wait.
-                self._progress.end_wait()
-        return answer
+        try:
+            if read.cancel_called and anyio.current_time() < read.deadline:
+                # Given up for a fresh one, it says nothing, not even if it was answered in that
+                # very instant: the answer may be older than what the fresh one is to find.
+                return None
+            if older and answer is not None and not isinstance(answer.signal, Paired):
+                return None
+            if answer is None:
+                self._miss(fault or PeerError(f"no answer within {limit:g} s"))
+                if isinstance(fault, ServiceRefused) and self._progress.final_check:
+                    # It lets nobody ask: not in a moment either, and nothing else is waited for.
+                    self._progress.end_wait()
+            return answer
+        finally:
+            del fault  # see `reraise`
 
     def _note_finished(self) -> None:
         """A read has ended: who waits for that goes on, when the answer has been taken."""

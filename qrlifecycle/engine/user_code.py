@@ -71,7 +71,10 @@ def fault_of(error: BaseException) -> Exception:
         return error
     if _is_cancellation(error) and not _is_our_cancellation(error):
         return ForeignCancellation()
-    raise error
+    try:
+        raise error
+    finally:
+        del error  # see `reraise`
 
 
 def _is_cancellation(error: BaseException) -> bool:
@@ -150,6 +153,9 @@ def describe(error: BaseException) -> str:
 
 def reraise(error: BaseException) -> NoReturn:
     """Raise what was kept, and keep it no longer: an error holds the frames that it went through.
+
+    A frame that holds it as well makes a circle, which only the garbage collector would open: with
+    all that these frames hold, which may be a code, and in a crowd the collector is slow.
 
     Raises:
         BaseException: ``error``.

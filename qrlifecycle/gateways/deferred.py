@@ -20,17 +20,25 @@ class DeferredTransport(Transport):
         make: async function that gives back a fresh transport, not yet opened. What it raises
             counts as unreachable, unless it is a `TransportError`.
         subject: whom it is for.
+        meaning: what a signal of the other one's is for this account; None: nothing. For what
+            depends on what came before. Unless given, each is what it is.
+        shared: the name of the shared socket that the other one is a share of, if it is.
     """
 
-    __slots__ = ("_closed", "_made", "_make", "_subject")
+    __slots__ = ("_closed", "_made", "_make", "_meaning", "_shared", "_subject")
 
     def __init__(
         self,
         make: Callable[[], Awaitable[Transport]],
         subject: tuple[str, ...] | None = None,
+        *,
+        meaning: Callable[[Signal], Signal | None] | None = None,
+        shared: str | None = None,
     ) -> None:
         self._make = make
         self._made: Transport | None = None
+        self._meaning = meaning
+        self._shared = shared
         self._subject = subject
         self._closed = False
 
@@ -43,6 +51,11 @@ class DeferredTransport(Transport):
     def subject(self) -> tuple[str, ...] | None:
         """Whom it is for."""
         return self._subject
+
+    @property
+    def shared(self) -> str | None:
+        """Which socket it is a share of."""
+        return self._shared
 
     async def open(self) -> None:
         """Make the other one, and open it.
@@ -58,10 +71,14 @@ class DeferredTransport(Transport):
         await made.open()
 
     async def receive(self) -> Signal:
-        """The other one's next signal."""
+        """The other one's next signal that means something."""
         if self._made is None:
             raise EndOfStream
-        return await self._made.receive()
+        while True:
+            signal = await self._made.receive()
+            meant = signal if self._meaning is None else self._meaning(signal)
+            if meant is not None:
+                return meant
 
     async def aclose(self) -> None:
         """Close the other one, if it was made."""

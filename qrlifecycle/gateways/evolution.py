@@ -37,13 +37,15 @@ from ..policy import Policy
 from ..signals import Paired, PairingRefused, QRUpdated, Signal
 from ..transports.base import Transport
 from ..transports.handshake import check_namespace
+from ..transports.shared import SharedSocket, SocketIOFeed
 from ..transports.socketio import SocketIOTransport
 from ..values import UNAUTHORIZED, fields_of, text_of, value_at
-from .base import Gateway, Reaching, until
+from .base import Reaching, until
 from .credentials import Credential, advice_on, check_credential, fresh
 from .deferred import DeferredTransport
 from .failures import refusal_told
 from .phone_numbers import digits_of
+from .sharing import EVERYBODY, Feed, SharingGateway
 
 __all__ = ["EvolutionAPI"]
 
@@ -76,7 +78,7 @@ BETWEEN_READS = 0.5
 """Seconds."""
 
 
-class EvolutionAPI(Gateway):
+class EvolutionAPI(SharingGateway):
     """One instance of an Evolution API server, version 2.
 
     ::
@@ -96,6 +98,7 @@ class EvolutionAPI(Gateway):
             (`QRCode.typed`), unless somebody else began the round without one.
         global_events: for a server with ``WEBSOCKET_GLOBAL_EVENTS``, which tells everybody
             everything: what is another instance's is dropped.
+        shared: one socket for all instances of such a server, over `EvolutionAPI.feed()`.
         options: how to reach the server, see `Reaching`.
 
     Raises:
@@ -120,15 +123,31 @@ class EvolutionAPI(Gateway):
         instance: str,
         phone_number: str | None = None,
         global_events: bool = False,
+        shared: SharedSocket | None = None,
         **options: Unpack[Reaching],
     ) -> None:
-        super().__init__(url, instance, **options)
+        super().__init__(url, instance, shared=shared, **options)
         check_credential(api_key, "api_key", in_header=True)
+        global_events = global_events or shared is not None
         self._namespace = "/" if global_events else f"/{instance}"
         check_namespace(self._namespace)
         self._key = api_key
         self._number = None if phone_number is None else digits_of(phone_number)
         self._global = global_events
+
+    @classmethod
+    def feed(cls, url: str, *, api_key: Credential, **options: Unpack[Reaching]) -> Feed:
+        """What a `SharedSocket` opens to a server with ``WEBSOCKET_GLOBAL_EVENTS``.
+
+        Args:
+            url: the server.
+            api_key: the server's global key, or any instance's own token: both hear everybody.
+            options: how to reach the server, see `Reaching`.
+
+        Raises:
+            InvalidValue: a URL that is none, or an empty key.
+        """
+        return Feed(cls(url, api_key=api_key, instance=EVERYBODY, global_events=True, **options))
 
     async def headers(self) -> Mapping[str, str]:
         """The key, as it is now."""
@@ -165,8 +184,15 @@ class EvolutionAPI(Gateway):
         return QRUpdated(found) if isinstance(found, QRCode) else found
 
     def transport(self) -> Transport:
-        """Socket.IO, in the instance's namespace or in everybody's."""
-        return _Listening(self._listen, self._why_not, (self.account, self.account))
+        """Socket.IO, in the instance's namespace or in everybody's; or a share of that."""
+        subject = (self.account, self.account)
+        if self.shared is not None:
+            return DeferredTransport(self.join, subject, shared=self.shared)
+        return _Listening(self._listen, self._why_not, subject)
+
+    def transport_for_all(self) -> Transport:
+        """Socket.IO, in everybody's namespace."""
+        return _Listening(self._listen_to_all, self._why_not)
 
     # Asking
 
@@ -231,6 +257,15 @@ class EvolutionAPI(Gateway):
             **self.socket_options,
         )
 
+    async def _listen_to_all(self) -> Transport:
+        return SocketIOFeed(
+            self.url,
+            owner=["instance"],
+            headers=await self.headers(),
+            signals=SIGNALS,
+            **self.socket_options,
+        )
+
     async def _why_not(self, error: TransportUnreachable) -> TransportError:
         """More of what an HTTP status means that answers the handshake."""
         if error.status == 404:
@@ -268,7 +303,7 @@ class _Listening(DeferredTransport):
         self,
         make: Callable[[], Awaitable[Transport]],
         why_not: Callable[[TransportUnreachable], Awaitable[TransportError]],
-        subject: tuple[str, ...],
+        subject: tuple[str, ...] | None = None,
     ) -> None:
         super().__init__(make, subject)
         self._why_not = why_not

@@ -13,7 +13,7 @@ Made after its source, version 9.2.0 (August 2026); what it makes of things is d
   waits for a pong, which comes after.
 - Nothing says that a code ran out, or could not be made: each code has its time, and the status is
   read every 5 s.
-- **A restart kills the code**, and nothing tells, but that nobody listened: see `AwareOfRestarts`.
+- **A restart kills the code**, and nothing tells, but that nobody listened: see `NotingRestarts`.
 - HTTP 401 with ``AUTHENTICATION_ERROR`` is not about us: it could not connect to WhatsApp.
 - ``/ws`` and all of ``/app`` want a device since version 9.
 """
@@ -43,24 +43,28 @@ from ..outcome import Reason
 from ..policy import WHATSAPP, Policy, is_positive
 from ..signals import (
     ActionRequired,
+    Addressed,
     Paired,
     PairingRefused,
+    QRExpired,
     Scanned,
     Signal,
     StatusChanged,
 )
 from ..transports.base import Transport
+from ..transports.shared import SharedSocket, WebSocketFeed
 from ..transports.websocket import WebSocketTransport
 from ..values import UNAUTHORIZED, fields_of, object_in, text_of
 from .actions import REPLIES, Told, code_to_compare, passkey
-from .base import Gateway, Parts, Reaching
+from .base import Parts, Reaching
 from .credentials import Credential, advice_on, check_credential, fresh, trouble_with
 from .deferred import DeferredTransport
 from .failures import expiry_told, refusal_told
 from .http import Answer
-from .live_codes import LiveCode, forget_code, live_code
+from .live_codes import LiveCode, forget_code, forget_codes, live_code
 from .phone_numbers import digits_of
 from .replies import CodeCompared, PasskeySigned, Reply
+from .sharing import Feed, SharingGateway
 
 __all__ = ["GOWA"]
 
@@ -85,14 +89,11 @@ FILES = "statics"
 AWAY = frozenset({Ending.NOT_CONNECTED, Ending.TRY_LATER})
 """How an opening fails where the service is not there: nobody listens, or a proxy says so."""
 
-ENDS = frozenset({"PASSKEY_ERROR", "DEVICE_LOGGED_OUT"})
-"""Messages after which a code is good no more."""
-
 ALREADY = frozenset({"ALREADY_LOGGED_IN", "SESSION_SAVED_ERROR"})
 """What it says in place of a code where the device is linked, and connects."""
 
 
-class GOWA(Gateway):
+class GOWA(SharingGateway):
     """One device of a GOWA.
 
     ::
@@ -108,6 +109,7 @@ class GOWA(Gateway):
         password: that goes with it.
         device: the device's id there; not its JID.
         phone_number: ask for a code to type on the phone of this number, in place of a picture.
+        shared: one socket for all devices, over `GOWA.feed()`.
         options: how to reach it, see `Reaching`; ``timeout`` is 50 s unless given, for making a
             code may take that long, and asking again would begin anew.
 
@@ -137,10 +139,11 @@ class GOWA(Gateway):
         username: str | None = None,
         password: Credential | None = None,
         phone_number: str | None = None,
+        shared: SharedSocket | None = None,
         **options: Unpack[Reaching],
     ) -> None:
         options.setdefault("timeout", SLOWEST)
-        super().__init__(url, device, **options)
+        super().__init__(url, device, shared=shared, **options)
         if password is not None:
             check_credential(password, "password")
         if (username is None) is not (password is None):
@@ -150,6 +153,30 @@ class GOWA(Gateway):
         self._username, self._password = username, password
         self._number = None if phone_number is None else digits_of(phone_number)
         self._mine = Mine(self._whose)
+
+    @classmethod
+    def feed(
+        cls,
+        url: str,
+        *,
+        device: str,
+        username: str | None = None,
+        password: Credential | None = None,
+        **options: Unpack[Reaching],
+    ) -> Feed:
+        """What a `SharedSocket` opens to the service.
+
+        Args:
+            url: where it is.
+            device: any device that exists, and stays: nobody is let in without naming one.
+            username: if it asks for one.
+            password: that goes with it.
+            options: how to reach it, see `Reaching`.
+
+        Raises:
+            InvalidValue: as the constructor.
+        """
+        return Feed(cls(url, device=device, username=username, password=password, **options))
 
     def parts(self) -> Parts:
         """The arguments of one `QRLifecycle`: each knows the code that it has on screen."""
@@ -304,12 +331,19 @@ class GOWA(Gateway):
     # Listening
 
     def transport(self) -> Transport:
-        """A WebSocket, with a fresh password."""
-        return AwareOfRestarts(self._connect, (self.account,), mine=self._mine)
+        """A WebSocket, with a fresh password; or a share of one."""
+        subject, mine = (self.account,), self._mine
+        if self.shared is not None:
+            return OfOneCode(self.join, None, subject, mine=mine, shared=self.shared)
+        return OfOneCode(self._connect, self.place, subject, mine=mine)
+
+    def transport_for_all(self) -> Transport:
+        """The same, for whoever is named."""
+        return NotingRestarts(self._connect_for_all, self.place)
 
     async def _connect(self) -> Transport:
         return WebSocketTransport(
-            f"{self.url}/ws?{urlencode({'device_id': self.account})}",
+            self._socket_url,
             self._read,
             headers=await self.headers(),
             wait_for_pong=True,
@@ -317,82 +351,136 @@ class GOWA(Gateway):
             **self.socket_options,
         )
 
+    async def _connect_for_all(self) -> Transport:
+        return WebSocketFeed(
+            self._socket_url,
+            _heard,
+            headers=await self.headers(),
+            wait_for_pong=True,
+            heartbeat=HEARTBEAT,
+            **self.socket_options,
+        )
+
+    @property
+    def _socket_url(self) -> str:
+        return f"{self.url}/ws?{urlencode({'device_id': self.account})}"
+
     def _read(self, message: Any) -> Signal | None:
-        """What a message means. A success names nobody; with `owner=` it would be dropped."""
-        if message["code"] == "LOGIN_SUCCESS":
-            return StatusChanged()
-        result = message.get("result")
-        if not isinstance(result, Mapping) or result.get("device_id") != self.account:
-            return None
-        if message["code"] in ENDS:
-            return self._end(message["code"])
-        match message["code"]:
-            case "PASSKEY_REQUEST":
-                required = passkey(fields_of(result["challenge"], "challenge"))
-                return self._mine.told.tell_once(required)
-            case "PASSKEY_CONFIRMATION":
-                return self._mine.told.tell_once(_confirmation(result))
+        """What a message means that is for this device, or for all."""
+        heard = _heard(message)
+        if isinstance(heard, Addressed):
+            return heard.signal if heard.key == (self.account,) else None
+        return heard
+
+
+def _heard(message: Any) -> Signal | None:
+    """What a message means, and for which device. A success names none: it is news for all."""
+    if message["code"] == "LOGIN_SUCCESS":
+        return StatusChanged()
+    result = message.get("result")
+    if not isinstance(result, Mapping):
         return None
-
-    def _end(self, code: str) -> Signal:
-        """The code on screen is good no more: the phone's no, or somebody has logged it out."""
-        self._mine.forget()
-        if code == "PASSKEY_ERROR":
+    signal: Signal | None = None
+    match message["code"]:
+        case "PASSKEY_REQUEST":
+            signal = passkey(fields_of(result["challenge"], "challenge"))
+        case "PASSKEY_CONFIRMATION":
+            signal = _confirmation(result)
+        case "PASSKEY_ERROR":
             text = "the passkey was not accepted (PASSKEY_ERROR); ask for another code"
-            return refusal_told(Reason.REFUSED_ON_PHONE, text)
-        what = f"the device {self.account!r} was logged out (DEVICE_LOGGED_OUT)"
-        if isinstance(self._mine.told.last, ActionRequired):
-            text = f"{what} while an answer was waited for; ask for another code"
-            return refusal_told(Reason.REFUSED_ON_PHONE, text)
-        return expiry_told(what)
+            signal = refusal_told(Reason.REFUSED_ON_PHONE, text)
+        case "DEVICE_LOGGED_OUT":
+            signal = expiry_told("the device was logged out (DEVICE_LOGGED_OUT)")
+    device = None if signal is None else text_of(result.get("device_id"), "device_id")
+    return None if signal is None or device is None else Addressed((device,), signal)
 
 
-class AwareOfRestarts(DeferredTransport):
-    """A transport that says, as it opens, that the code on screen died with the service.
+class NotingRestarts(DeferredTransport):
+    """A socket that notes where nobody was: all codes of the place died by that.
 
     The service keeps its codes in memory, in the process that the socket leads to. Where nobody
     listened in between, that process is another one; nothing else tells.
 
     Args:
         make: as of `DeferredTransport`.
-        subject: as of `DeferredTransport`.
-        mine: what the lifecycle knows, from one transport to the next.
+        place: where the service is; None for a share, whose socket notes it itself.
+        options: the others of `DeferredTransport`.
     """
 
-    __slots__ = ("_mine", "_restarted")
+    __slots__ = ("_place",)
 
     def __init__(
-        self, make: Callable[[], Awaitable[Transport]], subject: tuple[str, ...], *, mine: Mine
+        self,
+        make: Callable[[], Awaitable[Transport]],
+        place: str | None,
+        *options: Any,
+        **more: Any,
     ) -> None:
-        super().__init__(make, subject)
-        self._mine = mine
-        self._restarted = False
+        super().__init__(make, *options, **more)
+        self._place = place
 
     async def open(self) -> None:
-        """Open it, and note whether anybody listened."""
+        """Open it, and note it if nobody was there."""
+        began = anyio.current_time()
         try:
             await super().open()
         except TransportError as error:
-            self._mine.was_away = self._mine.was_away or error.ending in AWAY
+            if error.ending in AWAY and self._place is not None:
+                forget_codes(self._is_there, until=began)
             raise
-        self._restarted = self._mine.was_away
+
+    def _is_there(self, account: Hashable) -> bool:
+        return isinstance(account, tuple) and account[0] == self._place
+
+
+class OfOneCode(NotingRestarts):
+    """A transport for the code on one screen: what is heard means what it does after all before.
+
+    It says, as it opens, that the code died meanwhile, if it did.
+
+    Args:
+        make: as of `DeferredTransport`.
+        place: as of `NotingRestarts`.
+        subject: as of `DeferredTransport`.
+        mine: what the lifecycle knows, from one transport to the next.
+        shared: as of `DeferredTransport`.
+    """
+
+    __slots__ = ("_died", "_mine")
+
+    def __init__(
+        self,
+        make: Callable[[], Awaitable[Transport]],
+        place: str | None,
+        subject: tuple[str, ...],
+        *,
+        mine: Mine,
+        shared: str | None = None,
+    ) -> None:
+        super().__init__(make, place, subject, meaning=mine.meaning, shared=shared)
+        self._mine = mine
+        self._died = False
+
+    async def open(self) -> None:
+        """Open it, and look whether the code is still good."""
+        await super().open()
+        self._died = self._mine.died
 
     async def receive(self) -> Signal:
         """First that the code is good no more, if it is not; then the other one's next signal."""
-        if self._restarted:
-            self._restarted = False
-            self._mine.forget()
+        if self._died:
+            self._died = False
             return expiry_told("the service was away, and the code died with it")
         return await super().receive()
 
     async def aclose(self) -> None:
         """Close the other one; nothing is said any more."""
-        self._restarted = False
+        self._died = False
         await super().aclose()
 
     def abort(self) -> None:
         """Abort the other one; nothing is said any more."""
-        self._restarted = False
+        self._died = False
         super().abort()
 
 
@@ -403,7 +491,7 @@ class Mine:
         account: whose code it is; no secret.
     """
 
-    __slots__ = ("_account", "_shown", "knows_no_passkeys", "told", "was_away")
+    __slots__ = ("_account", "_shown", "knows_no_passkeys", "told")
 
     def __init__(self, account: Hashable) -> None:
         self._account = account
@@ -411,8 +499,6 @@ class Mine:
         self.told = Told()
         self.knows_no_passkeys = False
         """Whether the service has answered that it has none."""
-        self.was_away = False
-        """Whether there was nobody since the code on screen was given."""
 
     def __repr__(self) -> str:
         return "<Mine>"
@@ -422,10 +508,30 @@ class Mine:
         """The code that was given last, as long as anybody has it."""
         return None if self._shown is None else self._shown()
 
+    @property
+    def died(self) -> bool:
+        """Whether the code that was given last is good no more, and somebody still has it."""
+        if (code := self.shown) is None:
+            return False
+        live = live_code(self._account)
+        return live is None or not live.has_copy(code)
+
+    def meaning(self, signal: Signal) -> Signal | None:
+        """What a signal means after what was told of this code before."""
+        match signal:
+            case ActionRequired() | Scanned():
+                return self.told.tell_once(signal)
+            case QRExpired() | PairingRefused():
+                self.forget()
+                if isinstance(signal, QRExpired) and isinstance(self.told.last, ActionRequired):
+                    # Logged out while something was to be done: the person's no.
+                    text = f"{signal.error} while an answer was waited for; ask for another code"
+                    return refusal_told(Reason.REFUSED_ON_PHONE, text)
+        return signal
+
     def show(self, code: Code) -> None:
         """This one is given."""
         self._shown = ref(code)
-        self.was_away = False
         self.told.forget()
 
     def forget(self) -> None:

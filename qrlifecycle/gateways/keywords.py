@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Iterator
 from functools import wraps
 from typing import Any
 
+from ..calling import no_such_argument
 from ..errors import WrongAnswer
-from ..spelling import did_you_mean
 
 __all__ = ["check_keywords", "naming_misspelt"]
 
@@ -34,9 +34,8 @@ def check_keywords(kind: type, given: Collection[str], known: Collection[str]) -
     """
     for word in given:
         if word not in known:
-            every = sorted({*known, *_named(kind)})
-            hint = did_you_mean(word, every) or f"; it takes: {', '.join(every)}"
-            raise WrongAnswer(f"{kind.__name__} takes no argument {word!r}{hint}")
+            every = {*known, *_named(kind)}
+            raise WrongAnswer(no_such_argument(kind.__name__, word, every))
 
 
 def naming_misspelt(init: Callable[..., None], options: Collection[str]) -> Callable[..., None]:

@@ -7,7 +7,7 @@ and nobody would know.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from weakref import ref
 
 import anyio
@@ -15,7 +15,7 @@ from anyio.lowlevel import RunVar
 
 from ..codes import Code, PairingCode, QRCode
 
-__all__ = ["LiveCode", "forget_code", "live_code"]
+__all__ = ["LiveCode", "forget_code", "forget_codes", "live_code"]
 
 
 class LiveCode:
@@ -29,11 +29,12 @@ class LiveCode:
         code: as it is handed out first, with its lifetime.
     """
 
-    __slots__ = ("_copies", "ends")
+    __slots__ = ("_copies", "ends", "made_at")
 
     def __init__(self, account: Hashable, code: Code) -> None:
         assert code.expires_in is not None
-        self.ends = anyio.current_time() + code.expires_in
+        self.made_at = anyio.current_time()
+        self.ends = self.made_at + code.expires_in
         """On the event loop's clock."""
         self._copies = [ref(code)]
         _codes()[account] = self
@@ -71,6 +72,14 @@ def forget_code(account: Hashable, code: Code) -> None:
     live = _codes().get(account)
     if live is not None and live.has_copy(code):
         del _codes()[account]
+
+
+def forget_codes(accounts: Callable[[Hashable], bool], until: float) -> None:
+    """What was made by then is good no more, of the accounts of which this is so."""
+    codes = _codes()
+    for account, live in tuple(codes.items()):
+        if live.made_at <= until and accounts(account):
+            del codes[account]
 
 
 _CODES: RunVar[dict[Hashable, LiveCode]] = RunVar("qrlifecycle.gateways.live_codes")

@@ -38,16 +38,18 @@ from ..signals import (
     StatusChanged,
 )
 from ..transports.base import Transport
+from ..transports.shared import SharedSocket, WebSocketFeed
 from ..transports.websocket import REFUSING, WebSocketTransport
 from ..values import UNAUTHORIZED, object_in, text_of
 from .actions import REPLIES, Told, code_to_compare, passkey
-from .base import Gateway, Parts, Reaching, until
+from .base import Parts, Reaching, until
 from .credentials import Credential, advice_on, check_credential, fresh
 from .deferred import DeferredTransport
 from .failures import expiry_told, refusal_told
 from .http import Answer
 from .phone_numbers import digits_of
 from .replies import CodeCompared, PasskeySigned, Reply
+from .sharing import EVERYBODY, Feed, SharingGateway
 
 __all__ = ["WAHA"]
 
@@ -77,6 +79,9 @@ ACTIONS: Mapping[Any, tuple[str, str]] = {
 }
 """What the person has to do, by the status: in our word, and where it is asked for."""
 
+QUIET = frozenset({"STARTING"})
+"""The statuses that say nothing of a code: it restarts after a scan, too."""
+
 NEWS = frozenset({"WORKING", "SCAN_QR_CODE", *ACTIONS})
 """What an event may say without saying enough."""
 
@@ -84,7 +89,7 @@ STARTS: Mapping[object, str] = {"STOPPED": "start", "FAILED": "restart"}
 """How a session comes to make codes, by its status; in any other it does, or is about to."""
 
 
-class WAHA(Gateway):
+class WAHA(SharingGateway):
     """One session of a WAHA.
 
     ::
@@ -102,6 +107,7 @@ class WAHA(Gateway):
             refuses to be listened to otherwise.
         phone_number: beside each picture, ask for a code to type on the phone of this number. Where
             the service gives none, the picture is there all the same.
+        shared: one socket for all sessions, over `WAHA.feed()`.
         options: how to reach it, see `Reaching`.
 
     Raises:
@@ -129,15 +135,32 @@ class WAHA(Gateway):
         session: str = "default",
         every_session: bool = False,
         phone_number: str | None = None,
+        shared: SharedSocket | None = None,
         **options: Unpack[Reaching],
     ) -> None:
-        super().__init__(url, session, **options)
+        super().__init__(url, session, shared=shared, **options)
         if api_key is not None:
             check_credential(api_key, "api_key", in_header=True)
         self._key = api_key
         self._every_session = every_session
         self._number = None if phone_number is None else digits_of(phone_number)
         self._round = Round()
+
+    @classmethod
+    def feed(
+        cls, url: str, *, api_key: Credential | None = None, **options: Unpack[Reaching]
+    ) -> Feed:
+        """What a `SharedSocket` opens to the service: its socket for session ``*``.
+
+        Args:
+            url: where it is.
+            api_key: a key that may hear all sessions, if it checks one.
+            options: how to reach it, see `Reaching`.
+
+        Raises:
+            InvalidValue: a URL that is none, or a key that cannot be sent.
+        """
+        return Feed(cls(url, api_key=api_key, session=EVERYBODY, **options))
 
     def parts(self) -> Parts:
         """The arguments of one `QRLifecycle`: each counts codes of its own."""
@@ -212,7 +235,8 @@ class WAHA(Gateway):
         if status in ACTIONS:
             return await self._action_asked(*ACTIONS[status])
         engine = session.get("engine")
-        return self._verdict(status, engine.get("engine") if isinstance(engine, Mapping) else None)
+        verdict = _verdict(status, engine.get("engine") if isinstance(engine, Mapping) else None)
+        return None if verdict is None else self._meant(verdict)
 
     async def _success(self, me: object) -> Paired:
         """The success; some engines know only a moment later whose phone it was."""
@@ -286,16 +310,17 @@ class WAHA(Gateway):
     # Listening
 
     def transport(self) -> Transport:
-        """A WebSocket, with a fresh key."""
-        return DeferredTransport(self._connect, (self.account,))
+        """A WebSocket, with a fresh key; or a share of that for all sessions."""
+        make = self._connect if self.shared is None else self.join
+        return DeferredTransport(make, (self.account,), meaning=self._meant, shared=self.shared)
+
+    def transport_for_all(self) -> Transport:
+        """A WebSocket for all sessions, with a fresh key."""
+        return DeferredTransport(self._connect_for_all)
 
     async def _connect(self) -> Transport:
-        session = "*" if self._every_session else self.account
-        query = {"session": session, "events": "session.status"}
-        if self._key is not None:
-            query["x-api-key"] = await fresh(self._key, in_header=True)
         return WebSocketTransport(
-            f"{self.url}/ws?{urlencode(query)}",
+            await self._socket_url("*" if self._every_session else self.account),
             self._read,
             owner={"session": self.account},
             refusing={*REFUSING, TURNED_AWAY},
@@ -304,32 +329,68 @@ class WAHA(Gateway):
             **self.socket_options,
         )
 
-    def _read(self, message: Any) -> Signal | None:
-        """What a message means."""
-        if message["event"] != "session.status" or message["session"] != self.account:
-            return None
-        payload, status = message["payload"], message["payload"]["status"]
-        if status == "WORKING" and (paired := _paired(message.get("me"))) is not None:
-            return paired
-        if status in ACTIONS and isinstance(data := payload.get("data"), Mapping):
-            return self._round.told.tell_once(_action(ACTIONS[status][0], data))
-        if status in NEWS:
-            return StatusChanged()
-        return self._verdict(status, message.get("engine"))
+    async def _connect_for_all(self) -> Transport:
+        return WebSocketFeed(
+            await self._socket_url("*"),
+            _heard,
+            owner=["session"],
+            refusing={*REFUSING, TURNED_AWAY},
+            wait_for_pong=True,
+            heartbeat=HEARTBEAT,
+            **self.socket_options,
+        )
 
-    def _verdict(self, status: object, engine: object) -> Signal | None:
-        """What a status means that is the end of a code; nothing of any other."""
-        match status:
-            case "STOPPED":
+    async def _socket_url(self, session: str) -> str:
+        query = {"session": session, "events": "session.status"}
+        if self._key is not None:
+            query["x-api-key"] = await fresh(self._key, in_header=True)
+        return f"{self.url}/ws?{urlencode(query)}"
+
+    def _read(self, message: Any) -> Signal | tuple[()] | None:
+        """What a message means that is for this session."""
+        return _heard(message) if message["session"] == self.account else None
+
+    def _meant(self, signal: Signal) -> Signal | None:
+        """What that means after all that came before."""
+        match signal:
+            case ActionRequired():
+                return self._round.told.tell_once(signal)
+            case QRExpired():
                 return expiry_told(
                     f"the session {self.account!r} is STOPPED: somebody stopped it, or the service "
                     "restarts"
                 )
-            case "FAILED":
+            case PairingRefused(data={"engine": engine}):
                 reason, why = self._round.why_failed(engine)
                 text = f"the session {self.account!r} is FAILED: {why}"
                 return refusal_told(reason, text, {"status": "FAILED"})
+        return signal
+
+
+def _heard(message: Any) -> Signal | tuple[()] | None:
+    """What a message means; nothing of a status that is known, and is no news of a code."""
+    if message["event"] != "session.status":
         return None
+    payload, status = message["payload"], message["payload"]["status"]
+    if status == "WORKING" and (paired := _paired(message.get("me"))) is not None:
+        return paired
+    if status in ACTIONS and isinstance(data := payload.get("data"), Mapping):
+        return _action(ACTIONS[status][0], data)
+    if status in NEWS:
+        return StatusChanged()
+    if (verdict := _verdict(status, message.get("engine"))) is not None:
+        return verdict
+    return () if status in QUIET else None
+
+
+def _verdict(status: object, engine: object) -> Signal | None:
+    """What a status means that is the end of a code; nothing of any other."""
+    match status:
+        case "STOPPED":
+            return QRExpired()
+        case "FAILED":
+            return PairingRefused(data={"engine": engine})
+    return None
 
 
 class Round:

@@ -32,12 +32,15 @@ from ..signals import (
     StatusChanged,
 )
 from ..transports.base import Transport
+from ..transports.shared import SharedSocket, SocketIOFeed
 from ..transports.socketio import SocketIOTransport
 from ..values import UNAUTHORIZED, fields_of, text_of, value_at
-from .base import Gateway, Reaching
+from .base import Reaching
 from .credentials import Credential, check_credential, fresh, trouble_with
+from .deferred import DeferredTransport
 from .failures import expiry_told
 from .http import Answer
+from .sharing import EVERYBODY, Feed, SharingGateway
 
 __all__ = ["WPPConnect"]
 
@@ -56,11 +59,14 @@ CLOSED = (
     "the service does not tell apart"
 )
 
+NOT_ASKED_FOR = "none"
+"""The token of a gateway that only listens."""
+
 TOLD = ("pushname",)
 """What else of a success is handed on."""
 
 
-class WPPConnect(Gateway):
+class WPPConnect(SharingGateway):
     """One session of a wppconnect-server.
 
     ::
@@ -76,6 +82,7 @@ class WPPConnect(Gateway):
         token: the session's token, as ``generate-token`` gives it.
         secret_key: the server's own secret instead, which makes tokens for any session. It goes
             into the URL of that one request, as the service wants it: give a token if you can.
+        shared: one socket for all sessions, over `WPPConnect.feed()`.
         options: how to reach the server, see `Reaching`.
 
     Raises:
@@ -99,9 +106,10 @@ class WPPConnect(Gateway):
         session: str,
         token: Credential | None = None,
         secret_key: Credential | None = None,
+        shared: SharedSocket | None = None,
         **options: Unpack[Reaching],
     ) -> None:
-        super().__init__(url, session, **options)
+        super().__init__(url, session, shared=shared, **options)
         if (token is None) is (secret_key is None):
             raise WrongAnswer("give token= or secret_key=, one of them")
         for name, given in (("token", token), ("secret_key", secret_key)):
@@ -110,6 +118,19 @@ class WPPConnect(Gateway):
         self._token = token
         self._secret = secret_key
         self._made: str | None = None
+
+    @classmethod
+    def feed(cls, url: str, **options: Unpack[Reaching]) -> Feed:
+        """What a `SharedSocket` opens to the server; it asks nobody for a credential.
+
+        Args:
+            url: the server.
+            options: how to reach the server, see `Reaching`.
+
+        Raises:
+            InvalidValue: a URL that is none.
+        """
+        return Feed(cls(url, session=EVERYBODY, token=NOT_ASKED_FOR, **options))
 
     def advice(self, status: int) -> str | None:
         """The token, which is of one session only; or the URL, for any session comes to be."""
@@ -153,7 +174,10 @@ class WPPConnect(Gateway):
         return None if code is None else QRUpdated(code)
 
     def transport(self) -> Transport:
-        """Socket.IO, without a credential: nobody is asked for one."""
+        """Socket.IO, without a credential: nobody is asked for one; or a share of it."""
+        if self.shared is not None:
+            subject = (self.account, self.account)
+            return DeferredTransport(self.join, subject, shared=self.shared)
         return SocketIOTransport(
             self.url,
             bot_id=self.account,
@@ -162,6 +186,10 @@ class WPPConnect(Gateway):
             signals=SIGNALS,
             **self.socket_options,
         )
+
+    def transport_for_all(self) -> Transport:
+        """The same, for whoever is named."""
+        return SocketIOFeed(self.url, owner=["session"], signals=SIGNALS, **self.socket_options)
 
     async def _linked(self) -> Paired:
         """Whose it is; None if the page does not say for two seconds."""

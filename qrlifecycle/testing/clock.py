@@ -14,12 +14,13 @@ import selectors
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import Context
-from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, cast
 from unittest.mock import patch
 
 import anyio
+
+from .timers import Timer, Timers
 
 if TYPE_CHECKING:
     import trio
@@ -47,22 +48,6 @@ class Deadlock(RuntimeError):
 
 LONG = 10.0
 """Real seconds in which a busy system passes on what was sent over a socket, however busy it is."""
-
-TIE = 2.0**-36
-"""Seconds between timers for the same time: more than floats are apart in the virtual times that a
-test comes to."""
-
-MOST_TIES = 60
-"""So many timers for the same time are within what the loop takes for one time, which is 1e-9 s."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timer:
-    """A timer that is set: for when, in virtual seconds, and by which task."""
-
-    when: float
-    task: str
-    handle: asyncio.TimerHandle
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -105,7 +90,7 @@ class VirtualClockEventLoop(asyncio.SelectorEventLoop):
         self._settled: list[asyncio.Future[None]] = []
         self._ticks = 0
         self._rousing = 0
-        self._timers: list[Timer] = []
+        self._timers = Timers()
         self.before_each_step: Callable[[], object] | None = None
         """Called before each callback that the loop runs, but for those that `settled()` rouses."""
         selector = _JumpingSelector()
@@ -122,21 +107,12 @@ class VirtualClockEventLoop(asyncio.SelectorEventLoop):
 
     def jump_to_next_timer(self, seconds: float) -> None:
         """Let time pass to the earliest timer, or so many seconds if none is known."""
-        soonest = min((timer.when for timer in self._set_timers()), default=self._now + seconds)
-        self._now = max(self._now, soonest)
+        soonest = self._timers.soonest(self._now)
+        self._now = self._now + seconds if soonest is None else soonest
 
     def timers(self) -> list[Timer]:
         """The timers that are set, in the order in which they will run out."""
-        return sorted(self._set_timers(), key=lambda timer: timer.handle.when())
-
-    def _set_timers(self) -> list[Timer]:
-        """The same in no order; those that have run out or were cancelled are forgotten."""
-        self._timers = [
-            timer
-            for timer in self._timers
-            if timer.when > self._now and not timer.handle.cancelled()
-        ]
-        return self._timers
+        return self._timers.in_order(self._now)
 
     async def settled(self) -> None:
         """Wait until everybody else waits; no time passes meanwhile."""
@@ -181,11 +157,13 @@ class VirtualClockEventLoop(asyncio.SelectorEventLoop):
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """As asyncio's own, with the hook before it; ties run out in the order they were set in."""
-        ties = (timer.handle.when() + TIE for timer in self._set_timers() if timer.when == when)
-        after = min(max(ties, default=when), when + MOST_TIES * TIE)
+        if when <= self._now:
+            return super().call_at(when, self._step, callback, *args, context=context)
+        after = self._timers.after_ties(when)
         handle = super().call_at(after, self._step, callback, *args, context=context)
         task = asyncio.current_task(self)
-        self._timers.append(Timer(when, "" if task is None else task.get_name(), handle))
+        timer = Timer(when, "" if task is None else task.get_name(), handle)
+        self._timers.add(timer, self._now)
         return handle
 
     def _step(self, callback: Callable[[*Ts], object], *args: *Ts) -> None:

@@ -69,6 +69,18 @@ class SignalBuffer:
         if self._waiter is not None:
             self._wake()
 
+    def take(self) -> Signal | None:
+        """The next signal; None if there is none now.
+
+        Raises:
+            Exception: what `end()` was given, after the last signal.
+        """
+        if self._signals:
+            return self._signals.pop(next(iter(self._signals)))
+        if self._end is not None:
+            raise self._end
+        return None
+
     async def get(self) -> Signal:
         """The next signal. If it is cancelled, no signal is lost.
 
@@ -79,11 +91,9 @@ class SignalBuffer:
         Raises:
             Exception: what `end()` was given, after the last signal.
         """
-        while not self._signals:
-            if self._end is not None:
-                raise self._end
+        while (signal := self.take()) is None:
             await self.wait()
-        return self._signals.pop(next(iter(self._signals)))
+        return signal
 
     async def wait(self) -> None:
         """Wait for the next `put()`, `end()` or `close()`."""

@@ -11,7 +11,8 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from dataclasses import replace
+from urllib.parse import parse_qsl, urlsplit
 
 from ..errors import (
     Ending,
@@ -21,20 +22,23 @@ from ..errors import (
     TransportUnreachable,
 )
 from ..values import NOT_NOW, UNAUTHORIZED
-from .wire.address import NOT_IN_A_URL, address_of, place_of
+from .wire.address import NOT_IN_A_URL, Address, address_of, place_of, target_of
 
 __all__ = [
     "CLOSED_EARLY",
     "TOO_OLD",
     "check_auth",
     "check_namespace",
+    "engineio_address",
     "engineio_path",
-    "engineio_url",
     "origin_of",
     "recovers",
     "refusal",
     "without_offset",
 ]
+
+ENGINEIO = "transport=websocket&EIO=4"
+"""What Engine.IO says in the query."""
 
 CLOSED_EARLY = "the server closed before the namespace was joined"
 
@@ -83,25 +87,28 @@ def engineio_path(url: str, path: str) -> str:
         InvalidValue: a URL that no server can have, or a path that is none.
     """
     address_of(url)
+    return _below(urlsplit(url).path, path)
+
+
+def _below(base: str, path: str) -> str:
     if not isinstance(path, str) or NOT_IN_A_URL.search(path) or {"?", "#"} & set(path):
         raise InvalidValue("socketio_path must be a path, such as 'socket.io', and no more")
-    parts = (urlsplit(url).path.strip("/"), path.strip("/"))
-    return "/".join(part for part in parts if part)
+    return "/".join(part for part in (base.strip("/"), path.strip("/")) if part)
 
 
-def engineio_url(url: str, path: str) -> str:
+def engineio_address(url: str, path: str) -> Address:
     """Where Engine.IO's WebSocket is.
 
     Raises:
         InvalidValue: as `engineio_path`, or the query says what is not its to say.
     """
-    below = engineio_path(url, path)
-    parts = urlsplit(url)
-    if {"EIO", "transport"} & {key for key, _ in parse_qsl(parts.query, keep_blank_values=True)}:
+    address = address_of(url)
+    base, _, query = address.target.partition("?")
+    below = _below(base, path)
+    if {"EIO", "transport"} & {key for key, _ in parse_qsl(query, keep_blank_values=True)}:
         raise InvalidValue("the URL's query says EIO or transport, which Engine.IO says itself")
-    query = "&".join(part for part in (parts.query, "transport=websocket", "EIO=4") if part)
-    where = f"/{below}/" if below else "/"
-    return urlunsplit((parts.scheme, parts.netloc, where, query, ""))
+    query = f"{query}&{ENGINEIO}" if query else ENGINEIO
+    return replace(address, target=target_of(f"/{below}/" if below else "/", query))
 
 
 def origin_of(url: str) -> str:

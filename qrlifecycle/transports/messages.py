@@ -72,7 +72,7 @@ class Dropped(NamedTuple):
 def paired(payload: object) -> Signal:
     """Success; the identity is the first of the usual names for it that says anything."""
     fields = fields_of(payload, PAYLOAD)
-    texts = (text_of(fields.get(key), key) for key in IDENTITIES)
+    texts = (text_of(fields[key], key) for key in IDENTITIES if key in fields)
     return Paired(next(filter(None, texts), None), fields)
 
 
@@ -213,13 +213,15 @@ def address_message(
         signals: what is understood.
         name: the event's name as it came.
         args: its arguments as they came.
-        ways: for each part of a key, under which names a message says it.
+        ways: for each part of a key, under which names a message says it. If there is one part, a
+            bare text is taken for it.
     """
     payload = payload_of(args)
     if (make := _maker(signals, name, payload)) is None:
         return Dropped(Drop.UNKNOWN)
     try:
-        key = tuple(named_in(args, names) for names in ways)
+        said = payload if isinstance(payload, str) and len(ways) == 1 else ""
+        key = (said,) if said else tuple(named_in(args, names) for names in ways)
         meaning: object = make(payload)
         if isinstance(meaning, Signal):
             meaning = Addressed(key, meaning)
@@ -233,8 +235,10 @@ def _maker(
 ) -> Callable[[Any], Signal | None] | None:
     """What makes a signal of it, by the event's name or by the payload's ``type``."""
     make = signals.get(name) if isinstance(name, str) else None
-    kind = payload.get("type") if isinstance(payload, Mapping) else None
-    return signals.get(kind) if make is None and isinstance(kind, str) else make
+    if make is None and isinstance(payload, Mapping):
+        kind = payload.get("type")
+        make = signals.get(kind) if isinstance(kind, str) else None
+    return make
 
 
 def _malformed(fault: Exception) -> Dropped:

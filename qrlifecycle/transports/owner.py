@@ -12,7 +12,7 @@ that is null says nothing, so it is looked for further down.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum, auto
 
@@ -35,6 +35,9 @@ Owner = Mapping[str, str]
 
 Keys = tuple[tuple[tuple[str, ...], str], ...]
 """What a message of ours may say: under any of these keys, only this; and so on."""
+
+Level = list[tuple[str, object]]
+"""What stands equally far down in a message, each with the way there."""
 
 NESTED = 4
 """Levels of a message that are looked through for such a key: ``{"data": {"session": {...}}}``."""
@@ -97,13 +100,12 @@ def whose_is(said: object, keys: Keys, wrappers: Collection[str] | None = None) 
     Raises:
         Malformed: there is what names nobody whom anyone could know, such as a list.
     """
-    level = [("", _parsed(one)) for one in (said if isinstance(said, tuple) else (said,))]
     ways, found = list(keys), Whose.NOBODYS
-    for depth in range(NESTED):
+    for depth, level in _levels(said, wrappers):
         for way in tuple(ways):
             names, ours = way
             named = _named_at(level, names, depth)
-            answers = [_is_ours(value, ours, where) for where, value in named if value is not None]
+            answers = [_is_ours(value, ours, where) for where, value in named]
             if not all(answers):
                 return Whose.ANOTHERS
             if answers:
@@ -112,7 +114,6 @@ def whose_is(said: object, keys: Keys, wrappers: Collection[str] | None = None) 
                     ways.remove(way)
         if not ways:
             break
-        level = [inner for path, one in level for inner in _inside(path, one, wrappers)]
     return found
 
 
@@ -126,28 +127,37 @@ def named_in(said: object, names: Sequence[str]) -> str:
     Raises:
         Malformed: nobody is named, or several are, or what names nobody whom anyone could know.
     """
-    level = [("", _parsed(one)) for one in (said if isinstance(said, tuple) else (said,))]
-    for depth in range(NESTED):
+    for depth, level in _levels(said, None):
         named = _named_at(level, names, depth)
-        found = {text_of(value, where) for where, value in named if value is not None} - {None}
+        found = {text_of(value, where) for where, value in named} - {None}
         if len(found) > 1:
             raise Malformed("' or '".join(names), "must say whose the message is, not of several")
         if found:
             return str(found.pop())
-        level = [inner for path, one in level for inner in _inside(path, one, None)]
     raise Malformed("' or '".join(names), UNSAID)
 
 
-def _named_at(
-    level: Sequence[tuple[str, object]], names: Sequence[str], depth: int
-) -> list[tuple[str, object]]:
-    """What stands under these keys, with the way there."""
-    objects = [(path, one) for path, one in level if isinstance(one, dict)]
-    named: list[tuple[str, object]] = [
-        (path + key, one.get(key)) for path, one in objects for key in names
-    ]
-    if depth == 0:
-        named += [(key, _at(one, key)) for _, one in objects for key in names]
+def _levels(said: object, wrappers: Collection[str] | None) -> Iterator[tuple[int, Level]]:
+    """A message from the top down, as far as there is anything in it."""
+    level = [("", _parsed(one)) for one in (said if isinstance(said, tuple) else (said,))]
+    for depth in range(NESTED):
+        if not level:
+            return
+        yield depth, level
+        level = [inner for path, one in level for inner in _inside(path, one, wrappers)]
+
+
+def _named_at(level: Level, names: Sequence[str], depth: int) -> Level:
+    """What stands under these keys and says anything, with the way there."""
+    named = []
+    for path, one in level:
+        if not isinstance(one, dict):
+            continue
+        for key in names:
+            if (value := one.get(key)) is not None:
+                named.append((path + key, value))
+            if depth == 0 and "." in key and (value := _at(one, key)) is not None:
+                named.append((key, value))
     return named
 
 
@@ -168,14 +178,12 @@ def _at(said: object, path: str) -> object:
     return said
 
 
-def _inside(
-    path: str, one: object, wrappers: Collection[str] | None
-) -> Iterable[tuple[str, object]]:
+def _inside(path: str, one: object, wrappers: Collection[str] | None) -> Level:
     """What is one level further down, and the way there."""
     if isinstance(one, dict):
         keys = one if wrappers is None else [key for key in wrappers if key in one]
         return [(f"{path}{key}.", _parsed(one[key])) for key in keys]
-    return [(path, _parsed(each)) for each in one] if isinstance(one, list) else ()
+    return [(path, _parsed(each)) for each in one] if isinstance(one, list) else []
 
 
 def _parsed(said: object) -> object:

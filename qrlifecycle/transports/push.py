@@ -45,10 +45,9 @@ class PushTransport(Transport):
 
     async def receive(self) -> Signal:
         """The next signal; see `Transport.receive`."""
-        buffer = self._buffer
-        while not (buffer or buffer.ended):
+        while (signal := self._buffer.take()) is None:
             await self._hear()
-        return await buffer.get()
+        return signal
 
     async def _hear(self) -> None:
         """Wait until something came or ended, and take it; unless overridden, a library does."""

@@ -44,7 +44,8 @@ class WebSocketTransport(WiredTransport):
     Args:
         url: the server, ``ws`` or ``wss``, or the same as ``http`` or ``https``. It may hold user
             and password, which are sent as HTTP's Basic, and a query.
-        read: makes a signal of a message, or several, or None of one with nothing to say. One that
+        read: makes a signal of a message, or several; none of them (an empty tuple) of one with
+            nothing to say, None of one that it does not know, which is counted and logged. One that
             cannot be meant may raise `ValueError`, `TypeError`, `LookupError` or `AttributeError`:
             it is dropped, counted and logged. A `TransportError` ends the connection.
         text: hand `read` each message as it came, as text or bytes, and not parsed as JSON.
@@ -162,14 +163,20 @@ class WebSocketTransport(WiredTransport):
             self._welcomed = bool(self._welcome(said))
             if self._welcomed:
                 return None
+        meaning = self._signals_in(said)
+        if self._keys and isinstance(meaning, list) and meaning and whose is Whose.NOBODYS:
+            raise unsaid(self._keys)
+        return meaning
+
+    def _signals_in(self, said: Message) -> list[Signal] | Dropped:
+        """What `read` makes of a message; what it does not know is counted, and is nothing."""
         meaning = self._reader(said)
         if meaning is None:
-            return Drop.UNKNOWN
-        signals = (meaning,) if isinstance(meaning, Signal) else tuple(meaning)
+            self._take(Drop.UNKNOWN, _name_of(said))
+            return []
+        signals = [meaning] if isinstance(meaning, Signal) else list(meaning)
         if not all(isinstance(signal, Signal) for signal in signals):
             return Dropped(Drop.MALFORMED, "`read` gave back what is no signal")
-        if self._keys and signals and whose is Whose.NOBODYS:
-            raise unsaid(self._keys)
         return signals
 
     def _lost(self, error: TransportError) -> TransportError:
@@ -181,6 +188,14 @@ class WebSocketTransport(WiredTransport):
             ending=Ending.REFUSED,
             code=error.code,
         )
+
+
+def _name_of(said: object) -> str | None:
+    """What a message is called, where it says so as most do: for the log."""
+    if not isinstance(said, Mapping):
+        return None
+    names = (said.get(key) for key in ("event", "type"))
+    return next((name for name in names if isinstance(name, str)), None)
 
 
 def _checked_codes(codes: object) -> frozenset[int]:

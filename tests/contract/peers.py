@@ -45,7 +45,7 @@ from qrlifecycle.testing.contract.peer import Peer
 from qrlifecycle.testing.contract.socketio_peer import PING, PONG, SocketIOPeer, event, frame
 from qrlifecycle.testing.contract.websocket_peer import websocket_peer
 from qrlifecycle.testing.contract.wire import Wire
-from qrlifecycle.transports.shared import SharedSocket
+from qrlifecycle.transports.shared import SharedSocket, WebSocketFeed
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
@@ -64,6 +64,8 @@ __all__ = [
     "plain_websocket_peer",
     "relayed_peer",
     "shared_socket_peer",
+    "shared_websocket_peer",
+    "websocket_feed_peer",
 ]
 
 BOT, USER = "bot-7", "user-1"
@@ -149,8 +151,8 @@ class AddressedFeed(Transport):
         self._transport.abort()
 
 
-class SharedSocketPeer(SocketIOPeer):
-    """The kit's raw Socket.IO server, for the members of a shared socket."""
+class MembersPeer(WirePeer):
+    """A raw server, for the members of a shared socket, each of which opens and closes it."""
 
     async def start(self, stack: AsyncExitStack) -> None:
         policy = Policy(reconnect_delay=0.01, reconnect_delay_max=0.02)
@@ -162,12 +164,50 @@ class SharedSocketPeer(SocketIOPeer):
         return self.shared.member(BOT)
 
     def _feed(self) -> Transport:
-        return AddressedFeed(super().make(), BOT)
+        return super().make()
+
+
+class SharedSocketPeer(MembersPeer, SocketIOPeer):
+    """The kit's raw Socket.IO server, for such members."""
+
+    def _feed(self) -> Transport:
+        return AddressedFeed(super()._feed(), BOT)
 
 
 def shared_socket_peer() -> WirePeer:
     """For the members of a shared socket, each of which opens and closes it by itself."""
     return socketio_peer(kind=SharedSocketPeer)
+
+
+def websocket_feed_peer() -> WirePeer:
+    """A server that says JSON over WebSocket to everybody, for a feed."""
+    return _peer_of_feeds(lambda signal: Addressed((BOT,), signal))
+
+
+def shared_websocket_peer() -> WirePeer:
+    """The same, for the members of a shared socket over such a feed."""
+    return _peer_of_feeds(lambda signal: signal, kind=MembersPeer)
+
+
+def _peer_of_feeds(heard: Callable[[Signal], Signal], **options: Any) -> WirePeer:
+    said = [
+        ({"type": "qr", "qr": "one", "bot": BOT}, QRUpdated(QRCode("one"))),
+        ({"type": "scanned", "data": {"bot": BOT}}, Scanned()),
+        ({"type": "linked", "phone": "me", "bot": BOT}, Paired("me")),
+    ]
+    return websocket_peer(
+        lambda url: WebSocketFeed(url, read_json, owner=["bot"], heartbeat=HEARTBEAT),
+        [(message, heard(signal)) for message, signal in said],
+        heartbeat=HEARTBEAT,
+        garbage={
+            "for nobody": {"type": "linked", "phone": "x"},
+            "for several": [{"type": "linked", "bot": "a"}, {"bot": "b"}],
+            "no phone": {"type": "linked", "bot": BOT},
+            "a number": 7,
+            "no JSON": "scanned",
+        },
+        **options,
+    )
 
 
 def line_peer() -> WirePeer:

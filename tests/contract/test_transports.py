@@ -30,6 +30,8 @@ from .peers import (
     plain_websocket_peer,
     relayed_peer,
     shared_socket_peer,
+    shared_websocket_peer,
+    websocket_feed_peer,
 )
 
 
@@ -152,6 +154,28 @@ class TestAMemberOfASharedSocket(OnBoth):
     @pytest.fixture
     def peer(self) -> PeerFactory:
         return shared_socket_peer
+
+
+@pytest.mark.slow
+class TestWebSocketFeed(OnBoth):
+    """What a shared socket opens: each signal says whose it is."""
+
+    __test__ = True
+
+    @pytest.fixture
+    def peer(self) -> PeerFactory:
+        return websocket_feed_peer
+
+
+@pytest.mark.slow
+class TestAMemberOverAWebSocket(OnBoth):
+    """One lifecycle's share of such a feed's socket."""
+
+    __test__ = True
+
+    @pytest.fixture
+    def peer(self) -> PeerFactory:
+        return shared_websocket_peer
 
 
 class TestSocketIOOnUvloop(OnUvloop):

@@ -474,7 +474,7 @@ def test_waits_grow_are_cut_at_random_and_have_a_limit() -> None:
 def connection_to(peer: ScriptedPeer, policy: Policy | None = None) -> Connection:
     """A connection that nobody observes."""
     policy = policy or Policy()
-    return Connection(peer, policy, Observers({}, (), policy.hook_timeout, lambda *_: None))
+    return Connection(peer, policy, Observers({}, (), policy.hook_timeout))
 
 
 @pytest.mark.parametrize(("asks_for", "least", "most"), [(3, 3, 3), (3600, 8, 8), (0.001, 0.5, 1)])
@@ -483,7 +483,8 @@ async def test_a_server_that_asks_for_time_is_given_it_within_the_longest_delay(
 ) -> None:
     """Never less than without its asking: many ask at once to be left alone."""
     connection = connection_to(ScriptedPeer(), Policy(reconnect_delay=1, reconnect_delay_max=8))
-    await connection._close_to_reconnect(TransportUnreachable("busy", retry_after=asks_for))
+    connection._broke = TransportUnreachable("busy", retry_after=asks_for)
+    await connection._close_to_reconnect()
     assert least <= connection._next_at - anyio.current_time() <= most
 
 

@@ -39,7 +39,8 @@ class Told:
     @asynccontextmanager
     async def runner(self, hook: Callable[[Any], object]) -> AsyncIterator[HookRunner[Any]]:
         """A runner whose calls are made while this lasts."""
-        runner: HookRunner[Any] = HookRunner("on_change", hook, TIMEOUT, self.settle)
+        runner: HookRunner[Any] = HookRunner("on_change", hook, TIMEOUT)
+        runner.settled = self.settle
         async with BackgroundTasks(needed=True) as tasks:
             runner.tasks = tasks
             yield runner

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -260,12 +261,16 @@ class OwnExit(BaseException):
 async def test_an_async_hook_that_takes_no_argument_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It fails as it is called, not as it is awaited."""
+    """It fails as it is called, not as it is awaited; its signature says otherwise."""
 
-    async def takes_nothing() -> None:
-        """Not a hook."""
+    class TakesNothing:
+        __signature__ = inspect.signature(print)
 
-    async with Pairing(on_change=takes_nothing) as pairing:
+        async def __call__(self) -> None:
+            """Not a hook."""
+
+    hook: Any = TakesNothing()
+    async with Pairing(on_change=hook) as pairing:
         pairing.peer.send(Paired("me"))
     assert pairing.outcome == Connected("me")
     assert "on_change raised TypeError" in caplog.text

@@ -194,15 +194,38 @@ async def test_promise_9_nothing_is_asked_for_without_a_lease(*, returns: bool) 
 
 async def test_a_loss_after_the_end_is_nobodys() -> None:
     """Neither while the success is told, nor when all is over and the next may begin."""
-    kept = Kept()
-    async with Pairing(lease=lambda: kept, on_connected=lambda told: kept.lose()) as pairing:
+    kept, heard, told = Kept(), list[str](), list[Record]()
+
+    def lose(_told: object) -> None:
+        kept.lose()
+        heard.append("without an error")  # which would be taken for the hook's
+
+    async with Pairing(lease=lambda: kept, on_connected=lose, recorders=[told.append]) as pairing:
         pairing.peer.send(Paired("me"))
     assert pairing.outcome == Connected("me")
+    assert heard == ["without an error"]
+    assert [record.by for record in told if isinstance(record, LeaseGone)] == [LeaseEnd.RELEASED]
     async with Pairing(lease=lambda: kept) as pairing:
         pairing.lifecycle.cancel()
     kept.lose()
     assert pairing.lifecycle.snapshot().pending is None
     assert pairing.lifecycle.state is State.IDLE
+
+
+async def test_a_loss_of_what_was_given_back_does_not_concern_the_next_attempt() -> None:
+    """Each attempt has a lease of its own: one that is told of too late ends nothing."""
+    first, second = Kept(), Kept()
+    leases = iter([first, second])
+    async with Pairing(lease=lambda: next(leases)) as pairing:
+        pairing.lifecycle.cancel()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(pairing.lifecycle.pair)
+        await settle()
+        assert pairing.lifecycle.snapshot().leased is True
+        first.lose()
+        assert pairing.lifecycle.snapshot().pending is None
+        second.lose()
+        assert pairing.lifecycle.snapshot().pending is Event.FAIL
 
 
 async def test_the_log_of_a_loss_says_whose_it_is(caplog: pytest.LogCaptureFixture) -> None:

@@ -37,7 +37,7 @@ PAIRED = Change(State.DISPLAYED, Event.PAIRED, State.CONNECTED, Connected("me"))
 
 def observers_of(hooks: dict[str, Any]) -> Observers:
     """Observers without recorders."""
-    return Observers(hooks, (), 30, lambda *_: None)
+    return Observers(hooks, (), 30)
 
 
 def show_to(observers: Observers, code: QRCode) -> None:
@@ -269,7 +269,7 @@ def test_of_two_interruptions_the_first_is_raised_and_the_next_news_is_told() ->
         pair(observers)
     assert changes._backlog == [PAIRED]
     observers._hooks.clear()
-    observers._publish(told.append, "later")
+    observers._news.publish(told.append, "later")
     assert told == ["later"]
 
 

@@ -13,6 +13,7 @@ from qrlifecycle.cli import main
 from qrlifecycle.gateways import GOWA, WAHA, DeviceFlow, EvolutionAPI, Gateway, WPPConnect
 from qrlifecycle.gateways.base import Reaching
 from qrlifecycle.gateways.http import Answer
+from qrlifecycle.testing.gateways import WAHAEmulator
 
 from ..patience import patient_clock
 from .services import Canned, json_answer
@@ -318,3 +319,17 @@ def test_a_gateway_in_the_wrong_place_is_told_the_right_one(
     """Also one in capitals, and one that there is none of."""
     assert main(arguments) == 2
     assert said in capsys.readouterr().err
+
+
+# A first round
+
+
+@pytest.mark.anyio
+async def test_a_healthy_round_drops_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """What WAHA says between the scan and the success is known: no line says that it is not."""
+    caplog.set_level(logging.DEBUG)
+    async with WAHAEmulator(session="ada") as service:
+        lifecycle = service.gateway().lifecycle(on_qr_updated=service.scan)
+        assert (await lifecycle.pair()).connected
+    assert "dropped" not in caplog.text
+    assert lifecycle.dropped == {}

@@ -37,7 +37,7 @@ from qrlifecycle import (
 from qrlifecycle.errors import Ending
 from qrlifecycle.gateways import GOWA
 from qrlifecycle.gateways import gowa as gowa_module
-from qrlifecycle.gateways.gowa import AwareOfRestarts, Mine
+from qrlifecycle.gateways.gowa import OfOneCode
 from qrlifecycle.gateways.http import Answer
 from qrlifecycle.gateways.live_codes import LiveCode, forget_code, live_code
 from qrlifecycle.gateways.replies import CodeCompared, PasskeySigned
@@ -396,15 +396,22 @@ def ours(**more: object) -> dict[str, object]:
 )
 async def test_what_a_message_means(heard: Any, signal: Signal | None) -> None:
     """A success names nobody; of all else only ours counts."""
-    assert gateway(said())[1]._read(heard) == signal
+    gowa = gateway(said())[1]
+    found = gowa._read(heard)
+    assert (None if found is None else gowa._mine.meaning(found)) == signal
 
 
 async def test_a_logout_while_something_is_to_be_done_is_the_persons_no() -> None:
     """Before that, it is the end of a code."""
     _, gowa = gateway(said())
-    gowa._read(message("PASSKEY_REQUEST", ours(challenge={"challenge": "c"})))
-    logged_out = gowa._read(message("DEVICE_LOGGED_OUT", ours()))
-    assert logged_out == PairingRefused(Reason.REFUSED_ON_PHONE)
+    told = [
+        gowa._mine.meaning(gowa._read(one) or StatusChanged())
+        for one in (
+            message("PASSKEY_REQUEST", ours(challenge={"challenge": "c"})),
+            message("DEVICE_LOGGED_OUT", ours()),
+        )
+    ]
+    assert told[1] == PairingRefused(Reason.REFUSED_ON_PHONE)
 
 
 async def test_a_code_that_was_logged_out_is_replaced() -> None:
@@ -447,20 +454,22 @@ async def test_a_code_dies_with_the_process_that_made_it() -> None:
 async def test_only_where_nobody_listened_did_the_code_die(ending: Ending, died: bool) -> None:
     """It is said first, and not after closing (T4)."""
     async with GOWAEmulator() as served:
-        gowa, mine = served.gateway(), Mine("bot-7")
+        gowa = served.gateway()
+        code = await gowa.request_qr()
+        mine, place = gowa._mine, gowa.place
 
         async def fail() -> Transport:
             raise TransportUnreachable(ending=ending)
 
         with pytest.raises(TransportUnreachable):
-            await AwareOfRestarts(fail, ("bot-7",), mine=mine).open()
-        assert mine.was_away is died
+            await OfOneCode(fail, place, ("bot-7",), mine=mine).open()
+        assert mine.died is died
         for end in ("aclose", "abort"):
-            transport = AwareOfRestarts(gowa._connect, ("bot-7",), mine=mine)
+            transport = OfOneCode(gowa._connect, place, ("bot-7",), mine=mine)
             await transport.open()
             await served.forge()
             assert await transport.receive() == (QRExpired() if died else StatusChanged())
-            again = AwareOfRestarts(gowa._connect, ("bot-7",), mine=mine)
+            again = OfOneCode(gowa._connect, place, ("bot-7",), mine=mine)
             await again.open()
             for one in (again, transport):
                 ended = getattr(one, end)()
@@ -468,6 +477,7 @@ async def test_only_where_nobody_listened_did_the_code_die(ending: Ending, died:
                     await ended
                 with pytest.raises(anyio.EndOfStream):
                     await one.receive()
+        del code
 
 
 async def test_a_connection_that_breaks_costs_no_code() -> None:

@@ -13,7 +13,13 @@ from qrlifecycle.leases.redis.keeper import Times
 
 from ..patience import PROCESS_HANGS
 
-MODEL = Path(__file__).parent.parent / "model" / "lease.pml"
+MODELS = Path(__file__).parent.parent / "model"
+
+PROTOCOL = MODELS / "lease.pml"
+"""Two machines and a lease."""
+
+IN_PARTS = MODELS / "lease_parts.pml"
+"""A machine that says its leases in parts, and what is heard late; some seconds."""
 
 MISSING = [tool for tool in ("spin", "gcc") if shutil.which(tool) is None]
 
@@ -31,7 +37,9 @@ def kept(*, close: int = CLOSE, drift: int = DRIFT, slack: int = SLACK) -> int:
     return ticks
 
 
-def judge(folder: Path, *defines: str, keep: int | None = None) -> tuple[int, int]:
+def judge(
+    folder: Path, *defines: str, keep: int | None = None, model: Path = PROTOCOL
+) -> tuple[int, int]:
     """How many errors Spin finds, and how many situations it looked at."""
     values = {"TTL": TTL, "CLOSE": CLOSE, "DRIFT": DRIFT, "KEEP": kept() if keep is None else keep}
     flags = [f"-D{name}={value}" for name, value in values.items()]
@@ -47,7 +55,7 @@ def judge(folder: Path, *defines: str, keep: int | None = None) -> tuple[int, in
             timeout=12 * PROCESS_HANGS,
         ).stdout
 
-    run("spin", "-a", *flags, str(MODEL))
+    run("spin", "-a", *flags, str(model))
     run("gcc", "-O2", "-w", "-DSAFETY", "-DNOFAIR", "-DCOLLAPSE", "-o", "pan", "pan.c")
     report = run("./pan", "-m3000000", "-w24")
     assert "max search depth too small" not in report
@@ -106,4 +114,38 @@ def test_promise_9_each_room_is_needed(room: str, tmp_path: Path) -> None:
 def test_a_machine_that_is_stopped_is_not_covered(tmp_path: Path) -> None:
     """Where a machine may be stopped (SIGSTOP), two have a transport: A3 is an assumption."""
     errors, _ = judge(tmp_path, "STOPS")
+    assert errors > 0
+
+
+@pytest.mark.slow
+@needs_spin
+def test_promise_9_a_session_that_is_begun_in_parts_holds(tmp_path: Path) -> None:
+    """Never two transports, whenever the keeper restarts, and whatever is heard late."""
+    errors, states = judge(tmp_path, model=IN_PARTS)
+    assert errors == 0
+    assert states > 200_000
+
+
+@pytest.mark.slow
+@needs_spin
+@pytest.mark.parametrize(
+    "without",
+    [
+        "WAITING_FOR_ALL_PARTS",
+        "LOOKING_FOR_THE_SESSION",
+        "THE_ORDER_OF_WHAT_IS_SAID",
+        "THE_ORDER_OF_REQUESTS",
+    ],
+)
+def test_promise_9_each_part_of_beginning_in_parts_is_needed(without: str, tmp_path: Path) -> None:
+    """Used after its first part, begun by a later one, or put back by what is late: two at once."""
+    errors, _ = judge(tmp_path, f"WITHOUT_{without}", model=IN_PARTS)
+    assert errors > 0
+
+
+@pytest.mark.slow
+@needs_spin
+def test_a_transport_is_kept_while_the_keeper_restarts(tmp_path: Path) -> None:
+    """Some way leads there, so it is not for want of what can happen that nothing goes wrong."""
+    errors, _ = judge(tmp_path, "REACHED", model=IN_PARTS)
     assert errors > 0

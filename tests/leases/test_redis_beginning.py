@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from qrlifecycle.errors import LeaseLost
+from qrlifecycle.leases import RedisLeases
 from qrlifecycle.leases.redis.keeper import SAID_AT_ONCE, Keeper, Times
 
 from ..patience import HANGS
@@ -100,6 +101,42 @@ async def test_promise_9_a_keeper_that_forgets_between_two_parts_is_told_all_aga
         assert await keeper.renew("a") is None
         assert await keeper.begin("b", held(MANY)) == []
         assert len(server.admin.keys("{qrl}:lease:*")) == MANY
+
+
+async def test_promise_9_what_is_heard_late_takes_nothing_from_a_later_session(
+    server: RedisServer,
+) -> None:
+    """Given up and heard all the same: the lease goes on with the session that is renewed."""
+    name = f"{{qrl}}:lease:{key(0)}"
+    async with keeper_of(server, "one") as (keeper, _):
+        for session in ("a", "b", "a"):  # the last one is the first, on its way for so long
+            assert await keeper.begin(session, held(1)) == []
+        assert server.admin.hget(name, "session") == "b"
+        late = await keeper.acquire("a", key(0), "holder-0", "take_over", claimed=False)
+        assert late.word == "held"
+        assert server.admin.hget(name, "session") == "b"
+        server.admin.delete("{qrl}:session:b")
+        await keeper.begin("a", held(1))  # what has run out is later than nothing
+        assert server.admin.hget(name, "session") == "a"
+        server.admin.delete("{qrl}:session:a")
+        await keeper.begin("c", held(0))
+        await keeper.acquire("c", key(0), "holder-0", "take_over", claimed=False)
+        assert server.admin.hget(name, "session") == "c"
+
+
+async def test_promise_9_the_name_of_a_session_is_greater_than_that_of_the_one_before(
+    server: RedisServer,
+) -> None:
+    """By which the keeper tells what comes late, however often one was begun."""
+    async with over_coredis(server.port) as client:
+        meddling, begun = Meddling(client), 20
+        async with RedisLeases(meddling, ttl=15) as leases:
+            while meddling.sent["begin"] < begun:
+                leases.session.doubt(leases.session.id)
+                await leases.session.wait_until_good()
+    names = [args[2] for name, args in meddling.args if name == "begin"]
+    assert len(set(names)) == len(names) >= begun
+    assert names == sorted(names)
 
 
 async def test_when_a_lease_is_said_again_it_keeps_its_date(server: RedisServer) -> None:

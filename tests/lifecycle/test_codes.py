@@ -230,6 +230,34 @@ async def test_a_rotation_starts_the_new_codes_clock() -> None:
     assert anyio.current_time() - began == pytest.approx(80)
 
 
+async def test_whoever_looks_late_is_told_the_time_that_is_left() -> None:
+    """Of the newest code, without the grace; of none that the phone has, nor of one to come."""
+    openings = (Fault.HUNG,)
+    policy = Policy(open_timeout=2, rotated_lifetime=20, expiry_grace=3)
+    async with Pairing(openings=openings, policy=policy) as pairing:
+        lifecycle = pairing.lifecycle
+
+        def left() -> float | None:
+            return lifecycle.code_expires_in
+
+        assert left() is None
+        await anyio.sleep(10)
+        assert left() == pytest.approx(50)
+        pairing.peer.send(QRUpdated(QRCode("second")))
+        await settle()
+        assert left() == pytest.approx(20)
+        await anyio.sleep(20)
+        assert left() == pytest.approx(0, abs=0.01)
+        await anyio.sleep(1)
+        assert left() == 0
+        pairing.peer.send(Scanned())
+        await settle()
+        assert lifecycle.qr is not None
+        assert left() is None
+        pairing.peer.send(Paired())
+    assert lifecycle.code_expires_in is None
+
+
 async def test_scanned_stops_the_codes_clock_and_starts_the_confirmations() -> None:
     """A scanned code does not expire under the phone; but the phone has its own deadline."""
     began = anyio.current_time()

@@ -429,10 +429,10 @@ CHANGES = (
         "engine/observers.py",
         (
             (
-                "            queue.append((runner.deliver, carried))\n",
-                "            queue.append((runner.deliver, carried))\n"
+                "            news.put(runner.deliver, carried)\n",
+                "            news.put(runner.deliver, carried)\n"
                 "            if event is Event.PAIRED:\n"
-                "                queue.append((runner.deliver, carried))\n",
+                "                news.put(runner.deliver, carried)\n",
             ),
         ),
         (f"{STATUS}_4_success_by_two_ways_at_once_is_delivered_once",),
@@ -892,7 +892,7 @@ CHANGES = (
         "take an object in a list for nobody's",
         7,
         "transports/owner.py",
-        ((" if isinstance(one, list) else ()\n", " if one is None else ()\n"),),
+        ((" if isinstance(one, list) else []\n", " if one is None else []\n"),),
         (
             "tests/test_messages.py::"
             "test_promise_7_what_names_another_does_so_however_it_is_wrapped",

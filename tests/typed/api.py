@@ -181,18 +181,26 @@ async def use(lifecycle: q.QRLifecycle) -> q.Outcome:
 def use_from_a_plain_program(lifecycle: q.QRLifecycle) -> None:
     """In a thread of its own."""
     assert_type(q.pair_blocking(lifecycle), q.Connected | q.Failed | q.Cancelled)
-    with q.PairingThread(lifecycle, patience=10) as pairing:
+    with q.PairingThread(lifecycle) as pairing:
         for change in pairing.changes():
             assert_type(change, q.Change)
-        assert_type(pairing.look(), q.Connected | q.Failed | q.Cancelled | None)
+        assert_type(pairing.result(), q.Connected | q.Failed | q.Cancelled)
+    with q.BlockingPairings(patience=10) as pairings:
+        pairings.join(("bot-7", 1), "a tab", lambda: lifecycle)
+        if (look := pairings.look(("bot-7", 1), "a tab")) is not None:
+            assert_type(look.lifecycle, q.QRLifecycle)
+            assert_type(look.outcome, q.Connected | q.Failed | q.Cancelled | None)
+        pairings.leave(("bot-7", 1), "a tab")
 
 
 async def join_a_pairing(lifecycle: q.QRLifecycle) -> None:
     """What several look at."""
     async with q.Pairings() as pairings, pairings.join(("bot-7", 1), lambda: lifecycle) as pairing:
         assert_type(pairing.lifecycle, q.QRLifecycle)
+        assert_type(pairing.lifecycle.code_expires_in, float | None)
         async for change in pairing.changes():
             assert_type(change, q.Change)
+        assert_type(pairing.outcome, q.Connected | q.Failed | q.Cancelled | None)
         assert_type(await pairing.result(), q.Connected | q.Failed | q.Cancelled)
         pairings.join([], lambda: lifecycle)  # type: ignore[arg-type]
         pairings.join("ada", lifecycle)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ import aiohttp
 import anyio
 from web_service.__main__ import Server, listen
 from web_service.service import BotPlatform
-from web_service.sessions import SESSION, user_of
+from web_service.sessions import SESSION, Sessions, user_of
 from web_service.streams import Streams
 
 from qrlifecycle import Paired, PairingCode, QRCode
@@ -22,7 +22,8 @@ from qrlifecycle.testing import PairingServer
 from ..patience import HANGS
 from ..sockets import connected_to
 
-__all__ = ["BOT", "Client", "Offering", "Service", "Stream", "payload", "serving", "until"]
+__all__ = ["BOT", "Client", "Offering", "Place", "Service", "Stream", "payload", "serving",
+           "until"]  # fmt: skip
 
 BOT = BotPlatform("").bot_id
 
@@ -44,13 +45,11 @@ class QuietServer(Server):
 
 
 @dataclass
-class Service:
-    """What a test talks to, and asks."""
+class Place:
+    """Where a person finds the page, and the pairing server behind it."""
 
     url: str
     pairing: PairingServer
-    streams: Streams
-    server: Server
 
     async def scan(self, user_id: str, *, confirm: bool = True) -> None:
         """Let the phone open what the newest code of a user says, as phones do: by its URL."""
@@ -60,10 +59,22 @@ class Service:
             assert answer.ok
 
     async def nothing_left(self) -> None:
-        """Wait until no socket leads to the pairing server and no lifecycle runs; or fail."""
+        """Wait until no socket leads to the pairing server; or fail."""
         await until(lambda: self.pairing.open_sockets() == 0)
+
+
+@dataclass
+class Service(Place):
+    """What a test talks to, and asks."""
+
+    streams: Streams
+    server: Server
+
+    async def nothing_left(self) -> None:
+        """Wait until no socket leads to the pairing server and no lifecycle runs; or fail."""
+        await Place.nothing_left(self)
         await until(lambda: connected_to(self.pairing.port) == 0)
-        await until(lambda: not self.streams.users)
+        await until(lambda: not self.streams.attempts)
 
 
 @asynccontextmanager
@@ -76,7 +87,7 @@ async def serving(
     """Serve, and be gone on leaving, whatever happens."""
     async with PairingServer(qr_lifetime=qr_lifetime) as pairing:
         streams = Streams(make(pairing.url), plays_phone=True, most=most)
-        server = QuietServer(streams, hosts=("127.0.0.1",))
+        server = QuietServer(streams, Sessions(), hosts=("127.0.0.1",))
         with listen("127.0.0.1", 0) as listener:
 
             async def run() -> None:
@@ -84,7 +95,7 @@ async def serving(
                     await server.serve(sockets=[listener])
 
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            async with anyio.create_task_group() as tasks:
+            async with streams, anyio.create_task_group() as tasks:
                 tasks.start_soon(run)
                 try:
                     yield Service(url, pairing, streams, server)
@@ -135,7 +146,7 @@ class Stream:
 class Client:
     """A browser's network side: a session cookie, and the headers of a page; a context manager."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Place) -> None:
         self.service = service
         self.http = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
         self.session = ""

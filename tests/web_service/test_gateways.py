@@ -8,12 +8,13 @@ from typing import Any
 import anyio
 import pytest
 from web_service.__main__ import platform_of
+from web_service.news import News
 from web_service.service import GatewayPlatform, Platform
-from web_service.streams import News, Streams
+from web_service.streams import Streams
 
 from qrlifecycle import QRLifecycle, UsageError
 from qrlifecycle.cli.gateways import GATEWAYS
-from qrlifecycle.codes import Code
+from qrlifecycle.leases import LeaseFactory
 from qrlifecycle.testing.gateways.emulator import IDENTITY
 
 from ..patience import HANGS, patient_clock
@@ -54,18 +55,14 @@ class Watched:
     platform: Platform
     made: list[QRLifecycle] = field(default_factory=list)
 
-    def lifecycle(self, user_id: str) -> QRLifecycle:
+    def lifecycle(self, user_id: str, *, lease: LeaseFactory | None = None) -> QRLifecycle:
         """The platform's, kept."""
-        self.made.append(self.platform.lifecycle(user_id))
+        self.made.append(self.platform.lifecycle(user_id, lease=lease))
         return self.made[-1]
 
-    def account(self, user_id: str) -> str:
+    def key(self, user_id: str) -> tuple[str, str]:
         """The platform's."""
-        return self.platform.account(user_id)
-
-    def lifetime(self, code: Code) -> float:
-        """The platform's."""
-        return self.platform.lifetime(code)
+        return self.platform.key(user_id)
 
 
 @pytest.mark.parametrize("name", EACH)
@@ -87,9 +84,8 @@ async def test_a_gateways_account_is_paired(name: str, monkeypatch: pytest.Monke
         platform = platform_of(None)
         assert platform is not None
         watched = Watched(platform)
-        streams = Streams(watched)
         with anyio.fail_after(HANGS):
-            async with anyio.create_task_group() as tasks:
+            async with Streams(watched) as streams, anyio.create_task_group() as tasks:
                 tasks.start_soon(streams.pair, "ada", tell)
                 await shown.wait()
                 code = watched.made[0].qr
@@ -134,7 +130,7 @@ def test_what_is_so_and_what_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     describe(monkeypatch, GATEWAY="waha", URL="http://waha.example", EVERY_SESSION="yes")
     platform = platform_of(None)
     assert isinstance(platform, GatewayPlatform)
-    assert platform.account("ada") == platform.account("bob") == "default"
+    assert platform.key("ada") == platform.key("bob") == ("http://waha.example", "default")
     with pytest.raises(UsageError, match="leave out the other one"):
         platform_of("http://platform.example")
     monkeypatch.delenv("QRLIFECYCLE_GATEWAY")

@@ -62,6 +62,11 @@ end
 local function alive(session)
   return session and redis.call('EXISTS', prefix .. 'session:' .. session) == 1
 end
+-- What was sent under an earlier session may be heard late, when it was given up: a name is greater
+-- than that of the session before.
+local function overtaken(session, known)
+  return known and known > session and alive(known)
+end
 local function tell(process, word, key, holder)
   redis.call('PUBLISH', prefix .. 'to:' .. process, cjson.encode({{word, key, holder}}))
 end
@@ -91,10 +96,10 @@ local greatest
 local gone = {}
 for i = 7, #ARGV, 3 do
   local lease, holder, token = prefix .. 'lease:' .. ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local known = redis.call('HMGET', lease, 'holder', 'since')
+  local known = redis.call('HMGET', lease, 'holder', 'since', 'session')
   if known[1] and known[1] ~= holder then
     gone[#gone + 1] = holder
-  else
+  elseif not overtaken(session, known[3]) then
     redis.call('HSET', lease, 'holder', holder, 'session', session, 'process', process,
       'machine', machine, 'token', token, 'since', known[2] or now)
     keep(lease)
@@ -133,7 +138,9 @@ local lease = prefix .. 'lease:' .. key
 local known = redis.call('HMGET', lease, 'holder', 'session', 'process', 'token', 'claim',
   'claim_process')
 if known[1] == holder then  -- the answer was lost, or came too late to count
-  redis.call('HSET', lease, 'session', session, 'process', process)
+  if not overtaken(session, known[2]) then
+    redis.call('HSET', lease, 'session', session, 'process', process)
+  end
   return {'held', known[4]}
 end
 if known[1] and alive(known[2]) then

@@ -7,6 +7,9 @@ Rules, each of which a fault taught when it was left out:
   what it said of leases that somebody else has by now.
 - Another beginning is another session; whatever was granted under the one before counts for
   nothing.
+- Its name is greater than that of the one before. What was given up may still be heard, long after:
+  the server does not count a lease to an earlier session that is counted to a later one, or it
+  would run out with the earlier one while its holder renews the later.
 - When its time is up everything held is lost, whether or not the server can be heard.
 """
 
@@ -88,6 +91,7 @@ class Session:
         self._changed = anyio.Event()
         self._hurry = anyio.Event()
         self._confirmed_at = now()
+        self._number = 0
         self.id = ""
         self.good_until = now()
         """When what is held is lost, by our clock."""
@@ -146,7 +150,8 @@ class Session:
     async def _begin(self, sent: float) -> None:
         if sent >= self.good_until and not self._keeps:
             self._held.lose_all(LeaseLost("the lease could not be prolonged in time"))
-        self.id = secrets.token_hex(8)  # what is left of the one before runs out with it
+        self._number += 1
+        self.id = f"{self._number:08x}{secrets.token_hex(8)}"  # what is left of the last runs out
         said = self._held.to_say_again()
         gone = await self._keeper.begin(self.id, said)
         self._begun = True

@@ -70,6 +70,7 @@ def websocket_peer(
     *,
     heartbeat: float,
     garbage: Mapping[str, object] | None = None,
+    kind: type[WirePeer] = WirePeer,
 ) -> WirePeer:
     """A raw WebSocket server for `check_transport()`.
 
@@ -79,9 +80,10 @@ def websocket_peer(
             bytes are sent as they are, and anything else as JSON; at least two.
         heartbeat: seconds after which these transports count a silent peer as dead.
         garbage: messages that no transport can mean, by name.
+        kind: a class of your own in place of `WirePeer`.
     """
     garbled = {name: frame(_encoded(said)) for name, said in (garbage or {}).items()}
-    return WirePeer(
+    return kind(
         lambda host, port: make(f"ws://{host}:{port}/"),
         signals={frame(_encoded(said)): signal for said, signal in messages},
         heartbeat=heartbeat,

@@ -159,26 +159,28 @@ class EvolutionEmulator(ServedEmulator):
     # The person
 
     async def scan(self, code: Code, identity: str = IDENTITY) -> None:
-        """Scan a code, or type it, and agree."""
-        upstream = self._upstream_of(self.ours, code.reveal())
+        """Scan a code, whichever instance's it is, or type it, and agree."""
+        instance, upstream = self._upstream_of(code.reveal())
         upstream.code = None
-        if upstream is self.ours.upstream:  # else nobody ever hears of it
+        if upstream is instance.upstream:  # else nobody ever hears of it
             upstream.end()
-            self._start(self._open, self.ours, identity)
+            self._start(self._open, instance, identity)
 
     async def refuse(self, code: Code) -> None:
         """Decline: WhatsApp ends the connection for good, and three messages say so."""
-        self._upstream_of(self.ours, code.reveal()).end()
-        self.ours.state = self.ours.written = "close"
-        closed = {"instance": "bot-7", "status": "closed", "disconnectionReasonCode": 401}
-        await self._tell(self.ours, "logout.instance", None)
-        await self._tell_state(self.ours, "close", 401)
-        await self._tell(self.ours, "status.instance", closed)
+        instance, upstream = self._upstream_of(code.reveal())
+        upstream.end()
+        instance.state = instance.written = "close"
+        closed = {"instance": instance.name, "status": "closed", "disconnectionReasonCode": 401}
+        await self._tell(instance, "logout.instance", None)
+        await self._tell_state(instance, "close", 401)
+        await self._tell(instance, "status.instance", closed)
 
-    def _upstream_of(self, instance: EvolutionInstance, revealed: str) -> Upstream:
-        for one in instance.upstreams:
-            if revealed in (one.code, one.typed):
-                return one
+    def _upstream_of(self, revealed: str) -> tuple[EvolutionInstance, Upstream]:
+        for instance in self.instances.values():
+            for one in instance.upstreams:
+                if revealed in (one.code, one.typed):
+                    return instance, one
         raise KeyError("no such code is good")
 
     async def _open(self, instance: EvolutionInstance, identity: str) -> None:

@@ -218,15 +218,20 @@ class GOWAEmulator(PlayedService):
         whose = None if result is None else {"device_id": self.device, **result}
         await self.broadcast({"code": code, "message": message, "result": whose})
 
-    async def stop(self) -> None:
+    async def go_down(self) -> None:
         """It is killed; what was linked connects again when it is started."""
+        await super().go_down()
         self._code = self._typed = self._challenge = self._comparing = None
         self.logged_in = False
-        await super().stop()
 
     async def start(self) -> None:
         """It is there again."""
         await super().start()
+        for one in self.accounts():
+            one.come_up()
+
+    def come_up(self) -> None:
+        """What becomes of this device as the service is started."""
         if self.jid is not None:
             self.later(LINKING, self._log_in)
 
@@ -250,11 +255,15 @@ class GOWAEmulator(PlayedService):
         given = request.headers.get("x-device-id") or request.query.get("device_id")
         if not given:
             return _error(400, "DEVICE_ID_REQUIRED", "device_id is required")
-        if given != self.device or self._forgotten:
-            return _error(404, "DEVICE_NOT_FOUND", "device not found; create a device first")
-        return await self._route(request)
+        device = self.beside.get(given, self)
+        if given != device.device:
+            return NOT_FOUND
+        return await device.respond(request)
 
-    async def _route(self, request: Request) -> Response | Upgrade:
+    async def respond(self, request: Request) -> Response | Upgrade:
+        """Answer a request that is about this device."""
+        if self._forgotten:
+            return NOT_FOUND
         match request.method, request.segments:
             case "GET", ["ws"]:
                 return self._upgrade(request)
@@ -269,10 +278,14 @@ class GOWAEmulator(PlayedService):
         return request.headers.get("authorization") == f"Basic {pair}"
 
     def _file(self, name: str) -> Response:
-        picture = self._files.get(name)
-        if picture is None or name in self._gone:
-            return Response(b"Cannot find it", 404)
-        return Response(picture, headers={"Content-Type": "image/png"})
+        for one in self.accounts():
+            if (picture := one.picture_called(name)) is not None:
+                return Response(picture, headers={"Content-Type": "image/png"})
+        return Response(b"Cannot find it", 404)
+
+    def picture_called(self, name: str) -> bytes | None:
+        """A picture of a code, as long as its file is there."""
+        return None if name in self._gone else self._files.get(name)
 
     async def _app(self, what: list[str], request: Request) -> Response:
         match what:
@@ -384,3 +397,6 @@ class GOWAEmulator(PlayedService):
 
 def _error(status: int, code: str, message: str) -> Response:
     return Response({"status": status, "code": code, "message": message, "results": None}, status)
+
+
+NOT_FOUND = _error(404, "DEVICE_NOT_FOUND", "device not found; create a device first")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, Self
 
 import anyio
 
-from ..http_server import Request, ServerWebSocket, Upgrade
+from ..http_server import Request, Response, ServerWebSocket, Upgrade
 from .served import ServedEmulator
 
 __all__ = ["PlayedService"]
@@ -28,11 +28,33 @@ class PlayedService(ServedEmulator):
         """Whoever is connected, and with which handshake."""
         self.opened: list[Request] = []
         """The handshakes of every socket that was ever let in."""
+        self.beside: dict[str, Self] = {}
+        """Other accounts of the same service, by what it calls them; each with codes of its own."""
         self.muted = False
         """Whether what is broadcast is lost on its way."""
         self._later: set[anyio.CancelScope] = set()
 
+    def admit(self, name: str, another: Self) -> None:
+        """Have another account, which was not entered: on this port, and heard on these sockets.
+
+        Args:
+            name: what the service calls it.
+            another: whose codes are scanned, and whose verbs are its own. What is done to the
+                service is done to this one.
+        """
+        another.server, another._tasks = self.server, self._tasks
+        another.sockets, another.opened = self.sockets, self.opened
+        self.beside[name] = another
+
+    def accounts(self) -> list[Self]:
+        """All that there are, this one first."""
+        return [self, *self.beside.values()]
+
     # What a service is
+
+    async def respond(self, request: Request) -> Response | Upgrade:
+        """Answer a request that is about this account."""
+        raise NotImplementedError
 
     async def _greet(self, request: Request, socket: ServerWebSocket) -> bool:  # noqa: ARG002
         """Have a socket that was let in; False if it was closed again."""
@@ -89,9 +111,14 @@ class PlayedService(ServedEmulator):
 
     # The operator, and the network between
 
+    async def go_down(self) -> None:
+        """What becomes of this account as the service is stopped."""
+        self.call_off()
+
     async def stop(self) -> None:
         """It is killed."""
-        self.call_off()
+        for one in self.accounts():
+            await one.go_down()
         await super().stop()
 
     def handshakes(self, **query: str) -> list[Any]:

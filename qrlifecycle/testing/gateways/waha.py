@@ -50,7 +50,7 @@ UNEXPECTED = "Session status is not as expected. Try again later or restart the 
 
 
 class WAHAEmulator(PlayedService):
-    """The service.
+    """The service, with one session: each user of yours needs one of their own.
 
     Args:
         edition: ``plus``, or the ``core`` of 2024, which has one session named ``default``.
@@ -126,7 +126,11 @@ class WAHAEmulator(PlayedService):
     # The person, with a phone
 
     async def scan(self, code: Code, identity: str = IDENTITY) -> None:
-        """Scan the code, or type it."""
+        """Scan the code, or type it; the success comes 2.2 s later, for the engine restarts first.
+
+        Until then the socket says nothing of the scan: `scanned` is told only if the status is read
+        meanwhile (`policy.status_interval`).
+        """
         current = self._code if isinstance(code, QRCode) else self._typed
         if current is None or code.reveal() != current or not self.server.listens:
             raise KeyError("no such code is good")
@@ -202,13 +206,19 @@ class WAHAEmulator(PlayedService):
 
     async def stop(self) -> None:
         """It is stopped: in order, unless it is not ``graceful``."""
-        self.call_off()
+        goodbye = self.graceful and any(one.status != "STOPPED" for one in self.accounts())
+        for one in self.accounts():
+            await one.go_down()
+        for _, socket in tuple(self.sockets) if goodbye else ():
+            await socket.close(1001, "Server is shutting down")
+        await super().stop()
+
+    async def go_down(self) -> None:
+        """The session is stopped; who listens hears of it if the service is ``graceful``."""
+        await super().go_down()
         if self.graceful and self.status != "STOPPED":
             await self._become("STOPPED")
-            for _, socket in tuple(self.sockets):
-                await socket.close(1001, "Server is shutting down")
         self.status, self._code, self._typed = "STOPPED", None, None
-        await super().stop()
 
     async def _become(self, status: str, data: dict[str, object] | None = None) -> None:
         """Change the status, and tell everybody who listens for it."""
@@ -293,13 +303,19 @@ class WAHAEmulator(PlayedService):
         match request.method, request.segments:
             case "GET", ["ws"]:
                 return self._upgrade(request)
-            case method, ["api", "sessions", name, *what]:
-                return await self._sessions(method, name, what)
-            case method, ["api", name, "auth", *what]:
-                if name != self.session or self._forgotten or self.status == "STOPPED":
-                    said = f"We didn't find a session with name '{name}'."
-                    return _error(404, said, "Not Found")
-                return await self._auth(method, what, request)
+            case _, ["api", "sessions", name, *_] | ["api", name, "auth", *_]:
+                return await self.beside.get(name, self).respond(request)
+        return _error(404, "Cannot find it", "Not Found")
+
+    async def respond(self, request: Request) -> Response | Upgrade:
+        """Answer a request that is about this session."""
+        match request.segments:
+            case ["api", "sessions", name, *what]:
+                return await self._sessions(request.method, name, what)
+            case ["api", name, "auth", *what]:
+                if name == self.session and not self._forgotten and self.status != "STOPPED":
+                    return await self._auth(request.method, what, request)
+                return _error(404, f"We didn't find a session with name '{name}'.", "Not Found")
         return _error(404, "Cannot find it", "Not Found")
 
     async def _sessions(self, method: str, name: str, what: list[str]) -> Response:

@@ -117,7 +117,7 @@ class WPPConnectEmulator(ServedEmulator):
     # The person
 
     async def scan(self, code: Code, identity: str = IDENTITY) -> None:
-        """Scan a code, and agree."""
+        """Scan a code, whichever session's it is, and agree."""
         session = self._scanned(code)
         session.end()
         self._start(self._log_in, session, identity)
@@ -127,9 +127,10 @@ class WPPConnectEmulator(ServedEmulator):
         self._close(self._scanned(code))
 
     def _scanned(self, code: Code) -> WPPConnectSession:
-        if self.ours.status != "QRCODE" or code.reveal() != self.ours.code:
-            raise KeyError("no such code is good")
-        return self.ours
+        for one in self.sessions.values():
+            if one.status == "QRCODE" and code.reveal() == one.code:
+                return one
+        raise KeyError("no such code is good")
 
     async def _log_in(self, session: WPPConnectSession, identity: str) -> None:
         await anyio.sleep(SYNC_TAKES)

@@ -1,6 +1,6 @@
 """One socket for many displayed codes."""
 
-from .feed import SocketIOFeed
+from .feed import SocketIOFeed, WebSocketFeed
 from .hub import SharedSocket
 
-__all__ = ["SharedSocket", "SocketIOFeed"]
+__all__ = ["SharedSocket", "SocketIOFeed", "WebSocketFeed"]

@@ -24,8 +24,14 @@ while a feed says goodbye waits until it is gone, and gets a fresh one. So there
 may have been missed meanwhile; a lifecycle that opens again reads its status. They all come back
 over one new opening, and the delay between two openings is the shared socket's.
 
+Nor do they all listen in the same instant: each reads its status then, and `spreading` says how
+many a second. Who comes for the first time waits for nobody, unless it is into that crowd.
+
 **Slow members hold nobody up.** Whoever routes never waits: each member has a buffer of its own,
 bounded by what signals mean. What is for nobody is counted.
+
+**A message that names nobody** is for nobody, but that something is new: a feed's `StatusChanged`
+need not be `Addressed`, and is for all, likewise spread. Each reads its own status.
 """
 
 from __future__ import annotations
@@ -55,10 +61,11 @@ from ...errors import (
 from ...logs import error_once, logger
 from ...policy import Policy
 from ...records import Closing, Recorder
-from ...signals import Addressed, Signal
+from ...signals import Addressed, Signal, StatusChanged
 from ...waiting import wait_for
 from ..base import Transport, TransportFactory
 from .member import Member
+from .spreading import Spreading
 from .telling import Telling
 
 __all__ = ["SharedSocket"]
@@ -67,6 +74,9 @@ Key = tuple[str, ...]
 
 TURN_AFTER = 1000
 """Signals after which others have a turn, if the feed itself lets nobody have one."""
+
+READS_A_SECOND = 200.0
+"""Small requests that a service may well answer in a second, beside what else it does."""
 
 NOBODY = "nobody"
 """Under which cause a signal is counted that was for no member."""
@@ -79,6 +89,13 @@ class SharedSocket:
         feed: makes a fresh feed for each opening: a transport whose signals are `Addressed`.
         policy: its ``open_timeout`` and ``close_timeout``, and the delays between two openings.
         recorders: are told of the socket, as those of a lifecycle are of its own: give it the same.
+        reads_a_second: how many members a second go on where many would at once, for each reads
+            its status then: as they come back after a break, and as they hear that something is
+            new. A quarter of a second's worth need not wait, and nobody waits in `open()` for
+            longer than half of ``open_timeout``.
+
+    Raises:
+        InvalidValue: ``reads_a_second`` is no number above 0.
 
     Leaving the block ends all members that are left, and leaves nothing open.
     """
@@ -89,12 +106,16 @@ class SharedSocket:
         policy: Policy | None = None,
         *,
         recorders: Sequence[Recorder] = (),
+        reads_a_second: float = READS_A_SECOND,
     ) -> None:
         self._make = feed
         self._telling = Telling(recorders)
         self._policy = policy or Policy()
         self._backoff = Backoff(self._policy.reconnect_delay, self._policy.reconnect_delay_max)
         self._next_at = -math.inf
+        self._spreading = Spreading(reads_a_second, self._policy.open_timeout / 2)
+        self._crowded_until = -math.inf
+        """As long as who comes may be one of those who come back."""
         self._since = math.inf
         """When the feed that is held came to listen."""
         self._members: dict[Key, list[Member]] = {}
@@ -115,6 +136,11 @@ class SharedSocket:
     def name(self) -> str:
         """Its identifier, in its log and its records, and as ``shared`` in those of its members."""
         return self._telling.about.lifecycle
+
+    @property
+    def feed(self) -> TransportFactory:
+        """What makes its feeds."""
+        return self._make
 
     @property
     def members(self) -> int:
@@ -153,6 +179,7 @@ class SharedSocket:
         self._thread = threading.get_ident()
         self._tasks = await anyio.create_task_group().__aenter__()
         self._tasks.start_soon(self._own)
+        self._tasks.start_soon(self._spreading.run)
         return self
 
     async def __aexit__(
@@ -164,7 +191,7 @@ class SharedSocket:
         assert self._tasks is not None
         self._thread = None
         failure = TransportLost("the shared socket's block was left", ending=Ending.CLOSED)
-        for member in [member for members in self._members.values() for member in members]:
+        for member in self._all():
             member.end(failure)
         self._tasks.cancel_scope.cancel()
         if isinstance(error, Exception):
@@ -199,8 +226,9 @@ class SharedSocket:
         finally:
             broke_at = anyio.current_time()
             self._listening = False
+            self._spreading.clear()
             # Whoever comes from here on waits for another feed.
-            held = [member for members in self._members.values() for member in members]
+            held = self._all()
             broke = None if scope.cancel_called else failure
             await self._close(broke)
         if broke_at - self._since >= self._policy.stable_after:
@@ -233,16 +261,32 @@ class SharedSocket:
         self._telling.opened()
         self._since = anyio.current_time()
         self._listening = True
-        for members in self._members.values():
-            for member in members:
-                member.ready.set()
+        if self._next_at > -math.inf:  # it broke before
+            self._crowded_until = self._since + self._policy.reconnect_delay_max
+            self._next_at = -math.inf
+        for member in self._all():
+            self._let_go_on(member)
         while True:
             for _ in range(TURN_AFTER):
                 self._route(await feed.receive())
             await anyio.lowlevel.checkpoint()
 
+    def _all(self) -> list[Member]:
+        return [member for members in self._members.values() for member in members]
+
+    def _let_go_on(self, member: Member) -> None:
+        """End an opening: by and by, where all come back."""
+        if anyio.current_time() <= self._crowded_until:
+            self._spreading.add(member)
+        else:
+            member.go_on()
+
     def _route(self, signal: Signal) -> None:
         """Hand a signal to those whom it is for; this never waits."""
+        if isinstance(signal, StatusChanged):
+            for member in self._all():
+                self._spreading.add(member)
+            return
         if not isinstance(signal, Addressed):
             raise WrongAnswer(f"a feed's signals are Addressed, and {type(signal).__name__} is not")
         members = self._members.get(signal.key)
@@ -251,6 +295,7 @@ class SharedSocket:
             return
         for member in members:
             member.buffer.put(signal.signal)
+            self._spreading.hurry(member)
 
     async def _close(self, broke: Exception | None) -> None:
         """Close the feed that is held: gracefully for a while, then by force."""
@@ -302,8 +347,9 @@ class SharedSocket:
             raise UsageError("a member is opened within the SharedSocket's own block and thread")
         self._members.setdefault(member.key, []).append(member)
         self._tell()
-        if not self._listening:
-            await wait_for(member.ready)
+        if self._listening:
+            self._let_go_on(member)
+        await member.until_go_on()
 
     def leave(self, member: Member) -> None:
         """Count a member no more; a feed that nobody needs is listened to no more."""
@@ -311,6 +357,7 @@ class SharedSocket:
         if member not in here:
             return
         here.remove(member)
+        self._spreading.discard(member)
         if not here:
             del self._members[member.key]
         if not self._members:

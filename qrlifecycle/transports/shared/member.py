@@ -11,7 +11,8 @@ import anyio.lowlevel
 from anyio import EndOfStream
 
 from ...errors import TransportError
-from ...signals import Signal
+from ...signals import Signal, StatusChanged
+from ...waiting import wait_for
 from ..base import Transport
 from ..buffer import SignalBuffer
 from ..wire import endings
@@ -30,15 +31,17 @@ class Member(Transport):
         key: whose signals it hears.
     """
 
-    __slots__ = ("_begun", "_shared", "buffer", "key", "ready")
+    __slots__ = ("_begun", "_shared", "_waiter", "buffer", "key", "opens")
 
     def __init__(self, shared: SharedSocket, key: tuple[str, ...]) -> None:
         self._shared = shared
         self._begun = False
         self.key = key
         self.buffer = SignalBuffer()
-        self.ready = anyio.Event()
-        """Set when the socket listens, or this member has ended before."""
+        self.opens = True
+        """Whether it is to wait in `open()`: until the socket listens, or it has ended before."""
+        # Only while it is needed: an event takes a kilobyte, and there may be thousands.
+        self._waiter: anyio.Event | None = None
 
     def __repr__(self) -> str:
         return f"<a share of a socket, for {self.key!r}>"
@@ -66,6 +69,25 @@ class Member(Transport):
             raise
         if (failure := self._ended()) is not None:
             raise failure
+
+    async def until_go_on(self) -> None:
+        """Wait until it may go on, in `open()`."""
+        if self.opens:
+            self._waiter = anyio.Event()
+            await wait_for(self._waiter)
+            self._waiter = None
+
+    def go_on(self) -> None:
+        """Its opening is over; or, if it was, it hears that its status has changed."""
+        if self.opens:
+            self._go_on()
+        else:
+            self.buffer.put(StatusChanged())
+
+    def _go_on(self) -> None:
+        self.opens = False
+        if self._waiter is not None:
+            self._waiter.set()
 
     def _ended(self) -> Exception | None:
         """What it ended by before it was open, if it did and nothing was heard before that."""
@@ -95,7 +117,7 @@ class Member(Transport):
     def _leave(self) -> None:
         with suppress(RuntimeError):  # the event loop is closed: nobody waits any more
             self.buffer.close()
-            self.ready.set()
+            self._go_on()
         self._shared.leave(self)
 
     def end(self, failure: Exception) -> None:
@@ -104,5 +126,5 @@ class Member(Transport):
         Each member raises an error of its own: an error holds the frames that it went through.
         """
         self.buffer.end(copy.copy(failure).with_traceback(None))
-        self.ready.set()
+        self._go_on()
         self._shared.leave(self)

@@ -22,8 +22,10 @@ is told apart before it is taken for a healthy one that never says anything.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from functools import lru_cache
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from anyio import EndOfStream
 from engineio import packet as engineio
@@ -41,6 +43,10 @@ MAX_ATTACHMENTS = 8
 """Binary attachments of one message. A server may announce as many as it likes, and all of them are
 kept until the last has come."""
 
+MESSAGE = str(engineio.MESSAGE)
+"""How a text begins that is Socket.IO's from there on. Engine.IO's codec would first try whether
+the rest is JSON, and no packet of Socket.IO is."""
+
 PONG = str(engineio.Packet(engineio.PONG).encode())
 """The answer to a ping. What a ping carries belongs to the probe of an upgrade, of which there is
 none here; sent back, it would let the peer decide how much we send."""
@@ -57,6 +63,16 @@ NOT_SOCKETIO = (
 )
 
 NO_HEARTBEAT = "the server's OPEN has no heartbeat in it: Socket.IO 3 or newer is needed"
+
+
+class Packet(socketio.Packet):  # type: ignore[misc]
+    """A packet of Socket.IO, with the standard library's JSON as it is.
+
+    python-engineio's own bounds what an integer may have of digits, and makes a decoder for that
+    with each packet; since Python 3.11 they are bounded anyway.
+    """
+
+    json: ClassVar[Any] = json
 
 
 class Message(NamedTuple):
@@ -98,13 +114,13 @@ class SocketIOProtocol:
         self._namespace = namespace
         self._auth: Mapping[str, object] | None = auth
         self._max_size = max_size
-        self._partial: socketio.Packet | None = None
+        self._partial: Packet | None = None
         self._recovers = False
         self._room = 0.0
 
     def goodbye(self) -> str:
         """What tells a server that its client leaves by itself."""
-        return self._encode(socketio.DISCONNECT)
+        return _goodbye(self._namespace)
 
     def take(self, data: str | bytes) -> tuple[Message | Drop, ...]:
         """What a message of the WebSocket is, beside `answers`: nothing, as a rule.
@@ -116,6 +132,9 @@ class SocketIOProtocol:
             TransportUnreachable: it speaks another protocol, or did not let us in, and may later.
             TransportRefused: it did not let us in.
         """
+        if self.beat is not None and data[:1] == MESSAGE:
+            assert isinstance(data, str)
+            return self._take_message(data[1:])
         # What is raised here may be the outcome's error, which keeps what it was raised from: so
         # nothing is raised where a codec's own error, with the text that it read, is being handled.
         packet = _if_readable(engineio.Packet, encoded_packet=data)
@@ -123,8 +142,8 @@ class SocketIOProtocol:
             if packet is None or packet.packet_type != engineio.OPEN:
                 raise _another_protocol(NOT_SOCKETIO)
             return self._open(packet.data)
-        if packet is not None and packet.packet_type == engineio.MESSAGE:
-            return self._take_message(packet.data)
+        if packet is not None and packet.packet_type == engineio.MESSAGE and packet.binary:
+            return self._take_attachment(packet.data)
         if packet is None or packet.packet_type not in ASKED_FOR:
             return (Drop.MALFORMED,)
         if packet.packet_type == engineio.CLOSE:
@@ -142,18 +161,16 @@ class SocketIOProtocol:
         self._auth = None  # it may hold a token, and is not needed any more
         return ()
 
-    def _take_message(self, data: object) -> tuple[Message | Drop, ...]:
-        if isinstance(data, bytes):
-            return self._take_attachment(data)
+    def _take_message(self, text: str) -> tuple[Message | Drop, ...]:
         # What comes now is no attachment, so those that are missing will not come.
         torn = () if self._partial is None else (Drop.MALFORMED,)
         self._partial = None
-        packet = _if_readable(_packet_of, data)
+        packet = _if_readable(_packet_of, text)
         if packet is None:
             return (*torn, Drop.MALFORMED)
         return torn + self._take_packet(packet)
 
-    def _take_packet(self, packet: socketio.Packet) -> tuple[Message | Drop, ...]:
+    def _take_packet(self, packet: Packet) -> tuple[Message | Drop, ...]:
         kind = packet.packet_type
         if kind == socketio.CONNECT and not self.joined and not _has_sid(packet.data):
             raise _another_protocol(TOO_OLD)
@@ -186,7 +203,7 @@ class SocketIOProtocol:
         self._partial = None
         return (Drop.MALFORMED,) if packet is None or whole is None else self._take_event(packet)
 
-    def _take_event(self, packet: socketio.Packet) -> tuple[Message | Drop, ...]:
+    def _take_event(self, packet: Packet) -> tuple[Message | Drop, ...]:
         """An event; if the server waits for word that it has come, there is an answer."""
         if not (isinstance(packet.data, list) and packet.data and isinstance(packet.data[0], str)):
             return (Drop.MALFORMED,)
@@ -203,8 +220,16 @@ class SocketIOProtocol:
         return TransportUnreachable(CLOSED_EARLY, ending=Ending.HUNG_UP)
 
     def _encode(self, kind: int, **content: Any) -> str:
-        packet = socketio.Packet(kind, namespace=self._namespace, **content)
-        return str(engineio.Packet(engineio.MESSAGE, packet.encode()).encode())
+        return _encoded(Packet(kind, namespace=self._namespace, **content))
+
+
+def _encoded(packet: Packet) -> str:
+    return str(engineio.Packet(engineio.MESSAGE, packet.encode()).encode())
+
+
+@lru_cache(16)
+def _goodbye(namespace: str) -> str:
+    return _encoded(Packet(socketio.DISCONNECT, namespace=namespace))
 
 
 def _if_readable(read: Callable[..., Result], *args: object, **named: object) -> Result | None:
@@ -215,16 +240,13 @@ def _if_readable(read: Callable[..., Result], *args: object, **named: object) ->
         return None
 
 
-def _packet_of(data: object) -> socketio.Packet:
-    """A packet of Socket.IO. Engine.IO's codec has decoded what looks like JSON: that is none.
+def _packet_of(text: str) -> Packet:
+    """A packet of Socket.IO.
 
     Raises:
-        TypeError: no packet.
         ValueError: one that cannot be read, or with more attachments than are kept.
     """
-    if not isinstance(data, str):
-        raise TypeError("no packet")
-    packet = socketio.Packet(encoded_packet=data)
+    packet = Packet(encoded_packet=text)
     if packet.attachment_count > MAX_ATTACHMENTS:
         raise ValueError("too many attachments")
     return packet

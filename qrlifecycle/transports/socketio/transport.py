@@ -13,7 +13,7 @@ from anyio import EndOfStream
 
 from ...errors import Ending, TransportError, TransportLost, TransportUnreachable
 from ...secrecy import forgetful, shown_half_made
-from ..handshake import check_auth, check_namespace, engineio_url
+from ..handshake import check_auth, check_namespace, engineio_address
 from ..messages import DEFAULT_SIGNALS, SignalMap
 from ..owner import Owner
 from ..pair import PairTransport, check_headers, pair_of
@@ -96,7 +96,7 @@ class SocketIOTransport(PairTransport, WiredTransport):
         max_message: int = MAX_MESSAGE_SIZE,
         heartbeat: float = HEARTBEAT,
     ) -> None:
-        address = engineio_url(url, socketio_path)
+        address = engineio_address(url, socketio_path)
         self._pair = pair_of(url, bot_id, user_id, signals, owner)
         joining = check_auth(auth, {"botId": bot_id, "userId": user_id})
         check_namespace(namespace)
@@ -123,7 +123,10 @@ class SocketIOTransport(PairTransport, WiredTransport):
             return
         except TransportUnreachable as error:
             failure = self._with_stage(error)
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # its frames, of which this is one, hold it: a circle otherwise
 
     def _with_stage(self, error: TransportUnreachable) -> TransportUnreachable:
         """Of a silent server: how far it came."""

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from ...errors import InvalidValue
 
-__all__ = ["Address", "address_of", "place_of", "split_url"]
+__all__ = ["Address", "address_of", "place_of", "split_url", "target_of"]
 
 SECURE = frozenset({"https", "wss"})
 PLAIN = frozenset({"http", "ws"})
@@ -71,11 +71,16 @@ def address_of(url: str) -> Address:
     if "#" in url:
         raise InvalidValue("the server's URL has a fragment ('#...'), which no server is ever sent")
     secure = parts.scheme in SECURE
-    target = quote(parts.path or "/", safe=SAFE_IN_A_TARGET)
-    if parts.query:
-        target += f"?{quote(parts.query, safe=SAFE_IN_A_TARGET)}"
+    port = parts.port or (443 if secure else 80)
     host = _ascii(parts.hostname or "", "the server's URL")
-    return Address(secure, host, parts.port or (443 if secure else 80), target, credentials(parts))
+    target = target_of(parts.path or "/", parts.query)
+    return Address(secure, host, port, target, credentials(parts))
+
+
+def target_of(path: str, query: str) -> str:
+    """Path and query as they stand in a request; what is quoted already stays as it is."""
+    parts = (path, query) if query else (path,)
+    return "?".join(quote(part, safe=SAFE_IN_A_TARGET) for part in parts)
 
 
 def split_url(url: str, what: str, schemes: frozenset[str], example: str) -> SplitResult:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import anyio
 import anyio.lowlevel
@@ -34,7 +34,7 @@ class WebSocketConnection(NotPickled):
 
     Args:
         url: ``ws``, ``wss``, or the same as ``http``, ``https``. User and password in it are sent
-            as HTTP's Basic.
+            as HTTP's Basic. Or what `address_of` has made of one.
         options: how to connect.
 
     Raises:
@@ -58,8 +58,8 @@ class WebSocketConnection(NotPickled):
     )
 
     @forgetful
-    def __init__(self, url: str, options: WireOptions) -> None:
-        address = address_of(url)
+    def __init__(self, url: str | Address, options: WireOptions) -> None:
+        address = url if isinstance(url, Address) else address_of(url)
         if options.ssl is not None and not address.secure:
             raise InvalidValue("ssl_context is given, and the URL is one without TLS (http, ws)")
         self.origin = address.origin
@@ -87,11 +87,6 @@ class WebSocketConnection(NotPickled):
         return self._stream.closed
 
     @property
-    def whose_heartbeat(self) -> str:
-        """Whose number the heartbeat is."""
-        return self._whose
-
-    @property
     def heartbeat(self) -> float:
         """Seconds without a byte after which the peer counts as dead."""
         return self._heartbeat
@@ -100,21 +95,28 @@ class WebSocketConnection(NotPickled):
         """Take another heartbeat, such as the server's own; whose number it is, for the text."""
         self._heartbeat, self._whose = seconds, whose
 
-    async def open(self) -> None:
+    async def open(self, greet: Callable[[], Awaitable[None]] | None = None) -> None:
         """Connect, through a proxy if there is to be one, speak TLS, and switch to WebSocket.
 
         All of it has the heartbeat's time. If it fails or is cancelled, nothing is left.
 
+        Args:
+            greet: what is to be said and heard then, in the same time.
+
         Raises:
             TransportUnreachable: it did not come about; the text and its ``ending`` say why.
             TransportRefused: the server answered 401 or 403.
+            Exception: what ``greet`` raised.
         """
         failure: TransportError | None = None
+        limit, whose = self._heartbeat, self._whose
         try:
-            with anyio.move_on_after(self._heartbeat) as scope:
+            with anyio.move_on_after(limit) as scope:
                 failure = await self._try_to_open()
+                if failure is None and greet is not None:
+                    await greet()
             if scope.cancelled_caught:
-                failure = endings.silent(self._heartbeat, self._whose, opening=True)
+                failure = endings.silent(limit, whose, opening=True)
         except BaseException:
             self._stream.abort()
             raise
@@ -134,14 +136,15 @@ class WebSocketConnection(NotPickled):
         while (message := self.receive_nowait()) is None:
             if (end := self._ended()) is not None:
                 raise end
-            if not self._looked and anyio.current_effective_deadline() <= anyio.current_time():
-                # Whoever is out of time gets what has arrived already: the loop may have been
-                # blocked until now. One read, and then none until there was a wait again: else a
-                # flood would hold off the cancellation for as long as it lasts.
+            if self._looked:
+                await self._hear()
+            else:
+                # What has arrived already is taken without a wait: what a server says first comes
+                # with its answer to the handshake, and whoever is out of time gets it all the same,
+                # for the loop may have been blocked until now. One read, and then none until there
+                # was a wait again: else a flood would hold off a cancellation while it lasts.
                 self._looked = True
                 self._look()
-                continue
-            await self._hear()
         return message
 
     def receive_nowait(self) -> str | bytes | None:
@@ -211,6 +214,7 @@ class WebSocketConnection(NotPickled):
         """Reset the connection now, without awaiting: at any moment, from anywhere, again."""
         self._stream.abort()
         self._forget()
+        self._end = None  # the frames in which it was raised hold us; and our own side has closed
 
     # Opening
 
@@ -255,7 +259,10 @@ class WebSocketConnection(NotPickled):
             wait = min(wait, self._ping_after)
         data: bytes | TransportError | None = None
         with anyio.CancelScope(deadline=self._stream.heard_at + wait) as scope:
-            data = await self._read()
+            try:
+                data = await self._stream.read()
+            except (Aborted, PeerDoesNotRead, OSError) as error:
+                data = _meaning(error)
         if not scope.cancelled_caught:
             self._looked = False
         # The deadline may be long over, if nobody received meanwhile, or the machine slept; and
@@ -271,12 +278,6 @@ class WebSocketConnection(NotPickled):
 
     def _heard_within(self, seconds: float) -> bool:
         return self._stream.heard_at + seconds > anyio.current_time()
-
-    async def _read(self) -> bytes | TransportError | None:
-        try:
-            return await self._stream.read()
-        except (Aborted, PeerDoesNotRead, OSError) as error:
-            return _meaning(error)
 
     def _look(self) -> bool:
         """Take in what has arrived, without waiting; whether anything has."""

@@ -20,6 +20,10 @@ from .stream import Stream
 __all__ = ["Proxy", "proxy_for", "tunnel"]
 
 
+THIS_MACHINE = frozenset({"localhost", "localhost.", "127.0.0.1", "::1"})
+"""How it is called, as a rule."""
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Proxy:
     """An HTTP proxy."""
@@ -96,7 +100,9 @@ def _of_environment(address: Address) -> str | None:
 
 def _is_this_machine(host: str) -> bool:
     """Whether a host is this machine, to which no proxy leads."""
+    if host.lower() in THIS_MACHINE:
+        return True
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host.lower() in {"localhost", "localhost."}
+        return False

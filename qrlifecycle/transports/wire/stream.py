@@ -25,6 +25,9 @@ READ = 16 * 1024
 """Bytes taken from the socket at once; others have a turn between two reads. As much as one record
 of TLS."""
 
+MORE: int = getattr(socket, "MSG_MORE", 0)
+"""To the kernel: wait with this for what comes next. Only Linux has it, and only to save work."""
+
 MAX_OWED = 256 * 1024
 """Bytes that may wait until the peer reads, beside a message that somebody awaits the sending of.
 Answers to what it asks: without a bound a peer that asks and does not read has us keep them all."""
@@ -100,8 +103,9 @@ class Stream:
         self._require_open()
         self._waits += 1
         try:
-            with suppress(anyio.ClosedResourceError):  # abort() wakes us
-                await ready(made)
+            await ready(made)
+        except anyio.ClosedResourceError:
+            pass  # abort() wakes us
         finally:
             self._waits -= 1
             if self._closed and not self._waits:
@@ -126,17 +130,20 @@ class Stream:
         if not awaited:
             self._owed += len(self._unsent) - before
 
-    def flush(self) -> bool:
+    def flush(self, flags: int = 0) -> bool:
         """Hand to the kernel what it takes now; whether that is all.
 
         That the connection is broken is no error here: the next read says so, after whatever had
         arrived before.
+
+        Args:
+            flags: how it is to be sent, for the kernel.
         """
         if self._closed or not self._sockets:
             return False
         try:
             while self._unsent:
-                del self._unsent[: self._sockets[0].send(self._unsent)]
+                del self._unsent[: self._sockets[0].send(self._unsent, flags)]
         except (BlockingIOError, InterruptedError):
             return False
         except OSError:
@@ -274,7 +281,9 @@ class Stream:
             if self._tls is not None:
                 self._tls.say_goodbye()
                 self._unsent += self._tls.outgoing
-            self.flush()
+            # Our last words and the end that follows at once go out together: one segment, of
+            # which the peer is woken once.
+            self.flush(MORE)
             self._read_rest()
         self._end()
 

@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 
-import anyio
 from anyio import EndOfStream
 
 from ...errors import Ending, TransportError
@@ -41,12 +40,12 @@ class WiredTransport(PushTransport):
             TransportRefused: the server does not accept the credentials.
         """
         failure: TransportError | None = None
-        limit = self._wire.heartbeat
         try:
-            with anyio.move_on_after(limit) as scope:
-                failure = await self._try_to_open()
-            if scope.cancelled_caught:
-                failure = endings.silent(limit, self._wire.whose_heartbeat, opening=True)
+            await self._wire.open(self._greet)
+        except EndOfStream:
+            failure = endings.closed_before_listening()
+        except TransportError as error:
+            failure = endings.while_opening(self._lost(error))
         except BaseException:
             self.abort()
             raise
@@ -54,7 +53,10 @@ class WiredTransport(PushTransport):
             failure = endings.abandoned("the transport was closed while it opened")
         if failure is not None:
             self.abort()
-            raise failure
+            try:
+                raise failure
+            finally:
+                del failure  # its frames, of which this is one, hold it: a circle otherwise
 
     async def aclose(self) -> None:
         """Say goodbye, wait for nobody, and leave nothing."""
@@ -110,13 +112,3 @@ class WiredTransport(PushTransport):
     def _lost(self, error: TransportError) -> TransportError:
         """What the end of the connection means; a subclass may know more of it."""
         return error
-
-    async def _try_to_open(self) -> TransportError | None:
-        try:
-            await self._wire.open()
-            await self._greet()
-        except EndOfStream:
-            return endings.closed_before_listening()
-        except TransportError as error:
-            return endings.while_opening(self._lost(error))
-        return None

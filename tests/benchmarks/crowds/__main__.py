@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
-from typing import IO
 
 from ..affinity import keep_apart
 from ..page import fill_page, this_machine
-from .crowd import HUNDRED, KINDS, Figures
-from .limits import SPARE, raise_limit
+from ..processes import line_of, running
+from .crowd import HUNDRED, KINDS
+from .figures import Figures, best
+from .limits import SPARE, raise_limit, urgent
+from .server import HEARTBEAT
 from .table import Run, markdown, plain
 
 SIZES = (100, 1000, 3000)
-
-HEARTBEAT = 25.0
-"""Seconds between two pings of the server's."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.read is not None:
         run = Run.from_json(json.loads(given.read.read_text()))
     else:
-        run = measure(given.sizes, given.idle)
+        run = measure(given)
     if given.json is not None:
         given.json.write_text(json.dumps(run.to_json()) + "\n")
     print(plain(run))
@@ -47,8 +47,24 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.crowds", description=__doc__)
     parser.add_argument("--sizes", type=_size, nargs="+", default=list(SIZES), metavar="N")
     parser.add_argument(
+        "--over", type=_seconds, nargs="+", default=[1.0], metavar="S",
+        help="seconds within which all are told, one after another (1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--runs", type=int, default=1, metavar="R",
+        help="measure each so often, and take the best of each figure (1)",
+    )  # fmt: skip
+    parser.add_argument(
         "--idle", type=float, default=HEARTBEAT, metavar="S",
         help="seconds to be left alone for (25: as often as the server pings)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seldom", type=int, default=0, metavar="T",
+        help="have the garbage collector look at everything seldom: its third threshold (10)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--urgent", action="store_true",
+        help="tell them at real-time priority: others on this machine then wait (for root)",
     )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all that was measured")
     parser.add_argument("--read", type=Path, metavar="FILE", help="measure nothing: read such JSON")
@@ -65,46 +81,48 @@ def _size(text: str) -> int:
     return size
 
 
-def measure(sizes: Sequence[int], idle: float) -> Run:
-    """Each size, ours and then bare."""
-    crowds: dict[str, list[Figures]] = {kind: [] for kind in KINDS}
-    for size in sizes:
-        for kind, measured in crowds.items():
-            measured.append(measure_one(kind, size, idle))
-            print(f"{size} {kind}", file=sys.stderr, flush=True)
-    return Run(this_machine(), " ".join(["--sizes", *map(str, sizes)]), crowds)
+def _seconds(text: str) -> float:
+    if (seconds := float(text)) <= 0:
+        raise argparse.ArgumentTypeError("a time is longer than nothing")
+    return seconds
 
 
-def measure_one(kind: str, size: int, idle: float) -> Figures:
-    """One crowd, with a server of its own."""
-    with running("server") as server, running("crowd", kind, size, _line(server), idle) as crowd:
+def measure(given: argparse.Namespace) -> Run:
+    """Each size at each pace, ours and then bare, and all of it again for each run.
+
+    Only before the first pace is each left alone: that is the same for all of them.
+    """
+    measured: dict[str, dict[tuple[int, float], list[Figures]]] = {kind: {} for kind in KINDS}
+    for number, size, seconds, kind in product(range(given.runs), given.sizes, given.over, KINDS):
+        alone = given.idle if seconds == given.over[0] else 0.0
+        figures = measure_one(kind, size, seconds, alone, given.seldom, urgently=given.urgent)
+        measured[kind].setdefault((size, seconds), []).append(figures)
+        text = f"{size:,} {kind} within {seconds:g} s: p99 {figures.p99:.1f} ms, run {number + 1}"
+        print(text, file=sys.stderr, flush=True)
+    crowds = {kind: [best(each) for each in by.values()] for kind, by in measured.items()}
+    arguments = ["--sizes", *given.sizes, "--over", *(f"{each:g}" for each in given.over)]
+    arguments += ["--runs", given.runs] + ["--seldom", given.seldom] * bool(given.seldom)
+    arguments += ["--urgent"] * given.urgent
+    return Run(this_machine(), " ".join(map(str, arguments)), crowds)
+
+
+def measure_one(
+    kind: str, size: int, seconds: float, idle: float, seldom: int = 0, *, urgently: bool = False
+) -> Figures:
+    """One crowd, with a server of its own, which tells all of them within these seconds."""
+    with (
+        running(f"{__package__}.server") as server,
+        running(f"{__package__}.crowd", kind, size, line_of(server), idle, seldom) as crowd,
+    ):
         keep_apart(crowd.pid, server.pid)
-        while (line := _line(crowd)) == "told?":
-            assert server.stdin is not None
-            server.stdin.write("tell\n")
-            server.stdin.flush()
-            _line(server)
-        return Figures.from_json(json.loads(line))
-
-
-@contextmanager
-def running(module: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """A process of this package's, killed in the end."""
-    command = [sys.executable, "-m", f"{__package__}.{module}", *map(str, arguments)]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def _line(process: subprocess.Popen[str]) -> str:
-    out: IO[str] | None = process.stdout
-    assert out is not None
-    if not (line := out.readline()):
-        raise RuntimeError("a process has ended; its last words are above")
-    return line.strip()
+        took, line = 0.0, line_of(crowd)
+        while line == "told?":
+            with urgent(crowd.pid, server.pid) if urgently else nullcontext():
+                assert server.stdin is not None
+                server.stdin.write(f"{seconds}\n")
+                server.stdin.flush()
+                took, line = float(line_of(server)), line_of(crowd)
+        return replace(Figures.from_json(json.loads(line)), over=seconds, took=took)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """One crowd, in a process of its own: ours or bare clients, opened, left alone, and told.
 
-Run as ``python -m tests.benchmarks.crowds.crowd KIND SIZE URL SECONDS``. It prints "told?" when it
-waits to be told of a success each, and then one line of JSON, the `Figures`.
+Run as ``python -m tests.benchmarks.crowds.crowd KIND SIZE URL SECONDS SELDOM``. It prints "told?"
+when it waits to be told of a success each, and then one line of JSON, the `Figures`.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ import sys
 import time
 import traceback
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import socketio
 
 from qrlifecycle import Connected, QRCode, QRLifecycle, SocketIOTransport
 from qrlifecycle.policy import Policy
 
+from .figures import Figures
 from .limits import raise_limit
 
 HUNDRED = 100
@@ -38,33 +40,6 @@ PATIENCE = 60
 
 POLICY = Policy(attempt_timeout=3600, open_timeout=PATIENCE, max_reconnects=0)
 """Nobody's time is to run out while others open; and who is cut off is counted, on both sides."""
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What was measured of one crowd."""
-
-    size: int
-    opening: tuple[float, ...]
-    """Microseconds of CPU to open each, by hundreds in the order in which they were opened."""
-    memory: float
-    """Kilobytes of resident memory each."""
-    objects: float
-    """Objects each that the collector tracks."""
-    idle: float
-    """Microseconds of CPU each for every second in which nothing happens but heartbeats."""
-    told: float
-    """Microseconds of CPU for each success."""
-    latencies: tuple[float, ...]
-    """Milliseconds from the server's emit to knowing of the success; sorted."""
-    lost: int = 0
-    """How many lost their connection and never heard of it: the machine was too busy."""
-
-    @classmethod
-    def from_json(cls, said: dict[str, Any]) -> Figures:
-        """What JSON makes of it."""
-        lists = {name: tuple(said[name]) for name in ("opening", "latencies")}
-        return cls(**{**said, **lists})
 
 
 class Crowd(ABC):
@@ -159,11 +134,13 @@ class Bare(Crowd):
         """Note when, and leave."""
         self.note(data)
         await client.disconnect()
+        self.gone.release()
 
     def leave(self, reason: str) -> None:
-        """One is disconnected, by itself or not."""
-        self.lost += reason != socketio.AsyncClient.reason.CLIENT_DISCONNECT
-        self.gone.release()
+        """One is disconnected: does it leave by itself?"""
+        if reason != socketio.AsyncClient.reason.CLIENT_DISCONNECT:
+            self.lost += 1
+            self.gone.release()
 
     async def end(self) -> None:
         """Every client is disconnected."""
@@ -171,7 +148,7 @@ class Bare(Crowd):
             await self.gone.acquire()
 
 
-KINDS = {"ours": Ours, "bare": Bare}
+KINDS: Mapping[str, Callable[[str], Crowd]] = {"ours": Ours, "bare": Bare}
 
 
 async def request_qr() -> QRCode:
@@ -184,54 +161,117 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
-async def open_hundred(crowd: Crowd) -> float:
-    """Open a hundred; microseconds of CPU for each."""
-    began = time.process_time()
-    for _ in range(HUNDRED // AT_ONCE):
+def waited() -> float:
+    """Seconds for which this process has waited for a core that others had."""
+    return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
+
+
+@contextmanager
+def noting_passes(noted: list[float]) -> Iterator[None]:
+    """Note in this list how many milliseconds each pass of the garbage collector took meanwhile."""
+    began = 0.0
+
+    def note(phase: str, _about: object) -> None:
+        nonlocal began
+        if phase == "start":
+            began = time.process_time()
+        else:
+            noted.append((time.process_time() - began) * 1e3)
+
+    gc.callbacks.append(note)
+    try:
+        yield
+    finally:
+        gc.callbacks.remove(note)
+
+
+class Measuring:
+    """How a crowd is measured.
+
+    Args:
+        crowd: makes one.
+        ask: asks to have them told; nobody waits for it.
+        hundred: of how many the cost is told; a size is a multiple of it.
+        settle: seconds until what was just opened or closed has come to rest.
+    """
+
+    def __init__(
+        self,
+        crowd: Callable[[], Crowd],
+        ask: Callable[[], None],
+        *,
+        hundred: int = HUNDRED,
+        settle: float = 0.5,
+    ) -> None:
+        self._crowd = crowd
+        self._ask = ask
+        self._hundred = hundred
+        self._settle = settle
+
+    async def measure(self, size: int, idle: float) -> Figures:
+        """Open so many, leave them alone for these seconds, and have them told."""
+        await self._warm_up()
+        crowd = self._crowd()
+        before, objects = resident(), len(gc.get_objects())
+        passes = [0.0]
+        with noting_passes(passes):
+            opening = [await self._open_hundred(crowd) for _ in range(size // self._hundred)]
+        await self._come_to_rest()
+        memory = (resident() - before) / size / 1024
+        objects = len(gc.get_objects()) - objects
+        began = time.process_time()
+        await asyncio.sleep(idle)
+        idled = (time.process_time() - began) / size / idle * 1e6 if idle else 0.0
+        began, kept_waiting = time.process_time(), waited()
+        with noting_passes(passes):
+            self._ask()
+            await crowd.end()
+        told = (time.process_time() - began) / size * 1e6
+        if not crowd.latencies:
+            raise RuntimeError("everybody was cut off: the machine is too busy for that crowd")
+        return Figures(
+            size,
+            tuple(opening),
+            memory,
+            objects / size,
+            idled,
+            told,
+            tuple(sorted(crowd.latencies)),
+            crowd.lost,
+            waited() - kept_waiting,
+            max(passes),
+        )
+
+    async def _warm_up(self) -> None:
+        """Open what is thrown away: imports, caches and pools are nobody's cost."""
+        crowd = self._crowd()
         await crowd.open(AT_ONCE)
-    return (time.process_time() - began) / HUNDRED * 1e6
+        self._ask()
+        await crowd.end()
+        await self._come_to_rest()
 
+    async def _come_to_rest(self) -> None:
+        await asyncio.sleep(self._settle)
+        gc.collect()
 
-async def warm_up(crowd: Crowd) -> None:
-    """Open what is thrown away: imports, caches and pools are nobody's cost."""
-    await open_hundred(crowd)
-    print("told?", flush=True)
-    await crowd.end()
-    await asyncio.sleep(0.5)
-    gc.collect()
-
-
-async def measure(kind: str, size: int, url: str, idle: float) -> Figures:
-    """Open, wait, hear."""
-    await warm_up(KINDS[kind](url))
-    crowd = KINDS[kind](url)
-    before, objects = resident(), len(gc.get_objects())
-    opening = [await open_hundred(crowd) for _ in range(size // HUNDRED)]
-    await asyncio.sleep(0.5)
-    gc.collect()
-    memory = (resident() - before) / size / 1024
-    objects = len(gc.get_objects()) - objects
-    began = time.process_time()
-    await asyncio.sleep(idle)
-    idled = (time.process_time() - began) / size / idle * 1e6 if idle else 0.0
-    began = time.process_time()
-    print("told?", flush=True)
-    await crowd.end()
-    told = (time.process_time() - began) / size * 1e6
-    if not crowd.latencies:
-        raise RuntimeError("everybody was cut off: the machine is too busy for that crowd")
-    latencies = tuple(sorted(crowd.latencies))
-    opened = tuple(opening)
-    return Figures(size, opened, memory, objects / size, idled, told, latencies, crowd.lost)
+    async def _open_hundred(self, crowd: Crowd) -> float:
+        """Open a hundred; microseconds of CPU for each."""
+        began = time.process_time()
+        for _ in range(self._hundred // AT_ONCE):
+            await crowd.open(AT_ONCE)
+        return (time.process_time() - began) / self._hundred * 1e6
 
 
 def main() -> None:
     """Measure one crowd."""
     raise_limit()
-    kind, size, url, idle = sys.argv[1:]
+    kind, size, url, idle, seldom = sys.argv[1:]
+    if int(seldom):
+        gc.set_threshold(*gc.get_threshold()[:2], int(seldom))
     logging.disable()
+    measuring = Measuring(partial(KINDS[kind], url), lambda: print("told?", flush=True))
     try:
-        figures = asyncio.run(measure(kind, int(size), url, float(idle)))
+        figures = asyncio.run(measuring.measure(int(size), float(idle)))
     except Exception:
         traceback.print_exc()
         sys.stderr.flush()

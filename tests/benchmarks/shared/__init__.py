@@ -1,0 +1,1 @@
+"""Many codes displayed over one shared socket: what each costs, and what a break does."""

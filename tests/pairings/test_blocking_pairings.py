@@ -1,0 +1,257 @@
+"""`BlockingPairings`: tabs of a page whose requests are threads, over real sockets."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
+from typing import Any
+
+import pytest
+
+from qrlifecycle import (
+    BlockingPairings,
+    Change,
+    Connected,
+    Policy,
+    QRCode,
+    QRLifecycle,
+    SocketIOTransport,
+    State,
+    UsageError,
+    WrongAnswer,
+)
+from qrlifecycle.blocking_pairings import Look
+from qrlifecycle.testing import Fault, ScriptedPeer
+
+from ..far import BACKENDS, USER, Far, far_away, until
+from ..pairing import request_qr
+from ..patience import HANGS
+
+
+@pytest.fixture
+def far() -> Iterator[Far]:
+    """A server; afterwards nothing is left."""
+    with far_away() as server:
+        yield server
+
+
+def looks(pairings: BlockingPairings, tab: str) -> Look:
+    """What a tab sees, which must be there."""
+    look = pairings.look(USER, tab)
+    assert look is not None
+    return look
+
+
+def shows(pairings: BlockingPairings, tab: str) -> QRCode:
+    """The code that a tab shows, once it does."""
+    until(lambda: looks(pairings, tab).lifecycle.qr)
+    code = looks(pairings, tab).lifecycle.qr
+    assert code is not None
+    return code
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_promise_3_a_second_tab_joins(far: Far, backend: str) -> None:
+    """Both show one code over one socket, and are told one end; who asks again gets a fresh one."""
+    with BlockingPairings(backend=backend) as pairings:
+        for tab in ("one", "two"):
+            pairings.join(USER, tab, far.lifecycle)
+        assert shows(pairings, "one") == shows(pairings, "two")
+        assert looks(pairings, "two").outcome is None
+        far.scan()
+        until(lambda: looks(pairings, "two").outcome)
+        for tab in ("one", "two", "one"):
+            assert isinstance(looks(pairings, tab).outcome, Connected)
+        assert len(far.server.sockets) == 1
+        pairings.join(USER, "two", far.lifecycle)
+        shows(pairings, "two")
+        assert isinstance(looks(pairings, "one").outcome, Connected)
+        assert far.server.most_sockets() == 1
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_promise_5_the_last_tab_to_leave_ends_it(far: Far, backend: str) -> None:
+    """Its socket is closed by then; a tab that has joined twice leaves once."""
+    with BlockingPairings(backend=backend) as pairings:
+        for tab in ("one", "two", "two"):
+            pairings.join(USER, tab, far.lifecycle)
+        lifecycle = looks(pairings, "one").lifecycle
+        shows(pairings, "two")
+        pairings.leave(USER, "one")
+        pairings.leave(USER, "one")
+        assert pairings.look(USER, "one") is None
+        assert looks(pairings, "two").lifecycle is lifecycle
+        assert "socket open" in repr(lifecycle)
+        pairings.leave(USER, "two")
+        assert not lifecycle.socket_open
+        assert lifecycle.state is State.IDLE
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_tab_that_does_not_look_has_left(far: Far, backend: str) -> None:
+    """Nobody has to say so."""
+    with BlockingPairings(patience=0.2, backend=backend) as pairings:
+        pairings.join(USER, "one", far.lifecycle)
+        until(lambda: far.server.sockets)
+        until(lambda: far.server.open_sockets() == 0)
+        assert pairings.look(USER, "one") is None
+
+
+def test_a_look_renews_the_patience(far: Far) -> None:
+    """So does a tab that joins again; nobody else's is renewed."""
+    with BlockingPairings(patience=HANGS) as pairings:
+        for tab in ("one", "two"):
+            pairings.join(USER, tab, far.lifecycle)
+        assert pairings._thread is not None
+        tabs = pairings._thread._tabs
+
+        def deadline(tab: str) -> float:
+            return tabs[USER, tab].scope.deadline
+
+        before = deadline("one"), deadline("two")
+        until(lambda: looks(pairings, "one") and deadline("one") > before[0])
+        looked = deadline("one")
+        pairings.join(USER, "one", far.lifecycle)
+        assert deadline("one") > looked
+        assert deadline("two") == before[1]
+
+
+def test_requests_of_one_moment_share_one_attempt(far: Far) -> None:
+    """Also the first ones, and those of one tab: there is one thread, one code, one socket."""
+    with BlockingPairings() as pairings, ThreadPoolExecutor(8) as requests:
+        join = partial(pairings.join, USER, make_lifecycle=far.lifecycle)
+        done = [requests.submit(join, f"tab {number % 4}") for number in range(8)]
+        for each in done:
+            each.result(HANGS)
+        assert len({shows(pairings, f"tab {number}").reveal() for number in range(4)}) == 1
+        for number in range(4):
+            pairings.leave(USER, f"tab {number}")
+        until(lambda: far.server.open_sockets() == 0)
+        assert len(far.server.sockets) == 1
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_makes_no_lifecycle_begins_nothing(far: Far, backend: str) -> None:
+    """What was raised comes out in the request; others' attempts go on, and so may the next."""
+
+    def fail() -> QRLifecycle:
+        raise RuntimeError("no database")
+
+    def leave() -> QRLifecycle:
+        raise SystemExit(3)
+
+    wrong: Callable[[], Any] = lambda: None  # noqa: E731
+    with BlockingPairings(backend=backend) as pairings:
+        pairings.join("bob", "one", far.lifecycle)
+        for make, error in ((fail, RuntimeError), (leave, SystemExit), (wrong, WrongAnswer)):
+            with pytest.raises(error):
+                pairings.join(USER, "one", make)
+            assert pairings.look(USER, "one") is None
+        assert pairings.look("bob", "one") is not None
+        pairings.join(USER, "one", far.lifecycle)
+        shows(pairings, "one")
+
+
+def test_a_mistake_is_told_to_each_tab_once(far: Far) -> None:
+    """Another user's attempt goes on; so does the page's next question."""
+
+    async def wrong() -> Any:
+        return "no code"
+
+    with BlockingPairings() as pairings:
+        pairings.join("bob", "one", far.lifecycle)
+        for tab in ("one", "two"):
+            pairings.join(USER, tab, partial(far.lifecycle, request_qr=wrong))
+
+        for tab in ("one", "two"):
+            with pytest.raises(WrongAnswer):
+                until(lambda: looks(pairings, tab).outcome)  # noqa: B023 - called at once
+            assert not getattr(looks(pairings, tab).outcome, "connected", True)
+        bob = pairings.look("bob", "one")
+        assert bob is not None
+        assert bob.outcome is None
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_promise_8_a_system_exit_comes_out_of_the_next_request(far: Far, backend: str) -> None:
+    """It ended all attempts, closed; whoever comes then begins anew."""
+
+    def leave(_change: Change) -> None:
+        raise SystemExit(3)
+
+    def ask(pairings: BlockingPairings) -> None:
+        pairings.join(USER, "one", partial(far.lifecycle, on_change=leave))
+        until(lambda: pairings.look(USER, "one") and False)  # the page asks and asks
+
+    with BlockingPairings(backend=backend) as pairings:
+        pairings.join("bob", "one", far.lifecycle)
+        until(lambda: far.server.open_sockets() == 1)
+        with pytest.raises(SystemExit) as left:
+            ask(pairings)
+        assert left.value.code == 3
+        assert pairings.look("bob", "one") is None
+        until(lambda: far.server.open_sockets() == 0)
+        pairings.join(USER, "one", far.lifecycle)
+        shows(pairings, "one")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_promise_5_closing_ends_all_that_runs(far: Far, backend: str) -> None:
+    """The sockets are closed by then; nobody is joined, and one who comes begins anew."""
+    pairings = BlockingPairings(backend=backend)
+    pairings.close()
+    for user in (USER, "bob"):
+        pairings.join(user, "one", far.lifecycle)
+    lifecycle = looks(pairings, "one").lifecycle
+    until(lambda: lifecycle.socket_open)
+    pairings.close()
+    assert not lifecycle.socket_open
+    assert pairings.look(USER, "one") is None
+    pairings.leave(USER, "one")
+    assert not [thread for thread in threading.enumerate() if "pairings" in thread.name]
+    with pairings:
+        pairings.join(USER, "one", far.lifecycle)
+        shows(pairings, "one")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_who_joins_while_it_is_closed_is_told(backend: str) -> None:
+    """The tab waits for an attempt that is leaving slowly; nobody hangs."""
+    peer = ScriptedPeer(closings=[Fault.HUNG])
+    slow = Policy(close_timeout=0.2)
+    make = partial(QRLifecycle, request_qr, peer, policy=slow)
+    pairings = BlockingPairings(backend=backend)
+    with ThreadPoolExecutor(2) as requests:
+        pairings.join(USER, "one", make)
+        until(lambda: looks(pairings, "one").lifecycle.qr)
+        leaving = requests.submit(pairings.leave, USER, "one")
+        until(lambda: pairings.look(USER, "one") is None)
+        joining = requests.submit(pairings.join, USER, "two", make)
+        assert not wait([joining], 0.05).done
+        pairings.close()
+        with pytest.raises(UsageError, match="closed while a tab joined"):
+            joining.result(HANGS)
+        leaving.result(HANGS)
+    assert peer.open_sockets == 0
+
+
+@pytest.mark.anyio
+async def test_where_an_event_loop_runs_it_is_refused() -> None:
+    """It would block that."""
+
+    def make() -> QRLifecycle:
+        return QRLifecycle(
+            request_qr, partial(SocketIOTransport, "http://h", bot_id="b", user_id="u")
+        )
+
+    with pytest.raises(UsageError, match="use Pairings there"):
+        BlockingPairings().join(USER, "one", make)
+
+
+@pytest.mark.parametrize("patience", [0, -1, float("nan"), True, "10"])
+def test_a_patience_that_is_none_is_refused(patience: Any) -> None:
+    """At once."""
+    with pytest.raises(UsageError, match="patience"):
+        BlockingPairings(patience=patience)
