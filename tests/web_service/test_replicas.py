@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 
 import anyio
@@ -238,9 +239,77 @@ async def has_a_code(tab: Person) -> bool:
     await expect(code.or_(button).filter(visible=True).first).to_be_visible()
     if await button.is_visible():
         sentence = await tab.find("#sentence").text_content()
-        assert sentence in {Reason.SUPERSEDED.person, Reason.LEASE_LOST.person}
+        assert sentence in TRUE
         return False
     return True
+
+
+# All of it at once
+
+TRUE = {reason.person for reason in (Reason.SUPERSEDED, Reason.LEASE_LOST, Reason.CANCELLED,
+                                     Reason.TRANSPORT_LOST)}  # fmt: skip
+"""What a page may say here beside its button."""
+
+
+class Mishaps:
+    """What befalls some tabs of one person, drawn."""
+
+    def __init__(self, tabs: list[Person], replicas: Stage, draw: Random) -> None:
+        self._tabs, self._replicas, self._draw = tabs, replicas, draw
+        self._one = min(replicas.processes)  # the other one stays: nginx would have nobody to ask
+
+    async def press(self) -> None:
+        """Ask, if there is a button to press."""
+        tab = self._draw.choice(self._tabs)
+        if await again(tab).is_visible() or not await tab.find("dialog").is_visible():
+            await press(tab)
+
+    async def leave(self) -> None:
+        """Close a dialog, if it is open."""
+        await self._draw.choice(self._tabs).page.keyboard.press("Escape")
+
+    async def reload(self) -> None:
+        """Load a page again, and ask."""
+        tab = self._draw.choice(self._tabs)
+        await tab.page.reload()
+        await press(tab)
+
+    async def stop_a_process(self) -> None:
+        """In order or not, and start it again."""
+        await self._replicas.end(self._one, self._draw.choice((signal.SIGTERM, signal.SIGKILL)))
+        await self.press()
+        await self._replicas.start_again(self._one)
+
+    async def stop_redis(self) -> None:
+        """Kill it, and start it again: it has forgotten everything."""
+        self._replicas.redis.kill()
+        await self.press()
+        self._replicas.redis.start()
+
+    async def happen(self, times: int) -> None:
+        """So many, and more often what a person does."""
+        often = [self.press, self.press, self.reload, self.reload, self.leave]
+        for _ in range(times):
+            act = self._draw.choice([*often, self.stop_a_process, self.stop_redis])
+            await act()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_whatever_happens_a_person_is_never_left_without_a_word(
+    ada: Person, replicas: Stage, seed: int
+) -> None:
+    """Each tab has a code, or a button and a sentence that is true; and asking goes on to help."""
+    tabs = [ada, await ada.another_tab(), await ada.another_tab()]
+    await Mishaps(tabs, replicas, Random(seed)).happen(15)
+    for tab in tabs:
+        if await tab.find("dialog").is_visible():
+            await has_a_code(tab)
+    await ada.page.reload()
+    await ask(ada)
+    await ada.scans()
+    await ada.reads(PAIRED)
+    ada.complaints = [text for text in ada.complaints if " 502 " not in text]  # of nginx
+    forgive_the_network(ada)
 
 
 # The page's own commands
