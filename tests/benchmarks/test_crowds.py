@@ -78,6 +78,7 @@ def test_the_page_has_the_marks_and_other_text_stays() -> None:
         "replicas",
         "keeper",
         "leases",
+        "simulation",
     }
     filled = fill(page, {"crowds": "a table\n"})
     assert "<!-- printed: crowds -->\n\na table\n\n<!-- end -->" in filled
