@@ -133,6 +133,7 @@ def test_the_page_has_the_marks_and_other_text_stays() -> None:
         "keeper",
         "leases",
         "shared",
+        "simulation",
     }
     filled = fill(page, {"crowds": "a table\n"})
     assert "<!-- printed: crowds -->\n\na table\n\n<!-- end -->" in filled
