@@ -96,13 +96,13 @@ class Connection:
         "_ending",
         "_factory",
         "_failures",
+        "_level",
         "_listening_since",
         "_next_at",
         "_observers",
         "_policy",
         "_received",
         "_refused",
-        "_shared",
         "ever_listened",
         "phase",
         "transport",
@@ -124,8 +124,8 @@ class Connection:
         self._failures = 0
         self._received = 0
         self._refused = False
-        self._shared: str | None = None
-        """Which socket the newest transport is a share of, if any."""
+        self._level = logging.INFO
+        """At which the log tells of the newest transport: of a shared socket its owner tells."""
         self._listening_since = math.inf
         self._next_at = -math.inf
 
@@ -185,6 +185,13 @@ class Connection:
             self.phase = NEXT_PHASE[self.phase, Step.CLOSE]
         how, cancelled = Closing.FORCED, native_cancellations()
         try:
+            # What closes without waiting needs neither shield nor deadline, and nothing can break
+            # into it; without what they cost, a success is known sooner.
+            answer: object = transport.close_nowait()
+            if answer is True:
+                how = Closing.GRACEFUL
+                return
+            close_coroutine(answer)
             # The shield keeps the caller's cancellation waiting: it is what closes, as a rule. A
             # task that is cancelled natively breaks through; then abort() alone has to do.
             with anyio.move_on_after(self._policy.close_timeout, shield=True):
@@ -240,11 +247,12 @@ class Connection:
         """Open the transport that was made."""
         about, recording = self._observers.about, self._observers.recording
         about.subject, limit = _subject_of(transport), self._policy.open_timeout
-        self._shared = _shared_of(transport)
+        shared = _shared_of(transport)
+        self._level = logging.INFO if shared is None else logging.DEBUG
         if transport.holds_socket:
             logger.log(self._level, "connecting for QR display")
             if recording is not None:
-                recording.record(Opening, about.subject, self._shared)
+                recording.record(Opening, about.subject, shared)
         with anyio.move_on_after(limit):
             await transport.open()
             # In the same breath: a deadline that strikes now still finds it listening.
@@ -283,15 +291,10 @@ class Connection:
         # Leaving may have begun meanwhile: then there is no reconnecting, and no word of it.
         await anyio.lowlevel.checkpoint_if_cancelled()
         cause = cause_of(error)
-        if self._shared is None:
+        if self._level == logging.INFO:
             warn_shared("%s; reconnecting in %.1f s", cause, delay, alike=cause)
         else:
             logger.debug("%s; reconnecting in %.1f s", cause, delay)
-
-    @property
-    def _level(self) -> int:
-        """At which level the log tells of the transport: of a shared socket its owner tells."""
-        return logging.INFO if self._shared is None else logging.DEBUG
 
     def _spend_reconnect(self, error: Exception, broke_at: float) -> bool:
         """Take one of the budget, if one is left; a transport that held gives all of it back."""

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -91,14 +91,19 @@ def _sent_at(data: object) -> float:
 async def listening_ours(url: str) -> float:
     """Milliseconds from entering `displayed` to the code being handed out."""
     times: dict[Event, float] = {}
+    await listen(url, lambda event: times.setdefault(event, time.perf_counter()))
+    return (times[Event.QR_UPDATED] - times[Event.QR_READY]) * 1e3
+
+
+async def listen(url: str, changed: Callable[[Event], object]) -> None:
+    """Display a code until it is handed out; say each event as it comes."""
     lifecycle = QRLifecycle(
         request_qr,
         partial(transport, url, "nobody"),
-        on_change=lambda change: times.setdefault(change.event, time.perf_counter()),
+        on_change=lambda change: changed(change.event),
         on_qr_updated=lambda _qr: lifecycle.cancel(),
     )
     await lifecycle.pair()
-    return (times[Event.QR_UPDATED] - times[Event.QR_READY]) * 1e3
 
 
 async def listening_default(url: str) -> float:
