@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
@@ -9,9 +10,18 @@ from typing import Any
 import anyio
 import pytest
 
-from qrlifecycle import Cancelled, Connected, Paired, Pairings, QRLifecycle, UsageError, WrongAnswer
+from qrlifecycle import (
+    Cancelled,
+    Connected,
+    JoinedPairing,
+    Paired,
+    Pairings,
+    QRLifecycle,
+    SocketIOTransport,
+    UsageError,
+    WrongAnswer,
+)
 from qrlifecycle.engine.observers import Change
-from qrlifecycle.pairings import JoinedPairing
 from qrlifecycle.testing import Fault, ScriptedPeer, settle
 
 from ..pairing import request_qr
@@ -298,3 +308,10 @@ async def test_context_variables_of_who_begins_it_reach_the_attempt() -> None:
             async with pairings.join(1, make):
                 await settle()
     assert seen == ["ada", "ada"]
+
+
+def test_what_help_shows_is_of_use() -> None:
+    """That joining is a context manager, what was joined, and no addresses of functions."""
+    assert "AbstractAsyncContextManager[JoinedPairing]" in str(inspect.signature(Pairings.join))
+    assert "state" in (inspect.getdoc(JoinedPairing.lifecycle) or "")
+    assert "signals: 'SignalMap' = DEFAULT_SIGNALS" in str(inspect.signature(SocketIOTransport))
