@@ -15,7 +15,7 @@ import pytest
 
 from .patience import HANGS, PROCESS_HANGS
 
-__all__ = ["Nginx"]
+__all__ = ["OWN_PORT", "Nginx", "free_port"]
 
 BINARY = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin")
 """Debian's is where only root's PATH leads."""
@@ -33,6 +33,11 @@ http {{
     fastcgi_temp_path {folder}/3;
     uwsgi_temp_path {folder}/4;
     scgi_temp_path {folder}/5;
+    {servers}
+}}
+"""
+
+SERVER = """
     server {{
         listen 127.0.0.1:{port};
         location / {{
@@ -41,8 +46,9 @@ http {{
             {more}
         }}
     }}
-}}
 """
+
+OWN_PORT = "OWN-PORT"
 
 UPGRADE = """
             proxy_set_header Upgrade $http_upgrade;
@@ -51,27 +57,38 @@ UPGRADE = """
 """What lets WebSocket through; without it nginx speaks HTTP only, as it does unless it is told."""
 
 
+def free_port() -> int:
+    """A port of loopback on which nobody listens, for whoever cannot be given port 0."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
+
+
 class Nginx:
-    """An nginx in front of a port of loopback, in a folder and on a port of its own.
+    """An nginx in front of ports of loopback, in a folder and on a port of its own.
 
     Args:
         folder: where its files are.
-        backend: the port that it passes on to.
+        backend: the port that it passes on to; or the text of what it serves, with `OWN_PORT`
+            where its own stands.
         upgrade: whether it lets WebSocket through.
         read_timeout: seconds for which it waits for more of the server, as nginx spells it.
     """
 
     def __init__(
-        self, folder: Path, backend: int, *, upgrade: bool = True, read_timeout: str = "60s"
+        self, folder: Path, backend: int | str, *, upgrade: bool = True, read_timeout: str = "60s"
     ) -> None:
         if BINARY is None:
             pytest.skip("needs nginx: it is tried through a real one")
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         more = f"{UPGRADE if upgrade else ''}proxy_read_timeout {read_timeout};"
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
-        text = CONFIGURATION.format(folder=folder, port=self.port, backend=backend, more=more)
+        self.port = free_port()
+        if isinstance(backend, str):
+            servers = backend.replace(OWN_PORT, str(self.port))
+        else:
+            servers = SERVER.format(port=self.port, backend=backend, more=more)
+        text = CONFIGURATION.format(folder=folder, servers=servers)
         (folder / "nginx.conf").write_text(text)
 
     @property

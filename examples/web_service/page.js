@@ -138,8 +138,8 @@ function look(name) {
   for (const id of ["clock", "address"]) at(id).hidden ||= name === "scanned";
 }
 
-// While the machine sleeps timers stand still, and the code runs out. A wall clock that was put right
-// looks alike; so nothing is ended, and another code is asked for.
+// While the machine sleeps timers stand still, and the code may run out. A wall clock that was put
+// right looks alike; so nothing is ended, and what there is by now is asked for.
 function slept() {
   const before = apart;
   apart = Date.now() - performance.now();

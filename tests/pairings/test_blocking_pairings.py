@@ -92,7 +92,7 @@ def test_promise_5_the_last_tab_to_leave_ends_it(far: Far, backend: str) -> None
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_tab_that_does_not_look_has_left(far: Far, backend: str) -> None:
     """Nobody has to say so."""
-    with BlockingPairings(patience=0.3, backend=backend) as pairings:
+    with BlockingPairings(patience=0.2, backend=backend) as pairings:
         pairings.join(USER, "one", far.lifecycle)
         until(lambda: far.server.sockets)
         until(lambda: far.server.open_sockets() == 0)
@@ -220,7 +220,7 @@ def test_promise_5_closing_ends_all_that_runs(far: Far, backend: str) -> None:
 def test_who_joins_while_it_is_closed_is_told(backend: str) -> None:
     """The tab waits for an attempt that is leaving slowly; nobody hangs."""
     peer = ScriptedPeer(closings=[Fault.HUNG])
-    slow = Policy(close_timeout=0.5)
+    slow = Policy(close_timeout=0.2)
     make = partial(QRLifecycle, request_qr, peer, policy=slow)
     pairings = BlockingPairings(backend=backend)
     with ThreadPoolExecutor(2) as requests:

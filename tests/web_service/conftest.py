@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
     from .serving import Service
 
 
@@ -25,3 +27,12 @@ async def service(running: Service) -> AsyncIterator[Service]:
     """The service, on which a test leaves nothing."""
     yield running
     await running.nothing_left()
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """One process for all of a file."""
+    from .people import launched
+
+    async with launched() as browser:
+        yield browser

@@ -22,7 +22,8 @@ from qrlifecycle.testing import PairingServer
 from ..patience import HANGS
 from ..sockets import connected_to
 
-__all__ = ["BOT", "Client", "Offering", "Service", "Stream", "payload", "serving", "until"]
+__all__ = ["BOT", "Client", "Offering", "Place", "Service", "Stream", "payload", "serving",
+           "until"]  # fmt: skip
 
 BOT = BotPlatform("").bot_id
 
@@ -44,13 +45,11 @@ class QuietServer(Server):
 
 
 @dataclass
-class Service:
-    """What a test talks to, and asks."""
+class Place:
+    """Where a person finds the page, and the pairing server behind it."""
 
     url: str
     pairing: PairingServer
-    streams: Streams
-    server: Server
 
     async def scan(self, user_id: str, *, confirm: bool = True) -> None:
         """Let the phone open what the newest code of a user says, as phones do: by its URL."""
@@ -60,8 +59,20 @@ class Service:
             assert answer.ok
 
     async def nothing_left(self) -> None:
-        """Wait until no socket leads to the pairing server and no lifecycle runs; or fail."""
+        """Wait until no socket leads to the pairing server; or fail."""
         await until(lambda: self.pairing.open_sockets() == 0)
+
+
+@dataclass
+class Service(Place):
+    """What a test talks to, and asks."""
+
+    streams: Streams
+    server: Server
+
+    async def nothing_left(self) -> None:
+        """Wait until no socket leads to the pairing server and no lifecycle runs; or fail."""
+        await Place.nothing_left(self)
         await until(lambda: connected_to(self.pairing.port) == 0)
         await until(lambda: not self.streams.attempts)
 
@@ -135,7 +146,7 @@ class Stream:
 class Client:
     """A browser's network side: a session cookie, and the headers of a page; a context manager."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Place) -> None:
         self.service = service
         self.http = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
         self.session = ""
