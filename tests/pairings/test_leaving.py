@@ -117,6 +117,25 @@ async def test_leaving_the_pairings_cuts_off_no_hook() -> None:
     assert outcomes == [Connected("+49")]
 
 
+@pytest.mark.parametrize(("how", "stored"), [("task", False), ("cancel()", True)])
+async def test_who_ends_a_pair_of_its_own_by_the_outcome_cuts_off_its_hooks(
+    how: str, stored: bool
+) -> None:
+    """If its task is cancelled, that is; `cancel()` leaves an end as it is."""
+    store = Store()
+    lifecycle = paired_at_once(on_connected=store)
+    async with anyio.create_task_group() as tasks:
+        changes = lifecycle.changes()
+        tasks.start_soon(lifecycle.pair)
+        assert [change.outcome async for change in changes][-1] == Connected("+49")
+        if how == "task":
+            await settle()
+            tasks.cancel_scope.cancel()
+        else:
+            assert not lifecycle.cancel()
+    assert ("stored +49" in store.said) is stored
+
+
 async def test_a_hook_that_hangs_is_waited_for_as_long_as_pair_does() -> None:
     """For `policy.hook_timeout`, and no longer."""
     store = Store(1000.0)
