@@ -22,8 +22,15 @@ import uvicorn
 from fastapi import Depends, FastAPI, Header, Request
 from fastapi.responses import StreamingResponse
 
-from qrlifecycle import Connected, Outcome, Pairings, QRCode, QRLifecycle, SocketIOTransport
-from qrlifecycle.pairings import JoinedPairing
+from qrlifecycle import (
+    Connected,
+    JoinedPairing,
+    Outcome,
+    Pairings,
+    QRCode,
+    QRLifecycle,
+    SocketIOTransport,
+)
 from qrlifecycle.testing import PairingServer
 
 BOT = "bot-7"

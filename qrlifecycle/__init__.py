@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     )
     from .lifecycle import QRLifecycle
     from .outcome import Cancelled, Connected, Failed, Outcome, Reason
-    from .pairings import Pairings
+    from .pairings import JoinedPairing, Pairings
     from .policy import WHATSAPP, Policy
     from .signals import (
         ActionRequired,
@@ -86,6 +86,7 @@ __all__ = [
     "EventRefused",
     "Failed",
     "InvalidValue",
+    "JoinedPairing",
     "NoTransport",
     "Outcome",
     "Paired",

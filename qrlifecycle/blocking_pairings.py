@@ -22,7 +22,7 @@ from .blocking import in_event_loop
 from .errors import UsageError
 from .lifecycle import QRLifecycle
 from .outcome import Outcome
-from .pairings import JoinedPairing, Pairings
+from .pairings import JoinedPairing, Pairings, raise_unheard
 from .policy import is_positive
 
 __all__ = ["BlockingPairings", "Look"]
@@ -249,7 +249,7 @@ class _Thread:
         if (here := self._tabs.get((key, tab))) is None:
             return None
         self._renew(here)
-        here.pairing.raise_unheard()
+        raise_unheard(here.pairing)
         return Look(here.pairing.lifecycle, here.pairing.outcome)
 
     async def leave(self, key: Hashable, tab: Hashable) -> None:

@@ -123,15 +123,16 @@ def warn_once(text: str, *args: object) -> None:
     _say_once(logging.WARNING, text, args)
 
 
-def warn_shared(text: str, *args: object, alike: str) -> None:
+def warn_shared(text: str, *args: object, alike: str, otherwise: int = logging.DEBUG) -> None:
     """Warn of what may befall many lifecycles in one moment: some say it, the others at DEBUG.
 
     Args:
         text: what to log.
         args: what goes into the text.
         alike: what makes two of these lines the same.
+        otherwise: the level at which the others say it.
     """
-    _say_shared(logging.WARNING, text, args, alike)
+    _say_shared(logging.WARNING, text, args, alike, otherwise=otherwise)
 
 
 def _say_once(level: int, text: str, args: tuple[object, ...]) -> None:
@@ -141,7 +142,13 @@ def _say_once(level: int, text: str, args: tuple[object, ...]) -> None:
 
 
 def _say_shared(
-    level: int, text: str, args: tuple[object, ...], alike: str, stacklevel: int = 3
+    level: int,
+    text: str,
+    args: tuple[object, ...],
+    alike: str,
+    *,
+    stacklevel: int = 3,
+    otherwise: int = logging.DEBUG,
 ) -> None:
     now = time.monotonic()
     began, number = _moments.get(alike, (now, 0))
@@ -157,7 +164,7 @@ def _say_shared(
         text = f"{text} (the %dth in {MOMENT:g} s)"
         logger.log(level, text, *args, number, stacklevel=stacklevel)
     else:
-        logger.debug(text, *args, stacklevel=stacklevel)
+        logger.log(otherwise, text, *args, stacklevel=stacklevel)
 
 
 _current: ContextVar[About | None] = ContextVar("qrlifecycle", default=None)

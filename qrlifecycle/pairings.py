@@ -43,7 +43,7 @@ from .outcome import Cancelled, Outcome
 from .secrecy import shown_half_made
 from .waiting import wait_for
 
-__all__ = ["JoinedPairing", "Pairings"]
+__all__ = ["JoinedPairing", "Pairings", "raise_unheard"]
 
 
 @shown_half_made
@@ -211,7 +211,7 @@ class _Joining(AbstractAsyncContextManager["JoinedPairing"]):
         self._pairing.left = True
         await self._attempt.leave()
         if error is None:
-            self._pairing.raise_unheard()
+            raise_unheard(self._pairing)
         else:
             self._attempt.log_unheard()
 
@@ -266,15 +266,19 @@ class JoinedPairing:
             UsageError: what `pair()` raised.
         """
         await wait_for(self._attempt.gone)
-        self.raise_unheard()
+        self._raise_unheard()
         return self._attempt.outcome
 
-    def raise_unheard(self) -> None:
-        """Raise what `pair()` raised, once; each who joined has an error of its own."""
+    def _raise_unheard(self) -> None:
         error = self._attempt.error
         if error is not None and not self._heard:
             self._heard = self._attempt.heard = True
             raise _own(error)
+
+
+def raise_unheard(pairing: JoinedPairing) -> None:
+    """Raise what `pair()` raised, once; each who joined has an error of its own."""
+    pairing._raise_unheard()  # noqa: SLF001 - this module's own
 
 
 class _Attempt:

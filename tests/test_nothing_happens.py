@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 import socket
@@ -16,16 +17,18 @@ import anyio
 import pytest
 
 from qrlifecycle import (
+    Failed,
     Paired,
     Policy,
     QRCode,
     QRLifecycle,
+    Reason,
     ServiceRefused,
     SocketIOTransport,
     StatusChanged,
 )
 from qrlifecycle.gateways import WAHA, EvolutionAPI, Gateway
-from qrlifecycle.testing import PairingServer, ScriptedPeer
+from qrlifecycle.testing import Fault, PairingServer, ScriptedPeer
 from qrlifecycle.testing.gateways import EvolutionEmulator, WAHAEmulator
 from qrlifecycle.transports.messages import DEFAULT_SIGNALS
 
@@ -310,3 +313,42 @@ def test_every_row_is_brought_about() -> None:
     assert len(rows()) == 2 + len(SCENARIOS)
     assert rows()[0] == "nothing at all"
     assert pattern_of(rows()[1]).fullmatch("connecting for QR display")
+
+
+async def seconds_until(reason: Reason, lifecycle: QRLifecycle) -> float:
+    """How long it takes to fail so, on the virtual clock; nothing is shown meanwhile."""
+    changes, begun = lifecycle.changes(), anyio.current_time()
+    outcome = await lifecycle.pair()
+    assert isinstance(outcome, Failed)
+    assert outcome.reason is reason
+    events = [str(change.event) async for change in changes]
+    assert events in (["generate", "fail"], ["generate", "qr_ready", "fail"])
+    return anyio.current_time() - begun
+
+
+@pytest.mark.parametrize(
+    ("policy", "least", "most"), [(Policy(), 19, 38), (Policy(max_reconnects=3), 2, 4)]
+)
+async def test_how_long_a_server_is_waited_for(policy: Policy, least: int, most: int) -> None:
+    """As the page says; a connection that is refused takes a moment itself."""
+    assert f"{least} to {most} s" in PAGE.read_text()
+
+    async def request_qr() -> QRCode:
+        return QRCode("a code", expires_in=60)
+
+    peer = ScriptedPeer(itertools.repeat(Fault.UNREACHABLE))
+    lifecycle = QRLifecycle(request_qr, peer, policy=policy)
+    seconds = await seconds_until(Reason.TRANSPORT_UNREACHABLE, lifecycle)
+    assert least - 0.5 <= seconds <= most
+
+
+async def test_how_long_a_gateways_service_is_waited_for() -> None:
+    """As the page says."""
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    gateway = WAHA(f"http://127.0.0.1:{port}")
+    soon = replace(gateway.policy, generate_timeout=10)
+    for lifecycle, seconds in [(gateway.lifecycle(), 60), (gateway.lifecycle(policy=soon), 10)]:
+        assert f"{seconds} s" in PAGE.read_text()
+        waited = await seconds_until(Reason.GENERATING_TIMED_OUT, lifecycle)
+        assert seconds <= waited <= seconds + 6

@@ -317,11 +317,11 @@ def test_an_error_of_a_transports_from_the_service_is_what_it_says() -> None:
 def test_promise_6_a_failure_is_logged_with_its_reason_and_our_own_words_only(
     error: Exception | None, said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One line at INFO in the library's own log: what to look for stands in it."""
+    """One line in the library's own log: what to look for stands in it."""
     caplog.set_level(logging.INFO, "qrlifecycle")
     log_failure(Failed(Reason.REFUSED_BY_SERVICE, error))
     told = f"failed, refused_by_service: {said}"
-    assert caplog.record_tuples == [("qrlifecycle", logging.INFO, told)]
+    assert caplog.record_tuples == [("qrlifecycle", logging.WARNING, told)]
 
 
 def test_what_cannot_get_better_is_not_to_be_retried() -> None:

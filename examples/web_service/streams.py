@@ -13,9 +13,8 @@ from typing import Self
 
 import anyio
 
-from qrlifecycle import Pairings, QRLifecycle
+from qrlifecycle import JoinedPairing, Pairings, QRLifecycle
 from qrlifecycle.leases import Leases
-from qrlifecycle.pairings import JoinedPairing
 
 from .news import News, SendNews, news_of, news_of_now
 from .service import Platform

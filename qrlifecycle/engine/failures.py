@@ -13,6 +13,7 @@ word of its own.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from ..errors import (
@@ -21,8 +22,9 @@ from ..errors import (
     ServiceRefused,
     ServiceUnavailable,
     TransportError,
+    UsageError,
 )
-from ..logs import logger
+from ..logs import logger, warn_shared
 from ..outcome import REASON_OF_DEADLINE, REASON_OF_ERROR, Failed, Reason
 from ..policy import Policy
 from ..signals import PairingRefused
@@ -73,6 +75,11 @@ RAN_OUT: Mapping[Deadline, tuple[str, str, str]] = {
 }
 """What is said of a deadline that ran out: what did not happen, within which number of the policy,
 and what to do. A code's own is not here: there may be another."""
+
+TO_MEND = frozenset({Reason.AUTHENTICATION_REFUSED, Reason.REFUSED_BY_SERVICE})
+"""Reasons that stay until somebody changes how the program or the service is set up."""
+
+FAILED = "failed, %s: %s"
 
 UNREACHABLE_OR_LOST = (Reason.TRANSPORT_UNREACHABLE, Reason.TRANSPORT_LOST)
 """Whatever the last error was: lost is what listened before, in this state."""
@@ -173,6 +180,15 @@ def cause_of(error: Exception) -> str:
 
 
 def log_failure(outcome: Failed) -> None:
-    """Say why there is no pairing; the text of our own errors only: it holds no secret."""
+    """Say why there is no pairing; the text of our own errors only: it holds no secret.
+
+    It is the course of things that somebody does not scan, or the network breaks. A mistake in the
+    program, or in how it is set up, is not: the next attempt will fail as well.
+    """
     ours = isinstance(outcome.error, QRLifecycleError) and str(outcome.error)
-    logger.info("failed, %s: %s", outcome.reason, ours or outcome.reason.meaning)
+    why = ours or outcome.reason.meaning
+    if outcome.reason in TO_MEND or isinstance(outcome.error, UsageError):
+        alike = f"{outcome.reason}: {why}"
+        warn_shared(FAILED, outcome.reason, why, alike=alike, otherwise=logging.INFO)
+    else:
+        logger.info(FAILED, outcome.reason, why)

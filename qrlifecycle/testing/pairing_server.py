@@ -331,6 +331,9 @@ class PairingServer:
         self, request: web.Request, handler: Callable[[web.Request], Any]
     ) -> web.StreamResponse:
         # A phone has the code, and a socket brings the token along with what it connects with.
+        # And what is nowhere is 404: a wrong URL must not look like a wrong token.
+        if request.match_info.http_exception is not None:
+            raise request.match_info.http_exception
         free = request.path.startswith(("/phone/", "/socket.io/"))
         bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if not free and not self._admits(bearer):

@@ -136,12 +136,20 @@ MEANINGS: SignalMap = {
 }
 """What a message can mean, by the word for it."""
 
-DEFAULT_SIGNALS: SignalMap = {
-    f"{prefix}{name}": make
+
+class _Default(dict[str, Callable[[Any], Signal | None]]):
+    """In a signature its name stands for it, rather than a function for each name in it."""
+
+    def __repr__(self) -> str:
+        return "DEFAULT_SIGNALS"
+
+
+DEFAULT_SIGNALS: SignalMap = _Default(
+    (f"{prefix}{name}", make)
     for prefix in ("whatsapp_", "")
     for name, make in MEANINGS.items()
     if prefix or name != "connected"
-}
+)
 """The messages understood unless told otherwise."""
 
 PAYLOAD = "payload"

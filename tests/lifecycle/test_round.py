@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from contextlib import suppress
 from itertools import pairwise
 from typing import Any
@@ -30,10 +31,11 @@ from qrlifecycle import (
     ServiceUnavailable,
     State,
     TransportLost,
+    WrongAnswer,
 )
 from qrlifecycle.testing import Fault, ScriptedPeer, settle
 
-from ..pairing import ONCE, Pairing, hang
+from ..pairing import ONCE, Pairing, hang, request_qr
 
 pytestmark = pytest.mark.anyio
 
@@ -71,23 +73,38 @@ async def test_the_healthy_round_is_logged_in_five_lines(caplog: pytest.LogCaptu
 
 
 @pytest.mark.parametrize(
-    ("error", "line"),
+    ("error", "line", "level"),
     [
-        (ServiceRefused("no more bots"), "failed, refused_by_service: no more bots"),
-        (OSError("s3cret"), f"failed, generating_failed: {Reason.GENERATING_FAILED.meaning}"),
+        (ServiceRefused("no more bots"), "refused_by_service: no more bots", logging.WARNING),
+        (ServiceRefused("", reason=Reason.CONFLICT), "conflict", logging.INFO),
+        (OSError("s3cret"), f"generating_failed: {Reason.GENERATING_FAILED.meaning}", logging.INFO),
     ],
 )
 async def test_a_failed_attempt_says_why_in_one_line(
-    error: Exception, line: str, caplog: pytest.LogCaptureFixture
+    error: Exception, line: str, level: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The last line has the reason, and the text of an error of ours; of another it has none."""
+    """It has the reason, and the text of an error of ours; it warns where the next fails alike."""
 
     async def fail() -> QRCode:
         raise error
 
     caplog.set_level(logging.INFO)
     await QRLifecycle(fail, ScriptedPeer()).pair()
-    assert caplog.records[-1].getMessage() == line
+    assert caplog.records[-1].getMessage().startswith(f"failed, {line}")
+    assert caplog.records[-1].levelno == level
+
+
+async def test_a_mistake_in_the_program_is_a_warning_and_of_many_ten_are(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The others say it at INFO, so that each lifecycle has its last line."""
+    wrong: Any = lambda: "no transport"  # noqa: E731
+    caplog.set_level(logging.INFO)
+    for _ in range(30):
+        with pytest.raises(WrongAnswer):
+            await QRLifecycle(request_qr, wrong).pair()
+    levels = Counter(r.levelname for r in caplog.records if "failed, " in r.getMessage())
+    assert levels == {"WARNING": 10, "INFO": 20}
 
 
 async def test_a_cancellation_is_no_failure_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -33,6 +33,7 @@ class Tabs:
     joined: list[int] = field(default_factory=lambda: [0, 0, 0])
     broken: list[str] = field(default_factory=list)
     scopes: list[CancelScope] = field(default_factory=list)
+    storing: int = 0
 
     def look(self) -> None:
         """Hold the pairings to what they promise, each time that a socket came or went."""
@@ -45,7 +46,14 @@ class Tabs:
     def make(self, user: int, *, mistaken: bool) -> QRLifecycle:
         """A lifecycle for this user."""
         wrong: Any = lambda: "no transport"  # noqa: E731
-        return QRLifecycle(request_qr, wrong if mistaken else self.peers[user], policy=POLICY)
+        transport = wrong if mistaken else self.peers[user]
+        return QRLifecycle(request_qr, transport, policy=POLICY, on_connected=self.store)
+
+    async def store(self, _outcome: object) -> None:
+        """The program takes its time to keep a success."""
+        self.storing += 1
+        await anyio.sleep(1)
+        self.storing -= 1
 
     async def live(self, scope: CancelScope, user: int, act: str) -> None:
         """One tab's life."""
@@ -103,6 +111,7 @@ async def follow(plan: list[tuple[str, int]], openings: list[Fault], closings: l
         assert tabs.joined == [0, 0, 0]
         assert not tabs.broken
         assert len(pairings) == 0
+        assert tabs.storing == 0, "whoever left cut off a success"
         assert [peer.open_sockets for peer in peers] == [0, 0, 0]
         # And they are none the worse for it.
         fresh = ScriptedPeer()

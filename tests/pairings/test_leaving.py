@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
@@ -9,9 +10,18 @@ from typing import Any
 import anyio
 import pytest
 
-from qrlifecycle import Cancelled, Connected, Paired, Pairings, QRLifecycle, UsageError, WrongAnswer
+from qrlifecycle import (
+    Cancelled,
+    Connected,
+    JoinedPairing,
+    Paired,
+    Pairings,
+    QRLifecycle,
+    SocketIOTransport,
+    UsageError,
+    WrongAnswer,
+)
 from qrlifecycle.engine.observers import Change
-from qrlifecycle.pairings import JoinedPairing
 from qrlifecycle.testing import Fault, ScriptedPeer, settle
 
 from ..pairing import request_qr
@@ -105,6 +115,25 @@ async def test_leaving_the_pairings_cuts_off_no_hook() -> None:
         assert store.said == ["begun"]
     assert store.said == ["begun", "stored +49"]
     assert outcomes == [Connected("+49")]
+
+
+@pytest.mark.parametrize(("how", "stored"), [("task", False), ("cancel()", True)])
+async def test_who_ends_a_pair_of_its_own_by_the_outcome_cuts_off_its_hooks(
+    how: str, stored: bool
+) -> None:
+    """If its task is cancelled, that is; `cancel()` leaves an end as it is."""
+    store = Store()
+    lifecycle = paired_at_once(on_connected=store)
+    async with anyio.create_task_group() as tasks:
+        changes = lifecycle.changes()
+        tasks.start_soon(lifecycle.pair)
+        assert [change.outcome async for change in changes][-1] == Connected("+49")
+        if how == "task":
+            await settle()
+            tasks.cancel_scope.cancel()
+        else:
+            assert not lifecycle.cancel()
+    assert ("stored +49" in store.said) is stored
 
 
 async def test_a_hook_that_hangs_is_waited_for_as_long_as_pair_does() -> None:
@@ -298,3 +327,10 @@ async def test_context_variables_of_who_begins_it_reach_the_attempt() -> None:
             async with pairings.join(1, make):
                 await settle()
     assert seen == ["ada", "ada"]
+
+
+def test_what_help_shows_is_of_use() -> None:
+    """That joining is a context manager, what was joined, and no addresses of functions."""
+    assert "AbstractAsyncContextManager[JoinedPairing]" in str(inspect.signature(Pairings.join))
+    assert "state" in (inspect.getdoc(JoinedPairing.lifecycle) or "")
+    assert "signals: 'SignalMap' = DEFAULT_SIGNALS" in str(inspect.signature(SocketIOTransport))

@@ -16,6 +16,7 @@ from qrlifecycle import (
     Cancelled,
     Connected,
     Failed,
+    JoinedPairing,
     Paired,
     PairingInProgress,
     Pairings,
@@ -27,7 +28,6 @@ from qrlifecycle import (
     WrongAnswer,
 )
 from qrlifecycle.leases import LocalLeases
-from qrlifecycle.pairings import JoinedPairing
 from qrlifecycle.testing import Fault, ScriptedPeer, settle
 
 from ..pairing import asyncio_only, request_qr
