@@ -1,15 +1,15 @@
 """What a transport must do, as an ABC and eight numbered clauses.
 
 A transport is one opening: made, opened, closed, thrown away. The lifecycle makes a fresh one each
-time, owns it before it awaits anything on it, and ends it with `aclose()` under a deadline followed
-by `abort()`, whatever happened. The contract:
+time, owns it before it awaits anything on it, and ends it with `close_nowait()`, or else `aclose()`
+under a deadline, followed by `abort()`, whatever happened. The contract:
 
 T1
     After a cancelled or failed `open()`, `abort()` leaves nothing open. A cancelled `open()`,
     `receive()` or `aclose()` lets the cancellation out.
 T2
     When `abort()` has returned, the socket is shut and the peer sees it; tasks and descriptors of
-    the transport are gone when `aclose()` ends.
+    the transport are gone when `aclose()` ends, or `close_nowait()` says that they are.
 T3
     `aclose()` and `abort()` any number of times, in any order, before `open()` or after the peer's
     close, are fine.
@@ -62,14 +62,19 @@ class Transport(NotPickled, ABC):
     """Whether there is a socket while it is open. Without one, none is logged or recorded."""
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Refuse an ``abort()`` that would have to be awaited: it is the last resort.
+        """Refuse an ``abort()`` or a ``close_nowait()`` that would have to be awaited.
 
         Raises:
-            TypeError: ``abort`` is an async function.
+            TypeError: one of them is an async function.
         """
         super().__init_subclass__(**options)
-        if iscoroutinefunction(cls.abort):
-            raise TypeError(f"{cls.__name__}.abort() must be a plain function, not an async one")
+        for name, plain in (("abort", cls.abort), ("close_nowait", cls.close_nowait)):
+            if iscoroutinefunction(plain):
+                said = f"{cls.__name__}.{name}() must be a plain function, not an async one"
+                raise TypeError(said)
+        if "aclose" in vars(cls) and "close_nowait" not in vars(cls):
+            # Another way to close: what an ancestor does at once is not all of it any more.
+            cls.close_nowait = Transport.close_nowait  # type: ignore[method-assign]
 
     @property
     def dropped(self) -> Mapping[str, int]:
@@ -121,6 +126,15 @@ class Transport(NotPickled, ABC):
         The lifecycle cancels it after ``policy.close_timeout`` seconds, and calls `abort()` next in
         any case.
         """
+
+    def close_nowait(self) -> bool:
+        """Close as `aclose()` does, if that takes no waiting; whether nothing is left.
+
+        The lifecycle tries this first, and needs no `aclose()` if it says so: what waits for
+        nothing needs no deadline and cannot be interrupted. Not unless overridden, and not where
+        only `aclose()` is. After a False, `aclose()` does it, or the rest.
+        """
+        return False
 
     @abstractmethod
     def abort(self) -> None:

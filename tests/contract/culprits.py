@@ -127,6 +127,13 @@ class AcloseLeavesIt(GreetedLineTransport):
         await anyio.lowlevel.checkpoint()
 
 
+class SaysItIsClosed(GreetedLineTransport):
+    """T2: it says that nothing is left, and has only forgotten to look."""
+
+    def close_nowait(self) -> bool:
+        return True
+
+
 class DeafWhileOpening(GreetedLineTransport):
     """T2: what is connected after `abort()` stays connected."""
 

@@ -52,6 +52,7 @@ from .culprits import (
     RaisesInItsProtocol,
     RaisesOnAbort,
     RaisesWhatItLikes,
+    SaysItIsClosed,
     ShieldsItself,
     Stray,
     TakesAReadForAMessage,
@@ -150,6 +151,12 @@ QUIET = "quiet but living peer is not lost"
             "T2",
             "aclose ends tasks and descriptors",
             ["open: socket 127.0.0.1:", "aclose() (", "must close it"],
+        ),
+        (
+            SaysItIsClosed,
+            "T2",
+            "close nowait tells the truth",
+            ["close_nowait() returned True.", "still open", "close_nowait() ("],
         ),
         (DeafWhileOpening, "T2", "abort in the middle of open", ["still open", "open() ("]),
         (

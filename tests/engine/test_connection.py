@@ -675,6 +675,69 @@ async def test_promise_2_a_graceful_close_comes_before_the_force() -> None:
     assert seen == [("aclose", 1), ("abort", 0)]
 
 
+class AtOnce(ScriptedTransport):
+    """Closes without waiting, if it can; ``seen`` is what was called."""
+
+    can = True
+
+    def __init__(self, peer: ScriptedPeer, seen: list[str]) -> None:
+        super().__init__(peer, Fault.NONE, Fault.NONE)
+        self.seen = seen
+
+    async def aclose(self) -> None:
+        self.seen.append("aclose")
+        await super().aclose()
+
+    def close_nowait(self) -> bool:
+        self.seen.append("close_nowait")
+        return self.can
+
+    def abort(self) -> None:
+        self.seen.append("abort")
+        super().abort()
+
+
+@pytest.mark.parametrize("can", [True, False])
+async def test_promise_2_what_closes_at_once_is_not_waited_for(can: bool) -> None:
+    """Where `close_nowait()` does all of it, nothing is awaited; `abort()` comes last as ever."""
+    peer, seen = ScriptedPeer(), list[str]()
+    transport = AtOnce(peer, seen)
+    transport.can = can
+    connection = connection_to(peer)
+    connection._factory = lambda: transport
+    assert await connection.receive() is None
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await connection.close()
+    assert seen == ["close_nowait", *([] if can else ["aclose"]), "abort"]
+    assert (connection.transport, connection.phase) == (None, Phase.ABSENT)
+
+
+async def test_promise_2_another_way_to_close_is_not_passed_over() -> None:
+    """A class with an `aclose()` of its own closes by that, whatever an ancestor does at once."""
+
+    class Own(AtOnce):
+        async def aclose(self) -> None:
+            self.seen.append("its own")
+            await super().aclose()
+
+    peer, seen = ScriptedPeer(), list[str]()
+    connection = connection_to(peer)
+    connection._factory = lambda: Own(peer, seen)
+    assert await connection.receive() is None
+    await connection.close()
+    assert seen == ["its own", "aclose", "abort"]
+
+
+def test_what_is_to_close_at_once_is_a_plain_function() -> None:
+    """An async `close_nowait()` is refused where its class is written, as an async `abort()` is."""
+    with pytest.raises(TypeError, match=r"Broken\.close_nowait\(\) must be a plain function"):
+
+        class Broken(ScriptedTransport):
+            async def close_nowait(self) -> bool:  # type: ignore[override]
+                return True
+
+
 async def test_a_connection_that_is_being_closed_does_not_listen() -> None:
     """From the graceful close on, nobody may wait for its signals."""
     peer = ScriptedPeer(closings=(Fault.SLOW,))

@@ -114,6 +114,7 @@ RIGHT: dict[str, tuple[Right, ...]] = {
         R.TRANSPORT_LOST,
         R.TRANSPORT_LOST,
     ),
+    "close_nowait()": (STANDS,) * 6,
     "aclose()": (STANDS,) * 6,
     "abort()": (STANDS,) * 6,
     "dropped": (STANDS,) * 5,
@@ -128,6 +129,7 @@ Nobody makes a property async, so two rows are shorter.
 STATE_OF_EXIT = {
     "on_connected": State.CONNECTED,
     "on_connection_failed": State.FAILED,
+    "close_nowait()": State.CONNECTED,
     "aclose()": State.CONNECTED,
     "abort()": State.CONNECTED,
     "dropped": State.CONNECTED,
@@ -256,6 +258,10 @@ class Wire(Transport):
     def receive(self) -> Awaitable[Signal]:  # type: ignore[override]
         """What it says next, or nothing for ever."""
         return self._or_broken("receive()", self._next)
+
+    def close_nowait(self) -> Any:
+        """It has to wait, if it behaves."""
+        return self.broken["close_nowait()"]() if "close_nowait()" in self.broken else False
 
     def aclose(self) -> Awaitable[None]:  # type: ignore[override]
         """The socket is left open if it misbehaves."""

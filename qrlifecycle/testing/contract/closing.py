@@ -35,6 +35,8 @@ ORDERS = [
     ("abort", "abort"),
     ("aclose", "abort"),
     ("abort", "aclose"),
+    ("close_nowait", "close_nowait"),
+    ("abort", "close_nowait"),
 ]
 
 
@@ -76,6 +78,16 @@ async def aclose_after_abort_ends_tasks_and_descriptors(harness: Harness) -> Non
     transport = await harness.opened()
     await harness.take(transport, "abort", "aclose")
     await harness.nothing_left(transport, "After abort(), aclose() returned.", by=("aclose",))
+
+
+@check("T2")
+async def close_nowait_tells_the_truth(harness: Harness) -> None:
+    """When close_nowait() says that nothing is left, nothing is, and the peer sees the end."""
+    transport = await harness.opened()
+    if harness.close_nowait(transport):
+        happened, by = "close_nowait() returned True.", ("close_nowait",)
+        harness.nothing_left_now(transport, happened, by=by)
+        await harness.nothing_left(transport, happened, by=by)
 
 
 @check("T2")

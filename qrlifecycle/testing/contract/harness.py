@@ -194,11 +194,25 @@ class Harness:
                 mend=f"{place_of_method(transport, 'abort')} is the last resort: never raise.",
             ) from None
 
+    def close_nowait(self, transport: Transport) -> bool:
+        """Close without waiting, if it can; whether it says that nothing is left."""
+        try:
+            return transport.close_nowait()
+        except Exception as error:
+            place = place_of_error(transport, error)
+            raise ClauseBroken(
+                f"close_nowait() raised {in_words(error)}" + (f", at {place}." if place else "."),
+                place=place,
+                mend=f"{place_of_method(transport, 'close_nowait')} may come at any time.",
+            ) from None
+
     async def take(self, transport: Transport, *steps: str) -> None:
         """Close, abort, or both, in order."""
         for step in steps:
             if step == "abort":
                 self.abort(transport)
+            elif step == "close_nowait":
+                self.close_nowait(transport)
             else:
                 await self.call(transport, "aclose")
 

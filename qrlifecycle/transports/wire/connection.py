@@ -191,8 +191,16 @@ class WebSocketConnection(NotPickled):
         """
         return self._put(data) and self._stream.flush()
 
-    async def aclose(self, code: int = 1000, *, farewells: Iterable[str | bytes] = ()) -> None:
-        """Close in order: say so, wait for nobody, and leave nothing.
+    async def aclose(self, code: int = 1000) -> None:
+        """Close in order: say so, wait for no peer, and leave nothing."""
+        self.close_nowait(code)
+        await self._stream.closed_for_good()
+        await anyio.lowlevel.checkpoint_if_cancelled()
+
+    def close_nowait(self, code: int = 1000, *, farewells: Iterable[str | bytes] = ()) -> bool:
+        """The same without waiting; whether nothing is left.
+
+        Not as long as another task waits for the socket: it is woken, and `aclose()` waits for it.
 
         What is owed goes out before, such as answers to pings, as far as the kernel takes it now;
         and it is handed over at once, for each time that it is costs as much as all else here.
@@ -207,8 +215,7 @@ class WebSocketConnection(NotPickled):
             self._stream.write(self._frames.close(code))
         self._stream.close()
         self._forget()
-        await self._stream.closed_for_good()
-        await anyio.lowlevel.checkpoint_if_cancelled()
+        return not self._stream.awaited
 
     def abort(self) -> None:
         """Reset the connection now, without awaiting: at any moment, from anywhere, again."""

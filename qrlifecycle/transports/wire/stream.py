@@ -73,6 +73,11 @@ class Stream:
         """Whether our side closed or aborted it."""
         return self._closed
 
+    @property
+    def awaited(self) -> bool:
+        """Whether any task waits for a socket of it: then the last of them closes it."""
+        return self._waits > 0
+
     # Connecting: several sockets may be under way until one of them is the stream's
 
     def make_socket(self, family: int, kind: int, protocol: int) -> socket.socket:
@@ -296,7 +301,7 @@ class Stream:
 
     async def closed_for_good(self) -> None:
         """Wait until the descriptors are gone: whoever waited for them has been woken."""
-        while self._waits:
+        while self.awaited:
             await anyio.lowlevel.checkpoint()
 
     def _read_rest(self) -> None:

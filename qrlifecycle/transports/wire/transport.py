@@ -58,11 +58,16 @@ class WiredTransport(PushTransport):
             finally:
                 del failure  # its frames, of which this is one, hold it: a circle otherwise
 
-    async def aclose(self) -> None:
-        """Say goodbye, wait for nobody, and leave nothing."""
+    def close_nowait(self) -> bool:
+        """Say goodbye, wait for nobody, and leave nothing but what another task waits with."""
         self._left = True
         self._buffer.close()
-        await self._wire.aclose(farewells=self._farewells())
+        return self._wire.close_nowait(farewells=self._farewells())
+
+    async def aclose(self) -> None:
+        """The same, and wait for such a task to notice it."""
+        self.close_nowait()
+        await self._wire.aclose()
 
     def abort(self) -> None:
         """Reset the connection now."""
