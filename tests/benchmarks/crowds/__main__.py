@@ -102,7 +102,8 @@ def measure(given: argparse.Namespace) -> Run:
         print(text, file=sys.stderr, flush=True)
     crowds = {kind: [best(each) for each in by.values()] for kind, by in measured.items()}
     arguments = ["--sizes", *given.sizes, "--over", *(f"{each:g}" for each in given.over)]
-    arguments += ["--runs", given.runs] * (given.runs > 1) + ["--seldom", given.seldom] * bool(given.seldom)
+    arguments += ["--runs", given.runs] * (given.runs > 1)
+    arguments += ["--seldom", given.seldom] * bool(given.seldom)
     arguments += ["--urgent"] * given.urgent
     return Run(this_machine(), " ".join(map(str, arguments)), crowds)
 
