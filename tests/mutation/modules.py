@@ -50,7 +50,7 @@ SOCKETIO = tuple(
     tuple(f"tests/socketio/test_{name}.py" for name in names)
     for names in (
         ("usage", "handshake", "messages", "turns", "secrets"),
-        ("closing", "hostile_peers"),
+        ("closing", "garbage", "hostile_peers"),
         ("async_client", "side_by_side"),
     )
 )

@@ -221,7 +221,10 @@ class WebSocketConnection(NotPickled):
         """Reset the connection now, without awaiting: at any moment, from anywhere, again."""
         self._stream.abort()
         self._forget()
-        self._end = None  # the frames in which it was raised hold us; and our own side has closed
+        # Why it ended has been raised, in frames that hold us; from now on our own side has closed.
+        self._end = None
+        if self._frames is not None:
+            self._frames.failure = None
 
     # Opening
 

@@ -93,15 +93,18 @@ def measure(given: argparse.Namespace) -> Run:
     Only before the first pace is each left alone: that is the same for all of them.
     """
     measured: dict[str, dict[tuple[int, float], list[Figures]]] = {kind: {} for kind in KINDS}
-    for number, size, seconds, kind in product(range(given.runs), given.sizes, given.over, KINDS):
-        alone = given.idle if seconds == given.over[0] else 0.0
+    sizes: Sequence[int] = given.sizes
+    over: Sequence[float] = given.over
+    for number, size, seconds, kind in product(range(given.runs), sizes, over, KINDS):
+        alone = given.idle if seconds == over[0] else 0.0
         figures = measure_one(kind, size, seconds, alone, given.seldom, urgently=given.urgent)
         measured[kind].setdefault((size, seconds), []).append(figures)
         text = f"{size:,} {kind} within {seconds:g} s: p99 {figures.p99:.1f} ms, run {number + 1}"
         print(text, file=sys.stderr, flush=True)
     crowds = {kind: [best(each) for each in by.values()] for kind, by in measured.items()}
-    arguments = ["--sizes", *given.sizes, "--over", *(f"{each:g}" for each in given.over)]
-    arguments += ["--runs", given.runs] + ["--seldom", given.seldom] * bool(given.seldom)
+    arguments = ["--sizes", *map(str, sizes), "--over", *(f"{each:g}" for each in over)]
+    arguments += ["--runs", given.runs] * (given.runs > 1)
+    arguments += ["--seldom", given.seldom] * bool(given.seldom)
     arguments += ["--urgent"] * given.urgent
     return Run(this_machine(), " ".join(map(str, arguments)), crowds)
 
