@@ -270,6 +270,27 @@ async def test_a_lease_that_is_lost_ends_the_attempt() -> None:
     assert judge.seen >= {Reason.SUPERSEDED, Reason.LEASE_LOST}
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan(steps=(PlanStep(Act.PAIR, 0.5), PlanStep(Act.LOSE)), answers=(Answer.BUSY,)),
+        Plan(steps=(PlanStep(Act.PAIR, 1.0), PlanStep(Act.BREAK, 0.5), PlanStep(Act.LOSE))),
+    ],
+    ids=["between two requests", "between two transports"],
+)
+async def test_promise_9_a_loss_as_a_pause_ends_is_before_what_follows_the_pause(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The keeper says so in the instant in which the next code, or transport, is due."""
+    monkeypatch.setattr("qrlifecycle.engine.backoff.uniform", lambda _least, most: most)
+    policy = Policy(generate_retry_delay=0.5, reconnect_delay=0.5)
+    for _ in range(10):  # trio draws the order of what ends in one instant
+        judge = await run_plan(replace(plan, leases=(), policy=policy))
+        assert judge.breaches == []
+        assert Reason.SUPERSEDED in judge.seen
+
+
 async def is_held(_lease: LeaseOfAttempt) -> bool:
     """A lease that nobody asked for."""
     return True
