@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import Awaitable, Callable, Generator
-from functools import partial
-from typing import Any, cast
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import anyio
 
 from ...transports.base import Transport
+from ..awaiting import Watched
 from ..wording import in_words
 from .transport_lines import TransportLine, place_of_error, place_of_waiting
 
@@ -105,6 +104,11 @@ class Operation:
         if self.cancelled and isinstance(error, anyio.get_cancelled_exc_class()):
             self.delivered = True
 
+    def _cancel_if_due(self, count: int) -> None:
+        """It has come to this wait."""
+        if count == self._cancel_at:
+            self.cancel()
+
     def where(self) -> TransportLine | None:
         """The line of the transport's where it waits, or raised."""
         if self.error is not None:
@@ -119,7 +123,9 @@ class Operation:
             with self._scope:
                 try:
                     self._awaitable = awaitable = self._call()
-                    self.result = await _Watched(awaitable, self, self._cancel_at)
+                    self.result = await Watched(
+                        awaitable, waits=self._cancel_if_due, raised=self.note_raised
+                    )
                     self.returned = True
                 except anyio.get_cancelled_exc_class() as error:
                     if self._is_stray():
@@ -161,33 +167,4 @@ def _current_task() -> asyncio.Task[Any] | None:
     try:
         return asyncio.current_task()
     except RuntimeError:
-        return None
-
-
-class _Watched:
-    """Awaits, and cancels at the given wait of it, the first being 1."""
-
-    def __init__(self, awaitable: Awaitable[Any], operation: Operation, cancel_at: int) -> None:
-        self._awaitable = awaitable
-        self._operation = operation
-        self._cancel_at = cancel_at
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        steps = self._awaitable.__await__()
-        go_on: Callable[[], Any] = partial(next, steps)
-        for count in itertools.count(1):
-            try:
-                wanted = go_on()
-            except StopIteration as stop:
-                return stop.value
-            if count == self._cancel_at:
-                self._operation.cancel()
-            try:
-                sent = yield wanted
-            except BaseException as error:  # whatever it is, it is for the inner one
-                self._operation.note_raised(error)
-                go_on = partial(cast(Any, steps).throw, error)
-            else:
-                self._operation.note_raised(getattr(sent, "error", None))  # as trio raises
-                go_on = partial(cast(Any, steps).send, sent)
         return None
