@@ -7,17 +7,18 @@ whoever drives its coroutine step by step can, by running it no more.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from types import CoroutineType
+from typing import Generic, TypeVar
 
 import anyio
 
-from ..transports.base import Transport
 from .awaiting import Watched
-from .contract.transport_lines import place_of_method, place_of_waiting
 
 __all__ = ["CancellableCall"]
+
+T = TypeVar("T")
 
 AT_ONCE = 0.001
 """Seconds in which a wait is cancelled that was cancelled before it began. A deadline of the
@@ -28,35 +29,45 @@ MOST_CANCELLATIONS = 100
 handful."""
 
 
-class CancellableCall:
+class CancellableCall(Generic[T]):
     """One call.
 
     Args:
-        transport: whose method.
-        method: its name.
-        note: told the promise, and what is wrong, if the call does not let a cancellation out.
+        awaitable: what the call gave.
+        swallowed: called if it does not let a cancellation out.
+        force: called if it cannot even be taken away: to end what it waits for.
+        waits: called at each of its waits, with the number; see `Watched`.
+        raised: called with what is about to be raised there.
     """
 
     def __init__(
-        self, transport: Transport, method: str, note: Callable[[int, str], object]
+        self,
+        awaitable: Awaitable[T],
+        *,
+        swallowed: Callable[[], object],
+        force: Callable[[], object],
+        waits: Callable[[int], object] = lambda _count: None,
+        raised: Callable[[object], object] = lambda _error: None,
     ) -> None:
-        self._transport = transport
-        self._method = method
-        self._note = note
-        self._coroutine: Any = getattr(transport, method)()
+        self._awaitable = awaitable
+        self._swallowed = swallowed
+        self._force = force
+        self._waits = waits
+        self._raised = raised
         self._began = 0.0
         self._cancelled = 0
         self._stubborn = self._given_up = False
 
-    async def run(self) -> Any:
+    async def run(self) -> T:
         """Await it."""
-        return await Watched(self._coroutine, waits=self._note_wait, raised=self._note_raised)
+        return await Watched(self._awaitable, waits=self._note_wait, raised=self._note_raised)
 
     def give_up(self) -> None:
         """Do not wait for it any more: the next cancellation comes out, whatever it does."""
         self._given_up = True
 
-    def _note_wait(self, _count: int) -> None:
+    def _note_wait(self, count: int) -> None:
+        self._waits(count)
         self._began = anyio.current_time()
 
     def _note_raised(self, error: object) -> None:
@@ -65,6 +76,7 @@ class CancellableCall:
         Raises:
             BaseException: the cancellation.
         """
+        self._raised(error)
         at_once = anyio.current_time() - self._began < AT_ONCE
         if not isinstance(error, anyio.get_cancelled_exc_class()):
             self._cancelled -= 0 if at_once else min(1, self._cancelled)
@@ -75,17 +87,10 @@ class CancellableCall:
         if self._stubborn:
             raise error
         self._stubborn, self._given_up, self._cancelled = True, False, 0
-        self._note(5, self._in_words())
-        with suppress(RuntimeError):  # it keeps even that to itself; most such are ended by abort()
-            self._coroutine.close()
-            raise error
-        self._transport.abort()
-
-    def _in_words(self) -> str:
-        place = place_of_waiting(self._transport, self._coroutine)
-        return (
-            f"{self._method}() was cancelled{f' at {place}' if place else ''}, and goes on: the "
-            "cancellation was swallowed (T1). "
-            f"{place_of_method(self._transport, self._method)} must let it out: clean up under "
-            "`except BaseException:`, and end that with a bare `raise`"
-        )
+        self._swallowed()
+        if isinstance(self._awaitable, CoroutineType):
+            with suppress(RuntimeError):  # it keeps even that to itself
+                self._awaitable.close()
+                raise error
+        with suppress(Exception):
+            self._force()

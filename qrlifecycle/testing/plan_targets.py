@@ -20,7 +20,9 @@ from .acts import SIGNALS, Act
 from .cancellable_call import CancellableCall
 from .clock import settle
 from .contract.harness import LAST_SECONDS, LAST_TURNS, LATE
+from .contract.operation import swallowed, to_let_out
 from .contract.peer import CannotDo, Peer
+from .contract.transport_lines import place_of_waiting
 from .judge import EPSILON, WatchedPeer
 from .scripted import Fault, GracefulClose, ScriptedPeer
 
@@ -210,7 +212,7 @@ class _Watched(Transport):
         self._inner = inner
         self._opening = opening
         self._closing = closing
-        self._under_way: CancellableCall | None = None
+        self._under_way: CancellableCall[Any] | None = None
 
     @property
     def dropped(self) -> Mapping[str, int]:
@@ -254,7 +256,16 @@ class _Watched(Transport):
 
     async def _call(self, method: str) -> Any:
         """Call a method of the transport's."""
-        self._under_way = CancellableCall(self._inner, method, self._end.note)
+        coroutine = getattr(self._inner, method)()
+
+        def note_swallowed() -> None:
+            place = place_of_waiting(self._inner, coroutine)
+            happened = swallowed(f"{method}()", place)
+            self._end.note(5, f"{happened} (T1). {to_let_out(self._inner, method)}")
+
+        self._under_way = CancellableCall(
+            coroutine, swallowed=note_swallowed, force=self._inner.abort
+        )
         return await self._under_way.run()
 
     def give_up(self) -> None:

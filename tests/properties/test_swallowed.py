@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import anyio
 import pytest
@@ -114,10 +113,11 @@ async def test_a_transports_own_deadlines_are_no_swallowed_cancellations(seconds
     """However many there are in one call, and however short they are."""
     transport = Patient(ScriptedPeer(), Fault.NONE, Fault.NONE)
     transport.seconds = seconds
-    noted = list[tuple[int, str]]()
-
-    def note(promise: int, text: str) -> Any:
-        noted.append((promise, text))
-
-    assert await CancellableCall(transport, "receive", note).run() == Scanned()
+    noted = list[str]()
+    call = CancellableCall(
+        transport.receive(),
+        swallowed=lambda: noted.append("swallowed"),
+        force=lambda: noted.append("force"),
+    )
+    assert await call.run() == Scanned()
     assert noted == []

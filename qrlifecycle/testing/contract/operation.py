@@ -9,11 +9,11 @@ from typing import Any
 import anyio
 
 from ...transports.base import Transport
-from ..awaiting import Watched
+from ..cancellable_call import CancellableCall
 from ..wording import in_words
-from .transport_lines import TransportLine, place_of_error, place_of_waiting
+from .transport_lines import TransportLine, place_of_error, place_of_method, place_of_waiting
 
-__all__ = ["ClauseBroken", "Operation"]
+__all__ = ["ClauseBroken", "Operation", "swallowed", "to_let_out"]
 
 
 class ClauseBroken(Exception):
@@ -70,6 +70,9 @@ class Operation:
         """Whether it was cancelled before it had ended."""
         self.delivered = False
         """Whether the cancellation was raised in it."""
+        self.stubborn = False
+        """Whether it had to be taken away, for it would not be cancelled."""
+        self._running: CancellableCall[Any] | None = None
         self._scope = anyio.CancelScope()
         self._awaitable: object = None
         self._cancel_at = cancel_at
@@ -104,6 +107,16 @@ class Operation:
         if self.cancelled and isinstance(error, anyio.get_cancelled_exc_class()):
             self.delivered = True
 
+    def give_up(self) -> None:
+        """Cancel it; that comes out, whatever the call does about it."""
+        if self._running is not None:
+            self._running.give_up()
+        self.cancel()
+
+    def _note_stubborn(self) -> None:
+        """It was cancelled again and again, and goes on."""
+        self.stubborn, self.place = True, self.where() or self.place
+
     def _cancel_if_due(self, count: int) -> None:
         """It has come to this wait."""
         if count == self._cancel_at:
@@ -123,9 +136,14 @@ class Operation:
             with self._scope:
                 try:
                     self._awaitable = awaitable = self._call()
-                    self.result = await Watched(
-                        awaitable, waits=self._cancel_if_due, raised=self.note_raised
+                    self._running = CancellableCall(
+                        awaitable,
+                        swallowed=self._note_stubborn,
+                        force=self.transport.abort,
+                        waits=self._cancel_if_due,
+                        raised=self.note_raised,
                     )
+                    self.result = await self._running.run()
                     self.returned = True
                 except anyio.get_cancelled_exc_class() as error:
                     if self._is_stray():
@@ -160,6 +178,20 @@ class Operation:
         if not (self._native and self.cancelled and self._task) or self._scope.cancel_called:
             return False
         return self._task.uncancel() == 0
+
+
+def swallowed(call: str, place: TransportLine | None) -> str:
+    """In words, that a call goes on which was cancelled."""
+    at = f" at {place}," if place else ""
+    return f"{call} was cancelled{at} and went on: the cancellation was swallowed"
+
+
+def to_let_out(transport: Transport, method: str) -> str:
+    """In words, what is to be done about that."""
+    return (
+        f"{place_of_method(transport, method)} must let it out: clean up under "
+        "`except BaseException:`, and end that with a bare `raise`"
+    )
 
 
 def _current_task() -> asyncio.Task[Any] | None:
