@@ -1,11 +1,11 @@
-"""Waiting for an event so that a flood of events shuts out no cancellation."""
+"""Waiting so that no cancellation is passed over: neither in a flood of events, nor at the last."""
 
 from __future__ import annotations
 
 import anyio
 import anyio.lowlevel
 
-__all__ = ["wait_for"]
+__all__ = ["sleep_for", "wait_for"]
 
 # On asyncio, anyio delivers the cancellation of a scope by looking, once in each turn of the event
 # loop, whether the task waits for a future that is not done; if it is done, the task is about to
@@ -29,3 +29,16 @@ async def wait_for(event: anyio.Event) -> None:
     """Wait until the event is set. A cancellation comes out, however often such events are set."""
     await anyio.lowlevel.checkpoint_if_cancelled()
     await event.wait()
+
+
+# The same has another side. Where a sleep is over and its scope is cancelled before the sleeper has
+# run, in the same turn of the event loop, anyio finds a future that is done as well: the sleeper
+# goes on, and is cancelled at its next wait. What it does before that it does although somebody has
+# decided otherwise: it asks for a code without a lease, or makes a transport that nobody needs. On
+# trio it is alike among those whose sleep ends in the same instant.
+
+
+async def sleep_for(seconds: float) -> None:
+    """Sleep; a cancellation comes out, also one that comes when it is over and nothing is done."""
+    await anyio.sleep(seconds)
+    await anyio.lowlevel.checkpoint_if_cancelled()

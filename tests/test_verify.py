@@ -21,7 +21,7 @@ from qrlifecycle.cli import main, verify
 from qrlifecycle.engine.connection import Connection
 from qrlifecycle.proof.exploration import replay
 from qrlifecycle.proof.exploration.scene import World
-from qrlifecycle.proof.exploration.worlds import EVEN
+from qrlifecycle.proof.exploration.worlds import EVEN, WORLDS
 from qrlifecycle.proof.verify import report as verdicts
 from qrlifecycle.proof.verify import schedule
 from qrlifecycle.proof.verify.jobs import OURS, AnyJob, Contract, Explore, Findings, Properties
@@ -258,6 +258,34 @@ def test_what_was_checked_before_a_factory_gave_up_is_told(here: Path) -> None:
     assert re.search(
         r"NOT FINISHED: .*: T1 \D+: GeneratorExit: no fourth peer \(my_peers.py:", ended.stdout
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kinds"),
+    [
+        (["my_peers:peer"], {Contract: 1, Properties: 1}),
+        (["my_peers:peer", "--deep"], {Contract: 1, Properties: 1}),
+        (["my_peers:peer", "--only", "properties"], {Properties: 1}),
+        (["my_peers:peer", "--only", "exploration"], {Explore: len(WORLDS)}),
+        ([], {Explore: len(WORLDS), Contract: 1, Properties: 2}),
+    ],
+)
+def test_of_a_transport_of_ones_own_only_that_is_tried(
+    arguments: list[str], kinds: dict[type, int], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither our lifecycle's exploration nor plans over scripted transports, unless asked for."""
+    jobs: list[AnyJob] = []
+
+    def note_jobs(queues: list[deque[AnyJob]], *_: object) -> Iterator[Any]:
+        jobs.extend(job for queue in queues for job in queue)
+        return iter(())
+
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(verify, "work_off", note_jobs)
+    assert main(["verify", *arguments, "--backend", "asyncio"]) == 2
+    assert Counter(map(type, dict.fromkeys(jobs))) == kinds
+    if arguments:
+        assert {job.factory for job in jobs if isinstance(job, Properties)} <= {"my_peers:peer"}
 
 
 def test_nothing_is_stored_in_the_current_directory(

@@ -283,7 +283,7 @@ def _add_verify(commands: Any) -> None:
         "--only",
         action="append",
         choices=["exploration", "contract", "properties"],
-        help="this part, any number of times (all)",
+        help="this part, any number of times (all; of your own transport: contract and properties)",
     )
     add(
         "--backend",

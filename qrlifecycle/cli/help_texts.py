@@ -112,8 +112,9 @@ exit code: 0 done
 
 VERIFY_TEXT = """\
 Check the promises of the lifecycle and of a transport: every order of events in small worlds, the
-contract T1 to T8, and random plans. MODULE:FACTORY makes a peer, as for check_transport(); without
-it the transport is the one for Socket.IO. With --gateway a gateway goes through its scenarios
+contract T1 to T8, and random plans. MODULE:FACTORY makes a peer, as for check_transport(), and its
+transport is put to the contract and to random plans; without it the transport is the one for
+Socket.IO. With --gateway a gateway goes through its scenarios
 instead, as in check_gateway(): its MODULE:FACTORY is called without arguments, also a class is one,
 and gives a fresh qrlifecycle.testing.gateways.Emulator, whose gateway() gives a Gateway for it.
 """
@@ -121,6 +122,7 @@ and gives a fresh qrlifecycle.testing.gateways.Emulator, whose gateway() gives a
 VERIFY_EXAMPLES = """\
 examples:
   qrlifecycle verify
+  qrlifecycle verify my_tests:my_peer
   qrlifecycle verify my_tests:my_peer --only contract
   qrlifecycle verify --only properties --seed 7
   qrlifecycle verify --gateway my_gateway:PlayedPlatform

@@ -20,7 +20,7 @@ from ..errors import MissingExtra, UsageError
 from ..proof.verify.factories import check_factory
 from ..proof.verify.jobs import Findings
 from ..proof.verify.report import Results, Rows, counterexamples, tables, totals, unproved, untried
-from ..proof.verify.schedule import PARTS, is_named, queues, scheduled
+from ..proof.verify.schedule import OF_A_TRANSPORT, PARTS, is_named, queues, scheduled
 from ..proof.verify.workers import work_off
 from ..testing.backends import BACKENDS
 from ..testing.contract import CLAUSES
@@ -53,8 +53,9 @@ def run(arguments: argparse.Namespace, stop: Stop) -> int:
         check_factory(arguments.factory)
     seed = random.randrange(2**32) if arguments.seed is None else arguments.seed  # noqa: S311
     missing = _missing(arguments)
+    parts = PARTS if arguments.factory is None else OF_A_TRANSPORT
     jobs = scheduled(
-        [part for part in arguments.only or PARTS if part not in missing],
+        [part for part in arguments.only or parts if part not in missing],
         [name for name in arguments.backend or BACKENDS if name not in missing],
         factory=arguments.factory,
         seed=seed,

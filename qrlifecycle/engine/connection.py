@@ -45,6 +45,7 @@ from ..records import Closed, Closing, Opened, Opening, Polling
 from ..signals import Signal
 from ..states import INITIAL_PHASE, Phase, Region, Step
 from ..transports.base import Transport, TransportFactory
+from ..waiting import sleep_for
 from .backoff import Backoff
 from .failures import cause_of
 from .observers import Observers
@@ -224,7 +225,7 @@ class Connection:
         if (delay := self._next_at - anyio.current_time()) > 0:
             if self.phase is not Phase.WAITING:  # unless an earlier wait was interrupted likewise
                 self.phase = NEXT_PHASE[self.phase, Step.WAIT]
-            await anyio.sleep(delay)
+            await sleep_for(delay)
         try:
             made: object = self._factory()
         except BaseException as error:

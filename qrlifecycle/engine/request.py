@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from inspect import isawaitable
 
-import anyio
-
 from ..codes import PairingCode, QRCode
 from ..errors import PeerError, ServiceUnavailable, WrongAnswer
 from ..logs import warn_once, warn_shared
 from ..policy import Policy
 from ..signals import Paired
+from ..waiting import sleep_for
 from .backoff import Backoff
 from .service import QRRequest
 from .user_code import describe, fault_of
@@ -61,7 +60,7 @@ class Request:
             finally:
                 del fault  # see `reraise`
             warn_shared("%s; asking for a code again in %.1f s", text, delay, alike=text)
-            await anyio.sleep(delay)
+            await sleep_for(delay)
         kind = type(answer).__name__
         if answer is asked:
             raise WrongAnswer(f"request_qr must be an async function; it gave back {kind}")

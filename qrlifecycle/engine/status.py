@@ -37,6 +37,7 @@ from inspect import isawaitable
 from typing import NamedTuple
 
 import anyio
+import anyio.lowlevel
 
 from ..codes import Code
 from ..errors import PeerError, QRLifecycleError, ServiceRefused, WrongAnswer
@@ -189,6 +190,8 @@ class StatusReader:
                 await self._requested.wait()
             if waiting.cancelled_caught and anyio.current_time() < self._due:
                 return None
+            # One that was stopped before it ran is not to begin: to some a question is a deed.
+            await anyio.lowlevel.checkpoint_if_cancelled()
             self._requested, self._due = anyio.Event(), None
             if (answer := await self._read_once()) is not None:
                 return answer

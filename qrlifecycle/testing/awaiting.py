@@ -1,15 +1,61 @@
-"""Where a suspended coroutine is: its chain of awaits, from the outermost frame inwards."""
+"""What is awaited, looked at: where it is suspended, and what is raised at its waits."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+import itertools
+from collections.abc import Awaitable, Callable, Generator, Iterator
+from functools import partial
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
+from typing import Any, Generic, TypeVar, cast
 
-__all__ = ["chain"]
+__all__ = ["Watched", "chain"]
+
+T = TypeVar("T")
 
 OPAQUE = ("coroutine_wrapper", "async_generator_asend", "async_generator_athrow")
 """Awaitables that say nothing of what they run."""
+
+
+class Watched(Generic[T]):
+    """Awaits something, and tells of each of its waits.
+
+    Args:
+        awaitable: what to await.
+        waits: called at each wait with its number, the first being 1.
+        raised: called with what is about to be raised at a wait; None where nothing is. What it
+            raises itself comes out, and what is awaited is not run any more.
+    """
+
+    def __init__(
+        self,
+        awaitable: Awaitable[T],
+        *,
+        waits: Callable[[int], object] = lambda _count: None,
+        raised: Callable[[object], object],
+    ) -> None:
+        self._awaitable = awaitable
+        self._waits = waits
+        self._raised = raised
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        steps = self._awaitable.__await__()
+        go_on: Callable[[], Any] = partial(next, steps)
+        for count in itertools.count(1):
+            try:
+                wanted = go_on()
+            except StopIteration as stop:
+                return cast("T", stop.value)
+            self._waits(count)
+            try:
+                sent = yield wanted
+            except BaseException as error:  # whatever it is, it is for the inner one
+                self._raised(error)
+                go_on = partial(cast(Any, steps).throw, error)
+            else:
+                self._raised(getattr(sent, "error", None))  # as trio raises
+                go_on = partial(cast(Any, steps).send, sent)
+        raise AssertionError("there is always a next wait")
 
 
 def chain(awaiting: object) -> Iterator[tuple[object, str, FrameType]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 import anyio
 import anyio.lowlevel
@@ -17,9 +17,12 @@ from ..codes import PairingCode, QRCode
 from ..signals import QRUpdated, Signal
 from ..transports.base import Transport
 from .acts import SIGNALS, Act
+from .cancellable_call import CancellableCall
 from .clock import settle
 from .contract.harness import LAST_SECONDS, LAST_TURNS, LATE
+from .contract.operation import swallowed, to_let_out
 from .contract.peer import CannotDo, Peer
+from .contract.transport_lines import place_of_waiting
 from .judge import EPSILON, WatchedPeer
 from .scripted import Fault, GracefulClose, ScriptedPeer
 
@@ -42,16 +45,21 @@ class PlanTarget(WatchedPeer, Protocol):
     Attributes:
         late: seconds by which its clock may miss a deadline.
         watch: called whenever a socket has come to exist, listens, or is gone.
+        note: called with each breach that it finds by itself: which promise, and what was seen.
     """
 
     late: float
     watch: Callable[[], object]
+    note: Callable[[int, str], object]
 
     async def act(self, act: Act) -> None:
         """Do it, if the peer can."""
 
     async def rest(self) -> None:
         """Wait until everybody waits."""
+
+    def give_up(self) -> None:
+        """Take away whatever a lifecycle that has outlasted everything may still wait for."""
 
     async def left(self) -> list[str]:
         """What is left of a lifecycle that has ended, in words."""
@@ -64,6 +72,7 @@ class ScriptedTarget(ScriptedPeer):
     def __init__(self, openings: Iterable[Fault], closings: Iterable[Fault]) -> None:
         super().__init__(openings, closings)
         self.late = EPSILON
+        self.note: Callable[[int, str], object] = lambda _promise, _text: None
         self._tasks = _tasks_alive()
         self._codes = _codes()
 
@@ -79,6 +88,9 @@ class ScriptedTarget(ScriptedPeer):
     async def rest(self) -> None:
         """No time passes."""
         await settle()
+
+    def give_up(self) -> None:
+        """Scripted transports wait for nothing that does not come."""
 
     async def left(self) -> list[str]:
         """Tasks and timers."""
@@ -98,6 +110,7 @@ class WireTarget:
         self.peer = peer
         self.late = LATE
         self.watch: Callable[[], object] = lambda: None
+        self.note: Callable[[int, str], object] = lambda _promise, _text: None
         self.closes: list[GracefulClose] = []
         self._transports: list[_Watched] = []
         self._openings = iter(openings)
@@ -134,6 +147,12 @@ class WireTarget:
     async def rest(self) -> None:
         """Nobody can tell; some time passes."""
         await anyio.sleep(REST)
+
+    def give_up(self) -> None:
+        """Every transport is aborted, and every connection cut."""
+        for transport in self._transports:
+            transport.give_up()
+        self.peer.drop()
 
     async def left(self) -> list[str]:
         """What the peer finds, now and in a while."""
@@ -193,6 +212,7 @@ class _Watched(Transport):
         self._inner = inner
         self._opening = opening
         self._closing = closing
+        self._under_way: CancellableCall[Any] | None = None
 
     @property
     def dropped(self) -> Mapping[str, int]:
@@ -203,14 +223,15 @@ class _Watched(Transport):
         """Open, as the plan has it."""
         self._hold(held=True)
         await self._end.before_opening(self._opening)
-        await self._inner.open()
+        await self._call("open")
         self.listening = True
         self._end.watch()
         self._end.at_opened(self._opening)
 
     async def receive(self) -> Signal:
         """The transport's next signal."""
-        return await self._inner.receive()
+        signal: Signal = await self._call("receive")
+        return signal
 
     async def aclose(self) -> None:
         """Close, as the plan has it."""
@@ -218,7 +239,7 @@ class _Watched(Transport):
         self.listening = False
         self._end.at_close(self._closing)
         try:
-            await self._inner.aclose()
+            await self._call("aclose")
             self._hold(held=False)
             finished = True
         except Exception:
@@ -232,6 +253,27 @@ class _Watched(Transport):
         self.listening = False
         self._inner.abort()
         self._hold(held=False)
+
+    async def _call(self, method: str) -> Any:
+        """Call a method of the transport's."""
+        coroutine = getattr(self._inner, method)()
+
+        def note_swallowed() -> None:
+            place = place_of_waiting(self._inner, coroutine)
+            happened = swallowed(f"{method}()", place)
+            self._end.note(5, f"{happened} (T1). {to_let_out(self._inner, method)}")
+
+        self._under_way = CancellableCall(
+            coroutine, swallowed=note_swallowed, force=self._inner.abort
+        )
+        return await self._under_way.run()
+
+    def give_up(self) -> None:
+        """Abort; what is called at this moment is called no more at its next wait."""
+        if self._under_way is not None:
+            self._under_way.give_up()
+        with suppress(Exception):
+            self.abort()
 
     def _hold(self, *, held: bool) -> None:
         if self.held is not held:

@@ -17,7 +17,7 @@ from .acts import Act
 from .scripted import Fault
 from .scripted_leases import Keeping
 
-__all__ = ["BY_THE_KEEPER", "BY_THE_PEER", "BY_THE_PROGRAM", "Answer", "Plan", "PlanStep",
+__all__ = ["BRISK", "BY_THE_KEEPER", "BY_THE_PEER", "BY_THE_PROGRAM", "Answer", "Plan", "PlanStep",
            "Reading"]  # fmt: skip
 
 BY_THE_PROGRAM = (Act.PAIR, Act.GENERATE, Act.CANCEL, Act.RESET, Act.CANCELLED)
@@ -91,6 +91,28 @@ class PlanStep:
 
 ORDINARY = Policy()
 
+BRISK = Policy(
+    lease_timeout=1.5,
+    generate_timeout=2.0,
+    generate_retry_delay_max=1.0,
+    open_timeout=1.0,
+    attempt_timeout=30.0,
+    qr_lifetime=10.0,
+    rotated_lifetime=2.0,
+    expiry_grace=0.5,
+    max_refreshes=1,
+    approval_timeout=4.0,
+    action_timeout=3.0,
+    max_reconnects=1,
+    reconnect_delay_max=1.0,
+    stable_after=1.0,
+    status_timeout=0.75,
+    status_retry_delay_max=1.0,
+    final_check_timeout=0.75,
+    confirm_success_timeout=0.75,
+)
+"""Everything takes a few seconds: the policies of plans that are drawn differ from it in little."""
+
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Plan:
@@ -117,7 +139,7 @@ class Plan:
     policy: Policy = ORDINARY
 
     def __repr__(self) -> str:
-        return _code_of_fields(self)
+        return f"Plan({_differences(self, Plan())})"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002
         """IPython's protocol, by which Hypothesis prints what failed."""
@@ -132,12 +154,19 @@ def _code(value: object) -> str:
         items = ", ".join(map(_code, value))
         return f"({items},)" if len(value) == 1 else f"({items})"
     if isinstance(value, Policy):
-        return _code_of_fields(value)
+        return _code_of_policy(value)
     return 'float("inf")' if value == float("inf") else repr(value)
 
 
-def _code_of_fields(value: Plan | Policy) -> str:
-    """The same, of a call that gives what differs from the defaults."""
-    given = [(field, getattr(value, field.name)) for field in fields(value)]
-    parts = [f"{field.name}={_code(it)}" for field, it in given if it != field.default]
-    return f"{type(value).__name__}({', '.join(parts)})"
+def _code_of_policy(policy: Policy) -> str:
+    """The shorter of what makes it of the ordinary one, and of the brisk one."""
+    if policy == BRISK:
+        return "BRISK"
+    of_brisk = f"replace(BRISK, {_differences(policy, BRISK)})"
+    return min((f"Policy({_differences(policy, ORDINARY)})", of_brisk), key=len)
+
+
+def _differences(value: Plan | Policy, usual: Plan | Policy) -> str:
+    """Arguments: the fields in which it differs."""
+    given = ((field.name, getattr(value, field.name)) for field in fields(value))
+    return ", ".join(f"{name}={_code(it)}" for name, it in given if it != getattr(usual, name))

@@ -126,7 +126,7 @@ class _PlanRun:
             keeper=None if plan.leases is None else ScriptedKeeper(plan.leases, LATE * scale),
             expect_identity=lambda identity: Paired(identity) != SIGNALS[Act.STRANGER],
         )
-        target.watch = self.judge.look
+        target.watch, target.note = self.judge.look, self.judge.note
 
     async def run(self, *, by_its_deadlines: bool) -> None:
         """Do all steps, and come to an end.
@@ -151,6 +151,7 @@ class _PlanRun:
                 await self._end()
             if judge.scope is not None:
                 judge.note(2, "an attempt outlasted all its deadlines")
+                self._target.give_up()
                 tasks.cancel_scope.cancel()
 
     async def check_leaks(self) -> None:

@@ -21,7 +21,8 @@ T5
 T6
     Malformed input becomes nothing or the typed error, never another exception.
 T7
-    Signals that arrive while `open()` is still under way are kept for `receive()`, in order.
+    Each signal comes out of `receive()` once, in order: also one that arrives while `open()` is
+    still under way.
 T8
     A flood of valid messages shuts out no cancellation: however fast they come, others have a turn
     at least with each read (64 KiB), and whoever receives one signal after another can be cancelled

@@ -1,25 +1,54 @@
 """The middle that every transport shares which is *told* things, whatever it speaks.
 
 Between the wire and `receive()`: the buffer, the count of messages that became nothing, their log,
-and whose messages they are. A subclass says in `_hear()` how to wait for the wire, or has a library
-call `_take()` and `_end()`, and leaves `_hear()` as it is.
+and whose messages they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
+from ..errors import QRLifecycleError
 from ..signals import Signal
 from .base import Transport
 from .buffer import SignalBuffer
 from .drops import Drops
 from .messages import Drop, Dropped
 
-__all__ = ["PushTransport"]
+__all__ = ["CANNOT_BE_MEANT", "PushTransport"]
+
+CANNOT_BE_MEANT = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""What reading a message may raise that cannot be meant."""
+
+M = TypeVar("M")
+
+Meaning = Signal | Iterable[Signal] | Dropped | Drop | None
+"""What a message means: signals, why there is none, or None if it has nothing to say."""
 
 
 class PushTransport(Transport):
-    """A transport that is told things.
+    """A transport that is told things: `receive()`, `dropped`, `subject` and the log are there.
+
+    A subclass has `open()`, `aclose()` and `abort()`, and says in `_hear()` how to wait for the
+    wire, or has a library call the others, and leaves `_hear()` as it is:
+
+    ``await self._hear()``
+        Wait until something came or ended, and take it, by one of these.
+    ``self._take(meaning, name=None)``
+        Keep the signal, or several, that a message means; ``Drop.UNKNOWN`` counts one that has
+        nothing to say, ``Dropped(Drop.MALFORMED, "why")`` one that cannot be meant, and the log
+        says it once. `Drop` and `Dropped` are in `qrlifecycle.transports.messages`.
+    ``self._take_read(read, message, name=None)``
+        The same with what ``read(message)`` gives back; what it raises is malformed.
+    ``self._end(error)``
+        Nothing more comes: what was kept is given, then `receive()` raises this: ``EndOfStream()``
+        where the peer closed in order, or a `TransportLost`.
+    ``self._buffer.close()``
+        For `aclose()` and `abort()`: what was kept is forgotten, and whoever waits gets
+        ``EndOfStream`` (T4).
+    ``self._sum_up()``
+        For the end of `abort()`: the log says how many more messages were dropped.
 
     Args:
         subject: whom it is for: a bot and a user, say.
@@ -55,7 +84,7 @@ class PushTransport(Transport):
 
     def _take(
         self,
-        meaning: Signal | Iterable[Signal] | Dropped | Drop | None,
+        meaning: Meaning,
         name: object = None,
     ) -> None:
         """Keep what a message means, or count it.
@@ -74,6 +103,27 @@ class PushTransport(Transport):
         elif meaning is not None:
             for signal in meaning:
                 self._buffer.put(signal)
+
+    def _take_read(self, read: Callable[[M], Meaning], message: M, name: object = None) -> None:
+        """Keep what ``read`` makes of a message. What it raises is no fault of ours, but malformed.
+
+        Args:
+            read: makes a signal of it, or several, or says why there is none. `ValueError`,
+                `TypeError`, `LookupError`, `AttributeError` and `RecursionError` say that it cannot
+                be meant; anything else comes out.
+            message: what came.
+            name: the message's name, for the log, if messages have names.
+        """
+        try:
+            meaning = read(message)
+            # A generator raises only now.
+            several = meaning is not None and not isinstance(meaning, Signal | Drop | Dropped)
+            self._take(tuple(meaning) if several else meaning, name)  # type: ignore[arg-type]
+        except CANNOT_BE_MEANT as error:
+            # The text of our own errors only: it holds no value.
+            ours = isinstance(error, QRLifecycleError)
+            why = str(error) if ours else f"it raised {type(error).__name__}"
+            self._take(Dropped(Drop.MALFORMED, why), name)
 
     def _end(self, error: Exception) -> None:
         """Nothing more comes: what was kept is given, then this is raised."""

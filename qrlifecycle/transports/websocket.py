@@ -10,7 +10,6 @@ from typing import Any
 from ..errors import (
     Ending,
     InvalidValue,
-    QRLifecycleError,
     TransportError,
     TransportRefused,
 )
@@ -18,6 +17,7 @@ from ..secrecy import forgetful, shown_half_made
 from ..signals import Signal
 from .messages import Drop, Dropped
 from .owner import Owner, Whose, keys_of, unsaid, whose_is
+from .push import CANNOT_BE_MEANT
 from .wire import WebSocketConnection, WiredTransport, WireOptions
 from .wire.options import ENVIRONMENT, HEARTBEAT, MAX_MESSAGE_SIZE, check_limits
 
@@ -27,9 +27,6 @@ REFUSING = frozenset({1008, 4401, 4403})
 """Close codes that turn us away for good, unless told otherwise: "policy violation" (RFC 6455,
 section 7.4.1), as frameworks close a connection that is not authorised, and HTTP's 401 and 403 in
 the range that services may use as they like."""
-
-CANNOT_BE_MEANT = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
-"""What reading a message may raise that cannot be meant."""
 
 Message = Any
 """What JSON can say: parsed; or text and bytes as they came."""
@@ -143,12 +140,7 @@ class WebSocketTransport(WiredTransport):
 
     def _read(self, message: str | bytes) -> None:
         try:
-            self._take(self._meaning(message))
-        except CANNOT_BE_MEANT as error:
-            # The text of our own errors only: it holds no value.
-            ours = isinstance(error, QRLifecycleError)
-            why = str(error) if ours else f"it raised {type(error).__name__}"
-            self._take(Dropped(Drop.MALFORMED, why))
+            self._take_read(self._meaning, message)
         except TransportError as error:
             if not self._welcomed:
                 raise

@@ -323,6 +323,52 @@ class DropsWhatIsEarly(GreetedLineTransport):
         raise TransportUnreachable("no welcome")
 
 
+class GivesASuccessTwice(GreetedLineTransport):
+    """T7: remembers the success, and gives it to whoever asks next as well."""
+
+    again: Signal | None = None
+
+    async def receive(self) -> Signal:
+        signal, self.again = self.again, None
+        if signal is None or self.closed:
+            signal = await super().receive()
+            self.again = signal if isinstance(signal, Paired) else None
+        return signal
+
+
+class LosesASuccess(GreetedLineTransport):
+    """T7: has no word for it."""
+
+    async def receive(self) -> Signal:
+        while isinstance(signal := await super().receive(), Paired):
+            pass
+        return signal
+
+
+class LosesASuccessAfterACode(GreetedLineTransport):
+    """T7: expects a success in one of its states, and not in another."""
+
+    rotated = False
+
+    async def receive(self) -> Signal:
+        while True:
+            signal = await super().receive()
+            if not (self.rotated and isinstance(signal, Paired)):
+                self.rotated = self.rotated or isinstance(signal, QRUpdated)
+                return signal
+
+
+class TakesNoCancellation(GreetedLineTransport):
+    """T1: goes on, whoever cancels it, until it is closed."""
+
+    async def receive(self) -> Signal:
+        while True:
+            try:
+                return await super().receive()  # and again
+            except anyio.get_cancelled_exc_class():
+                continue
+
+
 class LatestEarlyFirst(GreetedLineTransport):
     """T7: keeps what is early, and hands out the newest first."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import AsyncIterator
 from functools import partial
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import trio
 from anyio.abc import SocketStream
 
 from qrlifecycle import Signal, Transport
-from qrlifecycle.testing import check_transport, checks
+from qrlifecycle.testing import WirePeer, check_transport, checks
 from qrlifecycle.testing.contract import ContractBroken, opening
 from qrlifecycle.testing.contract.check import CheckResult
 
@@ -36,6 +38,7 @@ from .culprits import (
     DropsWhatIsEarly,
     ForgetsTheSocket,
     ForgetsWhenCancelled,
+    GivesASuccessTwice,
     HeartbeatBySignal,
     HeartbeatUntilTheFirstPing,
     HeartbeatUntilTheFirstSignal,
@@ -44,6 +47,8 @@ from .culprits import (
     LeavesATask,
     LeavesItsKeepAlive,
     LooksAtADeque,
+    LosesASuccess,
+    LosesASuccessAfterACode,
     NeverYields,
     NoCloseOnCancel,
     NoHeartbeat,
@@ -56,13 +61,14 @@ from .culprits import (
     ShieldsItself,
     Stray,
     TakesAReadForAMessage,
+    TakesNoCancellation,
     TrustsEveryByte,
     TurnsACancellationIntoAnError,
     WaitsForEver,
     WaitsForWhatAFloodSets,
     WaitsOnRegardless,
 )
-from .peers import GreetedLineTransport, greeted_line_peer
+from .peers import SIGNALS, GreetedLineTransport, greet_with_a_line, greeted_line_peer
 
 pytestmark = [pytest.mark.anyio, needs_proc]
 
@@ -126,6 +132,18 @@ QUIET = "quiet but living peer is not lost"
             "T1",
             "cancellation comes out of receive in the middle",
             ["by Task.cancel(), and returned", "receive() (", "must let it out"],
+        ),
+        (
+            TakesNoCancellation,
+            "T1",
+            "cancellation comes out of receive",
+            ["was cancelled at", "went on: the cancellation was swallowed", "must let it out"],
+        ),
+        (
+            TakesNoCancellation,
+            "T8",
+            "cancellation comes out of a flood",
+            ["was cancelled at", "went on: the cancellation was swallowed", "must let it out"],
         ),
         (
             ClosesRegardless,
@@ -256,12 +274,23 @@ QUIET = "quiet but living peer is not lost"
             "garbage",
             ["the loop's exception handler got", "UnicodeDecodeError"],
         ),
-        (DropsWhatIsEarly, "T7", EVERY, ["raised TransportLost", ". open() (", "must keep what"]),
+        (
+            DropsWhatIsEarly,
+            "T7",
+            EVERY,
+            ["raised TransportLost", ". be_welcomed() (", "which open() calls) must keep what"],
+        ),
         (
             TakesAReadForAMessage,
             "T7",
             "signal in halves is whole",
             ["receive() ", "must put together what comes in several reads"],
+        ),
+        (
+            LosesASuccess,
+            "T7",
+            "early signals are kept",
+            ["After open(), the peer sent", "and Paired(identity='me') never came. receive() ("],
         ),
         (LatestEarlyFirst, "T7", EVERY, ["receive() gave Paired(", "and receive() ("]),
         (LastInFirstOut, "T7", EVERY, ["receive() gave another QRUpdated(", "was to come"]),
@@ -307,6 +336,33 @@ def marked_line(culprit: type) -> int | None:
     """The line of a culprit that has a comment: that is where it goes wrong."""
     lines, first = inspect.getsourcelines(culprit)
     return next((first + n for n, line in enumerate(lines) if "  # " in line), None)
+
+
+@pytest.mark.parametrize("order", list(permutations(SIGNALS)))
+@pytest.mark.parametrize(
+    ("culprit", "says"),
+    [
+        (GivesASuccessTwice, r"receive\(\) gave Paired\(identity='me'\) twice"),
+        (LosesASuccess, r"(and never Paired\(identity='me'\)|and Paired\(.*\) never came)\. rec"),
+        (LosesASuccessAfterACode, r"(never Paired\(.*\)|and Paired\(.*\) never came)\. receive"),
+    ],
+)
+async def test_promise_4_a_signal_that_is_lost_or_doubled_is_named(
+    culprit: type[Transport], says: str, order: tuple[bytes, ...]
+) -> None:
+    """In whatever order the peer was given them; on whichever loop."""
+    (check,) = (one for one in checks(["T7"]) if one.name == "each signal comes once")
+
+    def peer() -> WirePeer:
+        return WirePeer(
+            partial(culprit, heartbeat=0.5),  # type: ignore[call-arg]
+            signals={spelt: SIGNALS[spelt] for spelt in order},
+            heartbeat=0.5,
+            greet=greet_with_a_line,
+        )
+
+    result = await check.run(peer, limit=IMPATIENT)
+    assert re.search(says, str(result.failure)), result
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,14 @@ from qrlifecycle import (
     ServiceRefused,
     Signal,
     State,
+    StatusChanged,
     Transport,
 )
 from qrlifecycle.records import FoundByStatus, Record
 from qrlifecycle.testing import Fault, ScriptedPeer, cancel_everywhere
+from qrlifecycle.testing.contract.steps import pass_turns
+
+from ..pairing import Pairing
 
 FINISHED = Policy(
     status_interval=1,
@@ -311,6 +315,28 @@ async def test_a_success_in_the_instant_of_another_request(finished: bool) -> No
     await service.pair()
     assert service.outcome == CONNECTED
     assert asked == ([1] if finished else [1, 2])
+
+
+async def test_promise_4_no_read_begins_as_the_state_is_left_to_be_cut_off() -> None:
+    """In whatever turn of the event loop: nothing is cut off that the service may have answered."""
+    begun = ended = 0
+
+    async def check_status() -> None:
+        nonlocal begun, ended
+        begun += 1
+        await anyio.sleep(0.1)
+        ended += 1
+
+    for turns in range(6):
+        async with Pairing(check_status=check_status, policy=FINISHED) as pairing:
+            await anyio.sleep(0.5)
+            pairing.peer.send(StatusChanged())
+            await pass_turns(turns)
+            pairing.lifecycle.generate()
+            await anyio.sleep(0.5)
+            assert begun == ended
+            pairing.lifecycle.cancel()
+    assert begun > 6
 
 
 async def test_there_is_one_read_at_a_time_all_the_same() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import anyio
@@ -10,12 +11,15 @@ import pytest
 from qrlifecycle import (
     Cancelled,
     Connected,
+    Failed,
     InvalidValue,
     Paired,
     Policy,
     QRCode,
     QRExpired,
+    QRLifecycle,
     Reason,
+    ServiceUnavailable,
     State,
     WrongAnswer,
 )
@@ -24,7 +28,8 @@ from qrlifecycle.leases import Lease, LocalLeases, Lost
 from qrlifecycle.monitoring import Audit
 from qrlifecycle.records import Acquiring, Leased, LeaseEnd, LeaseGone, Record
 from qrlifecycle.states import Event, Phase
-from qrlifecycle.testing import Fault, settle
+from qrlifecycle.testing import Fault, ScriptedPeer, settle
+from qrlifecycle.testing.contract.steps import pass_turns
 
 from ..pairing import Pairing, hang, request_qr
 
@@ -190,6 +195,46 @@ async def test_promise_9_nothing_is_asked_for_without_a_lease(*, returns: bool) 
     assert pairing.failed().reason is Reason.LEASE_LOST
     assert asked == []
     assert not [record for record in told if isinstance(record, Leased)]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_promise_9_a_loss_as_a_pause_ends_is_before_the_next_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a real clock as well: the service was busy, and by the end of the pause all is lost."""
+    monkeypatch.setattr("qrlifecycle.engine.backoff.uniform", lambda _least, most: most)
+    kept, pause = Kept(), 0.01
+    lost, asked_when_lost = list[bool](), list[bool]()
+
+    async def lose() -> None:
+        await anyio.sleep(pause)
+        lost.append(True)
+        kept.lose()
+
+    async def hold_up_the_loop() -> None:
+        await pass_turns(3)
+        time.sleep(2 * pause)  # noqa: ASYNC251 - so that both have slept enough in one turn
+
+    async def request() -> QRCode:
+        asked_when_lost.append(bool(lost))
+        if len(asked_when_lost) == 1:
+            tasks.start_soon(lose)
+            await pass_turns(2)
+            tasks.start_soon(hold_up_the_loop)
+            raise ServiceUnavailable("not now")
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    policy = Policy(generate_retry_delay=pause)
+    for _ in range(5):  # trio draws the order of those that have slept enough
+        lost.clear()
+        asked_when_lost.clear()
+        lifecycle = QRLifecycle(request, ScriptedPeer(), lease=lambda: kept, policy=policy)
+        async with anyio.create_task_group() as tasks:
+            outcome = await lifecycle.pair()
+        assert isinstance(outcome, Failed)
+        assert outcome.reason is Reason.LEASE_LOST
+        assert True not in asked_when_lost
 
 
 async def test_a_loss_after_the_end_is_nobodys() -> None:

@@ -39,6 +39,7 @@ from qrlifecycle.testing import (
     Plan,
     ScriptedKeeper,
     ScriptedPeer,
+    ScriptedTransport,
     WirePeer,
     run_plan,
     settle,
@@ -46,7 +47,7 @@ from qrlifecycle.testing import (
 from qrlifecycle.testing.acts import Act
 from qrlifecycle.testing.contract.check import PeerFactory
 from qrlifecycle.testing.judge import Judge
-from qrlifecycle.testing.plans import Answer, PlanStep, Reading
+from qrlifecycle.testing.plans import BRISK, Answer, PlanStep, Reading
 from qrlifecycle.testing.scripted_leases import Keeping
 from qrlifecycle.testing.strategies import plans
 from qrlifecycle.testing.suite import LifecyclePromises, TransportContract
@@ -64,6 +65,8 @@ from ..sockets import needs_proc
 
 NAMES: dict[str, object] = {
     "Act": Act,
+    "BRISK": BRISK,
+    "replace": replace,
     "Answer": Answer,
     "Fault": Fault,
     "Keeping": Keeping,
@@ -87,6 +90,13 @@ def test_a_plan_prints_only_what_is_not_ordinary() -> None:
     assert repr(plan) == (
         'Plan(steps=(PlanStep(Act.PAIR, None),), policy=Policy(attempt_timeout=float("inf")))'
     )
+
+
+@given(plan=plans(most_steps=0))
+def test_the_policy_of_a_plan_that_is_drawn_is_short(plan: Plan) -> None:
+    """What it has in common with those of all others is not printed."""
+    assert len(repr(replace(Plan(), policy=plan.policy))) < 300
+    assert repr(Plan(policy=BRISK)) == "Plan(policy=BRISK)"
 
 
 def test_a_step_is_something_that_can_be_done_at_any_time() -> None:
@@ -270,6 +280,27 @@ async def test_a_lease_that_is_lost_ends_the_attempt() -> None:
     assert judge.seen >= {Reason.SUPERSEDED, Reason.LEASE_LOST}
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan(steps=(PlanStep(Act.PAIR, 0.5), PlanStep(Act.LOSE)), answers=(Answer.BUSY,)),
+        Plan(steps=(PlanStep(Act.PAIR, 1.0), PlanStep(Act.BREAK, 0.5), PlanStep(Act.LOSE))),
+    ],
+    ids=["between two requests", "between two transports"],
+)
+async def test_promise_9_a_loss_as_a_pause_ends_is_before_what_follows_the_pause(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The keeper says so in the instant in which the next code, or transport, is due."""
+    monkeypatch.setattr("qrlifecycle.engine.backoff.uniform", lambda _least, most: most)
+    policy = Policy(generate_retry_delay=0.5, reconnect_delay=0.5)
+    for _ in range(10):  # trio draws the order of what ends in one instant
+        judge = await run_plan(replace(plan, leases=(), policy=policy))
+        assert judge.breaches == []
+        assert Reason.SUPERSEDED in judge.seen
+
+
 async def is_held(_lease: LeaseOfAttempt) -> bool:
     """A lease that nobody asked for."""
     return True
@@ -425,13 +456,35 @@ async def test_a_failing_class_prints_a_plan_to_paste() -> None:
     await body(Mine(), plan=CUT_SHORT, **fixtures)
     with (
         patch.object(module_of_the_connection, "anyio", Unshielded()),
-        pytest.raises(AssertionError) as raised,
+        pytest.raises(pytest.fail.Exception) as raised,
     ):
         await body(Mine(), plan=CUT_SHORT, **fixtures)
+    assert not raised.value.pytrace
     assert str(raised.value).splitlines() == [
         "promise 2: a graceful close was cut short",
         f"To see it again: await run_plan({CUT_SHORT!r})",
     ]
+
+
+@pytest.mark.anyio
+async def test_what_a_plan_has_go_wrong_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    """The warnings and errors are a plan's own; what the transport does wrong is still said."""
+    body = Mine.test_promises_1_2_3_4_5_8_9_hold_under_every_plan.hypothesis.inner_test  # type: ignore[attr-defined]
+    fixtures = {"peer": None, "policy": None, "request_qr": None}
+    plan = Plan(
+        steps=(PlanStep(Act.PAIR, 31.0), PlanStep(Act.PAIR, 31.0), PlanStep(Act.BREAK, 60.0)),
+        answers=(Answer.BUSY, Answer.FAILING),
+        statuses=(Reading.FAILING, Reading.NONSENSE),
+        leases=(Keeping.HELD, Keeping.FAILING),
+    )
+    await run_plan(plan)
+    assert caplog.records
+    caplog.clear()
+    await body(Mine(), plan=plan, **fixtures)
+    assert not caplog.records
+    with patch.object(ScriptedTransport, "abort", lambda transport: transport.nothing()):
+        await body(Mine(), plan=replace(plan, answers=(), leases=None), **fixtures)
+    assert "the transport broke its contract: abort() raised AttributeError" in caplog.text
 
 
 def test_a_class_tries_its_own_examples_first_and_as_many_as_it_says() -> None:

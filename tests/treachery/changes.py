@@ -199,9 +199,9 @@ CHANGES = (
         "engine/connection.py",
         (
             (
-                "            await anyio.sleep(delay)\n",
+                "            await sleep_for(delay)\n",
                 "            with anyio.CancelScope(shield=True):\n"
-                "                await anyio.sleep(delay)\n",
+                "                await sleep_for(delay)\n",
             ),
         ),
         (f"{CONNECTION}_2_cancel_between_two_openings_leaves_at_once",),
@@ -1018,6 +1018,19 @@ CHANGES = (
         "engine/lease.py",
         (("        if self.held:\n            return True\n", ""),),
         (f"{LEASE}_a_lease_is_held_through_refreshes_and_given_back_last",),
+    ),
+    Change(
+        "heed a lost lease only where somebody waits by then",
+        9,
+        "waiting.py",
+        (
+            (
+                "    await anyio.sleep(seconds)\n"
+                "    await anyio.lowlevel.checkpoint_if_cancelled()\n",
+                "    await anyio.sleep(seconds)\n",
+            ),
+        ),
+        (f"{LEASE}_a_loss_as_a_pause_ends_is_before_the_next_request",),
     ),
     Change(
         "heed a lost lease after another code was asked for",

@@ -101,7 +101,7 @@ WORLDS: tuple[World, ...] = (
         name="races for a lease",
         policy=replace(EVEN, max_refreshes=1),
         leases=True,
-        without=_with(*LEASE) | {Act.CANCEL},
+        without=_with(*LEASE, Act.BUSY) | {Act.CANCEL},
     ),
     World(
         name="races of one code",

@@ -9,13 +9,16 @@ from collections.abc import Collection, Sequence
 from ..exploration.worlds import WIDE_WORLDS, WORLDS
 from .jobs import OURS, AnyJob, Contract, Explore, Properties
 
-__all__ = ["PARTS", "is_named", "queues", "scheduled"]
+__all__ = ["OF_A_TRANSPORT", "PARTS", "is_named", "queues", "scheduled"]
 
 PARTS: dict[str, type[AnyJob]] = {
     "exploration": Explore,
     "contract": Contract,
     "properties": Properties,
 }
+
+OF_A_TRANSPORT = ("contract", "properties")
+"""The parts that say something of a transport; the exploration is our lifecycle's."""
 
 MOST_PROCESSES = 4
 
@@ -36,6 +39,9 @@ def scheduled(
 ) -> list[AnyJob]:
     """The jobs, the longest first.
 
+    With a factory, what is random is tried over its peers only: whoever wrote a transport asks
+    about that, and our lifecycle over scripted ones is the same as without it.
+
     Args:
         parts: names in `PARTS`.
         backends: the event loops, as anyio names them.
@@ -53,8 +59,9 @@ def scheduled(
         if "contract" in parts:
             jobs.append(Contract(own, backend))
         if "properties" in parts:
-            jobs.append(Properties(None, backend, seed, PLANS * times))
             jobs.append(Properties(own, backend, seed, WIRE_PLANS * times))
+        if "properties" in parts and factory is None:
+            jobs.append(Properties(None, backend, seed, PLANS * times))
             if deep:
                 jobs.append(Properties(None, backend, seed, PLANS * times // 2, at_once=2))
     return sorted(jobs, key=lambda job: -job.length)

@@ -159,7 +159,7 @@ async def judge_aborted(harness: Harness, opening: Operation) -> None:
     where = f" while it waited at {place}" if place else ""
     happened = f"abort() was called in the middle of open(){where}; then open() ended."
     if not in_time:
-        happened = "abort() was called after open()."
+        happened = "open() had ended when abort() was called."
     by = ("abort", "open") if in_time else ("abort",)
     await harness.peer_sees_the_end(opening.transport, happened, place, by=by)
     await harness.take(opening.transport, "aclose")

@@ -23,11 +23,11 @@ from ...transports.base import Transport
 from ..leaks import KIT, TASK
 from ..loop_warnings import loop_exceptions
 from ..wording import difference, in_words
-from .operation import ClauseBroken, Operation
+from .operation import ClauseBroken, Operation, swallowed, to_let_out
 from .peer import CannotCheck, Peer
 from .transport_lines import TransportLine, place_of_error, place_of_method
 
-__all__ = ["LAST_SECONDS", "Harness", "open_harness"]
+__all__ = ["LAST_SECONDS", "MEANING", "Harness", "open_harness"]
 
 LATE = 2.0
 """Seconds that a deadline may be missed by: the machine may be busy."""
@@ -123,12 +123,16 @@ class Harness:
             question = "" if limit is None else self._heartbeat_question()
             breach.mend = " ".join(filter(None, (breach.mend, mend, question)))
             raise breach
+        if operation.stubborn:
+            raise _swallowed(operation, operation.place)
         return operation
 
     async def overdue(self, operation: Operation, how: str, mend: str = "") -> ClauseBroken:
         """A call should have ended; it is ended now."""
         place = operation.where()
         await self._rescue(operation)
+        if operation.delivered:
+            return _swallowed(operation, place)
         method = place_of_method(operation.transport, operation.method)
         return ClauseBroken(
             f"{operation} {how}" + (f"; it waited at {place}." if place else "."),
@@ -348,6 +352,7 @@ class Harness:
         await self.discard(*self._transports)
         self.peer.drop()
         for operation in self._operations:
+            operation.give_up()
             await self.soon(operation.done.wait, LATE)
             operation.error = operation.cancellation = None
 
@@ -380,6 +385,16 @@ async def open_harness(peer: Peer, limit: float) -> AsyncIterator[Harness]:
                 with anyio.CancelScope(shield=True):
                     await harness.clean_up()
                 tasks.cancel_scope.cancel()
+
+
+def _swallowed(operation: Operation, place: TransportLine | None) -> ClauseBroken:
+    """A call was cancelled, and went on."""
+    place = place or operation.place
+    return ClauseBroken(
+        f"{swallowed(str(operation), place)}.",
+        place=place,
+        mend=f"{to_let_out(operation.transport, operation.method)}.",
+    )
 
 
 def _to_end(left: tuple[str, ...]) -> str:

@@ -15,7 +15,7 @@ from anyio import get_cancelled_exc_class
 
 from .check import Check, listing
 from .harness import LAST_SECONDS, Harness
-from .operation import ClauseBroken, Operation
+from .operation import ClauseBroken, Operation, to_let_out
 from .peer import CannotDo
 from .steps import (
     WAITS,
@@ -28,7 +28,6 @@ from .steps import (
     pass_turns,
     waits,
 )
-from .transport_lines import place_of_method
 
 __all__ = ["CHECKS"]
 
@@ -173,8 +172,7 @@ async def judge_let_out(harness: Harness, operation: Operation, *, native: bool)
         raise ClauseBroken(
             f"{operation} was cancelled{at} by {by}, and {raised}.",
             place=operation.where() or operation.place,
-            mend=f"{place_of_method(operation.transport, operation.method)} must let it out: "
-            "clean up under `except BaseException:`, and end that with a bare `raise`.",
+            mend=f"{to_let_out(operation.transport, operation.method)}.",
         )
     await harness.discard(operation.transport)
     return operation

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import Awaitable, Callable, Generator
-from functools import partial
-from typing import Any, cast
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import anyio
 
 from ...transports.base import Transport
+from ..cancellable_call import CancellableCall
 from ..wording import in_words
-from .transport_lines import TransportLine, place_of_error, place_of_waiting
+from .transport_lines import TransportLine, place_of_error, place_of_method, place_of_waiting
 
-__all__ = ["ClauseBroken", "Operation"]
+__all__ = ["ClauseBroken", "Operation", "swallowed", "to_let_out"]
 
 
 class ClauseBroken(Exception):
@@ -71,6 +70,9 @@ class Operation:
         """Whether it was cancelled before it had ended."""
         self.delivered = False
         """Whether the cancellation was raised in it."""
+        self.stubborn = False
+        """Whether it had to be taken away, for it would not be cancelled."""
+        self._running: CancellableCall[Any] | None = None
         self._scope = anyio.CancelScope()
         self._awaitable: object = None
         self._cancel_at = cancel_at
@@ -105,6 +107,21 @@ class Operation:
         if self.cancelled and isinstance(error, anyio.get_cancelled_exc_class()):
             self.delivered = True
 
+    def give_up(self) -> None:
+        """Cancel it; that comes out, whatever the call does about it."""
+        if self._running is not None:
+            self._running.give_up()
+        self.cancel()
+
+    def _note_stubborn(self) -> None:
+        """It was cancelled again and again, and goes on."""
+        self.stubborn, self.place = True, self.where() or self.place
+
+    def _cancel_if_due(self, count: int) -> None:
+        """It has come to this wait."""
+        if count == self._cancel_at:
+            self.cancel()
+
     def where(self) -> TransportLine | None:
         """The line of the transport's where it waits, or raised."""
         if self.error is not None:
@@ -119,7 +136,14 @@ class Operation:
             with self._scope:
                 try:
                     self._awaitable = awaitable = self._call()
-                    self.result = await _Watched(awaitable, self, self._cancel_at)
+                    self._running = CancellableCall(
+                        awaitable,
+                        swallowed=self._note_stubborn,
+                        force=self.transport.abort,
+                        waits=self._cancel_if_due,
+                        raised=self.note_raised,
+                    )
+                    self.result = await self._running.run()
                     self.returned = True
                 except anyio.get_cancelled_exc_class() as error:
                     if self._is_stray():
@@ -156,38 +180,23 @@ class Operation:
         return self._task.uncancel() == 0
 
 
+def swallowed(call: str, place: TransportLine | None) -> str:
+    """In words, that a call goes on which was cancelled."""
+    at = f" at {place}," if place else ""
+    return f"{call} was cancelled{at} and went on: the cancellation was swallowed"
+
+
+def to_let_out(transport: Transport, method: str) -> str:
+    """In words, what is to be done about that."""
+    return (
+        f"{place_of_method(transport, method)} must let it out: clean up under "
+        "`except BaseException:`, and end that with a bare `raise`"
+    )
+
+
 def _current_task() -> asyncio.Task[Any] | None:
     """The task that runs; None on another event loop, where a cancellation is always a scope's."""
     try:
         return asyncio.current_task()
     except RuntimeError:
-        return None
-
-
-class _Watched:
-    """Awaits, and cancels at the given wait of it, the first being 1."""
-
-    def __init__(self, awaitable: Awaitable[Any], operation: Operation, cancel_at: int) -> None:
-        self._awaitable = awaitable
-        self._operation = operation
-        self._cancel_at = cancel_at
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        steps = self._awaitable.__await__()
-        go_on: Callable[[], Any] = partial(next, steps)
-        for count in itertools.count(1):
-            try:
-                wanted = go_on()
-            except StopIteration as stop:
-                return stop.value
-            if count == self._cancel_at:
-                self._operation.cancel()
-            try:
-                sent = yield wanted
-            except BaseException as error:  # whatever it is, it is for the inner one
-                self._operation.note_raised(error)
-                go_on = partial(cast(Any, steps).throw, error)
-            else:
-                self._operation.note_raised(getattr(sent, "error", None))  # as trio raises
-                go_on = partial(cast(Any, steps).send, sent)
         return None

@@ -7,14 +7,16 @@ A check's docstring is its fact. It finds nothing, or raises `ClauseBroken`; a p
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import anyio
 import anyio.lowlevel
 
 from ...errors import TransportLost
+from ...signals import Signal
 from ...transports.base import Transport
 from .check import Check, listing
-from .harness import LAST_SECONDS, Harness
+from .harness import LAST_SECONDS, MEANING, Harness
 from .operation import ClauseBroken, Operation
 from .peer import CannotDo
 from .steps import WAITS, at_each_turn, each_stalled_opening, end_of, judge_failed, pass_turns
@@ -298,6 +300,52 @@ async def signals_before_the_break_are_kept(harness: Harness) -> None:
 
 
 @check("T7")
+async def each_signal_comes_once(harness: Harness) -> None:
+    """Each signal that is sent comes, once, whichever came before it."""
+    signals = tuple(harness.peer.signals)
+    for order in (signals, signals[::-1]):
+        await judge_each(harness, order)
+
+
+async def judge_each(harness: Harness, signals: Sequence[Signal]) -> None:
+    """Each of these is sent, and the next one behind it: a silence would take longer to see."""
+    transport = await harness.opened()
+    for signal, following in zip(signals, (*signals[1:], signals[0]), strict=True):
+        # A newer code may take the place of one that nobody took; and so on for each event.
+        alike = signal.event is following.event
+        for sent in ((signal,), (following,)) if alike else ((signal, following),):
+            await harness.instruct(harness.peer.send, *sent)
+            for wanted in sent:
+                received = harness.start(transport, "receive")
+                await harness.end(received, harness.patience, mend=f"{wanted!r} was to come.")
+                judge_one(harness, received, signal, following, wanted)
+    await harness.finish(transport)
+
+
+def judge_one(
+    harness: Harness, received: Operation, signal: Signal, following: Signal, wanted: Signal
+) -> None:
+    """What came of `receive()`, where two were sent and this one is wanted."""
+    if received.result == wanted:
+        return
+    if wanted is following and received.result == signal:
+        what = f"receive() gave {signal!r} twice"
+    elif wanted is signal and received.result == following:
+        what = f"receive() gave {following!r}, and never {signal!r}"
+    elif received.returned:
+        what = f"receive() gave {received.result!r} when {wanted!r} was to come"
+    else:
+        what = f"receive() raised {received.raised()}, and {wanted!r} never came"
+    mend = f"{place_of_method(received.transport, 'receive')} must give each signal that comes once"
+    raise ClauseBroken(
+        f"After open(), the peer sent {signal!r}, then {following!r}; {what}.",
+        place=received.where(),
+        mend=f"{mend}, or mend {MEANING}."
+        + (f" {harness.peer.doubt}" if harness.peer.doubt else ""),
+    )
+
+
+@check("T7")
 async def signal_in_halves_is_whole(harness: Harness) -> None:
     """A signal of which half comes first, and the rest a moment later, is one signal."""
     transport = await harness.opened()
@@ -322,5 +370,10 @@ async def early_signals_are_kept(harness: Harness) -> None:
         f"{place_of_method(transport, 'open')} must keep what comes before it returns, in order, "
         f"and {place_of_method(transport, 'receive')} must give that first."
     )
-    await harness.receive(transport, *early, mend=mend)
+    try:
+        await harness.receive(transport, *early, mend=mend)
+    except ClauseBroken:
+        harness.peer.send_early()
+        await judge_each(harness, early)  # one that never comes is not lost for being early
+        raise
     await harness.finish(transport)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 from collections.abc import Iterator
 from dataclasses import dataclass
-from inspect import unwrap
+from inspect import isfunction, unwrap
 from pathlib import Path
 from traceback import walk_tb
 from types import FunctionType
@@ -67,15 +67,40 @@ def place_of_waiting(transport: Transport, awaitable: object) -> TransportLine |
 
 
 def place_of_method(transport: Transport, method: str) -> str:
-    """Where a method begins, in words: ``abort() (file.py:58)``; and whether it is inherited."""
+    """Where a method begins, in words: ``abort() (file.py:58)``.
+
+    Of one that is inherited it is what the class has of its own for it to call: ``_hear()
+    (file.py:9, which receive() calls)``; or that it is inherited, if there is nothing of that kind.
+    """
     kind = type(transport)
-    code = getattr(unwrap(getattr(kind, method)), "__code__", None)
-    if code is None:
+    place = _beginning(kind, method)
+    if place is None:
         return f"{method}()"
-    place = f"{Path(code.co_filename).name}:{code.co_firstlineno}"
-    return (
-        f"{method}() ({place}{'' if method in vars(kind) else f', which {kind.__name__} inherits'})"
-    )
+    if method in vars(kind):
+        return f"{method}() ({place})"
+    if own := _called_of_its_own(kind, method):
+        calls = f"which {method}() calls"
+        return " or ".join(f"{name}() ({_beginning(kind, name)}, {calls})" for name in own)
+    return f"{method}() ({place}, which {kind.__name__} inherits)"
+
+
+def _beginning(kind: type[Transport], method: str) -> str | None:
+    """File and line, in short; None if that is nowhere to be had."""
+    code = getattr(unwrap(getattr(kind, method)), "__code__", None)
+    return None if code is None else f"{Path(code.co_filename).name}:{code.co_firstlineno}"
+
+
+def _called_of_its_own(kind: type[Transport], method: str) -> list[str]:
+    """What an inherited method calls that a subclass of its class has overridden."""
+    order = kind.__mro__
+    definer = next(made for made in order if method in vars(made))
+    below = order[: order.index(definer)]
+    called = unwrap(getattr(kind, method)).__code__.co_names
+    return [
+        name
+        for name in dict.fromkeys(called)
+        if hasattr(definer, name) and any(isfunction(vars(made).get(name)) for made in below)
+    ]
 
 
 def _innermost(transport: Transport, frames: Iterator[tuple[str, int]]) -> TransportLine | None:
