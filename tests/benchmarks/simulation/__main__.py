@@ -76,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = f".venv/bin/python -m {__package__} --processes {given.processes}"
         command += f" --leases {given.leases} --replaced {given.replaced}"
         command += f" --rates {' '.join(f'{rate:g}' for rate in given.rates)}"
+        command += "".join(f" {word}" for word in ["--only", *given.only] if given.only)
         where = f"`{command}`, on {this_machine()}.\n"
         fill_page({"simulation": f"{table.markdown()}\n{where}"})
     return 0
