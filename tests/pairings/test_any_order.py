@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 from anyio import CancelScope
 from anyio.abc import TaskGroup
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from qrlifecycle import Cancelled, Paired, Pairings, Policy, QRLifecycle, UsageError
@@ -17,8 +17,22 @@ from qrlifecycle.testing import Fault, ScriptedPeer, settle
 from ..any_order import FAULTS, HALF_AS_MANY, on_asyncio, on_trio
 from ..pairing import request_qr
 
-ACTS = ["join", "wait for it", "mistake", "leave", "go", "paired", "break", "checkpoint", "wait"]
+ACTS = [
+    "join",
+    "read",
+    "wait for it",
+    "mistake",
+    "leave",
+    "go",
+    "paired",
+    "break",
+    "checkpoint",
+    "wait",
+]
 PLANS = st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 2)), max_size=25)
+
+LEFT_BY_THE_OUTCOME = [("read", 0), ("wait", 1), ("paired", 0), ("wait", 1)]
+"""Hardly ever drawn."""
 
 POLICY = Policy(open_timeout=2, close_timeout=1, reconnect_delay=0.5, reconnect_delay_max=2)
 
@@ -66,6 +80,9 @@ class Tabs:
                     if act == "wait for it":
                         if isinstance(await pairing.result(), Cancelled):
                             self.broken.append("somebody else's leaving ended it")
+                    elif act == "read":
+                        async for _change in pairing.changes():
+                            pass
                     else:
                         await anyio.sleep(3)
         except UsageError:
@@ -77,7 +94,7 @@ class Tabs:
     async def act(self, act: str, number: int) -> None:
         """One step of the plan."""
         match act:
-            case "join" | "wait for it" | "mistake":
+            case "join" | "read" | "wait for it" | "mistake":
                 self.scopes.append(CancelScope())
                 self.tasks.start_soon(self.live, self.scopes[-1], number, act)
             case "leave" if self.scopes:
@@ -123,6 +140,7 @@ async def follow(plan: list[tuple[str, int]], openings: list[Fault], closings: l
 
 
 @HALF_AS_MANY
+@example(plan=LEFT_BY_THE_OUTCOME, openings=[], closings=[])
 @given(plan=PLANS, openings=FAULTS, closings=FAULTS)
 def test_one_attempt_of_a_key_at_a_time_on_asyncio(plan: Any, openings: Any, closings: Any) -> None:
     """Never two, none that nobody has joined, and nothing is left at the end."""
@@ -130,6 +148,7 @@ def test_one_attempt_of_a_key_at_a_time_on_asyncio(plan: Any, openings: Any, clo
 
 
 @HALF_AS_MANY
+@example(plan=LEFT_BY_THE_OUTCOME, openings=[], closings=[])
 @given(plan=PLANS, openings=FAULTS, closings=FAULTS)
 def test_one_attempt_of_a_key_at_a_time_on_trio(plan: Any, openings: Any, closings: Any) -> None:
     """The same on trio."""
