@@ -286,7 +286,7 @@ QUIET = "quiet but living peer is not lost"
             ["After open(), the peer sent", "and Paired(identity='me') never came. receive() ("],
         ),
         (LatestEarlyFirst, "T7", EVERY, ["receive() gave Paired(", "and receive() ("]),
-        (LastInFirstOut, "T7", EVERY, ["receive() gave another QRUpdated(", "was to come"]),
+        (LastInFirstOut, "T7", EVERY, ["gave Paired(identity='me') before QRUpdated("]),
         (
             NeverYields,
             "T8",

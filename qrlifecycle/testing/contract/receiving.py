@@ -16,7 +16,7 @@ from ...errors import TransportLost
 from ...signals import Signal
 from ...transports.base import Transport
 from .check import Check, listing
-from .harness import LAST_SECONDS, MEANING, Harness
+from .harness import LAST_SECONDS, MEANING, Harness, gave_another
 from .operation import ClauseBroken, Operation
 from .peer import CannotDo
 from .steps import WAITS, at_each_turn, each_stalled_opening, end_of, judge_failed, pass_turns
@@ -318,30 +318,33 @@ async def judge_each(harness: Harness, signals: Sequence[Signal]) -> None:
             for wanted in sent:
                 received = harness.start(transport, "receive")
                 await harness.end(received, harness.patience, mend=f"{wanted!r} was to come.")
-                judge_one(harness, received, signal, following, wanted)
+                if received.result != wanted:
+                    raise await missing_or_doubled(harness, received, signal, following, wanted)
     await harness.finish(transport)
 
 
-def judge_one(
+async def missing_or_doubled(
     harness: Harness, received: Operation, signal: Signal, following: Signal, wanted: Signal
-) -> None:
-    """What came of `receive()`, where two were sent and this one is wanted."""
-    if received.result == wanted:
-        return
-    if wanted is following and received.result == signal:
+) -> ClauseBroken:
+    """What is wrong where two were sent, and `receive()` did not give the one that was wanted."""
+    transport, place = received.transport, received.where()
+    if not received.returned:
+        what = f"receive() raised {received.raised()}, and {wanted!r} never came"
+    elif wanted is following and received.result == signal:
         what = f"receive() gave {signal!r} twice"
     elif wanted is signal and received.result == following:
-        what = f"receive() gave {following!r}, and never {signal!r}"
-    elif received.returned:
-        what = f"receive() gave {received.result!r} when {wanted!r} was to come"
+        late = harness.start(transport, "receive")
+        came = await harness.soon(late.done.wait, harness.patience) and late.result == signal
+        what = f"receive() gave {following!r} {'before' if came else 'and never'} {signal!r}"
     else:
-        what = f"receive() raised {received.raised()}, and {wanted!r} never came"
-    mend = f"{place_of_method(received.transport, 'receive')} must give each signal that comes once"
-    raise ClauseBroken(
+        what = gave_another(received.result, wanted)
+    mend = (
+        f"{place_of_method(transport, 'receive')} must give each signal that comes once, in order"
+    )
+    return ClauseBroken(
         f"After open(), the peer sent {signal!r}, then {following!r}; {what}.",
-        place=received.where(),
-        mend=f"{mend}, or mend {MEANING}."
-        + (f" {harness.peer.doubt}" if harness.peer.doubt else ""),
+        place=place,
+        mend=" ".join(filter(None, (f"{mend}, or mend {MEANING}.", harness.peer.doubt))),
     )
 
 
