@@ -283,7 +283,7 @@ QUIET = "quiet but living peer is not lost"
             LosesASuccess,
             "T7",
             "early signals are kept",
-            ["After open(), the peer sent", "and Paired(identity='me') never came. receive() ("],
+            ["After open(), the peer sent", "and never Paired(identity='me'). receive() ("],
         ),
         (LatestEarlyFirst, "T7", EVERY, ["receive() gave Paired(", "and receive() ("]),
         (LastInFirstOut, "T7", EVERY, ["gave Paired(identity='me') before QRUpdated("]),
