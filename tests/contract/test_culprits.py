@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from itertools import permutations
 from pathlib import Path
@@ -106,6 +106,10 @@ EVERY = ""
 SILENCE = "open cancelled while the peer is silent"
 
 QUIET = "quiet but living peer is not lost"
+
+PAIRED = b"paired me\n"
+
+CODES = [spelt for spelt in SIGNALS if spelt != PAIRED]
 
 
 @pytest.mark.parametrize(
@@ -331,7 +335,9 @@ def marked_line(culprit: type) -> int | None:
     return next((first + n for n, line in enumerate(lines) if "  # " in line), None)
 
 
-@pytest.mark.parametrize("order", list(permutations(SIGNALS)))
+@pytest.mark.parametrize(
+    "order", [*permutations(SIGNALS), *([code, PAIRED][::way] for code in CODES for way in (1, -1))]
+)
 @pytest.mark.parametrize(
     ("culprit", "says"),
     [
@@ -341,7 +347,7 @@ def marked_line(culprit: type) -> int | None:
     ],
 )
 async def test_promise_4_a_signal_that_is_lost_or_doubled_is_named(
-    culprit: type[Transport], says: str, order: tuple[bytes, ...]
+    culprit: type[Transport], says: str, order: Sequence[bytes]
 ) -> None:
     """In whatever order the peer was given them; on whichever loop."""
     (check,) = (one for one in checks(["T7"]) if one.name == "each signal comes once")

@@ -348,11 +348,13 @@ async def missing_or_doubled(
     """What is wrong where these were sent, and `receive()` did not give the wanted one."""
     transport, place = received.transport, received.where()
     sent = ", ".join(repr(signal) for signal in (before, wanted, after) if signal is not None)
-    if received.returned and received.result == before:
-        what = f"receive() gave {before!r} twice"
-    elif received.returned and received.result == after:
+    came = False
+    if received.returned and received.result == after:
         late = harness.start(transport, "receive")
         came = await harness.soon(late.done.wait, harness.patience) and late.result == wanted
+    if received.returned and received.result == before and (came or before != after):
+        what = f"receive() gave {before!r} twice"
+    elif received.returned and received.result == after:
         what = f"receive() gave {after!r} {'before' if came else 'and never'} {wanted!r}"
     elif received.returned and wanted is not None:
         what = gave_another(received.result, wanted)
