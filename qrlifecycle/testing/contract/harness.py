@@ -27,7 +27,7 @@ from .operation import ClauseBroken, Operation, swallowed, to_let_out
 from .peer import CannotCheck, Peer
 from .transport_lines import TransportLine, place_of_error, place_of_method
 
-__all__ = ["LAST_SECONDS", "MEANING", "Harness", "open_harness"]
+__all__ = ["LAST_SECONDS", "MEANING", "Harness", "gave_another", "open_harness"]
 
 LATE = 2.0
 """Seconds that a deadline may be missed by: the machine may be busy."""
@@ -129,9 +129,9 @@ class Harness:
 
     async def overdue(self, operation: Operation, how: str, mend: str = "") -> ClauseBroken:
         """A call should have ended; it is ended now."""
-        place = operation.where()
+        place, was_cancelled = operation.where(), operation.delivered
         await self._rescue(operation)
-        if operation.delivered:
+        if was_cancelled:
             return _swallowed(operation, place)
         method = place_of_method(operation.transport, operation.method)
         return ClauseBroken(
@@ -327,11 +327,8 @@ class Harness:
             breach.mend = mend or f"Mend {place}, or {MEANING}: {signal!r} was to come.{doubt}"
             raise breach
         if receiving.result != signal:
-            given = repr(receiving.result)
-            if given == repr(signal):
-                given = f"another {given}, with another {difference(receiving.result, signal)},"
             raise ClauseBroken(
-                f"receive() gave {given} when {signal!r} was to come.",
+                f"{gave_another(receiving.result, signal)}.",
                 mend=(mend or f"Mend {place}, or {MEANING}.") + doubt,
             )
 
@@ -385,6 +382,14 @@ async def open_harness(peer: Peer, limit: float) -> AsyncIterator[Harness]:
                 with anyio.CancelScope(shield=True):
                     await harness.clean_up()
                 tasks.cancel_scope.cancel()
+
+
+def gave_another(given: object, wanted: Signal) -> str:
+    """In words, that one signal was given when another was to come; they may look alike."""
+    what = repr(given)
+    if what == repr(wanted):
+        what = f"another {what}, with another {difference(given, wanted)},"
+    return f"receive() gave {what} when {wanted!r} was to come"
 
 
 def _swallowed(operation: Operation, place: TransportLine | None) -> ClauseBroken:
