@@ -380,19 +380,24 @@ def _heard(message: Any) -> Signal | None:
     result = message.get("result")
     if not isinstance(result, Mapping):
         return None
-    signal: Signal | None = None
-    match message["code"]:
+    device = text_of(result.get("device_id"), "device_id")
+    signal = None if device is None else _news_of(device, message["code"], result)
+    return None if device is None or signal is None else Addressed((device,), signal)
+
+
+def _news_of(device: str, code: object, result: Mapping[str, Any]) -> Signal | None:
+    """What a message means that names its device."""
+    match code:
         case "PASSKEY_REQUEST":
-            signal = passkey(fields_of(result["challenge"], "challenge"))
+            return passkey(fields_of(result["challenge"], "challenge"))
         case "PASSKEY_CONFIRMATION":
-            signal = _confirmation(result)
+            return _confirmation(result)
         case "PASSKEY_ERROR":
             text = "the passkey was not accepted (PASSKEY_ERROR); ask for another code"
-            signal = refusal_told(Reason.REFUSED_ON_PHONE, text)
+            return refusal_told(Reason.REFUSED_ON_PHONE, text)
         case "DEVICE_LOGGED_OUT":
-            signal = expiry_told("the device was logged out (DEVICE_LOGGED_OUT)")
-    device = None if signal is None else text_of(result.get("device_id"), "device_id")
-    return None if signal is None or device is None else Addressed((device,), signal)
+            return expiry_told(f"the device {device!r} was logged out (DEVICE_LOGGED_OUT)")
+    return None
 
 
 class NotingRestarts(DeferredTransport):

@@ -132,6 +132,7 @@ def test_the_page_has_the_marks_and_other_text_stays() -> None:
         "replicas",
         "keeper",
         "leases",
+        "pieces",
         "shared",
         "simulation",
     }

@@ -115,16 +115,16 @@ READINGS = (
         "close code 4001 is a broken connection",
         "waha",
         "waha.py::test_not_to_be_listened_to_is_known_before_a_code_is_shown",
-        "refusing={*REFUSING, TURNED_AWAY},",
-        "refusing=REFUSING,",
+        'owner={"session": self.account},\n            refusing={*REFUSING, TURNED_AWAY},',
+        'owner={"session": self.account},\n            refusing=REFUSING,',
     ),
     # GOWA
     reading(
         "LOGIN_SUCCESS is ours",
         "gowa",
         "gowa.py::test_what_a_message_means",
-        '            return StatusChanged()\n        result = message.get("result")',
-        '            return Paired()\n        result = message.get("result")',
+        '        return StatusChanged()\n    result = message.get("result")',
+        '        return Paired()\n    result = message.get("result")',
     ),
     reading(
         "each screen may ask for a code of its own",

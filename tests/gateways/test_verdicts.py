@@ -69,9 +69,12 @@ async def gowa(code: str, *, asked: bool = False) -> Signal | None:
     """What a message of GOWA's means."""
     gateway = GOWA(URL, device="bot-7", http=Canned(json_answer("{}")))
     result = {"device_id": "bot-7", "challenge": {"challenge": SECRET}}
-    if asked:
-        gateway._read({"code": "PASSKEY_REQUEST", "result": result})
-    return gateway._read({"code": code, "message": SECRET, "result": result})
+    meant: Signal | None = None
+    for each in ("PASSKEY_REQUEST", code) if asked else (code,):
+        said = gateway._read({"code": each, "message": SECRET, "result": result})
+        assert said is not None
+        meant = gateway._mine.meaning(said)
+    return meant
 
 
 async def device_flow(error: str) -> Signal | None:

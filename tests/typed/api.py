@@ -196,6 +196,7 @@ def use_from_a_plain_program(lifecycle: q.QRLifecycle) -> None:
 async def join_a_pairing(lifecycle: q.QRLifecycle) -> None:
     """What several look at."""
     async with q.Pairings() as pairings, pairings.join(("bot-7", 1), lambda: lifecycle) as pairing:
+        assert_type(pairing, q.JoinedPairing)
         assert_type(pairing.lifecycle, q.QRLifecycle)
         assert_type(pairing.lifecycle.code_expires_in, float | None)
         async for change in pairing.changes():
