@@ -209,7 +209,8 @@ def test_promise_4_a_success_that_was_decided_is_not_cancelled_away(far: Far, ba
         hanging.set()
         await anyio.sleep_forever()
 
-    lifecycle = far.lifecycle(on_qr_updated=far.scan, on_connected=hang)
+    brief = Policy(hook_timeout=0.1)
+    lifecycle = far.lifecycle(on_qr_updated=far.scan, on_connected=hang, policy=brief)
     with PairingThread(lifecycle, backend=backend) as pairing:
         assert hanging.wait(HANGS)
     assert pairing.result().connected
