@@ -4,7 +4,8 @@ A misspelt argument in a `functools.partial` would come to light only when it is
 socket, and look like a failure of the network.
 
 Nothing is called here. Where a decorator hides what it takes, or there is no signature to be had,
-nobody knows, and nothing is refused. No text has the value of an argument.
+nobody knows, and nothing is refused; of a built-in function nobody asks. No text has the value of
+an argument.
 """
 
 from __future__ import annotations
@@ -88,6 +89,9 @@ def _surely_fits(function: object, arguments: int, keywords: Mapping[str, object
 
 def _signature(function: Any) -> inspect.Signature:
     """Its own signature: a decorator of somebody else's may give arguments of its own."""
+    if hasattr(function, "__text_signature__"):
+        # `inspect` makes a class to parse it with, each time: a circle for the collector.
+        raise ValueError("of a built-in function nobody asks")
     return inspect.signature(function, follow_wrapped=False)
 
 

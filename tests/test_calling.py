@@ -148,6 +148,7 @@ def test_what_nobody_knows_is_not_refused() -> None:
     for factory in (transport, Mock(), partial(transport), range, Opaque(), partial(Opaque())):
         made: Any = factory
         QRLifecycle(request_qr, made)
+    assert misfit(heard.append, 7) is None
     assert misfit(lambda *_all, **_named: None, 7) is None
     assert misfit(partial(partial(dict, a=1), b=2), 0) is None
     assert misfit(lambda *, named: named, 0) is not None

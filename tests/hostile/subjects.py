@@ -15,6 +15,7 @@ from qrlifecycle import (
     AsyncClientTransport,
     Failed,
     Outcome,
+    PeerError,
     Policy,
     QRCode,
     QRLifecycle,
@@ -208,9 +209,12 @@ class Running:
             self.lifecycle.generate()
 
     def _judge(self, outcome: Outcome) -> None:
-        if isinstance(outcome, Failed) and outcome.reason not in Reason:
+        if not isinstance(outcome, Failed):
+            return
+        if outcome.reason not in Reason:
             self.faults.append(f"{outcome!r} is no outcome of the list")
-        if isinstance(error := getattr(outcome, "error", None), BaseException):
+        error = outcome.error
+        if error is not None:
             self.errors.append(error)
-            if not isinstance(error, OPENING + LISTENING):
-                self.faults.append(f"the outcome's error is {type(error).__name__}: {error}")
+        if not isinstance(error, PeerError):
+            self.faults.append(f"the outcome's error is {type(error).__name__}: {error}")

@@ -77,7 +77,7 @@ def test_a_fault_says_how_to_have_it_again(
 ) -> None:
     """By the seed of its run, whichever run of the command it was; and the command ends with 1."""
 
-    async def break_off(_self: WebSocketConnection) -> None:
+    async def break_off(_self: WebSocketConnection, _greet: object) -> None:
         raise KeyError("x")
 
     monkeypatch.setattr(WebSocketConnection, "open", break_off)
