@@ -171,6 +171,7 @@ def on_a_patient_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(anyio, "run", partial(anyio.run, backend_options=options))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("on_a_patient_clock")
 def test_demo_replaces_codes(capsys: pytest.CaptureFixture[str]) -> None:
     """A demo that nobody scans asks for as many codes as it may, and fails."""
@@ -299,6 +300,7 @@ def test_a_code_that_nobody_can_see_ends_it(
     assert {"a code", "Or type WDJB-MJHT"} <= set(capsys.readouterr().out.splitlines())
 
 
+@pytest.mark.slow
 def test_a_picture_is_drawn_in_a_terminal() -> None:
     """The code in it is read, and drawn as any other."""
     code, out, sockets = answering({"qr": PICTURE}, "--attempt-timeout", "1")
@@ -306,7 +308,14 @@ def test_a_picture_is_drawn_in_a_terminal() -> None:
     assert QRCode("2@of-a-phone").text().rstrip() in out
 
 
-@pytest.mark.parametrize("answer", [{"qr": ""}, {"paired": True, "identity": []}, [{"qr": "x"}]])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"qr": ""},
+        pytest.param({"paired": True, "identity": []}, marks=pytest.mark.slow),
+        pytest.param([{"qr": "x"}], marks=pytest.mark.slow),
+    ],
+)
 def test_what_a_server_sends_is_its_own_fault(answer: object) -> None:
     """Told in one line, in the sentence of the failure; no traceback, and no socket."""
     code, out, sockets = answering(answer)
@@ -433,6 +442,7 @@ def test_pair_by_polling() -> None:
     serve(scenario)
 
 
+@pytest.mark.slow
 def test_pair_where_everybody_is_told_everything() -> None:
     """With `--owner`, what does not say whose it is is nobody's success."""
 
@@ -449,6 +459,7 @@ def test_pair_where_everybody_is_told_everything() -> None:
     serve(scenario)
 
 
+@pytest.mark.slow
 def test_pair_with_events_of_the_servers_own() -> None:
     """`--event NAME=MEANING` teaches the command a server's words; what is unknown is counted."""
 
@@ -621,6 +632,7 @@ def test_signal_sweep(command: str, number: signal.Signals, delays: list[float])
     serve(scenario)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gap", [0.0, 0.003, pytest.param(0.02, marks=pytest.mark.slow)])
 def test_second_interrupt(gap: float) -> None:
     """A second Ctrl-C right after the first neither hangs nor says anything."""
@@ -1196,7 +1208,14 @@ def test_live_view_without_colour() -> None:
     assert not {style for style in said if re.search(r"(^|;)(3|4|9|10)[0-7](;|$)", style)}
 
 
-@pytest.mark.parametrize(("columns", "lines"), [(100, 12), (20, 50), (1, 1)])
+@pytest.mark.parametrize(
+    ("columns", "lines"),
+    [
+        (100, 12),
+        pytest.param(20, 50, marks=pytest.mark.slow),
+        pytest.param(1, 1, marks=pytest.mark.slow),
+    ],
+)
 def test_small_terminal(columns: int, lines: int) -> None:
     """A terminal too small for the code is told so, and the code is never garbled."""
     code, written = in_terminal("demo", "--scan-after", "0.2", columns=columns, lines=lines)

@@ -49,7 +49,6 @@ STATUS = replace(BY_NAME["every answer of a status"], without=frozenset())
 
 
 QUICK = {
-    "another transport, with a status",
     "another transport, after a scan",
     "a code that nobody can see",
 }
@@ -324,6 +323,7 @@ def test_a_backend_that_is_not_installed_is_said_to_be(monkeypatch: pytest.Monke
         explore("every act", backend="trio")
 
 
+@pytest.mark.slow
 def test_the_page_on_exploring_does_what_it_says(tmp_path: Path) -> None:
     """Its listings run as one file, and print what the page shows."""
     page = Path(__file__).parents[1].joinpath("docs", "how-to", "explore.md").read_text()

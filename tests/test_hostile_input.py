@@ -556,20 +556,11 @@ class TestRealSockets(RealSockets):
 
 
 @needs_proc
+@pytest.mark.slow
 class TestAsyncClient(RealSockets):
     """With the adapter over python-socketio's client."""
 
     kind = AsyncClientTransport
-
-    @pytest.mark.slow
-    async def test_promise_7_a_flood_of_junk_costs_no_memory(self) -> None:
-        """Nor does it behind python-socketio's client, which takes longer."""
-        await super().test_promise_7_a_flood_of_junk_costs_no_memory()
-
-    @pytest.mark.slow
-    async def test_promise_7_a_flood_of_rotations_costs_no_memory(self) -> None:
-        """Nor does it behind python-socketio's client."""
-        await super().test_promise_7_a_flood_of_rotations_costs_no_memory()
 
 
 def rotation(number: int) -> bytes:

@@ -197,8 +197,10 @@ async def test_a_socket_per_visit_is_opened_once(busy: Day) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("design", "begins", "ends"),
-    [(CodePollingTab, Act.CODE, ENDS), (PagePollingTab, Act.PAGE, {Act.LEAVE})],
-    ids=["code", "page"],
+    [
+        pytest.param(CodePollingTab, Act.CODE, ENDS, id="code"),
+        pytest.param(PagePollingTab, Act.PAGE, {Act.LEAVE}, id="page", marks=pytest.mark.slow),
+    ],
 )
 async def test_polling_asks_each_second(design: type[Tab], begins: Act, ends: set[Act]) -> None:
     """A request for each second while a code, or a page, is shown; success waits for the next."""

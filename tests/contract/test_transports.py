@@ -81,6 +81,7 @@ class OnUvloop(InRealTime):
         return "asyncio", {"use_uvloop": True}
 
 
+@pytest.mark.slow
 class TestDeferred(OnBoth):
     """One that is made when it is opened keeps what the other one keeps."""
 
@@ -250,6 +251,7 @@ class TestAsyncClientBehindARelay(BehindARelay):
     kind = AsyncClientTransport
 
 
+@pytest.mark.slow
 class TestAsyncClientThatPolls(BehindARelay):
     """The same over HTTP; what closing and cancelling leave, that is: a relay knows no polls."""
 

@@ -187,7 +187,9 @@ class Round:
                 await self.server.expire(BOT, USER)
 
 
-@pytest.mark.parametrize("kind", [SocketIOTransport, AsyncClientTransport])
+@pytest.mark.parametrize(
+    "kind", [SocketIOTransport, pytest.param(AsyncClientTransport, marks=pytest.mark.slow)]
+)
 @settings(max_examples=60)
 @example(
     steps=[
