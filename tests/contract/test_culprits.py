@@ -112,6 +112,8 @@ PAIRED = b"paired me\n"
 
 CODES = [spelt for spelt in SIGNALS if spelt != PAIRED]
 
+ORDERS = [*permutations(SIGNALS), *([code, PAIRED][::way] for code in CODES for way in (1, -1))]
+
 
 @pytest.mark.parametrize(
     ("culprit", "clause", "name", "says"),
@@ -305,11 +307,12 @@ CODES = [spelt for spelt in SIGNALS if spelt != PAIRED]
             ["signals in a row; nobody else had a turn", "must await anyio.lowlevel.checkpoint()"],
         ),
         (LooksAtADeque, "T8", "flood lets others in", ["signals in a row", "receive() ("]),
-        (
+        pytest.param(
             WaitsForWhatAFloodSets,
             "T8",
             "cancellation comes out of a flood",
             ["was cancelled while messages came in, and went on for", "must await a checkpoint"],
+            marks=pytest.mark.slow,
         ),
     ],
 )
@@ -343,7 +346,11 @@ def marked_line(culprit: type) -> int | None:
 
 
 @pytest.mark.parametrize(
-    "order", [*permutations(SIGNALS), *([code, PAIRED][::way] for code in CODES for way in (1, -1))]
+    "order",
+    [
+        pytest.param(order, marks=() if order in (ORDERS[0], ORDERS[-1]) else pytest.mark.slow)
+        for order in ORDERS
+    ],
 )
 @pytest.mark.parametrize(
     ("culprit", "says"),
