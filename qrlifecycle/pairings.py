@@ -308,9 +308,13 @@ class _Attempt:
         return self.lifecycle.snapshot().ending
 
     def cancel(self) -> None:
-        """Cancel it, unless it comes to an end by itself: then it goes on until all is told."""
-        if not self.ending:
-            self.scope.cancel()
+        """Cancel it, unless it comes to an end by itself: then it goes on until all is told.
+
+        Its own trigger decides at once. A scope's cancellation is heard at its next wait: a success
+        that comes first would stand, and the hooks that are told of it would be cut off.
+        """
+        if not self.ending and not self.lifecycle.cancel():
+            self.scope.cancel()  # it has not begun
 
     @property
     def outcome(self) -> Outcome:

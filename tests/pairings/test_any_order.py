@@ -34,6 +34,9 @@ PLANS = st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 2)), max_size=2
 LEFT_BY_THE_OUTCOME = [("read", 0), ("wait", 1), ("paired", 0), ("wait", 1)]
 """Hardly ever drawn."""
 
+LEFT_AS_IT_COMES = [("join", 0), ("join", 0), ("wait", 1), ("paired", 0)]
+"""Both tabs go in the turn in which the success arrives."""
+
 POLICY = Policy(open_timeout=2, close_timeout=1, reconnect_delay=0.5, reconnect_delay_max=2)
 
 
@@ -141,6 +144,7 @@ async def follow(plan: list[tuple[str, int]], openings: list[Fault], closings: l
 
 @HALF_AS_MANY
 @example(plan=LEFT_BY_THE_OUTCOME, openings=[], closings=[])
+@example(plan=LEFT_AS_IT_COMES, openings=[], closings=[])
 @given(plan=PLANS, openings=FAULTS, closings=FAULTS)
 def test_one_attempt_of_a_key_at_a_time_on_asyncio(plan: Any, openings: Any, closings: Any) -> None:
     """Never two, none that nobody has joined, and nothing is left at the end."""
@@ -149,6 +153,7 @@ def test_one_attempt_of_a_key_at_a_time_on_asyncio(plan: Any, openings: Any, clo
 
 @HALF_AS_MANY
 @example(plan=LEFT_BY_THE_OUTCOME, openings=[], closings=[])
+@example(plan=LEFT_AS_IT_COMES, openings=[], closings=[])
 @given(plan=PLANS, openings=FAULTS, closings=FAULTS)
 def test_one_attempt_of_a_key_at_a_time_on_trio(plan: Any, openings: Any, closings: Any) -> None:
     """The same on trio."""
