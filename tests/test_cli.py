@@ -182,6 +182,7 @@ def test_demo_replaces_codes(capsys: pytest.CaptureFixture[str]) -> None:
     assert "server: 2 sockets ever, 1 at most, 0 open now" in out
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("on_a_patient_clock")
 def test_demo_scans_what_is_good(capsys: pytest.CaptureFixture[str]) -> None:
     """A demo that is to scan later than its code lives scans a later code."""
@@ -221,6 +222,7 @@ def test_demo_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Address already in use" in one_line(capsys.readouterr().err)
 
 
+@pytest.mark.slow
 def test_output_that_cannot_carry_blocks() -> None:
     """An output in ASCII says that it cannot carry the code; the demo goes on, by its address."""
     done = run("demo", "--scan-after", "0", PYTHONIOENCODING="ascii")
@@ -428,6 +430,7 @@ def test_pair_of_a_paired_account() -> None:
     serve(scenario)
 
 
+@pytest.mark.slow
 def test_pair_by_polling() -> None:
     """Where no WebSocket is let through, the success comes over HTTP."""
 
@@ -489,6 +492,7 @@ def test_pair_with_an_event_that_means_a_status_which_nobody_can_read(
     assert "needs --status-url" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_pair_reads_the_status_when_an_event_says_that_it_has_changed() -> None:
     """With `--event NAME=status_changed`: the event itself says no more."""
 
@@ -1175,6 +1179,7 @@ def test_a_code_of_whatsapps_fits_into_80_by_24(
         assert out.index("█") < out.index("A live view of the code")
 
 
+@pytest.mark.slow
 def test_a_code_that_has_run_out_is_not_valid_for_0_s() -> None:
     """It is listened for a little longer, and that is what the live view says."""
     code, written = in_terminal("demo", "--qr-lifetime", "0.6", "--max-refreshes", "0")
@@ -1190,6 +1195,7 @@ def test_a_dumb_terminal_is_sent_letters_only() -> None:
     assert "\x1b" not in written
 
 
+@pytest.mark.slow
 def test_live_view_interrupted() -> None:
     """After Ctrl-C the live view leaves the terminal as it was."""
     code, written = in_terminal("demo", strike=True)

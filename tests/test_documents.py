@@ -376,6 +376,7 @@ def test_the_page_on_logging_tells_whose_line_it_is(tmp_path: Path) -> None:
     assert [line["subject"] for line in lines] == [None, *[["bot-7", "user-123"]] * 5]
 
 
+@pytest.mark.slow
 def test_the_page_on_cancellation_finds_what_it_says(tmp_path: Path) -> None:
     """Its listings run as one file: the attempt is clean, and the leak is found at its line."""
     page = TOP / "docs" / "how-to" / "cancel-everywhere.md"

@@ -350,6 +350,7 @@ class TestProof:
         found = list(counterexamples(LEAKING[f"displayed {row}"]))
         assert any(each.startswith(f"gone_first is broken by 'commit: {row}'") for each in found)
 
+    @pytest.mark.slow
     def test_a_broken_table_cannot_be_proved(self) -> None:
         """A table that shows its code elsewhere is refuted at the row that leads there."""
         pytest.importorskip("z3", reason="the proof needs z3-solver, of qrlifecycle[dev]")
@@ -407,6 +408,7 @@ class TestSpin:
         assert figure(misdirected.claim("where_pair_runs"), "errors:") == 1
         assert figure(Spin(tmp_path, Model(MISPLACED)).claim("exclusion"), "errors:") == 1
 
+    @pytest.mark.slow
     def test_a_graceful_close_that_may_last_for_ever_is_refuted(self, tmp_path: Path) -> None:
         """If nothing ends it, what is pending is not taken, and everything stands still."""
         option = r"  /\* (closed|close timeout|shield broken)\..*?     }\n"

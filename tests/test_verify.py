@@ -242,6 +242,7 @@ def test_an_interruption_of_a_factory_is_no_fault_of_its(
         main(["verify", "my_peers:interrupts"])
 
 
+@pytest.mark.slow
 def test_a_factory_that_skips_in_a_process_of_its_own_refutes_nothing(here: Path) -> None:
     """It ends with 2 and says what the factory raised."""
     ended = run(here, "my_peers:skips_later", "--only", "contract", "--backend", "asyncio")
@@ -250,6 +251,7 @@ def test_a_factory_that_skips_in_a_process_of_its_own_refutes_nothing(here: Path
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.slow
 def test_what_was_checked_before_a_factory_gave_up_is_told(here: Path) -> None:
     """Whatever it raises: the checks that were made count, and the next one is named."""
     ended = run(here, "my_peers:skips_in_the_middle", "--only", "contract", "--backend", "asyncio")
@@ -288,6 +290,7 @@ def test_of_a_transport_of_ones_own_only_that_is_tried(
         assert {job.factory for job in jobs if isinstance(job, Properties)} <= {"my_peers:peer"}
 
 
+@pytest.mark.slow
 def test_nothing_is_stored_in_the_current_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -598,6 +601,7 @@ def test_what_is_named_and_cannot_be_checked_is_an_error(
     assert "held." not in printed.out
 
 
+@pytest.mark.slow
 def test_what_a_peer_raises_refutes_nothing(here: Path) -> None:
     """A transport that cannot be made: it ends with 2, says where, once, and breaks no clause."""
     ended = run(here, "my_peers:cannot_make", "--only", "contract")
@@ -673,6 +677,7 @@ def test_a_process_that_dies_is_told_and_its_jobs_are_not_lost(how: int, says: s
     assert ends == [says, "no process was left for it"]
 
 
+@pytest.mark.slow
 def test_its_processes_end_with_it_whatever_they_do(here: Path) -> None:
     """Killed while a job blocks its process, it leaves none: the pipe they print to is closed."""
     command = [sys.executable, "-m", "qrlifecycle", "verify", "my_peers:blocking"]

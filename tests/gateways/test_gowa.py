@@ -427,6 +427,7 @@ async def test_a_code_that_was_logged_out_is_replaced() -> None:
         assert served.logins == 2
 
 
+@pytest.mark.slow
 async def test_a_code_dies_with_the_process_that_made_it() -> None:
     """Nothing tells, but that nobody listened meanwhile: another code is asked for at once, one."""
     async with GOWAEmulator() as served, anyio.create_task_group() as tasks:

@@ -156,6 +156,7 @@ async def test_a_success_that_the_status_does_not_confirm_is_none() -> None:
     assert outcome.identity == JID
 
 
+@pytest.mark.slow
 async def test_a_session_that_is_started_by_itself_is_found_connected() -> None:
     """It was scanned before the server restarted; its token's file is there."""
 

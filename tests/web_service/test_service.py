@@ -338,6 +338,7 @@ async def test_a_code_to_type_goes_the_same_way() -> None:
         await service.nothing_left()
 
 
+@pytest.mark.slow
 async def test_a_platform_that_is_not_there_is_told_in_words() -> None:
     """The person is told what to do, and nothing of the inside."""
     async with (
@@ -507,6 +508,7 @@ async def test_the_command_serves_until_it_is_stopped(number: signal.Signals) ->
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 async def test_the_command_uses_a_platform_that_is_given() -> None:
     """Then nothing is played, and no code is written as text."""
     async with serving() as service:
