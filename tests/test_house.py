@@ -70,6 +70,7 @@ INNER = {
         "sharing",
         "actions",
         "live_codes",
+        "code_on_screen",
         "phone_numbers",
         "device_flow",
         "evolution",

@@ -13,7 +13,7 @@ Made after its source, version 9.2.0 (August 2026); what it makes of things is d
   waits for a pong, which comes after.
 - Nothing says that a code ran out, or could not be made: each code has its time, and the status is
   read every 5 s.
-- **A restart kills the code**, and nothing tells, but that nobody listened: see `NotingRestarts`.
+- **A restart kills the code**, and nothing tells, but that nobody listened: see `code_on_screen`.
 - HTTP 401 with ``AUTHENTICATION_ERROR`` is not about us: it could not connect to WhatsApp.
 - ``/ws`` and all of ``/app`` want a device since version 9.
 """
@@ -21,23 +21,20 @@ Made after its source, version 9.2.0 (August 2026); what it makes of things is d
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Unpack
 from urllib.parse import urlencode, urlsplit
-from weakref import ref
 
 import anyio
 
 from ..codes import Code, PairingCode, QRCode
 from ..errors import (
-    Ending,
     InvalidValue,
     Malformed,
     PeerError,
     ServiceRefused,
     ServiceUnavailable,
-    TransportError,
 )
 from ..outcome import Reason
 from ..policy import WHATSAPP, Policy, is_positive
@@ -46,7 +43,6 @@ from ..signals import (
     Addressed,
     Paired,
     PairingRefused,
-    QRExpired,
     Scanned,
     Signal,
     StatusChanged,
@@ -55,13 +51,13 @@ from ..transports.base import Transport
 from ..transports.shared import SharedSocket, WebSocketFeed
 from ..transports.websocket import WebSocketTransport
 from ..values import UNAUTHORIZED, fields_of, object_in, text_of
-from .actions import REPLIES, Told, code_to_compare, passkey
+from .actions import REPLIES, code_to_compare, passkey
 from .base import Parts, Reaching
+from .code_on_screen import CodeOnScreen, NotingRestarts, OfOneCode
 from .credentials import Credential, advice_on, check_credential, fresh, trouble_with
-from .deferred import DeferredTransport
 from .failures import expiry_told, refusal_told
 from .http import Answer
-from .live_codes import LiveCode, forget_code, forget_codes, live_code
+from .live_codes import LiveCode, live_code
 from .phone_numbers import digits_of
 from .replies import CodeCompared, PasskeySigned, Reply
 from .sharing import Feed, SharingGateway
@@ -85,9 +81,6 @@ LOOKS_WHILE_LINKING = 7
 
 FILES = "statics"
 """Where its pictures are."""
-
-AWAY = frozenset({Ending.NOT_CONNECTED, Ending.TRY_LATER})
-"""How an opening fails where the service is not there: nobody listens, or a proxy says so."""
 
 ALREADY = frozenset({"ALREADY_LOGGED_IN", "SESSION_SAVED_ERROR"})
 """What it says in place of a code where the device is linked, and connects."""
@@ -152,7 +145,7 @@ class GOWA(SharingGateway):
             raise InvalidValue("username must be text that is not empty, without a colon")
         self._username, self._password = username, password
         self._number = None if phone_number is None else digits_of(phone_number)
-        self._mine = Mine(self._whose)
+        self._mine = CodeOnScreen(self._whose)
 
     @classmethod
     def feed(
@@ -181,7 +174,7 @@ class GOWA(SharingGateway):
     def parts(self) -> Parts:
         """The arguments of one `QRLifecycle`: each knows the code that it has on screen."""
         own = object.__new__(type(self))
-        vars(own).update(vars(self), _mine=Mine(self._whose))
+        vars(own).update(vars(self), _mine=CodeOnScreen(self._whose))
         return super(GOWA, own).parts()
 
     async def headers(self) -> Mapping[str, str]:
@@ -398,151 +391,6 @@ def _news_of(device: str, code: object, result: Mapping[str, Any]) -> Signal | N
         case "DEVICE_LOGGED_OUT":
             return expiry_told(f"the device {device!r} was logged out (DEVICE_LOGGED_OUT)")
     return None
-
-
-class NotingRestarts(DeferredTransport):
-    """A socket that notes where nobody was: all codes of the place died by that.
-
-    The service keeps its codes in memory, in the process that the socket leads to. Where nobody
-    listened in between, that process is another one; nothing else tells.
-
-    Args:
-        make: as of `DeferredTransport`.
-        place: where the service is; None for a share, whose socket notes it itself.
-        options: the others of `DeferredTransport`.
-    """
-
-    __slots__ = ("_place",)
-
-    def __init__(
-        self,
-        make: Callable[[], Awaitable[Transport]],
-        place: str | None,
-        *options: Any,
-        **more: Any,
-    ) -> None:
-        super().__init__(make, *options, **more)
-        self._place = place
-
-    async def open(self) -> None:
-        """Open it, and note it if nobody was there."""
-        began = anyio.current_time()
-        try:
-            await super().open()
-        except TransportError as error:
-            if error.ending in AWAY and self._place is not None:
-                forget_codes(self._is_there, until=began)
-            raise
-
-    def _is_there(self, account: Hashable) -> bool:
-        return isinstance(account, tuple) and account[0] == self._place
-
-
-class OfOneCode(NotingRestarts):
-    """A transport for the code on one screen: what is heard means what it does after all before.
-
-    It says, as it opens, that the code died meanwhile, if it did.
-
-    Args:
-        make: as of `DeferredTransport`.
-        place: as of `NotingRestarts`.
-        subject: as of `DeferredTransport`.
-        mine: what the lifecycle knows, from one transport to the next.
-        shared: as of `DeferredTransport`.
-    """
-
-    __slots__ = ("_died", "_mine")
-
-    def __init__(
-        self,
-        make: Callable[[], Awaitable[Transport]],
-        place: str | None,
-        subject: tuple[str, ...],
-        *,
-        mine: Mine,
-        shared: str | None = None,
-    ) -> None:
-        super().__init__(make, place, subject, meaning=mine.meaning, shared=shared)
-        self._mine = mine
-        self._died = False
-
-    async def open(self) -> None:
-        """Open it, and look whether the code is still good."""
-        await super().open()
-        self._died = self._mine.died
-
-    async def receive(self) -> Signal:
-        """First that the code is good no more, if it is not; then the other one's next signal."""
-        if self._died:
-            self._died = False
-            return expiry_told("the service was away, and the code died with it")
-        return await super().receive()
-
-    async def aclose(self) -> None:
-        """Close the other one; nothing is said any more."""
-        self._died = False
-        await super().aclose()
-
-    def abort(self) -> None:
-        """Abort the other one; nothing is said any more."""
-        self._died = False
-        super().abort()
-
-
-class Mine:
-    """What one lifecycle knows: the code on its screen, and what has come of it.
-
-    Args:
-        account: whose code it is; no secret.
-    """
-
-    __slots__ = ("_account", "_shown", "knows_no_passkeys", "told")
-
-    def __init__(self, account: Hashable) -> None:
-        self._account = account
-        self._shown: ref[Code] | None = None
-        self.told = Told()
-        self.knows_no_passkeys = False
-        """Whether the service has answered that it has none."""
-
-    def __repr__(self) -> str:
-        return "<Mine>"
-
-    @property
-    def shown(self) -> Code | None:
-        """The code that was given last, as long as anybody has it."""
-        return None if self._shown is None else self._shown()
-
-    @property
-    def died(self) -> bool:
-        """Whether the code that was given last is good no more, and somebody still has it."""
-        if (code := self.shown) is None:
-            return False
-        live = live_code(self._account)
-        return live is None or not live.has_copy(code)
-
-    def meaning(self, signal: Signal) -> Signal | None:
-        """What a signal means after what was told of this code before."""
-        match signal:
-            case ActionRequired() | Scanned():
-                return self.told.tell_once(signal)
-            case QRExpired() | PairingRefused():
-                self.forget()
-                if isinstance(signal, QRExpired) and isinstance(self.told.last, ActionRequired):
-                    # Logged out while something was to be done: the person's no.
-                    text = f"{signal.error} while an answer was waited for; ask for another code"
-                    return refusal_told(Reason.REFUSED_ON_PHONE, text)
-        return signal
-
-    def show(self, code: Code) -> None:
-        """This one is given."""
-        self._shown = ref(code)
-        self.told.forget()
-
-    def forget(self) -> None:
-        """It is good no more, and is given to no other screen."""
-        if (code := self.shown) is not None:
-            forget_code(self._account, code)
 
 
 def _confirmation(said: Mapping[str, object]) -> Signal:

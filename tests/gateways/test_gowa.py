@@ -37,7 +37,7 @@ from qrlifecycle import (
 from qrlifecycle.errors import Ending
 from qrlifecycle.gateways import GOWA
 from qrlifecycle.gateways import gowa as gowa_module
-from qrlifecycle.gateways.gowa import OfOneCode
+from qrlifecycle.gateways.code_on_screen import OfOneCode
 from qrlifecycle.gateways.http import Answer
 from qrlifecycle.gateways.live_codes import LiveCode, forget_code, live_code
 from qrlifecycle.gateways.replies import CodeCompared, PasskeySigned
