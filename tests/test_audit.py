@@ -770,3 +770,22 @@ def test_figures_are_exported_as_metrics() -> None:
     assert metrics["qrlifecycle.successes.found_by_status"] == {"": 0}
     assert metrics["qrlifecycle.scan_to_success"][""].sum == pytest.approx(5.0)
     assert metrics["qrlifecycle.success_to_closed"][""].count == 1
+
+
+def test_a_process_that_keeps_an_audit_and_a_journal_ends_without_a_word(tmp_path: Path) -> None:
+    """Both may live in a module for as long as the interpreter does: nothing is on its stderr."""
+    script = (
+        "import sys\n"
+        "from qrlifecycle.monitoring import Audit, Journal\n"
+        "audit, journal = Audit(), Journal(sys.argv[1])\n"
+        "def holds_the_globals(): pass\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "journal.jsonl")]
+    done = subprocess.run(
+        command,
+        check=True,
+        capture_output=True,
+        timeout=PROCESS_HANGS,
+        cwd=Path(__file__).parent.parent,
+    )
+    assert done.stderr == b""
