@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
 import pytest
 
-from qrlifecycle import InvalidValue, WrongAnswer
-from qrlifecycle.errors import LeaseHeld, LeaseLost, LeaseTakenOver
+from qrlifecycle import InvalidValue, QRCode, QRLifecycle, WrongAnswer
+from qrlifecycle.errors import LeaseHeld, LeaseLost, LeaseTakenOver, UsageError
 from qrlifecycle.leases.redis import KeeperClient, KeeperConnection, RedisLeases
 from qrlifecycle.leases.redis.client import Published
 from qrlifecycle.leases.redis.keeper import read_hint
+from qrlifecycle.testing import ScriptedPeer
 
 from ..patience import HANGS
 from .clients import over_redis_py
@@ -219,6 +221,27 @@ async def test_leases_that_are_not_open_are_refused(server: RedisServer) -> None
         lease = one.leases.lease(*KEY)
     with pytest.raises(LeaseLost, match="use them within 'async with RedisLeases"):
         await lease.acquire(lambda _: None, 0.5)
+    with pytest.raises(LeaseLost, match="use them within 'async with RedisLeases"):
+        await one.leases.find_holder(*KEY)
+
+
+async def test_leases_that_were_never_entered_are_a_mistake_of_the_program() -> None:
+    """Whatever is asked of them, a `UsageError` says what to do; out of `pair()` as well."""
+    leases = RedisLeases(Nothing())
+    calls: list[Callable[[], Awaitable[object]]] = [
+        lambda: leases.lease(*KEY).acquire(lambda _: None, 0.5),
+        lambda: leases.find_holder(*KEY),
+        lambda: leases.ask_to_leave(*KEY),
+        QRLifecycle(no_code, ScriptedPeer(), lease=partial(leases.lease, *KEY)).pair,
+    ]
+    for call in calls:
+        with pytest.raises(UsageError, match="use them within 'async with RedisLeases"):
+            await call()
+
+
+async def no_code() -> QRCode:
+    """Is not asked."""
+    raise NotImplementedError
 
 
 async def test_a_keeper_that_is_away_at_first_is_waited_for() -> None:

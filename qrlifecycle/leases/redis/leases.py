@@ -13,7 +13,7 @@ from typing import Literal, Self
 import anyio
 from anyio.abc import TaskGroup
 
-from ...errors import InvalidValue, LeaseLost, LeaseTakenOver
+from ...errors import InvalidValue, LeaseLost, LeaseTakenOver, UsageError
 from ...logs import logger
 from ...policy import is_positive, number_or_kind
 from ..base import Holder, Lease, Leases, WhenHeld, check_key
@@ -90,6 +90,7 @@ class RedisLeases(Leases):
         self._book: dict[str, RedisLease] = {}
         self._left = anyio.Event()
         self._tasks: TaskGroup | None = None
+        self._was_open = False
         self._stack = AsyncExitStack()
 
     def __repr__(self) -> str:
@@ -106,6 +107,7 @@ class RedisLeases(Leases):
             with anyio.move_on_after(self.times.timeout):
                 await self.session.wait_until_good()  # if it is there; else it is waited for later
             self._stack = stack.pop_all()
+            self._was_open = True
         return self
 
     async def __aexit__(
@@ -142,21 +144,25 @@ class RedisLeases(Leases):
     async def find_holder(self, *key: str) -> Holder | None:
         """Who holds it at this moment, on whichever machine; None if nobody does."""
         check_key(key)
+        self._require_open()
         return await self.keeper.find(json.dumps(key))
 
     async def ask_to_leave(self, *key: str) -> bool:
         """Ask its holder to leave, on whichever machine; say whether there is one."""
         check_key(key)
+        self._require_open()
         return await self.keeper.ask(json.dumps(key))
 
     # For a lease
 
     def enter(self, lease: RedisLease) -> None:
-        """From now on the process knows of it."""
-        if self._tasks is None:
-            raise LeaseLost(
-                "these leases are not open; use them within 'async with RedisLeases(...)'"
-            )
+        """From now on the process knows of it.
+
+        Raises:
+            UsageError: these leases were never entered.
+            LeaseLost: they are closed.
+        """
+        self._require_open()
         self._book[lease.holder] = lease
 
     def leave(self, lease: RedisLease) -> None:
@@ -215,6 +221,13 @@ class RedisLeases(Leases):
             lease.lose(LeaseTakenOver())
         elif hint.word == "free":
             lease.wake()
+
+    def _require_open(self) -> None:
+        if self._tasks is None:
+            # Never entered is a mistake; closed meanwhile is how a program ends.
+            raise (LeaseLost if self._was_open else UsageError)(
+                "these leases are not open; use them within 'async with RedisLeases(...)'"
+            )
 
     async def _listen_forever(self) -> None:
         """Hear hints; what is not heard comes with the next renewal, or is asked for again."""
