@@ -44,7 +44,9 @@ class RedisLeases(Leases):
     Args:
         client: a client of coredis (asyncio and trio) or of redis.asyncio, which the program has
             opened; three connections of its pool are taken. Or a `KeeperClient`.
-        ttl: seconds for which a process is believed to live without a renewal.
+        ttl: seconds for which a process is believed to live without a renewal. ``ttl`` and a
+            quarter of it more is the longest wait after a machine was killed or the keeper began:
+            ``policy.lease_timeout`` must be above that.
         renew_every: seconds between renewals; a fifth of ``ttl`` unless given.
         timeout: seconds that an answer of the keeper may take.
         drift: by how much the keeper's clock may be faster than ours: 0.01 is 1 %.
@@ -90,7 +92,7 @@ class RedisLeases(Leases):
         self._book: dict[str, RedisLease] = {}
         self._left = anyio.Event()
         self._tasks: TaskGroup | None = None
-        self._was_open = False
+        self._was_open = self._judged = False
         self._stack = AsyncExitStack()
 
     def __repr__(self) -> str:
@@ -179,6 +181,19 @@ class RedisLeases(Leases):
         """It goes on without the keeper, which is asked once it is there again."""
         assert self._tasks is not None
         self._tasks.start_soon(lease.ask_beside)
+
+    def judge_wait(self, at_most: float) -> None:
+        """Say once that an attempt may give up while nothing is wrong with the keeper."""
+        longest = self.times.ttl * 1.25
+        if at_most <= longest and not self._judged:
+            self._judged = True
+            logger.warning(
+                "leases: policy.lease_timeout is %g s, and after a kill of a machine, or a restart "
+                "of the keeper, a lease may be had only after ttl + ttl / 4, %g s: allow more than "
+                "that, or lower the ttl",
+                at_most,
+                longest,
+            )
 
     # For the session
 
