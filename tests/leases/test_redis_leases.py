@@ -341,7 +341,7 @@ async def test_promise_6_an_error_of_the_keepers_holds_no_secret(
     assert [record.levelname for record in caplog.records].count("WARNING") == 1
 
 
-class Failed(KeeperConnection):
+class Failed(Secretive):
     """Fails as a client does that was turned away."""
 
     def __init__(self, error: Exception) -> None:
@@ -350,9 +350,6 @@ class Failed(KeeperConnection):
     async def run(self, script: object, key: str, args: object) -> Any:
         await anyio.lowlevel.checkpoint()
         raise self.error
-
-    def drop(self) -> None:
-        """Nothing."""
 
 
 class FailingBy(Failing):
@@ -408,6 +405,36 @@ def test_an_outage_is_said_again_once_a_minute(caplog: pytest.LogCaptureFixture)
         ("INFO", "leases: the keeper answers again"),
         ("WARNING", "leases: nor this time"),
     ]
+
+
+class Telling(Secretive):
+    """Answers one after another: an error, or what the keeper says; then always nothing."""
+
+    def __init__(self, answers: list[Any]) -> None:
+        self.answers = answers
+
+    async def run(self, script: object, key: str, args: object) -> Any:
+        await anyio.lowlevel.checkpoint()
+        answer = self.answers.pop(0) if self.answers else []
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+async def test_that_the_keeper_answers_again_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A keeper that came back and knows no session is here when another session has begun."""
+    begun, no_session, away = list[str](), None, OSError()
+    told = Telling([begun, away, no_session, away, begun])
+
+    class Client(Failing):
+        @asynccontextmanager
+        async def connection(self) -> AsyncIterator[KeeperConnection]:
+            yield told
+
+    caplog.set_level("INFO", "qrlifecycle")
+    async with RedisLeases(Client(), ttl=6, renew_every=0.02):
+        await until(lambda: not told.answers and "again" in caplog.text)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
 async def test_an_attempt_that_had_no_lease_says_what_the_keeper_answered() -> None:

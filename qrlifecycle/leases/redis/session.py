@@ -121,7 +121,8 @@ class Session:
             try:
                 await (self._renew(sent) if self._begun else self._begin(sent))
                 pause = self._times.renew_every - (self._now() - sent) if self._begun else 0.0
-                self.outage.is_over()
+                if self._begun:  # "no such session" is an answer, and another may follow it
+                    self.outage.is_over()
             except LeaseLost as error:
                 self.outage.goes_on(error)
                 pause = AGAIN
