@@ -279,8 +279,11 @@ def test_times_that_cannot_be_meant_are_refused() -> None:
         RedisLeases(client, renew_every=0)
     with pytest.raises(InvalidValue, match="ttl must be seconds above 0, not inf"):
         RedisLeases(client, ttl=float("inf"))
-    with pytest.raises(InvalidValue, match="drift must be from 0 to below 1"):
-        RedisLeases(client, drift=1.0)
+    with pytest.raises(InvalidValue, match="ttl must be seconds above 0, not str"):
+        RedisLeases(client, ttl="15")  # type: ignore[arg-type]
+    for wrong in (1.0, "0.01"):
+        with pytest.raises(InvalidValue, match="drift must be from 0 to below 1"):
+            RedisLeases(client, drift=wrong)  # type: ignore[arg-type]
     with pytest.raises(InvalidValue, match="when_away is 'close' or 'keep'"):
         RedisLeases(client, when_away="hush")  # type: ignore[arg-type]
     assert repr(RedisLeases(client)) == "<RedisLeases, 0 in use>"

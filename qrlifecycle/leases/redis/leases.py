@@ -78,6 +78,7 @@ class RedisLeases(Leases):
         prefix: str = "{qrl}:",
         clock: Callable[[], float] = clock,
     ) -> None:
+        _require_seconds("ttl", ttl)
         renew_every = ttl / 5 if renew_every is None else renew_every
         self.times = Times(ttl, renew_every, timeout, drift, slack, close_within)
         _require_fitting(self.times, when_away)
@@ -257,13 +258,17 @@ class RedisLeases(Leases):
             await anyio.sleep(LISTEN_AGAIN)
 
 
+def _require_seconds(name: str, value: object) -> None:
+    if not is_positive(value) or value == float("inf"):
+        raise InvalidValue(f"{name} must be seconds above 0, not {number_or_kind(value)}")
+
+
 def _require_fitting(times: Times, when_away: str) -> None:
     """Refuse times that cannot be meant together."""
     for name in ("ttl", "renew_every", "timeout", "close_within"):
-        value = getattr(times, name)
-        if not is_positive(value) or value == float("inf"):
-            raise InvalidValue(f"{name} must be seconds above 0, not {number_or_kind(value)}")
-    if not (0 <= times.drift < 1 and times.slack >= 0):
+        _require_seconds(name, getattr(times, name))
+    numbers = all(isinstance(number, int | float) for number in (times.drift, times.slack))
+    if not numbers or not (0 <= times.drift < 1 and times.slack >= 0):
         raise InvalidValue("drift must be from 0 to below 1, and slack no less than 0 s")
     if times.kept <= times.renew_every + times.timeout:
         raise InvalidValue(
