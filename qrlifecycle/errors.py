@@ -243,7 +243,10 @@ class LeaseTakenOver(LeaseHeld):
     """
 
     def __str__(self) -> str:
-        return "somebody else took the lease over; only a person should ask for it again"
+        return (
+            "somebody else took the lease over, or asked its holder to leave; "
+            "only a person should ask for it again"
+        )
 
 
 class LeaseLost(PeerError):

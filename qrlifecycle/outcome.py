@@ -89,7 +89,7 @@ class Reason(Word):
     SUPERSEDED = (
         "superseded",
         "Another attempt took the lease over, or its holder was asked to leave.",
-        "Pairing goes on in another window. Press the button to have it here again.",
+        "Pairing was ended from elsewhere, by another window say. Press the button for it here.",
         False,
     )
     LEASE_LOST = (

@@ -249,18 +249,57 @@ def test_alert_a_second_socket_for_one_user() -> None:
     assert (alert.lifecycle, alert.others) == ("p-2", 1)
 
 
+def merged(*stories: Story) -> list[Alert]:
+    """What is found in a journal of several processes."""
+    alerts: list[Alert] = []
+    audit = Audit(on_alert=alerts.append, clock=None)
+    for record in sorted((r for story in stories for r in story.records), key=lambda r: r.wall):
+        audit(record)
+    return alerts
+
+
+def test_alert_a_second_socket_in_another_process() -> None:
+    """One that was opened while the first was open, which is known as that one closes."""
+    first, second = Story("p-1").display(), Story("q-2", at=3).display()
+    (alert,) = merged(first.wait(10).pair(), second.wait(2).pair())
+    assert isinstance(alert, SecondSocket)
+    assert (alert.lifecycle, alert.others, alert.elsewhere) == ("p-1", 1, True)
+    assert str(alert) == (
+        "while a socket was open for bot-7 user-123, other processes opened 1 more; "
+        "leases keep that from happening"
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (Story("p-1").display().wait(10).pair(), Story("q-2", at=20).display().pair()),
+        (Story("p-1").display(), Story("q-2", at=3).display().wait(9).pair()),
+        (
+            Story("p-1").display().wait(10).pair(),
+            Story("q-2", at=3, subject=("bot-7", "user-2")).display().wait(9).pair(),
+        ),
+        (Story("p-1").display().wait(4).pair(), Story("q-2", at=8.3).display().wait(9).pair()),
+    ],
+    ids=["one after the other", "the first may have died", "another user", "within clocks' error"],
+)
+def test_what_is_no_second_socket_in_another_process(first: Story, second: Story) -> None:
+    """What nobody can know, or machines' clocks may be wrong by, is no alert."""
+    assert merged(first, second) == []
+
+
 @pytest.mark.parametrize(
     "second",
     [
         Story("p-2", at=30),
         Story("p-2", subject=("bot-7", "user-2")),
         Story("p-2", subject=None),
-        Story("q-2"),
+        Story("q-2", at=30),
     ],
-    ids=["later", "another user", "nobody named", "another process"],
+    ids=["later", "another user", "nobody named", "another process, later"],
 )
 def test_what_is_no_second_socket(second: Story) -> None:
-    """One after the other, for somebody else, or in a process whose end nobody saw."""
+    """One after the other, or for somebody else."""
     assert alerts_of(Story("p-1").display().pair(), second.display().pair()) == []
 
 
@@ -770,3 +809,22 @@ def test_figures_are_exported_as_metrics() -> None:
     assert metrics["qrlifecycle.successes.found_by_status"] == {"": 0}
     assert metrics["qrlifecycle.scan_to_success"][""].sum == pytest.approx(5.0)
     assert metrics["qrlifecycle.success_to_closed"][""].count == 1
+
+
+def test_a_process_that_keeps_an_audit_and_a_journal_ends_without_a_word(tmp_path: Path) -> None:
+    """Both may live in a module for as long as the interpreter does: nothing is on its stderr."""
+    script = (
+        "import sys\n"
+        "from qrlifecycle.monitoring import Audit, Journal\n"
+        "audit, journal = Audit(), Journal(sys.argv[1])\n"
+        "def holds_the_globals(): pass\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "journal.jsonl")]
+    done = subprocess.run(
+        command,
+        check=True,
+        capture_output=True,
+        timeout=PROCESS_HANGS,
+        cwd=Path(__file__).parent.parent,
+    )
+    assert done.stderr == b""

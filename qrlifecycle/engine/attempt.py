@@ -275,7 +275,8 @@ class Attempt:
         progress = self._progress
         if deadline is not Deadline.CODE:
             why = None if self._request is None else self._request.unavailable
-            ended = failure_by_deadline(deadline, progress.state, progress.policy, why)
+            awaits = self._lease.awaits() if self._lease and deadline is Deadline.LEASE else ""
+            ended = failure_by_deadline(deadline, progress.state, progress.policy, why, awaits)
             return Transition(Event.FAIL, ended)
         if progress.withheld:
             return self._failure(TransportUnreachable("none listened while the code lived"))

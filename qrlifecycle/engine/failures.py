@@ -115,7 +115,11 @@ def failure_told(signal: PairingRefused) -> Failed:
 
 
 def failure_by_deadline(
-    deadline: Deadline, state: State, policy: Policy, unavailable: ServiceUnavailable | None = None
+    deadline: Deadline,
+    state: State,
+    policy: Policy,
+    unavailable: ServiceUnavailable | None = None,
+    awaits: str = "",
 ) -> Failed:
     """What a deadline that ran out means as an end.
 
@@ -124,12 +128,13 @@ def failure_by_deadline(
         state: where.
         policy: whose numbers they are.
         unavailable: why there is no code yet, if the service said so.
+        awaits: what was waited for, where somebody knows better than to ask.
     """
     what, number, advice = RAN_OUT[deadline]
     limit = f"within policy.{number} ({getattr(policy, number):g} s)"
     text = f"in state '{state}' {what} {limit}; "
     if unavailable is None:
-        return Failed(REASON_OF_DEADLINE[deadline], PeerError(text + advice))
+        return Failed(REASON_OF_DEADLINE[deadline], PeerError(text + (awaits or advice)))
     said = str(unavailable) or "it is unavailable"
     error = ServiceUnavailable(f"{text}the service's last answer: {said}")
     error.__cause__ = _without_frames(unavailable)

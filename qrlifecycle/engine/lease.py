@@ -55,6 +55,7 @@ class LeaseOfAttempt:
         self._record(Acquiring)
         try:
             self._lease = lease = self._made()
+            lease.expect(self._progress.policy.lease_timeout)
             await lease.acquire(self._lose, self._progress.policy.close_timeout)
         except UsageError:
             raise
@@ -66,6 +67,14 @@ class LeaseOfAttempt:
         self.held = True
         self._record(Leased, current_time() - began, lease.token)
         return True
+
+    def awaits(self) -> str:
+        """What it waits for, as the lease says; empty if it does not know."""
+        try:
+            return "" if self._lease is None else self._lease.awaits
+        except BaseException as error:
+            error_once("awaits of the lease raised %s", describe(fault_of(error)))
+            return ""
 
     def _made(self) -> Lease:
         """A fresh one.

@@ -95,6 +95,18 @@ class Lease(NotPickled, ABC):
         needs to trust nobody's clock.
         """
 
+    @property
+    def awaits(self) -> str:
+        """What `acquire()` waits for, or waited for at the last, in words and without a secret.
+
+        It goes into the error of an attempt whose ``policy.lease_timeout`` ran out. Empty if the
+        lease does not know.
+        """
+        return ""
+
+    def expect(self, at_most: float) -> None:
+        """Told before `acquire()` for how many seconds it is waited for: for a log line, say."""
+
     @abstractmethod
     async def acquire(self, lost: Lost, close_within: float) -> None:
         """Wait until the lease is held.

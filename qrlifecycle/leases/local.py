@@ -11,6 +11,7 @@ import anyio.lowlevel
 from ..errors import LeaseHeld, LeaseLost, LeaseTakenOver
 from ..waiting import wait_for
 from .base import Holder, Lease, Leases, Lost, WhenHeld, check_key
+from .waits import Wait
 
 __all__ = ["LocalLeases"]
 
@@ -105,7 +106,7 @@ class _Entry:
 class _LocalLease(Lease):
     """One attempt's lease, kept in this process."""
 
-    __slots__ = ("_book", "_lost", "_released", "_token", "_when_held", "key", "since")
+    __slots__ = ("_book", "_lost", "_released", "_token", "_wait", "_when_held", "key", "since")
 
     def __init__(self, book: _Book, key: tuple[str, ...], when_held: WhenHeld) -> None:
         self._book = book
@@ -113,6 +114,7 @@ class _LocalLease(Lease):
         self._lost: Lost | None = None
         self._released = False
         self._token: int | None = None
+        self._wait = Wait()
         self.key = key
         self.since = 0.0
 
@@ -120,6 +122,15 @@ class _LocalLease(Lease):
     def token(self) -> int | None:
         """The fencing token; None before the lease is held."""
         return self._token
+
+    @property
+    def awaits(self) -> str:
+        """What `acquire()` waits for, or waited for at the last."""
+        return self._wait.reason
+
+    def expect(self, at_most: float) -> None:
+        """Its `acquire()` may take so long."""
+        self._wait.at_most = at_most
 
     async def acquire(self, lost: Lost, close_within: float) -> None:  # noqa: ARG002 - `Lease`'s
         """Wait until the lease is held."""
@@ -137,6 +148,7 @@ class _LocalLease(Lease):
         try:
             if entry.holder is not None:
                 entry.holder.lose()
+                self._wait.goes_on("this process holds it, and was asked to leave")
             while entry.holder is not None:
                 await wait_for(entry.changed)
                 self._require_claim(entry)

@@ -309,6 +309,35 @@ async def test_a_lease_that_never_comes_ends_by_a_deadline_of_its_own() -> None:
     assert kept.calls == ["acquire", "release"]
 
 
+@pytest.mark.parametrize("broken", [False, True])
+async def test_the_error_of_a_lease_that_never_comes_says_what_was_waited_for(
+    broken: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As the lease has it; one that fails to say so is a mistake, and changes nothing."""
+
+    class Telling(Kept):
+        at_most = 0.0
+
+        @property
+        def awaits(self) -> str:
+            if broken:
+                raise KeyError(f"hush, {self.at_most}")
+            return "machine 'pod-3' holds it"
+
+        def expect(self, at_most: float) -> None:
+            self.at_most = at_most
+
+    kept = Telling()
+    kept.granted = anyio.Event()
+    async with Pairing(hang, lease=lambda: kept, policy=Policy(lease_timeout=5)) as pairing:
+        pass
+    advice = "is its keeper there, and who holds it?" if broken else "machine 'pod-3' holds it"
+    assert str(pairing.failed().error).endswith(f"within policy.lease_timeout (5 s); {advice}")
+    assert ("awaits of the lease raised KeyError" in caplog.text) is broken
+    assert "hush, 5" not in caplog.text
+    assert kept.at_most == 5
+
+
 async def test_the_service_has_its_own_time_once_the_lease_is_held() -> None:
     """`generate_timeout` begins when the lease is had."""
     kept = Kept()

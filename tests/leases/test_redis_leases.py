@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
+import coredis
 import pytest
+import redis.exceptions
 
-from qrlifecycle import InvalidValue, WrongAnswer
-from qrlifecycle.errors import LeaseHeld, LeaseLost, LeaseTakenOver
+import qrlifecycle as q
+from qrlifecycle import InvalidValue, QRCode, QRLifecycle, WrongAnswer
+from qrlifecycle.errors import LeaseHeld, LeaseLost, LeaseTakenOver, UsageError
 from qrlifecycle.leases.redis import KeeperClient, KeeperConnection, RedisLeases
 from qrlifecycle.leases.redis.client import Published
 from qrlifecycle.leases.redis.keeper import read_hint
+from qrlifecycle.leases.redis.outage import Outage
+from qrlifecycle.testing import ScriptedPeer
 
 from ..patience import HANGS
 from .clients import over_redis_py
@@ -219,6 +226,27 @@ async def test_leases_that_are_not_open_are_refused(server: RedisServer) -> None
         lease = one.leases.lease(*KEY)
     with pytest.raises(LeaseLost, match="use them within 'async with RedisLeases"):
         await lease.acquire(lambda _: None, 0.5)
+    with pytest.raises(LeaseLost, match="use them within 'async with RedisLeases"):
+        await one.leases.find_holder(*KEY)
+
+
+async def test_leases_that_were_never_entered_are_a_mistake_of_the_program() -> None:
+    """Whatever is asked of them, a `UsageError` says what to do; out of `pair()` as well."""
+    leases = RedisLeases(Nothing())
+    calls: list[Callable[[], Awaitable[object]]] = [
+        lambda: leases.lease(*KEY).acquire(lambda _: None, 0.5),
+        lambda: leases.find_holder(*KEY),
+        lambda: leases.ask_to_leave(*KEY),
+        QRLifecycle(no_code, ScriptedPeer(), lease=partial(leases.lease, *KEY)).pair,
+    ]
+    for call in calls:
+        with pytest.raises(UsageError, match="use them within 'async with RedisLeases"):
+            await call()
+
+
+async def no_code() -> QRCode:
+    """Is not asked."""
+    raise NotImplementedError
 
 
 async def test_a_keeper_that_is_away_at_first_is_waited_for() -> None:
@@ -251,8 +279,11 @@ def test_times_that_cannot_be_meant_are_refused() -> None:
         RedisLeases(client, renew_every=0)
     with pytest.raises(InvalidValue, match="ttl must be seconds above 0, not inf"):
         RedisLeases(client, ttl=float("inf"))
-    with pytest.raises(InvalidValue, match="drift must be from 0 to below 1"):
-        RedisLeases(client, drift=1.0)
+    with pytest.raises(InvalidValue, match="ttl must be seconds above 0, not str"):
+        RedisLeases(client, ttl="15")  # type: ignore[arg-type]
+    for wrong in (1.0, "0.01"):
+        with pytest.raises(InvalidValue, match="drift must be from 0 to below 1"):
+            RedisLeases(client, drift=wrong)  # type: ignore[arg-type]
     with pytest.raises(InvalidValue, match="when_away is 'close' or 'keep'"):
         RedisLeases(client, when_away="hush")  # type: ignore[arg-type]
     assert repr(RedisLeases(client)) == "<RedisLeases, 0 in use>"
@@ -311,6 +342,158 @@ async def test_promise_6_an_error_of_the_keepers_holds_no_secret(
     assert lost.value.__context__ is None
     assert "hush" not in caplog.text
     assert [record.levelname for record in caplog.records].count("WARNING") == 1
+
+
+class Failed(Secretive):
+    """Fails as a client does that was turned away."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def run(self, script: object, key: str, args: object) -> Any:
+        await anyio.lowlevel.checkpoint()
+        raise self.error
+
+
+class FailingBy(Failing):
+    """Always fails by one error."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[KeeperConnection]:
+        yield Failed(self.error)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            coredis.exceptions.AuthenticationFailureError("hush"),
+            r"AuthenticationFailureError \(check the user and the password",
+        ),
+        (redis.exceptions.ResponseError("WRONGPASS hush"), r"ResponseError \(check the user and"),
+        (redis.exceptions.NoPermissionError("hush"), r"NoPermissionError \(check what its user"),
+        (redis.exceptions.ResponseError("NOPERM hush"), r"ResponseError \(check what its user may"),
+        (RuntimeError("hush"), r"RuntimeError \(has the program entered the client"),
+        (ConnectionError("hush"), r"ConnectionError$"),
+    ],
+)
+async def test_promise_6_the_error_of_a_keeper_that_turns_us_away_says_what_to_mend(
+    error: Exception, said: str
+) -> None:
+    """User and password, what the user may do, a client that was never entered; no word of it."""
+    async with RedisLeases(FailingBy(error), timeout=0.01, close_within=0.01) as leases:
+        with pytest.raises(LeaseLost, match=said) as lost:
+            await leases.find_holder(*KEY)
+    assert "hush" not in str(lost.value)
+
+
+def test_an_outage_is_said_again_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    """At first, then with how long it has been so; that it is over is said once."""
+    clock = [100.0]
+    outage = Outage(lambda: clock[0])
+    caplog.set_level("INFO", "qrlifecycle")
+    for clock[0] in (100.0, 101.0, 159.0, 160.0, 161.0, 221.0):
+        outage.goes_on(LeaseLost("it did not answer"))
+    assert str(outage) == "it did not answer, for 121 s by now"
+    outage.is_over()
+    outage.is_over()
+    outage.goes_on(LeaseLost("nor this time"))
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", "leases: it did not answer"),
+        ("WARNING", "leases: it did not answer, for 60 s by now"),
+        ("WARNING", "leases: it did not answer, for 121 s by now"),
+        ("INFO", "leases: the keeper answers again"),
+        ("WARNING", "leases: nor this time"),
+    ]
+
+
+class Telling(Secretive):
+    """Answers one after another: an error, or what the keeper says; then always nothing."""
+
+    def __init__(self, answers: list[Any]) -> None:
+        self.answers = answers
+
+    async def run(self, script: object, key: str, args: object) -> Any:
+        await anyio.lowlevel.checkpoint()
+        answer = self.answers.pop(0) if self.answers else []
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+async def test_that_the_keeper_answers_again_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A keeper that came back and knows no session is here when another session has begun."""
+    begun, no_session, away = list[str](), None, OSError()
+    told = Telling([begun, away, no_session, away, begun])
+
+    class Client(Failing):
+        @asynccontextmanager
+        async def connection(self) -> AsyncIterator[KeeperConnection]:
+            yield told
+
+    caplog.set_level("INFO", "qrlifecycle")
+    async with RedisLeases(Client(), ttl=6, renew_every=0.02):
+        await until(lambda: not told.answers and "again" in caplog.text)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+async def test_an_attempt_that_had_no_lease_says_what_the_keeper_answered() -> None:
+    """The error of the outcome has the last answer's kind, and how long it has been so."""
+    error = ConnectionError("hush")
+    async with RedisLeases(FailingBy(error), timeout=0.01, close_within=0.01) as leases:
+        outcome = await attempt(leases).pair()
+    assert isinstance(outcome, q.Failed)
+    assert outcome.reason is q.Reason.LEASE_LOST
+    assert re.search(
+        r"\(0.05 s\); the keeper of the leases did not answer but with ConnectionError, "
+        r"for \d s by now$",
+        str(outcome.error),
+    )
+
+
+def attempt(leases: RedisLeases) -> QRLifecycle:
+    """One that has little time."""
+    policy = q.Policy(lease_timeout=0.05, close_timeout=0.01)
+    lease = partial(leases.lease, *KEY)
+    return QRLifecycle(no_code, ScriptedPeer(), lease=lease, policy=policy)
+
+
+async def test_what_is_waited_for_is_said_once_and_by_the_failure(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who holds it, or that the keeper has just begun; in one line of the log for each wait."""
+    caplog.set_level("INFO", "qrlifecycle")
+    said = []
+    async with machine(server, machine="pod-1") as other, machine(server) as one:
+        lease = await other.hold()
+        said.append(await attempt(one.leases).pair())
+        lease.release()
+        server.admin.delete("{qrl}:server")
+        said.append(await attempt(one.leases).pair())
+    errors = [outcome.error for outcome in said if isinstance(outcome, q.Failed)]
+    texts = [str(error).partition("; ")[2] for error in errors]
+    assert texts == [
+        "machine 'pod-1' holds it, and was asked to leave",
+        "the keeper has just begun, or lost its data, and grants nothing for one ttl (6 s), in "
+        "which others may say what they hold",
+    ]
+    waits = [record.getMessage() for record in caplog.records if "waiting" in record.getMessage()]
+    assert waits == [f"waiting for the lease, 0.05 s at most: {text}" for text in texts]
+
+
+async def test_an_attempt_that_may_give_up_too_soon_is_told_of_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Not above ttl + ttl / 4: nothing need be wrong, and it fails after a restart."""
+    leases = RedisLeases(Nothing(), ttl=24)
+    for seconds in (30.1, 30.0, 20.0):
+        leases.lease(*KEY).expect(seconds)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "lease_timeout is 30 s" in caplog.text
+    assert "ttl + ttl / 4, 30 s: allow more" in caplog.text
 
 
 @pytest.mark.parametrize(

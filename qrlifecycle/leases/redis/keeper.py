@@ -56,6 +56,8 @@ class Answer:
     token: int = 0
     seconds: float = 0.0
     """After which it may be another answer."""
+    machine: str = ""
+    """Whose holder is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,8 @@ class Keeper:
             word, *more = await self._run(self._for_all_else, ACQUIRE, *args)
         if word == "held":
             return Answer(word, token=int(more[0]))
-        return Answer(word, seconds=max(0, int(more[0])) / 1000 if more else 0.0)
+        seconds = max(0, int(more[0])) / 1000 if more else 0.0
+        return Answer(word, seconds=seconds, machine=more[1] if len(more) > 1 else "")
 
     async def update(self, words: Iterable[Word]) -> None:
         """Say many words at once, in order."""
@@ -185,8 +188,24 @@ class Keeper:
             connection.drop()
             kind = f"within {self._times.timeout:g} s"
         except Exception as error:
-            kind = f"but with {type(error).__name__}"
+            kind = f"but with {_kind_of(error)}"
         raise LeaseLost(f"the keeper of the leases did not answer {kind}")
+
+
+def _kind_of(error: Exception) -> str:
+    """An error's kind, for a text, and what to do where nobody but a person can.
+
+    Clients' words may hold what they were sent: only the first is looked at, the server's code.
+    """
+    kind = type(error).__name__
+    code = str(error).partition(" ")[0]
+    if kind.startswith("Authentication") or code in {"NOAUTH", "WRONGPASS"}:
+        return f"{kind} (check the user and the password that the client has)"
+    if kind in {"AuthorizationError", "NoPermissionError"} or code == "NOPERM":
+        return f"{kind} (check what its user may do: the commands, the keys and the channels)"
+    if isinstance(error, RuntimeError):
+        return f"{kind} (has the program entered the client, with 'async with'?)"
+    return kind
 
 
 def read_hint(text: str) -> Hint | None:

@@ -13,6 +13,7 @@ from ...errors import InvalidValue, LeaseHeld, LeaseLost, LeaseTakenOver
 from ...policy import number_or_kind
 from ...waiting import wait_for
 from ..base import Lease, Lost, WhenHeld
+from ..waits import Wait
 from .keeper import Answer, Keeper, Times
 from .session import Session
 
@@ -43,6 +44,9 @@ class Process(Protocol):
     def ask_beside(self, lease: RedisLease) -> None:
         """It goes on without the keeper, which is asked once it is there again."""
 
+    def judge_wait(self, at_most: float) -> None:
+        """A lease is waited for so many seconds: it may be too few."""
+
 
 class RedisLease(Lease):
     """One attempt's; `RedisLeases.lease()` makes it."""
@@ -54,6 +58,7 @@ class RedisLease(Lease):
         "_lost",
         "_process",
         "_token",
+        "_wait",
         "_when_held",
         "holder",
         "key",
@@ -68,6 +73,7 @@ class RedisLease(Lease):
         self._ended_by: Exception | None = None
         self._lost: Lost | None = None
         self._token: int | None = None
+        self._wait = Wait()
         self.key = key
         self.holder = secrets.token_hex(8)
         """The name of this attempt with the keeper."""
@@ -78,6 +84,17 @@ class RedisLease(Lease):
     def token(self) -> int | None:
         """The fencing token; None before the lease is held, and while it goes on without one."""
         return self._token
+
+    @property
+    def awaits(self) -> str:
+        """What `acquire()` waits for, or waited for at the last."""
+        outage = self._process.session.outage
+        return str(outage) if outage else self._wait.reason
+
+    def expect(self, at_most: float) -> None:
+        """Its `acquire()` may take so long."""
+        self._wait.at_most = at_most
+        self._process.judge_wait(at_most)
 
     @property
     def held(self) -> bool:
@@ -134,6 +151,8 @@ class RedisLease(Lease):
     async def _ask_until_held(self, when_held: WhenHeld) -> None:
         """Ask, and wait to be told; ask again now and then, for what is told may be lost."""
         while self._token is None:
+            if outage := self._process.session.outage:
+                self._wait.goes_on(str(outage))
             await self._process.session.wait_until_good()
             self._changed = anyio.Event()  # before it is asked: nothing that comes then is missed
             self._raise_if_ended()
@@ -150,7 +169,8 @@ class RedisLease(Lease):
             answer = await self._process.keeper.acquire(
                 asked_under, self.key, self.holder, when_held, claimed=self._claimed
             )
-        except LeaseLost:
+        except LeaseLost as error:
+            self._wait.goes_on(str(error))
             return SOON * 4
         if answer.word == "held":
             # What was granted counts under the session that it was asked with, and only while that
@@ -172,8 +192,13 @@ class RedisLease(Lease):
                 self._process.session.doubt(asked_under)
                 return SOON
             case "grace":
+                self._wait.goes_on(
+                    f"the keeper has just begun, or lost its data, and grants nothing for one ttl "
+                    f"({self._process.times.ttl:g} s), in which others may say what they hold"
+                )
                 return answer.seconds + SOON * random.random()  # noqa: S311 - no secret
         self._claimed = True
+        self._wait.goes_on(f"machine {answer.machine!r} holds it, and was asked to leave")
         soon = min(self._process.times.ttl / 5, answer.seconds + SOON / 10)
         return soon * (0.75 + 0.5 * random.random())  # noqa: S311 - not all at once
 

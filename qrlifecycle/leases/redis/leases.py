@@ -13,7 +13,7 @@ from typing import Literal, Self
 import anyio
 from anyio.abc import TaskGroup
 
-from ...errors import InvalidValue, LeaseLost, LeaseTakenOver
+from ...errors import InvalidValue, LeaseLost, LeaseTakenOver, UsageError
 from ...logs import logger
 from ...policy import is_positive, number_or_kind
 from ..base import Holder, Lease, Leases, WhenHeld, check_key
@@ -44,7 +44,9 @@ class RedisLeases(Leases):
     Args:
         client: a client of coredis (asyncio and trio) or of redis.asyncio, which the program has
             opened; three connections of its pool are taken. Or a `KeeperClient`.
-        ttl: seconds for which a process is believed to live without a renewal.
+        ttl: seconds for which a process is believed to live without a renewal. ``ttl`` and a
+            quarter of it more is the longest wait after a machine was killed or the keeper began:
+            ``policy.lease_timeout`` must be above that.
         renew_every: seconds between renewals; a fifth of ``ttl`` unless given.
         timeout: seconds that an answer of the keeper may take.
         drift: by how much the keeper's clock may be faster than ours: 0.01 is 1 %.
@@ -76,6 +78,7 @@ class RedisLeases(Leases):
         prefix: str = "{qrl}:",
         clock: Callable[[], float] = clock,
     ) -> None:
+        _require_seconds("ttl", ttl)
         renew_every = ttl / 5 if renew_every is None else renew_every
         self.times = Times(ttl, renew_every, timeout, drift, slack, close_within)
         _require_fitting(self.times, when_away)
@@ -90,6 +93,7 @@ class RedisLeases(Leases):
         self._book: dict[str, RedisLease] = {}
         self._left = anyio.Event()
         self._tasks: TaskGroup | None = None
+        self._was_open = self._judged = False
         self._stack = AsyncExitStack()
 
     def __repr__(self) -> str:
@@ -106,6 +110,7 @@ class RedisLeases(Leases):
             with anyio.move_on_after(self.times.timeout):
                 await self.session.wait_until_good()  # if it is there; else it is waited for later
             self._stack = stack.pop_all()
+            self._was_open = True
         return self
 
     async def __aexit__(
@@ -142,21 +147,25 @@ class RedisLeases(Leases):
     async def find_holder(self, *key: str) -> Holder | None:
         """Who holds it at this moment, on whichever machine; None if nobody does."""
         check_key(key)
+        self._require_open()
         return await self.keeper.find(json.dumps(key))
 
     async def ask_to_leave(self, *key: str) -> bool:
         """Ask its holder to leave, on whichever machine; say whether there is one."""
         check_key(key)
+        self._require_open()
         return await self.keeper.ask(json.dumps(key))
 
     # For a lease
 
     def enter(self, lease: RedisLease) -> None:
-        """From now on the process knows of it."""
-        if self._tasks is None:
-            raise LeaseLost(
-                "these leases are not open; use them within 'async with RedisLeases(...)'"
-            )
+        """From now on the process knows of it.
+
+        Raises:
+            UsageError: these leases were never entered.
+            LeaseLost: they are closed.
+        """
+        self._require_open()
         self._book[lease.holder] = lease
 
     def leave(self, lease: RedisLease) -> None:
@@ -173,6 +182,19 @@ class RedisLeases(Leases):
         """It goes on without the keeper, which is asked once it is there again."""
         assert self._tasks is not None
         self._tasks.start_soon(lease.ask_beside)
+
+    def judge_wait(self, at_most: float) -> None:
+        """Say once that an attempt may give up while nothing is wrong with the keeper."""
+        longest = self.times.ttl * 1.25
+        if at_most <= longest and not self._judged:
+            self._judged = True
+            logger.warning(
+                "leases: policy.lease_timeout is %g s, and after a kill of a machine, or a restart "
+                "of the keeper, a lease may be had only after ttl + ttl / 4, %g s: allow more than "
+                "that, or lower the ttl",
+                at_most,
+                longest,
+            )
 
     # For the session
 
@@ -216,6 +238,13 @@ class RedisLeases(Leases):
         elif hint.word == "free":
             lease.wake()
 
+    def _require_open(self) -> None:
+        if self._tasks is None:
+            # Never entered is a mistake; closed meanwhile is how a program ends.
+            raise (LeaseLost if self._was_open else UsageError)(
+                "these leases are not open; use them within 'async with RedisLeases(...)'"
+            )
+
     async def _listen_forever(self) -> None:
         """Hear hints; what is not heard comes with the next renewal, or is asked for again."""
         while True:
@@ -229,13 +258,17 @@ class RedisLeases(Leases):
             await anyio.sleep(LISTEN_AGAIN)
 
 
+def _require_seconds(name: str, value: object) -> None:
+    if not is_positive(value) or value == float("inf"):
+        raise InvalidValue(f"{name} must be seconds above 0, not {number_or_kind(value)}")
+
+
 def _require_fitting(times: Times, when_away: str) -> None:
     """Refuse times that cannot be meant together."""
     for name in ("ttl", "renew_every", "timeout", "close_within"):
-        value = getattr(times, name)
-        if not is_positive(value) or value == float("inf"):
-            raise InvalidValue(f"{name} must be seconds above 0, not {number_or_kind(value)}")
-    if not (0 <= times.drift < 1 and times.slack >= 0):
+        _require_seconds(name, getattr(times, name))
+    numbers = all(isinstance(number, int | float) for number in (times.drift, times.slack))
+    if not numbers or not (0 <= times.drift < 1 and times.slack >= 0):
         raise InvalidValue("drift must be from 0 to below 1, and slack no less than 0 s")
     if times.kept <= times.renew_every + times.timeout:
         raise InvalidValue(

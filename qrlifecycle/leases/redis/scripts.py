@@ -136,7 +136,7 @@ local wait = grace()
 if wait > 0 then return {'grace', wait} end
 local lease = prefix .. 'lease:' .. key
 local known = redis.call('HMGET', lease, 'holder', 'session', 'process', 'token', 'claim',
-  'claim_process')
+  'claim_process', 'machine')
 if known[1] == holder then  -- the answer was lost, or came too late to count
   if not overtaken(session, known[2]) then
     redis.call('HSET', lease, 'session', session, 'process', process)
@@ -151,7 +151,7 @@ if known[1] and alive(known[2]) then
     redis.call('HSET', lease, 'claim', holder, 'claim_process', process)
   end
   ask(known[3], key, known[1])
-  return {'wait', redis.call('PTTL', prefix .. 'session:' .. known[2])}
+  return {'wait', redis.call('PTTL', prefix .. 'session:' .. known[2]), known[7]}
 end
 local token = math.max(time[1] * 1000000 + time[2],
   (tonumber(redis.call('GET', prefix .. 'token')) or 0) + 1)

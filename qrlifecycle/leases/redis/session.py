@@ -23,10 +23,10 @@ from typing import Protocol
 import anyio
 
 from ...errors import LeaseLost
-from ...logs import logger
 from ...sleeping import GOES_ON
 from ...waiting import wait_for
 from .keeper import Hint, Keeper, Times
+from .outage import Outage
 
 __all__ = ["Held", "Session", "clock"]
 
@@ -87,7 +87,8 @@ class Session:
         self._keeps = keeps
         self._now = now
         self._begun = False
-        self._away = False
+        self.outage = Outage(now)
+        """Whether, for how long and why the keeper does not answer."""
         self._changed = anyio.Event()
         self._hurry = anyio.Event()
         self._confirmed_at = now()
@@ -120,9 +121,10 @@ class Session:
             try:
                 await (self._renew(sent) if self._begun else self._begin(sent))
                 pause = self._times.renew_every - (self._now() - sent) if self._begun else 0.0
-                self._say_that_it_is_here()
+                if self._begun:  # "no such session" is an answer, and another may follow it
+                    self.outage.is_over()
             except LeaseLost as error:
-                self._say_that_it_is_away(error)
+                self.outage.goes_on(error)
                 pause = AGAIN
             with anyio.move_on_after(max(0.01, pause)):
                 await wait_for(self._hurry)
@@ -162,13 +164,3 @@ class Session:
         self.good_until = max(self.good_until, sent + self._times.kept)
         self._changed.set()
         self._changed = anyio.Event()
-
-    def _say_that_it_is_away(self, error: LeaseLost) -> None:
-        level = logger.debug if self._away else logger.warning
-        level("leases: %s", error)
-        self._away = True
-
-    def _say_that_it_is_here(self) -> None:
-        if self._away:
-            logger.info("leases: the keeper answers again")
-        self._away = False

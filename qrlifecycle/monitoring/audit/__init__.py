@@ -30,6 +30,7 @@ from ...records import (
 )
 from ...states import SOCKET_OWNER, Event, State
 from ..forks import in_each_fork
+from .across import AcrossProcesses
 from .alerts import (
     Alert,
     Limits,
@@ -111,6 +112,7 @@ class Audit:
         self._shared: OrderedDict[str, float] = OrderedDict()
         """Shared sockets that are held, and when they were told of last."""
         self._sockets = Sockets()
+        self._across = AcrossProcesses()
         self._window: deque[tuple[float, int, bool]] = deque(maxlen=self._limits.window)
         self._wasted = {"socket_seconds_per_success": False, "codes_per_success": False}
         self._counts: Counter[str] = Counter()
@@ -212,7 +214,7 @@ class Audit:
             case Leaving():
                 yield from self._leaving(record, trail)
             case Closed():
-                self._closed(record)
+                yield from self._closed(record, trail)
             case Changed():
                 yield from self._changed(record, trail)
             case Ended():
@@ -276,11 +278,15 @@ class Audit:
         if trail.openings > self._limits.openings_per_attempt:
             limit = self._limits.openings_per_attempt
             yield Waste(*_who(record, trail), "openings_per_attempt", trail.openings, limit)
+        if self._clock is None:  # else there is one process, whose sockets are counted below
+            self._across.opened(record)
         name, at = record.lifecycle, record.monotonic
         if others := self._sockets.opened(name, record.subject, at, record.shared):
             yield SecondSocket(*_who(record, trail), others)
 
-    def _closed(self, record: Closed) -> None:
+    def _closed(self, record: Closed, trail: Trail) -> Iterator[Alert]:
+        if others := self._across.closed(record):
+            yield SecondSocket(*_who(record, trail), others, elsewhere=True)
         if self._sockets.closed(record.lifecycle, record.monotonic):
             self._closings[record.how] += 1
 

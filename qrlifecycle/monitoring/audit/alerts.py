@@ -114,18 +114,26 @@ class SocketOutsideDisplayed(PromiseBroken):
 @shown_half_made
 @dataclass(frozen=True, slots=True)
 class SecondSocket(Alert):
-    """Two lifecycles of one process had a socket open for one subject at the same time.
+    """Two lifecycles had a socket open for one subject at the same time.
 
-    Two shares of one shared socket are one socket.
+    Two shares of one shared socket are one socket. Those of several processes are found in a
+    journal that has the records of them all, as the first of them closes.
     """
 
     kind = "second_socket"
 
     others: int
-    """How many were open before this one."""
+    """How many were open before this one; in other processes: how many were opened after it."""
+    elsewhere: bool = False
+    """Whether they are other processes'."""
 
     def __str__(self) -> str:
         whom = "somebody" if self.subject is None else " ".join(self.subject)
+        if self.elsewhere:
+            return (
+                f"while a socket was open for {whom}, other processes opened {self.others} more; "
+                "leases keep that from happening"
+            )
         return f"a socket was opened for {whom}, who had {self.others} open already"
 
 

@@ -179,7 +179,8 @@ class InMemoryKeeper:
                 self._tell(known.claim_process, "superseded", key, known.claim)
             known.claim, known.claim_process = holder, process
         self._ask_holder(known.process, key, known.holder)
-        return ["wait", round(self.sessions[known.session] - self._ms)]
+        left = round(self.sessions[known.session] - self._ms)
+        return ["wait", left, known.machine]
 
     def _update(self, *said: str) -> int:
         for word, key, holder in _groups(said):
