@@ -382,7 +382,7 @@ async def test_a_code_to_type_is_asked_for_again_when_it_is_over_or_was_none() -
     """Another makes the one before worthless, so no sooner."""
 
     async def typed(said: Answer) -> object:
-        client._answers = [session("SCAN_QR_CODE"), answer({"value": "2@x"}), said]
+        client._answers[:] = [session("SCAN_QR_CODE"), answer({"value": "2@x"}), said]
         found: Any = await waha.check_status()
         return found.qr.typed and found.qr.typed.reveal()
 

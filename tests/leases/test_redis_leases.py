@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 import coredis
+import coredis.exceptions
 import pytest
 import redis.exceptions
 
