@@ -167,8 +167,8 @@ class PairingThread:
         expect_pair(self.lifecycle, self._scope)
 
     def _leave(self) -> None:
-        if not self.lifecycle.snapshot().ending and not self.lifecycle.cancel():
-            self._scope.cancel()  # it has not begun
+        if not self.lifecycle.snapshot().ending:
+            self.lifecycle.cancel()
 
     async def _run(self) -> Outcome | BaseException:
         try:

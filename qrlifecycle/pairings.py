@@ -313,8 +313,8 @@ class _Attempt:
         Its own trigger decides at once. A scope's cancellation is heard at its next wait: a success
         that comes first would stand, and the hooks that are told of it would be cut off.
         """
-        if not self.ending and not self.lifecycle.cancel():
-            self.scope.cancel()  # it has not begun
+        if not self.ending:
+            self.lifecycle.cancel()
 
     @property
     def outcome(self) -> Outcome:
