@@ -188,27 +188,13 @@ class Harness:
 
     def abort(self, transport: Transport) -> None:
         """Abort; it must not raise."""
-        try:
+        with _never_raises(transport, "abort", "is the last resort: never raise."):
             transport.abort()
-        except Exception as error:
-            place = place_of_error(transport, error)
-            raise ClauseBroken(
-                f"abort() raised {in_words(error)}" + (f", at {place}." if place else "."),
-                place=place,
-                mend=f"{place_of_method(transport, 'abort')} is the last resort: never raise.",
-            ) from None
 
     def close_nowait(self, transport: Transport) -> bool:
         """Close without waiting, if it can; whether it says that nothing is left."""
-        try:
+        with _never_raises(transport, "close_nowait", "may come at any time."):
             return transport.close_nowait()
-        except Exception as error:
-            place = place_of_error(transport, error)
-            raise ClauseBroken(
-                f"close_nowait() raised {in_words(error)}" + (f", at {place}." if place else "."),
-                place=place,
-                mend=f"{place_of_method(transport, 'close_nowait')} may come at any time.",
-            ) from None
 
     async def take(self, transport: Transport, *steps: str) -> None:
         """Close, abort, or both, in order."""
@@ -390,6 +376,20 @@ def gave_another(given: object, wanted: Signal) -> str:
     if what == repr(wanted):
         what = f"another {what}, with another {difference(given, wanted)},"
     return f"receive() gave {what} when {wanted!r} was to come"
+
+
+@contextmanager
+def _never_raises(transport: Transport, method: str, advice: str) -> Iterator[None]:
+    """A plain call must not raise."""
+    try:
+        yield
+    except Exception as error:
+        place = place_of_error(transport, error)
+        raise ClauseBroken(
+            f"{method}() raised {in_words(error)}" + (f", at {place}." if place else "."),
+            place=place,
+            mend=f"{place_of_method(transport, method)} {advice}",
+        ) from None
 
 
 def _swallowed(operation: Operation, place: TransportLine | None) -> ClauseBroken:
