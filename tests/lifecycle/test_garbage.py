@@ -155,7 +155,10 @@ ENDINGS: dict[str, tuple[Act, dict[str, Any]]] = {
 """What happens to one that displays a code, and with which options."""
 
 SOMEBODY_ELSES = {"no code can be made", "a break of no kind of ours"}
-"""Ends by an error that is not ours: it goes on to the program with its traceback, in `error`."""
+"""Ends by an error that is not ours: it goes on to the program with its traceback, in `error`.
+
+From Python 3.12 on the frames of a traceback hold those that had called them, up to the one that
+was given the outcome: the circle is the language's."""
 
 
 async def end(act: Act, given: dict[str, Any]) -> None:
@@ -173,7 +176,7 @@ async def end(act: Act, given: dict[str, Any]) -> None:
 async def test_nothing_is_left_to_the_collector(name: str) -> None:
     """Whatever ends it, and with whichever of its options."""
     if name in SOMEBODY_ELSES and sys.version_info >= (3, 12):
-        pytest.skip("the frames of somebody else's traceback are a circle there")
+        pytest.skip("a traceback leads to whoever was given the outcome, and that to the traceback")
     act, options = ENDINGS[name]
     await end(act, options)  # what is made once, is
     with left_to_the_collector() as left:
