@@ -13,18 +13,10 @@ import pytest
 from qrlifecycle import Outcome, QRCode
 from qrlifecycle.gateways import DeviceFlow, Gateway
 from qrlifecycle.testing.gateways import DeviceFlowEmulator, Emulator
-from qrlifecycle.testing.suite import GatewayScenarios
 
 from ..patience import patient_clock
 from .authlib_server import AuthlibServer
-
-
-class OnBoth(GatewayScenarios):
-    """Real sockets, on asyncio and trio."""
-
-    @pytest.fixture(params=["asyncio", "trio"])
-    def anyio_backend(self, request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
-        return patient_clock(request.param)
+from .on_both import OnBoth
 
 
 @pytest.mark.slow

@@ -10,21 +10,8 @@ import pytest
 
 from qrlifecycle.gateways import EvolutionAPI, Gateway
 from qrlifecycle.testing.gateways import Emulator, EvolutionEmulator
-from qrlifecycle.testing.suite import GatewayScenarios
 
-from ..patience import patient_clock
-
-
-class OnBoth(GatewayScenarios):
-    """Real sockets, on asyncio and trio."""
-
-    @pytest.fixture(params=["asyncio", "trio"])
-    def anyio_backend(self, request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
-        return patient_clock(request.param)
-
-    @pytest.fixture
-    def gateway(self) -> Callable[[Any], Gateway]:
-        return EvolutionEmulator.gateway
+from .on_both import OnBoth
 
 
 class TestEvolution(OnBoth):

@@ -10,31 +10,22 @@ import pytest
 
 from qrlifecycle.gateways import GOWA, Gateway
 from qrlifecycle.testing.gateways import CannotDo, Emulator, GOWAEmulator
-from qrlifecycle.testing.suite import GatewayScenarios
 
-from ..patience import patient_clock
+from .on_both import OnBoth
 
 
-class OnBoth(GatewayScenarios):
-    """Real sockets, on asyncio and trio. A scenario waits for 60 s, so codes live less."""
-
-    @pytest.fixture(params=["asyncio", "trio"])
-    def anyio_backend(self, request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
-        return patient_clock(request.param)
+class ShortLived(OnBoth):
+    """A scenario waits for 60 s, so codes live less."""
 
     @pytest.fixture
     def emulator(self) -> Callable[[], Emulator]:
         return partial(GOWAEmulator, lifetime=40)
 
 
-class TestPictures(OnBoth):
+class TestPictures(ShortLived):
     """A password, and pictures to scan."""
 
     __test__ = True
-
-    @pytest.fixture
-    def gateway(self) -> Callable[[Any], Gateway]:
-        return lambda served: served.gateway()
 
 
 class Unhurried(GOWAEmulator):

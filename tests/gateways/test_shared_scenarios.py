@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import pytest
 
-from qrlifecycle.gateways import GOWA, WAHA, EvolutionAPI, Gateway, WPPConnect
+from qrlifecycle.gateways import GOWA, WAHA, EvolutionAPI, WPPConnect
 from qrlifecycle.testing.gateways import (
     Emulator,
     EvolutionEmulator,
@@ -18,10 +18,10 @@ from qrlifecycle.testing.gateways import (
     check_gateway,
 )
 from qrlifecycle.testing.gateways.served import ServedEmulator
-from qrlifecycle.testing.suite import GatewayScenarios
 from qrlifecycle.transports.shared import SharedSocket
 
 from ..patience import patient_clock
+from .on_both import OnBoth
 
 
 class WithASocket(ServedEmulator):
@@ -83,18 +83,6 @@ class SharedGOWA(WithASocket, GOWAEmulator):
         await super().__aenter__()
         self.admit("listener", type(self)(device="listener"))
         return self
-
-
-class OnBoth(GatewayScenarios):
-    """Real sockets, on asyncio and trio."""
-
-    @pytest.fixture(params=["asyncio", "trio"])
-    def anyio_backend(self, request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
-        return patient_clock(request.param)
-
-    @pytest.fixture
-    def gateway(self) -> Callable[[Any], Gateway]:
-        return lambda served: served.gateway()
 
 
 @pytest.mark.slow

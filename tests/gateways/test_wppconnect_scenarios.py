@@ -9,35 +9,26 @@ import pytest
 
 from qrlifecycle.gateways import Gateway, WPPConnect
 from qrlifecycle.testing.gateways import Emulator, WPPConnectEmulator
-from qrlifecycle.testing.suite import GatewayScenarios
 
-from ..patience import patient_clock
+from .on_both import OnBoth
 
 
-class OnBoth(GatewayScenarios):
-    """Real sockets, on asyncio and trio."""
-
-    @pytest.fixture(params=["asyncio", "trio"])
-    def anyio_backend(self, request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
-        return patient_clock(request.param)
+class OnItsEmulator(OnBoth):
+    """The one that there is."""
 
     @pytest.fixture
     def emulator(self) -> Callable[[], Emulator]:
         return WPPConnectEmulator
 
-    @pytest.fixture
-    def gateway(self) -> Callable[[Any], Gateway]:
-        return WPPConnectEmulator.gateway
 
-
-class TestWPPConnect(OnBoth):
+class TestWPPConnect(OnItsEmulator):
     """With the session's token."""
 
     __test__ = True
 
 
 @pytest.mark.slow
-class TestWPPConnectWithTheSecret(OnBoth):
+class TestWPPConnectWithTheSecret(OnItsEmulator):
     """With the server's secret, from a function."""
 
     __test__ = True
