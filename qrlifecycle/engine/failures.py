@@ -3,8 +3,9 @@
 An error brings its reason along (`ServiceRefused`), or its kind has one
 (`outcome.REASON_OF_ERROR`), or it is what goes wrong in that state (`REASON_OTHERWISE`). A deadline
 has one (`outcome.REASON_OF_DEADLINE`), and a refusal that a service sends brings its own along
-(`signals.PairingRefused`). Four more are decided where they are noticed: `wrong_identity` in
-`incoming`, `expired` in `attempt`, `codes_used_up` in both, `showing_failed` in `progress`.
+(`signals.PairingRefused`). Three more are noticed elsewhere and put into words here:
+`wrong_identity` in `incoming`, `expired` in `attempt`, `codes_used_up` in both. `showing_failed` is
+decided in `progress`.
 
 **Every end has words.** The outcome's ``error`` says what happened and what to do, also where
 nothing was raised: which number of the policy ran out, or that the service sent a refusal without a

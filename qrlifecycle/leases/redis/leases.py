@@ -265,7 +265,7 @@ def _require_seconds(name: str, value: object) -> None:
 
 def _require_fitting(times: Times, when_away: str) -> None:
     """Refuse times that cannot be meant together."""
-    for name in ("ttl", "renew_every", "timeout", "close_within"):
+    for name in ("renew_every", "timeout", "close_within"):
         _require_seconds(name, getattr(times, name))
     numbers = all(isinstance(number, int | float) for number in (times.drift, times.slack))
     if not numbers or not (0 <= times.drift < 1 and times.slack >= 0):
