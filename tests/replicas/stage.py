@@ -39,11 +39,6 @@ class Settings:
         """Users of the crowd."""
         return [f"user-{number}" for number in range(self.users)]
 
-    @property
-    def kept(self) -> float:
-        """Seconds after the last renewal by which whoever cannot renew has let go."""
-        return self.ttl * 0.99 - 0.25
-
 
 class Stage:
     """See the module; made by `stage()`."""
