@@ -189,6 +189,7 @@ def test_the_standard_input(tmp_path: Path) -> None:
     assert b"Every promise held." in done.stdout
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     """A journal of many lifecycles takes no more memory than one of a few."""
     used = []
@@ -210,6 +211,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     assert many < few * 1.25
 
 
+@pytest.mark.slow
 def test_the_page_on_watching_does_what_it_says(tmp_path: Path) -> None:
     """Its listings run as one program; the journal that it wrote is judged as the page shows."""
     page = Path(__file__).parent.parent / "docs" / "how-to" / "watch-in-production.md"

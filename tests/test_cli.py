@@ -266,6 +266,7 @@ async def answer_with(what: object, _request: web.Request) -> web.Response:
 PICTURE = f"data:image/png;base64,{base64.b64encode(QRCode('2@of-a-phone').png()).decode()}"
 
 
+@pytest.mark.slow
 def test_where_no_code_can_be_drawn_none_is_asked_for() -> None:
     """`pair` writes no code as text, so it ends before anything is asked for or opened."""
     done = run("pair", "http://127.0.0.1:1", *OWNER, PYTHONIOENCODING="ascii")
@@ -397,6 +398,7 @@ def test_pair() -> None:
     serve(scenario)
 
 
+@pytest.mark.slow
 def test_pair_with_token() -> None:
     """The token of the environment goes over both ways and is in no text."""
 
@@ -416,6 +418,7 @@ def test_pair_with_token() -> None:
     serve(scenario, token="s3cret")
 
 
+@pytest.mark.slow
 def test_pair_of_a_paired_account() -> None:
     """An account that is paired already needs no socket."""
 
@@ -511,6 +514,7 @@ def test_pair_reads_the_status_when_an_event_says_that_it_has_changed() -> None:
     serve(scenario)
 
 
+@pytest.mark.slow
 def test_pair_reads_the_status() -> None:
     """`--status-url` finds a success that no event told, here one that the command cannot read."""
 
@@ -529,6 +533,7 @@ def test_pair_reads_the_status() -> None:
     serve(scenario, token="s3cret")
 
 
+@pytest.mark.slow
 def test_pair_says_what_else_is_wanted() -> None:
     """A code to type and an action that is required are told in words."""
 
@@ -548,6 +553,7 @@ def test_pair_says_what_else_is_wanted() -> None:
     serve(scenario)
 
 
+@pytest.mark.slow
 def test_pair_with_a_status_that_cannot_be_read() -> None:
     """An answer without the status in it is told in one line each time, and is not fatal."""
 
@@ -574,6 +580,7 @@ def test_pair_with_half_a_status(capsys: pytest.CaptureFixture[str]) -> None:
     assert "need --status-url" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_pair_declined() -> None:
     """Declined on the phone is told as such."""
 
@@ -702,6 +709,7 @@ def test_promise_2_a_second_interrupt_forces_the_exit(
         assert (ended, written, len(asked)) == ([128 + number], [b"leave"], 1)
 
 
+@pytest.mark.slow
 def test_interrupt_says_how_it_ended() -> None:
     """After Ctrl-C the socket was closed in order, and the last lines say so."""
 
@@ -1096,7 +1104,10 @@ def code_lines(written: str) -> list[str]:
     return [line[0].rstrip() for line in found if line is not None]
 
 
-@pytest.mark.parametrize("paper", [0, 255], ids=["dark", "light"])
+@pytest.mark.parametrize(
+    "paper",
+    [pytest.param(0, id="dark"), pytest.param(255, id="light", marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize(
     ("more", "options"),
     [({}, ("--plain",)), ({"PYTHONIOENCODING": "ascii"}, ())],
@@ -1113,6 +1124,7 @@ def test_a_code_in_a_terminal_scans(
     assert photographed(code_lines(written), paper) == [url[0]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("invert", "paper"), [(False, 0), (True, 255)])
 def test_a_piped_code_scans(invert: bool, paper: int) -> None:
     """On a dark background as it is, on a light one with `--invert`; without escape codes."""
@@ -1139,6 +1151,7 @@ def test_a_small_terminal_has_all_of_it() -> None:
     assert photographed(code_lines(screen), 0) == [url]
 
 
+@pytest.mark.slow
 def test_a_code_that_is_higher_than_the_terminal_is_said_to_be() -> None:
     """After the code, for what is written before it has left the screen."""
     code, written = in_terminal("demo", "--scan-after", "0", "--plain", lines=12)
@@ -1188,6 +1201,7 @@ def test_a_code_that_has_run_out_is_not_valid_for_0_s() -> None:
     assert "valid for 0 s" not in written
 
 
+@pytest.mark.slow
 def test_a_dumb_terminal_is_sent_letters_only() -> None:
     """No colours, no cursor; also where progress is shown."""
     code, written = in_terminal("demo", "--scan-after", "0", TERM="dumb")
@@ -1205,6 +1219,7 @@ def test_live_view_interrupted() -> None:
     assert "Traceback" not in written
 
 
+@pytest.mark.slow
 def test_live_view_without_colour() -> None:
     """With NO_COLOR only the code has colours."""
     code, written = in_terminal("demo", "--scan-after", "0.1", NO_COLOR="1")
@@ -1233,6 +1248,7 @@ def test_small_terminal(columns: int, lines: int) -> None:
     assert bool(drawn) == (columns >= 37)
 
 
+@pytest.mark.slow
 def test_a_terminal_that_stays_too_narrow_ends_it() -> None:
     """Nobody makes it wider: no socket is held for codes that nobody sees, one after another."""
 
@@ -1263,6 +1279,7 @@ def test_every_number_that_a_failure_names_can_be_set() -> None:
     assert policy_of(endless).attempt_timeout == float("inf")
 
 
+@pytest.mark.slow
 def test_plain_in_terminal() -> None:
     """With --plain a terminal gets plain lines; only the code has colours."""
     code, written = in_terminal("demo", "--scan-after", "0", "--plain")

@@ -73,16 +73,17 @@ def pages() -> list[Path]:
     [
         README,
         TUTORIAL,
-        DOCS / "security.md",
-        HOW_TO / "read-the-status.md",
-        HOW_TO / "share-a-socket.md",
-        HOW_TO / "when-a-connection-ends.md",
-        HOW_TO / "several-machines.md",
-        DOCS / "gateways" / "device-flow.md",
-        DOCS / "coming-from-the-react-hook.md",
         *(
-            pytest.param(DOCS / "gateways" / f"{name}.md", marks=pytest.mark.slow)
-            for name in ("evolution", "wppconnect", "waha", "gowa")
+            pytest.param(page, marks=pytest.mark.slow)
+            for page in (
+                DOCS / "security.md",
+                HOW_TO / "read-the-status.md",
+                HOW_TO / "share-a-socket.md",
+                HOW_TO / "when-a-connection-ends.md",
+                HOW_TO / "several-machines.md",
+                DOCS / "coming-from-the-react-hook.md",
+                *sorted((DOCS / "gateways").glob("[!i]*.md")),
+            )
         ),
     ],
     ids=lambda path: path.name,
@@ -121,6 +122,7 @@ def test_the_page_on_writing_a_transport_ends_with_a_good_one(tmp_path: Path) ->
     assert re.fullmatch(r"(on (asyncio|trio): \d+ checks passed, 0 skipped\n){2}", printed)
 
 
+@pytest.mark.slow
 def test_the_page_on_writing_a_gateway_ends_with_a_good_one(tmp_path: Path) -> None:
     """Its listings run as one file: a gateway of some forty lines keeps what is played to it."""
     listings = blocks(HOW_TO / "write-a-gateway.md", "python")
@@ -229,6 +231,7 @@ asyncio.run(main())
 """Visitors of the page's view, behind Django's own handler: two tabs are paired, one goes away."""
 
 
+@pytest.mark.slow
 def test_the_page_on_embedding_shows_a_view_for_django(tmp_path: Path) -> None:
     """Behind Django's own handler tabs share a socket, and the last one that goes away takes it."""
     pytest.importorskip("django", reason="needs Django, which nothing here depends on")
@@ -277,6 +280,7 @@ with (
 """The page's task, run as a worker runs it, in this process."""
 
 
+@pytest.mark.slow
 def test_the_page_on_embedding_shows_a_task_for_celery(tmp_path: Path) -> None:
     """It blocks until the account is paired."""
     pytest.importorskip("celery", reason="needs Celery, which nothing here depends on")
@@ -287,6 +291,7 @@ def test_the_page_on_embedding_shows_a_task_for_celery(tmp_path: Path) -> None:
     assert printed == "{'connected': True, 'reason': None} 1\n"
 
 
+@pytest.mark.slow
 def test_the_page_on_embedding_shows_tabs_that_join(tmp_path: Path) -> None:
     """Two of them see one attempt, over one socket."""
     listing, *_ = blocks(HOW_TO / "embed.md", "python")
@@ -362,6 +367,7 @@ def test_the_page_on_security_has_the_headers_of_the_example() -> None:
     assert policy.strip() == headers["Content-Security-Policy"]
 
 
+@pytest.mark.slow
 def test_the_page_on_logging_tells_whose_line_it_is(tmp_path: Path) -> None:
     """Its listing pairs: each line of ours names one lifecycle, and so does the service's own."""
     (listing,) = blocks(HOW_TO / "logging.md", "python")
@@ -396,6 +402,7 @@ def test_the_page_on_cancellation_finds_what_it_says(tmp_path: Path) -> None:
     assert found[0] in printed
 
 
+@pytest.mark.slow
 def test_the_page_on_testing_ones_own_service_passes_its_own(tmp_path: Path) -> None:
     """Its listings are a file of tests, as they stand, and all of them pass."""
     script = tmp_path / "test_mine.py"
@@ -485,18 +492,19 @@ def test_the_readmes_picture_is_a_code_that_scans() -> None:
     [
         ("pair.py", r"Paired with \+490001234567; sockets ever opened: 1"),
         ("pair_over_lines.py", r"Connected\(identity='\+490001234567'"),
-        ("pair_over_lines.py trio", r"Connected\(identity='\+490001234567'"),
-        ("pair_over_websocket.py", r"Connected\(identity='\+490001234567'"),
-        ("pair_over_websocket.py trio", r"Connected\(identity='\+490001234567'"),
-        pytest.param(
-            "check_line_transport.py",
-            r"on trio: \d+ checks passed, 5 skipped",
-            marks=pytest.mark.slow,
+        *(
+            pytest.param(name, expected, marks=pytest.mark.slow)
+            for name, expected in (
+                ("pair_over_lines.py trio", r"Connected\(identity='\+490001234567'"),
+                ("pair_over_websocket.py", r"Connected\(identity='\+490001234567'"),
+                ("pair_over_websocket.py trio", r"Connected\(identity='\+490001234567'"),
+                ("check_line_transport.py", r"on trio: \d+ checks passed, 5 skipped"),
+                ("pair_in_a_terminal.py scan", r"Paired with \+490001234567"),
+                ("pair_synchronously.py", r"Paired with \+490001234567\nSockets ever opened: 1"),
+                ("pair_behind_fastapi.py", "was stopped.\nSockets ever opened: 3; open now: 0"),
+                ("pair_behind_flask.py", r"\+490001234567'}\nSockets open at once: 1; open now: 0"),
+            )
         ),
-        ("pair_in_a_terminal.py scan", r"Paired with \+490001234567"),
-        ("pair_synchronously.py", r"Paired with \+490001234567\nSockets ever opened: 1"),
-        ("pair_behind_fastapi.py", "was stopped.\nSockets ever opened: 3; open now: 0"),
-        ("pair_behind_flask.py", r"\+490001234567'}\nSockets open at once: 1; open now: 0"),
     ],
 )
 def test_an_example_runs_offline(name: str, expected: str) -> None:

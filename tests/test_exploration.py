@@ -93,6 +93,7 @@ def test_every_row_reason_and_resting_place_was_seen() -> None:
     assert {place.final_check for place in stood} == {False, True}
 
 
+@pytest.mark.slow
 def test_races_are_explored_alike_from_run_to_run() -> None:
     """The same numbers each time, with races too."""
     world = BY_NAME["races of one code"]
@@ -181,7 +182,9 @@ def test_promise_1_broken_is_told_by_the_model_as_well(
     assert "<" not in str(caught.value)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    "backend", [BACKENDS[0], *(pytest.param(b, marks=pytest.mark.slow) for b in BACKENDS[1:])]
+)
 def test_promise_4_broken_by_an_opening_that_no_read_follows(
     backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

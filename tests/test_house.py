@@ -6,6 +6,7 @@ import ast
 import importlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -146,24 +147,35 @@ def sources() -> list[Path]:
     return [p for p in sorted(PACKAGE.rglob("*.py")) if p != PACKAGE / "__init__.py"]
 
 
-@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_imports_go_one_way(path: Path) -> None:
+def test_imports_go_one_way() -> None:
     """A module imports from the layers before its own, so no cycle can be built."""
+    assert [fault for path in sources() for fault in wrong_ways(path)] == []
+
+
+def wrong_ways(path: Path) -> Iterator[str]:
+    """What a module imports from where it may not."""
     module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
     if module in {"__main__", "testing.__main__"}:
         return
     own = layer_of(module)
-    assert own in LAYERS, f"{module} stands in no layer"
+    if own not in LAYERS:
+        yield f"{module} stands in no layer"
+        return
+    order = INNER.get(own)
     for imported in imports_of(path):
         other = layer_of(imported)
-        assert other in LAYERS, f"{module} imports {imported}, which stands in no layer"
-        assert LAYERS.index(other) <= LAYERS.index(own), f"{own} imports {other}, a later layer"
-        order = INNER.get(own)
-        if module == own and order is not None and imported.removeprefix(f"{own}.") in order:
+        if other not in LAYERS:
+            yield f"{module} imports {imported}, which stands in no layer"
+        elif LAYERS.index(other) > LAYERS.index(own):
+            yield f"{module} imports {imported}, of a later layer"
+        elif order is None or other != own or imported == own:
+            continue
+        elif module == own and imported.removeprefix(f"{own}.") in order:
             continue  # a folder's own front door
-        if order is not None and other == own and imported != own:
+        else:
             names = [name.removeprefix(f"{own}.") for name in (imported, module)]
-            assert order.index(names[0]) < order.index(names[1]), f"{module} imports {imported}"
+            if order.index(names[0]) >= order.index(names[1]):
+                yield f"{module} imports {imported}, which comes after it"
 
 
 def test_the_engine_knows_the_contract_and_no_adapter() -> None:
@@ -210,15 +222,20 @@ def test_all_is_the_truth() -> None:
         _ = qrlifecycle.nonsense
 
 
-@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_each_modules_all_is_the_truth(path: Path) -> None:
+def test_each_modules_all_is_the_truth() -> None:
     """Every name that a module's `__all__` lists is there."""
-    name = ".".join(path.relative_to(TOP).with_suffix("").parts).removesuffix(".__init__")
-    if name.endswith("__main__"):
-        return
-    module = importlib.import_module(name)
-    for listed in getattr(module, "__all__", []):
-        assert hasattr(module, listed)
+    names = (".".join(path.relative_to(TOP).with_suffix("").parts) for path in sources())
+    modules = [
+        importlib.import_module(name.removesuffix(".__init__"))
+        for name in names
+        if not name.endswith("__main__")
+    ]
+    assert [
+        f"{module.__name__}.{listed}"
+        for module in modules
+        for listed in getattr(module, "__all__", [])
+        if not hasattr(module, listed)
+    ] == []
 
 
 def modules_after(statement: str) -> set[str]:

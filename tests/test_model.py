@@ -298,7 +298,13 @@ class TestBrokenLifecycles:
 class TestAlteredData:
     """Every datum of the lifecycle, altered, and what refuses it."""
 
-    @pytest.mark.parametrize("datum", REFUTED_BY)
+    @pytest.mark.parametrize(
+        "datum",
+        [
+            pytest.param(datum, marks=pytest.mark.slow if number % 4 else ())
+            for number, datum in enumerate(REFUTED_BY)
+        ],
+    )
     def test_each_datum_is_refuted_when_it_is_altered(self, datum: str) -> None:
         """The plainest alteration of each, by a fact of the model or a test of the data."""
         assert refuted_by(ALTERED[datum]) in REFUTED_BY[datum]
@@ -341,7 +347,9 @@ class TestProof:
 
         assert list(counterexamples(MODEL)) == []
 
-    @pytest.mark.parametrize("row", [Event.PAIRED, Event.GENERATE])
+    @pytest.mark.parametrize(
+        "row", [Event.PAIRED, pytest.param(Event.GENERATE, marks=pytest.mark.slow)]
+    )
     def test_a_broken_lifecycle_cannot_be_proved(self, row: Event) -> None:
         """The counterexample names the fact, and the move that breaks it."""
         pytest.importorskip("z3", reason="the proof needs z3-solver, of qrlifecycle[dev]")
@@ -372,6 +380,7 @@ def spin(tmp_path_factory: pytest.TempPathFactory) -> Spin:
 class TestSpin:
     """What the independent judge says."""
 
+    @pytest.mark.slow
     def test_it_sees_the_situations_that_the_enumeration_sees(self, spin: Spin) -> None:
         """No assertion fails, nothing stands still, no step is unused, and the counts are ours."""
         report = spin.steps()

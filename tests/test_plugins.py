@@ -101,6 +101,7 @@ def test_the_classes_run_on_both_loops_under(tmp_path: Path, options: tuple[str,
     assert re.search(r"^=+ \d+ passed, \d+ skipped.* =+$", printed, re.MULTILINE), printed
 
 
+@pytest.mark.slow
 def test_pytest_asyncio_in_auto_mode_is_refused_by_name(tmp_path: Path) -> None:
     """What is called trio and runs on asyncio fails and says why, as on a clock of its own."""
     printed = run(tmp_path, "-o", "asyncio_mode=auto", "-rf")

@@ -513,7 +513,10 @@ def test_by_the_clock_ticks_are_times_of_day() -> None:
 
 
 @needs_matplotlib
-@pytest.mark.parametrize("form", IMAGE_FORMATS)
+@pytest.mark.parametrize(
+    "form",
+    [pytest.param(form, marks=() if form == "svg" else pytest.mark.slow) for form in IMAGE_FORMATS],
+)
 def test_the_same_records_give_the_same_image(form: str) -> None:
     """Nothing in an image is of the moment in which it was made."""
     magic = {"svg": b"<?xml", "png": b"\x89PNG\r\n\x1a\n", "pdf": b"%PDF-"}[form]
@@ -717,7 +720,9 @@ def test_the_command_draws_what_is_asked_for(
     assert capsys.readouterr().out.splitlines()[0] == title
 
 
-@pytest.mark.parametrize("form", ["txt", *IMAGE_FORMATS])
+@pytest.mark.parametrize(
+    "form", ["txt", *(pytest.param(form, marks=pytest.mark.slow) for form in IMAGE_FORMATS)]
+)
 @pytest.mark.parametrize("absolute", [[], ["--absolute"]], ids=["aligned", "absolute"])
 def test_the_command_writes(form: str, absolute: list[str], journal: Path) -> None:
     """The name of the file tells the format; what is written is what would be drawn."""

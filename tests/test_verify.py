@@ -395,6 +395,7 @@ def test_the_same_exploration_gives_the_same_numbers() -> None:
     assert never_seen(first.seen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_the_seed_repeats(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same seed draws the same plans, and another one others."""
@@ -666,6 +667,7 @@ class Doomed:
         return why
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "says"),
     [(-signal.SIGKILL, "its process died: signal 9"), (3, "its process ended with exit code 3")],

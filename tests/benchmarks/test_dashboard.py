@@ -171,6 +171,7 @@ async def test_ours_holds_a_socket_exactly_while_a_code_is_shown(busy: Day) -> N
     assert len(account.successes) == busy.count(Act.SCAN)
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_a_socket_per_page_dialog_and_code_holds_all_three(busy: Day) -> None:
     """An opening for each page, each dialog and each code, for as long as each is there."""
@@ -185,6 +186,7 @@ async def test_a_socket_per_page_dialog_and_code_holds_all_three(busy: Day) -> N
     assert len(account.successes) == busy.count(Act.SCAN)
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_a_socket_per_visit_is_opened_once(busy: Day) -> None:
     """One opening for each visit, from its first page to its end."""

@@ -186,6 +186,7 @@ class TestAMemberOverAWebSocket(OnBoth):
         return shared_websocket_peer
 
 
+@pytest.mark.slow
 class TestSocketIOOnUvloop(OnUvloop):
     """The same on the loop that many services run on."""
 
@@ -251,6 +252,7 @@ class TestSocketIOBehindARelay(BehindARelay):
         return request.param
 
 
+@pytest.mark.slow
 class TestAsyncClientBehindARelay(BehindARelay):
     """The adapter over python-socketio's client."""
 
@@ -298,6 +300,7 @@ class TestWebSocketOnUvloop(OnUvloop):
         return plain_websocket_peer
 
 
+@pytest.mark.slow
 class TestLineTransport(OnBoth):
     """The transport of `examples/line_transport.py`, whose server need not say anything."""
 

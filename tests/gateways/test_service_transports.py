@@ -85,6 +85,7 @@ class TestWAHA(OnBoth):
         return make_peer
 
 
+@pytest.mark.slow
 class TestGOWA(OnBoth):
     """It notices a restart."""
 

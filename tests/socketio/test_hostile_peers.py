@@ -27,14 +27,14 @@ from qrlifecycle.testing.contract.socketio_peer import event, frame
 from qrlifecycle.transports import ledger
 from qrlifecycle.transports.wire import stream
 
-from ..patience import HANGS, patient_clock
+from ..patience import HANGS, PROCESS_HANGS, patient_clock
 from ..raw_peer import PAIRED, RawPeer
 from ..sockets import narrow, needs_proc
 from .transport import FEW, MakeTransport, Turns, receive
 
 pytestmark = pytest.mark.anyio
 
-FLOOD_HANGS = 4 * HANGS
+FLOOD_HANGS = PROCESS_HANGS
 """Seconds: how soon a peer has sent so much that its answers pile up is the machine's business."""
 
 ON_A_PATIENT_CLOCK = pytest.mark.parametrize(
@@ -84,8 +84,12 @@ async def test_attachments_without_end_are_not_collected(
     "frames",
     [
         pytest.param(frame("2") * 2000, id="engine.io pings"),
-        pytest.param(frame("x" * 100, kind=9) * 500, id="websocket pings"),
-        pytest.param(frame('4217["nobody"]') * 500, id="messages to be acknowledged"),
+        pytest.param(frame("x" * 100, kind=9) * 500, id="websocket pings", marks=pytest.mark.slow),
+        pytest.param(
+            frame('4217["nobody"]') * 500,
+            id="messages to be acknowledged",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 async def test_a_peer_that_never_reads_its_answers_is_cut_off(

@@ -443,6 +443,7 @@ SCREENS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", SCREENS.values(), ids=SCREENS)
 async def test_the_code_scans_on_every_screen(seat: Seat, options: dict[str, Any]) -> None:
     """Black on white, with its quiet zone, whatever the page looks like."""
@@ -461,6 +462,7 @@ async def test_the_code_scans_on_every_screen(seat: Seat, options: dict[str, Any
     assert (0, 0, 0) in {colour for _, colour in picture.getcolors(maxcolors=100_000) or []}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_every_text_can_be_read(seat: Seat, scheme: str) -> None:
     """At least 4.5 to 1, as WCAG 2 asks at its level AA: before, with a code, and at each end."""
@@ -572,6 +574,7 @@ async def test_behind_a_path_everything_works(browser: Browser, service: Service
         await ada.reads("Paired with +490001234567.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1120, 390], ids=["desktop", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_axe_finds_nothing_on_the_page(seat: Seat, axe: str, scheme: str, width: int) -> None:
@@ -592,6 +595,7 @@ async def test_axe_finds_nothing_on_the_page(seat: Seat, axe: str, scheme: str, 
     assert await judge(ada.page, axe) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("button", ["Yes, pair them", "No, decline"])
 async def test_axe_finds_nothing_on_the_phones_page(

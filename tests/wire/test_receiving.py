@@ -441,6 +441,7 @@ async def test_a_success_that_lies_there_is_heard_though_our_answer_cannot_be_se
         await connection.aclose()
 
 
+@pytest.mark.slow
 async def test_a_flood_of_empty_parts_grows_nothing() -> None:
     """A message of a million parts without a byte is no million objects."""
 
