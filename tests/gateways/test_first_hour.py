@@ -132,6 +132,13 @@ ANSWERED: list[tuple[str, Make, Answer, Reason, str]] = [
         f"HTTP 404: there is no session 'default' at {URL}/api; its URL ends before /api",
     ),
     (
+        "waha, its dashboard",
+        lambda http: WAHA(f"{URL}/dashboard", http=http),
+        NO_SESSION,
+        REFUSED,
+        f"no session 'default' at {URL}/dashboard; create it first, if its URL does end in /dash",
+    ),
+    (
         "waha, a page",
         lambda http: WAHA(URL, session="nope", http=http),
         PAGE,
