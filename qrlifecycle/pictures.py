@@ -6,11 +6,12 @@ import binascii
 import io
 import re
 from base64 import b64decode, b64encode
+from typing import Any
 
 from .errors import InvalidValue, Malformed, MissingExtra
 from .secrecy import NotPickled, forgetful
 
-__all__ = ["Picture", "is_data_url", "picture_in", "picture_of"]
+__all__ = ["Picture", "is_data_url", "picture_in", "picture_of", "require_reading"]
 
 MAX_PICTURE = 256 * 1024
 """Bytes. A code as services draw it has some 10 kB."""
@@ -29,6 +30,20 @@ a document that may hold scripts."""
 
 DATA_URL = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 """RFC 2397."""
+
+
+def require_reading() -> tuple[Any, Any]:
+    """What reads a code off a picture: the modules zxingcpp and PIL.Image.
+
+    Raises:
+        MissingExtra: the ``pictures`` extra is not installed.
+    """
+    try:
+        import zxingcpp  # noqa: PLC0415 - an extra
+        from PIL import Image  # noqa: PLC0415
+    except ImportError:
+        raise MissingExtra("reading the code in a picture", "pictures") from None
+    return zxingcpp, Image
 
 
 class Picture(NotPickled):
@@ -85,11 +100,7 @@ class Picture(NotPickled):
             MissingExtra: the ``pictures`` extra is not installed.
             Malformed: it shows no QR code that can be read.
         """
-        try:
-            import zxingcpp  # noqa: PLC0415 - an extra
-            from PIL import Image  # noqa: PLC0415
-        except ImportError:
-            raise MissingExtra("reading the code in a picture", "pictures") from None
+        zxingcpp, Image = require_reading()  # noqa: N806 - a module's name
         formats = [self.media_type.removeprefix("image/").upper()]
         texts: list[str] = []
         trouble = "shows no QR code that can be read"

@@ -1454,6 +1454,9 @@ def test_token_that_is_none(
         ("diagram --state dispayed", "displayed"),
         ("pair devise-flow https://h --client-id tv", "device-flow"),
         ("pair device-flow https://h --client-id tv --scpe openid", "--scope"),
+        ("pair device-flow https://h --client-id tv --policy maxcodes=3", "max_codes"),
+        ("diagram -o lifecycle.svg", "--output"),
+        ("demo -q", "--qr-lifetime"),
     ],
 )
 def test_a_mistyped_word(typed: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -1464,8 +1467,15 @@ def test_a_mistyped_word(typed: str, meant: str, capsys: pytest.CaptureFixture[s
 
 def test_a_word_that_is_near_none(capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is guessed at."""
-    assert main(["xyzzy"]) == 2
-    assert "did you mean" not in one_line(capsys.readouterr().err)
+    for typed in ("xyzzy", "demo -p", "demo -x"):  # --port, --policy and --plain begin with p
+        assert main(typed.split()) == 2
+        assert "did you mean" not in one_line(capsys.readouterr().err)
+
+
+def test_a_file_that_is_named_in_the_wrong_place(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the command writes one, the option for it is named; the word itself is not repeated."""
+    assert main(["diagram", "lifecycle.svg"]) == 2
+    assert one_line(capsys.readouterr().err).endswith("a file is named by --output\n")
 
 
 def test_a_shell_completes_commands_and_options() -> None:

@@ -42,6 +42,7 @@ from qrlifecycle.testing.contract.websocket_peer import frame
 from qrlifecycle.transports.websocket import REFUSING
 
 from .patience import HANGS, patient_clock
+from .wire.documented import is_documented
 from .wire.serving import Served, listening
 
 pytestmark = pytest.mark.anyio
@@ -270,7 +271,8 @@ async def failure_of(transport: WebSocketTransport) -> TransportError:
 @pytest.mark.parametrize(
     ("said", "kind", "ending", "text"),
     [
-        (b"", TransportUnreachable, Ending.SILENT, "did not answer within 20 s (our heartbeat)"),
+        (b"", TransportUnreachable, Ending.SILENT, "is what `welcome` waits for"),
+        (say({"type": "hello"}), TransportUnreachable, Ending.SILENT, "is what `welcome` waits"),
         (frame(b"\x03\xe8", 8), TransportUnreachable, Ending.CLOSED, "the server closed before"),
         (frame(b"\x03\xf0", 8), TransportRefused, Ending.REFUSED, "WebSocket code 1008"),
         (frame(b"\x03\xf3", 8), TransportUnreachable, Ending.CLOSED, "before it was listened to"),
@@ -299,6 +301,18 @@ async def test_a_welcome_that_does_not_come(
     assert type(error) is kind
     assert error.ending is ending
     assert text in str(error)
+    assert is_documented(error) or ending is Ending.OTHER
+
+
+async def test_a_welcome_is_not_missed_before_there_is_a_websocket() -> None:
+    """A server that does not even answer the handshake is silent, and no more is known."""
+
+    async def handler(served: Served) -> None:
+        await served.read_to_the_end()
+
+    async with listening(handler) as port:
+        error = await failure_of(transport_to(port, welcome=lambda _said: False, heartbeat=20))
+    assert str(error) == "the server did not answer within 20 s (our heartbeat)"
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def _add_demo(commands: Any) -> None:
 def _add_pair(commands: Any) -> None:
     pair = commands.add_parser(
         "pair",
-        help="pair a phone with a bot on your own server",
+        help=f"pair a phone with a bot on your own server, or by one of: {', '.join(GATEWAYS)}",
         description=PAIR_TEXT,
         epilog=PAIR_EXAMPLES + gateways_text(),
     )

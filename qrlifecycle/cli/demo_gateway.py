@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace, stop: Stop) -> int:
         raise UsageError(
             "--port is the toy server's, or goes with --serve; an emulator listens on 127.0.0.1"
         )
+    GATEWAYS[arguments.gateway].require_extras()
     return anyio.run(_demonstrate, arguments, stop, backend="asyncio")
 
 

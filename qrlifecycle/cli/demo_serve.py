@@ -11,6 +11,8 @@ import asyncio
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
+from shutil import which
 
 import anyio
 import anyio.to_thread
@@ -24,6 +26,8 @@ __all__ = ["command_for", "run"]
 
 PAIRS = ("attempt_timeout", "max_refreshes", "qr_lifetime", "policy", "plain", "invert")
 """Options of whoever pairs."""
+
+NAME = "qrlifecycle"
 
 LOOKING = 0.05
 """Seconds between two looks whether there is another code."""
@@ -56,8 +60,16 @@ def command_for(name: str, emulator: Emulator) -> str:
         for secret in entry.secrets
         if given.get(secret.argument)
     ]
-    words = ["qrlifecycle", "pair", name, emulator.url, *_options(entry, given)]
+    words = [_program(), "pair", name, emulator.url, *_options(entry, given)]
     return " ".join([*environment, shlex.join(words)])
+
+
+def _program() -> str:
+    """What another terminal calls this program: its path, where no shell finds it by its name."""
+    called = Path(sys.argv[0])
+    if called.stem == NAME and which(NAME) is None:
+        return str(called)
+    return NAME
 
 
 def _options(entry: Entry, given: Mapping[str, object]) -> Iterator[str]:
@@ -116,7 +128,10 @@ class Serving:
         try:
             await self._emulator.scan(self._emulator.shown())
         except KeyError:
-            self._say("There is no code to scan: run the command above first.")
+            self._say(
+                "There is no code to scan: run the command above first. What was paired once stays "
+                "paired: for another round start this again."
+            )
         else:
             self._say("Scanned.")
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidValue
 from ..gateways.credentials import variable_of
+from ..pictures import require_reading
 
 if TYPE_CHECKING:
     import ssl
@@ -128,6 +129,8 @@ class Entry:
     """The secret that they take from the environment, if any."""
     typed: bool = False
     """Whether each of its codes can be typed as well: it need not be drawn."""
+    pictured: bool = False
+    """Whether its codes come as pictures alone: to be drawn here, they have to be read first."""
 
     def add_to(self, parser: argparse.ArgumentParser) -> None:
         """Have all of it parsed."""
@@ -136,6 +139,15 @@ class Entry:
             option.add_to(parser)
         for secret in self.secrets:
             secret.add_to(parser)
+
+    def require_extras(self) -> None:
+        """Nothing is asked for that could not be drawn: on GOWA a request kills another's code.
+
+        Raises:
+            MissingExtra: its codes are pictures, and what reads them is not installed.
+        """
+        if self.pictured:
+            require_reading()
 
     def make(self, arguments: argparse.Namespace, ssl_context: ssl.SSLContext | None) -> Gateway:
         """The gateway that was asked for.
@@ -271,6 +283,7 @@ GATEWAYS: Mapping[str, Entry] = {
             "--device bot-7 --username admin --password-file gowa.password",
         ),
         exports="password",
+        pictured=True,
         emulator_options={"lifetime": 40.0},  # a scenario waits for 60 s, so codes live less
     ),
 }

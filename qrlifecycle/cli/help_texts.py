@@ -45,6 +45,7 @@ examples:
   qrlifecycle demo                   pair a phone with a toy server on this machine
   qrlifecycle demo --scan-after 2    the same, scanned by itself after 2 seconds
   qrlifecycle pair https://bots.example --bot-id bot-7 --user-id user-123
+  qrlifecycle pair waha http://localhost:3000 --session bot-7
   qrlifecycle pair device-flow https://login.example --client-id tv
   qrlifecycle diagram                the states and events, as a Mermaid diagram
   qrlifecycle model                  the formal model, for the model checker Spin

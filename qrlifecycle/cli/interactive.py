@@ -20,6 +20,7 @@ from ..gateways.base import Gateway
 from ..lifecycle import QRLifecycle
 from ..outcome import Cancelled, Outcome
 from ..policy import Policy
+from ..spelling import did_you_mean
 from ..states import State
 from .drawing import can_draw, draws_blocks, draws_colours
 from .plain_view import CANNOT_DRAW, Hints, PlainView
@@ -65,7 +66,8 @@ def _numbers(pairs: Sequence[str], given: Collection[str]) -> dict[str, Any]:
     for pair in pairs:
         name, _, text = pair.partition("=")
         if name not in kinds:
-            raise InvalidValue(f"--policy takes NAME=NUMBER, with one of: {', '.join(kinds)}")
+            hint = did_you_mean(name, kinds) or f", with one of: {', '.join(kinds)}"
+            raise InvalidValue(f"--policy takes NAME=NUMBER{hint}")
         if name in given or name in numbers:
             raise InvalidValue(f"the policy's {name} is given twice")
         try:

@@ -31,7 +31,8 @@ def run(arguments: argparse.Namespace, stop: Stop) -> int:
     entry = GATEWAYS[arguments.gateway]
     gateway = entry.make(arguments, read_ca_file(arguments.ca_file))
     if not entry.typed and getattr(arguments, "phone_number", None) is None:
-        require_drawing()  # else there is something to type
+        entry.require_extras()  # else there is something to type
+        require_drawing()
     return anyio.run(_pair, gateway, arguments, stop, backend="asyncio")
 
 

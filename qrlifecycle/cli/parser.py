@@ -86,9 +86,16 @@ def _unrecognized(rest: Sequence[str], command: argparse.ArgumentParser) -> str:
                     f"them: set {variable}{other}"
                 )
     if not options:
-        return f"unrecognized arguments: {len(rest)} more than there are places for"
-    hint = did_you_mean(options[0], known)
+        hint = "; a file is named by --output" if "--output" in known else ""
+        return f"unrecognized arguments: {len(rest)} more than there are places for{hint}"
+    hint = did_you_mean(options[0], known) or _spelt_out(options[0], known)
     return f"unrecognized arguments: {' '.join(options)}{hint}"
+
+
+def _spelt_out(option: str, known: Sequence[str]) -> str:
+    """Which option one letter may have stood for: none here has such a short form."""
+    meant = [long for long in known if long.startswith(f"-{option}")]
+    return f"; did you mean {meant[0]!r}?" if len(option) == 2 and len(meant) == 1 else ""
 
 
 class ShowVersion(argparse.Action):

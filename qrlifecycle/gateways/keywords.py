@@ -49,7 +49,7 @@ def naming_misspelt(init: Callable[..., None], options: Collection[str]) -> Call
     own = {one.name for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD}
     rest = [one for one in signature.parameters.values() if one.kind is one.VAR_KEYWORD]
     open_ended = any("Reaching" not in str(one.annotation) for one in rest)
-    known = {*own, *(options if rest else ())}
+    known = {*own, *(options if rest else ())} - {"self"}
 
     @wraps(init)
     def naming(self: Any, /, *args: Any, **kwargs: Any) -> None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Unpack
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import anyio
 
@@ -177,9 +177,15 @@ class WAHA(SharingGateway):
         if status in UNAUTHORIZED:
             return advice_on("api_key", self._key)
         if status == 404:
-            mend = "its URL ends before /api" if self.place.endswith("/api") else "create it first"
-            return f"there is no session {self.account!r} at {self.place}; {mend}"
+            return f"there is no session {self.account!r} at {self.place}; {self._mend_of_place()}"
         return None
+
+    def _mend_of_place(self) -> str:
+        """What to do where nothing is found: a path may be a proxy's, or copied with the URL."""
+        if self.place.endswith("/api"):
+            return "its URL ends before /api"
+        path = urlsplit(self.place).path
+        return f"create it first, if its URL does end in {path}" if path else "create it first"
 
     # Asking
 

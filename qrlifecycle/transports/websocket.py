@@ -74,6 +74,7 @@ class WebSocketTransport(WiredTransport):
         "_reader",
         "_refusing",
         "_text",
+        "_unwelcome",
         "_wait_for_pong",
         "_welcome",
         "_welcomed",
@@ -108,7 +109,7 @@ class WebSocketTransport(WiredTransport):
         self._greeting = _encoded(greeting)
         self._refusing = _checked_codes(refusing)
         self._reader, self._welcome, self._text = read, welcome, text
-        self._welcomed = welcome is None
+        self._welcomed, self._unwelcome = welcome is None, False
         check_limits(max_message, heartbeat)
         self._wait_for_pong = wait_for_pong
         options = WireOptions(
@@ -133,6 +134,7 @@ class WebSocketTransport(WiredTransport):
     async def _greet(self) -> None:
         for said in self._greeting:
             await self._wire.send(said)
+        self._unwelcome = not self._welcomed
         while not self._welcomed:
             await self._read_next()
         if self._wait_for_pong:
@@ -172,6 +174,9 @@ class WebSocketTransport(WiredTransport):
         return signals
 
     def _lost(self, error: TransportError) -> TransportError:
+        if self._unwelcome and not self._welcomed and error.ending is Ending.SILENT:
+            said = f"{error}: nothing that it said is what `welcome` waits for"
+            return error.retold(type(error), said)
         if error.code is None or error.code not in self._refusing:
             return error
         return TransportRefused(

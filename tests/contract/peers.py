@@ -234,11 +234,15 @@ def read_json(said: Any) -> Signal | None:
     return None
 
 
-def plain_websocket_peer() -> WirePeer:
-    """A server that says JSON over WebSocket."""
+def plain_websocket_peer(welcome: object = None) -> WirePeer:
+    """A server that says JSON over WebSocket, and may have a welcome that is waited for."""
     return websocket_peer(
         lambda url: WebSocketTransport(
-            url, read_json, owner={"bot": BOT, "user": USER}, heartbeat=HEARTBEAT
+            url,
+            read_json,
+            owner={"bot": BOT, "user": USER},
+            welcome=None if welcome is None else lambda said: said == welcome,
+            heartbeat=HEARTBEAT,
         ),
         [
             ({"type": "qr", "qr": "one", "bot": BOT}, QRUpdated(QRCode("one"))),
@@ -255,6 +259,7 @@ def plain_websocket_peer() -> WirePeer:
             "no JSON": "scanned",
             "binary": b"\xff",
         },
+        welcome=welcome,
     )
 
 

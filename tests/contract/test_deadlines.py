@@ -12,8 +12,25 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from qrlifecycle import Paired, QRCode, QRUpdated, Scanned, Signal, Transport, WrongAnswer
-from qrlifecycle.testing import Fault, ScriptedTransport, WirePeer, check_transport, checks, relay
+from qrlifecycle import (
+    Paired,
+    QRCode,
+    QRUpdated,
+    Scanned,
+    Signal,
+    Transport,
+    WebSocketTransport,
+    WrongAnswer,
+)
+from qrlifecycle.testing import (
+    Fault,
+    ScriptedTransport,
+    WirePeer,
+    check_transport,
+    checks,
+    relay,
+    websocket_peer,
+)
 from qrlifecycle.testing.contract import CannotCheck, malformed, wire
 from qrlifecycle.testing.contract import check as contract_check
 from qrlifecycle.testing.contract.check import Check, CheckResult
@@ -23,7 +40,14 @@ from qrlifecycle.testing.suite import TransportContract
 
 from ..pairing import be_busy
 from ..patience import patient_clock
-from .peers import SIGNALS, GreetedLineTransport, ScriptedEnd, greet_with_a_line, line_peer
+from .peers import (
+    SIGNALS,
+    GreetedLineTransport,
+    ScriptedEnd,
+    greet_with_a_line,
+    line_peer,
+    read_json,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -80,6 +104,16 @@ def a_server_that_spells_otherwise() -> WirePeer:
     return a_peer(signals={b"PAIRED me\n": Paired("me"), b"qr two\n": QRUpdated(QRCode("two"))})
 
 
+def a_peer_without_the_welcome() -> WirePeer:
+    """A transport of ours waits for a message that its peer was not told to say."""
+
+    def make(url: str) -> WebSocketTransport:
+        return WebSocketTransport(url, read_json, welcome=lambda _said: True, heartbeat=0.5)
+
+    said = [({"type": "scanned"}, Scanned()), ({"type": "linked", "phone": "me"}, Paired("me"))]
+    return websocket_peer(make, said, heartbeat=0.5)
+
+
 async def silence(_signal: Signal) -> None:
     """Have nothing sent."""
 
@@ -110,6 +144,11 @@ NOT_READY: list[tuple[Callable[[], WirePeer], str]] = [
         partial(a_peer, welcome_otherwise),
         r"open\(\) raised TransportUnreachable: that was no welcome, at .* Mend open\(\) "
         r"\(peers\.py:\d+\), or the peer's greet: it must not raise here\.$",
+    ),
+    (
+        a_peer_without_the_welcome,
+        r"is what `welcome` waits for, at .* Mend what the transport is given, or what the peer is "
+        r"told: the welcome= that it waits for, say\. It must not raise here\.$",
     ),
     (
         a_server_that_spells_otherwise,

@@ -289,6 +289,16 @@ class TestWebSocket(OnBoth):
         return plain_websocket_peer
 
 
+class TestWelcomedWebSocket(OnBoth):
+    """The same, where the server says that it listens, and opening waits for that."""
+
+    __test__ = True
+
+    @pytest.fixture
+    def peer(self) -> PeerFactory:
+        return partial(plain_websocket_peer, {"type": "hello"})
+
+
 @pytest.mark.slow
 class TestWebSocketOnUvloop(OnUvloop):
     """The same on the loop that many services run on."""

@@ -210,6 +210,16 @@ def test_the_server_of_ones_own_is_selected_as_before(capsys: pytest.CaptureFixt
     assert "qrlifecycle pair device-flow ISSUER ..." in capsys.readouterr().out
 
 
+def test_the_gateways_are_named_where_the_commands_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who has one of these services finds it in the first help that there is."""
+    monkeypatch.setenv("COLUMNS", "200")  # narrower, it is broken in the middle of a name
+    assert main(["--help"]) == 0
+    commands = " ".join(capsys.readouterr().out.partition("examples:")[0].split())
+    assert f"by one of: {', '.join(GATEWAYS)}" in commands
+
+
 @pytest.mark.parametrize(
     "name",
     [

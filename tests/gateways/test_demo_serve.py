@@ -98,6 +98,23 @@ def test_enter_scans_the_code_that_is_there(
 
 
 @pytest.mark.parametrize(
+    ("called", "on_path", "printed"),
+    [
+        (".venv/bin/qrlifecycle", None, ".venv/bin/qrlifecycle"),
+        (".venv/bin/qrlifecycle", "/usr/bin/qrlifecycle", "qrlifecycle"),
+        ("/x/qrlifecycle/__main__.py", None, "qrlifecycle"),
+    ],
+)
+def test_the_command_is_found_by_a_shell_that_has_no_such_program(
+    called: str, on_path: str | None, printed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the path with which the demo was called, where the name alone would not be found."""
+    monkeypatch.setattr(sys, "argv", [called])
+    monkeypatch.setattr("qrlifecycle.cli.demo_serve.which", lambda _name: on_path)
+    assert f"{printed} pair waha http" in command_for("waha", GATEWAYS["waha"].play())
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--serve"], "name it by --gateway"),

@@ -57,6 +57,9 @@ def test_an_argument_like_none_there_is_is_answered_with_those_there_are() -> No
     """All of them; what is only missing is said in Python's words."""
     with pytest.raises(UsageError, match=r"takes no argument 'x'; it takes: api_key, .*timeout"):
         WAHA(URL, x=1)  # type: ignore[call-arg]
+    with pytest.raises(UsageError, match=r"'session'; it takes: [^,]*, http, [^']*") as raised:
+        GOWA(URL, session="a")  # type: ignore[call-arg]
+    assert "self" not in str(raised.value)
     with pytest.raises(TypeError, match="missing 1 required keyword-only argument: 'instance'"):
         EvolutionAPI(URL, api_key=SECRET)  # type: ignore[call-arg]
 
@@ -127,6 +130,13 @@ ANSWERED: list[tuple[str, Make, Answer, Reason, str]] = [
         NO_SESSION,
         REFUSED,
         f"HTTP 404: there is no session 'default' at {URL}/api; its URL ends before /api",
+    ),
+    (
+        "waha, its dashboard",
+        lambda http: WAHA(f"{URL}/dashboard", http=http),
+        NO_SESSION,
+        REFUSED,
+        f"no session 'default' at {URL}/dashboard; create it first, if its URL does end in /dash",
     ),
     (
         "waha, a page",

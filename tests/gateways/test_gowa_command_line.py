@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,3 +83,14 @@ def test_a_wrong_password_is_said(
     with service() as served:
         assert pair(served, "--username", "admin") == 1
     assert "authentication_refused" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["pair", "gowa", "http://127.0.0.1:9"], ["demo", "--gateway"]])
+def test_what_reads_its_pictures_is_missed_before_a_code_is_asked_for(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line that names the extra: the service, which is not there, is not asked."""
+    monkeypatch.setitem(sys.modules, "zxingcpp", None)
+    more = ["--device", "bot-7"] if words[0] == "pair" else ["gowa"]
+    assert main([*words, *more]) == 2
+    assert "pip install '.[pictures]'" in capsys.readouterr().err

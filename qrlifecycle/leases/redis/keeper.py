@@ -205,6 +205,8 @@ def _kind_of(error: Exception) -> str:
         return f"{kind} (check what its user may do: the commands, the keys and the channels)"
     if isinstance(error, RuntimeError):
         return f"{kind} (has the program entered the client, with 'async with'?)"
+    if kind in {"ConnectionError", "ConnectionRefusedError"}:
+        return f"{kind} (is it up, and at the address that the client has?)"
     return kind
 
 

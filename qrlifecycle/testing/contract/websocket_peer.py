@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ...signals import Signal
 from ...transports.base import Transport
-from .wire import Wire, WirePeer
+from .wire import Greeting, Wire, WirePeer
 
 __all__ = ["GARBAGE", "PING", "PONG", "frame", "greet_websocket", "upgrade", "websocket_peer"]
 
@@ -70,6 +70,7 @@ def websocket_peer(
     *,
     heartbeat: float,
     garbage: Mapping[str, object] | None = None,
+    welcome: object = None,
     kind: type[WirePeer] = WirePeer,
 ) -> WirePeer:
     """A raw WebSocket server for `check_transport()`.
@@ -80,6 +81,8 @@ def websocket_peer(
             bytes are sent as they are, and anything else as JSON; at least two.
         heartbeat: seconds after which these transports count a silent peer as dead.
         garbage: messages that no transport can mean, by name.
+        welcome: the message by which these transports know that the server listens, if they wait
+            for one; it ends the handshake.
         kind: a class of your own in place of `WirePeer`.
     """
     garbled = {name: frame(_encoded(said)) for name, said in (garbage or {}).items()}
@@ -89,10 +92,20 @@ def websocket_peer(
         heartbeat=heartbeat,
         alive=PING,
         answers=PONG,
-        greet=greet_websocket,
+        greet=greet_websocket if welcome is None else _welcoming(welcome),
         farewell=CLOSE,
         garbage=GARBAGE | garbled,
     )
+
+
+def _welcoming(welcome: object) -> Greeting:
+    """Take a client in, and say the message that it waits for."""
+
+    async def greet(wire: Wire) -> None:
+        await greet_websocket(wire)
+        await wire.send(frame(_encoded(welcome)))
+
+    return greet
 
 
 def _encoded(said: object) -> str | bytes:
