@@ -289,6 +289,7 @@ class TestWebSocket(OnBoth):
         return plain_websocket_peer
 
 
+@pytest.mark.slow
 class TestWelcomedWebSocket(OnBoth):
     """The same, where the server says that it listens, and opening waits for that."""
 
