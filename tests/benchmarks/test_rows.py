@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -50,7 +51,7 @@ def test_each_row_is_measured_in_several_processes_and_can_be_read_again(
         benchmarks, "COMPARISONS", [Comparison("a row", "ms", measured, measured, "it", 1.5, 40)]
     )
     monkeypatch.setattr(benchmarks, "keep_apart", lambda *_processes: None)
-    monkeypatch.setattr(benchmarks.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     file = tmp_path / "rows.json"
     assert benchmarks.main(["--share", "0.5", "--processes", "2", "--json", str(file)]) == 0
     printed = capsys.readouterr().out
