@@ -11,7 +11,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from urllib.parse import parse_qsl, urlsplit
 
 from ..errors import (
@@ -22,7 +21,7 @@ from ..errors import (
     TransportUnreachable,
 )
 from ..values import NOT_NOW, UNAUTHORIZED
-from .wire.address import NOT_IN_A_URL, Address, address_of, place_of, target_of
+from .wire.address import NOT_IN_A_URL, Address, address_at, address_of, split_server
 
 __all__ = [
     "CLOSED_EARLY",
@@ -102,19 +101,24 @@ def engineio_address(url: str, path: str) -> Address:
     Raises:
         InvalidValue: as `engineio_path`, or the query says what is not its to say.
     """
-    address = address_of(url)
-    base, _, query = address.target.partition("?")
-    below = _below(base, path)
-    if {"EIO", "transport"} & {key for key, _ in parse_qsl(query, keep_blank_values=True)}:
+    parts = split_server(url)
+    below = _below(parts.path, path)
+    query = f"{parts.query}&{ENGINEIO}" if _checked_query(parts.query) else ENGINEIO
+    return address_at(parts, f"/{below}/" if below else "/", query)
+
+
+def _checked_query(query: str) -> str:
+    said = {key for key, _ in parse_qsl(query, keep_blank_values=True)} if query else set()
+    if {"EIO", "transport"} & said:
         raise InvalidValue("the URL's query says EIO or transport, which Engine.IO says itself")
-    query = f"{query}&{ENGINEIO}" if query else ENGINEIO
-    return replace(address, target=target_of(f"/{below}/" if below else "/", query))
+    return query
 
 
 def origin_of(url: str) -> str:
     """Scheme, host and port, as they were given; no more of a URL is shown."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{place_of(parts.hostname or '', parts.port)}"
+    _, _, place = parts.netloc.rpartition("@")
+    return f"{parts.scheme}://{place}"
 
 
 OFFSET = re.compile(r"[\w.-]{3,64}", re.ASCII)

@@ -3,7 +3,8 @@
 Client and server run on different cores, where that can be said: on one core, whoever is woken
 waits until the other is done, and a row has two values. Absolute times are this machine's and this
 minute's; the ratio is what can be compared. A row's two sides take turns, round by round, so that a
-busy minute hits both.
+busy minute hits both; and its ratio is the median of several fresh processes, each with a server of
+its own, so that what one process has by chance is not taken for what the row costs.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from qrlifecycle.states import single_rows
 
 from .affinity import keep_apart
 from .page import fill_page, this_machine
-from .rows import Comparison, Row, compare, markdown
+from .rows import Comparison, Row, compare, markdown, median_of
 
 
 async def request_qr() -> QRCode:
@@ -360,18 +361,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, or read what was measured; print the table, and write it."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--share", type=float, default=1.0, help="of the rounds to run (1)")
+    parser.add_argument(
+        "--processes", type=int, default=5, help="among which the rounds are divided (5)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all that was measured")
     parser.add_argument("--read", type=Path, metavar="FILE", help="measure nothing: read such JSON")
     parser.add_argument("--docs", action="store_true", help="fill docs/measured.md")
     given = parser.parse_args(arguments)
-    print(f"{'medians':<40} {'ours':>12} {'compared with':<35}{'':>3}{'ratio':>6}  aim")
-    if given.read is None:
-        rows, machine = list(measure(given.share)), this_machine()
+    head = f"{'medians':<40} {'ours':>12} {'compared with':<35}{'':>3}{'ratio':>6}"
+    print(f"{head}  {'from, to':<13} aim", flush=True)
+    if given.read is not None:
+        rows, machine = read(given.read)
+    elif given.processes > 1:
+        rows, machine = measure_afresh(given.share, given.processes), this_machine()
     else:
-        said = json.loads(given.read.read_text())
-        rows, machine = [Row(**row) for row in said["rows"]], said["machine"]
-        for row in rows:
-            print(row)
+        rows, machine = [], this_machine()
+        for row in measure(given.share):
+            print(row, flush=True)
+            rows.append(row)
+    if given.read is not None or given.processes > 1:
+        print(*rows, sep="\n")
     if given.json is not None:
         written = {"machine": machine, "rows": [asdict(row) for row in rows]}
         given.json.write_text(json.dumps(written) + "\n")
@@ -380,8 +389,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def read(file: Path) -> tuple[list[Row], str]:
+    """What was measured before, and on which machine."""
+    said = json.loads(file.read_text())
+    return [Row(**row) for row in said["rows"]], said["machine"]
+
+
+def measure_afresh(share: float, processes: int) -> list[Row]:
+    """Each row over so many processes, one after another."""
+    runs: list[list[Row]] = []
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "rows.json")
+        command = [sys.executable, "-m", "tests.benchmarks", "--processes", "1"]
+        command += ["--share", str(share / processes), "--json", str(file)]
+        for number in range(1, processes + 1):
+            print(f"process {number} of {processes}", file=sys.stderr, flush=True)
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            runs.append(read(file)[0])
+    return [median_of(rows) for rows in zip(*runs, strict=True)]
+
+
 def measure(share: float) -> Iterator[Row]:
-    """Each row, printed as soon as it is there."""
+    """Each row, measured in this process, as soon as it is there."""
     command = [sys.executable, "-m", "tests.benchmarks.server"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
@@ -389,9 +418,7 @@ def measure(share: float) -> Iterator[Row]:
         url = server.stdout.readline().strip()
         try:
             for comparison in COMPARISONS:
-                row = asyncio.run(compare(comparison, url, share))
-                print(row, flush=True)
-                yield row
+                yield asyncio.run(compare(comparison, url, share))
         finally:
             server.kill()
 

@@ -44,14 +44,14 @@ MAX_ATTACHMENTS = 8
 kept until the last has come."""
 
 MESSAGE = str(engineio.MESSAGE)
-"""How a text begins that is Socket.IO's from there on. Engine.IO's codec would first try whether
-the rest is JSON, and no packet of Socket.IO is."""
+"""How a text begins that is Socket.IO's from there on, whoever sends it. Engine.IO's codec would
+first try whether the rest is JSON, and no packet of Socket.IO is."""
 
 PONG = str(engineio.Packet(engineio.PONG).encode())
 """The answer to a ping. What a ping carries belongs to the probe of an upgrade, of which there is
 none here; sent back, it would let the peer decide how much we send."""
 
-UNREADABLE = (ValueError, TypeError, LookupError, RecursionError)
+UNREADABLE = (ValueError, TypeError, LookupError, OverflowError, RecursionError)
 """What the codec raises over what no server can mean."""
 
 ASKED_FOR = {engineio.PING, engineio.CLOSE, engineio.NOOP}
@@ -65,12 +65,18 @@ NOT_SOCKETIO = (
 NO_HEARTBEAT = "the server's OPEN has no heartbeat in it: Socket.IO 3 or newer is needed"
 
 
-class Packet(socketio.Packet):  # type: ignore[misc]
-    """A packet of Socket.IO, with the standard library's JSON as it is.
+class EnginePacket(engineio.Packet):  # type: ignore[misc]
+    """A packet of Engine.IO, with the standard library's JSON as it is.
 
     python-engineio's own bounds what an integer may have of digits, and makes a decoder for that
     with each packet; since Python 3.11 they are bounded anyway.
     """
+
+    json: ClassVar[Any] = json
+
+
+class Packet(socketio.Packet):  # type: ignore[misc]
+    """A packet of Socket.IO, with the same JSON."""
 
     json: ClassVar[Any] = json
 
@@ -137,7 +143,7 @@ class SocketIOProtocol:
             return self._take_message(data[1:])
         # What is raised here may be the outcome's error, which keeps what it was raised from: so
         # nothing is raised where a codec's own error, with the text that it read, is being handled.
-        packet = _if_readable(engineio.Packet, encoded_packet=data)
+        packet = _if_readable(EnginePacket, encoded_packet=data)
         if self.beat is None:
             if packet is None or packet.packet_type != engineio.OPEN:
                 raise _another_protocol(NOT_SOCKETIO)
@@ -226,7 +232,7 @@ class SocketIOProtocol:
 
 
 def _encoded(packet: Packet) -> str:
-    return str(engineio.Packet(engineio.MESSAGE, packet.encode()).encode())
+    return f"{MESSAGE}{packet.encode()}"
 
 
 @lru_cache(16)

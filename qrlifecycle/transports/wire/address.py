@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from ...errors import InvalidValue
 
-__all__ = ["Address", "address_of", "place_of", "split_url", "target_of"]
+__all__ = ["Address", "address_at", "address_of", "place_of", "split_server", "split_url"]
 
 SECURE = frozenset({"https", "wss"})
 PLAIN = frozenset({"http", "ws"})
@@ -65,22 +65,40 @@ def address_of(url: str) -> Address:
     Raises:
         InvalidValue: no server can have it, or there is something in it that cannot be used.
     """
+    parts = split_server(url)
+    return address_at(parts, parts.path or "/", parts.query)
+
+
+def split_server(url: str) -> SplitResult:
+    """Take a server's URL apart as it stands.
+
+    Raises:
+        InvalidValue: as `address_of`, but for its host.
+    """
     parts = split_url(
         url, "the server's URL", SECURE | PLAIN, "http://host:port, or https, ws, wss"
     )
     if "#" in url:
         raise InvalidValue("the server's URL has a fragment ('#...'), which no server is ever sent")
+    return parts
+
+
+def address_at(parts: SplitResult, path: str, query: str) -> Address:
+    """The server of a URL, and another path and query there.
+
+    Raises:
+        InvalidValue: its host is no name.
+    """
     secure = parts.scheme in SECURE
     port = parts.port or (443 if secure else 80)
     host = _ascii(parts.hostname or "", "the server's URL")
-    target = target_of(parts.path or "/", parts.query)
-    return Address(secure, host, port, target, credentials(parts))
+    return Address(secure, host, port, _target_of(path, query), credentials(parts))
 
 
-def target_of(path: str, query: str) -> str:
+def _target_of(path: str, query: str) -> str:
     """Path and query as they stand in a request; what is quoted already stays as it is."""
-    parts = (path, query) if query else (path,)
-    return "?".join(quote(part, safe=SAFE_IN_A_TARGET) for part in parts)
+    quoted = quote(path, safe=SAFE_IN_A_TARGET)
+    return f"{quoted}?{quote(query, safe=SAFE_IN_A_TARGET)}" if query else quoted
 
 
 def split_url(url: str, what: str, schemes: frozenset[str], example: str) -> SplitResult:
@@ -102,7 +120,7 @@ def split_url(url: str, what: str, schemes: frozenset[str], example: str) -> Spl
 
 def credentials(parts: SplitResult) -> bytes | None:
     """User and password in a URL, as the value of a header of HTTP's Basic."""
-    if parts.username is None and parts.password is None:
+    if "@" not in parts.netloc:
         return None
     pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
     return b"Basic " + base64.b64encode(pair.encode())

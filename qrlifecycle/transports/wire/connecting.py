@@ -79,14 +79,14 @@ def in_turn(found: list[Found]) -> list[Found]:
 async def _connect_first(stream: Stream, found: list[Found]) -> OSError | None:
     """Connect to the first that answers; the last failure, if none does."""
     race = Race(stream)
-    for family, kind, protocol, address in found:
+    for number, (family, kind, protocol, address) in enumerate(found, 1):
         try:
             made = stream.make_socket(family, kind, protocol)
         except OSError as error:  # no IPv6 here, or no descriptor left
             race.failure = error
             continue
         race.begin(made, made.connect_ex(address))
-        if await race.won(NEXT_ADDRESS):
+        if number < len(found) and await race.won(NEXT_ADDRESS):
             return None
     while race.running:
         if await race.won(None):
@@ -131,6 +131,18 @@ class Race:
 
     async def _first_ready(self, patience: float | None) -> socket.socket | None:
         """The first that is connected, or cannot be."""
+        if len(self.running) > 1:
+            return await self._first_of_several(patience)
+        [made] = self.running
+        if patience is None:  # a server has one address as a rule, and a timer is not for nothing
+            await self._stream.wait(anyio.wait_writable, made)
+            return made
+        with anyio.move_on_after(patience):
+            await self._stream.wait(anyio.wait_writable, made)
+            return made
+        return None
+
+    async def _first_of_several(self, patience: float | None) -> socket.socket | None:
         first: list[socket.socket] = []
 
         async def watch(made: socket.socket) -> None:
@@ -140,9 +152,6 @@ class Race:
             scope.cancel()
 
         with anyio.move_on_after(patience) as scope:
-            if len(self.running) == 1:
-                await self._stream.wait(anyio.wait_writable, self.running[0])
-                return self.running[0]
             async with anyio.create_task_group() as tasks:
                 for made in self.running:
                     tasks.start_soon(watch, made)

@@ -92,16 +92,6 @@ async def ask(stream: Stream, request: h11.Request, whom: str, *, secure: bool) 
     began = b""
     failure: TransportError | None = None
     while failure is None:
-        try:
-            event = http.next_event()
-        except h11.RemoteProtocolError:
-            failure = another_protocol(f"{whom} does not speak HTTP", opening=True)
-            continue
-        if event is not h11.NEED_DATA:
-            if isinstance(event, h11.Response) or getattr(event, "status_code", 0) == 101:
-                assert isinstance(event, h11.Response | h11.InformationalResponse)
-                return Answer(event.status_code, tuple(event.headers), http.trailing_data[0])
-            continue
         data = await stream.read()
         began = began or data[: len(HTTP)]
         if not data:
@@ -113,7 +103,25 @@ async def ask(stream: Stream, request: h11.Request, whom: str, *, secure: bool) 
             failure = another_protocol(f"{whom} {said}", opening=True)
         else:
             http.receive_data(data)
+            try:
+                if (answer := _answer_in(http)) is not None:
+                    return answer
+            except h11.RemoteProtocolError:
+                failure = another_protocol(f"{whom} does not speak HTTP", opening=True)
     raise failure
+
+
+def _answer_in(http: h11.Connection) -> Answer | None:
+    """The head of the answer, if all of it has come; what was said before it is passed over.
+
+    Raises:
+        h11.RemoteProtocolError: it is not HTTP.
+    """
+    while (event := http.next_event()) is not h11.NEED_DATA:
+        if isinstance(event, h11.Response) or getattr(event, "status_code", 0) == 101:
+            assert isinstance(event, h11.Response | h11.InformationalResponse)
+            return Answer(event.status_code, tuple(event.headers), http.trailing_data[0])
+    return None
 
 
 def _request(address: Address, options: WireOptions, key: bytes) -> h11.Request:
