@@ -49,7 +49,7 @@ from .failures import expiry_told, refusal_told
 from .http import Answer
 from .phone_numbers import digits_of
 from .replies import CodeCompared, PasskeySigned, Reply
-from .sharing import EVERYBODY, Feed, SharingGateway
+from .sharing import Feed, SharingGateway
 
 __all__ = ["WAHA"]
 
@@ -160,7 +160,7 @@ class WAHA(SharingGateway):
         Raises:
             InvalidValue: a URL that is none, or a key that cannot be sent.
         """
-        return Feed(cls(url, api_key=api_key, session=EVERYBODY, **options))
+        return Feed(cls(url, api_key=api_key, **options))
 
     def parts(self) -> Parts:
         """The arguments of one `QRLifecycle`: each counts codes of its own."""

@@ -42,7 +42,7 @@ from qrlifecycle.testing.gateways import WAHAEmulator
 from qrlifecycle.testing.gateways.waha import ALL_SESSIONS
 
 from ..patience import patient_clock
-from .services import Canned, json_answer
+from .services import Canned, code_from, json_answer
 from .watch import Watch, give
 
 pytestmark = pytest.mark.anyio
@@ -123,7 +123,7 @@ async def test_each_answer_of_the_real_service_is_read() -> None:
     client, waha = gateway(said(STATUS), said(START), said(STATUS, 1), said(CODE, 1))
     scanning = session("SCAN_QR_CODE")
     client, waha = gateway(said(STATUS), said(START), scanning, said(CODE, 1))
-    assert await waha.request_qr() == QRCode("2@REF,NOISE,IDENTITY,ADV")
+    assert await code_from(waha) == QRCode("2@REF,NOISE,IDENTITY,ADV")
     assert paths(client) == [f"GET {STATUS}", f"POST {START}", f"GET {STATUS}", f"GET {CODE}"]
     assert await status(scanning, said(CODE, 0)) is None  # 404: it was not started yet
     assert await status(said(STATUS, 1), said(CODE, 2)) == Scanned()
@@ -135,10 +135,10 @@ async def test_each_answer_of_the_real_service_is_read() -> None:
 async def test_another_session_of_the_core_edition_is_refused() -> None:
     """By its status, and by its start: HTTP 422."""
     with pytest.raises(ServiceRefused, match="HTTP 404"):
-        await gateway(said("/api/sessions/bot-7"))[1].request_qr()
+        await code_from(gateway(said("/api/sessions/bot-7"))[1])
     refused = said("/api/sessions/bot-7/start")
     with pytest.raises(ServiceRefused, match="does not start"):
-        await gateway(said(STATUS), refused, said(STATUS))[1].request_qr()
+        await code_from(gateway(said(STATUS), refused, said(STATUS))[1])
 
 
 def frames(name: str) -> list[str]:
@@ -363,7 +363,7 @@ async def test_a_start_says_so_and_nothing_more() -> None:
     """An empty object; a start that fails is no code."""
     client, waha = gateway(session("STOPPED"), answer({}, 500))
     with pytest.raises(ServiceUnavailable, match="HTTP 500"):
-        await waha.request_qr()
+        await code_from(waha)
     assert client.contents == [None, b"{}"]
 
 
@@ -502,7 +502,7 @@ async def test_why_a_session_failed(
     client, waha = gateway(session("STOPPED"))
     if started:
         give(client, session("STOPPED"), answer({}, 201), session("WORKING", ADA))
-        assert await waha.request_qr() == LINKED
+        assert await code_from(waha) == LINKED
     await read_codes(client, waha, codes)
     await anyio.sleep(seconds)
     give(client, session("FAILED", engine=engine))
@@ -516,7 +516,7 @@ async def test_why_a_session_failed(
 async def test_the_same_code_read_again_counts_once() -> None:
     """It is the round's codes that are counted, not the reads."""
     client, waha = gateway(session("STOPPED"), answer({}, 201), session("WORKING", ADA))
-    await waha.request_qr()
+    await code_from(waha)
     for _ in range(8):
         give(client, session("SCAN_QR_CODE"), answer({"value": "2@x"}))
         await waha.check_status()
@@ -532,25 +532,25 @@ async def test_who_started_it_first_does_not_matter() -> None:
     scanning = session("SCAN_QR_CODE")
     refused = answer({"message": "Session 'default' is already started."}, 422)
     client, waha = gateway(session("STOPPED"), refused, session("STARTING"), scanning, code)
-    assert await waha.request_qr() == QRCode("2@x")
+    assert await code_from(waha) == QRCode("2@x")
     assert len(client.asked) == 5
     client, waha = gateway(session("FAILED"), answer({}, 201), scanning, code)
-    await waha.request_qr()
+    await code_from(waha)
     assert paths(client)[1] == "POST /api/sessions/default/restart"
     client, waha = gateway(scanning, scanning, code)
-    await waha.request_qr()
+    await code_from(waha)
     assert "POST" not in "".join(paths(client))
 
 
 async def test_what_comes_of_a_start_that_does_not_succeed() -> None:
     """A failure right away is the service's no; one that stopped again is started once more."""
     with pytest.raises(ServiceRefused, match="is FAILED: it made no code; the service") as raised:
-        await gateway(session("STOPPED"), answer({}, 201), session("FAILED"))[1].request_qr()
+        await code_from(gateway(session("STOPPED"), answer({}, 201), session("FAILED"))[1])
     assert raised.value.reason is Reason.REFUSED_BY_SERVICE
     with pytest.raises(ServiceUnavailable, match="stopped"):
-        await gateway(session("STOPPED"), answer({}, 201), session("STOPPED"))[1].request_qr()
+        await code_from(gateway(session("STOPPED"), answer({}, 201), session("STOPPED"))[1])
     with pytest.raises(ServiceUnavailable, match="HTTP 500"):
-        await gateway(session("STOPPED"), answer({}, 500))[1].request_qr()
+        await code_from(gateway(session("STOPPED"), answer({}, 500))[1])
 
 
 async def test_whose_phone_it_was_may_be_known_a_moment_later() -> None:
