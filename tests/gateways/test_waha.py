@@ -562,6 +562,13 @@ async def test_whose_phone_it_was_may_be_known_a_moment_later() -> None:
     assert waha._read({**event, "payload": {"status": "WORKING"}}) == StatusChanged()
 
 
+@pytest.mark.parametrize("status", ["PASSKEY_REQUIRED", "PASSKEY_CONFIRMATION_REQUIRED"])
+def test_an_action_that_is_told_without_what_it_needs_is_asked_for(status: str) -> None:
+    """The status is read, and where it says what is to be done."""
+    event = {"event": "session.status", "session": "default", "payload": {"status": status}}
+    assert gateway(session(status))[1]._read(event) == StatusChanged()
+
+
 async def test_what_is_kept_of_a_success_is_listed() -> None:
     """Nothing that a service may add later, which might be secret."""
     found = await status(session("WORKING", {**ADA, "token": "s3cret", "lid": "1@lid"}))
