@@ -360,11 +360,15 @@ async def test_a_success_that_says_whose_it_is_is_asked_about_once() -> None:
 
 
 async def test_a_start_says_so_and_nothing_more() -> None:
-    """An empty object; a start that fails is no code."""
+    """An empty object, also to start anew; a start that fails is no code."""
     client, waha = gateway(session("STOPPED"), answer({}, 500))
     with pytest.raises(ServiceUnavailable, match="HTTP 500"):
         await code_from(waha)
     assert client.contents == [None, b"{}"]
+    client, waha = gateway(answer({}, 201))
+    await waha.answer(ActionRequired("compare_code"), CodeCompared(same=False))
+    assert paths(client) == ["POST /api/sessions/default/restart"]
+    assert client.contents == [b"{}"]
 
 
 async def test_a_code_that_cannot_be_read_is_no_answer() -> None:
@@ -374,6 +378,9 @@ async def test_a_code_that_cannot_be_read_is_no_answer() -> None:
         await status(scanning, answer({}, 500))
     with pytest.raises(ServiceUnavailable, match="'value' must be text"):
         await status(scanning, answer({"value": ["2@x"]}))
+    typed = answer({"code": ["ABCD"]})
+    with pytest.raises(ServiceUnavailable, match="'code' must be text"):
+        await status(scanning, answer({"value": "2@x"}), typed, phone_number="4915100000001")
     for me in (None, {"id": None}, "me"):
         assert await status(session("SCAN_QR_CODE", me), answer({})) is None
 
