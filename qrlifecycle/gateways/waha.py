@@ -344,7 +344,7 @@ class WAHA(SharingGateway):
     async def _socket_url(self, session: str) -> str:
         query = {"session": session, "events": "session.status"}
         if self._key is not None:
-            query["x-api-key"] = await fresh(self._key, in_header=True)
+            query["x-api-key"] = await fresh(self._key)
         return f"{self.url}/ws?{urlencode(query)}"
 
     def _read(self, message: Any) -> Signal | tuple[()] | None:

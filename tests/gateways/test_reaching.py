@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from qrlifecycle import Transport, TransportUnreachable
+from qrlifecycle import Transport, TransportRefused, TransportUnreachable
 from qrlifecycle.errors import Ending
 from qrlifecycle.gateways import GOWA, WAHA, EvolutionAPI, WPPConnect
 from qrlifecycle.testing.http_server import HTTPServer, Request, Response, ServerWebSocket, Upgrade
@@ -78,3 +78,21 @@ async def test_a_service_that_lets_in_and_falls_silent_is_given_up_after_half_a_
             await make(server.url).open()
         assert anyio.current_time() - began == pytest.approx(30, abs=1)
     assert caught.value.ending is Ending.SILENT
+
+
+@pytest.mark.parametrize("code", [1008, 4001])
+@pytest.mark.parametrize(("name", "session"), [("waha", "default"), ("waha, all", "*")])
+async def test_who_is_turned_away_by_waha_is_refused(name: str, session: str, code: int) -> None:
+    """By a code that all use, or one of its own; only the status is listened to, and no chats."""
+
+    async def turn_away(socket: ServerWebSocket) -> None:
+        await socket.close(code)
+
+    async def accept(request: Request) -> Upgrade:
+        assert request.query == {"session": session, "events": "session.status"}
+        return Upgrade(turn_away)
+
+    async with HTTPServer(accept) as server:
+        with pytest.raises(TransportRefused) as caught:
+            await ALL[name](server.url).open()
+    assert caught.value.code == code
