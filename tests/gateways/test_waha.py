@@ -462,7 +462,7 @@ async def test_promise_6_the_key_is_fresh_each_time_and_in_no_text(
         await watch.until(lambda: watch.outcome)
         assert watch.outcome.reason is Reason.AUTHENTICATION_REFUSED
         texts += [caplog.text, repr(waha), repr(watch.outcome), repr(watch.outcome.error)]
-        texts.append(repr(waha.transport()))
+        texts += [repr(waha.transport()), repr(waha._round)]
     assert not any("k3y-of" in text for text in texts)
 
 
@@ -569,11 +569,19 @@ async def test_whose_phone_it_was_may_be_known_a_moment_later() -> None:
     assert waha._read({**event, "payload": {"status": "WORKING"}}) == StatusChanged()
 
 
-@pytest.mark.parametrize("status", ["PASSKEY_REQUIRED", "PASSKEY_CONFIRMATION_REQUIRED"])
-def test_an_action_that_is_told_without_what_it_needs_is_asked_for(status: str) -> None:
-    """The status is read, and where it says what is to be done."""
-    event = {"event": "session.status", "session": "default", "payload": {"status": status}}
-    assert gateway(session(status))[1]._read(event) == StatusChanged()
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"status": "PASSKEY_REQUIRED"},
+        {"status": "PASSKEY_CONFIRMATION_REQUIRED"},
+        {"status": "SCAN_QR_CODE", "data": {"challenge": "c"}},
+    ],
+    ids=str,
+)
+def test_a_message_that_does_not_say_enough_has_the_status_read(payload: Any) -> None:
+    """An action without what it needs, and what is needed for none."""
+    event = {"event": "session.status", "session": "default", "payload": payload}
+    assert gateway(session("WORKING"))[1]._read(event) == StatusChanged()
 
 
 async def test_what_is_kept_of_a_success_is_listed() -> None:
