@@ -375,13 +375,16 @@ async def test_a_start_says_so_and_nothing_more() -> None:
     assert client.contents == [b"{}"]
 
 
-async def test_a_code_that_cannot_be_read_is_no_answer() -> None:
-    """Nor one that is not given just now."""
+async def test_what_cannot_be_read_is_no_answer() -> None:
+    """A status, a code; nor is a code that is not given just now."""
     scanning = session("SCAN_QR_CODE")
     with pytest.raises(ServiceUnavailable, match="HTTP 500"):
         await status(scanning, answer({}, 500))
     with pytest.raises(ServiceUnavailable, match="'value' must be text"):
         await status(scanning, answer({"value": ["2@x"]}))
+    for said in ({"status": ["x"]}, {"status": ""}, {}):
+        with pytest.raises(ServiceUnavailable, match="'status' must be text"):
+            await status(answer(said))
     typed = answer({"code": ["ABCD"]})
     with pytest.raises(ServiceUnavailable, match="'code' must be text"):
         await status(scanning, answer({"value": "2@x"}), typed, phone_number="4915100000001")
