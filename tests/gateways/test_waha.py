@@ -385,6 +385,8 @@ async def test_what_cannot_be_read_is_no_answer() -> None:
     for said in ({"status": ["x"]}, {"status": ""}, {}):
         with pytest.raises(ServiceUnavailable, match="'status' must be text"):
             await status(answer(said))
+    with pytest.raises(ServiceUnavailable, match="'me.id' must be text"):
+        await status(session("WORKING", {"id": ["x"]}))
     typed = answer({"code": ["ABCD"]})
     with pytest.raises(ServiceUnavailable, match="'code' must be text"):
         await status(scanning, answer({"value": "2@x"}), typed, phone_number="4915100000001")
@@ -484,8 +486,12 @@ async def test_only_the_services_own_word_is_final() -> None:
             await status(Answer(code, b"404 page not found"))
         with pytest.raises(ServiceRefused):
             await status(answer({"error": "no route"}, code))
-    for unavailable in (Answer(502, b"<html>"), answer({"statusCode": 503}, 503), OSError()):
-        with pytest.raises(ServiceUnavailable):
+    for unavailable, said in (
+        (Answer(502, b"<html>"), "HTTP 502"),
+        (answer({"statusCode": 503}, 503), "HTTP 503"),
+        (OSError(), "OSError"),
+    ):
+        with pytest.raises(ServiceUnavailable, match=said):
             await status(unavailable)
 
 
