@@ -34,7 +34,7 @@ from qrlifecycle import (
     Transport,
     TransportUnreachable,
 )
-from qrlifecycle.errors import Ending
+from qrlifecycle.errors import Ending, Malformed
 from qrlifecycle.gateways import GOWA
 from qrlifecycle.gateways import gowa as gowa_module
 from qrlifecycle.gateways.code_on_screen import OfOneCode
@@ -139,7 +139,7 @@ async def test_a_code_without_a_time_lives_as_long_as_a_first_one(half: object) 
 async def test_promise_7_a_link_leads_nowhere_else(link: object) -> None:
     """It is the service's fault, and nothing is asked for there."""
     client, gowa = gateway(said(), results(qr_link=link, qr_duration=30))
-    with pytest.raises(ServiceUnavailable, match="cannot be read"):
+    with pytest.raises(ServiceUnavailable, match="cannot be read: 'qr_link' must"):
         await gowa.request_qr()
     assert len(client.asked) == 2
 
@@ -162,6 +162,9 @@ async def test_a_code_to_type() -> None:
     assert paths(client)[1] == where
     with pytest.raises(ServiceUnavailable, match="cannot be read"):
         await gateway(said(), results(), phone_number="4915100000001", device="x")[1].request_qr()
+    odd = results(pair_code=["ABCD"])
+    with pytest.raises(ServiceUnavailable, match="'pair_code' must be text"):
+        await gateway(said(), odd, phone_number="4915100000001", device="y")[1].request_qr()
 
 
 async def test_what_is_linked_is_told_at_once() -> None:
@@ -344,6 +347,40 @@ async def test_only_the_services_own_word_is_final() -> None:
     for unavailable in (Answer(502, b"<html>"), error(401, "AUTHENTICATION_ERROR"), OSError()):
         with pytest.raises(ServiceUnavailable):
             await status(unavailable)
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ([said(logged_in=True, jid=["x"])], "'jid' must be text"),  # type: ignore[arg-type]
+        ([json_answer('{"results": 7}')], "'results' must be an object"),
+        ([json_answer("{}")], "'results' must be an object"),
+        ([said(), results(status="awaiting_response", challenge=7)], "'challenge' must be an"),
+        ([said(), results(status="awaiting_confirmation", code=["x"])], "'code' must be text"),
+        ([said(), error(500, "INTERNAL_SERVER_ERROR")], "HTTP 500"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_a_status_that_cannot_be_read_is_no_answer(answers: list[Answer], said: str) -> None:
+    """The field is named."""
+    with pytest.raises(ServiceUnavailable, match=said):
+        await status(*answers)
+
+
+@pytest.mark.parametrize(
+    ("code", "result", "said"),
+    [
+        ("PASSKEY_ERROR", {"device_id": ["bot-7"]}, "'device_id' must be text"),
+        ("PASSKEY_REQUEST", {"device_id": "bot-7", "challenge": 7}, "'challenge' must be an"),
+        ("PASSKEY_CONFIRMATION", {"device_id": "bot-7", "code": ["x"]}, "'code' must be text"),
+    ],
+)
+def test_promise_7_a_message_that_cannot_be_read_is_dropped(
+    code: str, result: dict[str, object], said: str
+) -> None:
+    """The field is named."""
+    with pytest.raises(Malformed, match=said):
+        gateway(results())[1]._read(message(code, result))
 
 
 async def test_versions_that_know_no_passkeys_are_asked_once() -> None:
