@@ -146,8 +146,11 @@ async def test_promise_7_a_link_leads_nowhere_else(link: object) -> None:
 
 async def test_a_picture_that_is_not_there_is_asked_for_again() -> None:
     """It is gone after a while; and what is no picture is none."""
-    for answer in (Answer(404, b"Cannot find it"), Answer(200, b"<html>")):
-        with pytest.raises(ServiceUnavailable):
+    for answer, why in (
+        (Answer(404, b"Cannot find it"), r"is not there \(404\)"),
+        (Answer(200, b"<html>"), "cannot be read"),
+    ):
+        with pytest.raises(ServiceUnavailable, match=why):
             await gateway(said(), LOGIN, answer)[1].request_qr()
 
 
@@ -341,11 +344,16 @@ async def test_only_the_services_own_word_is_final() -> None:
     unknown = error(404, "DEVICE_NOT_FOUND")
     assert await status(unknown) == PairingRefused(Reason.REFUSED_BY_SERVICE)
     refused = PairingRefused(Reason.AUTHENTICATION_REFUSED)
-    assert await status(Answer(401, b"Unauthorized")) == refused
+    for number in (401, 403):
+        assert await status(Answer(number, b"in HTTP's words")) == refused
     with pytest.raises(ServiceRefused):
         await status(Answer(404, b"404 page not found"))
-    for unavailable in (Answer(502, b"<html>"), error(401, "AUTHENTICATION_ERROR"), OSError()):
-        with pytest.raises(ServiceUnavailable):
+    for unavailable, why in (
+        (Answer(502, b"<html>"), "HTTP 502"),
+        (error(401, "AUTHENTICATION_ERROR"), "cannot connect to WhatsApp"),
+        (OSError(), "OSError"),
+    ):
+        with pytest.raises(ServiceUnavailable, match=why):
             await status(unavailable)
 
 
