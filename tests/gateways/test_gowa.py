@@ -166,7 +166,7 @@ async def test_a_code_to_type() -> None:
     assert code.expires_in == 160
     where = "GET /app/login-with-code?phone=4915100000001&device_id=bot-7"
     assert paths(client)[1] == where
-    with pytest.raises(ServiceUnavailable, match="cannot be read: .*code"):
+    with pytest.raises(ServiceUnavailable, match=r"cannot be read: .*code"):
         await gateway(said(), results(), phone_number="4915100000001", device="x")[1].request_qr()
     odd = results(pair_code=["ABCD"])
     with pytest.raises(ServiceUnavailable, match="'pair_code' must be text"):
@@ -344,8 +344,8 @@ async def test_what_is_kept_of_a_success_is_listed() -> None:
 
 async def test_only_the_services_own_word_is_final() -> None:
     """A proxy's 404 while the service restarts is not."""
-    unknown = error(404, "DEVICE_NOT_FOUND")
-    assert await status(unknown) == PairingRefused(Reason.REFUSED_BY_SERVICE)
+    for word in (error(404, "DEVICE_NOT_FOUND"), error(307, "MOVED")):
+        assert await status(word) == PairingRefused(Reason.REFUSED_BY_SERVICE)
     refused = PairingRefused(Reason.AUTHENTICATION_REFUSED)
     for number in (401, 403):
         assert await status(Answer(number, b"in HTTP's words")) == refused

@@ -385,7 +385,7 @@ async def test_what_cannot_be_read_is_no_answer() -> None:
     for said in ({"status": ["x"]}, {"status": ""}, {}):
         with pytest.raises(ServiceUnavailable, match="'status' must be text"):
             await status(answer(said))
-    with pytest.raises(ServiceUnavailable, match="'me.id' must be text"):
+    with pytest.raises(ServiceUnavailable, match=r"'me\.id' must be text"):
         await status(session("WORKING", {"id": ["x"]}))
     typed = answer({"code": ["ABCD"]})
     with pytest.raises(ServiceUnavailable, match="'code' must be text"):
