@@ -211,9 +211,9 @@ class GOWA(SharingGateway):
             return PairingCode(text or "", expires_in=TYPED_LIFETIME)
         said = await self._results("GET", "login")
         half = said.get("qr_duration")
-        known = isinstance(half, int | float) and is_positive(half)
         picture = await self._picture(text_of(said.get("qr_link"), "qr_link") or "")
-        return QRCode(picture=picture, expires_in=2 * half if known else LIFETIME)  # type: ignore[operator]
+        lifetime = 2 * half if is_positive(half) else LIFETIME  # type: ignore[operator]
+        return QRCode(picture=picture, expires_in=lifetime)
 
     async def _picture(self, link: str) -> bytes:
         """The file that a link names, from where we know the service to be.

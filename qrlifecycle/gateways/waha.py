@@ -16,7 +16,7 @@ documentation of 2026) makes of it is decided here:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Unpack
 from urllib.parse import urlencode, urlsplit
@@ -49,7 +49,7 @@ from .failures import expiry_told, refusal_told
 from .http import Answer
 from .phone_numbers import digits_of
 from .replies import CodeCompared, PasskeySigned, Reply
-from .sharing import EVERYBODY, Feed, SharingGateway
+from .sharing import Feed, SharingGateway
 
 __all__ = ["WAHA"]
 
@@ -73,11 +73,11 @@ LOOKS_FOR_ME = 4
 
 ASK_ITS_LOG = "the service's own log says why"
 
-ACTIONS: Mapping[Any, tuple[str, str]] = {
-    "PASSKEY_REQUIRED": ("passkey", "challenge"),
-    "PASSKEY_CONFIRMATION_REQUIRED": ("compare_code", "confirmation"),
+ACTIONS: Mapping[Any, tuple[Callable[[Mapping[str, object]], ActionRequired], str]] = {
+    "PASSKEY_REQUIRED": (passkey, "challenge"),
+    "PASSKEY_CONFIRMATION_REQUIRED": (lambda data: code_to_compare(data["code"]), "confirmation"),
 }
-"""What the person has to do, by the status: in our word, and where it is asked for."""
+"""What the person has to do, by the status: with what is needed for it, and where that is asked."""
 
 QUIET = frozenset({"STARTING"})
 """The statuses that say nothing of a code: it restarts after a scan, too."""
@@ -160,7 +160,7 @@ class WAHA(SharingGateway):
         Raises:
             InvalidValue: a URL that is none, or a key that cannot be sent.
         """
-        return Feed(cls(url, api_key=api_key, session=EVERYBODY, **options))
+        return Feed(cls(url, api_key=api_key, **options))
 
     def parts(self) -> Parts:
         """The arguments of one `QRLifecycle`: each counts codes of its own."""
@@ -239,7 +239,7 @@ class WAHA(SharingGateway):
         if status == "SCAN_QR_CODE":
             return await self._code(session.get("me"))
         if status in ACTIONS:
-            return await self._action_asked(*ACTIONS[status])
+            return await self._action_asked(status)
         engine = session.get("engine")
         verdict = _verdict(status, engine.get("engine") if isinstance(engine, Mapping) else None)
         return None if verdict is None else self._meant(verdict)
@@ -285,14 +285,15 @@ class WAHA(SharingGateway):
         self._round.typed = typed, anyio.current_time() + TYPED_LIFETIME
         return typed
 
-    async def _action_asked(self, action: str, where: str) -> Signal | None:
+    async def _action_asked(self, status: str) -> Signal | None:
         """What the person has to do, unless it was told already."""
+        action, where = ACTIONS[status]
         answer = await self.fetch("GET", "api", self.account, "auth", "passkey", where)
         if answer.status_code == 422:
             return None  # it is done
         if (failure := self.failure_of(answer)) is not None:
             raise failure
-        return self._round.told.tell_once(_action(action, answer.json_object()))
+        return self._round.told.tell_once(action(answer.json_object()))
 
     async def send_reply(self, action: ActionRequired, reply: Reply) -> None:  # noqa: ARG002
         """Send what the browser signed, or that both codes are the same.
@@ -349,7 +350,7 @@ class WAHA(SharingGateway):
     async def _socket_url(self, session: str) -> str:
         query = {"session": session, "events": "session.status"}
         if self._key is not None:
-            query["x-api-key"] = await fresh(self._key, in_header=True)
+            query["x-api-key"] = await fresh(self._key)
         return f"{self.url}/ws?{urlencode(query)}"
 
     def _read(self, message: Any) -> Signal | tuple[()] | None:
@@ -381,7 +382,8 @@ def _heard(message: Any) -> Signal | tuple[()] | None:
     if status == "WORKING" and (paired := _paired(message.get("me"))) is not None:
         return paired
     if status in ACTIONS and isinstance(data := payload.get("data"), Mapping):
-        return _action(ACTIONS[status][0], data)
+        action, _ = ACTIONS[status]
+        return action(data)
     if status in NEWS:
         return StatusChanged()
     if (verdict := _verdict(status, message.get("engine"))) is not None:
@@ -465,11 +467,6 @@ def _paired(me: object) -> Paired | None:
     if not isinstance(me, Mapping) or (identity := text_of(me.get("id"), "me.id")) is None:
         return None
     return Paired(identity, {key: me[key] for key in ("id", "pushName") if key in me})
-
-
-def _action(action: str, data: Mapping[str, object]) -> ActionRequired:
-    """The action, with what is needed for it and no more."""
-    return passkey(data) if action == "passkey" else code_to_compare(data["code"])
 
 
 def _final(answer: Answer, failure: Exception) -> PairingRefused:

@@ -144,8 +144,8 @@ READINGS = (
         "`qr_duration` is the code's life",
         "gowa",
         "gowa.py::test_a_code_is_a_picture_from_where_we_know_the_service",
-        "expires_in=2 * half if known",
-        "expires_in=half if known",
+        "2 * half if is_positive(half)",
+        "half if is_positive(half)",
     ),
     # RFC 8628
     reading(

@@ -119,19 +119,6 @@ def exchanges_of_the_wrong_key() -> tuple[Response, bytes]:
     return Response(json.loads(body), 403), raw.encode()
 
 
-async def test_it_is_reached_as_it_was_told_to_be() -> None:
-    """The socket goes by the proxy that the requests go by."""
-
-    async def refuse(request: Request) -> Response:
-        assert request.method == "CONNECT"
-        return Response(status=403)
-
-    async with HTTPServer(refuse) as proxy:
-        with pytest.raises(TransportUnreachable) as caught:
-            await evolution("http://evo.example", proxy=proxy.url).transport().open()
-    assert caught.value.ending is Ending.PROXY
-
-
 # The traps, played
 
 

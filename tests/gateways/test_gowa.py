@@ -34,7 +34,7 @@ from qrlifecycle import (
     Transport,
     TransportUnreachable,
 )
-from qrlifecycle.errors import Ending
+from qrlifecycle.errors import Ending, Malformed
 from qrlifecycle.gateways import GOWA
 from qrlifecycle.gateways import gowa as gowa_module
 from qrlifecycle.gateways.code_on_screen import OfOneCode
@@ -124,13 +124,16 @@ async def test_a_code_is_a_picture_from_where_we_know_the_service() -> None:
     assert client.asked[1][2]["Authorization"] == f"Basic {pair}"
 
 
-@pytest.mark.parametrize("half", [None, 0, -1, "30", True])
-async def test_a_code_without_a_time_lives_as_long_as_a_first_one(half: object) -> None:
-    """60 s."""
+@pytest.mark.parametrize(
+    ("half", "seconds"),
+    [(20, 40), (20.5, 41), (None, 60), (0, 60), (-1, 60), ("30", 60), (True, 60)],
+)
+async def test_a_code_lives_for_twice_what_is_said(half: object, seconds: float) -> None:
+    """Without a word on it as long as a first one."""
     login = results(qr_link="http://h/statics/x.png", qr_duration=half)
     code = await gateway(said(), login, Answer(200, PNG))[1].request_qr()
     assert isinstance(code, QRCode)
-    assert code.expires_in == 60
+    assert code.expires_in == seconds
 
 
 @pytest.mark.parametrize(
@@ -139,15 +142,18 @@ async def test_a_code_without_a_time_lives_as_long_as_a_first_one(half: object) 
 async def test_promise_7_a_link_leads_nowhere_else(link: object) -> None:
     """It is the service's fault, and nothing is asked for there."""
     client, gowa = gateway(said(), results(qr_link=link, qr_duration=30))
-    with pytest.raises(ServiceUnavailable, match="cannot be read"):
+    with pytest.raises(ServiceUnavailable, match="cannot be read: 'qr_link' must"):
         await gowa.request_qr()
     assert len(client.asked) == 2
 
 
 async def test_a_picture_that_is_not_there_is_asked_for_again() -> None:
     """It is gone after a while; and what is no picture is none."""
-    for answer in (Answer(404, b"Cannot find it"), Answer(200, b"<html>")):
-        with pytest.raises(ServiceUnavailable):
+    for answer, why in (
+        (Answer(404, b"Cannot find it"), r"is not there \(404\)"),
+        (Answer(200, b"<html>"), "cannot be read"),
+    ):
+        with pytest.raises(ServiceUnavailable, match=why):
             await gateway(said(), LOGIN, answer)[1].request_qr()
 
 
@@ -160,8 +166,11 @@ async def test_a_code_to_type() -> None:
     assert code.expires_in == 160
     where = "GET /app/login-with-code?phone=4915100000001&device_id=bot-7"
     assert paths(client)[1] == where
-    with pytest.raises(ServiceUnavailable, match="cannot be read"):
+    with pytest.raises(ServiceUnavailable, match=r"cannot be read: .*code"):
         await gateway(said(), results(), phone_number="4915100000001", device="x")[1].request_qr()
+    odd = results(pair_code=["ABCD"])
+    with pytest.raises(ServiceUnavailable, match="'pair_code' must be text"):
+        await gateway(said(), odd, phone_number="4915100000001", device="y")[1].request_qr()
 
 
 async def test_what_is_linked_is_told_at_once() -> None:
@@ -335,15 +344,54 @@ async def test_what_is_kept_of_a_success_is_listed() -> None:
 
 async def test_only_the_services_own_word_is_final() -> None:
     """A proxy's 404 while the service restarts is not."""
-    unknown = error(404, "DEVICE_NOT_FOUND")
-    assert await status(unknown) == PairingRefused(Reason.REFUSED_BY_SERVICE)
+    for word in (error(404, "DEVICE_NOT_FOUND"), error(307, "MOVED")):
+        assert await status(word) == PairingRefused(Reason.REFUSED_BY_SERVICE)
     refused = PairingRefused(Reason.AUTHENTICATION_REFUSED)
-    assert await status(Answer(401, b"Unauthorized")) == refused
+    for number in (401, 403):
+        assert await status(Answer(number, b"in HTTP's words")) == refused
     with pytest.raises(ServiceRefused):
         await status(Answer(404, b"404 page not found"))
-    for unavailable in (Answer(502, b"<html>"), error(401, "AUTHENTICATION_ERROR"), OSError()):
-        with pytest.raises(ServiceUnavailable):
+    for unavailable, why in (
+        (Answer(502, b"<html>"), "HTTP 502"),
+        (error(401, "AUTHENTICATION_ERROR"), "cannot connect to WhatsApp"),
+        (OSError(), "OSError"),
+    ):
+        with pytest.raises(ServiceUnavailable, match=why):
             await status(unavailable)
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ([said(logged_in=True, jid=["x"])], "'jid' must be text"),  # type: ignore[arg-type]
+        ([json_answer('{"results": 7}')], "'results' must be an object"),
+        ([json_answer("{}")], "'results' must be an object"),
+        ([said(), results(status="awaiting_response", challenge=7)], "'challenge' must be an"),
+        ([said(), results(status="awaiting_confirmation", code=["x"])], "'code' must be text"),
+        ([said(), error(500, "INTERNAL_SERVER_ERROR")], "HTTP 500"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_a_status_that_cannot_be_read_is_no_answer(answers: list[Answer], said: str) -> None:
+    """The field is named."""
+    with pytest.raises(ServiceUnavailable, match=said):
+        await status(*answers)
+
+
+@pytest.mark.parametrize(
+    ("code", "result", "said"),
+    [
+        ("PASSKEY_ERROR", {"device_id": ["bot-7"]}, "'device_id' must be text"),
+        ("PASSKEY_REQUEST", {"device_id": "bot-7", "challenge": 7}, "'challenge' must be an"),
+        ("PASSKEY_CONFIRMATION", {"device_id": "bot-7", "code": ["x"]}, "'code' must be text"),
+    ],
+)
+def test_promise_7_a_message_that_cannot_be_read_is_dropped(
+    code: str, result: dict[str, object], said: str
+) -> None:
+    """The field is named."""
+    with pytest.raises(Malformed, match=said):
+        gateway(results())[1]._read(message(code, result))
 
 
 async def test_versions_that_know_no_passkeys_are_asked_once() -> None:
@@ -581,7 +629,7 @@ async def test_promise_6_the_password_is_fresh_each_time_and_in_no_text(
     ("options", "said"),
     [
         ({"device": ""}, "account must be text"),
-        ({"password": "a\nb"}, "password has characters that none has"),
+        ({"password": "a\nb"}, "^password has characters that none has"),
         ({"password": None}, "given together"),
         ({"username": None}, "given together"),
         ({"username": "a:b"}, "without a colon"),

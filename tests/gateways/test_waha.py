@@ -42,7 +42,7 @@ from qrlifecycle.testing.gateways import WAHAEmulator
 from qrlifecycle.testing.gateways.waha import ALL_SESSIONS
 
 from ..patience import patient_clock
-from .services import Canned, json_answer
+from .services import Canned, code_from, json_answer
 from .watch import Watch, give
 
 pytestmark = pytest.mark.anyio
@@ -123,7 +123,7 @@ async def test_each_answer_of_the_real_service_is_read() -> None:
     client, waha = gateway(said(STATUS), said(START), said(STATUS, 1), said(CODE, 1))
     scanning = session("SCAN_QR_CODE")
     client, waha = gateway(said(STATUS), said(START), scanning, said(CODE, 1))
-    assert await waha.request_qr() == QRCode("2@REF,NOISE,IDENTITY,ADV")
+    assert await code_from(waha) == QRCode("2@REF,NOISE,IDENTITY,ADV")
     assert paths(client) == [f"GET {STATUS}", f"POST {START}", f"GET {STATUS}", f"GET {CODE}"]
     assert await status(scanning, said(CODE, 0)) is None  # 404: it was not started yet
     assert await status(said(STATUS, 1), said(CODE, 2)) == Scanned()
@@ -135,10 +135,10 @@ async def test_each_answer_of_the_real_service_is_read() -> None:
 async def test_another_session_of_the_core_edition_is_refused() -> None:
     """By its status, and by its start: HTTP 422."""
     with pytest.raises(ServiceRefused, match="HTTP 404"):
-        await gateway(said("/api/sessions/bot-7"))[1].request_qr()
+        await code_from(gateway(said("/api/sessions/bot-7"))[1])
     refused = said("/api/sessions/bot-7/start")
     with pytest.raises(ServiceRefused, match="does not start"):
-        await gateway(said(STATUS), refused, said(STATUS))[1].request_qr()
+        await code_from(gateway(said(STATUS), refused, said(STATUS))[1])
 
 
 def frames(name: str) -> list[str]:
@@ -337,8 +337,12 @@ async def test_an_action_is_read_where_the_service_asks_for_it() -> None:
     assert await waha.check_status() == ActionRequired("passkey", options)
     assert await waha.check_status() is None
     assert await waha.check_status() == ActionRequired("compare_code", {"code": "1234"})
+    compared = session("PASSKEY_CONFIRMATION_REQUIRED"), answer({"code": "1234"})
+    give(client, session("SCAN_QR_CODE"), answer({"value": "2@x"}), *compared)
+    assert await waha.check_status() == QRUpdated(QRCode("2@x"))
+    assert await waha.check_status() == ActionRequired("compare_code", {"code": "1234"})
     passkey = "/api/default/auth/passkey"
-    assert paths(client)[1::2] == [f"GET {passkey}/{where}" for where in WHERE]
+    assert paths(client)[1:6:2] == [f"GET {passkey}/{where}" for where in WHERE]
     assert await status(session("PASSKEY_REQUIRED"), answer({}, 422)) is None  # it is done
     with pytest.raises(ServiceUnavailable, match="HTTP 500"):
         await status(session("PASSKEY_REQUIRED"), answer({}, 500))
@@ -360,20 +364,32 @@ async def test_a_success_that_says_whose_it_is_is_asked_about_once() -> None:
 
 
 async def test_a_start_says_so_and_nothing_more() -> None:
-    """An empty object; a start that fails is no code."""
+    """An empty object, also to start anew; a start that fails is no code."""
     client, waha = gateway(session("STOPPED"), answer({}, 500))
     with pytest.raises(ServiceUnavailable, match="HTTP 500"):
-        await waha.request_qr()
+        await code_from(waha)
     assert client.contents == [None, b"{}"]
+    client, waha = gateway(answer({}, 201))
+    await waha.answer(ActionRequired("compare_code"), CodeCompared(same=False))
+    assert paths(client) == ["POST /api/sessions/default/restart"]
+    assert client.contents == [b"{}"]
 
 
-async def test_a_code_that_cannot_be_read_is_no_answer() -> None:
-    """Nor one that is not given just now."""
+async def test_what_cannot_be_read_is_no_answer() -> None:
+    """A status, a code; nor is a code that is not given just now."""
     scanning = session("SCAN_QR_CODE")
     with pytest.raises(ServiceUnavailable, match="HTTP 500"):
         await status(scanning, answer({}, 500))
     with pytest.raises(ServiceUnavailable, match="'value' must be text"):
         await status(scanning, answer({"value": ["2@x"]}))
+    for said in ({"status": ["x"]}, {"status": ""}, {}):
+        with pytest.raises(ServiceUnavailable, match="'status' must be text"):
+            await status(answer(said))
+    with pytest.raises(ServiceUnavailable, match=r"'me\.id' must be text"):
+        await status(session("WORKING", {"id": ["x"]}))
+    typed = answer({"code": ["ABCD"]})
+    with pytest.raises(ServiceUnavailable, match="'code' must be text"):
+        await status(scanning, answer({"value": "2@x"}), typed, phone_number="4915100000001")
     for me in (None, {"id": None}, "me"):
         assert await status(session("SCAN_QR_CODE", me), answer({})) is None
 
@@ -455,7 +471,7 @@ async def test_promise_6_the_key_is_fresh_each_time_and_in_no_text(
         await watch.until(lambda: watch.outcome)
         assert watch.outcome.reason is Reason.AUTHENTICATION_REFUSED
         texts += [caplog.text, repr(waha), repr(watch.outcome), repr(watch.outcome.error)]
-        texts.append(repr(waha.transport()))
+        texts += [repr(waha.transport()), repr(waha._round)]
     assert not any("k3y-of" in text for text in texts)
 
 
@@ -470,14 +486,18 @@ async def test_only_the_services_own_word_is_final() -> None:
             await status(Answer(code, b"404 page not found"))
         with pytest.raises(ServiceRefused):
             await status(answer({"error": "no route"}, code))
-    for unavailable in (Answer(502, b"<html>"), answer({"statusCode": 503}, 503), OSError()):
-        with pytest.raises(ServiceUnavailable):
+    for unavailable, said in (
+        (Answer(502, b"<html>"), "HTTP 502"),
+        (answer({"statusCode": 503}, 503), "HTTP 503"),
+        (OSError(), "OSError"),
+    ):
+        with pytest.raises(ServiceUnavailable, match=said):
             await status(unavailable)
 
 
-async def read_codes(client: Canned, waha: WAHA, number: int) -> None:
-    """Read so many codes."""
-    for one in range(number):
+async def read_codes(client: Canned, waha: WAHA, numbers: range) -> None:
+    """Read the codes of these numbers."""
+    for one in numbers:
         give(client, session("SCAN_QR_CODE"), answer({"value": f"2@{one}"}))
         assert await waha.check_status() == QRUpdated(QRCode(f"2@{one}"))
 
@@ -502,9 +522,10 @@ async def test_why_a_session_failed(
     client, waha = gateway(session("STOPPED"))
     if started:
         give(client, session("STOPPED"), answer({}, 201), session("WORKING", ADA))
-        assert await waha.request_qr() == LINKED
-    await read_codes(client, waha, codes)
-    await anyio.sleep(seconds)
+        assert await code_from(waha) == LINKED
+    await read_codes(client, waha, range(min(codes, 1)))
+    await anyio.sleep(seconds)  # since the first one
+    await read_codes(client, waha, range(1, codes))
     give(client, session("FAILED", engine=engine))
     assert await waha.check_status() == PairingRefused(reason, {"status": "FAILED"})
     event = {"event": "session.status", "session": "default", "engine": engine}
@@ -516,7 +537,7 @@ async def test_why_a_session_failed(
 async def test_the_same_code_read_again_counts_once() -> None:
     """It is the round's codes that are counted, not the reads."""
     client, waha = gateway(session("STOPPED"), answer({}, 201), session("WORKING", ADA))
-    await waha.request_qr()
+    await code_from(waha)
     for _ in range(8):
         give(client, session("SCAN_QR_CODE"), answer({"value": "2@x"}))
         await waha.check_status()
@@ -532,25 +553,25 @@ async def test_who_started_it_first_does_not_matter() -> None:
     scanning = session("SCAN_QR_CODE")
     refused = answer({"message": "Session 'default' is already started."}, 422)
     client, waha = gateway(session("STOPPED"), refused, session("STARTING"), scanning, code)
-    assert await waha.request_qr() == QRCode("2@x")
+    assert await code_from(waha) == QRCode("2@x")
     assert len(client.asked) == 5
     client, waha = gateway(session("FAILED"), answer({}, 201), scanning, code)
-    await waha.request_qr()
+    await code_from(waha)
     assert paths(client)[1] == "POST /api/sessions/default/restart"
     client, waha = gateway(scanning, scanning, code)
-    await waha.request_qr()
+    await code_from(waha)
     assert "POST" not in "".join(paths(client))
 
 
 async def test_what_comes_of_a_start_that_does_not_succeed() -> None:
     """A failure right away is the service's no; one that stopped again is started once more."""
     with pytest.raises(ServiceRefused, match="is FAILED: it made no code; the service") as raised:
-        await gateway(session("STOPPED"), answer({}, 201), session("FAILED"))[1].request_qr()
+        await code_from(gateway(session("STOPPED"), answer({}, 201), session("FAILED"))[1])
     assert raised.value.reason is Reason.REFUSED_BY_SERVICE
     with pytest.raises(ServiceUnavailable, match="stopped"):
-        await gateway(session("STOPPED"), answer({}, 201), session("STOPPED"))[1].request_qr()
+        await code_from(gateway(session("STOPPED"), answer({}, 201), session("STOPPED"))[1])
     with pytest.raises(ServiceUnavailable, match="HTTP 500"):
-        await gateway(session("STOPPED"), answer({}, 500))[1].request_qr()
+        await code_from(gateway(session("STOPPED"), answer({}, 500))[1])
 
 
 async def test_whose_phone_it_was_may_be_known_a_moment_later() -> None:
@@ -560,6 +581,21 @@ async def test_whose_phone_it_was_may_be_known_a_moment_later() -> None:
     _, waha = gateway(session("WORKING", ADA))
     event = {"event": "session.status", "session": "default", "me": None}
     assert waha._read({**event, "payload": {"status": "WORKING"}}) == StatusChanged()
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"status": "PASSKEY_REQUIRED"},
+        {"status": "PASSKEY_CONFIRMATION_REQUIRED"},
+        {"status": "SCAN_QR_CODE", "data": {"challenge": "c"}},
+    ],
+    ids=str,
+)
+def test_a_message_that_does_not_say_enough_has_the_status_read(payload: Any) -> None:
+    """An action without what it needs, and what is needed for none."""
+    event = {"event": "session.status", "session": "default", "payload": payload}
+    assert gateway(session("WORKING"))[1]._read(event) == StatusChanged()
 
 
 async def test_what_is_kept_of_a_success_is_listed() -> None:

@@ -63,6 +63,10 @@ ADVICE = tuple(
 """What is said of a refusal, and of what a gateway cannot be made with."""
 
 
+SHARED = ("tests/gateways/test_reaching.py", "tests/gateways/test_shared_gateways.py")
+"""What listens to a service over real sockets, also for all of its accounts."""
+
+
 def _core(*own: str) -> tuple[tuple[str, ...], ...]:
     return (own, tuple(path for path in CORE if path not in own), EXPLORATION)
 
@@ -113,22 +117,34 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("tests/wire/test_endings.py",),
         tuple(f"tests/wire/test_{name}.py" for name in ("options", "proxy", "connecting")),
     ),
-    "gateways.base": (("tests/gateways/test_base.py",),),
+    "gateways.base": (("tests/gateways/test_base.py",), ADVICE),
     "gateways.device_flow": (("tests/gateways/test_device_flow.py",), ADVICE),
     "gateways.evolution": (
         ("tests/gateways/test_evolution.py",),
         ("tests/gateways/test_evolution_traps.py",),
         ADVICE,
+        SHARED,
     ),
-    "gateways.failures": (("tests/gateways/test_base.py",),),
+    "gateways.failures": (("tests/gateways/test_base.py",), ADVICE),
     "gateways.http": (("tests/gateways/test_http.py",),),
-    "gateways.gowa": (("tests/gateways/test_gowa.py",), ADVICE),
-    "gateways.waha": (("tests/gateways/test_waha.py",), ADVICE),
+    "gateways.gowa": (("tests/gateways/test_gowa.py",), ADVICE, SHARED),
+    "gateways.waha": (("tests/gateways/test_waha.py",), ADVICE, SHARED),
     "gateways.wppconnect": (
         ("tests/gateways/test_wppconnect.py",),
         ("tests/gateways/test_wppconnect_traps.py",),
         ADVICE,
+        SHARED,
     ),
+    "gateways.actions": (("tests/gateways/test_waha.py",),),
+    "gateways.code_on_screen": (("tests/gateways/test_gowa.py",), SHARED),
+    "gateways.credentials": (("tests/gateways/test_base.py",), ADVICE),
+    "gateways.deferred": (("tests/gateways/test_base.py",), SHARED),
+    "gateways.keywords": (("tests/gateways/test_first_hour.py",),),
+    "gateways.live_codes": (("tests/gateways/test_gowa.py",), SHARED),
+    "gateways.phone_numbers": (("tests/gateways/test_evolution.py",),),
+    "gateways.replies": (("tests/gateways/test_base.py",),),
+    "gateways.sharing": (SHARED,),
+    "gateways.turns": (("tests/gateways/test_base.py",),),
     "transports.async_client": (
         *SOCKETIO,
         ("tests/socketio/test_polling.py",),
