@@ -85,6 +85,13 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     "engine.user_code": _core(*USER_CODE),
     "engine.recording": _core("tests/engine/test_recording.py", "tests/test_records.py"),
     "engine.request": _core("tests/lifecycle/test_round.py"),
+    "calling": (("tests/test_calling.py",), ("tests/gateways/test_first_hour.py",)),
+    "pairings": (
+        ("tests/pairings/test_pairings.py", "tests/pairings/test_leaving.py"),
+        ("tests/pairings/test_any_order.py", "tests/pairings/test_blocking_pairings.py"),
+    ),
+    "blocking": (("tests/test_blocking.py",), ("tests/pairings/test_blocking_pairings.py",)),
+    "blocking_pairings": (("tests/pairings/test_blocking_pairings.py",),),
     "logs": (("tests/test_logs.py",), CORE),
     "sleeping": (SLEEP,),
     "engine.service": _core("tests/engine/test_status.py"),

@@ -88,7 +88,15 @@ async def test_keys_have_nothing_to_do_with_each_other() -> None:
         async with pairings.join("bob", tabs.make):
             await settle()
             assert tabs.peer.open_sockets == 2
+            assert repr(pairings) == "<Pairings, 2 under way>"
         assert tabs.peer.open_sockets == 1
+
+
+async def test_pairings_are_there_also_while_nothing_is_under_way() -> None:
+    """``if pairings:`` asks whether there are any pairings to join, not how many run."""
+    async with Pairings() as pairings:
+        assert len(pairings) == 0
+        assert pairings
 
 
 async def test_who_comes_after_the_end_gets_a_fresh_attempt() -> None:
