@@ -425,3 +425,26 @@ async def test_a_leaver_who_is_cancelled_natively_leaves_the_attempt_to_its_end(
             await settle()
             assert tabs.peer.open_sockets == 1
     assert tabs.peer.most_sockets == 1
+
+
+@asyncio_only
+async def test_what_pair_raises_after_the_last_has_left_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Who left was cancelled natively, while the attempt had told its end and not yet raised."""
+
+    async def tab() -> None:
+        wrong: Any = lambda: "no transport"  # noqa: E731
+        store = lambda _failed: anyio.sleep(3)  # noqa: E731
+        make = partial(QRLifecycle, request_qr, wrong, on_connection_failed=store)
+        async with pairings.join("ada", make):
+            await anyio.sleep_forever()
+
+    async with Pairings() as pairings:
+        leaver = asyncio.ensure_future(tab())
+        for _ in range(2):
+            await settle()
+            leaver.cancel()
+        await asyncio.wait({leaver})
+        assert (len(pairings), caplog.text.count("everybody had left")) == (1, 0)
+    assert caplog.text.count("everybody had left raised WrongAnswer") == 1
