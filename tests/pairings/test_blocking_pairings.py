@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,7 @@ from qrlifecycle import (
     State,
     UsageError,
     WrongAnswer,
+    blocking_pairings,
 )
 from qrlifecycle.blocking_pairings import Look
 from qrlifecycle.testing import Fault, ScriptedPeer
@@ -118,6 +120,27 @@ def test_a_look_renews_the_patience(far: Far) -> None:
         assert deadline("two") == before[1]
 
 
+def test_the_first_two_requests_of_one_moment_begin_one_thread(
+    far: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes while it is being begun waits for it."""
+    made, both = list[object](), threading.Barrier(2)
+    begin = blocking_pairings._Thread.__init__
+
+    def begin_slowly(thread: Any, patience: float, backend: str) -> None:
+        made.append(thread)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.05)
+        begin(thread, patience, backend)
+
+    monkeypatch.setattr(blocking_pairings._Thread, "__init__", begin_slowly)
+    with BlockingPairings() as pairings, ThreadPoolExecutor(2) as requests:
+        join = partial(pairings.join, USER, make_lifecycle=far.lifecycle)
+        for each in [requests.submit(join, tab) for tab in ("one", "two")]:
+            each.result(HANGS)
+        assert len(made) == 1
+
+
 def test_requests_of_one_moment_share_one_attempt(far: Far) -> None:
     """Also the first ones, and those of one tab: there is one thread, one code, one socket."""
     with BlockingPairings() as pairings, ThreadPoolExecutor(8) as requests:
@@ -199,11 +222,16 @@ def test_promise_8_a_system_exit_comes_out_of_the_next_request(far: Far, backend
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_promise_5_closing_ends_all_that_runs(far: Far, backend: str) -> None:
-    """The sockets are closed by then; nobody is joined, and one who comes begins anew."""
+    """The sockets are closed by then; nobody is joined, and one who comes begins anew.
+
+    The thread of them all is named, and holds up no process that ends without closing.
+    """
     pairings = BlockingPairings(backend=backend)
     pairings.close()
     for user in (USER, "bob"):
         pairings.join(user, "one", far.lifecycle)
+    threads = [thread for thread in threading.enumerate() if "pairings" in thread.name]
+    assert [(thread.name, thread.daemon) for thread in threads] == [("qrlifecycle-pairings", True)]
     lifecycle = looks(pairings, "one").lifecycle
     until(lambda: lifecycle.socket_open)
     pairings.close()
