@@ -27,7 +27,7 @@ from qrlifecycle import (
 from qrlifecycle.blocking_pairings import Look
 from qrlifecycle.testing import Fault, ScriptedPeer
 
-from ..far import BACKENDS, USER, Far, far_away, until
+from ..far import BACKENDS, USER, Far, event_loop, far_away, until
 from ..pairing import request_qr
 from ..patience import HANGS
 
@@ -71,6 +71,19 @@ def test_promise_3_a_second_tab_joins(far: Far, backend: str) -> None:
         shows(pairings, "two")
         assert isinstance(looks(pairings, "one").outcome, Connected)
         assert far.server.most_sockets() == 1
+
+
+@pytest.mark.parametrize("named", [{}, *({"backend": name} for name in BACKENDS)])
+def test_the_event_loop_of_the_thread_is_the_one_that_is_named(
+    far: Far, named: dict[str, Any]
+) -> None:
+    """It is asyncio where none is."""
+    loops: list[str] = []
+    show = lambda _qr: loops.append(event_loop())  # noqa: E731
+    with BlockingPairings(**named) as pairings:
+        pairings.join(USER, "one", partial(far.lifecycle, on_qr_updated=show))
+        until(lambda: loops)
+    assert loops == [named.get("backend", "asyncio")]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
