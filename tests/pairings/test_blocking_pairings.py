@@ -25,6 +25,7 @@ from qrlifecycle import (
     blocking_pairings,
 )
 from qrlifecycle.blocking_pairings import Look
+from qrlifecycle.errors import UnsupportedBackend
 from qrlifecycle.testing import Fault, ScriptedPeer
 
 from ..far import BACKENDS, USER, Far, event_loop, far_away, until
@@ -190,19 +191,23 @@ def test_what_makes_no_lifecycle_begins_nothing(far: Far, backend: str) -> None:
         shows(pairings, "one")
 
 
-def test_a_mistake_is_told_to_each_tab_once(far: Far) -> None:
-    """Another user's attempt goes on; so does the page's next question."""
+@pytest.mark.parametrize("mistake", [WrongAnswer, UnsupportedBackend])
+def test_a_mistake_is_told_to_each_tab_once(far: Far, mistake: type[Exception]) -> None:
+    """Another user's attempt goes on; so does the page's next question.
 
-    async def wrong() -> Any:
-        return "no code"
+    What is a `RuntimeError` is not taken for the end of the thread.
+    """
+
+    def wrong() -> Any:
+        raise mistake("no transport")
 
     with BlockingPairings() as pairings:
         pairings.join("bob", "one", far.lifecycle)
         for tab in ("one", "two"):
-            pairings.join(USER, tab, partial(far.lifecycle, request_qr=wrong))
+            pairings.join(USER, tab, partial(QRLifecycle, request_qr, wrong))
 
         for tab in ("one", "two"):
-            with pytest.raises(WrongAnswer):
+            with pytest.raises(mistake):
                 until(lambda: looks(pairings, tab).outcome)  # noqa: B023 - called at once
             assert not getattr(looks(pairings, tab).outcome, "connected", True)
         bob = pairings.look("bob", "one")
