@@ -106,7 +106,7 @@ class PairingThread:
         error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        if error is not None and self._portal is not None:
+        if error is not None:
             self._call(self._scope.cancel)
         self.close()
 

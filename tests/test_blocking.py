@@ -231,6 +231,28 @@ def test_promise_4_a_success_that_was_decided_is_not_cancelled_away(far: Far, ba
     assert pairing.result().connected
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_exception_leaves_a_success_as_it_was_decided(far: Far, backend: str) -> None:
+    """It cuts off a hook that hangs, and what the outcome was is known all the same."""
+    hanging = threading.Event()
+
+    async def hang(_connected: Connected) -> None:
+        hanging.set()
+        await anyio.sleep_forever()
+
+    def leave() -> None:
+        with pairing:
+            assert hanging.wait(HANGS)
+            raise LookupError
+
+    pairing = PairingThread(
+        far.lifecycle(on_qr_updated=far.scan, on_connected=hang), backend=backend
+    )
+    with pytest.raises(LookupError):
+        leave()
+    assert pairing.result().connected
+
+
 def test_what_was_not_begun_does_not_end(far: Far) -> None:
     """It is refused; so is a second beginning."""
     pairing = PairingThread(far.lifecycle())
