@@ -324,6 +324,18 @@ def test_promise_6_a_failure_is_logged_with_its_reason_and_our_own_words_only(
     assert caplog.record_tuples == [("qrlifecycle", logging.WARNING, told)]
 
 
+def test_what_stays_until_somebody_mends_it_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """Credentials and a service that refuses; the rest is the course of things."""
+    caplog.set_level(logging.INFO, "qrlifecycle")
+    for reason in Reason:
+        log_failure(Failed(reason))
+    warned = [line.getMessage() for line in caplog.records if line.levelno == logging.WARNING]
+    assert [text.partition(":")[0] for text in warned] == [
+        "failed, refused_by_service",
+        "failed, authentication_refused",
+    ]
+
+
 def test_what_cannot_get_better_is_not_to_be_retried() -> None:
     """Only a refusal of the service's, and somebody else's account, need more than another try."""
     assert {reason for reason in Reason if not reason.retryable} == {
