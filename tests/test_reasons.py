@@ -192,6 +192,15 @@ async def test_what_nobody_raised_has_words_too(
     assert f"failed, {reason}: {error}" in caplog.messages
 
 
+async def test_a_refusal_without_a_word_is_an_error_with_the_reason() -> None:
+    """As one is that `request_qr` raises: a program that reads the error asks it alone."""
+    async with Pairing() as pairing:
+        pairing.peer.send(PairingRefused(Reason.CONFLICT))
+    error = pairing.failed().error
+    assert isinstance(error, ServiceRefused)
+    assert error.reason is Reason.CONFLICT
+
+
 @pytest.mark.parametrize(
     ("numbers", "said"),
     [
