@@ -272,6 +272,8 @@ async def test_a_factory_that_turns_out_not_to_be_callable_so_is_a_mistake() -> 
     def transport() -> Any:
         return opaque()
 
-    outcome = await QRLifecycle(request_qr, transport, policy=Policy(max_reconnects=0)).pair()
-    assert isinstance(outcome, Failed)
-    assert outcome.reason is Reason.TRANSPORT_UNREACHABLE
+    no_number: Any = partial(int, "seven")  # no frame is further in, and yet it was called
+    for factory in (transport, no_number):
+        outcome = await QRLifecycle(request_qr, factory, policy=Policy(max_reconnects=0)).pair()
+        assert isinstance(outcome, Failed)
+        assert outcome.reason is Reason.TRANSPORT_UNREACHABLE
