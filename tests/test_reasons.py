@@ -206,6 +206,7 @@ async def test_a_refusal_without_a_word_is_an_error_with_the_reason() -> None:
     [
         ({"max_codes": 2}, "any of the 2 codes that policy.max_codes allows; "),
         ({"max_refreshes": 1}, "any of 2 codes, and policy.max_refreshes allows no other; "),
+        ({"max_codes": 3, "max_refreshes": 1}, "any of 2 codes, and policy.max_refreshes allows"),
         ({"max_codes": 1, "max_refreshes": 0}, "any of the 1 codes that policy.max_codes allows; "),
     ],
 )
@@ -230,6 +231,9 @@ async def test_what_the_service_said_when_the_code_ran_out_is_said(
     failed = pairing.failed()
     assert failed.reason is reason
     assert str(failed.error).startswith("the session is closed; ")
+    async with Pairing(request_qr, policy=Policy(**numbers)) as pairing:  # type: ignore[arg-type]
+        pairing.peer.send(QRExpired(PeerError()))
+    assert str(pairing.failed().error).startswith(("the code ran out, ", "nobody scanned "))
     async with Pairing(request_qr, policy=Policy(max_refreshes=1)) as pairing:
         pairing.peer.send(QRExpired(PeerError("the session is closed")))
     assert "closed" not in str(pairing.failed().error)
