@@ -8,7 +8,7 @@ run in it; so do `request_qr` and `check_status`, which stay async. One that blo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, wait
+from concurrent.futures import wait
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -66,7 +66,6 @@ class PairingThread:
         self._backend = backend
         self._thread = ExitStack()
         self._portal: BlockingPortal | None = None
-        self._ended: Future[Outcome | BaseException] = Future()
 
     def start(self) -> Self:
         """Begin.
@@ -106,7 +105,7 @@ class PairingThread:
         error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        if error is not None and self._portal is not None:
+        if error is not None:
             self._call(self._scope.cancel)
         self.close()
 

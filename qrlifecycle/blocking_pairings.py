@@ -156,7 +156,6 @@ class _NotMade(Exception):
     """There is no lifecycle, and why."""
 
     def __init__(self, error: BaseException) -> None:
-        super().__init__()
         self.error = error
 
 

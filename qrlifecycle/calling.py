@@ -106,7 +106,8 @@ def _of_class(kind: Any) -> inspect.Signature:
 @lru_cache(maxsize=64)
 def _names(kind: Any) -> tuple[tuple[str, ...], frozenset[str], frozenset[str]]:
     """What a constructor may be given by its place, what it must be given, and what by name."""
-    parameters = [one for one in _of_class(kind).parameters.values() if one.kind in SURE]
-    places = tuple(one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD)
+    every = _of_class(kind).parameters.values()
+    parameters = [one for one in every if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    places = tuple(one.name for one in parameters if one.kind is not one.KEYWORD_ONLY)
     required = frozenset(one.name for one in parameters if one.default is one.empty)
-    return places, required, frozenset(one.name for one in parameters)
+    return places, required, frozenset(one.name for one in parameters if one.kind in SURE)

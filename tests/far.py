@@ -17,7 +17,7 @@ from qrlifecycle.testing import PairingServer
 
 from .patience import HANGS
 
-__all__ = ["BACKENDS", "BOT", "USER", "Far", "far_away", "portals", "until"]
+__all__ = ["BACKENDS", "BOT", "USER", "Far", "event_loop", "far_away", "portals", "until"]
 
 BOT, USER = "bot-7", "user-123"
 BACKENDS = ["asyncio", "trio"]
@@ -44,6 +44,11 @@ class Far:
         options.setdefault("request_qr", self.request_qr)
         transport = partial(SocketIOTransport, self.server.url, bot_id=BOT, user_id=USER)
         return QRLifecycle(transport=transport, **options)
+
+
+def event_loop() -> str:
+    """Which one runs here, as `backend` names it."""
+    return anyio.get_cancelled_exc_class().__module__.partition(".")[0]
 
 
 def until(true: Callable[[], object]) -> None:

@@ -31,7 +31,7 @@ from qrlifecycle import (
     pair_blocking,
 )
 
-from .far import BACKENDS, Far, far_away, portals, until
+from .far import BACKENDS, Far, event_loop, far_away, portals, until
 from .patience import HANGS
 
 
@@ -51,6 +51,21 @@ def test_promise_8_a_plain_program_pairs(far: Far, backend: str) -> None:
         assert isinstance(outcome, Connected)
         assert outcome.identity == "+490001234567"
     assert far.server.most_sockets() == 1
+
+
+@pytest.mark.parametrize("named", [{}, *({"backend": name} for name in BACKENDS)])
+def test_the_event_loop_of_the_thread_is_the_one_that_is_named(
+    far: Far, named: dict[str, Any]
+) -> None:
+    """It is asyncio where none is."""
+    loops: list[str] = []
+
+    def scan(_qr: object) -> None:
+        loops.append(event_loop())
+        far.scan()
+
+    assert pair_blocking(far.lifecycle(on_qr_updated=scan), **named).connected
+    assert loops == [named.get("backend", "asyncio")]
 
 
 def test_leaving_by_the_outcome_cuts_off_no_hook(far: Far) -> None:
@@ -213,6 +228,28 @@ def test_promise_4_a_success_that_was_decided_is_not_cancelled_away(far: Far, ba
     lifecycle = far.lifecycle(on_qr_updated=far.scan, on_connected=hang, policy=brief)
     with PairingThread(lifecycle, backend=backend) as pairing:
         assert hanging.wait(HANGS)
+    assert pairing.result().connected
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_exception_leaves_a_success_as_it_was_decided(far: Far, backend: str) -> None:
+    """It cuts off a hook that hangs, and what the outcome was is known all the same."""
+    hanging = threading.Event()
+
+    async def hang(_connected: Connected) -> None:
+        hanging.set()
+        await anyio.sleep_forever()
+
+    def leave() -> None:
+        with pairing:
+            assert hanging.wait(HANGS)
+            raise LookupError
+
+    pairing = PairingThread(
+        far.lifecycle(on_qr_updated=far.scan, on_connected=hang), backend=backend
+    )
+    with pytest.raises(LookupError):
+        leave()
     assert pairing.result().connected
 
 

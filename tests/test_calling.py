@@ -6,7 +6,7 @@ import inspect
 import traceback
 from collections.abc import Callable
 from functools import partial, wraps
-from typing import Any
+from typing import Any, cast
 from unittest.mock import Mock
 
 import pytest
@@ -112,18 +112,114 @@ def test_a_misspelt_argument_of_a_constructor_is_refused_by_name() -> None:
     policy: Any = Policy
     with pytest.raises(WrongAnswer, match=r"'max_refresh'; did you mean 'max_refreshes'\?"):
         policy(max_refresh=1)
+    with pytest.raises(WrongAnswer, match=r"takes no argument 'xyz'; it takes: .*") as raised:
+        policy(xyz=1)
+    assert "self" not in str(raised.value)
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'transport'"):
         made(request_qr)
 
 
-def injected(function: Callable[..., Any]) -> Callable[[], Any]:
+def test_what_an_outer_partial_gives_counts_beside_what_an_inner_one_gives() -> None:
+    """A partial with a name of its own, as `update_wrapper` gives it one, stays apart."""
+    inner: Any = partial(SocketIOTransport, URL, bot_id="b")
+    inner.__name__ = "transport"
+    assert misfit(partial(inner, user_id="u"), 0) is None
+    assert "did you mean 'user_id'?" in str(misfit(partial(inner, userid="u"), 0))
+
+
+def test_what_is_given_by_its_place_only_is_not_among_what_may_be_given_by_name() -> None:
+    """The hint names what can be written there; whoever takes any name is told none."""
+
+    def transport(url: str, /, *more: object, color: str = "") -> Any:
+        return url, more, color
+
+    named: Any = transport
+
+    def any_name(url: str = "", **more: object) -> Any:
+        return url, more
+
+    said = misfit(partial(named, url="sesame"), 0)
+    assert str(said).endswith("transport takes no argument 'url'; it takes: color")
+    assert misfit(partial(any_name, color="red"), 0) is None
+
+
+class Two:
+    """One argument by its place or its name, and one by its name alone."""
+
+    def __init__(self, one: int, *, other: int, more: int = 0) -> None: ...
+
+    def method(self, one: int, other: int = 0) -> None: ...
+
+
+class Placed:
+    """One argument by its place alone."""
+
+    def __init__(self, one: int, /, other: int = 0) -> None: ...
+
+
+class Open:
+    """Whatever it is given."""
+
+    def __init__(self, *_places: object, **_named: object) -> None: ...
+
+
+def test_what_fits_is_seen_without_binding_a_signature(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain functions and classes, which are given mostly: hundreds of lifecycles are made."""
+
+    def optional(_one: int, _other: int = 0, *, _more: int = 0) -> None: ...
+
+    monkeypatch.setattr(inspect.Signature, "bind", Mock(side_effect=AssertionError))
+    for function, number in (
+        (request_qr, 0),
+        (optional, 1),
+        (optional, 2),
+        (partial(Two, one=1, other=2, more=3), 0),
+        (partial(Two, 1, other=2), 0),
+        (partial(Two, other=2), 1),
+        (partial(Placed, other=2), 1),
+        (Placed, 2),
+        (Open, 0),
+    ):
+        assert misfit(function, number) is None
+
+
+def test_what_hardly_fits_is_refused() -> None:
+    """One argument too few or too many, in each way to give one."""
+    nothing: Any = lambda: None  # noqa: E731
+    method, two, placed = cast("tuple[Any, ...]", (Two(1, other=2).method, Two, Placed))
+    for function, number in (
+        (nothing, 1),
+        (partial(nothing, color="red"), 0),
+        (method, 0),
+        (method, 3),
+        (partial(two, other=2), 0),
+        (partial(two, other=2), 2),
+        (partial(two, 1, 2), 0),
+        (partial(two, 1), 0),
+        (partial(two, 1, one=1, other=2), 0),
+        (placed, 0),
+        (partial(placed, one=1), 0),
+    ):
+        assert misfit(function, number) is not None
+
+
+def injected(function: Callable[..., Any]) -> Callable[..., Any]:
     """A decorator that gives an argument of its own, as many frameworks do."""
 
     @wraps(function)
-    def inject() -> Any:
-        return function("a server")
+    def inject(*given: object) -> Any:
+        return function(*given, "a server")
 
     return inject
+
+
+class Unreadable:
+    """What stands for its signature is none."""
+
+    __signature__ = 7
+
+    def __call__(self) -> Any:
+        raise AssertionError
 
 
 class Opaque:
@@ -142,10 +238,19 @@ def test_what_nobody_knows_is_not_refused() -> None:
     def transport(url: str) -> Any:
         return url
 
+    @injected
+    def show(code: object, server: str) -> None:
+        heard.append((code, server))
+
+    class Served:
+        @injected
+        def __init__(self, server: str) -> None: ...
+
     heard: list[object] = []
-    for hook in (Mock(), heard.append, print, partial(print, "heard", sep=": "), str):
+    for hook in (show, Mock(), heard.append, print, partial(print, "heard", sep=": "), str):
         QRLifecycle(request_qr, Mock(), on_change=hook)
-    for factory in (transport, Mock(), partial(transport), range, Opaque(), partial(Opaque())):
+    unknown = (Mock(), range, Opaque(), partial(Opaque()), Unreadable())
+    for factory in (transport, partial(transport), Served, *unknown):
         made: Any = factory
         QRLifecycle(request_qr, made)
     assert misfit(heard.append, 7) is None
@@ -167,6 +272,8 @@ async def test_a_factory_that_turns_out_not_to_be_callable_so_is_a_mistake() -> 
     def transport() -> Any:
         return opaque()
 
-    outcome = await QRLifecycle(request_qr, transport, policy=Policy(max_reconnects=0)).pair()
-    assert isinstance(outcome, Failed)
-    assert outcome.reason is Reason.TRANSPORT_UNREACHABLE
+    no_number: Any = partial(int, "seven")  # no frame is further in, and yet it was called
+    for factory in (transport, no_number):
+        outcome = await QRLifecycle(request_qr, factory, policy=Policy(max_reconnects=0)).pair()
+        assert isinstance(outcome, Failed)
+        assert outcome.reason is Reason.TRANSPORT_UNREACHABLE

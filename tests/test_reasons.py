@@ -192,11 +192,21 @@ async def test_what_nobody_raised_has_words_too(
     assert f"failed, {reason}: {error}" in caplog.messages
 
 
+async def test_a_refusal_without_a_word_is_an_error_with_the_reason() -> None:
+    """As one is that `request_qr` raises: a program that reads the error asks it alone."""
+    async with Pairing() as pairing:
+        pairing.peer.send(PairingRefused(Reason.CONFLICT))
+    error = pairing.failed().error
+    assert isinstance(error, ServiceRefused)
+    assert error.reason is Reason.CONFLICT
+
+
 @pytest.mark.parametrize(
     ("numbers", "said"),
     [
         ({"max_codes": 2}, "any of the 2 codes that policy.max_codes allows; "),
         ({"max_refreshes": 1}, "any of 2 codes, and policy.max_refreshes allows no other; "),
+        ({"max_codes": 3, "max_refreshes": 1}, "any of 2 codes, and policy.max_refreshes allows"),
         ({"max_codes": 1, "max_refreshes": 0}, "any of the 1 codes that policy.max_codes allows; "),
     ],
 )
@@ -221,6 +231,9 @@ async def test_what_the_service_said_when_the_code_ran_out_is_said(
     failed = pairing.failed()
     assert failed.reason is reason
     assert str(failed.error).startswith("the session is closed; ")
+    async with Pairing(request_qr, policy=Policy(**numbers)) as pairing:  # type: ignore[arg-type]
+        pairing.peer.send(QRExpired(PeerError()))
+    assert str(pairing.failed().error).startswith(("the code ran out, ", "nobody scanned "))
     async with Pairing(request_qr, policy=Policy(max_refreshes=1)) as pairing:
         pairing.peer.send(QRExpired(PeerError("the session is closed")))
     assert "closed" not in str(pairing.failed().error)
@@ -322,6 +335,18 @@ def test_promise_6_a_failure_is_logged_with_its_reason_and_our_own_words_only(
     log_failure(Failed(Reason.REFUSED_BY_SERVICE, error))
     told = f"failed, refused_by_service: {said}"
     assert caplog.record_tuples == [("qrlifecycle", logging.WARNING, told)]
+
+
+def test_what_stays_until_somebody_mends_it_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """Credentials and a service that refuses; the rest is the course of things."""
+    caplog.set_level(logging.INFO, "qrlifecycle")
+    for reason in Reason:
+        log_failure(Failed(reason))
+    warned = [line.getMessage() for line in caplog.records if line.levelno == logging.WARNING]
+    assert [text.partition(":")[0] for text in warned] == [
+        "failed, refused_by_service",
+        "failed, authentication_refused",
+    ]
 
 
 def test_what_cannot_get_better_is_not_to_be_retried() -> None:

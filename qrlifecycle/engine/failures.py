@@ -119,8 +119,8 @@ def failure_by_deadline(
     deadline: Deadline,
     state: State,
     policy: Policy,
-    unavailable: ServiceUnavailable | None = None,
-    awaits: str = "",
+    unavailable: ServiceUnavailable | None,
+    awaits: str,
 ) -> Failed:
     """What a deadline that ran out means as an end.
 
@@ -129,7 +129,7 @@ def failure_by_deadline(
         state: where.
         policy: whose numbers they are.
         unavailable: why there is no code yet, if the service said so.
-        awaits: what was waited for, where somebody knows better than to ask.
+        awaits: what was waited for, where somebody knows better than to ask; else nothing.
     """
     what, number, advice = RAN_OUT[deadline]
     limit = f"within policy.{number} ({getattr(policy, number):g} s)"

@@ -338,6 +338,17 @@ async def test_the_error_of_a_lease_that_never_comes_says_what_was_waited_for(
     assert kept.at_most == 5
 
 
+async def test_the_error_of_another_deadline_says_nothing_of_the_lease() -> None:
+    """It is held, and what was waited for before that is over."""
+
+    class Telling(Kept):
+        awaits = "machine 'pod-3' held it"
+
+    async with Pairing(hang, lease=Telling, policy=Policy(generate_timeout=5)) as pairing:
+        pass
+    assert "pod-3" not in str(pairing.failed().error)
+
+
 async def test_the_service_has_its_own_time_once_the_lease_is_held() -> None:
     """`generate_timeout` begins when the lease is had."""
     kept = Kept()

@@ -72,11 +72,16 @@ def _core(*own: str) -> tuple[tuple[str, ...], ...]:
 
 
 MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
-    "engine.connection": _core("tests/engine/test_connection.py"),
+    "engine.connection": _core("tests/engine/test_connection.py", "tests/test_calling.py"),
     "engine.progress": (SLEEP, *_core("tests/engine/test_progress.py")),
     "engine.attempt": (SLEEP, *_core("tests/lifecycle")),
     "engine.incoming": (SLEEP, *_core("tests/lifecycle", "tests/engine/test_status.py")),
-    "lifecycle": _core("tests/lifecycle", "tests/test_logs.py"),
+    "lifecycle": _core(
+        "tests/lifecycle",
+        "tests/test_logs.py",
+        "tests/test_calling.py",
+        "tests/pairings/test_leaving.py",
+    ),
     "engine.failures": _core("tests/test_reasons.py"),
     "engine.lease": _core("tests/engine/test_lease.py"),
     "engine.status": _core("tests/engine/test_status.py", "tests/engine/test_finished_reads.py"),
@@ -89,10 +94,17 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     "engine.user_code": _core(*USER_CODE),
     "engine.recording": _core("tests/engine/test_recording.py", "tests/test_records.py"),
     "engine.request": _core("tests/lifecycle/test_round.py"),
+    "calling": (("tests/test_calling.py",), ("tests/gateways/test_first_hour.py",)),
+    "pairings": (
+        ("tests/pairings/test_pairings.py", "tests/pairings/test_leaving.py"),
+        ("tests/pairings/test_any_order.py", "tests/pairings/test_blocking_pairings.py"),
+    ),
+    "blocking": (("tests/test_blocking.py",), ("tests/pairings/test_blocking_pairings.py",)),
+    "blocking_pairings": (("tests/pairings/test_blocking_pairings.py",),),
     "logs": (("tests/test_logs.py",), CORE),
     "sleeping": (SLEEP,),
     "engine.service": _core("tests/engine/test_status.py"),
-    "engine.snapshot": _core("tests/engine/test_snapshot.py"),
+    "engine.snapshot": _core("tests/engine/test_snapshot.py", "tests/pairings/test_leaving.py"),
     "transports.buffer": (("tests/test_buffer.py",), CORE, EXPLORATION),
     "machine": (("tests/test_machine.py",), ("tests/lifecycle",)),
     "states": (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -21,11 +22,13 @@ from qrlifecycle import (
     State,
     UsageError,
     WrongAnswer,
+    blocking_pairings,
 )
 from qrlifecycle.blocking_pairings import Look
+from qrlifecycle.errors import UnsupportedBackend
 from qrlifecycle.testing import Fault, ScriptedPeer
 
-from ..far import BACKENDS, USER, Far, far_away, until
+from ..far import BACKENDS, USER, Far, event_loop, far_away, until
 from ..pairing import request_qr
 from ..patience import HANGS
 
@@ -69,6 +72,19 @@ def test_promise_3_a_second_tab_joins(far: Far, backend: str) -> None:
         shows(pairings, "two")
         assert isinstance(looks(pairings, "one").outcome, Connected)
         assert far.server.most_sockets() == 1
+
+
+@pytest.mark.parametrize("named", [{}, *({"backend": name} for name in BACKENDS)])
+def test_the_event_loop_of_the_thread_is_the_one_that_is_named(
+    far: Far, named: dict[str, Any]
+) -> None:
+    """It is asyncio where none is."""
+    loops: list[str] = []
+    show = lambda _qr: loops.append(event_loop())  # noqa: E731
+    with BlockingPairings(**named) as pairings:
+        pairings.join(USER, "one", partial(far.lifecycle, on_qr_updated=show))
+        until(lambda: loops)
+    assert loops == [named.get("backend", "asyncio")]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -118,6 +134,27 @@ def test_a_look_renews_the_patience(far: Far) -> None:
         assert deadline("two") == before[1]
 
 
+def test_the_first_two_requests_of_one_moment_begin_one_thread(
+    far: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes while it is being begun waits for it."""
+    made, both = list[object](), threading.Barrier(2)
+    begin = blocking_pairings._Thread.__init__
+
+    def begin_slowly(thread: Any, patience: float, backend: str) -> None:
+        made.append(thread)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.05)
+        begin(thread, patience, backend)
+
+    monkeypatch.setattr(blocking_pairings._Thread, "__init__", begin_slowly)
+    with BlockingPairings() as pairings, ThreadPoolExecutor(2) as requests:
+        join = partial(pairings.join, USER, make_lifecycle=far.lifecycle)
+        for each in [requests.submit(join, tab) for tab in ("one", "two")]:
+            each.result(HANGS)
+        assert len(made) == 1
+
+
 def test_requests_of_one_moment_share_one_attempt(far: Far) -> None:
     """Also the first ones, and those of one tab: there is one thread, one code, one socket."""
     with BlockingPairings() as pairings, ThreadPoolExecutor(8) as requests:
@@ -154,19 +191,23 @@ def test_what_makes_no_lifecycle_begins_nothing(far: Far, backend: str) -> None:
         shows(pairings, "one")
 
 
-def test_a_mistake_is_told_to_each_tab_once(far: Far) -> None:
-    """Another user's attempt goes on; so does the page's next question."""
+@pytest.mark.parametrize("mistake", [WrongAnswer, UnsupportedBackend])
+def test_a_mistake_is_told_to_each_tab_once(far: Far, mistake: type[Exception]) -> None:
+    """Another user's attempt goes on; so does the page's next question.
 
-    async def wrong() -> Any:
-        return "no code"
+    What is a `RuntimeError` is not taken for the end of the thread.
+    """
+
+    def wrong() -> Any:
+        raise mistake("no transport")
 
     with BlockingPairings() as pairings:
         pairings.join("bob", "one", far.lifecycle)
         for tab in ("one", "two"):
-            pairings.join(USER, tab, partial(far.lifecycle, request_qr=wrong))
+            pairings.join(USER, tab, partial(QRLifecycle, request_qr, wrong))
 
         for tab in ("one", "two"):
-            with pytest.raises(WrongAnswer):
+            with pytest.raises(mistake):
                 until(lambda: looks(pairings, tab).outcome)  # noqa: B023 - called at once
             assert not getattr(looks(pairings, tab).outcome, "connected", True)
         bob = pairings.look("bob", "one")
@@ -199,11 +240,16 @@ def test_promise_8_a_system_exit_comes_out_of_the_next_request(far: Far, backend
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_promise_5_closing_ends_all_that_runs(far: Far, backend: str) -> None:
-    """The sockets are closed by then; nobody is joined, and one who comes begins anew."""
+    """The sockets are closed by then; nobody is joined, and one who comes begins anew.
+
+    The thread of them all is named, and holds up no process that ends without closing.
+    """
     pairings = BlockingPairings(backend=backend)
     pairings.close()
     for user in (USER, "bob"):
         pairings.join(user, "one", far.lifecycle)
+    threads = [thread for thread in threading.enumerate() if "pairings" in thread.name]
+    assert [(thread.name, thread.daemon) for thread in threads] == [("qrlifecycle-pairings", True)]
     lifecycle = looks(pairings, "one").lifecycle
     until(lambda: lifecycle.socket_open)
     pairings.close()

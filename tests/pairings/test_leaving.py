@@ -226,6 +226,8 @@ async def test_cancel_right_after_joining_cancels() -> None:
     peer = ScriptedPeer()
     async with Pairings() as pairings, pairings.join("ada", partial(QRLifecycle, ask, peer)) as one:
         assert one.lifecycle.cancel()
+        async with pairings.join("ada", partial(QRLifecycle, ask, peer)) as other:
+            assert other.lifecycle is not one.lifecycle
         assert [str(change.event) for change in await read(one)] == ["generate", "cancel"]
         assert await one.result() == Cancelled()
         assert not one.lifecycle.cancel()

@@ -88,7 +88,15 @@ async def test_keys_have_nothing_to_do_with_each_other() -> None:
         async with pairings.join("bob", tabs.make):
             await settle()
             assert tabs.peer.open_sockets == 2
+            assert repr(pairings) == "<Pairings, 2 under way>"
         assert tabs.peer.open_sockets == 1
+
+
+async def test_pairings_are_there_also_while_nothing_is_under_way() -> None:
+    """``if pairings:`` asks whether there are any pairings to join, not how many run."""
+    async with Pairings() as pairings:
+        assert len(pairings) == 0
+        assert pairings
 
 
 async def test_who_comes_after_the_end_gets_a_fresh_attempt() -> None:
@@ -255,42 +263,82 @@ async def test_what_cannot_be_copied_is_raised_all_the_same() -> None:
                 await pairing.result()
 
 
+async def leave_by_another_error(pairings: Pairings) -> None:
+    """Join what raises, and leave it by something else."""
+    async with pairings.join("ada", mistaken):
+        await settle()
+        raise LookupError
+
+
 async def test_what_pair_raises_is_logged_where_nobody_can_be_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The only one who joined it leaves by something else."""
-
-    async def leave(pairings: Pairings) -> None:
-        async with pairings.join("ada", mistaken):
-            await settle()
-            raise LookupError
-
+    """The only one who joined it leaves by something else; the line says whose attempt it was."""
     async with Pairings() as pairings:
         with pytest.raises(LookupError):
-            await leave(pairings)
+            await leave_by_another_error(pairings)
     assert "everybody had left raised WrongAnswer" in caplog.text
+    assert getattr(caplog.records[-1], "key", None) == "ada"
+
+
+async def test_what_pair_raises_is_not_logged_where_somebody_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One leaves by something else, and the last one is told later."""
+
+    async def be_told(pairings: Pairings) -> None:
+        async with pairings.join("ada", mistaken) as one:
+            with pytest.raises(LookupError):
+                await leave_by_another_error(pairings)
+            await one.result()
+
+    async with Pairings() as pairings:
+        with pytest.raises(WrongAnswer):
+            await be_told(pairings)
+    assert "everybody had left" not in caplog.text
 
 
 async def test_a_lifecycle_that_runs_elsewhere_is_told_so() -> None:
-    """`make_lifecycle` makes a fresh one each time."""
+    """`make_lifecycle` makes a fresh one each time; nothing of this attempt has begun."""
     tabs = Tabs()
     async with Pairings() as pairings, pairings.join("ada", tabs.make) as one:
         await settle()
-        with pytest.raises(PairingInProgress):
-            async with pairings.join("bob", lambda: one.lifecycle) as other:
+        async with pairings.join("bob", lambda: one.lifecycle) as other:
+            with pytest.raises(PairingInProgress):
                 await other.result()
+            assert await other.result() == Cancelled()
         assert tabs.peer.open_sockets == 1
 
 
-async def test_a_system_exit_comes_out_of_the_block_as_it_is() -> None:
-    """It is the program's end, and nobody's pairing alone: every socket is closed."""
+async def test_leaving_an_end_does_nothing_to_a_fresh_attempt_of_the_same_lifecycle() -> None:
+    """A program may keep one for each user, which pairs again and again."""
     tabs = Tabs()
+    lifecycle = tabs.make()
+    async with Pairings() as pairings, AsyncExitStack() as early:
+        await early.enter_async_context(pairings.join("ada", lambda: lifecycle))
+        await settle()
+        tabs.peer.send(Paired("+49"))
+        await settle()
+        async with pairings.join("ada", lambda: lifecycle) as other:
+            await settle()
+            await early.aclose()
+            await settle()
+            assert other.lifecycle.qr is not None
+            assert tabs.peer.open_sockets == 1
+
+
+async def test_a_system_exit_comes_out_of_the_block_as_it_is() -> None:
+    """It is the program's end, and nobody's pairing alone: every socket is closed.
+
+    Who catches it may enter them anew.
+    """
+    tabs, pairings = Tabs(), Pairings()
 
     def leave(_qr: object) -> None:
         raise SystemExit(3)
 
     async def program() -> None:
-        async with Pairings() as pairings, pairings.join("bob", tabs.make):
+        async with pairings, pairings.join("bob", tabs.make):
             await settle()
             make = partial(QRLifecycle, request_qr, tabs.peer, on_qr_updated=leave)
             async with pairings.join("ada", make):
@@ -299,6 +347,9 @@ async def test_a_system_exit_comes_out_of_the_block_as_it_is() -> None:
     with pytest.raises(SystemExit):
         await program()
     assert tabs.peer.open_sockets == 0
+    async with pairings, pairings.join("bob", tabs.make) as again:
+        await settle()
+        assert again.lifecycle.qr is not None
 
 
 async def test_leaving_the_block_ends_what_runs_for_those_who_joined() -> None:
@@ -417,3 +468,26 @@ async def test_a_leaver_who_is_cancelled_natively_leaves_the_attempt_to_its_end(
             await settle()
             assert tabs.peer.open_sockets == 1
     assert tabs.peer.most_sockets == 1
+
+
+@asyncio_only
+async def test_what_pair_raises_after_the_last_has_left_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Who left was cancelled natively, while the attempt had told its end and not yet raised."""
+
+    async def tab() -> None:
+        wrong: Any = lambda: "no transport"  # noqa: E731
+        store = lambda _failed: anyio.sleep(3)  # noqa: E731
+        make = partial(QRLifecycle, request_qr, wrong, on_connection_failed=store)
+        async with pairings.join("ada", make):
+            await anyio.sleep_forever()
+
+    async with Pairings() as pairings:
+        leaver = asyncio.ensure_future(tab())
+        for _ in range(2):
+            await settle()
+            leaver.cancel()
+        await asyncio.wait({leaver})
+        assert (len(pairings), caplog.text.count("everybody had left")) == (1, 0)
+    assert caplog.text.count("everybody had left raised WrongAnswer") == 1
