@@ -342,7 +342,9 @@ async def test_the_error_of_another_deadline_says_nothing_of_the_lease() -> None
     """It is held, and what was waited for before that is over."""
 
     class Telling(Kept):
-        awaits = "machine 'pod-3' held it"
+        @property
+        def awaits(self) -> str:
+            return "machine 'pod-3' held it"
 
     async with Pairing(hang, lease=Telling, policy=Policy(generate_timeout=5)) as pairing:
         pass
