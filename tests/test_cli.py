@@ -329,14 +329,15 @@ def test_what_a_server_sends_is_its_own_fault(answer: object) -> None:
     assert "Traceback" not in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "word"),
     [
         (True, "true"),
-        pytest.param(False, "false", marks=pytest.mark.slow),
+        (False, "false"),
         (1, "1"),
-        pytest.param(2.0, "2", marks=pytest.mark.slow),
-        pytest.param("open", "open", marks=pytest.mark.slow),
+        (2.0, "2"),
+        ("open", "open"),
     ],
 )
 def test_a_status_may_be_a_number_or_a_boolean(status: object, word: str) -> None:
@@ -750,11 +751,14 @@ def test_reader_goes_away(command: str) -> None:
 # Servers that fail
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "delay",
     [
         0.0,
-        *(pytest.param(delay, marks=pytest.mark.slow) for delay in (0.2, 0.4, 0.6)),
+        0.2,
+        0.4,
+        0.6,
         None,
     ],
 )
@@ -783,12 +787,13 @@ def test_server_killed(delay: float | None) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("silence", "timeout"),  # long enough to come to the silence
     [
         ("before HTTP", "0.5"),
-        pytest.param("before 101", "5", marks=pytest.mark.slow),
-        pytest.param("after 101", "5", marks=pytest.mark.slow),
+        ("before 101", "5"),
+        ("after 101", "5"),
         ("after OPEN", "5"),
     ],
 )

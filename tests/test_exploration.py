@@ -234,7 +234,8 @@ def test_a_fingerprint_that_misses_something_is_found_out(
         explore(BY_NAME["every answer of a status"])
 
 
-@pytest.mark.parametrize("backend", ["asyncio", pytest.param("trio", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_two_moments_of_the_past_stay_apart_while_they_are_compared(backend: str) -> None:
     """How long a connection had held is asked after its close: by then both its ends lie back."""
     acts = (Act.SAYS_NOTHING, Act.HANG_UP, Act.ROTATED, *EVERYWHERE)

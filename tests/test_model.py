@@ -401,9 +401,8 @@ class TestSpin:
         """A world that never pauses could starve the lifecycle: so the claim is no empty one."""
         assert figure(spin.claim(claim, fair=False), "errors:") == 1
 
-    @pytest.mark.parametrize(
-        "row", ["displayed paired", pytest.param("displayed expired", marks=pytest.mark.slow)]
-    )
+    @pytest.mark.slow
+    @pytest.mark.parametrize("row", ["displayed paired", "displayed expired"])
     def test_a_leaking_lifecycle_is_refuted(self, tmp_path: Path, row: str) -> None:
         """Leaving `displayed` without closing fails an assertion, and the exclusion."""
         leaking = Spin(tmp_path, LEAKING[row])

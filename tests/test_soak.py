@@ -48,6 +48,7 @@ def test_it_ends_when_the_time_is_over() -> None:
     assert "Every promise held." in printed
 
 
+@pytest.mark.slow
 def test_the_help_says_what_can_be_asked_for() -> None:
     """All options are there."""
     _, printed = run(*SOAK, "--help")
@@ -90,11 +91,12 @@ LoopLag.stood_still = property(lambda self, beats=count(): 2.0 * next(beats), la
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("methods", "promise"),
     [
         pytest.param(NO_CLOSING, "Promise 1 (exclusion)", id="no closing"),
-        pytest.param(DEAF, "Promise 4 (no lost success)", id="deaf", marks=pytest.mark.slow),
+        pytest.param(DEAF, "Promise 4 (no lost success)", id="deaf"),
     ],
 )
 def test_a_broken_transport_is_found_and_the_promise_named(

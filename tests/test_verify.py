@@ -321,6 +321,7 @@ def test_a_current_directory_that_is_gone_is_named(
     assert printed.out == ""
 
 
+@pytest.mark.slow
 def test_a_good_transport_keeps_the_contract(here: Path) -> None:
     """Each clause is held, and what its peer cannot do is said to be skipped."""
     ended = run(here, "my_peers:peer", "--only", "contract", "--backend", "asyncio")
@@ -417,9 +418,8 @@ def test_the_seed_repeats(backend: str, monkeypatch: pytest.MonkeyPatch) -> None
     assert runs[0] == runs[1] != runs[2]
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_all_of_its_processes_ends_at_once(here: Path, number: signal.Signals) -> None:
     """It ends with 130 or 143, says that nothing was refuted, and its processes end with it."""
     command = [sys.executable, "-m", "qrlifecycle", "verify", "--only", "exploration"]

@@ -196,12 +196,13 @@ async def test_a_socket_per_visit_is_opened_once(busy: Day) -> None:
     assert len(account.successes) == busy.count(Act.SCAN)
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("design", "begins", "ends"),
     [
         pytest.param(CodePollingTab, Act.CODE, ENDS, id="code"),
-        pytest.param(PagePollingTab, Act.PAGE, {Act.LEAVE}, id="page", marks=pytest.mark.slow),
+        pytest.param(PagePollingTab, Act.PAGE, {Act.LEAVE}, id="page"),
     ],
 )
 async def test_polling_asks_each_second(design: type[Tab], begins: Act, ends: set[Act]) -> None:

@@ -154,6 +154,7 @@ class TestSocketIO(AnySocketIO, OnBoth):
         return socketio_peer
 
 
+@pytest.mark.slow
 class TestAMemberOfASharedSocket(OnBoth):
     """One lifecycle's share keeps what a socket of its own keeps."""
 
