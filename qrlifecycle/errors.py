@@ -201,7 +201,9 @@ class ServiceUnavailable(PeerError):
 
     Raise it from `request_qr`, which is then asked again after a delay until
     ``policy.generate_timeout`` runs out. Only the program knows whether a request that failed may
-    be made once more, so no other error is tried again.
+    be made once more, so no other error is tried again. From `check_status` it counts as no answer,
+    as any error does; the next read waits for as long as it asks, within
+    ``policy.status_retry_delay_max``.
 
     Args:
         text: what it said, without any secret: it is logged.

@@ -106,7 +106,8 @@ class Policy:
     while there is no answer."""
 
     status_retry_delay_max: float = 5.0
-    """The longest pause between two reads of the status."""
+    """The longest pause between two reads of the status, also for a service that asks to wait
+    (Retry-After)."""
 
     final_check_timeout: float = 5.0
     """How long all of the final status check may take, before a code is given up."""

@@ -284,10 +284,7 @@ class Connection:
                 raise self._given_up_for(error)
             finally:
                 del error  # see `reraise`
-        delay = self._backoff.next()
-        if isinstance(error, TransportError) and error.retry_after is not None:
-            # As long as the server asks for, but no longer than the program waits for anybody.
-            delay = max(delay, min(error.retry_after, self._policy.reconnect_delay_max))
+        delay = self._backoff.next(error.retry_after if isinstance(error, TransportError) else None)
         self._next_at = anyio.current_time() + delay
         # Leaving may have begun meanwhile: then there is no reconnecting, and no word of it.
         await anyio.lowlevel.checkpoint_if_cancelled()

@@ -25,11 +25,10 @@ class Request:
         policy: the delays before it is asked again.
     """
 
-    __slots__ = ("_backoff", "_longest", "_request_qr", "unavailable")
+    __slots__ = ("_backoff", "_request_qr", "unavailable")
 
     def __init__(self, request_qr: QRRequest, policy: Policy) -> None:
         self._request_qr = request_qr
-        self._longest = policy.generate_retry_delay_max
         self._backoff = Backoff(policy.generate_retry_delay, policy.generate_retry_delay_max)
         self.unavailable: ServiceUnavailable | None = None
         """Why there is no answer yet: when time runs out, that is why."""
@@ -52,10 +51,8 @@ class Request:
                     if not isinstance(fault, PeerError):
                         warn_once("request_qr raised %s", describe(fault))
                     return fault
-                self.unavailable, delay = fault.with_traceback(None), self._backoff.next()
-                if fault.retry_after is not None:
-                    # As long as the service asks for, but no longer than the program waits at all.
-                    delay = max(delay, min(fault.retry_after, self._longest))
+                self.unavailable = fault.with_traceback(None)
+                delay = self._backoff.next(fault.retry_after)
                 text = str(fault) or "the service is unavailable"
             finally:
                 del fault  # see `reraise`

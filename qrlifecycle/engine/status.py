@@ -40,7 +40,13 @@ import anyio
 import anyio.lowlevel
 
 from ..codes import Code
-from ..errors import PeerError, QRLifecycleError, ServiceRefused, WrongAnswer
+from ..errors import (
+    PeerError,
+    QRLifecycleError,
+    ServiceRefused,
+    ServiceUnavailable,
+    WrongAnswer,
+)
 from ..logs import warn_once
 from ..signals import KINDS, Paired, Signal
 from .backoff import Backoff
@@ -70,6 +76,7 @@ class StatusReader:
     """
 
     __slots__ = (
+        "_asked",
         "_backoff",
         "_check",
         "_confirm_until",
@@ -90,6 +97,7 @@ class StatusReader:
         self._check = check_status
         self._progress = progress
         self._backoff = Backoff(policy.status_retry_delay, policy.status_retry_delay_max)
+        self._asked: float | None = None
         self._requested = anyio.Event()
         self._confirm_until = -math.inf
         self._due: float | None = None
@@ -208,6 +216,7 @@ class StatusReader:
                 fault = fault_of(error)
         read, self._read = self._read, None
         older, self._older = self._older, False
+        self._asked = fault.retry_after if isinstance(fault, ServiceUnavailable) else None
         self._note_finished()
         try:
             if read.cancel_called and anyio.current_time() < read.deadline:
@@ -241,8 +250,8 @@ class StatusReader:
             self._backoff.reset()
 
     async def pause(self) -> None:
-        """Wait between two reads."""
-        with anyio.move_on_after(self._backoff.next()) as self._pause:
+        """Wait between two reads, for as long as a service asks that is busy."""
+        with anyio.move_on_after(self._backoff.next(self._asked)) as self._pause:
             await anyio.sleep_forever()
         self._pause = None
 

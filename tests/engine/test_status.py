@@ -647,6 +647,25 @@ async def test_promise_7_a_read_that_fails_is_counted_and_asked_again(
     assert "down" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("asks_for", "then"), [(None, [0, 1]), (0.001, [0, 1]), (3, [0, 3]), (3600, [0, 8])]
+)
+async def test_a_service_that_asks_for_time_is_given_it_within_the_longest_pause(
+    asks_for: float | None, then: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never less than without its asking; and once it answers, nothing of it is left."""
+    monkeypatch.setattr("qrlifecycle.engine.backoff.uniform", lambda _least, most: most)
+    status = Status()
+    status.says = ServiceUnavailable("busy", retry_after=asks_for)
+    policy = Policy(status_retry_delay=1, status_retry_delay_max=8, status_interval=0.5)
+    async with Beside(status, policy=policy) as pairing:
+        await anyio.sleep(then[1] - 0.5)
+        status.says = None
+        await anyio.sleep(2.6)
+        pairing.lifecycle.cancel()
+    assert status.since(pairing.began) == [*then, then[1] + 1.5]
+
+
 async def test_a_read_has_its_own_deadline(caplog: pytest.LogCaptureFixture) -> None:
     """A read that hangs is given up, logged and counted as what took too long, and tried again."""
     status = Status(latency=math.inf)
