@@ -452,15 +452,19 @@ async def test_an_attempt_that_had_no_lease_says_what_the_keeper_answered() -> N
     assert isinstance(outcome, q.Failed)
     assert outcome.reason is q.Reason.LEASE_LOST
     assert re.search(
-        r"\(0.05 s\); the keeper of the leases did not answer but with ConnectionError \(.*\?\), "
+        r"\(2 s\); the keeper of the leases did not answer but with ConnectionError \(.*\?\), "
         r"for \d s by now$",
         str(outcome.error),
     )
 
 
-def attempt(leases: RedisLeases, within: float = 0.05) -> QRLifecycle:
+WITHIN = 2.0
+"""Seconds for a lease; in them also the keeper of a busy machine answers."""
+
+
+def attempt(leases: RedisLeases) -> QRLifecycle:
     """One that has little time."""
-    policy = q.Policy(lease_timeout=within, close_timeout=0.01)
+    policy = q.Policy(lease_timeout=WITHIN, close_timeout=0.01)
     lease = partial(leases.lease, *KEY)
     return QRLifecycle(no_code, ScriptedPeer(), lease=lease, policy=policy)
 
@@ -470,13 +474,13 @@ async def test_what_is_waited_for_is_said_once_and_by_the_failure(
 ) -> None:
     """Who holds it, or that the keeper has just begun; in one line of the log for each wait."""
     caplog.set_level("INFO", "qrlifecycle")
-    said, within = [], 2.0  # in which also a keeper on a busy machine answers
+    said = []
     async with machine(server, machine="pod-1") as other, machine(server) as one:
         lease = await other.hold()
-        said.append(await attempt(one.leases, within).pair())
+        said.append(await attempt(one.leases).pair())
         lease.release()
         server.admin.delete("{qrl}:server")
-        said.append(await attempt(one.leases, within).pair())
+        said.append(await attempt(one.leases).pair())
     errors = [outcome.error for outcome in said if isinstance(outcome, q.Failed)]
     texts = [str(error).partition("; ")[2] for error in errors]
     assert texts == [
@@ -485,7 +489,7 @@ async def test_what_is_waited_for_is_said_once_and_by_the_failure(
         "which others may say what they hold",
     ]
     waits = [record.getMessage() for record in caplog.records if "waiting" in record.getMessage()]
-    assert waits == [f"waiting for the lease, {within:g} s at most: {text}" for text in texts]
+    assert waits == [f"waiting for the lease, {WITHIN:g} s at most: {text}" for text in texts]
 
 
 async def test_an_attempt_that_may_give_up_too_soon_is_told_of_once(
