@@ -15,7 +15,7 @@ from leases_in_postgres import TABLE, Order, PostgresLeases
 
 from qrlifecycle.testing import TwoMachines, check_leases
 
-TTL = 4.0
+TTL = 10.0
 
 
 class WatchedLeases(PostgresLeases):

@@ -43,7 +43,7 @@ class TwoMachines:
     first: Leases
     second: Leases
     ttl: float | None = None
-    """Seconds after which a holder that died is none. Four are good: two checks wait for so long,
+    """Seconds after which a holder that died is none. Ten are good: two checks wait for so long,
     and what happens at once has half of it, so that nothing which merely runs out passes."""
     cut_off: Callable[[], Awaitable[object] | None] | None = None
     """From now on nothing gets from ``first`` to the keeper, nor back; ``second`` still does.
