@@ -521,7 +521,9 @@ def test_every_example_is_run_or_used_by_one_that_is() -> None:
     """No example stands there untried."""
     names = {path.name for path in (TOP / "examples").glob("*.py")}
     assert names == {
+        "check_leases_in_postgres.py",
         "check_line_transport.py",
+        "leases_in_postgres.py",
         "line_transport.py",
         "pair.py",
         "pair_behind_fastapi.py",
@@ -616,6 +618,7 @@ def test_every_page_that_is_linked_exists() -> None:
         ("Flask", "how-to/embed.md"),
         ("FastAPI", "how-to/embed.md"),
         ("Django", "how-to/embed.md"),
+        ("PostgreSQL", "how-to/write-a-keeper.md"),
         ("Nothing happens", "how-to/nothing-happens.md"),
         ("JSON", "how-to/logging.md"),
         ("useEffect", "coming-from-the-react-hook.md"),

@@ -119,6 +119,7 @@ class Lease(NotPickled, ABC):
             LeaseHeld: somebody else holds it, and this one does not take it over.
             LeaseTakenOver: somebody else claimed it while this one waited.
             LeaseLost: the keeper cannot be reached, or `release()` was called.
+            InvalidValue: the keeper's time to live has no room for ``close_within``.
         """
 
     @abstractmethod

@@ -41,6 +41,13 @@ class Report(Generic[R]):
         return tuple(result for result in self.results if result.failure is not None)
 
     @property
+    def passed(self) -> tuple[R, ...]:
+        """Those that found nothing wrong."""
+        return tuple(
+            result for result in self.results if result.failure is None and result.skipped is None
+        )
+
+    @property
     def skipped(self) -> tuple[R, ...]:
         """Those that could not be made; each says why."""
         return tuple(result for result in self.results if result.skipped is not None)

@@ -38,9 +38,10 @@ class Keeper:
     def holds(self, key: tuple[str, ...]) -> KeptLease | None:
         """Whoever does, unless it was cut off so long ago that it is taken for dead."""
         holder = self.holder.get(key)
-        if holder is None or anyio.current_time() >= holder.machine.dies_at:
+        if holder is None:
             return None
-        return holder
+        ends = min(holder.machine.dies_at, holder.runs_out_at)
+        return None if anyio.current_time() >= ends else holder
 
 
 class KeptLeases(Leases):
@@ -95,6 +96,7 @@ class KeptLease(Lease):
         self.lost: Lost | None = None
         self.released = False
         self.given: int | None = None
+        self.runs_out_at = float("inf")
 
     @property
     def token(self) -> int | None:

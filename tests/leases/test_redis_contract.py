@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 TOP = Path(__file__).parent.parent.parent
 
-TIMES: dict[str, Any] = {"ttl": 4.0, "renew_every": 0.5, "timeout": 0.5, "close_within": 0.5}
+TIMES: dict[str, Any] = {"ttl": 10.0, "renew_every": 0.5, "timeout": 0.5, "close_within": 1.0}
 """Seconds."""
 
 OVER = [

@@ -84,7 +84,7 @@ class LeaseCheck:
         trouble: list[Exception] = []
         async with make_two() as two, anyio.create_task_group() as tasks:
             try:  # the task group would wrap what is raised
-                bench = Bench(_machines(two), tasks, limit)
+                bench = Bench(_machines(two), tasks, _at_once(two, limit))
                 try:
                     await self._judge_in_time(bench)
                 finally:
@@ -113,6 +113,11 @@ def _machines(two: object) -> TwoMachines:
     if not isinstance(two, TwoMachines):
         raise WrongAnswer(f"make_two must make TwoMachines, not {type(two).__name__}")
     return two
+
+
+def _at_once(two: TwoMachines, limit: float) -> float:
+    """Seconds for what happens at once: well before whatever was forgotten runs out by itself."""
+    return limit if two.ttl is None else min(limit, two.ttl / 2)
 
 
 EVERY = tuple(
@@ -156,7 +161,7 @@ async def check_leases(
     Args:
         make_two: makes an async context manager of two machines with a fresh keeper.
         clauses: those to check.
-        limit: seconds for what happens at once.
+        limit: seconds for what happens at once; half of the ``ttl`` if that is less.
         progress: called with each result as it comes.
 
     Raises:

@@ -25,7 +25,7 @@ SECRET = "code-that-nobody-may-hear-of"  # noqa: S105 - what a check looks for
 """Stands behind the ``lost`` of every attempt, where a code would be."""
 
 CLOSE_WITHIN = 0.25
-"""Seconds that each holder asks for."""
+"""Seconds that a holder asks for, unless a check is about them."""
 
 PAUSE = 0.2
 """Seconds in which what must not happen would."""
@@ -43,11 +43,13 @@ class TwoMachines:
     first: Leases
     second: Leases
     ttl: float | None = None
-    """Seconds after which a holder that died is none."""
+    """Seconds after which a holder that died is none. Ten are good: two checks wait for so long,
+    and what happens at once has half of it, so that nothing which merely runs out passes."""
     cut_off: Callable[[], Awaitable[object] | None] | None = None
-    """From now on nothing gets from ``first`` to the keeper, nor back; ``second`` still does."""
+    """From now on nothing gets from ``first`` to the keeper, nor back; ``second`` still does.
+    Better than an error is that nothing comes back: so it is with a network that is cut."""
     heard: Callable[[], Collection[str]] | None = None
-    """All that the keeper was told, as text."""
+    """All that the keeper was told, as text: what was sent to it, say, or all that it keeps."""
 
 
 MakeTwo = Callable[[], AbstractAsyncContextManager[TwoMachines]]
@@ -78,9 +80,10 @@ class Lossy:
 class Taking:
     """One attempt to have a lease, in a task of its own."""
 
-    def __init__(self, lease: Lease, name: str) -> None:
+    def __init__(self, lease: Lease, name: str, close_within: float = CLOSE_WITHIN) -> None:
         self.lease = lease
         self.name = name
+        self._close_within = close_within
         self.lost = anyio.Event()
         self.losses: list[Exception] = []
         self.lost_in: list[int] = []
@@ -128,7 +131,7 @@ class Taking:
     async def _acquire(self) -> None:
         try:
             lost: Lost = Lossy(self)
-            await self.lease.acquire(lost, CLOSE_WITHIN)
+            await self.lease.acquire(lost, self._close_within)
         except BaseException as error:
             self.error = error
             if not isinstance(error, Exception):
@@ -180,34 +183,50 @@ class Bench:
         self._tasks = tasks
         self._made: list[Taking] = []
 
-    async def start(self, machine: Leases, when_held: WhenHeld = "take_over") -> Taking:
+    async def start(
+        self,
+        machine: Leases,
+        when_held: WhenHeld = "take_over",
+        close_within: float = CLOSE_WITHIN,
+    ) -> Taking:
         """Begin to acquire, and let it come as far as it comes at once."""
         name = "the first machine" if machine is self.two.first else "the second machine"
-        taking = Taking(machine.lease(*KEY, when_held=when_held), name)
+        taking = Taking(machine.lease(*KEY, when_held=when_held), name, close_within)
         self._made.append(taking)
         self._tasks.start_soon(taking.run)
         for _ in range(5):
             await anyio.lowlevel.checkpoint()
         return taking
 
-    async def take(self, machine: Leases, when_held: WhenHeld = "take_over") -> Taking:
+    async def take(
+        self,
+        machine: Leases,
+        when_held: WhenHeld = "take_over",
+        close_within: float = CLOSE_WITHIN,
+    ) -> Taking:
         """Have the lease, which is free.
 
         Raises:
             ClauseBroken: it cannot be had.
         """
-        taking = await self.start(machine, when_held)
+        taking = await self.start(machine, when_held, close_within)
         await self.is_held(taking, "Nobody holds the lease")
         return taking
 
-    async def take_when_free(self, machine: Leases) -> Taking:
-        """Have the lease that was given back just now: the keeper may yet have to hear of it."""
-        over = anyio.current_time() + self.limit
+    async def take_when_free(
+        self, machine: Leases, because: str = "It was given back", within: float | None = None
+    ) -> Taking:
+        """Have the lease that is free by now, or soon: the keeper may yet have to hear of it.
+
+        Raises:
+            ClauseBroken: it cannot be had.
+        """
+        over = anyio.current_time() + (self.limit if within is None else within)
         while True:
             taking = await self.start(machine, "reject")
             await self.ended(taking)
             if taking.held or anyio.current_time() > over:
-                self._require_held(taking, "It was given back")
+                self._require_held(taking, because)
                 return taking
             await anyio.sleep(self.limit / 50)
 
