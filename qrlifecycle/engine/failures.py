@@ -31,6 +31,7 @@ from ..signals import PairingRefused
 from ..states import Deadline, State
 
 __all__ = [
+    "FAILED",
     "cause_of",
     "failure_by",
     "failure_by_deadline",
