@@ -138,7 +138,9 @@ def failure_by_deadline(
     if unavailable is None:
         return Failed(REASON_OF_DEADLINE[deadline], PeerError(text + (awaits or advice)))
     said = str(unavailable) or "it is unavailable"
-    error = ServiceUnavailable(f"{text}the service's last answer: {said}")
+    error = ServiceUnavailable(
+        f"{text}the service's last answer: {said}", ending=unavailable.ending
+    )
     error.__cause__ = _without_frames(unavailable)
     return Failed(REASON_OF_DEADLINE[deadline], error)
 

@@ -33,6 +33,7 @@ from qrlifecycle import (
     TransportLost,
     WrongAnswer,
 )
+from qrlifecycle.errors import Ending
 from qrlifecycle.testing import Fault, ScriptedPeer, settle
 
 from ..pairing import ONCE, Pairing, hang, request_qr
@@ -238,7 +239,7 @@ async def test_a_service_that_stays_away_is_why_time_ran_out() -> None:
 
     Whichever deadline it is; and where nothing was said, that.
     """
-    error, asked = ServiceUnavailable("HTTP 503"), 0
+    error, asked = ServiceUnavailable("HTTP 503", ending=Ending.TRY_LATER), 0
 
     async def request() -> QRCode | Paired:
         nonlocal asked
@@ -258,6 +259,7 @@ async def test_a_service_that_stays_away_is_why_time_ran_out() -> None:
         told = pairing.failed().error
         assert isinstance(told, ServiceUnavailable)
         assert told.__cause__ is error
+        assert told.ending is Ending.TRY_LATER
         assert told.__traceback__ is error.__traceback__ is error.__context__ is None
         assert str(told).endswith(f"within {number}; the service's last answer: HTTP 503")
     assert asked > 5
