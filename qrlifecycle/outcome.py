@@ -226,7 +226,7 @@ class Failed:
         return f"Failed(reason='{self.reason}'{error})"
 
     def __str__(self) -> str:
-        """Reason and text; of an error that is none of ours the kind, for its text may be secret."""
+        """Reason and text; of an error not ours the kind alone, for its text may be secret."""
         error = self.error
         if isinstance(error, QRLifecycleError) and (text := str(error)):
             return f"{self.reason}: {text}"

@@ -38,7 +38,8 @@ def watched(
 
     async def run() -> Outcome:
         stop = Stop(owns_process=False)
-        return await run_in_view(lifecycle, PlainView(stop, lambda _: (), title=TITLE), stop, beside)
+        view = PlainView(stop, lambda _: (), title=TITLE)
+        return await run_in_view(lifecycle, view, stop, beside)
 
     options = {"loop_factory": VirtualClockEventLoop}
     return anyio.run(run, backend="asyncio", backend_options=options)
@@ -74,7 +75,7 @@ def test_what_breaks_is_said_again_once_it_was_well(capsys: pytest.CaptureFixtur
     peer = ScriptedPeer((gone, gone, gone, Fault.NONE, gone, gone))
 
     async def listens(transports: int) -> None:
-        while not (peer.listening and len(peer.transports) == transports):
+        while not (peer.listening and len(peer.transports) == transports):  # noqa: ASYNC110
             await anyio.sleep(0.1)
         await settle()
 
@@ -87,7 +88,8 @@ def test_what_breaks_is_said_again_once_it_was_well(capsys: pytest.CaptureFixtur
 
     lifecycle = QRLifecycle(request_qr, peer, policy=Policy(qr_lifetime=600))
     assert watched(lifecycle, act).connected
-    said = [line.partition("; reconnecting in ")[0] for line in capsys.readouterr().out.splitlines()]
+    lines = capsys.readouterr().out.splitlines()
+    said = [line.partition("; reconnecting in ")[0] for line in lines]
     assert said == [
         TITLE,
         "connecting for QR display",

@@ -123,7 +123,7 @@ async def test_a_socketio_server_may_have_words_of_its_own() -> None:
 
 
 async def test_a_websocket_server_hears_its_greeting_before_it_speaks() -> None:
-    """Of several messages, in parts and with pings between, and the welcome comes after the last."""
+    """Of several messages, in parts and with pings between; the welcome comes after the last."""
     said: list[str | bytes | dict[str, object]] = ["x" * 5, b"y" * 300, {"join": "z" * 70_000}]
     peer = websocket_peer(
         lambda url: WebSocketTransport(url, lambda _said: None),

@@ -291,7 +291,7 @@ class TestWebSocket(OnBoth):
 
 @pytest.mark.slow
 class TestWelcomedWebSocket(OnBoth):
-    """The same, where the server says that it listens once it was greeted; opening waits for that."""
+    """The same, where the server is greeted, and says that it listens; opening waits for it."""
 
     __test__ = True
 

@@ -26,9 +26,9 @@ class Service(Toy):
 
     policy = POLICY
 
-    def __init__(self, code: QRCode | PairingCode = QRCode("c0de")) -> None:
+    def __init__(self, code: QRCode | PairingCode | None = None) -> None:
         super().__init__()
-        self.code = code
+        self.code = code or QRCode("c0de")
         self.peer = ScriptedPeer()
 
     async def ask_for_code(self) -> Any:
