@@ -192,7 +192,18 @@ ALERT = b"\x15\x03\x03\x00\x02\x02\x46"
             TOO_LARGE,
         ),
     ],
-    ids="closed ssh tls cut-head cut length cut-chunks switch headers large".split(),
+    ids=[
+        "closed",
+        "ssh",
+        "tls",
+        "cut-head",
+        "cut",
+        "length",
+        "cut-chunks",
+        "switch",
+        "headers",
+        "large",
+    ],
 )
 async def test_promise_6_an_answer_that_is_none_is_one_error(raw: bytes | None, text: str) -> None:
     """Its text says what is wrong; it holds neither URL, header nor body, in no frame either."""
