@@ -7,6 +7,7 @@ run in it; so do `request_qr` and `check_status`, which stay async. One that blo
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import wait
 from contextlib import ExitStack
@@ -52,8 +53,9 @@ class PairingThread:
 
     A context manager: entering starts the attempt, leaving cancels it and waits until its socket is
     closed. Where no block of code is its scope, as with a window that is opened and closed, `start`
-    and `close` are the same. Any thread may call any method. For the requests of a page, where
-    nobody can say that the person has gone, there are `BlockingPairings`.
+    and `close` are the same. Any thread may call any method; in its own thread, that is in a hook,
+    there are the triggers alone, for the others wait. For the requests of a page, where nobody
+    can say that the person has gone, there are `BlockingPairings`.
 
     Args:
         lifecycle: what is to be run; nobody else runs it meanwhile.
@@ -65,7 +67,10 @@ class PairingThread:
         """What runs. It may be looked at from any thread; its triggers are called here."""
         self._backend = backend
         self._thread = ExitStack()
+        self._begun, self._closing = threading.Lock(), threading.Lock()
         self._portal: BlockingPortal | None = None
+        self._own: threading.Thread | None = None
+        """The thread of the attempt."""
 
     def start(self) -> Self:
         """Begin.
@@ -73,10 +78,10 @@ class PairingThread:
         Raises:
             UsageError: it was begun before, or an event loop runs in this thread.
         """
-        if self._portal is not None:
-            raise UsageError("a PairingThread runs one attempt: make another for the next")
         if in_event_loop():
             raise UsageError("an event loop runs in this thread: await pair() there")
+        if not self._begun.acquire(blocking=False):
+            raise UsageError("a PairingThread runs one attempt: make another for the next")
         portal = self._thread.enter_context(start_blocking_portal(self._backend))
         try:
             portal.call(self._prepare)
@@ -92,9 +97,14 @@ class PairingThread:
 
         An attempt that has come to its end is not cancelled: its hooks are waited for, as by
         `pair()`. Where an exception leaves the block they are cancelled as well.
+
+        Raises:
+            UsageError: it is called in the attempt's own thread, which it would wait for.
         """
+        self._require_elsewhere("close")
         self._call(self._leave)
-        self._thread.close()
+        with self._closing:  # whoever closes it as well waits as long
+            self._thread.close()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -116,8 +126,10 @@ class PairingThread:
 
         Raises:
             TimeoutError: it has not ended within so many seconds; it goes on.
-            UsageError: what `pair()` raised, or nothing was begun that could end.
+            UsageError: what `pair()` raised; or nothing was begun that could end, or it is called
+                in the attempt's own thread.
         """
+        self._require_elsewhere("result")
         if self._portal is None:
             raise UsageError("nothing was begun: enter the PairingThread, or start() it")
         while not wait([self._ended], TURN if timeout is None else timeout).done:
@@ -129,7 +141,12 @@ class PairingThread:
         return ended
 
     def changes(self) -> Iterator[Change]:
-        """The changes, from the first of the attempt to its last. They can be read once."""
+        """The changes, from the first of the attempt to its last. They can be read once.
+
+        Raises:
+            UsageError: in the attempt's own thread.
+        """
+        self._require_elsewhere("changes")
         if self._portal is None:
             return
         while (change := self._call(anext, self._changes, None)) is not None:
@@ -151,16 +168,27 @@ class PairingThread:
 
     # In its own thread
 
+    def _require_elsewhere(self, name: str) -> None:
+        """Require that who calls this is not waited for."""
+        if threading.current_thread() is self._own:
+            raise UsageError(
+                f"{name}() waits for the thread in which it was called, a hook's; "
+                "there is cancel(), and the lifecycle's own changes()"
+            )
+
     def _call(self, function: Callable[..., Any], *arguments: object) -> Any:
         """Call in the event loop; None if that is over."""
         if self._portal is None:
             return None
+        if threading.current_thread() is self._own:
+            return function(*arguments)
         try:
             return self._portal.call(function, *arguments)
         except RuntimeError:  # anyio's: the portal is not running
             return None
 
     def _prepare(self) -> None:
+        self._own = threading.current_thread()
         self._scope = anyio.CancelScope()
         self._changes, self._end = self.lifecycle.changes(), self.lifecycle.changes()
         expect_pair(self.lifecycle, self._scope)

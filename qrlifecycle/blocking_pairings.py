@@ -7,6 +7,7 @@ long has left. What `Pairings` say of who joins, who leaves and who comes late i
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import CancelledError, Future
@@ -48,9 +49,10 @@ class BlockingPairings:
         pairings.look("user-123", tab)                                       # GET, again and again
         pairings.leave("user-123", tab)                                      # DELETE
 
-    All attempts run in one thread with an event loop. It is begun by the first `join`, so a server
-    may fork before that, and ends with `close`, or with the process; leaving a ``with`` block
-    closes as well. Any thread may call any method, but for one in which an event loop runs.
+    All attempts run in one thread with an event loop. It is begun by the first `join`, and ends
+    with `close`, or with the process; leaving a ``with`` block closes as well. A server may fork:
+    a child has none of these attempts, and a thread of its own. Any thread may call any method, but
+    for one in which an event loop runs, such as that of the hooks.
 
     Args:
         patience: seconds without a `look` after which a tab has left.
@@ -82,15 +84,16 @@ class BlockingPairings:
                 comes out here, and nothing has begun.
 
         Raises:
-            UsageError: these were closed meanwhile, or an event loop runs in this thread.
+            UsageError: these are being closed, or were meanwhile; or an event loop runs in this
+                thread.
             WrongAnswer: `make_lifecycle` gave back something else than a lifecycle.
         """
         if in_event_loop():
             raise UsageError("an event loop runs in this thread: use Pairings there")
         with self._lock:
-            if self._thread is None:
-                self._thread = _Thread(self._patience, self._backend)
-            thread = self._thread
+            thread = self._here()
+            if thread is None or thread.over:
+                thread = self._thread = _Thread(self._patience, self._backend)
         closed = UsageError("these pairings were closed while a tab joined")
         error = self._call(thread, closed, thread.join, key, tab, make_lifecycle)
         if error is not None:
@@ -100,25 +103,31 @@ class BlockingPairings:
         """What there is to see; None if the tab has left, or never joined. Whoever looks is there.
 
         Raises:
-            UsageError: what `pair()` raised, once to each tab.
+            UsageError: what `pair()` raised, once to each tab; or it is called in a hook.
         """
-        thread = self._thread
-        if thread is None:
+        if (thread := self._here()) is None:
             return None
         look: Look | None = self._call(thread, None, thread.look, key, tab)
         return look
 
     def leave(self, key: Hashable, tab: Hashable) -> None:
-        """Have a tab leave: the last one ends the attempt, and its socket is closed on return."""
-        if (thread := self._thread) is not None:
+        """Have a tab leave: the last one ends the attempt, and its socket is closed on return.
+
+        Raises:
+            UsageError: it is called in a hook, which it might wait for.
+        """
+        if (thread := self._here()) is not None:
             self._call(thread, None, thread.leave, key, tab)
 
     def close(self) -> None:
-        """End all that runs, and the thread; a later `join` begins another."""
-        with self._lock:
-            thread, self._thread = self._thread, None
-        if thread is not None:
+        """End all that runs, and the thread; a later `join` begins another.
+
+        Raises:
+            UsageError: it is called in a hook, which it would wait for.
+        """
+        if (thread := self._here()) is not None:
             thread.end()
+            self._forget(thread)  # not before: two threads might have an attempt of one key
 
     def __enter__(self) -> Self:
         return self
@@ -140,16 +149,27 @@ class BlockingPairings:
             SystemExit: one of the program's functions raised it, or the like, which ended the
                 thread. It is raised in the first call that comes upon that.
         """
+        thread.require_elsewhere()
         try:
             return thread.portal.call(function, *arguments)
         except (RuntimeError, CancelledError):
             if not thread.ending:
                 raise  # it is the function's own
+        if not thread.closed:  # else who closes it waits for it, and it may wait for us
+            thread.wait()
+            self._forget(thread)
+            thread.raise_unheard()
+        return over
+
+    def _here(self) -> _Thread | None:
+        """The thread, if there is one in this process: a forked child has none of its parent's."""
+        thread = self._thread
+        return thread if thread is not None and thread.process == os.getpid() else None
+
+    def _forget(self, thread: _Thread) -> None:
         with self._lock:
             if self._thread is thread:
                 self._thread = None
-        thread.raise_unheard()
-        return over
 
 
 class _NotMade(Exception):
@@ -174,6 +194,9 @@ class _Thread:
     def __init__(self, patience: float, backend: str) -> None:
         self.ending = False
         """Whether nothing is to be called any more."""
+        self.closed = False
+        """Whether somebody ends it, and waits for its end."""
+        self.process = os.getpid()
         self._patience = patience
         self._tabs: dict[tuple[Hashable, Hashable], _Tab] = {}
         self._raised: BaseException | None = None
@@ -206,16 +229,30 @@ class _Thread:
                 await portal.stop(cancel_remaining=True)  # who is about to join is in no group yet
                 tasks.cancel_scope.cancel()
 
+    @property
+    def over(self) -> bool:
+        """Whether it was ended, and nothing of it is left."""
+        return self.closed and not self._thread.is_alive()
+
+    def require_elsewhere(self) -> None:
+        """Require that who calls this is not waited for."""
+        if threading.current_thread() is self._thread:
+            raise UsageError("a hook may not: it would wait for its own thread")
+
     def end(self) -> None:
-        """End it, from another thread."""
-        self.ending = True
-        with suppress(RuntimeError):  # anyio's: it is not running
+        """End it, from another thread, and wait."""
+        self.require_elsewhere()
+        self.ending = self.closed = True
+        with suppress(RuntimeError, CancelledError):  # it is not running, or ends
             self.portal.call(self.portal.stop)
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until nothing of it is left."""
         self._thread.join()
 
     def raise_unheard(self) -> None:
         """Raise what ended it, once."""
-        self._thread.join()
         raised, self._raised = self._raised, None
         if raised is not None:
             raise raised

@@ -67,6 +67,40 @@ __all__ = [
 ]
 
 
+class Ending(Word):
+    """The way in which a connection ended, or did not come about: each has words of its own."""
+
+    OTHER = "other", "Whatever a transport does not say more about."
+    NAME_NOT_FOUND = "name_not_found", "No address is known for the host's name."
+    NO_NAME_SERVER = "no_name_server", "No name server answers just now for the host's name."
+    NOT_CONNECTED = "not_connected", "Nobody listens there, or no way leads there."
+    CERTIFICATE = (
+        "certificate",
+        "The server's certificate is not trusted: another's, expired, or of an unknown authority.",
+    )
+    TLS = "tls", "No TLS came about: only one side speaks it, or they have no version in common."
+    ANOTHER_PROTOCOL = (
+        "another_protocol",
+        "What answers does not speak the protocol, or breaks its rules.",
+    )
+    NO_WEBSOCKET = "no_websocket", "A server or something between lets no WebSocket through."
+    REDIRECTED = "redirected", "The server names another address, which is not followed."
+    REFUSED = (
+        "refused",
+        "The server turned us away for good: 401, 403, or a close code that means it.",
+    )
+    TRY_LATER = "try_later", "The server turned us away for now: 429, 503 and the like."
+    PROXY = "proxy", "The proxy did not connect us."
+    PROXY_CREDENTIALS = "proxy_credentials", "The proxy wants credentials, or others: 407."
+    SILENT = "silent", "Not a byte came for as long as the heartbeat."
+    NOT_READING = "not_reading", "The peer does not take what it asks for."
+    TOO_LARGE = "too_large", "A message is larger than the limit."
+    HUNG_UP = "hung_up", "The peer ended the connection without a word."
+    RESET = "reset", "The connection was reset, or the network is gone."
+    CLOSED = "closed", "The peer closed it, in the protocol's own words."
+    ABANDONED = "abandoned", "Our own side closed it, or used it wrongly."
+
+
 class QRLifecycleError(Exception):
     """The root of the tree: ``except QRLifecycleError`` catches all of it."""
 
@@ -208,10 +242,18 @@ class ServiceUnavailable(PeerError):
     Args:
         text: what it said, without any secret: it is logged.
         retry_after: seconds after which it asks to be tried again.
+        ending: the way in which the connection to it did not come about, if that is why.
     """
 
-    def __init__(self, text: str = "", *, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        text: str = "",
+        *,
+        retry_after: float | None = None,
+        ending: Ending | None = None,
+    ) -> None:
         self.retry_after = retry_after
+        self.ending = ending
         super().__init__(*filter(None, [text]))
 
 
@@ -253,39 +295,6 @@ class LeaseTakenOver(LeaseHeld):
 
 class LeaseLost(PeerError):
     """A lease that its keeper did not give, or not prolong, in time; the text says which."""
-
-
-class Ending(Word):
-    """The way in which a connection ended, or did not come about: each has words of its own."""
-
-    OTHER = "other", "Whatever a transport does not say more about."
-    NAME_NOT_FOUND = "name_not_found", "No address is known for the host's name."
-    NOT_CONNECTED = "not_connected", "Nobody listens there, or no way leads there."
-    CERTIFICATE = (
-        "certificate",
-        "The server's certificate is not trusted: another's, expired, or of an unknown authority.",
-    )
-    TLS = "tls", "No TLS came about: only one side speaks it, or they have no version in common."
-    ANOTHER_PROTOCOL = (
-        "another_protocol",
-        "What answers does not speak the protocol, or breaks its rules.",
-    )
-    NO_WEBSOCKET = "no_websocket", "A server or something between lets no WebSocket through."
-    REDIRECTED = "redirected", "The server names another address, which is not followed."
-    REFUSED = (
-        "refused",
-        "The server turned us away for good: 401, 403, or a close code that means it.",
-    )
-    TRY_LATER = "try_later", "The server turned us away for now: 429, 503 and the like."
-    PROXY = "proxy", "The proxy did not connect us."
-    PROXY_CREDENTIALS = "proxy_credentials", "The proxy wants credentials, or others: 407."
-    SILENT = "silent", "Not a byte came for as long as the heartbeat."
-    NOT_READING = "not_reading", "The peer does not take what it asks for."
-    TOO_LARGE = "too_large", "A message is larger than the limit."
-    HUNG_UP = "hung_up", "The peer ended the connection without a word."
-    RESET = "reset", "The connection was reset, or the network is gone."
-    CLOSED = "closed", "The peer closed it, in the protocol's own words."
-    ABANDONED = "abandoned", "Our own side closed it, or used it wrongly."
 
 
 Kind = TypeVar("Kind", bound="TransportError")

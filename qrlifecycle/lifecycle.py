@@ -35,7 +35,7 @@ from .signals import ActionRequired, Scanned
 from .states import ENDS, Event, State
 from .transports.base import TransportFactory
 
-__all__ = ["QRLifecycle", "expect_pair"]
+__all__ = ["QRLifecycle", "expect_pair", "expect_reader"]
 
 
 @shown_half_made
@@ -143,12 +143,18 @@ class QRLifecycle(NotPickled):
     @property
     def qr(self) -> QRCode | None:
         """The code to show now, or None when there is none to show."""
+        self._note_read("qr")
         return code if isinstance(code := self._progress.shown_code, QRCode) else None
 
     @property
     def pairing_code(self) -> PairingCode | None:
         """The code to type now, or None when there is none."""
+        self._note_read("pairing_code")
         return code if isinstance(code := self._progress.shown_code, PairingCode) else None
+
+    def _note_read(self, where: str) -> None:
+        if (unseen := self._progress.observers.unseen) is not None:
+            unseen.note_read(where)
 
     @property
     def code_expires_in(self) -> float | None:
@@ -287,6 +293,16 @@ def expect_pair(lifecycle: QRLifecycle, scope: anyio.CancelScope, key: Hashable 
     about = lifecycle._progress.observers.about  # noqa: SLF001
     about.key = key
     return about
+
+
+def expect_reader(lifecycle: QRLifecycle) -> QRLifecycle:
+    """Have a lifecycle say so where nobody is given its codes: `request_qr` shows none by itself.
+
+    Returns:
+        The same.
+    """
+    lifecycle._progress.observers.expect_reader()  # noqa: SLF001 - this module's own
+    return lifecycle
 
 
 def _require_functions(number: int, **functions: object) -> None:

@@ -24,7 +24,16 @@ from contextvars import ContextVar, Token
 from itertools import count
 from typing import Any
 
-__all__ = ["SILENT", "About", "AddLifecycle", "error_once", "logger", "warn_once", "warn_shared"]
+__all__ = [
+    "IN_ALL",
+    "SILENT",
+    "About",
+    "AddLifecycle",
+    "error_once",
+    "logger",
+    "warn_once",
+    "warn_shared",
+]
 
 MOST_ALIKE = 32
 """Different lines that one attempt says once each."""
@@ -37,6 +46,9 @@ MOMENT = 10.0
 
 MOST_TEXTS = 256
 """Texts that are remembered as said in this moment."""
+
+IN_ALL = "%d times in all: %s"
+"""How often came again what was said once."""
 
 logger = logging.getLogger("qrlifecycle")
 
@@ -93,7 +105,7 @@ class About:
             if text == "others":
                 logger.log(level, "and %d other lines", number)
             elif number > 1:
-                logger.log(level, "%d times in all: %s", number, text.partition("\n")[0])
+                logger.log(level, IN_ALL, number, text.partition("\n")[0])
 
 
 class AddLifecycle(logging.Filter):

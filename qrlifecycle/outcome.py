@@ -12,6 +12,7 @@ from .errors import (
     LeaseLost,
     LeaseTakenOver,
     PairingFailed,
+    QRLifecycleError,
     ServiceRefused,
     TransportLost,
     TransportRefused,
@@ -210,8 +211,8 @@ class Failed:
     ``error`` is the error behind it: what `request_qr` or the transport raised, or a `PeerError`
     that says what happened and what to do, such as which number of the policy ran out. Of an
     attempt that ended it is never None. The repr shows its kind only, and two outcomes that differ
-    in it alone are equal. ``data`` is what the service sent along; it may hold secrets, so no repr
-    shows it.
+    in it alone are equal. ``print(outcome)`` says reason and text: what happened, and what to do.
+    ``data`` is what the service sent along; it may hold secrets, so neither shows it.
     """
 
     reason: Reason
@@ -223,6 +224,14 @@ class Failed:
     def __repr__(self) -> str:
         error = "" if self.error is None else f", error={type(self.error).__name__}"
         return f"Failed(reason='{self.reason}'{error})"
+
+    def __str__(self) -> str:
+        """Reason and text; of an error not ours the kind alone, for its text may be secret."""
+        error = self.error
+        if isinstance(error, QRLifecycleError) and (text := str(error)):
+            return f"{self.reason}: {text}"
+        kind = "" if error is None else f" ({type(error).__name__})"
+        return f"{self.reason}: {self.reason.meaning}{kind}"
 
     @property
     def retryable(self) -> bool:

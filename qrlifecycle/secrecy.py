@@ -55,10 +55,16 @@ def forget_arguments(cls: C) -> C:
 
 
 def shown_half_made(cls: C) -> C:
-    """Make a class whose `repr()` never raises, not even before its constructor has ended."""
-    made: Any = cls
-    whole: Callable[[object], str] = made.__repr__
+    """Make a class that can be shown before its constructor has ended: `repr()` never raises.
 
+    Nor does `str()`, where the class has one of its own.
+    """
+    for name in {"__repr__", "__str__"} & {"__repr__", *vars(cls)}:
+        setattr(cls, name, _shown(getattr(cls, name)))
+    return cls
+
+
+def _shown(whole: Callable[[object], str]) -> Callable[[object], str]:
     @wraps(whole)
     def show(self: object) -> str:
         try:
@@ -66,8 +72,7 @@ def shown_half_made(cls: C) -> C:
         except AttributeError:
             return f"<{type(self).__name__}, half made>"
 
-    made.__repr__ = show
-    return cls
+    return show
 
 
 class NotPickled:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from typing import Any
 
 import anyio
 import pytest
-from anyio.from_thread import BlockingPortal
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from qrlifecycle import (
     Cancelled,
@@ -251,6 +252,73 @@ def test_an_exception_leaves_a_success_as_it_was_decided(far: Far, backend: str)
     with pytest.raises(LookupError):
         leave()
     assert pairing.result().connected
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_hook_may_call_what_acts(far: Far, backend: str) -> None:
+    """It runs in the thread of the attempt; what waits for that thread is refused there."""
+    refused: list[str] = []
+    cancelled: list[bool] = []
+
+    def hook(change: Change) -> None:
+        if change.event is not Event.QR_UPDATED:
+            return
+        if not refused:
+            for waits in (pairing.result, pairing.close, lambda: next(pairing.changes())):
+                with pytest.raises(UsageError, match=r"\(\) waits for the thread") as raised:
+                    waits()
+                refused.append(str(raised.value).partition("(")[0])
+            pairing.generate()
+        else:
+            cancelled.append(pairing.cancel())
+
+    pairing = PairingThread(far.lifecycle(on_change=hook), backend=backend)
+    with pairing:
+        assert pairing.result() == Cancelled()
+    assert refused == ["result", "close", "changes"]
+    assert cancelled == [True]
+
+
+def test_one_of_two_threads_begins_it(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other is refused, also while its thread is not there yet."""
+    from qrlifecycle import blocking
+
+    begin, refused = start_blocking_portal, []
+
+    def slowly(backend: str) -> Any:
+        with ThreadPoolExecutor(1) as other:
+            refused.append(other.submit(pairing.start).exception(HANGS))
+        return begin(backend)
+
+    monkeypatch.setattr(blocking, "start_blocking_portal", slowly)
+    pairing = PairingThread(far.lifecycle())
+    with pairing:
+        pass
+    (error,) = refused
+    assert isinstance(error, UsageError)
+    assert "make another" in str(error)
+
+
+def test_promise_8_whoever_closes_it_waits_until_nothing_is_left(far: Far) -> None:
+    """Also when another thread closes it already."""
+    leaving, go_on = threading.Event(), threading.Event()
+
+    def linger(change: Change) -> None:
+        if change.event is Event.CANCEL:
+            leaving.set()
+            go_on.wait(HANGS)
+
+    lifecycle = far.lifecycle(on_change=linger)
+    with ThreadPoolExecutor(2) as threads, PairingThread(lifecycle) as pairing:
+        until(lambda: pairing.lifecycle.socket_open)
+        first = threads.submit(pairing.close)
+        assert leaving.wait(HANGS)
+        second = threads.submit(pairing.close)
+        assert not wait([first, second], 0.05).done
+        go_on.set()
+        first.result(HANGS)
+        second.result(HANGS)
+        assert not pairing.lifecycle.socket_open
 
 
 def test_what_was_not_begun_does_not_end(far: Far) -> None:

@@ -84,6 +84,7 @@ INNER = {
         "backoff",
         "hooks",
         "recording",
+        "unseen",
         "observers",
         "progress",
         "failures",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qrlifecycle import Connected, Failed, PairingFailed, Reason, TransportLost
+from qrlifecycle import Connected, Failed, PairingFailed, PeerError, Reason, TransportLost
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -36,6 +36,28 @@ def test_promise_6_no_outcome_shows_its_data() -> None:
     """What came along with an end may hold tokens: no repr shows it."""
     data = {"token": "secret"}
     assert "secret" not in repr(Connected("me", data)) + repr(Failed(Reason.EXPIRED, None, data))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PeerError("the code ran out; ask again"), "the code ran out; ask again"),
+        (PeerError(), f"{Reason.EXPIRED.meaning} (PeerError)"),
+        (OSError("secret"), f"{Reason.EXPIRED.meaning} (OSError)"),
+        (None, Reason.EXPIRED.meaning),
+    ],
+)
+def test_promise_6_a_failure_that_is_printed_says_why(error: Exception | None, said: str) -> None:
+    """Reason and text, of an error of ours; of any other its kind, and never the data."""
+    failed = Failed(Reason.EXPIRED, error, {"token": "secret"})
+    assert str(failed) == f"{failed}" == f"expired: {said}"
+    assert repr(failed).startswith("Failed(reason='expired'")
+
+
+def test_a_failure_that_is_half_made_can_be_printed() -> None:
+    """As its repr can be: neither raises in a report of what went wrong."""
+    half_made = Failed.__new__(Failed)
+    assert str(half_made) == repr(half_made) == "<Failed, half made>"
 
 
 def test_outcomes_can_be_told_apart_and_kept_in_sets() -> None:

@@ -322,8 +322,8 @@ def test_an_error_of_a_transports_from_the_service_is_what_it_says() -> None:
     ("error", "said"),
     [
         (ServiceRefused("this bot may not be linked"), "this bot may not be linked"),
-        (ServiceRefused(), Reason.REFUSED_BY_SERVICE.meaning),
-        (OSError(SECRET), Reason.REFUSED_BY_SERVICE.meaning),
+        (ServiceRefused(), f"{Reason.REFUSED_BY_SERVICE.meaning} (ServiceRefused)"),
+        (OSError(SECRET), f"{Reason.REFUSED_BY_SERVICE.meaning} (OSError)"),
         (None, Reason.REFUSED_BY_SERVICE.meaning),
     ],
 )

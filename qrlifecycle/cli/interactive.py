@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import sys
-from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -23,6 +21,7 @@ from ..policy import Policy
 from ..spelling import did_you_mean
 from ..states import State
 from .drawing import can_draw, draws_blocks, draws_colours
+from .log_view import log_to
 from .plain_view import CANNOT_DRAW, Hints, PlainView
 from .stopping import Stop
 
@@ -134,7 +133,7 @@ async def run_in_view(
     lifecycle: QRLifecycle, view: PlainView, stop: Stop, companion: Companion | None = None
 ) -> Outcome:
     """Run one attempt and show it in the view, and how it ended."""
-    with view, _log_to(view):
+    with view, log_to(view):
         outcome = await _run(lifecycle, view, stop, companion)
         view.end(outcome)
     return outcome
@@ -181,34 +180,3 @@ async def _keep_fresh(view: PlainView) -> None:
     while True:
         await anyio.sleep(REFRESH_INTERVAL)
         view.refresh()
-
-
-class LogToView(logging.Handler):
-    """Shows the library's own log lines."""
-
-    def __init__(self, view: PlainView) -> None:
-        super().__init__(logging.INFO)
-        self._view = view
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Not the records of child loggers: the demo's server logs sockets too."""
-        return record.name == "qrlifecycle"
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Show it."""
-        self._view.say(record.getMessage())
-
-
-@contextmanager
-def _log_to(view: PlainView) -> Iterator[None]:
-    logger, handler = logging.getLogger("qrlifecycle"), LogToView(view)
-    level, propagate = logger.level, logger.propagate
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-        logger.propagate = propagate

@@ -9,7 +9,11 @@ import argparse
 
 import anyio
 
+from ..codes import PairingCode, QRCode
+from ..engine.service import QRRequest, Service, StatusCheck
+from ..errors import Ending, PeerError, ServiceUnavailable
 from ..gateways.base import Gateway
+from ..signals import Paired, Signal
 from .gateways import GATEWAYS
 from .interactive import (
     exit_code,
@@ -25,6 +29,17 @@ from .stopping import Stop
 
 __all__ = ["run"]
 
+TO_MEND = frozenset(
+    {
+        Ending.NAME_NOT_FOUND,
+        Ending.CERTIFICATE,
+        Ending.TLS,
+        Ending.ANOTHER_PROTOCOL,
+        Ending.PROXY_CREDENTIALS,
+    }
+)
+"""How a request ends that ends so again until somebody mends what was typed, or the server."""
+
 
 def run(arguments: argparse.Namespace, stop: Stop) -> int:
     """Pair; return whether the account is paired, as an exit code."""
@@ -36,11 +51,46 @@ def run(arguments: argparse.Namespace, stop: Stop) -> int:
     return anyio.run(_pair, gateway, arguments, stop, backend="asyncio")
 
 
+class AskedByAPerson:
+    """The same functions for somebody who waits: what has to be mended is said at once.
+
+    A program that runs on asks again: there it may be mended meanwhile, and nobody sits before it.
+    """
+
+    def __init__(self, service: Service) -> None:
+        assert service.check_status is not None
+        self._request_qr: QRRequest = service.request_qr
+        self._check_status: StatusCheck = service.check_status
+        self._given_up = False
+
+    async def request_qr(self) -> QRCode | PairingCode | Paired:
+        """Ask for a code.
+
+        Raises:
+            PeerError: it is of no use to ask again.
+        """
+        try:
+            return await self._request_qr()
+        except ServiceUnavailable as error:
+            if error.ending not in TO_MEND:
+                raise
+            self._given_up = True
+            failure = PeerError(str(error))
+        raise failure
+
+    async def check_status(self) -> Signal | None:
+        """Ask how far it is, unless nobody can be asked."""
+        return None if self._given_up else await self._check_status()
+
+
 async def _pair(gateway: Gateway, arguments: argparse.Namespace, stop: Stop) -> int:
     policy = policy_of(arguments, gateway.policy)
     title = f"qrlifecycle pair {arguments.gateway}: {gateway.account} at {gateway.place}"
     view = make_view(stop, hints, arguments, title=title, lifetime=policy.qr_lifetime)
-    lifecycle = make_lifecycle(service_of(gateway), policy, view)
+    service = service_of(gateway)
+    asked = AskedByAPerson(service)
+    service = Service(asked.request_qr, service.transport, asked.check_status)
+    lifecycle = make_lifecycle(service, policy, view)
     outcome = await run_in_view(lifecycle, view, stop)
     note_dropped(view, lifecycle, outcome)
     return stop.leave(exit_code(outcome, stop))

@@ -15,7 +15,7 @@ from typing import Self
 
 from ..codes import PairingCode, QRCode
 from ..engine.observers import Change
-from ..errors import QRLifecycleError, UsageError
+from ..errors import UsageError
 from ..lifecycle import QRLifecycle
 from ..monitoring.printable import printable
 from ..outcome import Connected, Outcome, Reason
@@ -34,8 +34,8 @@ CANNOT_DRAW = "the code cannot be drawn in {}; use UTF-8 (a locale like C.UTF-8 
 LONGEST = 200
 """Characters of foreign text that are shown."""
 
-LONGEST_ERROR = 500
-"""Characters of an error of ours: it ends with what to do."""
+LONGEST_FAILURE = 500
+"""Characters of why there is no pairing: it ends with what to do."""
 
 NEWS = {
     Event.SCANNED: "the phone has scanned the code; the approval is awaited",
@@ -175,16 +175,9 @@ def sentences(outcome: Outcome) -> Iterator[str]:
             else f"paired{already}"
         )
         return
-    reason = outcome.reason
-    yield f"not paired: {reason.person}"
-    if reason is Reason.CANCELLED:
-        return
-    error = outcome.error
-    # The library's own errors hold no secret; of any other only the type is shown.
-    if isinstance(error, QRLifecycleError) and str(error):
-        yield f"{reason}: {printable(str(error), LONGEST_ERROR)}"
-    else:
-        yield f"{reason}: {reason.meaning} ({type(error).__name__})"
+    yield f"not paired: {outcome.person}"
+    if outcome.reason is not Reason.CANCELLED:
+        yield printable(str(outcome), LONGEST_FAILURE)
 
 
 def _size() -> os.terminal_size:

@@ -58,7 +58,10 @@ from .user_code import (
     raise_swallowed,
 )
 
-__all__ = ["Connection"]
+__all__ = ["LISTENS", "Connection"]
+
+LISTENS = "connected for QR display"
+"""What the log says of a transport that has come to listen."""
 
 TURN_AFTER = 1000
 """Signals after which whoever else is there has a turn: some milliseconds' worth. No pairing has as
@@ -265,7 +268,7 @@ class Connection:
                 f"the transport did not open within {limit:g} s", ending=Ending.SILENT
             )
         if transport.holds_socket:
-            logger.log(self._level, "connected for QR display")
+            logger.log(self._level, LISTENS)
         if recording is not None:
             recording.record(Opened if transport.holds_socket else Polling)
 

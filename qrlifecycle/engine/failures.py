@@ -19,7 +19,6 @@ from collections.abc import Mapping
 
 from ..errors import (
     PeerError,
-    QRLifecycleError,
     ServiceRefused,
     ServiceUnavailable,
     TransportError,
@@ -32,6 +31,7 @@ from ..signals import PairingRefused
 from ..states import Deadline, State
 
 __all__ = [
+    "FAILED",
     "cause_of",
     "failure_by",
     "failure_by_deadline",
@@ -80,7 +80,8 @@ and what to do. A code's own is not here: there may be another."""
 TO_MEND = frozenset({Reason.AUTHENTICATION_REFUSED, Reason.REFUSED_BY_SERVICE})
 """Reasons that stay until somebody changes how the program or the service is set up."""
 
-FAILED = "failed, %s: %s"
+FAILED = "failed, %s"
+"""How an attempt ended that failed, in the log."""
 
 UNREACHABLE_OR_LOST = (Reason.TRANSPORT_UNREACHABLE, Reason.TRANSPORT_LOST)
 """Whatever the last error was: lost is what listened before, in this state."""
@@ -137,7 +138,9 @@ def failure_by_deadline(
     if unavailable is None:
         return Failed(REASON_OF_DEADLINE[deadline], PeerError(text + (awaits or advice)))
     said = str(unavailable) or "it is unavailable"
-    error = ServiceUnavailable(f"{text}the service's last answer: {said}")
+    error = ServiceUnavailable(
+        f"{text}the service's last answer: {said}", ending=unavailable.ending
+    )
     error.__cause__ = _without_frames(unavailable)
     return Failed(REASON_OF_DEADLINE[deadline], error)
 
@@ -191,10 +194,8 @@ def log_failure(outcome: Failed) -> None:
     It is the course of things that somebody does not scan, or the network breaks. A mistake in the
     program, or in how it is set up, is not: the next attempt will fail as well.
     """
-    ours = isinstance(outcome.error, QRLifecycleError) and str(outcome.error)
-    why = ours or outcome.reason.meaning
+    why = str(outcome)
     if outcome.reason in TO_MEND or isinstance(outcome.error, UsageError):
-        alike = f"{outcome.reason}: {why}"
-        warn_shared(FAILED, outcome.reason, why, alike=alike, otherwise=logging.INFO)
+        warn_shared(FAILED, why, alike=why, otherwise=logging.INFO)
     else:
-        logger.info(FAILED, outcome.reason, why)
+        logger.info(FAILED, why)

@@ -29,6 +29,7 @@ from ..states import OUTCOMES, Event, State
 from ..waiting import wait_for
 from .hooks import Hook, HookRunner, Settled, append_news
 from .recording import Recording
+from .unseen import Unseen
 from .user_code import BackgroundTasks, reraise
 
 __all__ = ["Change", "Changes", "Observers"]
@@ -159,7 +160,16 @@ class Observers:
         hook_timeout: seconds that one call of an async hook may take.
     """
 
-    __slots__ = ("_hooks", "_iterators", "_news", "_showing", "about", "dropped", "recording")
+    __slots__ = (
+        "_hooks",
+        "_iterators",
+        "_news",
+        "_showing",
+        "about",
+        "dropped",
+        "recording",
+        "unseen",
+    )
 
     def __init__(
         self, hooks: Mapping[str, Hook[Any]], recorders: Sequence[Recorder], hook_timeout: float
@@ -175,6 +185,12 @@ class Observers:
         """Makes the records, if anybody keeps them."""
         self.dropped: Counter[str] | None = None
         """What became of nothing, by cause."""
+        self.unseen: Unseen | None = None
+        """Says so where nobody is given a code, if that can be known."""
+
+    def expect_reader(self) -> None:
+        """From now on a code is shown by a hook of the program's, or by who reads it here."""
+        self.unseen = Unseen(self._hooks)
 
     @property
     def hooked(self) -> bool:
@@ -208,6 +224,8 @@ class Observers:
         All its news is queued before any of it is told: what one observer raises keeps it from no
         other.
         """
+        if self.unseen is not None:
+            self.unseen.note(event, carried)
         outcome: Any = carried if event in OUTCOMES else None
         news, hooks = self._news, self._hooks
         if source is not target:  # what the person was to be shown, and was not yet, is past

@@ -6,7 +6,7 @@ from inspect import isawaitable
 
 from ..codes import PairingCode, QRCode
 from ..errors import PeerError, ServiceUnavailable, WrongAnswer
-from ..logs import warn_once, warn_shared
+from ..logs import logger, warn_once
 from ..policy import Policy
 from ..signals import Paired
 from ..waiting import sleep_for
@@ -22,13 +22,14 @@ class Request:
 
     Args:
         request_qr: asks the service once.
-        policy: the delays before it is asked again.
+        policy: the delays before it is asked again, and for how long, which is for the log.
     """
 
-    __slots__ = ("_backoff", "_request_qr", "unavailable")
+    __slots__ = ("_backoff", "_limit", "_request_qr", "unavailable")
 
     def __init__(self, request_qr: QRRequest, policy: Policy) -> None:
         self._request_qr = request_qr
+        self._limit = policy.generate_timeout
         self._backoff = Backoff(policy.generate_retry_delay, policy.generate_retry_delay_max)
         self.unavailable: ServiceUnavailable | None = None
         """Why there is no answer yet: when time runs out, that is why."""
@@ -56,7 +57,8 @@ class Request:
                 text = str(fault) or "the service is unavailable"
             finally:
                 del fault  # see `reraise`
-            warn_shared("%s; asking for a code again in %.1f s", text, delay, alike=text)
+            warn_once("%s; asking for a code again, for %g s at most", text, self._limit)
+            logger.debug("asking for a code again in %.1f s", delay)
             await sleep_for(delay)
         kind = type(answer).__name__
         if answer is asked:

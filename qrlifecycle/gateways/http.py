@@ -32,6 +32,7 @@ import h11
 from ..errors import InvalidValue, QRLifecycleError, ServiceUnavailable, TransportError, WrongAnswer
 from ..secrecy import forgetful
 from ..transports.wire.address import Address, address_of
+from ..transports.wire.handshake import not_http
 from ..transports.wire.options import ENVIRONMENT, check_proxy
 from ..transports.wire.proxy import Proxy, proxy_for
 from ..transports.wire.reaching import reach
@@ -242,9 +243,10 @@ class HTTPClient:
             if proxy is not None and not address.secure:
                 request = _by_way_of(proxy, address, request)
             await reach(stream, address, proxy=proxy, ssl_context=self._ssl, tunnel_always=False)
-            return await _exchange(stream, request, content or b"")
+            return await _exchange(stream, request, content or b"", secure=address.secure)
         except (TransportError, h11.RemoteProtocolError, OSError) as error:
-            failure = ServiceUnavailable(_explain(error))
+            ending = error.ending if isinstance(error, TransportError) else None
+            failure = ServiceUnavailable(_explain(error), ending=ending)
         finally:
             stream.abort()
         raise failure
@@ -287,11 +289,14 @@ def _by_way_of(proxy: Proxy, address: Address, request: h11.Request) -> h11.Requ
     return h11.Request(method=request.method, target=target, headers=headers)
 
 
-async def _exchange(stream: Stream, request: h11.Request, content: bytes) -> Answer:
+async def _exchange(
+    stream: Stream, request: h11.Request, content: bytes, *, secure: bool
+) -> Answer:
     """Send the request, and read one answer.
 
     Raises:
-        RemoteProtocolError: the answer is no HTTP.
+        TransportUnreachable: what answers speaks something else than HTTP.
+        RemoteProtocolError: the answer breaks HTTP's rules.
         ServiceUnavailable: it is too large.
         OSError: the connection broke.
     """
@@ -300,13 +305,16 @@ async def _exchange(stream: Stream, request: h11.Request, content: bytes) -> Ans
     stream.write(b"".join(filter(None, sent)), awaited=True)
     await stream.drain()
     head: h11.Response | None = None
-    body = bytearray()
+    began, body = b"", bytearray()
     while True:
         event: Any = http.next_event()
         if event is h11.NEED_DATA:
             data = await stream.read()
             if not data and head is None:
                 raise ConnectionResetError
+            began = began or data
+            if (failure := not_http(began, "the server", secure=secure)) is not None:
+                raise failure
             http.receive_data(data)
         elif isinstance(event, h11.Response):
             head = event

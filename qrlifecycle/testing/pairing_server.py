@@ -119,7 +119,8 @@ class PairingServer:
         log: Callable[[str], None] = logger.debug,
     ) -> None:
         self.sockets: list[SocketRecord] = []
-        """Every socket there ever was, in the order of opening."""
+        """Every socket there ever was, in the order of opening; `open_sockets()` counts those that
+        are open now."""
         self.host = host
         self.port = port
         self.qr_lifetime = qr_lifetime

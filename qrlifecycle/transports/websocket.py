@@ -21,7 +21,7 @@ from .push import CANNOT_BE_MEANT
 from .wire import WebSocketConnection, WiredTransport, WireOptions
 from .wire.options import ENVIRONMENT, HEARTBEAT, MAX_MESSAGE_SIZE, check_limits
 
-__all__ = ["REFUSING", "WebSocketTransport"]
+__all__ = ["REFUSING", "Said", "WebSocketTransport"]
 
 REFUSING = frozenset({1008, 4401, 4403})
 """Close codes that turn us away for good, unless told otherwise: "policy violation" (RFC 6455,
@@ -32,6 +32,7 @@ Message = Any
 """What JSON can say: parsed; or text and bytes as they came."""
 
 Said = str | bytes | Mapping[str, object]
+"""What a client may say; a mapping goes as JSON."""
 
 
 @shown_half_made

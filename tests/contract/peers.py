@@ -234,13 +234,16 @@ def read_json(said: Any) -> Signal | None:
     return None
 
 
-def plain_websocket_peer(welcome: object = None) -> WirePeer:
-    """A server that says JSON over WebSocket, and may have a welcome that is waited for."""
+def plain_websocket_peer(
+    welcome: object = None, greeting: Mapping[str, object] | None = None
+) -> WirePeer:
+    """A server that says JSON over WebSocket; it may wait to be greeted, and say a welcome."""
     return websocket_peer(
         lambda url: WebSocketTransport(
             url,
             read_json,
             owner={"bot": BOT, "user": USER},
+            greeting=greeting or (),
             welcome=None if welcome is None else lambda said: said == welcome,
             heartbeat=HEARTBEAT,
         ),
@@ -259,6 +262,7 @@ def plain_websocket_peer(welcome: object = None) -> WirePeer:
             "no JSON": "scanned",
             "binary": b"\xff",
         },
+        greeting=greeting or (),
         welcome=welcome,
     )
 

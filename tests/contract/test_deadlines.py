@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -114,6 +114,18 @@ def a_peer_without_the_welcome() -> WirePeer:
     return websocket_peer(make, said, heartbeat=0.5)
 
 
+def a_peer_that_waits_to_be_greeted(greeting: Mapping[str, object] | None = None) -> WirePeer:
+    """A transport of ours says something else first, or nothing."""
+
+    def make(url: str) -> WebSocketTransport:
+        return WebSocketTransport(
+            url, read_json, greeting=greeting or (), welcome=lambda _said: True, heartbeat=0.5
+        )
+
+    said = [({"type": "scanned"}, Scanned()), ({"type": "linked", "phone": "me"}, Paired("me"))]
+    return websocket_peer(make, said, heartbeat=0.5, greeting={"join": "bot-7"}, welcome="joined")
+
+
 async def silence(_signal: Signal) -> None:
     """Have nothing sent."""
 
@@ -148,7 +160,17 @@ NOT_READY: list[tuple[Callable[[], WirePeer], str]] = [
     (
         a_peer_without_the_welcome,
         r"is what `welcome` waits for, at .* Mend what the transport is given, or what the peer is "
-        r"told: the welcome= that it waits for, say\. It must not raise here\.$",
+        r"told: the greeting= that it says, or the welcome= that it waits for\. It must not raise "
+        r"here\.$",
+    ),
+    (
+        a_peer_that_waits_to_be_greeted,
+        r"nothing that it said is what `welcome` waits for, at .* the greeting= that it says, ",
+    ),
+    (
+        partial(a_peer_that_waits_to_be_greeted, {"join": "bot-8"}),
+        r"On the peer's side, the greeting raised CannotCheck: '?the client said something else "
+        r"first than greeting= has",
     ),
     (
         a_server_that_spells_otherwise,

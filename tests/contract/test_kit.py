@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import socketserver
 import subprocess
@@ -11,11 +12,13 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from websockets.frames import Frame, Opcode
 
 from qrlifecycle import (
     ActionRequired,
@@ -29,12 +32,22 @@ from qrlifecycle import (
     Signal,
     SocketIOTransport,
     Transport,
+    WebSocketTransport,
     WrongAnswer,
 )
-from qrlifecycle.testing import WirePeer, check_transport, checks, relay, socketio_peer
+from qrlifecycle.testing import (
+    WirePeer,
+    check_transport,
+    checks,
+    relay,
+    settle,
+    socketio_peer,
+    websocket_peer,
+)
 from qrlifecycle.testing.contract import wire
 from qrlifecycle.testing.contract.peer import CannotCheck, CannotDo, Peer, Unfinished
 from qrlifecycle.testing.contract.transport_lines import place_of_method
+from qrlifecycle.testing.contract.websocket_peer import frame
 from qrlifecycle.testing.leaks import Leaks
 from qrlifecycle.testing.suite import TransportContract
 from qrlifecycle.testing.wording import difference
@@ -107,6 +120,41 @@ async def test_a_socketio_server_may_have_words_of_its_own() -> None:
     messages = [("linked", {"name": "ada"}, Paired("ada")), ("late", {}, QRExpired())]
     report = await check_transport(partial(socketio_peer, make, messages), clauses=["T4", "T7"])
     assert report.passed == report.results
+
+
+async def test_a_websocket_server_hears_its_greeting_before_it_speaks() -> None:
+    """Of several messages, in parts and with pings between; the welcome comes after the last."""
+    said: list[str | bytes | dict[str, object]] = ["x" * 5, b"y" * 300, {"join": "z" * 70_000}]
+    peer = websocket_peer(
+        lambda url: WebSocketTransport(url, lambda _said: None),
+        [("a", Scanned()), ("b", Paired("me"))],
+        heartbeat=1,
+        greeting=said,
+        welcome="hello",
+    )
+    halves = [
+        Frame(Opcode.TEXT, b"xx", fin=False),
+        Frame(Opcode.PING, b""),
+        Frame(Opcode.CONT, b"xxx"),
+        Frame(Opcode.BINARY, b"y" * 300),
+        Frame(Opcode.TEXT, json.dumps(said[2], indent=1).encode()),
+    ]
+    sent = b"".join(one.serialize(mask=True) for one in halves)
+    async with peer, await anyio.connect_tcp("127.0.0.1", peer.port) as client:
+        await client.send(b"GET / HTTP/1.1\r\nSec-WebSocket-Key: x\r\n\r\n")
+        answer = b""
+        while not answer.endswith(b"\r\n\r\n"):
+            answer += await client.receive()
+        (served,) = peer.wires
+        said_so_far = served.passed_on
+        for begins, ends in pairwise((0, 1, 3, len(sent) - 1)):
+            await client.send(sent[begins:ends])
+            come = partial(served.orders.received.endswith, sent[:ends])
+            await peer._until(come)
+        await settle()
+        assert served.passed_on == said_so_far
+        await client.send(sent[-1:])
+        assert await client.receive() == frame("hello")
 
 
 async def test_what_is_no_exception_is_a_failure_like_another() -> None:

@@ -292,13 +292,13 @@ class TestWebSocket(OnBoth):
 
 @pytest.mark.slow
 class TestWelcomedWebSocket(OnBoth):
-    """The same, where the server says that it listens, and opening waits for that."""
+    """The same, where the server is greeted, and says that it listens; opening waits for it."""
 
     __test__ = True
 
     @pytest.fixture
     def peer(self) -> PeerFactory:
-        return partial(plain_websocket_peer, {"type": "hello"})
+        return partial(plain_websocket_peer, {"type": "hello"}, {"join": "bot-7"})
 
 
 @pytest.mark.slow

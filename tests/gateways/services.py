@@ -10,7 +10,15 @@ from typing import Any
 import anyio
 import pytest
 
-from qrlifecycle import ActionRequired, NoTransport, Paired, Policy, QRCode, Signal
+from qrlifecycle import (
+    ActionRequired,
+    NoTransport,
+    Paired,
+    Policy,
+    QRCode,
+    Signal,
+    Transport,
+)
 from qrlifecycle.gateways import Gateway
 from qrlifecycle.gateways.credentials import Credential, fresh
 from qrlifecycle.gateways.http import Answer
@@ -135,5 +143,5 @@ class Toy(Gateway):
         await self.ask("POST", "reply", self.account)
         self.replied.append((action.action, reply))
 
-    def transport(self) -> NoTransport:
+    def transport(self) -> Transport:
         return NoTransport()

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import inspect
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import AsyncMock
 
 import anyio
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from qrlifecycle import QRCode
+from qrlifecycle import PeerError, QRCode, Reason, ServiceUnavailable
 from qrlifecycle.cli import main
 from qrlifecycle.cli.arguments import command_line
 from qrlifecycle.cli.gateways import GATEWAYS, Entry
+from qrlifecycle.cli.pair_gateway import TO_MEND, AskedByAPerson
+from qrlifecycle.engine.service import Service
+from qrlifecycle.errors import Ending
+from qrlifecycle.testing import ScriptedPeer
 from qrlifecycle.testing.gateways import (
     DeviceFlowEmulator,
     EvolutionEmulator,
@@ -197,6 +203,58 @@ def test_a_wrong_key_of_whatsapps_services_is_said(
     out = capsys.readouterr().out
     assert "authentication_refused" in out
     assert SECRET not in out
+
+
+def failing_at_once(url: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """Why nothing was paired: all that is said, beside the title and the person's sentence."""
+    assert main(["pair", "waha", url, "--plain"]) == 1
+    title, sentence, why = capsys.readouterr().out.splitlines()
+    assert title == f"qrlifecycle pair waha: default at {url}"
+    assert sentence == f"not paired: {Reason.GENERATING_FAILED.person}"
+    return why.removeprefix("generating_failed: ")
+
+
+def test_a_name_that_nobody_knows_is_said_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever typed it sits there; nobody waits for it to be right in a minute."""
+    unknown = AsyncMock(side_effect=socket.gaierror(socket.EAI_NONAME, "unknown"))
+    monkeypatch.setattr(anyio, "getaddrinfo", unknown)
+    why = failing_at_once("http://no-such.invalid", capsys)
+    assert why == "no address is known for the server 'no-such.invalid': is it spelt right?"
+    unknown.assert_awaited_once()
+
+
+def test_https_for_http_is_said_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """And where the certificate is wrong, or the proxy wants a password: see below."""
+    with provider() as served:
+        place = served.url.removeprefix("http://")
+        why = failing_at_once(f"https://{place}", capsys)
+    assert why == f"no TLS with {place}: it does not speak TLS; is it http or ws?"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("ending", [None, *Ending], ids=str)
+async def test_what_may_mend_itself_is_asked_for_again_at_a_terminal_too(
+    ending: Ending | None,
+) -> None:
+    """A server that starts, a network that comes back; what else failed, fails at once."""
+    asked: list[str] = []
+
+    async def request_qr() -> QRCode:
+        asked.append("code")
+        raise ServiceUnavailable("so it ended", ending=ending)
+
+    async def check_status() -> None:
+        asked.append("status")
+
+    by_a_person = AskedByAPerson(Service(request_qr, ScriptedPeer(), check_status))
+    to_mend = ending in TO_MEND
+    with pytest.raises(PeerError, match="so it ended") as raised:
+        await by_a_person.request_qr()
+    assert isinstance(raised.value, ServiceUnavailable) is not to_mend
+    assert await by_a_person.check_status() is None
+    assert asked == (["code"] if to_mend else ["code", "status"])
 
 
 def test_the_server_of_ones_own_is_selected_as_before(capsys: pytest.CaptureFixture[str]) -> None:

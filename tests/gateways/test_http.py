@@ -19,7 +19,7 @@ import trustme
 from anyio.abc import SocketListener
 
 from qrlifecycle import InvalidValue, ServiceUnavailable
-from qrlifecycle.errors import WrongAnswer
+from qrlifecycle.errors import Ending, WrongAnswer
 from qrlifecycle.gateways.http import MAX_ANSWER, Answer, HTTPClient, send
 from qrlifecycle.testing import cancel_everywhere
 from qrlifecycle.testing.http_server import HTTPServer, Request, Response
@@ -171,13 +171,16 @@ async def test_each_way_to_frame_an_answer_is_read(raw: bytes, content: bytes) -
 TOO_LARGE = "the server's answer is larger than 1,000,000 bytes"
 CLOSED = "the server closed the connection without an answer"
 MALFORMED = "the server's answer is malformed (RemoteProtocolError)"
+ALERT = b"\x15\x03\x03\x00\x02\x02\x46"
+"""What a server of TLS says to HTTP."""
 
 
 @pytest.mark.parametrize(
     ("raw", "text"),
     [
         (None, CLOSED),
-        (b"SSH-2.0-OpenSSH\r\n\r\n", MALFORMED),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", "the server does not speak HTTP"),
+        (ALERT, "the server speaks TLS there; is it https or wss?"),
         (HEAD[:10], CLOSED),
         (HEAD + b"content-length: 4\r\n\r\nabc", MALFORMED),
         (HEAD + b"content-length: x\r\n\r\nabc", MALFORMED),
@@ -189,7 +192,18 @@ MALFORMED = "the server's answer is malformed (RemoteProtocolError)"
             TOO_LARGE,
         ),
     ],
-    ids=["closed", "ssh", "cut head", "cut", "length", "cut chunks", "switch", "headers", "large"],
+    ids=[
+        "closed",
+        "ssh",
+        "tls",
+        "cut-head",
+        "cut",
+        "length",
+        "cut-chunks",
+        "switch",
+        "headers",
+        "large",
+    ],
 )
 async def test_promise_6_an_answer_that_is_none_is_one_error(raw: bytes | None, text: str) -> None:
     """Its text says what is wrong; it holds neither URL, header nor body, in no frame either."""
@@ -227,6 +241,20 @@ async def test_nobody_is_there() -> None:
     where = url.removeprefix("http://")
     assert await failure(url) == f"cannot connect to the server {where}: connection refused"
     assert (await failure("http://no-such-host.invalid")).startswith("no address is known for ")
+
+
+@pytest.mark.usefixtures("no_names")
+async def test_a_program_can_tell_how_no_connection_came_about() -> None:
+    """By the error's `ending`, as of a transport; there is none where somebody answered badly."""
+    endings: list[Ending | None] = []
+    async with HTTPServer(answering(None)) as server:
+        gone = server.url
+    async with HTTPServer(answering(ALERT)) as tls, HTTPServer(answering(CHUNKED[:-5])) as cut:
+        for url in (gone, "http://no-such-host.invalid", tls.url, cut.url):
+            with pytest.raises(ServiceUnavailable) as raised:
+                await ask(url)
+            endings.append(raised.value.ending)
+    assert endings == [Ending.NOT_CONNECTED, Ending.NAME_NOT_FOUND, Ending.ANOTHER_PROTOCOL, None]
 
 
 async def test_a_deadline_ends_a_request() -> None:

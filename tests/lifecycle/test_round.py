@@ -33,6 +33,7 @@ from qrlifecycle import (
     TransportLost,
     WrongAnswer,
 )
+from qrlifecycle.errors import Ending
 from qrlifecycle.testing import Fault, ScriptedPeer, settle
 
 from ..pairing import ONCE, Pairing, hang, request_qr
@@ -183,7 +184,11 @@ async def test_a_refusal_may_bring_its_own_reason_along() -> None:
 
 
 async def test_a_service_that_restarts_is_asked_again(caplog: pytest.LogCaptureFixture) -> None:
-    """`ServiceUnavailable` is tried again with growing delays, within `generate_timeout`."""
+    """`ServiceUnavailable` is tried again with growing delays, within `generate_timeout`.
+
+    What it says is said once, and at the end how often it was in all; each delay is at DEBUG.
+    """
+    caplog.set_level(logging.DEBUG, "qrlifecycle")
     asked: list[float] = []
 
     async def request() -> QRCode | Paired:
@@ -198,8 +203,11 @@ async def test_a_service_that_restarts_is_asked_again(caplog: pytest.LogCaptureF
     assert isinstance(pairing.outcome, Connected)
     waits = [later - earlier for earlier, later in pairwise(asked)]
     assert all(most / 2 <= wait <= most for wait, most in zip(waits, (1, 2, 4, 4), strict=True))
-    text = "the service answered HTTP 503; asking for a code again in "
-    assert [text in message for message in caplog.messages].count(True) == 4
+    text = "the service answered HTTP 503; asking for a code again, for 30 s at most"
+    said = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [record.getMessage() for record in said] == [text, f"4 times in all: {text}"]
+    again = [line for line in caplog.messages if line.startswith("asking for a code again in ")]
+    assert len(again) == 4
 
 
 @pytest.mark.parametrize(
@@ -231,7 +239,7 @@ async def test_a_service_that_stays_away_is_why_time_ran_out() -> None:
 
     Whichever deadline it is; and where nothing was said, that.
     """
-    error, asked = ServiceUnavailable("HTTP 503"), 0
+    error, asked = ServiceUnavailable("HTTP 503", ending=Ending.TRY_LATER), 0
 
     async def request() -> QRCode | Paired:
         nonlocal asked
@@ -251,6 +259,7 @@ async def test_a_service_that_stays_away_is_why_time_ran_out() -> None:
         told = pairing.failed().error
         assert isinstance(told, ServiceUnavailable)
         assert told.__cause__ is error
+        assert told.ending is Ending.TRY_LATER
         assert told.__traceback__ is error.__traceback__ is error.__context__ is None
         assert str(told).endswith(f"within {number}; the service's last answer: HTTP 503")
     assert asked > 5
@@ -290,7 +299,7 @@ async def test_promise_5_a_service_that_is_waited_for_can_be_left(
     assert pairing.outcome == Cancelled()
     assert anyio.current_time() == began
     (told,) = caplog.messages
-    assert told.startswith("the service is unavailable; asking for a code again in ")
+    assert told == "the service is unavailable; asking for a code again, for 30 s at most"
 
 
 async def test_a_service_that_breaks_fails_the_generating() -> None:

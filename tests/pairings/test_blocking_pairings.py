@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -9,6 +12,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import anyio
 import pytest
 
 from qrlifecycle import (
@@ -26,11 +30,11 @@ from qrlifecycle import (
 )
 from qrlifecycle.blocking_pairings import Look
 from qrlifecycle.errors import UnsupportedBackend
-from qrlifecycle.testing import Fault, ScriptedPeer
+from qrlifecycle.testing import Fault, ScriptedPeer, ScriptedTransport
 
 from ..far import BACKENDS, USER, Far, event_loop, far_away, until
 from ..pairing import request_qr
-from ..patience import HANGS
+from ..patience import HANGS, PROCESS_HANGS
 
 
 @pytest.fixture
@@ -281,6 +285,118 @@ def test_who_joins_while_it_is_closed_is_told(backend: str) -> None:
             joining.result(HANGS)
         leaving.result(HANGS)
     assert peer.open_sockets == 0
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_promise_3_who_joins_while_it_is_closed_makes_no_second_socket(backend: str) -> None:
+    """The one before is not gone yet: nobody begins anew until it is, and then anybody may."""
+    peer, leaving, go_on = ScriptedPeer(), threading.Event(), threading.Event()
+
+    class GoingSlowly(ScriptedTransport):
+        async def aclose(self) -> None:
+            leaving.set()
+            await anyio.to_thread.run_sync(go_on.wait, HANGS)
+            await super().aclose()
+
+    make = partial(QRLifecycle, request_qr, lambda: GoingSlowly(peer, Fault.NONE, Fault.NONE))
+    pairings = BlockingPairings(backend=backend)
+    with ThreadPoolExecutor(2) as requests:
+        pairings.join(USER, "one", make)
+        until(lambda: looks(pairings, "one").lifecycle.qr)
+        closing = requests.submit(pairings.close)
+        assert leaving.wait(HANGS)
+        with pytest.raises(UsageError, match="closed while a tab joined"):
+            pairings.join(USER, "two", make)
+        assert not closing.done()
+        go_on.set()
+        closing.result(HANGS)
+        pairings.join(USER, "two", make)
+        pairings.close()
+    assert (peer.open_sockets, peer.most_sockets) == (0, 1)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_a_hook_may_not_call_is_refused(far: Far, backend: str) -> None:
+    """It would wait for its own thread; the attempts go on, and are closed as ever."""
+    refused: list[UsageError] = []
+
+    def hook(_qr: QRCode) -> None:
+        for call in (
+            pairings.close,
+            partial(pairings.look, USER, "one"),
+            partial(pairings.leave, USER, "one"),
+            partial(pairings.join, USER, "one", far.lifecycle),
+        ):
+            with pytest.raises(UsageError) as raised:
+                call()
+            refused.append(raised.value)
+
+    with BlockingPairings(backend=backend) as pairings:
+        pairings.join(USER, "one", partial(far.lifecycle, on_qr_updated=hook))
+        until(lambda: len(refused) == 4)
+        shows(pairings, "one")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_promise_2_closing_does_not_wait_for_who_waits_for_it(far: Far, backend: str) -> None:
+    """A worker thread of an attempt looks at these pairings, while they wait for that thread."""
+    looked: list[object] = []
+    in_worker = threading.Event()
+
+    def work() -> None:
+        in_worker.set()
+        until(lambda: pairings.look(USER, "one") is None)  # they are being closed
+        looked.append(pairings.look(USER, "one"))
+        pairings.leave(USER, "one")
+
+    async def hook(_qr: QRCode) -> None:
+        await anyio.to_thread.run_sync(work)
+
+    pairings = BlockingPairings(backend=backend)
+    pairings.join(USER, "one", partial(far.lifecycle, on_qr_updated=hook))
+    assert in_worker.wait(HANGS)
+    with ThreadPoolExecutor(1) as requests:
+        requests.submit(pairings.close).result(HANGS)
+    assert looked == [None]
+
+
+FORKS = """
+import os, signal, sys
+from functools import partial
+from qrlifecycle import BlockingPairings, QRCode, QRLifecycle
+from qrlifecycle.testing import ScriptedPeer
+
+async def request_qr():
+    return QRCode("x")
+
+make = partial(QRLifecycle, request_qr, ScriptedPeer())
+with BlockingPairings() as pairings:
+    pairings.join("ada", "tab", make)
+    if (child := os.fork()) == 0:
+        signal.alarm(20)
+        assert pairings.look("ada", "tab") is None
+        pairings.leave("ada", "tab")
+        pairings.join("ada", "tab", make)
+        assert pairings.look("ada", "tab") is not None
+        pairings.close()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert pairings.look("ada", "tab") is not None
+print("well")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks there")
+def test_a_forked_child_has_attempts_of_its_own() -> None:
+    """It has none of its parent's threads, and would wait for them for ever."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKS],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=PROCESS_HANGS,
+    )
+    assert (done.stdout, done.stderr) == ("well\n", "")
 
 
 @pytest.mark.anyio

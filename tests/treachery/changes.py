@@ -239,8 +239,8 @@ CHANGES = (
                 "        self.phase = Phase.ABSENT\n",
             ),
             (
-                '        logger.log(self._level, "connected for QR display")\n',
-                '        logger.log(self._level, "connected for QR display")\n'
+                "        logger.log(self._level, LISTENS)\n",
+                "        logger.log(self._level, LISTENS)\n"
                 '        if (old := getattr(self, "old", None)) is not None:\n'
                 "            await old.aclose()\n"
                 "            old.abort()\n",

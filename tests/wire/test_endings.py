@@ -87,15 +87,16 @@ async def test_nobody_listens_there() -> None:
 
 async def test_a_name_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """The name is in the text; that no name server answers is told apart."""
-    for error, why in (
-        (socket.gaierror(socket.EAI_NONAME, "secret"), "is it spelt right?"),
-        (socket.gaierror(socket.EAI_AGAIN, "secret"), "no name server answers for it now"),
+    for number, ending, why in (
+        (socket.EAI_NONAME, Ending.NAME_NOT_FOUND, "is it spelt right?"),
+        (socket.EAI_AGAIN, Ending.NO_NAME_SERVER, "no name server answers for it now"),
     ):
+        error = socket.gaierror(number, "secret")
         monkeypatch.setattr(anyio, "getaddrinfo", AsyncMock(side_effect=error))
         judge(
             await failure_of(WebSocketConnection("ws://no.such.invalid/", WireOptions())),
             TransportUnreachable,
-            Ending.NAME_NOT_FOUND,
+            ending,
             f"no address is known for the server 'no.such.invalid': {why}",
         )
 

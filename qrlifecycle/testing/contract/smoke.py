@@ -71,8 +71,8 @@ def _what_to_mend(transport: Transport) -> str:
     """Where an opening fails that must not: of a class of ours, nobody is to mend the source."""
     if type(transport).__module__.startswith(f"{OURS}."):
         return (
-            "Mend what the transport is given, or what the peer is told: the welcome= that it "
-            "waits for, say. It must not raise here."
+            "Mend what the transport is given, or what the peer is told: the greeting= that it "
+            "says, or the welcome= that it waits for. It must not raise here."
         )
     place = place_of_method(transport, "open")
     return f"Mend {place}, or the peer's greet: it must not raise here."

@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ...signals import Signal
 from ...transports.base import Transport
+from ...transports.websocket import Said
+from .peer import CannotCheck
 from .wire import Greeting, Wire, WirePeer
 
 __all__ = ["GARBAGE", "PING", "PONG", "frame", "greet_websocket", "upgrade", "websocket_peer"]
@@ -70,6 +72,7 @@ def websocket_peer(
     *,
     heartbeat: float,
     garbage: Mapping[str, object] | None = None,
+    greeting: Said | Iterable[Said] = (),
     welcome: object = None,
     kind: type[WirePeer] = WirePeer,
 ) -> WirePeer:
@@ -81,31 +84,82 @@ def websocket_peer(
             bytes are sent as they are, and anything else as JSON; at least two.
         heartbeat: seconds after which these transports count a silent peer as dead.
         garbage: messages that no transport can mean, by name.
+        greeting: what these transports say first, if anything, in the same forms as theirs: the
+            server waits for it, and says nothing before.
         welcome: the message by which these transports know that the server listens, if they wait
             for one; it ends the handshake.
         kind: a class of your own in place of `WirePeer`.
     """
     garbled = {name: frame(_encoded(said)) for name, said in (garbage or {}).items()}
+    single = isinstance(greeting, str | bytes | Mapping)
     return kind(
         lambda host, port: make(f"ws://{host}:{port}/"),
         signals={frame(_encoded(said)): signal for said, signal in messages},
         heartbeat=heartbeat,
         alive=PING,
         answers=PONG,
-        greet=greet_websocket if welcome is None else _welcoming(welcome),
+        greet=_greeting([greeting] if single else [*greeting], welcome),
         farewell=CLOSE,
         garbage=GARBAGE | garbled,
     )
 
 
-def _welcoming(welcome: object) -> Greeting:
-    """Take a client in, and say the message that it waits for."""
+def _greeting(greetings: Sequence[object], welcome: object) -> Greeting:
+    """Take a client in, hear what it says first, and say the message that it waits for."""
 
     async def greet(wire: Wire) -> None:
         await greet_websocket(wire)
-        await wire.send(frame(_encoded(welcome)))
+        heard = await _messages(wire, len(greetings))
+        if not all(map(_means, heard, greetings)):
+            raise CannotCheck("the client said something else first than greeting= has")
+        if welcome is not None:
+            await wire.send(frame(_encoded(welcome)))
 
     return greet
+
+
+async def _messages(wire: Wire, count: int) -> list[bytes]:
+    """The next messages of a client's; its pings and pongs are none."""
+    messages: list[bytes] = []
+    data = message = b""
+    while len(messages) < count:
+        if (split := _split(data)) is None:
+            data += await wire.receive()
+            continue
+        first, payload, data = split
+        if first & 0x0F < 8:  # text, bytes, or a further part
+            message += payload
+            if first & 0x80:
+                messages.append(message)
+                message = b""
+    return messages
+
+
+def _split(data: bytes) -> tuple[int, bytes, bytes] | None:
+    """A client's frame (RFC 6455, section 5.2): its first byte, its payload, and what follows."""
+    if len(data) < 2:
+        return None
+    size = data[1] & 0x7F
+    more = {126: 2, 127: 8}.get(size, 0)
+    begins = 2 + more + 4
+    if more:
+        size = int.from_bytes(data[2 : 2 + more], "big")
+    if len(data) < begins + size:
+        return None
+    key, masked = data[begins - 4 : begins], data[begins : begins + size]
+    payload = bytes(byte ^ key[at % 4] for at, byte in enumerate(masked))
+    return data[0], payload, data[begins + size :]
+
+
+def _means(heard: bytes, greeting: object) -> bool:
+    """Whether a message is this one; JSON may be spelt in more than one way."""
+    if not isinstance(greeting, str | bytes):
+        try:
+            found: object = json.loads(heard)
+        except ValueError:
+            return False
+        return found == greeting
+    return heard == (greeting.encode() if isinstance(greeting, str) else greeting)
 
 
 def _encoded(said: object) -> str | bytes:

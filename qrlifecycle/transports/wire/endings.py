@@ -65,7 +65,8 @@ def name_not_found(host: str, what: str, *, for_now: bool) -> TransportError:
     """No address for a name."""
     said = "no name server answers for it now" if for_now else "is it spelt right?"
     return TransportUnreachable(
-        f"no address is known for {what} {host!r}: {said}", ending=Ending.NAME_NOT_FOUND
+        f"no address is known for {what} {host!r}: {said}",
+        ending=Ending.NO_NAME_SERVER if for_now else Ending.NAME_NOT_FOUND,
     )
 
 

@@ -20,7 +20,7 @@ from .endings import another_protocol, hung_up_on_us, refused_by_status
 from .options import WireOptions
 from .stream import Stream
 
-__all__ = ["Answer", "ask", "upgrade"]
+__all__ = ["Answer", "ask", "not_http", "upgrade"]
 
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455, section 1.3."""
@@ -93,15 +93,10 @@ async def ask(stream: Stream, request: h11.Request, whom: str, *, secure: bool) 
     failure: TransportError | None = None
     while failure is None:
         data = await stream.read()
-        began = began or data[: len(HTTP)]
+        began = began or data
         if not data:
             failure = hung_up_on_us(whom)
-        elif not began.startswith(HTTP[: len(began)]):
-            # h11 would wait for the end of a head that never comes.
-            tls = began[0] in TLS_RECORDS and not secure
-            said = "speaks TLS there; is it https or wss?" if tls else "does not speak HTTP"
-            failure = another_protocol(f"{whom} {said}", opening=True)
-        else:
+        elif (failure := not_http(began, whom, secure=secure)) is None:
             http.receive_data(data)
             try:
                 if (answer := _answer_in(http)) is not None:
@@ -122,6 +117,21 @@ def _answer_in(http: h11.Connection) -> Answer | None:
             assert isinstance(event, h11.Response | h11.InformationalResponse)
             return Answer(event.status_code, tuple(event.headers), http.trailing_data[0])
     return None
+
+
+def not_http(began: bytes, whom: str, *, secure: bool) -> TransportError | None:
+    """What an answer means that begins so and can be none; h11 would wait for the end of its head.
+
+    Args:
+        began: the first bytes of it, one at least.
+        whom: who says it.
+        secure: whether it was said within TLS.
+    """
+    if began.startswith(HTTP[: len(began)]):  # all of it, or as much of it as came
+        return None
+    tls = began[0] in TLS_RECORDS and not secure
+    said = "speaks TLS there; is it https or wss?" if tls else "does not speak HTTP"
+    return another_protocol(f"{whom} {said}", opening=True)
 
 
 def _request(address: Address, options: WireOptions, key: bytes) -> h11.Request:
