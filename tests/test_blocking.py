@@ -11,7 +11,7 @@ from typing import Any
 
 import anyio
 import pytest
-from anyio.from_thread import BlockingPortal
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from qrlifecycle import (
     Cancelled,
@@ -244,16 +244,14 @@ def test_a_hook_may_call_what_acts(far: Far, backend: str) -> None:
 
 def test_one_of_two_threads_begins_it(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other is refused, also while its thread is not there yet."""
-    from qrlifecycle import blocking
-
-    begin, refused = blocking.start_blocking_portal, []
+    refused: list[BaseException | None] = []
 
     def slowly(backend: str) -> Any:
         with ThreadPoolExecutor(1) as other:
             refused.append(other.submit(pairing.start).exception(HANGS))
-        return begin(backend)
+        return start_blocking_portal(backend)
 
-    monkeypatch.setattr(blocking, "start_blocking_portal", slowly)
+    monkeypatch.setattr("qrlifecycle.blocking.start_blocking_portal", slowly)
     pairing = PairingThread(far.lifecycle())
     with pairing:
         pass

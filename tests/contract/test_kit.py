@@ -149,7 +149,8 @@ async def test_a_websocket_server_hears_its_greeting_before_it_speaks() -> None:
         said_so_far = served.passed_on
         for begins, ends in pairwise((0, 1, 3, len(sent) - 1)):
             await client.send(sent[begins:ends])
-            await peer._until(lambda upto=ends: served.orders.received.endswith(sent[:upto]))
+            so_far = sent[:ends]
+            await peer._until(lambda: served.orders.received.endswith(so_far))  # noqa: B023
         await settle()
         assert served.passed_on == said_so_far
         await client.send(sent[-1:])

@@ -37,7 +37,7 @@ class Service(Toy):
     async def ask_for_status(self) -> None:
         return None
 
-    def transport(self) -> Transport:
+    def transport(self) -> Transport:  # type: ignore[override]
         return self.peer()
 
 
