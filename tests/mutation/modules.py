@@ -86,6 +86,7 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     "engine.lease": _core("tests/engine/test_lease.py"),
     "engine.status": _core("tests/engine/test_status.py", "tests/engine/test_finished_reads.py"),
     "engine.observers": _core("tests/engine/test_observers.py"),
+    "engine.unseen": (("tests/gateways/test_unseen.py",),),
     "engine.hooks": _core(
         "tests/engine/test_hooks.py",
         "tests/engine/test_observers.py",
