@@ -141,7 +141,8 @@ class Order:
     """A statement, and what comes of it."""
 
     def __init__(self, statement: LiteralString, named: dict[str, Any]) -> None:
-        self.statement, self.named = statement, named
+        self.statement: LiteralString = statement
+        self.named = named
         self.done = anyio.Event()
         self.rows: list[tuple[Any, ...]] = []
         self.error: Exception | None = None

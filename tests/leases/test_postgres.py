@@ -132,15 +132,16 @@ async def test_the_permissions_that_the_page_names_are_enough(
     admin.execute(grants.encode())
     told = anyio.Event()
     url = server.url.replace("//postgres@", "//service@")
-    async with PostgresLeases(url, ttl=HANGS) as leases, anyio.create_task_group() as tasks:
+    async with PostgresLeases(url, ttl=HANGS) as leases:
         holder, later = (leases.lease("bot-7", "user-123") for _ in range(2))
         await holder.acquire(lambda _: told.set(), 1)
-        tasks.start_soon(later.acquire, lambda _: None, 1)
-        await told.wait()
-        holder.release()
-    assert later.token is not None
-    assert holder.token is not None
-    assert later.token > holder.token
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(later.acquire, lambda _: None, 1)
+            await told.wait()
+            holder.release()
+        assert later.token is not None
+        assert holder.token is not None
+        assert later.token > holder.token
 
 
 MISTAKES = {
