@@ -70,7 +70,8 @@ def change(path: Path, words: str) -> tuple[set[str] | None, set[str]]:
     """What a mutant changes, by name: the functions to replace, and those that show it."""
     (mutant,) = (one for one in mutants_of("things", path) if one.change == words)
     functions, near = Source(path).change(mutant)
-    return functions and {before.co_qualname for before, _ in functions}, near
+    replaced = None if functions is None else {before.co_qualname for before, _ in functions}
+    return replaced, near
 
 
 @pytest.mark.parametrize(
