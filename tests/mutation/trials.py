@@ -2,8 +2,8 @@
 
 A mutant that changes functions alone, none of which ran before the first test, is put in place: the
 functions that there are get its code. Only the tests that run any of them look at it; what a test
-runs is noted before, each in a fork, so that no cache hides from one what another has run. All other
-mutants are left, with the order in which the tests should look at them.
+runs is noted before, in a fork for each, so that no cache hides from one what another has run. All
+other mutants are left, with the order in which the tests should look at them.
 
 Whatever this cannot see is on the safe side: a test that only reads code, or fails for what another
 has left behind, lets a mutant survive that would be killed.
