@@ -38,7 +38,7 @@ class Tracer:
         """Note no more, and let trace who did before."""
         here, threads = self._before
         sys.settrace(here)
-        threading.settrace(threads)  # type: ignore[arg-type]  # None is what it was
+        threading.settrace(threads)
 
     def _called(self, frame: FrameType, _event: str, _argument: Any) -> Any:
         code = frame.f_code

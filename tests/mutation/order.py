@@ -53,7 +53,8 @@ class Order:
 
     def running(self, scope: str, functions: Collection[str], line: int) -> list[str]:
         """The tests that run any of some functions, from those that run a line of them."""
-        there, elsewhere = [], []
+        there: list[str] = []
+        elsewhere: list[str] = []
         for test, note in self._notes.items():
             lines = [note.lines[function] for function in functions if function in note.lines]
             if lines:
