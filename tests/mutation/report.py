@@ -7,8 +7,8 @@ from collections import Counter
 from enum import StrEnum
 
 from .equivalents import Equivalents
+from .forks import Verdict
 from .mutants import Mutant
-from .trial import Verdict
 
 __all__ = ["Report"]
 
