@@ -22,7 +22,7 @@ from .mutants import Mutant
 from .order import Spent
 from .sessions import Watch, explores, matters, options, steps_of
 
-__all__ = ["TOP", "forget_the_package", "passes", "prepare"]
+__all__ = ["TOP", "forget_the_package", "passes", "prepare", "replace"]
 
 TOP = Path(__file__).parents[2]
 
@@ -90,6 +90,13 @@ def forget_the_package() -> None:
         del sys.modules[name]
 
 
+def replace(mutant: Mutant | None) -> None:
+    """Let the package be imported anew, with a mutant in place of its module, if there is one."""
+    forget_the_package()
+    if mutant is not None:
+        sys.meta_path.insert(0, _Finder(mutant))
+
+
 def passes(
     module: str,
     mutant: Mutant | None,
@@ -109,9 +116,7 @@ def passes(
         order: the tests from which to begin, in each step.
         spent: what they take while nothing is changed.
     """
-    forget_the_package()
-    if mutant is not None:
-        sys.meta_path.insert(0, _Finder(mutant))
+    replace(mutant)
     for step in steps_of(module):
         limit(*SECONDS_TO_COLLECT)
         plugins = [_Sorted(order, step), Watch(slate, spent or {})]

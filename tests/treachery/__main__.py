@@ -17,7 +17,8 @@ from tempfile import TemporaryDirectory
 
 import qrlifecycle
 
-from ..mutation import trial
+from ..mutation import fresh
+from ..mutation.forks import Forks, Slate, limit
 from ..mutation.mutants import Mutant
 from .changes import CHANGES, Change
 from .witness import REPORT
@@ -30,6 +31,9 @@ AT_A_TIME = 2
 
 SECONDS = 60
 """CPU time for the tests of a change; one that makes them hang is not caught by them."""
+
+PATIENCE = 3
+"""How many times as long they may take on the clock, for what waits without end."""
 
 
 def changed(change: Change) -> Mutant:
@@ -47,10 +51,13 @@ def changed(change: Change) -> Mutant:
     return Mutant(module, "", change.name, 0, partial(ast.parse, text))
 
 
-def passes(tests: tuple[str, ...], options: tuple[str, ...], report: Path) -> bool:
+def passes(mutant: Mutant | None, tests: tuple[str, ...], report: Path, _slate: Slate) -> bool:
     """Whether tests pass; how each went is written to the report."""
     import pytest
 
+    limit(SECONDS, PATIENCE * SECONDS)
+    fresh.replace(mutant)
+    options = () if mutant is None else ("-x",)
     os.environ[REPORT] = str(report)
     plugin = ("-p", "tests.treachery.witness", "-p", "no:cacheprovider")
     every = ("-m", "")  # slow ones as well
@@ -71,26 +78,18 @@ def tried(
 def main(names: Sequence[str], known: Sequence[Change] = CHANGES) -> None:
     """Try those that are named, or all that are known."""
     changes = [change for change in known if change.name in names or not names]
-    os.chdir(trial.TOP)
-    trial.prepare()
-    running = 0
+    os.chdir(fresh.TOP)
+    fresh.prepare()
     with TemporaryDirectory() as folder:
         reports: dict[str, Path] = {}
-        for number, (name, mutant, tests) in enumerate(tried(changes)):
-            reports[name] = Path(folder, str(number))
-            if running == AT_A_TIME:
-                os.wait()
-                running -= 1
-            options = () if mutant is None else ("-x",)
-            trial.begin(mutant, [(SECONDS, partial(passes, tests, options, reports[name]))])
-            running += 1
-        for _ in range(running):
-            os.wait()
+        with Forks(AT_A_TIME) as forks:
+            for number, (name, mutant, tests) in enumerate(tried(changes)):
+                reports[name] = Path(folder, str(number))
+                forks.begin(partial(passes, mutant, tests, reports[name]), lambda *_: None)
         went = {
             name: report.read_text().splitlines() if report.exists() else []
             for name, report in reports.items()
         }
-    print()  # a trial may have been cut off in the middle of a line
     print(json.dumps(went))
 
 
