@@ -6,7 +6,6 @@ By `websockets`' `Protocol`, which does no input and output, as our own client's
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -16,12 +15,10 @@ from websockets.exceptions import InvalidState
 from websockets.frames import Frame, Opcode
 from websockets.protocol import SERVER, Protocol
 
+from ..logs import SILENT
 from .contract.websocket_peer import upgrade
 
 __all__ = ["ServerWebSocket", "Upgrade"]
-
-SILENT = logging.Logger("qrlifecycle.testing.silent", logging.CRITICAL + 1)  # noqa: LOG001 - of no tree
-"""Where the library's own log goes, which would have codes in it: nowhere."""
 
 BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, OSError)
 

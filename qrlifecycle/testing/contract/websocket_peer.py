@@ -11,6 +11,10 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from websockets.frames import DATA_OPCODES, Frame
+from websockets.protocol import SERVER, Protocol
+
+from ...logs import SILENT
 from ...signals import Signal
 from ...transports.base import Transport
 from ...transports.websocket import Said
@@ -120,35 +124,18 @@ def _greeting(greetings: Sequence[object], welcome: object) -> Greeting:
 
 async def _messages(wire: Wire, count: int) -> list[bytes]:
     """The next messages of a client's; its pings and pongs are none."""
+    protocol = Protocol(SERVER, max_size=None, logger=SILENT)
     messages: list[bytes] = []
-    data = message = b""
+    message = b""
     while len(messages) < count:
-        if (split := _split(data)) is None:
-            data += await wire.receive()
-            continue
-        first, payload, data = split
-        if first & 0x0F < 8:  # text, bytes, or a further part
-            message += payload
-            if first & 0x80:
-                messages.append(message)
-                message = b""
-    return messages
-
-
-def _split(data: bytes) -> tuple[int, bytes, bytes] | None:
-    """A client's frame (RFC 6455, section 5.2): its first byte, its payload, and what follows."""
-    if len(data) < 2:
-        return None
-    size = data[1] & 0x7F
-    more = {126: 2, 127: 8}.get(size, 0)
-    begins = 2 + more + 4
-    if more:
-        size = int.from_bytes(data[2 : 2 + more], "big")
-    if len(data) < begins + size:
-        return None
-    key, masked = data[begins - 4 : begins], data[begins : begins + size]
-    payload = bytes(byte ^ key[at % 4] for at, byte in enumerate(masked))
-    return data[0], payload, data[begins + size :]
+        protocol.receive_data(await wire.receive())
+        for event in protocol.events_received():
+            if isinstance(event, Frame) and event.opcode in DATA_OPCODES:
+                message += event.data
+                if event.fin:
+                    messages.append(message)
+                    message = b""
+    return messages[:count]
 
 
 def _means(heard: bytes, greeting: object) -> bool:
