@@ -310,11 +310,12 @@ async def _exchange(
         event: Any = http.next_event()
         if event is h11.NEED_DATA:
             data = await stream.read()
-            if not data and head is None:
-                raise ConnectionResetError
-            began = began or data
-            if (failure := not_http(began, "the server", secure=secure)) is not None:
-                raise failure
+            if head is None:
+                if not data:
+                    raise ConnectionResetError
+                began = began or data
+                if (failure := not_http(began, "the server", secure=secure)) is not None:
+                    raise failure
             http.receive_data(data)
         elif isinstance(event, h11.Response):
             head = event
