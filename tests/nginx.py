@@ -14,8 +14,9 @@ from typing import Self
 import pytest
 
 from .patience import HANGS, PROCESS_HANGS
+from .sockets import free_port
 
-__all__ = ["OWN_PORT", "Nginx", "free_port"]
+__all__ = ["OWN_PORT", "Nginx"]
 
 BINARY = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin")
 """Debian's is where only root's PATH leads."""
@@ -55,13 +56,6 @@ UPGRADE = """
             proxy_set_header Connection "upgrade";
 """
 """What lets WebSocket through; without it nginx speaks HTTP only, as it does unless it is told."""
-
-
-def free_port() -> int:
-    """A port of loopback on which nobody listens, for whoever cannot be given port 0."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
 
 
 class Nginx:

@@ -1,4 +1,4 @@
-"""The operating system as the judge: which sockets this process has, by `/proc/self/fd`."""
+"""The operating system's word: which sockets this process has, and which port is free."""
 
 from __future__ import annotations
 
@@ -12,6 +12,13 @@ from qrlifecycle.testing.leaks import CAN_SEE_SOCKETS, own_sockets
 needs_proc = pytest.mark.skipif(
     not CAN_SEE_SOCKETS, reason="needs Linux: /proc/self/fd is the judge"
 )
+
+
+def free_port() -> int:
+    """A port of loopback on which nobody listens, for whoever cannot be given port 0."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
 
 
 def descriptors() -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -12,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from ..patience import PROCESS_HANGS
+from ..sockets import free_port
 
 __all__ = ["PostgresServer", "what_is_missing"]
 
@@ -47,9 +47,7 @@ class PostgresServer:
     """A context manager; it listens on loopback only."""
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port: int = probe.getsockname()[1]
+        self._port = free_port()
         self.url = f"postgresql://{USER}@127.0.0.1:{self._port}/postgres"
         self._folder = Path(tempfile.mkdtemp(prefix="qrl-postgres-"))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Self
 import redis as redis_py
 
 from ..patience import HANGS
+from ..sockets import free_port
 
 __all__ = ["MISSING", "RedisServer"]
 
@@ -25,9 +25,7 @@ class RedisServer:
     """A context manager; it listens on loopback only, and writes into a folder of its own."""
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self._folder = Path(tempfile.mkdtemp(prefix="qrl-redis-"))
         self._process: subprocess.Popen[bytes] | None = None
         self.admin: Any = redis_py.Redis(

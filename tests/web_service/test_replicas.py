@@ -32,8 +32,9 @@ from qrlifecycle import Reason
 from qrlifecycle.testing import PairingServer
 
 from ..leases.redis_server import MISSING
-from ..nginx import Nginx, free_port
+from ..nginx import Nginx
 from ..patience import PROCESS_HANGS
+from ..sockets import free_port
 from .people import Person, needs_chromium, sitting_before
 from .replicas import PAGE, SAYING_WHERE, TOP, Stage, nginx_of_the_page, stage
 from .serving import Client, Place
