@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import struct
 from types import TracebackType
@@ -15,6 +16,13 @@ from qrlifecycle.testing.listening import stop_listening
 from qrlifecycle.transports.reset import reset_on_close
 
 __all__ = ["PAIRED", "RawPeer", "RawWire"]
+
+KEPT = 64 * 1024
+"""Bytes, which Linux doubles, that the kernel keeps for a peer that does not read.
+
+Without a size of its own the buffer grows as long as small messages come, up to tcp_rmem's limit:
+32 MiB on some machines, which is a million answers to wait for, and minutes.
+"""
 
 PAIRED = '42["whatsapp_connected",{"botId":"bot-7","userId":"user-1","identity":"+49"}]'
 
@@ -58,7 +66,9 @@ class RawPeer:
         self._server = await loop.create_server(
             lambda: RawWire(self), "127.0.0.1", 0, ssl=self._tls
         )
-        self.port = self._server.sockets[0].getsockname()[1]
+        listening = self._server.sockets[0]
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KEPT)
+        self.port = listening.getsockname()[1]
         return self
 
     async def __aexit__(
