@@ -990,7 +990,7 @@ CHANGES = (
         "a poll that may be a write has a deadline like any other",
         4,
         "engine/status.py",
-        (("math.inf if self._finishes else limit", "limit"),),
+        (("math.inf if policy.finish_reads else policy.status_timeout", "policy.status_timeout"),),
         (f"{FINISHED}_4_no_deadline_of_a_read_cuts_it_off",),
     ),
     Change(
