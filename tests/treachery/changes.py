@@ -128,8 +128,8 @@ CHANGES = (
         "engine/connection.py",
         (
             (
-                "        how, cancelled =",
-                "        self.transport = None\n        how, cancelled =",
+                "        how, cancellations =",
+                "        self.transport = None\n        how, cancellations =",
             ),
         ),
         (f"{CONNECTION}_1_a_transport_is_held_until_it_is_gone",),
