@@ -41,7 +41,13 @@ from ..signals import Paired
 from ..states import ENDS, Deadline, Event, Phase, State
 from ..transports.base import Transport
 from .connection import Connection
-from .failures import failure_by, failure_by_deadline, failure_of_code, log_failure
+from .failures import (
+    NONE_LISTENED,
+    failure_by,
+    failure_by_deadline,
+    failure_of_code,
+    log_failure,
+)
 from .incoming import Incoming
 from .lease import LeaseOfAttempt
 from .progress import CANCELLED, Progress, Transition
@@ -279,7 +285,7 @@ class Attempt:
             ended = failure_by_deadline(deadline, progress.state, progress.policy, why, awaits)
             return Transition(Event.FAIL, ended)
         if progress.withheld:
-            return self._failure(TransportUnreachable("none listened while the code lived"))
+            return self._failure(TransportUnreachable(NONE_LISTENED))
         if progress.refreshes_left > 0 and progress.codes_left > 0:
             progress.refreshes_left -= 1
             return Transition(Event.EXPIRED)
