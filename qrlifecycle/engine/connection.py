@@ -43,13 +43,12 @@ from ..logs import error_once, logger, warn_shared
 from ..policy import Policy
 from ..records import Closed, Closing, Opened, Opening, Polling
 from ..signals import Signal
-from ..states import INITIAL_PHASE, Phase, Region, Step
+from ..states import INITIAL_PHASE, NEXT_PHASE, Phase, Region, Step
 from ..transports.base import Transport, TransportFactory
 from ..waiting import sleep_for
 from .backoff import Backoff
 from .failures import cause_of
 from .observers import Observers
-from .progress import NEXT_PHASE
 from .user_code import (
     close_coroutine,
     describe,

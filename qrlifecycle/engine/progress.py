@@ -36,6 +36,7 @@ from ..states import (
     ENDS,
     INITIAL,
     INITIAL_PHASE,
+    NEXT_PHASE,
     OUTCOMES,
     SOCKET_OWNER,
     Deadline,
@@ -45,17 +46,11 @@ from ..states import (
     Row,
     State,
     Step,
-    single_phase_rows,
 )
 from .hooks import Hook
 from .observers import Observers
 
-__all__ = ["CANCELLED", "NEXT_PHASE", "Progress", "Transition"]
-
-NEXT_PHASE: Mapping[tuple[Phase, Step | Event], Phase] = {
-    (source, row.by): row.target for source, row in single_phase_rows()
-}
-"""Where a step or an event leads from a phase."""
+__all__ = ["CANCELLED", "Progress", "Transition"]
 
 NEVER = math.inf
 
