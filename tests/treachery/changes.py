@@ -91,7 +91,7 @@ CHANGES = (
         "engine/progress.py",
         (
             (
-                "if self._state in ENDS or (internal and self.pending is None):",
+                "if self._state in ENDS or (row.internal and self.pending is None):",
                 "if self._state in ENDS or self.pending is None:",
             ),
         ),
