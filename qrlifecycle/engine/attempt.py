@@ -189,7 +189,7 @@ class Attempt:
             return
         self._progress.begin_request()
         if self.incoming.late_success is not None:
-            self.incoming.handle_status(self.incoming.late_success, claimed=False)
+            self.incoming.take_status(self.incoming.late_success, claimed=False)
             return
         self._request = Request(self._service.request_qr, self._progress.policy)
         answer = await self._request.ask()
@@ -212,7 +212,7 @@ class Attempt:
         incoming.read_status_beside()
         try:
             while progress.pending is None and progress.verdict is None:
-                incoming.take(await incoming.connection.receive())
+                incoming.take_signal(await incoming.connection.receive())
         except UsageError:
             raise
         except Exception as error:
@@ -268,7 +268,7 @@ class Attempt:
             return
         try:
             while self._progress.pending is None:
-                self.incoming.take(await connection.receive(reconnect=False))
+                self.incoming.take_signal(await connection.receive(reconnect=False))
         except UsageError:
             raise
         except Exception as error:
