@@ -250,7 +250,7 @@ class Attempt:
                 reader.read_afresh()
             await self._listen_to_the_end()
         if check.deadline > anyio.current_time():
-            return
+            return  # ended before its time: by an answer, a decision, or a deadline put off
         if reader is not None and reader.end_check_with_read():
             with progress.for_final_check(progress.policy.status_timeout):
                 await self._listen_to_the_end()

@@ -148,6 +148,7 @@ class Incoming:
         if answer.signal is not None and not stale:
             self.take_status(answer.signal, claimed=reader.confirming)
         reader.accept(again=stale or reader.confirming)
+        # An answer ends the final status check, whatever it says, unless another is to be had.
         if progress.final_check and not reader.read_requested:
             progress.end_wait()
         else:
