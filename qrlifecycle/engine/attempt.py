@@ -38,7 +38,7 @@ from ..errors import TransportUnreachable, UsageError
 from ..logs import error_once, logger
 from ..outcome import Failed, Outcome
 from ..signals import Paired
-from ..states import ENDS, Deadline, Event, Phase, State
+from ..states import ENDS, Deadline, Event, State
 from ..transports.base import Transport
 from .connection import Connection
 from .failures import (
@@ -264,7 +264,7 @@ class Attempt:
     async def _listen_on(self) -> None:
         """Hear what the transport still has to say, if it listens; but do not reconnect."""
         connection = self.incoming.connection
-        if connection is None or connection.phase is not Phase.LISTENING:
+        if connection is None or not connection.listens:
             return
         try:
             while self._progress.pending is None:

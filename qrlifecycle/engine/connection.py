@@ -132,6 +132,11 @@ class Connection:
         self._listening_since = math.inf
         self._next_at = -math.inf
 
+    @property
+    def listens(self) -> bool:
+        """Whether a transport is open and, as far as is known, has not broken."""
+        return self.phase is Phase.LISTENING and self._broke is None
+
     async def receive(self, *, reconnect: bool = True) -> Signal | None:
         """The next signal; None each time a transport has come to listen.
 
@@ -144,7 +149,7 @@ class Connection:
                 the factory raised.
         """
         while True:
-            if self._broke is not None or self.phase is not Phase.LISTENING:
+            if not self.listens:
                 await self._make()
             transport = self.transport
             assert transport is not None
