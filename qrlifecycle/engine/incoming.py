@@ -230,7 +230,7 @@ class Incoming:
             return  # the same code again is no news
         if progress.codes_left == 0:
             progress.give_up(Transition(Event.FAIL, failure_of_code(progress.policy, 0)))
-        elif connection is not None and connection.phase is not Phase.LISTENING:
+        elif connection is not None and not connection.listens:
             progress.withhold_code(code)  # it was read; it is handed out once a transport listens
         else:
             progress.hand_out(code)

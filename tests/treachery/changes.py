@@ -398,7 +398,7 @@ CHANGES = (
         "engine/incoming.py",
         (
             (
-                "if connection is not None and connection.phase is not Phase.LISTENING:",
+                "if connection is not None and not connection.listens:",
                 "if connection is None:",
             ),
         ),
