@@ -102,7 +102,7 @@ class Incoming:
         if anyio.current_time() >= progress.earlier_deadline:
             return  # too late for anybody to scan it; listening is cut short
         if progress.withheld and progress.pending is None:
-            progress.hand_out(progress.code)
+            progress.dispatch(Transition(Event.QR_UPDATED, progress.code))
         if self.reader is not None:
             self.reader.request_read()
 
@@ -233,7 +233,7 @@ class Incoming:
         elif connection is not None and not connection.listens:
             progress.withhold_code(code)  # it was read; it is handed out once a transport listens
         else:
-            progress.hand_out(code)
+            progress.dispatch(Transition(Event.QR_UPDATED, code))
 
     # Nobody tells that the machine slept
 

@@ -260,22 +260,19 @@ class Progress:
         self.codes_left = self.policy.max_codes
         self.refreshes_left = self.policy.max_refreshes
 
-    def hand_out(self, code: QRCode | PairingCode | None) -> None:
-        """Hand a code out; while any is displayed or withheld, the budget allows this one."""
-        self.dispatch(Transition(Event.QR_UPDATED, code))
-        self.codes_left -= 1
-
     def withhold_code(self, code: QRCode | PairingCode) -> None:
         """There is a newer code, but nobody who would hear of its being scanned."""
         self._replace_code(code)
         self.withheld = True
 
     def _show_code(self, code: object) -> None:
+        """Hand a code out; it is spent before any hook is told, which may ask for as many again."""
         assert isinstance(code, QRCode | PairingCode)
         if code is not self.code:
             self._replace_code(code)
         self.withheld = False
         self.code_was_shown = True
+        self.codes_left -= 1
 
     def _replace_code(self, code: QRCode | PairingCode) -> None:
         """There is a newer code; its lifetime starts now, and the person owes a scan again."""
