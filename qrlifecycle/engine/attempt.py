@@ -256,23 +256,17 @@ class Attempt:
                 await self._listen_to_the_end()
 
     async def _listen_to_the_end(self) -> None:
-        """Hear what there is to hear until the scope around is cancelled, or a row is decided."""
-        await self._listen_on()
-        if self._progress.pending is None:
-            await anyio.sleep_forever()
-
-    async def _listen_on(self) -> None:
-        """Hear what the transport still has to say, if it listens; but do not reconnect."""
-        connection = self.incoming.connection
-        if connection is None or not connection.listens:
-            return
+        """Until the scope around is cancelled, or a row is decided; but do not reconnect."""
+        progress, connection = self._progress, self.incoming.connection
         try:
-            while self._progress.pending is None:
+            while progress.pending is None and connection is not None and connection.listens:
                 self.incoming.take_signal(await connection.receive(reconnect=False))
         except UsageError:
             raise
         except Exception as error:
             logger.debug("the transport broke in the final status check: %s", type(error).__name__)
+        if progress.pending is None:
+            await anyio.sleep_forever()
 
     # Ends
 
