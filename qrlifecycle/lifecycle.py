@@ -35,7 +35,7 @@ from .signals import ActionRequired, Scanned
 from .states import ENDS, Event, State
 from .transports.base import TransportFactory
 
-__all__ = ["QRLifecycle", "expect_pair", "expect_reader"]
+__all__ = ["QRLifecycle", "expect_pair", "warn_of_unseen_codes"]
 
 
 @shown_half_made
@@ -295,13 +295,13 @@ def expect_pair(lifecycle: QRLifecycle, scope: anyio.CancelScope, key: Hashable 
     return about
 
 
-def expect_reader(lifecycle: QRLifecycle) -> QRLifecycle:
+def warn_of_unseen_codes(lifecycle: QRLifecycle) -> QRLifecycle:
     """Have a lifecycle say so where nobody is given its codes: `request_qr` shows none by itself.
 
     Returns:
         The same.
     """
-    lifecycle._progress.observers.expect_reader()  # noqa: SLF001 - this module's own
+    lifecycle._progress.observers.warn_of_unseen_codes()  # noqa: SLF001 - this module's own
     return lifecycle
 
 

@@ -3,9 +3,9 @@
 Every record of the logger ``qrlifecycle`` has three attributes more: ``lifecycle``, the identifier
 that records and journals have as well; ``key``, by which the attempt was joined (`Pairings`), or
 None; and ``subject``, whom its transport is for (a bot and a user), or None as long as no transport
-was made. Which lifecycle a line belongs to is a context
-variable, because a transport, its tasks and its callbacks know of no lifecycle: they run in the
-context of the `pair()` that they were started in.
+was made. Which lifecycle a line belongs to is a context variable, because a transport, its tasks
+and its callbacks know of no lifecycle: they run in the context of the `pair()` that they were
+started in.
 
 A peer can make the same thing happen again and again, and one event can befall a thousand
 lifecycles at once. So what is alike is said once in an attempt and counted from then on, and what

@@ -34,6 +34,7 @@ __all__ = [
     "ENDS",
     "INITIAL",
     "INITIAL_PHASE",
+    "NEXT_PHASE",
     "OUTCOMES",
     "PHASE_ROWS",
     "REGIONS",
@@ -411,3 +412,9 @@ def single_phase_rows(rows: tuple[PhaseRow, ...] = PHASE_ROWS) -> Iterator[tuple
     for row in rows:
         for source in row.sources:
             yield source, row
+
+
+NEXT_PHASE: Mapping[tuple[Phase, Step | Event], Phase] = MappingProxyType(
+    {(source, row.by): row.target for source, row in single_phase_rows()}
+)
+"""Where a step or an event leads from a phase."""

@@ -211,15 +211,15 @@ def test_promise_4_broken_by_a_success_that_is_told_twice(
     backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As soon as it is read, and once more when it is reached: it was told before there was one."""
-    handle = Incoming.handle_status
+    take = Incoming.take_status
 
-    def tell_and_handle(incoming: Incoming, signal: Signal, *, claimed: bool) -> None:
-        handle(incoming, signal, claimed=claimed)
+    def tell_and_take(incoming: Incoming, signal: Signal, *, claimed: bool) -> None:
+        take(incoming, signal, claimed=claimed)
         pending = incoming._progress.pending
         if pending is not None and pending.event is Event.PAIRED:
             incoming._progress.observers._hooks["on_connected"].deliver(pending.carried)
 
-    monkeypatch.setattr(Incoming, "handle_status", tell_and_handle)
+    monkeypatch.setattr(Incoming, "take_status", tell_and_take)
     with pytest.raises(PromiseRefuted, match="promise 4: on_connected was called 1 times for 0"):
         explore("another transport, with a status", backend=backend)
 

@@ -175,7 +175,9 @@ def wrong_ways(path: Path) -> Iterator[str]:
             continue  # a folder's own front door
         else:
             names = [name.removeprefix(f"{own}.") for name in (imported, module)]
-            if order.index(names[0]) >= order.index(names[1]):
+            if unplaced := set(names) - set(order):
+                yield f"{', '.join(sorted(unplaced))} stands nowhere in INNER['{own}']"
+            elif order.index(names[0]) >= order.index(names[1]):
                 yield f"{module} imports {imported}, which comes after it"
 
 

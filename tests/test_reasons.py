@@ -30,8 +30,10 @@ from qrlifecycle import (
     TransportRefused,
     TransportUnreachable,
 )
-from qrlifecycle.engine.failures import failure_by, log_failure
+from qrlifecycle.engine.failures import RAN_OUT, failure_by, log_failure
 from qrlifecycle.leases import Lease, LocalLeases, Lost
+from qrlifecycle.outcome import REASON_OF_DEADLINE
+from qrlifecycle.states import Deadline
 from qrlifecycle.testing import Fault
 
 from .pairing import ONCE, Pairing, hang, request_qr
@@ -131,6 +133,13 @@ ENDS: dict[Reason, tuple[dict[str, Any], Callable[[Pairing], Awaitable[None]]]] 
     Reason.TRANSPORT_LOST: ({"policy": ONCE}, lose),
     Reason.SHOWING_FAILED: ({"on_qr_updated": cannot_draw}, wait),
 }
+
+
+def test_each_deadline_that_is_an_end_has_a_reason_a_number_and_words() -> None:
+    """All but a code's own, which may be followed by another code."""
+    ends = set(Deadline) - {Deadline.CODE}
+    assert set(REASON_OF_DEADLINE) == set(RAN_OUT) == ends
+    assert all(hasattr(Policy(), number) for _what, number, _advice in RAN_OUT.values())
 
 
 @pytest.mark.parametrize("reason", [one for one in Reason if one is not Reason.CANCELLED])

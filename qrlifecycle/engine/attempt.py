@@ -38,10 +38,16 @@ from ..errors import TransportUnreachable, UsageError
 from ..logs import error_once, logger
 from ..outcome import Failed, Outcome
 from ..signals import Paired
-from ..states import ENDS, Deadline, Event, Phase, State
+from ..states import ENDS, Deadline, Event, State
 from ..transports.base import Transport
 from .connection import Connection
-from .failures import failure_by, failure_by_deadline, failure_of_code, log_failure
+from .failures import (
+    NONE_LISTENED,
+    failure_by,
+    failure_by_deadline,
+    failure_of_code,
+    log_failure,
+)
 from .incoming import Incoming
 from .lease import LeaseOfAttempt
 from .progress import CANCELLED, Progress, Transition
@@ -183,7 +189,7 @@ class Attempt:
             return
         self._progress.begin_request()
         if self.incoming.late_success is not None:
-            self.incoming.handle_status(self.incoming.late_success, claimed=False)
+            self.incoming.take_status(self.incoming.late_success, claimed=False)
             return
         self._request = Request(self._service.request_qr, self._progress.policy)
         answer = await self._request.ask()
@@ -206,7 +212,7 @@ class Attempt:
         incoming.read_status_beside()
         try:
             while progress.pending is None and progress.verdict is None:
-                incoming.take(await incoming.connection.receive())
+                incoming.take_signal(await incoming.connection.receive())
         except UsageError:
             raise
         except Exception as error:
@@ -244,29 +250,23 @@ class Attempt:
                 reader.read_afresh()
             await self._listen_to_the_end()
         if check.deadline > anyio.current_time():
-            return
+            return  # ended before its time: by an answer, a decision, or a deadline put off
         if reader is not None and reader.end_check_with_read():
             with progress.for_final_check(progress.policy.status_timeout):
                 await self._listen_to_the_end()
 
     async def _listen_to_the_end(self) -> None:
-        """Hear what there is to hear until the scope around is cancelled, or a row is decided."""
-        await self._listen_on()
-        if self._progress.pending is None:
-            await anyio.sleep_forever()
-
-    async def _listen_on(self) -> None:
-        """Hear what the transport still has to say, if it listens; but do not reconnect."""
-        connection = self.incoming.connection
-        if connection is None or connection.phase is not Phase.LISTENING:
-            return
+        """Until the scope around is cancelled, or a row is decided; but do not reconnect."""
+        progress, connection = self._progress, self.incoming.connection
         try:
-            while self._progress.pending is None:
-                self.incoming.take(await connection.receive(reconnect=False))
+            while progress.pending is None and connection is not None and connection.listens:
+                self.incoming.take_signal(await connection.receive(reconnect=False))
         except UsageError:
             raise
         except Exception as error:
             logger.debug("the transport broke in the final status check: %s", type(error).__name__)
+        if progress.pending is None:
+            await anyio.sleep_forever()
 
     # Ends
 
@@ -279,7 +279,7 @@ class Attempt:
             ended = failure_by_deadline(deadline, progress.state, progress.policy, why, awaits)
             return Transition(Event.FAIL, ended)
         if progress.withheld:
-            return self._failure(TransportUnreachable("none listened while the code lived"))
+            return self._failure(TransportUnreachable(NONE_LISTENED))
         if progress.refreshes_left > 0 and progress.codes_left > 0:
             progress.refreshes_left -= 1
             return Transition(Event.EXPIRED)

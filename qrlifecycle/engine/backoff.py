@@ -21,16 +21,16 @@ class Backoff:
         self._most = most
         self._wait = first
 
-    def next(self, asked: float | None = None) -> float:
+    def next(self, retry_after: float | None = None) -> float:
         """The next wait, in seconds.
 
         Args:
-            asked: for how long the peer asks to be left alone, if it does. No shorter than that,
-                but no longer than the program waits for anybody.
+            retry_after: for how long the peer asks to be left alone, if it does. No shorter than
+                that, but no longer than the program waits for anybody.
         """
         wait, self._wait = self._wait, min(self._most, 2 * self._wait)
         chosen = uniform(0.5 * wait, wait)  # noqa: S311 - nobody gains by guessing it
-        return chosen if asked is None else max(chosen, min(asked, self._most))
+        return chosen if retry_after is None else max(chosen, min(retry_after, self._most))
 
     def reset(self) -> None:
         """Begin with the first wait again."""

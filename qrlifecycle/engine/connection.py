@@ -43,13 +43,12 @@ from ..logs import error_once, logger, warn_shared
 from ..policy import Policy
 from ..records import Closed, Closing, Opened, Opening, Polling
 from ..signals import Signal
-from ..states import INITIAL_PHASE, Phase, Region, Step
+from ..states import INITIAL_PHASE, NEXT_PHASE, Phase, Region, Step
 from ..transports.base import Transport, TransportFactory
 from ..waiting import sleep_for
 from .backoff import Backoff
 from .failures import cause_of
 from .observers import Observers
-from .progress import NEXT_PHASE
 from .user_code import (
     close_coroutine,
     describe,
@@ -97,7 +96,6 @@ class Connection:
     __slots__ = (
         "_backoff",
         "_broke",
-        "_ending",
         "_factory",
         "_failures",
         "_level",
@@ -124,14 +122,20 @@ class Connection:
         self._observers = observers
         self._backoff = Backoff(policy.reconnect_delay, policy.reconnect_delay_max)
         self._broke: Exception | None = None
-        self._ending: Ending | None = None
+        """What the transport that is held broke by, until that is gone."""
         self._failures = 0
         self._received = 0
         self._refused = False
+        """Whether one was refused after another had listened, and none has listened since."""
         self._level = logging.INFO
         """At which the log tells of the newest transport: of a shared socket its owner tells."""
         self._listening_since = math.inf
         self._next_at = -math.inf
+
+    @property
+    def listens(self) -> bool:
+        """Whether a transport is open and, as far as is known, has not broken."""
+        return self.phase is Phase.LISTENING and self._broke is None
 
     async def receive(self, *, reconnect: bool = True) -> Signal | None:
         """The next signal; None each time a transport has come to listen.
@@ -145,7 +149,7 @@ class Connection:
                 the factory raised.
         """
         while True:
-            if self._broke is not None or self.phase is not Phase.LISTENING:
+            if not self.listens:
                 await self._make()
             transport = self.transport
             assert transport is not None
@@ -169,7 +173,6 @@ class Connection:
                 if isinstance(fault, UsageError):
                     raise fault
                 self._broke = fault
-                self._ending = fault.ending if isinstance(fault, TransportError) else Ending.OTHER
                 if not reconnect:
                     raise fault
             finally:
@@ -187,7 +190,7 @@ class Connection:
             return
         if self.phase is not Phase.CLOSING:  # unless an interrupt ended a closing halfway
             self.phase = NEXT_PHASE[self.phase, Step.CLOSE]
-        how, cancelled = Closing.FORCED, native_cancellations()
+        how, cancellations = Closing.FORCED, native_cancellations()
         try:
             # What closes without waiting needs neither shield nor deadline, and nothing can break
             # into it; without what they cost, a success is known sooner.
@@ -208,7 +211,7 @@ class Connection:
             self._abort(transport, how)
             if transport.holds_socket:
                 logger.log(self._level, "transport closed")
-        raise_swallowed(cancelled)
+        raise_swallowed(cancellations)
 
     def abandon(self) -> None:
         """Abort what is held, if anything, where nothing may be awaited any more."""
@@ -278,7 +281,7 @@ class Connection:
         Raises:
             Exception: what it broke by, if there is to be no next one.
         """
-        error, self._broke = self._broke, None
+        error = self._broke
         assert error is not None
         broke_at = anyio.current_time()
         await self.close()
@@ -346,18 +349,25 @@ class Connection:
             fault = fault_of(error)
             error_once("the transport broke its contract: abort() raised %s", describe(fault))
         finally:
+            ending = _ending_of(self._broke)
             self.transport = self._broke = None
             self.phase = NEXT_PHASE[self.phase, Step.CLOSED]
             recording = self._observers.recording
             if recording is not None and transport.holds_socket:
-                recording.record(Closed, how, self._ending)
-            self._ending = None
+                recording.record(Closed, how, ending)
         try:
             if dropped := transport.dropped:
                 self._observers.count(dropped)
         except BaseException as error:
             fault = fault_of(error)
             error_once("the transport broke its contract: dropped raised %s", describe(fault))
+
+
+def _ending_of(error: Exception | None) -> Ending | None:
+    """How a connection ended that broke by this; None if it did not break."""
+    if error is None:
+        return None
+    return error.ending if isinstance(error, TransportError) else Ending.OTHER
 
 
 def _subject_of(transport: Transport) -> tuple[str, ...] | None:

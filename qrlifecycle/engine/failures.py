@@ -1,9 +1,9 @@
 """Why an attempt fails: what an error or a deadline means as an end.
 
 An error brings its reason along (`ServiceRefused`), or its kind has one
-(`outcome.REASON_OF_ERROR`), or it is what goes wrong in that state (`REASON_OTHERWISE`). A deadline
-has one (`outcome.REASON_OF_DEADLINE`), and a refusal that a service sends brings its own along
-(`signals.PairingRefused`). Three more are noticed elsewhere and put into words here:
+(`outcome.REASON_OF_ERROR`), or it is what goes wrong in that state (`REASON_OTHERWISE`), or with a
+lease. A deadline has one (`outcome.REASON_OF_DEADLINE`), and a refusal that a service sends brings
+its own along (`signals.PairingRefused`). Three more are noticed elsewhere and put into words here:
 `wrong_identity` in `incoming`, `expired` in `attempt`, `codes_used_up` in both. `showing_failed` is
 decided in `progress`.
 
@@ -18,6 +18,7 @@ import logging
 from collections.abc import Mapping
 
 from ..errors import (
+    LeaseHeld,
     PeerError,
     ServiceRefused,
     ServiceUnavailable,
@@ -32,11 +33,13 @@ from ..states import Deadline, State
 
 __all__ = [
     "FAILED",
+    "NONE_LISTENED",
     "cause_of",
     "failure_by",
     "failure_by_deadline",
     "failure_of_code",
     "failure_of_identity",
+    "failure_of_lease",
     "failure_told",
     "log_failure",
 ]
@@ -80,6 +83,9 @@ and what to do. A code's own is not here: there may be another."""
 TO_MEND = frozenset({Reason.AUTHENTICATION_REFUSED, Reason.REFUSED_BY_SERVICE})
 """Reasons that stay until somebody changes how the program or the service is set up."""
 
+NONE_LISTENED = "none listened while the code lived"
+"""What is said of transports where a code ran out that was never handed out."""
+
 FAILED = "failed, %s"
 """How an attempt ended that failed, in the log."""
 
@@ -99,12 +105,21 @@ def failure_by(error: Exception, state: State, *, ever_listened: bool | None) ->
         ever_listened: whether any transport of this state came to listen; None where there is no
             connection.
     """
-    reasons = (reason for kind, reason in REASON_OF_ERROR.items() if isinstance(error, kind))
-    reason = next(reasons, REASON_OTHERWISE[state])
+    reason = _reason_of(error, REASON_OTHERWISE[state])
     if isinstance(error, ServiceRefused) and isinstance(error.reason, Reason):
         reason = error.reason
     if reason in UNREACHABLE_OR_LOST and ever_listened is not None:
         reason = UNREACHABLE_OR_LOST[ever_listened]
+    return Failed(reason, _without_frames(error))
+
+
+def failure_of_lease(error: Exception) -> Failed:
+    """What it means as an end that the lease cannot be had, or is lost.
+
+    Unless it is somebody else's, it is lost: whatever an error of its keeper's means elsewhere.
+    """
+    taken = isinstance(error, LeaseHeld)
+    reason = _reason_of(error, Reason.LEASE_LOST) if taken else Reason.LEASE_LOST
     return Failed(reason, _without_frames(error))
 
 
@@ -171,6 +186,11 @@ def failure_of_identity(data: Mapping[str, object]) -> Failed:
         "or compare how the service spells an account"
     )
     return Failed(Reason.WRONG_IDENTITY, PeerError(text), data)
+
+
+def _reason_of(error: Exception, otherwise: Reason) -> Reason:
+    reasons = (reason for kind, reason in REASON_OF_ERROR.items() if isinstance(error, kind))
+    return next(reasons, otherwise)
 
 
 def _with_words(said: PeerError | None, text: str) -> PeerError:

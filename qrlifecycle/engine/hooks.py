@@ -3,7 +3,8 @@
 A plain hook is called in the event loop. An async one runs in a task beside, has a deadline for
 each call, and a bounded backlog in which the newest of what repeats stands for all. What a hook
 raises is logged without its text, which may hold a payload (`user_code` says which exceptions are a
-hook's).
+hook's). Whether it ends the attempt is decided by `Progress.note_showing()`, which is told through
+`settled`.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class HookRunner(Generic[T]):
         timeout: seconds that one call of an async hook may take.
     """
 
-    __slots__ = ("_async", "_backlog", "_busy", "_forgotten", "_hook", "_name", "_timeout",
+    __slots__ = ("_async", "_backlog", "_busy", "_epoch", "_hook", "_name", "_timeout",
                  "settled", "tasks")  # fmt: skip
 
     def __init__(self, name: str, hook: Hook[T], timeout: float) -> None:
@@ -56,7 +57,8 @@ class HookRunner(Generic[T]):
         )
         self._backlog: list[T] = []
         self._busy = False
-        self._forgotten: object = object()
+        self._epoch: object = object()
+        """Another object after each `forget()`: a call that began before it has the older one."""
         self.tasks: BackgroundTasks | None = None
         """Where async calls run; without it they wait for the next item that comes with it."""
         self.settled: Settled | None = None
@@ -66,25 +68,25 @@ class HookRunner(Generic[T]):
     def forget(self) -> None:
         """Drop what has not been delivered yet, and no longer care how a running call ends."""
         self._backlog.clear()
-        self._forgotten = object()  # a call that runs has the one from before
+        self._epoch = object()
 
     def deliver(self, item: T) -> None:
         """Call the hook with ``item``, now if it is plain, as soon as it can be if async."""
         if not self._async:
-            forgotten, result = self._begin(item)
+            epoch, result = self._begin(item)
             if result is not None:
-                self._take_for_async(forgotten, result)
+                self._take_for_async(epoch, result)
             return
         append_news(self._backlog, item)
         if self.tasks is not None and not self._busy:
             self._busy = True
             self.tasks.start(self._work)
 
-    def _take_for_async(self, forgotten: object, result: Awaitable[object]) -> None:
+    def _take_for_async(self, epoch: object, result: Awaitable[object]) -> None:
         """An async hook in disguise. Now that it is known, its calls too are made in order."""
         if self.tasks is not None:
             self._async = self._busy = True
-            self.tasks.start(self._work, forgotten, result)
+            self.tasks.start(self._work, epoch, result)
         else:
             close_coroutine(result)
             warn_once(
@@ -92,34 +94,34 @@ class HookRunner(Generic[T]):
                 self._name,
             )
 
-    async def _work(self, forgotten: object = None, begun: Awaitable[object] | None = None) -> None:
+    async def _work(self, epoch: object = None, begun: Awaitable[object] | None = None) -> None:
         try:
             if begun is not None:
-                await self._finish(begun, forgotten)
+                await self._finish(begun, epoch)
             while self._backlog:
-                forgotten, result = self._begin(self._backlog.pop(0))
+                epoch, result = self._begin(self._backlog.pop(0))
                 if result is not None:
-                    await self._finish(result, forgotten)
+                    await self._finish(result, epoch)
                 # A hook may wait for nothing but what a peer's flood sets: see `waiting`.
                 await anyio.lowlevel.checkpoint_if_cancelled()
         finally:
             self._busy = False
 
     def _begin(self, item: T) -> tuple[object, Awaitable[object] | None]:
-        """Call the hook; give back what has yet to be awaited, if anything, and whose it is."""
-        forgotten = self._forgotten
+        """Call the hook; give back its epoch and what has yet to be awaited, if anything."""
+        epoch = self._epoch
         try:
             result: Any = self._hook(item)
         except BaseException as error:
-            self._settle(forgotten, fault_of(error))
-            return forgotten, None
+            self._settle(epoch, fault_of(error))
+            return epoch, None
         if inspect.iscoroutine(result) or (self._async and inspect.isawaitable(result)):
-            return forgotten, result
+            return epoch, result
         if self.settled is not None:
-            self._settle(forgotten, None)
-        return forgotten, None
+            self._settle(epoch, None)
+        return epoch, None
 
-    async def _finish(self, result: Awaitable[object], forgotten: object) -> None:
+    async def _finish(self, result: Awaitable[object], epoch: object) -> None:
         error: Exception | None = None
         with anyio.move_on_after(self._timeout) as scope:
             try:
@@ -129,15 +131,15 @@ class HookRunner(Generic[T]):
         if scope.cancelled_caught:
             error = TimeoutError(f"{self._name} took longer than {self._timeout:g} s")
             error_once("%s took longer than %g s and was cancelled", self._name, self._timeout)
-            self._settle(forgotten, error, said=True)
+            self._settle(epoch, error, said=True)
         else:
-            self._settle(forgotten, error)
+            self._settle(epoch, error)
         del error  # see `reraise`
 
-    def _settle(self, forgotten: object, error: Exception | None, *, said: bool = False) -> None:
+    def _settle(self, epoch: object, error: Exception | None, *, said: bool = False) -> None:
         if error is not None and not said:
             error_once("%s raised %s", self._name, describe(error))
-        if self.settled is not None and forgotten is self._forgotten:
+        if self.settled is not None and epoch is self._epoch:
             self.settled(self._name, error)
 
 

@@ -78,7 +78,7 @@ class Incoming:
 
     # From the transport
 
-    def take(self, signal: Signal | None) -> None:
+    def take_signal(self, signal: Signal | None) -> None:
         """Put a transport's signal to the table; None: a transport has come to listen."""
         self.notice_sleep()  # before a newer code's time begins
         if signal is None:
@@ -102,7 +102,7 @@ class Incoming:
         if anyio.current_time() >= progress.earlier_deadline:
             return  # too late for anybody to scan it; listening is cut short
         if progress.withheld and progress.pending is None:
-            progress.hand_out(progress.code)
+            progress.dispatch(Transition(Event.QR_UPDATED, progress.code))
         if self.reader is not None:
             self.reader.request_read()
 
@@ -146,8 +146,9 @@ class Incoming:
         # An answer says nothing of a code that is newer than the one that it was asked about.
         stale = answer.code is not progress.code and not isinstance(answer.signal, FINAL)
         if answer.signal is not None and not stale:
-            self.handle_status(answer.signal, claimed=reader.confirming)
+            self.take_status(answer.signal, claimed=reader.confirming)
         reader.accept(again=stale or reader.confirming)
+        # An answer ends the final status check, whatever it says, unless another is to be had.
         if progress.final_check and not reader.read_requested:
             progress.end_wait()
         else:
@@ -160,13 +161,19 @@ class Incoming:
         It is told once. So it counts now or, where a row to `generating` is pending, right after.
         """
         if self._progress.pending is None:
-            self.handle_status(paired, claimed=False)
+            self.take_status(paired, claimed=False)
             self._progress.wake()
         else:
             self.late_success = paired
 
-    def handle_status(self, signal: Signal, *, claimed: bool) -> None:
-        """Put what a read of the status found to the table."""
+    def take_status(self, signal: Signal, *, claimed: bool) -> None:
+        """Put what a read of the status found to the table.
+
+        Args:
+            signal: what it found.
+            claimed: whether a success was claimed on the wire, and is confirmed by this if it is
+                one; else the status is the first to tell.
+        """
         if self._dispatch(signal):
             how = "confirmed" if claimed else "found"
             logger.info("connected, %s by check_status", how)
@@ -223,10 +230,10 @@ class Incoming:
             return  # the same code again is no news
         if progress.codes_left == 0:
             progress.give_up(Transition(Event.FAIL, failure_of_code(progress.policy, 0)))
-        elif connection is not None and connection.phase is not Phase.LISTENING:
+        elif connection is not None and not connection.listens:
             progress.withhold_code(code)  # it was read; it is handed out once a transport listens
         else:
-            progress.hand_out(code)
+            progress.dispatch(Transition(Event.QR_UPDATED, code))
 
     # Nobody tells that the machine slept
 

@@ -10,15 +10,16 @@ second transport.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from anyio import current_time
 
 from ..errors import LeaseHeld, LeaseLost, LeaseTakenOver, UsageError, WrongAnswer
 from ..leases.base import Lease, LeaseFactory
 from ..logs import error_once
-from ..outcome import Failed, Reason
-from ..records import Acquiring, Leased, LeaseEnd, LeaseGone
+from ..records import Acquiring, Leased, LeaseEnd, LeaseGone, Record
 from ..states import ENDS, Event
-from .failures import failure_by
+from .failures import failure_of_lease
 from .progress import Progress, Transition
 from .user_code import close_coroutine, describe, fault_of
 
@@ -107,12 +108,9 @@ class LeaseOfAttempt:
 
     def _failure(self, error: Exception) -> Transition:
         """How the attempt ends by this."""
-        if isinstance(error, LeaseHeld | LeaseLost):
-            return Transition(
-                Event.FAIL, failure_by(error, self._progress.state, ever_listened=None)
-            )
-        error_once("the lease failed with %s", describe(error))
-        return Transition(Event.FAIL, Failed(Reason.LEASE_LOST, error))
+        if not isinstance(error, LeaseHeld | LeaseLost):
+            error_once("the lease failed with %s", describe(error))
+        return Transition(Event.FAIL, failure_of_lease(error))
 
     def release(self) -> None:
         """Give it back; nothing that it is for is left."""
@@ -127,7 +125,7 @@ class LeaseOfAttempt:
         if held:
             self._record(LeaseGone, LeaseEnd.RELEASED)
 
-    def _record(self, *what: object) -> None:
+    def _record(self, kind: Callable[..., Record], *fields: object) -> None:
         recording = self._progress.observers.recording
         if recording is not None:
-            recording.record(*what)  # type: ignore[arg-type]
+            recording.record(kind, *fields)

@@ -188,8 +188,8 @@ class Observers:
         self.unseen: Unseen | None = None
         """Says so where nobody is given a code, if that can be known."""
 
-    def expect_reader(self) -> None:
-        """From now on a code is shown by a hook of the program's, or by who reads it here."""
+    def warn_of_unseen_codes(self) -> None:
+        """Say so from now on where no hook is told a code, and nobody reads it of the lifecycle."""
         self.unseen = Unseen(self._hooks)
 
     @property

@@ -10,6 +10,9 @@ state, and they are all there is:
 - `decide()` does the same for the owner, which goes on alike if something else was decided first.
 - `commit()` takes the row, when nothing of the old state is left, and notifies the observers.
 
+Before a decision there may be a *verdict* (`give_up()`): how the state is to be left, unless the
+final status check finds otherwise. A deadline that ran out is no verdict: it may be put off.
+
 Time is an event too, and a deadline is data: `attempt_ends` and `phase_ends` are all there are,
 for at most one phase at a time has a deadline (`states.DEADLINE_OF`). The owner waits in one scope
 whose deadline is the earlier of the two. Whatever moves a deadline moves the scope's with it, so
@@ -36,6 +39,7 @@ from ..states import (
     ENDS,
     INITIAL,
     INITIAL_PHASE,
+    NEXT_PHASE,
     OUTCOMES,
     SOCKET_OWNER,
     Deadline,
@@ -45,17 +49,11 @@ from ..states import (
     Row,
     State,
     Step,
-    single_phase_rows,
 )
 from .hooks import Hook
 from .observers import Observers
 
-__all__ = ["CANCELLED", "NEXT_PHASE", "Progress", "Transition"]
-
-NEXT_PHASE: Mapping[tuple[Phase, Step | Event], Phase] = {
-    (source, row.by): row.target for source, row in single_phase_rows()
-}
-"""Where a step or an event leads from a phase."""
+__all__ = ["CANCELLED", "Progress", "Transition"]
 
 NEVER = math.inf
 
@@ -132,6 +130,7 @@ class Progress:
         self.expiry_told: PeerError | None = None
         """What the service said when it let the newest code run out, if it had words for it."""
         self._code_is_seen = False
+        """Whether a hook has shown a code in this state, and none has failed to show one since."""
         self.codes_left = policy.max_codes
         """How many more codes may be shown without a person asking."""
         self.refreshes_left = policy.max_refreshes
@@ -170,12 +169,13 @@ class Progress:
     def dispatch(self, transition: Transition) -> None:
         """Put a transition to the table, now: it is taken, decided on, or refused.
 
+        While anything is pending an internal row is refused as well: it replaces nothing.
+
         Raises:
             EventRefused: the table has no row for it here, or what is pending does not give way.
         """
         row = MACHINE.row(self._state, transition.event)
-        internal = row.target is None
-        if self._state in ENDS or (internal and self.pending is None):
+        if self._state in ENDS or (row.internal and self.pending is None):
             self.commit(transition)
         elif not self._decide(row, transition):
             raise EventRefused(self._state, transition.event, self._replacing)
@@ -218,16 +218,14 @@ class Progress:
     def commit(self, transition: Transition) -> Outcome | None:
         """Take the row, and notify; give back the outcome if the attempt ends by it."""
         event, carried = transition
-        source, outcome = self._state, None
+        source = self._state
         MACHINE.fire(self, event)
         if self._state is source:
             self._TAKE[event](self, carried)
         else:
             self._enter(carried)
-        if event in OUTCOMES:
-            outcome = cast("Outcome", carried)
         self.observers.notify(source, event, self._state, carried)
-        return outcome
+        return cast("Outcome", carried) if event in OUTCOMES else None
 
     # What a row changes
 
@@ -262,22 +260,19 @@ class Progress:
         self.codes_left = self.policy.max_codes
         self.refreshes_left = self.policy.max_refreshes
 
-    def hand_out(self, code: QRCode | PairingCode | None) -> None:
-        """Hand a code out; while any is displayed or withheld, the budget allows this one."""
-        self.dispatch(Transition(Event.QR_UPDATED, code))
-        self.codes_left -= 1
-
     def withhold_code(self, code: QRCode | PairingCode) -> None:
         """There is a newer code, but nobody who would hear of its being scanned."""
         self._replace_code(code)
         self.withheld = True
 
     def _show_code(self, code: object) -> None:
+        """Hand a code out; it is spent before any hook is told, which may ask for as many again."""
         assert isinstance(code, QRCode | PairingCode)
         if code is not self.code:
             self._replace_code(code)
         self.withheld = False
         self.code_was_shown = True
+        self.codes_left -= 1
 
     def _replace_code(self, code: QRCode | PairingCode) -> None:
         """There is a newer code; its lifetime starts now, and the person owes a scan again."""

@@ -76,18 +76,17 @@ class StatusReader:
     """
 
     __slots__ = (
-        "_asked",
         "_backoff",
         "_check",
         "_confirm_until",
         "_due",
-        "_finishes",
-        "_last",
-        "_older",
+        "_ends_check",
+        "_of_earlier_state",
         "_pause",
         "_progress",
         "_read",
         "_requested",
+        "_retry_after",
         "scope",
         "stopped",
     )
@@ -97,15 +96,20 @@ class StatusReader:
         self._check = check_status
         self._progress = progress
         self._backoff = Backoff(policy.status_retry_delay, policy.status_retry_delay_max)
-        self._asked: float | None = None
+        self._retry_after: float | None = None
+        """For how long the service asked, in place of the newest answer, to be left alone."""
         self._requested = anyio.Event()
         self._confirm_until = -math.inf
         self._due: float | None = None
+        """When a read is due that nobody requests; None in a read and in the pause after it."""
         self._read: anyio.CancelScope | None = None
+        """That of the read under way."""
         self._pause: anyio.CancelScope | None = None
-        self._finishes = policy.finish_reads
-        self._last = False
-        self._older = False
+        """That of the pause under way."""
+        self._ends_check = False
+        """Whether the final status check ends when the read under way does."""
+        self._of_earlier_state = False
+        """Whether the read under way began in an earlier state: only a success is of use then."""
         self.stopped = False
         """Whether the state that it read for is left; a read under way may be being finished."""
         self.scope = anyio.CancelScope()
@@ -124,7 +128,7 @@ class StatusReader:
     @property
     def finishing(self) -> bool:
         """Whether a read is under way that is not cut off."""
-        return self._finishes and self._read is not None
+        return self._progress.policy.finish_reads and self._read is not None
 
     def stop(self) -> None:
         """Read no more, and no answer is of use any more; a read under way is cancelled.
@@ -138,7 +142,7 @@ class StatusReader:
     def resume(self) -> None:
         """Read again, for another state: what was to be finished goes on, and then the next."""
         if self.stopped:
-            self.stopped, self._older = False, True
+            self.stopped, self._of_earlier_state = False, True
 
     def abandon(self) -> None:
         """Read no more, whatever is under way."""
@@ -180,8 +184,8 @@ class StatusReader:
 
         However it ends: no other is begun.
         """
-        self._last = self.finishing
-        return self._last
+        self._ends_check = self.finishing
+        return self._ends_check
 
     async def next_answer(self) -> Answer | None:
         """Wait until a read is due, and read; and again after a pause while there is no answer.
@@ -207,23 +211,24 @@ class StatusReader:
 
     async def _read_once(self) -> Answer | None:
         """Read; None if there was no answer, or none of use."""
-        code, limit = self._progress.code, self._progress.policy.status_timeout
+        policy, code = self._progress.policy, self._progress.code
+        limit = math.inf if policy.finish_reads else policy.status_timeout
         answer, fault = None, None
-        with anyio.move_on_after(math.inf if self._finishes else limit) as self._read:
+        with anyio.move_on_after(limit) as self._read:
             try:
                 answer = Answer(await self._ask(), code)
             except BaseException as error:
                 fault = fault_of(error)
         read, self._read = self._read, None
-        older, self._older = self._older, False
-        self._asked = fault.retry_after if isinstance(fault, ServiceUnavailable) else None
+        only_success, self._of_earlier_state = self._of_earlier_state, False
+        self._retry_after = fault.retry_after if isinstance(fault, ServiceUnavailable) else None
         self._note_finished()
         try:
             if read.cancel_called and anyio.current_time() < read.deadline:
                 # Given up for a fresh one, it says nothing, not even if it was answered in that
                 # very instant: the answer may be older than what the fresh one is to find.
                 return None
-            if older and answer is not None and not isinstance(answer.signal, Paired):
+            if only_success and answer is not None and not isinstance(answer.signal, Paired):
                 return None
             if answer is None:
                 self._miss(fault or PeerError(f"no answer within {limit:g} s"))
@@ -238,9 +243,9 @@ class StatusReader:
         """A read has ended: who waits for that goes on, when the answer has been taken."""
         if self.stopped:
             self.abandon()
-        if self._last and self._progress.final_check:
+        if self._ends_check and self._progress.final_check:
             self._progress.end_wait()
-        self._last = False
+        self._ends_check = False
 
     def accept(self, *, again: bool) -> None:
         """An answer was of use, so pauses are short again; or it was not: it is asked for again."""
@@ -251,7 +256,7 @@ class StatusReader:
 
     async def pause(self) -> None:
         """Wait between two reads, for as long as a service asks that is busy."""
-        with anyio.move_on_after(self._backoff.next(self._asked)) as self._pause:
+        with anyio.move_on_after(self._backoff.next(self._retry_after)) as self._pause:
             await anyio.sleep_forever()
         self._pause = None
 

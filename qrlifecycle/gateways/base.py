@@ -29,7 +29,7 @@ from ..engine.observers import Change
 from ..engine.service import Expectation, QRRequest, StatusCheck
 from ..errors import InvalidValue, PeerError, WrongAnswer
 from ..leases.base import LeaseFactory
-from ..lifecycle import QRLifecycle, expect_reader
+from ..lifecycle import QRLifecycle, warn_of_unseen_codes
 from ..outcome import Connected, Failed
 from ..policy import Policy, is_positive
 from ..records import Recorder
@@ -261,7 +261,7 @@ class Gateway(NotPickled, ABC):
                         "change its numbers by dataclasses.replace(gateway.policy, ...)"
                     )
             parts["policy"] = policy
-        return expect_reader(QRLifecycle(**parts, **hooks))
+        return warn_of_unseen_codes(QRLifecycle(**parts, **hooks))
 
     async def answer(self, action: ActionRequired, reply: Reply) -> None:
         """Pass on what the person answered to an action that the service requires.

@@ -167,6 +167,19 @@ async def test_promise_4_a_success_on_the_wire_is_heard_while_a_read_is_finished
     assert service.under_way == peer.open_sockets == 0
 
 
+@pytest.mark.parametrize("breaks_at", [59.8, 62, 66])
+async def test_nothing_is_reconnected_while_a_read_is_finished(breaks_at: float) -> None:
+    """A code that ran out needs no transport, nor in the time that the check takes longer."""
+    peer = ScriptedPeer()
+    service = Service((1000, None), transport=peer)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(service.pair)
+        await anyio.sleep(breaks_at)
+        peer.break_connection()
+    assert service.outcome == Failed(Reason.EXPIRED)
+    assert len(peer.transports) == 1
+
+
 @pytest.mark.parametrize("pushed_at", [62, 66], ids=["in the check", "in what it takes longer"])
 async def test_a_newer_code_puts_the_end_off_while_a_read_is_finished(pushed_at: float) -> None:
     """The service has pushed one: the person has time again, and it ends like any other."""

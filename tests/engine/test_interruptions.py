@@ -534,7 +534,7 @@ async def test_an_interrupt_before_anything_could_be_decided_still_closes_and_le
     def interrupt(*_arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Incoming, "take", interrupt)
+    monkeypatch.setattr(Incoming, "take_signal", interrupt)
     monkeypatch.setattr(Attempt, "_decide_by", interrupt)
     lifecycle = QRLifecycle(request_qr, peer)
     async with pairing_beside(lifecycle) as ended:

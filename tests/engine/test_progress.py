@@ -30,10 +30,11 @@ from qrlifecycle import (
     WrongAnswer,
 )
 from qrlifecycle.engine.attempt import Attempt
-from qrlifecycle.engine.progress import CANCELLED, NEXT_PHASE, Progress, Transition
+from qrlifecycle.engine.progress import CANCELLED, Progress, Transition
 from qrlifecycle.states import (
     DEADLINE_OF,
     ENDS,
+    NEXT_PHASE,
     OUTCOMES,
     REGIONS,
     TABLE,

@@ -421,6 +421,24 @@ async def test_a_transport_that_broke_in_a_final_check_is_replaced_if_the_code_l
         lifecycle.cancel()
 
 
+async def test_promise_4_a_newer_code_is_kept_back_if_the_transport_broke_meanwhile() -> None:
+    """Nobody would hear of its being scanned until the next one listens."""
+    status = Status(latency=4)
+    policy = Policy(expiry_grace=0, reconnect_delay=10, reconnect_delay_max=10)
+    async with Beside(status, policy=policy) as pairing:
+        await anyio.sleep(59)
+        status.says = QRUpdated(QRCode("newer", expires_in=500))
+        await anyio.sleep(2)
+        pairing.peer.break_connection()
+        await anyio.sleep(4)
+        assert pairing.lifecycle.snapshot().newest_code == QRCode("newer")
+        assert pairing.lifecycle.qr is None
+        await anyio.sleep(10)
+        assert pairing.lifecycle.qr == QRCode("newer")
+        assert len(pairing.peer.transports) == 2
+        pairing.lifecycle.cancel()
+
+
 async def test_promise_4_a_signal_is_heard_during_the_final_check() -> None:
     """What still listens goes on listening, and the first to know decides."""
     policy = Policy(expiry_grace=0, max_refreshes=0, final_check_timeout=5)

@@ -135,6 +135,24 @@ async def test_a_person_who_asks_has_as_many_codes_again() -> None:
     assert pairing.failed().reason is Reason.CODES_USED_UP
 
 
+async def test_a_person_who_asks_from_within_the_hook_has_as_many_codes_again() -> None:
+    """The code that the hook was told of is counted before it asks, and not once it has."""
+    shown: list[QRCode] = []
+
+    def ask_once(code: QRCode) -> None:
+        shown.append(code)
+        if len(shown) == 1:
+            pairing.lifecycle.generate()
+
+    pairing = Pairing(policy=Policy(max_codes=1), on_qr_updated=ask_once)
+    async with pairing:
+        for name in ("second", "third", "fourth"):
+            pairing.peer.send(QRUpdated(QRCode(name)))
+            await settle()
+    assert pairing.failed().reason is Reason.CODES_USED_UP
+    assert shown == [QRCode("first", expires_in=60)] * 2
+
+
 @pytest.mark.parametrize("policy", [Policy(max_refreshes=1), Policy(max_codes=2)])
 async def test_whoever_pairs_again_has_as_many_codes_again(policy: Policy) -> None:
     """What an attempt has spent is not owed by the next one, of either budget."""

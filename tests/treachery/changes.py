@@ -91,7 +91,7 @@ CHANGES = (
         "engine/progress.py",
         (
             (
-                "if self._state in ENDS or (internal and self.pending is None):",
+                "if self._state in ENDS or (row.internal and self.pending is None):",
                 "if self._state in ENDS or self.pending is None:",
             ),
         ),
@@ -128,8 +128,8 @@ CHANGES = (
         "engine/connection.py",
         (
             (
-                "        how, cancelled =",
-                "        self.transport = None\n        how, cancelled =",
+                "        how, cancellations =",
+                "        self.transport = None\n        how, cancellations =",
             ),
         ),
         (f"{CONNECTION}_1_a_transport_is_held_until_it_is_gone",),
@@ -398,7 +398,7 @@ CHANGES = (
         "engine/incoming.py",
         (
             (
-                "if connection is not None and connection.phase is not Phase.LISTENING:",
+                "if connection is not None and not connection.listens:",
                 "if connection is None:",
             ),
         ),
@@ -990,7 +990,7 @@ CHANGES = (
         "a poll that may be a write has a deadline like any other",
         4,
         "engine/status.py",
-        (("math.inf if self._finishes else limit", "limit"),),
+        (("math.inf if policy.finish_reads else policy.status_timeout", "policy.status_timeout"),),
         (f"{FINISHED}_4_no_deadline_of_a_read_cuts_it_off",),
     ),
     Change(
