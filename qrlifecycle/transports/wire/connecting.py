@@ -48,9 +48,10 @@ async def connect(stream: Stream, host: str, port: int, what: str) -> None:
 async def _find(host: str, port: int, what: str) -> list[Found]:
     """The addresses of a host, in the order to try them."""
     try:
-        # Numbers need no thread, in which a name is looked up.
+        # Numbers need no thread, in which a name is looked up. As bytes, for text would first be
+        # encoded as a name, which raises over what is none.
         listed: list[Any] = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+            host.encode(), port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
         )
     except OSError:
         listed = []

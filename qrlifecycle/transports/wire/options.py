@@ -121,8 +121,11 @@ def _checked_headers(given: object, cookies: object) -> tuple[tuple[bytes, bytes
         name, value = pair
         _check_header(name, value)
         checked.append((name.encode(), value.encode("latin-1")))
+    names = [name.lower() for name, _ in checked]
+    if names.count(b"host") > 1:
+        raise InvalidValue("give one header Host, not several")
     if cookies:
-        if any(name.lower() == b"cookie" for name, _ in checked):
+        if b"cookie" in names:
             raise InvalidValue("give cookies or a header Cookie, not both")
         pairs = "; ".join(f"{name}={value}" for name, value in _checked_cookies(cookies))
         checked.append((b"Cookie", pairs.encode()))
