@@ -104,9 +104,9 @@ def engineio_path(url: str, path: str) -> str:
 
 
 def _below(base: str, path: str) -> str:
-    if not isinstance(path, str) or NOT_IN_A_URL.search(path) or {"?", "#"} & set(path):
+    if not isinstance(path, str) or NOT_IN_A_URL.search(path) or "?" in path or "#" in path:
         raise InvalidValue("socketio_path must be a path, such as 'socket.io', and no more")
-    return "/".join(part for part in (base.strip("/"), path.strip("/")) if part)
+    return "/".join(filter(None, (base.strip("/"), path.strip("/"))))
 
 
 def engineio_address(url: str, path: str) -> Address:
@@ -115,10 +115,10 @@ def engineio_address(url: str, path: str) -> Address:
     Raises:
         InvalidValue: as `engineio_path`, or the query says what is not its to say.
     """
-    parts = split_server(url)
-    below = _below(parts.path, path)
-    query = f"{parts.query}&{ENGINEIO}" if _checked_query(parts.query) else ENGINEIO
-    return address_at(parts, f"/{below}/" if below else "/", query)
+    split = split_server(url)
+    below, said = _below(split.parts.path, path), _checked_query(split.parts.query)
+    query = f"{said}&{ENGINEIO}" if said else ENGINEIO
+    return address_at(split, f"/{below}/" if below else "/", query)
 
 
 def _checked_query(query: str) -> str:
