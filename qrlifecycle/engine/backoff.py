@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import uniform
 
-__all__ = ["Backoff"]
+__all__ = ["Backoff", "spread"]
 
 
 class Backoff:
@@ -35,3 +35,12 @@ class Backoff:
     def reset(self) -> None:
         """Begin with the first wait again."""
         self._wait = self._first
+
+
+def spread(interval: float) -> float:
+    """What comes again and again, cut at random by up to a tenth each time.
+
+    A pause of the program's has all that ran out meanwhile run at once: without the cut that crowd
+    would stay together, and hold up whatever else comes with it.
+    """
+    return interval * uniform(0.9, 1)  # noqa: S311 - nobody gains by guessing it

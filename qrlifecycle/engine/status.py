@@ -49,7 +49,7 @@ from ..errors import (
 )
 from ..logs import warn_once
 from ..signals import KINDS, Paired, Signal
-from .backoff import Backoff
+from .backoff import Backoff, spread
 from .progress import Progress
 from .service import StatusCheck
 from .user_code import describe, fault_of
@@ -197,7 +197,7 @@ class StatusReader:
         while True:
             if self._due is None:
                 self._due = anyio.current_time() + policy.status_interval
-            until = min(self._due, anyio.current_time() + policy.sleep_check_interval)
+            until = min(self._due, anyio.current_time() + spread(policy.sleep_check_interval))
             with anyio.CancelScope(deadline=until) as waiting:
                 await self._requested.wait()
             if waiting.cancelled_caught and anyio.current_time() < self._due:

@@ -25,11 +25,13 @@ from .wire.address import NOT_IN_A_URL, Address, address_at, address_of, split_s
 
 __all__ = [
     "CLOSED_EARLY",
+    "NOT_JSON",
     "TOO_OLD",
     "check_auth",
     "check_namespace",
     "engineio_address",
     "engineio_path",
+    "joining_of",
     "origin_of",
     "recovers",
     "refusal",
@@ -44,25 +46,37 @@ CLOSED_EARLY = "the server closed before the namespace was joined"
 TOO_OLD = "the server speaks Socket.IO 2; Socket.IO 3 or newer is needed"
 
 
-def check_auth(auth: object, ids: Mapping[str, str]) -> dict[str, object]:
+NOT_JSON = "auth must hold only what JSON can say"
+
+
+def joining_of(auth: object, ids: Mapping[str, str]) -> dict[str, object]:
     """What is sent on joining: ``auth``, and the ids of those who are listened for, if any.
 
     Raises:
-        InvalidValue: it cannot be sent, or says an id that is not the one beside it.
+        InvalidValue: it is no mapping, or says an id that is not the one beside it.
     """
-    if not isinstance(auth, Mapping | None):
+    if auth is not None and not isinstance(auth, Mapping):
         raise InvalidValue(f"auth must be a mapping, not {type(auth).__name__}")
     for key, value in ids.items():
         if auth and auth.get(key, value) != value:
             raise InvalidValue(f"auth has a {key!r} of its own, which differs from the one given")
-    joining = {**(auth or {}), **ids}
+    return {**(auth or {}), **ids}
+
+
+def check_auth(auth: object, ids: Mapping[str, str]) -> dict[str, object]:
+    """The same for whoever writes it later, and must know now that it can be written.
+
+    Raises:
+        InvalidValue: as `joining_of`, or it cannot be sent.
+    """
+    joining = joining_of(auth, ids)
     valid = True
     try:
         json.dumps(joining, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
         valid = False
     if not valid:
-        raise InvalidValue("auth must hold only what JSON can say")
+        raise InvalidValue(NOT_JSON)
     return joining
 
 
@@ -90,9 +104,9 @@ def engineio_path(url: str, path: str) -> str:
 
 
 def _below(base: str, path: str) -> str:
-    if not isinstance(path, str) or NOT_IN_A_URL.search(path) or {"?", "#"} & set(path):
+    if not isinstance(path, str) or NOT_IN_A_URL.search(path) or "?" in path or "#" in path:
         raise InvalidValue("socketio_path must be a path, such as 'socket.io', and no more")
-    return "/".join(part for part in (base.strip("/"), path.strip("/")) if part)
+    return "/".join(filter(None, (base.strip("/"), path.strip("/"))))
 
 
 def engineio_address(url: str, path: str) -> Address:
@@ -101,10 +115,10 @@ def engineio_address(url: str, path: str) -> Address:
     Raises:
         InvalidValue: as `engineio_path`, or the query says what is not its to say.
     """
-    parts = split_server(url)
-    below = _below(parts.path, path)
-    query = f"{parts.query}&{ENGINEIO}" if _checked_query(parts.query) else ENGINEIO
-    return address_at(parts, f"/{below}/" if below else "/", query)
+    split = split_server(url)
+    below, said = _below(split.parts.path, path), _checked_query(split.parts.query)
+    query = f"{said}&{ENGINEIO}" if said else ENGINEIO
+    return address_at(split, f"/{below}/" if below else "/", query)
 
 
 def _checked_query(query: str) -> str:

@@ -164,6 +164,8 @@ WRAPPERS = ("data", "payload")
 
 def check_signals(signals: object) -> None:
     """Raise `InvalidValue` for what is no map from names to functions."""
+    if signals is DEFAULT_SIGNALS:
+        return
     if not isinstance(signals, Mapping):
         raise InvalidValue(f"signals must be a mapping, not {type(signals).__name__}")
     if not all(isinstance(name, str) and callable(make) for name, make in signals.items()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import math
 import random
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -33,7 +34,7 @@ from qrlifecycle import (
     UsageError,
     WrongAnswer,
 )
-from qrlifecycle.engine.backoff import Backoff
+from qrlifecycle.engine.backoff import Backoff, spread
 from qrlifecycle.engine.connection import TURN_AFTER, Connection
 from qrlifecycle.engine.observers import Observers
 from qrlifecycle.errors import Ending
@@ -466,6 +467,15 @@ def test_waits_grow_are_cut_at_random_and_have_a_limit() -> None:
         assert waits.next() <= 5.0
     waits.reset()
     assert waits.next() <= 0.5
+
+
+def test_what_comes_again_and_again_is_spread() -> None:
+    """Never later than said, a tenth sooner at most, and not alike; what never comes does not."""
+    random.seed(1)
+    waits = [spread(10.0) for _ in range(1_000)]
+    assert 9 <= min(waits) < 9.1
+    assert 9.9 < max(waits) <= 10
+    assert spread(math.inf) == math.inf
 
 
 # A connection by itself

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from itertools import pairwise
 from types import SimpleNamespace
 
 import anyio
@@ -276,6 +277,25 @@ async def test_a_machine_that_is_awake_is_not_asked_for_more(machine: Machine) -
             machine.ahead += JUMP / 10
         assert (status.asked, len(pairing.peer.transports)) == (1, 1)
         pairing.lifecycle.cancel()
+
+
+async def test_no_two_looks_are_alike_far_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each comes in time; those of many codes that a pause made one crowd do not stay one."""
+    looks: list[float] = []
+
+    def look(_watch: SleepWatch) -> tuple[float, bool]:
+        looks.append(anyio.current_time())
+        return 0.0, False
+
+    async with Pairing(codes, check_status=Status(), policy=POLICY) as pairing:
+        await anyio.sleep(1)
+        monkeypatch.setattr(SleepWatch, "look", look)
+        await anyio.sleep(55)
+        pairing.lifecycle.cancel()
+    waits = [after - before for before, after in pairwise(looks)]
+    assert len(waits) >= 4
+    assert all(9 <= wait <= 10.01 for wait in waits)
+    assert len({round(wait, 6) for wait in waits}) == len(waits)
 
 
 def test_naps_add_up(machine: Machine) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import ssl
 from collections.abc import AsyncIterator
 from functools import partial
@@ -231,6 +232,8 @@ async def test_a_dropped_message_is_seen_in_the_log_and_by_the_lifecycle(
     [
         ({"auth": "a token"}, "auth must be a mapping, not str"),
         ({"auth": {"token": object()}}, "auth must hold only what JSON can say"),
+        ({"auth": {"token": b"t"}}, "auth must hold only what JSON can say"),
+        ({"auth": {"age": math.nan}}, "auth must hold only what JSON can say"),
         ({"headers": ["x"]}, "headers must be a mapping, not list"),
         ({"signals": ["x"]}, "signals must be a mapping, not list"),
         ({"heartbeat": "x"}, "heartbeat must be a finite number of seconds above 0"),

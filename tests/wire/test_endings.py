@@ -292,6 +292,20 @@ async def test_a_switch_to_something_else(fault: str) -> None:
         )
 
 
+async def test_a_header_that_is_repeated_says_all_of_it() -> None:
+    """What a gateway says of the connection may stand in a line of its own."""
+
+    async def handler(served: Served) -> None:
+        await served.read_request()
+        await served.accept_with(b"connection: keep-alive")
+        await served.read_to_the_end()
+
+    async with listening(handler) as port:
+        connection = connection_to(port)
+        await connection.open()
+        await connection.aclose()
+
+
 @pytest.mark.parametrize(
     ("header", "fault"),
     [

@@ -154,6 +154,7 @@ PING = "ping_after must be above 0 and less than heartbeat"
         ({"headers": {"Connection": "x"}}, "the header 'connection' is the handshake's own"),
         ({"headers": {"Content-Length": "1"}}, "the header 'content-length' is the handshake's"),
         ({"headers": {"Sec-WebSocket-Protocol": "x"}}, "give subprotocols"),
+        ({"headers": [("Host", "a"), ("host", "a")]}, "give one header Host, not several"),
         ({"cookies": "a=b"}, "cookies must be a mapping, not str"),
         ({"cookies": {"a": 1}}, "cookies must be texts by their names"),
         ({"cookies": {"a": f"{SECRET};b"}}, "a cookie cannot be sent"),

@@ -9,7 +9,7 @@ from typing import Any, TypedDict, Unpack, cast
 from ...errors import InvalidValue
 from ...secrecy import forgetful
 from ...signals import Addressed, Signal, StatusChanged
-from ..handshake import check_auth
+from ..handshake import joining_of
 from ..messages import DEFAULT_SIGNALS, Drop, Dropped, SignalMap, address_message
 from ..owner import named_in
 from ..socketio.protocol import SocketIOProtocol
@@ -99,7 +99,7 @@ class SocketIOFeed(SocketIOTransport):
             max_message=max_message,
             **options,
         )
-        joining = check_auth(auth, {})
+        joining = joining_of(auth, {})
         self._protocol = SocketIOProtocol(namespace, joining, max_message)
         self._ways = USUAL if owner is None else _ways(owner)
 

@@ -31,8 +31,8 @@ from anyio import EndOfStream
 from engineio import packet as engineio
 from socketio import packet as socketio
 
-from ...errors import Ending, TransportUnreachable
-from ..handshake import CLOSED_EARLY, TOO_OLD, recovers, refusal, without_offset
+from ...errors import Ending, InvalidValue, TransportUnreachable
+from ..handshake import CLOSED_EARLY, NOT_JSON, TOO_OLD, recovers, refusal, without_offset
 from ..messages import Drop
 
 __all__ = ["MAX_ATTACHMENTS", "Message", "SocketIOProtocol"]
@@ -65,20 +65,34 @@ NOT_SOCKETIO = (
 NO_HEARTBEAT = "the server's OPEN has no heartbeat in it: Socket.IO 3 or newer is needed"
 
 
-class EnginePacket(engineio.Packet):  # type: ignore[misc]
-    """A packet of Engine.IO, with the standard library's JSON as it is.
+ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
+
+class JSON:
+    """The standard library's JSON as it is, with one encoder for all packets.
 
     python-engineio's own bounds what an integer may have of digits, and makes a decoder for that
     with each packet; since Python 3.11 they are bounded anyway.
     """
 
-    json: ClassVar[Any] = json
+    loads = staticmethod(json.loads)
+
+    @staticmethod
+    def dumps(said: object, **_as_the_encoder_does: object) -> str:
+        """Write what a packet holds."""
+        return ENCODER.encode(said)
+
+
+class EnginePacket(engineio.Packet):  # type: ignore[misc]
+    """A packet of Engine.IO, with that JSON."""
+
+    json: ClassVar[Any] = JSON
 
 
 class Packet(socketio.Packet):  # type: ignore[misc]
-    """A packet of Socket.IO, with the same JSON."""
+    """A packet of Socket.IO, with that JSON."""
 
-    json: ClassVar[Any] = json
+    json: ClassVar[Any] = JSON
 
 
 class Message(NamedTuple):
@@ -95,15 +109,18 @@ class SocketIOProtocol:
         namespace: the namespace to join.
         auth: what joining it sends along.
         max_size: bytes that the attachments of one message may have together.
+
+    Raises:
+        InvalidValue: ``auth`` cannot be sent.
     """
 
     __slots__ = (
-        "_auth",
         "_max_size",
         "_namespace",
         "_partial",
         "_recovers",
         "_room",
+        "_wish",
         "answers",
         "beat",
         "joined",
@@ -118,7 +135,10 @@ class SocketIOProtocol:
         """Seconds within which the server's pings show that it lives, as it says: they may be no
         number, or none that can be meant. None until its OPEN has come."""
         self._namespace = namespace
-        self._auth: Mapping[str, object] | None = auth
+        wish = _if_readable(self._encode, socketio.CONNECT, data=auth)
+        if wish is None:
+            raise InvalidValue(NOT_JSON)
+        self._wish = wish
         self._max_size = max_size
         self._partial: Packet | None = None
         self._recovers = False
@@ -165,8 +185,8 @@ class SocketIOProtocol:
         self.beat = _if_readable(_beat_of, welcome)
         if self.beat is None:
             raise _another_protocol(NO_HEARTBEAT)
-        self.answers.append(self._encode(socketio.CONNECT, data=self._auth))
-        self._auth = None  # it may hold a token, and is not needed any more
+        self.answers.append(self._wish)
+        self._wish = ""  # there may be a token in it, and it is not needed any more
         return ()
 
     def _take_message(self, text: str) -> tuple[Message | Drop, ...]:
@@ -228,16 +248,17 @@ class SocketIOProtocol:
         return TransportUnreachable(CLOSED_EARLY, ending=Ending.HUNG_UP)
 
     def _encode(self, kind: int, **content: Any) -> str:
-        return _encoded(Packet(kind, namespace=self._namespace, **content))
+        return _encoded(kind, self._namespace, **content)
 
 
-def _encoded(packet: Packet) -> str:
-    return f"{MESSAGE}{packet.encode()}"
+def _encoded(kind: int, namespace: str, **content: Any) -> str:
+    """A packet as text; none of ours has anything binary in it."""
+    return f"{MESSAGE}{Packet(kind, namespace=namespace, binary=False, **content).encode()}"
 
 
 @lru_cache(16)
 def _goodbye(namespace: str) -> str:
-    return _encoded(Packet(socketio.DISCONNECT, namespace=namespace))
+    return _encoded(socketio.DISCONNECT, namespace)
 
 
 def _if_readable(read: Callable[..., Result], *args: object, **named: object) -> Result | None:

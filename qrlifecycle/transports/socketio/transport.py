@@ -13,7 +13,7 @@ from anyio import EndOfStream
 
 from ...errors import Ending, TransportError, TransportLost, TransportUnreachable
 from ...secrecy import forgetful, shown_half_made
-from ..handshake import check_auth, check_namespace, engineio_address
+from ..handshake import check_namespace, engineio_address, joining_of
 from ..messages import DEFAULT_SIGNALS, SignalMap
 from ..owner import Owner
 from ..pair import PairTransport, check_headers, pair_of
@@ -98,7 +98,7 @@ class SocketIOTransport(PairTransport, WiredTransport):
     ) -> None:
         address = engineio_address(url, socketio_path)
         self._pair = pair_of(url, bot_id, user_id, signals, owner)
-        joining = check_auth(auth, {"botId": bot_id, "userId": user_id})
+        joining = joining_of(auth, {"botId": bot_id, "userId": user_id})
         check_namespace(namespace)
         check_headers(headers)
         options = WireOptions(
@@ -170,13 +170,13 @@ class SocketIOTransport(PairTransport, WiredTransport):
 
     def _answer(self, protocol: SocketIOProtocol) -> None:
         """Send what the server waits for, before anybody hears what it said, and may leave."""
+        for text in protocol.answers:
+            self._wire.send_nowait(text)
+        protocol.answers.clear()
         if not protocol.joined and protocol.beat is not None:
             beat = protocol.beat
             if 0 < beat <= self._wire.heartbeat:  # NaN is neither
                 self._wire.set_heartbeat(beat, SERVERS_HEARTBEAT)
-        for text in protocol.answers:
-            self._wire.send_nowait(text)
-        protocol.answers.clear()
 
     def _farewells(self) -> Sequence[str]:
         return [self._protocol.goodbye()] if self._protocol.joined else ()

@@ -6,19 +6,36 @@ import base64
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from ...errors import InvalidValue
 
-__all__ = ["Address", "address_at", "address_of", "place_of", "split_server", "split_url"]
+__all__ = [
+    "Address",
+    "Split",
+    "address_at",
+    "address_of",
+    "place_of",
+    "split_server",
+    "split_url",
+]
 
 SECURE = frozenset({"https", "wss"})
-PLAIN = frozenset({"http", "ws"})
+SCHEMES = SECURE | {"http", "ws"}
 
 NOT_IN_A_URL = re.compile(r"[\s\x00-\x1f\x7f]")
 """What `urlsplit` would leave out without a word, or a server would read as something else."""
 
 SAFE_IN_A_TARGET = "/:@!$&'()*+,;=-._~%?"
+
+
+class Split(NamedTuple):
+    """A URL taken apart, with what `urllib` looks for anew each time that it is asked."""
+
+    parts: SplitResult
+    host: str
+    port: int | None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -65,57 +82,55 @@ def address_of(url: str) -> Address:
     Raises:
         InvalidValue: no server can have it, or there is something in it that cannot be used.
     """
-    parts = split_server(url)
-    return address_at(parts, parts.path or "/", parts.query)
+    split = split_server(url)
+    return address_at(split, split.parts.path or "/", split.parts.query)
 
 
-def split_server(url: str) -> SplitResult:
+def split_server(url: str) -> Split:
     """Take a server's URL apart as it stands.
 
     Raises:
         InvalidValue: as `address_of`, but for its host.
     """
-    parts = split_url(
-        url, "the server's URL", SECURE | PLAIN, "http://host:port, or https, ws, wss"
-    )
+    split = split_url(url, "the server's URL", SCHEMES, "http://host:port, or https, ws, wss")
     if "#" in url:
         raise InvalidValue("the server's URL has a fragment ('#...'), which no server is ever sent")
-    return parts
+    return split
 
 
-def address_at(parts: SplitResult, path: str, query: str) -> Address:
+def address_at(split: Split, path: str, query: str) -> Address:
     """The server of a URL, and another path and query there.
 
     Raises:
         InvalidValue: its host is no name.
     """
-    secure = parts.scheme in SECURE
-    port = parts.port or (443 if secure else 80)
-    host = _ascii(parts.hostname or "", "the server's URL")
-    return Address(secure, host, port, _target_of(path, query), credentials(parts))
+    secure = split.parts.scheme in SECURE
+    port = split.port or (443 if secure else 80)
+    host = _ascii(split.host, "the server's URL")
+    return Address(secure, host, port, _target_of(path, query), credentials(split.parts))
 
 
 def _target_of(path: str, query: str) -> str:
     """Path and query as they stand in a request; what is quoted already stays as it is."""
-    quoted = quote(path, safe=SAFE_IN_A_TARGET)
-    return f"{quoted}?{quote(query, safe=SAFE_IN_A_TARGET)}" if query else quoted
+    return quote(f"{path}?{query}" if query else path, safe=SAFE_IN_A_TARGET)
 
 
-def split_url(url: str, what: str, schemes: frozenset[str], example: str) -> SplitResult:
+def split_url(url: str, what: str, schemes: frozenset[str], example: str) -> Split:
     """Take a URL apart that must have one of these schemes, and a host.
 
     Raises:
         InvalidValue: it has not; the URL itself, which may hold a token, is not in the text.
     """
-    parts: SplitResult | None = None
+    split: Split | None = None
     if isinstance(url, str) and not NOT_IN_A_URL.search(url):
-        with suppress(ValueError):
-            split = urlsplit(url)
-            valid = split.scheme in schemes and bool(split.hostname) and split.port != 0
-            parts = split if valid else None
-    if parts is None:
+        try:
+            parts = urlsplit(url)
+            split = Split(parts, parts.hostname or "", parts.port)
+        except ValueError:
+            pass
+    if split is None or split.parts.scheme not in schemes or not split.host or split.port == 0:
         raise InvalidValue(f"{what} must look like {example}")
-    return parts
+    return split
 
 
 def credentials(parts: SplitResult) -> bytes | None:

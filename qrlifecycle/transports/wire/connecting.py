@@ -39,34 +39,44 @@ async def connect(stream: Stream, host: str, port: int, what: str) -> None:
         TransportUnreachable: no such name, or nobody answers at any of its addresses.
         Aborted: our side closed meanwhile.
     """
-    found = await _find(host, port, what)
+    found = _numbers(host, port) or in_turn(await _look_up(host, port, what))
     error = await _connect_first(stream, found)
     if error is not None:
         raise not_connected(place_of(host, port), what, error, len(found))
 
 
-async def _find(host: str, port: int, what: str) -> list[Found]:
-    """The addresses of a host, in the order to try them."""
+def _numbers(host: str, port: int) -> list[Found]:
+    """The address that a host is, if it is no name. It needs no thread, in which one is looked up.
+
+    It is given as bytes: text would first be encoded as a name, which raises over what is none.
+    """
     try:
-        # Numbers need no thread, in which a name is looked up.
-        listed: list[Any] = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+        return _told(
+            socket.getaddrinfo(
+                host.encode(), port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+            )
         )
     except OSError:
-        listed = []
+        return []
+
+
+async def _look_up(host: str, port: int, what: str) -> list[Found]:
+    """The addresses of a name, as the system orders them; there is one at least."""
     failure: TransportError | None = None
+    listed: list[Any] = []
+    try:
+        listed = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        failure = name_not_found(host, what, for_now=error.errno == socket.EAI_AGAIN)
+    except (OSError, UnicodeError):
+        pass
     if not listed:
-        try:
-            listed = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except socket.gaierror as error:
-            failure = name_not_found(host, what, for_now=error.errno == socket.EAI_AGAIN)
-        except (OSError, UnicodeError):
-            failure = name_not_found(host, what, for_now=False)
-    if failure is None and not listed:
-        failure = name_not_found(host, what, for_now=False)
-    if failure is not None:
-        raise failure
-    return in_turn([(family, kind, proto, address) for family, kind, proto, _, address in listed])
+        raise failure or name_not_found(host, what, for_now=False)
+    return _told(listed)
+
+
+def _told(listed: list[Any]) -> list[Found]:
+    return [(family, kind, proto, address) for family, kind, proto, _, address in listed]
 
 
 def in_turn(found: list[Found]) -> list[Found]:

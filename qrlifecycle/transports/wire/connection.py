@@ -237,7 +237,7 @@ class WebSocketConnection(NotPickled):
             address, options = plan
             proxy = proxy_for(address, options.proxy)
             await reach(self._stream, address, proxy=proxy, ssl_context=options.ssl)
-            self.subprotocol, rest = await upgrade(self._stream, *plan)
+            self.subprotocol, frames, rest = await upgrade(self._stream, address, options)
         except TransportError as error:
             return error.with_traceback(None)
         except Aborted:
@@ -246,7 +246,7 @@ class WebSocketConnection(NotPickled):
             return endings.broken_tls(error, opening=True)
         except OSError as error:
             return endings.reset(error, opening=True)
-        self._frames = Frames(plan[1].max_message_size)
+        self._frames = frames
         if rest:
             self._take_bytes(rest)
         return None

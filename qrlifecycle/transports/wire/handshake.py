@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import h11
 
@@ -17,10 +18,11 @@ from ...errors import TransportError
 from ...values import seconds_to_wait
 from .address import Address
 from .endings import another_protocol, hung_up_on_us, refused_by_status
+from .frames import Frames
 from .options import WireOptions
 from .stream import Stream
 
-__all__ = ["Answer", "ask", "not_http", "upgrade"]
+__all__ = ["Answer", "answer_to", "ask", "not_http", "upgrade"]
 
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455, section 1.3."""
@@ -35,18 +37,17 @@ HTTP = b"HTTP/"
 """How every answer begins."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """The head of what a server or a proxy answered, and what came behind it."""
 
     status: int
-    headers: tuple[tuple[bytes, bytes], ...]
+    headers: Mapping[bytes, bytes]
+    """By their names in small letters; the values of one that is repeated with commas between."""
     rest: bytes
 
     def header(self, name: bytes) -> str:
-        """The values of a header, by its name in small letters, with commas between."""
-        values = [value for key, value in self.headers if key == name]
-        return b", ".join(values).decode("latin-1")
+        """A header's value, by its name in small letters; nothing if there is no such."""
+        return self.headers.get(name, b"").decode("latin-1")
 
     @property
     def retry_after(self) -> float | None:
@@ -56,8 +57,8 @@ class Answer:
 
 async def upgrade(
     stream: Stream, address: Address, options: WireOptions
-) -> tuple[str | None, bytes]:
-    """Switch to WebSocket; the subprotocol that the server chose, and the first bytes behind.
+) -> tuple[str | None, Frames, bytes]:
+    """Switch to WebSocket: the subprotocol that was chosen, the frames, and their first bytes.
 
     Raises:
         TransportUnreachable: no WebSocket there.
@@ -66,29 +67,48 @@ async def upgrade(
         OSError: the connection broke.
     """
     key = base64.b64encode(os.urandom(16))
-    answer = await ask(stream, _request(address, options, key), "the server", secure=address.secure)
+    http = await ask(stream, _request(address, options, key))
+    # While the server is at it: what takes no answer.
+    frames, accept = Frames(options.max_message_size), _accept(key)
+    answer = await answer_to(stream, http, "the server", secure=address.secure)
     failure: TransportError | None = None
     if answer.status != 101:
         location = answer.header(b"location")
         failure = refused_by_status(answer.status, location, answer.retry_after)
-    elif fault := _fault(answer, key, tuple(options.subprotocols)):
+    elif fault := _fault(answer, accept, tuple(options.subprotocols)):
         failure = another_protocol(f"the server does not speak WebSocket: {fault}", opening=True)
     if failure is not None:
         raise failure
-    return answer.header(b"sec-websocket-protocol") or None, answer.rest
+    return answer.header(b"sec-websocket-protocol") or None, frames, answer.rest
 
 
-async def ask(stream: Stream, request: h11.Request, whom: str, *, secure: bool) -> Answer:
-    """Send a request and read the head of the answer.
+async def ask(stream: Stream, request: h11.Request) -> h11.Connection:
+    """Send a request; what reads the answer is given to `answer_to()`.
 
     Raises:
-        TransportUnreachable: it does not speak HTTP, or hung up.
         Aborted: our side closed meanwhile.
         OSError: the connection broke.
     """
     http = h11.Connection(h11.CLIENT)
     stream.write(http.send(request) or b"", awaited=True)
     await stream.drain()
+    return http
+
+
+async def answer_to(stream: Stream, http: h11.Connection, whom: str, *, secure: bool) -> Answer:
+    """Read the head of the answer.
+
+    Args:
+        stream: where it comes.
+        http: what has sent the request.
+        whom: who answers, for the texts.
+        secure: whether it is said within TLS.
+
+    Raises:
+        TransportUnreachable: it does not speak HTTP, or hung up.
+        Aborted: our side closed meanwhile.
+        OSError: the connection broke.
+    """
     began = b""
     failure: TransportError | None = None
     while failure is None:
@@ -115,8 +135,17 @@ def _answer_in(http: h11.Connection) -> Answer | None:
     while (event := http.next_event()) is not h11.NEED_DATA:
         if isinstance(event, h11.Response) or getattr(event, "status_code", 0) == 101:
             assert isinstance(event, h11.Response | h11.InformationalResponse)
-            return Answer(event.status_code, tuple(event.headers), http.trailing_data[0])
+            fields = _joined(event.headers.raw_items())
+            return Answer(event.status_code, fields, http.trailing_data[0])
     return None
+
+
+def _joined(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:
+    found: dict[bytes, bytes] = {}
+    for name, value in headers:
+        lower = name.lower()
+        found[lower] = b", ".join((found[lower], value)) if lower in found else value
+    return found
 
 
 def not_http(began: bytes, whom: str, *, secure: bool) -> TransportError | None:
@@ -154,9 +183,13 @@ def _request(address: Address, options: WireOptions, key: bytes) -> h11.Request:
     return h11.Request(method=b"GET", target=address.target.encode(), headers=headers)
 
 
-def _fault(answer: Answer, key: bytes, offered: tuple[str, ...]) -> str:
+def _accept(key: bytes) -> str:
+    """What a server answers to our key (RFC 6455, section 4.2.2)."""
+    return base64.b64encode(hashlib.sha1(key + MAGIC, usedforsecurity=False).digest()).decode()
+
+
+def _fault(answer: Answer, accept: str, offered: tuple[str, ...]) -> str:
     """Why a 101 is none (RFC 6455, section 4.1), or nothing."""
-    accept = base64.b64encode(hashlib.sha1(key + MAGIC, usedforsecurity=False).digest()).decode()
     if answer.header(b"upgrade").strip().lower() != "websocket":
         return "its header Upgrade does not say so"
     if "upgrade" not in {one.strip().lower() for one in answer.header(b"connection").split(",")}:

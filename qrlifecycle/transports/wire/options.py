@@ -12,7 +12,7 @@ import h11
 from ...errors import InvalidValue
 from ...policy import is_positive
 from ...secrecy import NotPickled, forget_arguments
-from .address import split_url
+from .address import Split, split_url
 
 __all__ = ["ENVIRONMENT", "HEARTBEAT", "MAX_MESSAGE_SIZE", "WireOptions"]
 
@@ -92,16 +92,17 @@ def check_limits(max_message: object, heartbeat: object) -> None:
         raise InvalidValue("heartbeat must be a finite number of seconds above 0")
 
 
-def check_proxy(url: str, what: str) -> None:
-    """Check a proxy's URL.
+def check_proxy(url: str, what: str) -> Split:
+    """Take a proxy's URL apart.
 
     Raises:
         InvalidValue: it is not one of a plain HTTP proxy; ``what`` names where it was given.
     """
     example = "http://host:port or http://user:password@host:port; SOCKS and https are not spoken"
-    parts = split_url(url, what, frozenset({"http"}), example)
-    if parts.path not in {"", "/"} or parts.query or parts.fragment:
+    split = split_url(url, what, frozenset({"http"}), example)
+    if split.parts.path not in {"", "/"} or split.parts.query or split.parts.fragment:
         raise InvalidValue(f"{what} names a proxy, and ends with its port")
+    return split
 
 
 def _checked_headers(given: object, cookies: object) -> tuple[tuple[bytes, bytes], ...]:
@@ -121,8 +122,11 @@ def _checked_headers(given: object, cookies: object) -> tuple[tuple[bytes, bytes
         name, value = pair
         _check_header(name, value)
         checked.append((name.encode(), value.encode("latin-1")))
+    names = [name.lower() for name, _ in checked]
+    if names.count(b"host") > 1:
+        raise InvalidValue("give one header Host, not several")
     if cookies:
-        if any(name.lower() == b"cookie" for name, _ in checked):
+        if b"cookie" in names:
             raise InvalidValue("give cookies or a header Cookie, not both")
         pairs = "; ".join(f"{name}={value}" for name, value in _checked_cookies(cookies))
         checked.append((b"Cookie", pairs.encode()))

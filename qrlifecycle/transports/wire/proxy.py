@@ -5,15 +5,15 @@ from __future__ import annotations
 import ipaddress
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import h11
 
 from ...errors import InvalidValue, TransportError
-from .address import Address, credentials, place_of
+from .address import Address, Split, credentials, place_of
 from .endings import another_protocol, proxy_refused, unusable_proxy
-from .handshake import ask
+from .handshake import answer_to, ask
 from .options import ENVIRONMENT, check_proxy
 from .stream import Stream
 
@@ -47,15 +47,12 @@ def proxy_for(address: Address, given: str | None) -> Proxy | None:
     url = _of_environment(address) if given == ENVIRONMENT else given
     if not url:
         return None
-    usable = True
-    try:
-        check_proxy(url, "the environment's proxy")
-    except InvalidValue:
-        usable = False
-    if not usable:
+    split: Split | None = None
+    with suppress(InvalidValue):
+        split = check_proxy(url, "the environment's proxy")
+    if split is None:
         raise unusable_proxy()
-    parts = urlsplit(url)
-    return Proxy(parts.hostname or "", parts.port or 80, credentials(parts))
+    return Proxy(split.host, split.port or 80, credentials(split.parts))
 
 
 async def tunnel(stream: Stream, proxy: Proxy, address: Address) -> None:
@@ -70,7 +67,8 @@ async def tunnel(stream: Stream, proxy: Proxy, address: Address) -> None:
     if proxy.credentials is not None:
         headers.append((b"Proxy-Authorization", proxy.credentials))
     request = h11.Request(method=b"CONNECT", target=address.place.encode(), headers=headers)
-    answer = await ask(stream, request, f"the proxy {proxy.place}", secure=False)
+    http = await ask(stream, request)
+    answer = await answer_to(stream, http, f"the proxy {proxy.place}", secure=False)
     failure: TransportError | None = None
     if not 200 <= answer.status < 300:
         given = proxy.credentials is not None

@@ -1,7 +1,7 @@
 """One crowd over one shared socket, in a process of its own: displayed, left alone, told, broken.
 
-Run as ``python -m tests.benchmarks.shared.crowd COUNT SUCCESSES IDLE READS``, the last of them 0 or
-1. It prints one line of JSON: the rows of the table.
+Run as ``python -m tests.benchmarks.shared.crowd COUNT SUCCESSES IDLE READS URGENT``, the last two
+of them 0 or 1. It prints one line of JSON: the rows of the table.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, Any
@@ -25,7 +26,9 @@ from qrlifecycle import Connected, Paired, Policy, QRCode, QRLifecycle
 from qrlifecycle.transports.shared import SharedSocket, SocketIOFeed
 from qrlifecycle.transports.shared.member import Member
 
+from ..affinity import keep_apart
 from ..crowds.crowd import resident
+from ..crowds.limits import urgent
 from ..dashboard.study import percentile
 from ..dashboard.tables import number
 from ..processes import line_of, running
@@ -168,13 +171,14 @@ class Told:
         return answer
 
 
-async def measure(count: int, taken: int, idle: float, reads: bool) -> Figures:
+async def measure(count: int, taken: int, idle: float, reads: bool, urgently: bool) -> Figures:
     """One crowd, with a service of its own."""
     figures, warnings = Figures(), Warnings()
     logging.getLogger("qrlifecycle").addHandler(warnings)
     with running(f"{__package__}.server") as process:
         url = line_of(process)
         assert process.stdin is not None
+        keep_apart(os.getpid(), process.pid)
         service = Told(process.stdin, partial(line_of, process))
         feed = partial(SocketIOFeed, url, owner=["session"], signals={"linked": read_linked})
         async with Counting(feed) as shared:
@@ -183,7 +187,8 @@ async def measure(count: int, taken: int, idle: float, reads: bool) -> Figures:
             async with anyio.create_task_group() as tasks:
                 await _display(figures, crowd, tasks)
                 await _leave_alone(figures, idle)
-                await _succeed(figures, crowd, service, taken)
+                with urgent(os.getpid(), process.pid) if urgently else nullcontext():
+                    await _succeed(figures, crowd, service, taken)
                 await _succeed_alone(figures, crowd, service, taken)
                 await _break(figures, crowd, service)
                 await _succeed_at_once(figures, crowd, service)
@@ -283,8 +288,9 @@ async def _succeed_at_once(figures: Figures, crowd: Crowd, service: Told) -> Non
 
 def main() -> None:
     """Measure one crowd."""
-    count, taken, idle, reads = sys.argv[1:]
-    figures = anyio.run(measure, int(count), int(taken), float(idle), reads == "1")
+    count, taken, idle, reads, urgently = sys.argv[1:]
+    given = int(count), int(taken), float(idle), reads == "1", urgently == "1"
+    figures = anyio.run(measure, *given)
     print(json.dumps(figures.rows), flush=True)
 
 
