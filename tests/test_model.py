@@ -502,6 +502,7 @@ class TestPage:
         page = PAGE.read_text()
         steps = sum(len(moves(situation)) for situation in situations())
         assert f"{len(situations())} situations and {steps} moves" in page
+        assert f"the same {len(situations())} states" in page
         assert f"at most {MODEL.longest_pending()} steps" in page
         assert f"{len(MODEL.rules)} rules" in page
         assert f"{len(MODEL.facts)} facts of every situation" in page

@@ -235,15 +235,15 @@ def _faults() -> Iterator[Fact]:
     )
     yield Fact(
         "after_a_fault",
-        "a transport that broke is being closed or gone, and no final check is due yet",
+        "a transport that broke is being closed or gone",
         of(fault=set(Fault)),
-        of(transport={Phase.CLOSING, Phase.ABSENT, Phase.WAITING}, final_check={None}),
+        of(transport={Phase.CLOSING, Phase.ABSENT, Phase.WAITING}),
     )
     yield Fact(
         "no_second_try",
-        "whoever was refused does not wait to try again",
+        "whoever was refused does not wait to try again, nor does a final check put that off",
         of(fault={Fault.REFUSED}),
-        of(transport={Phase.CLOSING, Phase.ABSENT}),
+        of(transport={Phase.CLOSING, Phase.ABSENT}, final_check={None}),
     )
 
 

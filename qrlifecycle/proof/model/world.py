@@ -159,15 +159,23 @@ class WorldRules(RuleMaker):
         waits = UNDECIDED | where(cancelled=False)
         for phase, deadline in self.chart.deadline_of.items():
             over = waits | where(phase=phase, final_check=(None, Check.PUT_OFF))
-            changes: dict[str, Value] = {"final_check": deadline, "fault": None}
-            yield Rule(Label.DEADLINE, None, over, changes)
+            yield from self.run_out(deadline, over)
         checks = CHECKS - {Check.VERDICT, Deadline.ATTEMPT} | {None}
-        over = waits | where(final_check=checks)
-        changes = {"final_check": Deadline.ATTEMPT, "fault": None}
-        yield Rule(Label.DEADLINE, None, over, changes)
+        yield from self.run_out(Deadline.ATTEMPT, waits | where(final_check=checks))
         yield from self.breaking(Label.OPEN_TIMEOUT, Phase.OPENING, Fault.BROKEN)
         delay = UNCHECKED | where(transport=Phase.WAITING, fault=Fault.BROKEN, cancelled=False)
         yield Rule(Label.DELAY_OVER, None, delay, {"fault": None})
+
+    def run_out(self, deadline: Deadline, when: Guard) -> Iterator[Rule]:
+        """A deadline does; if it is put off, another transport is still to be waited for, or not.
+
+        The delay goes on in the final check, and may be over after it.
+        """
+        yield Rule(Label.DEADLINE, None, when, {"final_check": deadline, "fault": None})
+        owed = frozenset().union(*map(self.chart.owed, self.showing))
+        if owed & when.get("phase", owed):
+            broken = when | where(fault=Fault.BROKEN)
+            yield Rule(Label.DEADLINE, None, broken, {"final_check": deadline})
 
 
 MAKING = where(transport=(Phase.ABSENT, Phase.WAITING), fault=None, cancelled=False)
