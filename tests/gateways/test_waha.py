@@ -120,7 +120,6 @@ async def test_each_answer_of_the_real_service_is_read() -> None:
     assert await status(said(STATUS)) == QRExpired()  # STOPPED
     unknown = await status(said("/api/sessions/bot-7"))
     assert unknown == PairingRefused(Reason.REFUSED_BY_SERVICE)
-    client, waha = gateway(said(STATUS), said(START), said(STATUS, 1), said(CODE, 1))
     scanning = session("SCAN_QR_CODE")
     client, waha = gateway(said(STATUS), said(START), scanning, said(CODE, 1))
     assert await code_from(waha) == QRCode("2@REF,NOISE,IDENTITY,ADV")
