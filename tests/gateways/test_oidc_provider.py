@@ -54,7 +54,8 @@ async def pair(lifetime: float = 600, does: str | None = None, **options: Any) -
             elif does == "refuse":
                 await provider.refuse(qr)
 
-        gateway = DeviceFlow(provider.url, **{"client_id": "tv", **options})
+        who: dict[str, Any] = {"client_id": "tv", **options}
+        gateway = DeviceFlow(provider.url, **who)
         with anyio.fail_after(HANGS):
             return await gateway.lifecycle(on_qr_updated=show).pair()
 
