@@ -43,6 +43,7 @@ from qrlifecycle.gateways.replies import CodeCompared, PasskeySigned, PasswordGi
 from qrlifecycle.testing.gateways import WAHAEmulator
 from qrlifecycle.testing.gateways.waha import ALL_SESSIONS
 from qrlifecycle.testing.http_server import HTTPServer, Request, ServerWebSocket, Upgrade
+from qrlifecycle.transports.shared import SharedSocket
 
 from ..patience import patient_clock
 from .services import Canned, code_from, json_answer
@@ -284,7 +285,10 @@ async def test_not_to_be_listened_to_is_known_before_a_code_is_shown() -> None:
     ],
 )
 async def test_whoever_listens_to_all_is_told_of_the_key(close: int, said: str) -> None:
-    """There is nothing else that 4001 can be about then; of another code nothing is known."""
+    """There is nothing else that 4001 can be about then; of another code nothing is known.
+
+    Who has a share of that socket is told the same: nobody can listen to less over it.
+    """
 
     async def turn_away(socket: ServerWebSocket) -> None:
         await socket.close(close)
@@ -302,6 +306,10 @@ async def test_whoever_listens_to_all_is_told_of_the_key(close: int, said: str) 
                 await transport.open()
             assert str(caught.value).endswith(said)
             assert (caught.value.ending, caught.value.code) == (Ending.REFUSED, close)
+        async with SharedSocket(WAHA.feed(server.url, api_key=KEY)) as shared:
+            with pytest.raises(TransportRefused) as caught:
+                await WAHA(server.url, api_key=KEY, shared=shared).transport().open()
+        assert str(caught.value).endswith(said)
 
 
 @pytest.mark.parametrize("how", ["signed", "compared"])
