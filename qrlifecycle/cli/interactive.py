@@ -18,6 +18,7 @@ from ..gateways.base import Gateway
 from ..lifecycle import QRLifecycle
 from ..outcome import Cancelled, Outcome
 from ..policy import Policy
+from ..signals import ActionRequired
 from ..spelling import did_you_mean
 from ..states import State
 from .drawing import can_draw, draws_blocks, draws_colours
@@ -37,6 +38,9 @@ __all__ = [
 
 REFRESH_INTERVAL = 0.05
 """Seconds between two checks whether the screen must be drawn again."""
+
+Require = Callable[[ActionRequired], None]
+"""Is told what the service requires of the person."""
 
 Companion = Callable[[], Coroutine[Any, Any, None]]
 """Runs during an attempt and is cancelled when that ends."""
@@ -107,8 +111,10 @@ def require_drawing() -> None:
         raise UsageError(CANNOT_DRAW.format(sys.stdout.encoding))
 
 
-def make_lifecycle(service: Service, policy: Policy, view: PlainView) -> QRLifecycle:
-    """A lifecycle with the hooks of the view."""
+def make_lifecycle(
+    service: Service, policy: Policy, view: PlainView, require: Require | None = None
+) -> QRLifecycle:
+    """A lifecycle with the hooks of the view; ``require`` is told of actions in its place."""
     lifecycle = QRLifecycle(
         service.request_qr,
         service.transport,
@@ -116,7 +122,7 @@ def make_lifecycle(service: Service, policy: Policy, view: PlainView) -> QRLifec
         check_status=service.check_status,
         on_qr_updated=view.show,
         on_pairing_code=view.spell,
-        on_action_required=view.require,
+        on_action_required=require or view.require,
         on_change=view.changed,
     )
     view.watch(lifecycle)

@@ -14,6 +14,7 @@ from ..engine.service import QRRequest, Service, StatusCheck
 from ..errors import Ending, PeerError, ServiceUnavailable
 from ..gateways.base import Gateway
 from ..signals import Paired, Signal
+from .answering import Answering
 from .gateways import GATEWAYS
 from .interactive import (
     exit_code,
@@ -90,7 +91,8 @@ async def _pair(gateway: Gateway, arguments: argparse.Namespace, stop: Stop) -> 
     service = service_of(gateway)
     asked = AskedByAPerson(service)
     service = Service(asked.request_qr, service.transport, asked.check_status)
-    lifecycle = make_lifecycle(service, policy, view)
-    outcome = await run_in_view(lifecycle, view, stop)
+    answering = Answering(gateway, view)
+    lifecycle = make_lifecycle(service, policy, view, answering.require)
+    outcome = await run_in_view(lifecycle, view, stop, answering.run)
     note_dropped(view, lifecycle, outcome)
     return stop.leave(exit_code(outcome, stop))

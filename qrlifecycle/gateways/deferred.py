@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from anyio import EndOfStream
 
-from ..errors import TransportUnreachable
+from ..errors import TransportError, TransportUnreachable
 from ..signals import Signal
 from ..transports.base import Transport
 
@@ -23,9 +23,11 @@ class DeferredTransport(Transport):
         meaning: what a signal of the other one's is for this account; None: nothing. For what
             depends on what came before. Unless given, each is what it is.
         shared: the name of the shared socket that the other one is a share of, if it is.
+        explained: what to raise in place of the error of its opening: the same, with what is known
+            of it here. Unless given, it is as it is.
     """
 
-    __slots__ = ("_closed", "_made", "_make", "_meaning", "_shared", "_subject")
+    __slots__ = ("_closed", "_explained", "_made", "_make", "_meaning", "_shared", "_subject")
 
     def __init__(
         self,
@@ -34,6 +36,7 @@ class DeferredTransport(Transport):
         *,
         meaning: Callable[[Signal], Signal | None] | None = None,
         shared: str | None = None,
+        explained: Callable[[TransportError], TransportError] | None = None,
     ) -> None:
         self._make = make
         self._made: Transport | None = None
@@ -41,6 +44,7 @@ class DeferredTransport(Transport):
         self._shared = shared
         self._subject = subject
         self._closed = False
+        self._explained = explained
 
     @property
     def dropped(self) -> Mapping[str, int]:
@@ -68,7 +72,14 @@ class DeferredTransport(Transport):
             made.abort()
             raise TransportUnreachable("the transport was closed while it opened")
         self._made = made
-        await made.open()
+        try:
+            await made.open()
+            return
+        except TransportError as error:
+            if self._explained is None:
+                raise
+            failure = self._explained(error)
+        raise failure.with_traceback(None)
 
     async def receive(self) -> Signal:
         """The other one's next signal that means something."""

@@ -24,7 +24,7 @@ from urllib.parse import urlencode, urlsplit
 import anyio
 
 from ..codes import QRCode
-from ..errors import Malformed, PeerError, ServiceRefused, ServiceUnavailable
+from ..errors import Malformed, PeerError, ServiceRefused, ServiceUnavailable, TransportError
 from ..outcome import Reason
 from ..policy import WHATSAPP, Policy
 from ..signals import (
@@ -160,7 +160,7 @@ class WAHA(SharingGateway):
         Raises:
             InvalidValue: a URL that is none, or a key that cannot be sent.
         """
-        return Feed(cls(url, api_key=api_key, **options))
+        return Feed(cls(url, api_key=api_key, every_session=True, **options))
 
     def parts(self) -> Parts:
         """The arguments of one `QRLifecycle`: each counts codes of its own."""
@@ -318,12 +318,17 @@ class WAHA(SharingGateway):
 
     def transport(self) -> Transport:
         """A WebSocket, with a fresh key; or a share of that for all sessions."""
-        make = self._connect if self.shared is None else self.join
-        return DeferredTransport(make, (self.account,), meaning=self._meant, shared=self.shared)
+        return DeferredTransport(
+            self._connect if self.shared is None else self.join,
+            (self.account,),
+            meaning=self._meant,
+            shared=self.shared,
+            explained=self._why_turned_away,
+        )
 
     def transport_for_all(self) -> Transport:
         """A WebSocket for all sessions, with a fresh key."""
-        return DeferredTransport(self._connect_for_all)
+        return DeferredTransport(self._connect_for_all, explained=self._why_turned_away)
 
     async def _connect(self) -> Transport:
         return WebSocketTransport(
@@ -346,6 +351,18 @@ class WAHA(SharingGateway):
             heartbeat=HEARTBEAT,
             **self.socket_options,
         )
+
+    def _why_turned_away(self, error: TransportError) -> TransportError:
+        """What to do about being let in and turned away; any other error is as it is."""
+        if error.code != TURNED_AWAY or self.shared is not None:
+            return error
+        advice = advice_on("api_key", self._key)
+        if not self._every_session:
+            advice = (
+                "if it is the core edition of 2024, where nobody may listen to one session alone, "
+                "give every_session=True (on the command line --every-session)"
+            )
+        return error.retold(type(error), f"{error}; {advice}")
 
     async def _socket_url(self, session: str) -> str:
         query = {"session": session, "events": "session.status"}

@@ -36,7 +36,7 @@ from ..transports.shared import SharedSocket, SocketIOFeed
 from ..transports.socketio import SocketIOTransport
 from ..values import UNAUTHORIZED, fields_of, text_of, value_at
 from .base import Reaching
-from .credentials import Credential, check_credential, fresh, trouble_with
+from .credentials import Credential, check_credential, fresh, trouble_with, variable_of
 from .deferred import DeferredTransport
 from .failures import expiry_told
 from .http import Answer
@@ -111,7 +111,11 @@ class WPPConnect(SharingGateway):
     ) -> None:
         super().__init__(url, session, shared=shared, **options)
         if (token is None) is (secret_key is None):
-            raise WrongAnswer("give token= or secret_key=, one of them")
+            known = " or ".join(map(variable_of, ("token", "secret_key")))
+            raise WrongAnswer(
+                "give token= or secret_key=, one of them (on the command line, "
+                f"{known} in the environment, or a file)"
+            )
         for name, given in (("token", token), ("secret_key", secret_key)):
             if given is not None:
                 check_credential(given, name, in_header=name == "token")

@@ -17,8 +17,16 @@ HERE = "tests/gateways/test"
 
 
 def reading(name: str, file: str, test: str, old: str, new: str) -> Change:
-    """A reading of one service: what stands in its gateway, and what would stand there."""
-    service = f"gateways/{file}.py"
+    """A reading of one service: what stands in its gateway, and what would stand there.
+
+    Args:
+        name: what is read into the service.
+        file: the gateway's; or another below the package, with its folder.
+        test: who finds it out.
+        old: what stands there.
+        new: what would stand there.
+    """
+    service = f"{file}.py" if "/" in file else f"gateways/{file}.py"
     return Change(name, 0, service, ((old, new),), (f"{HERE}_{test}",))
 
 
@@ -67,6 +75,57 @@ READINGS = (
         'return Paired(text_of(data.get("wuid"), "wuid"), _told_in(data))',
         'return Paired(text_of(data.get("wuid"), "wuid"), data)',
     ),
+    reading(
+        "the state `close` is a failure",
+        "evolution",
+        "evolution_traps.py::test_right_after_a_scan_the_state_is_close_and_nothing_is_begun",
+        '    if state != "connecting":  # nobody knows',
+        '    if state == "close":\n'
+        "            return refusal_told(Reason.CODES_USED_UP, NO_MORE_CODES)\n"
+        '        if state != "connecting":  # nobody knows',
+    ),
+    reading(
+        "refused is a refusal, and the limit comes first",
+        "evolution",
+        "evolution_traps.py::test_the_limit_is_one_end_though_it_is_told_twice_and_late_news_follow",
+        'if state == "refused":\n        return refusal_told(Reason.CODES_USED_UP, NO_MORE_CODES)',
+        'if state == "refused":\n        return refusal_told(Reason.REFUSED_BY_SERVICE, "refused")',
+    ),
+    reading(
+        "open is whoever it was before",
+        "evolution",
+        "evolution.py::test_whose_it_is_is_written_down_later_than_that_it_is_open",
+        'if ours and one.get("connectionStatus") == "open" and one.get("ownerJid"):',
+        'if ours and one.get("ownerJid"):',
+    ),
+    reading(
+        "all that is listed of an instance may be kept",
+        "evolution",
+        "evolution.py::test_an_instance_that_is_open_is_paired_and_no_token_is_kept",
+        'return Paired(text_of(one["ownerJid"], "ownerJid"), _told_in(one))',
+        'return Paired(text_of(one["ownerJid"], "ownerJid"), one)',
+    ),
+    reading(
+        "a code is its picture",
+        "evolution",
+        "evolution_traps.py::test_the_messages_of_one_instance",
+        'code = text_of(fields.get("code"), "code")',
+        'code = text_of(fields.get("base64"), "base64")',
+    ),
+    reading(
+        "a namespace that is not there never will be",
+        "transports/handshake",
+        "evolution_traps.py::test_a_namespace_that_is_not_there_yet_may_come",
+        'TransportUnreachable("the server has no such namespace", ending=Ending.NOT_CONNECTED)',
+        'TransportRefused("the server has no such namespace", ending=Ending.REFUSED)',
+    ),
+    reading(
+        "a round is told of to its own instance",
+        "evolution",
+        "evolution_traps.py::test_the_messages_of_everybody",
+        'owner={"instance": self.account},',
+        "owner={},",
+    ),
     # WPPConnect
     reading(
         "a code is a code, whatever the status",
@@ -88,6 +147,43 @@ READINGS = (
         "wppconnect.py::test_what_the_status_means",
         "return expiry_told(CLOSED)",
         "return None",
+    ),
+    reading(
+        "starting a session gives its code",
+        "wppconnect",
+        "wppconnect.py::test_a_code_of_before_is_none",
+        'await self._ask("POST", "start-session", json_body={"waitQrCode": False})',
+        'said = await self._ask("POST", "start-session", json_body={"waitQrCode": False})\n'
+        '                if code := text_of(said.get("urlcode"), "urlcode"):\n'
+        "                    return QRCode(code)",
+    ),
+    reading(
+        "HTTP 400 to a secret is a bad request",
+        "wppconnect",
+        "wppconnect.py::test_a_wrong_secret",
+        "if answer.status_code == 400:",
+        "if False:",
+    ),
+    reading(
+        "a session that shows no code must be started",
+        "wppconnect",
+        "wppconnect.py::test_a_session_that_is_starting_is_not_started",
+        'if status == "CLOSED" and anyio',
+        "if anyio",
+    ),
+    reading(
+        "connected says whose it is",
+        "wppconnect",
+        "wppconnect.py::test_a_session_that_is_connected_is_paired_though_a_code_is_there",
+        'case "CONNECTED":\n                return await self._linked()',
+        'case "CONNECTED":\n                return Paired()',
+    ),
+    reading(
+        "what is told is told to its own session",
+        "wppconnect",
+        "wppconnect_traps.py::test_the_messages_of_a_session",
+        'owner={"session": self.account},\n            signals=SIGNALS,',
+        "owner={},\n            signals=SIGNALS,",
     ),
     # WAHA
     reading(
@@ -118,6 +214,27 @@ READINGS = (
         'owner={"session": self.account},\n            refusing={*REFUSING, TURNED_AWAY},',
         'owner={"session": self.account},\n            refusing=REFUSING,',
     ),
+    reading(
+        "FAILED is the person's no",
+        "waha",
+        "waha.py::test_a_round_of_codes_that_nobody_scans_is_used_up",
+        "if self._codes >= CODES_OF_A_ROUND or late or not self._whole:",
+        "if False:",
+    ),
+    reading(
+        "there is a code for as long as it is to be scanned",
+        "waha",
+        "waha.py::test_each_answer_of_the_real_service_is_read",
+        'if (text := text_of(answer.json_object().get("value"), "value")) is None:',
+        'if (text := str(answer.json_object()["value"])) is None:',
+    ),
+    reading(
+        "all sessions are ours",
+        "waha",
+        "waha.py::test_somebody_elses_messages_are_dropped_as_such",
+        'owner={"session": self.account},',
+        "",
+    ),
     # GOWA
     reading(
         "LOGIN_SUCCESS is ours",
@@ -147,6 +264,27 @@ READINGS = (
         "2 * half if is_positive(half)",
         "half if is_positive(half)",
     ),
+    reading(
+        "what is told is told to its own device",
+        "gowa",
+        "gowa.py::test_what_a_message_means",
+        "return heard.signal if heard.key == (self.account,) else None",
+        "return heard.signal",
+    ),
+    reading(
+        "HTTP 401 is about our password",
+        "gowa",
+        "gowa.py::test_whatsapp_out_of_its_reach_is_no_fault_of_our_password",
+        'if code == "AUTHENTICATION_ERROR":',
+        "if False:",
+    ),
+    reading(
+        "no event, no end of a code",
+        "code_on_screen",
+        "gowa.py::test_a_code_dies_with_the_process_that_made_it",
+        "if error.ending in AWAY and self._place is not None:",
+        "if False:",
+    ),
     # RFC 8628
     reading(
         "slow_down is for once",
@@ -175,6 +313,27 @@ READINGS = (
         "device_flow.py::test_a_poll_is_read_by_its_error",
         'DEAD = frozenset({"expired_token", "code_expired", "invalid_grant"})',
         'DEAD = frozenset({"expired_token", "code_expired"})',
+    ),
+    reading(
+        "a server names its interval",
+        "device_flow",
+        "device_flow.py::test_the_interval_is_the_servers",
+        'interval = _seconds(body.get("interval")) or INTERVAL',
+        'interval = _seconds(body["interval"]) or INTERVAL',
+    ),
+    reading(
+        "a server gives the whole address",
+        "device_flow",
+        "device_flow.py::test_without_the_whole_address_the_picture_is_the_page_to_type_at",
+        '_page(body, "verification_uri_complete", "verification_uri", "verification_url"),',
+        '_page(body, "verification_uri_complete"),',
+    ),
+    reading(
+        "a token says whose it is",
+        "device_flow",
+        "device_flow.py::test_a_success_has_the_subject_and_the_tokens",
+        'return Paired(unverified_subject(body.get("id_token")), body)',
+        'return Paired(unverified_subject(_text(body, "id_token")), body)',
     ),
 )
 """One for each trap that a gateway's page tells of, as far as it is a trap of reading."""

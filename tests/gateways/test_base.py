@@ -26,11 +26,14 @@ from qrlifecycle import (
     Reason,
     ServiceRefused,
     ServiceUnavailable,
+    Signal,
     Transport,
+    TransportRefused,
     TransportUnreachable,
     UsageError,
     WrongAnswer,
 )
+from qrlifecycle.errors import TransportError
 from qrlifecycle.gateways import Hooks, Parts
 from qrlifecycle.gateways.base import until
 from qrlifecycle.gateways.deferred import DeferredTransport
@@ -39,7 +42,7 @@ from qrlifecycle.gateways.http import Answer
 from qrlifecycle.gateways.replies import CodeCompared, PasskeySigned, PasswordGiven, Reply
 from qrlifecycle.gateways.turns import _TURNS, turn_of
 from qrlifecycle.policy import Policy
-from qrlifecycle.testing import ScriptedPeer, settle
+from qrlifecycle.testing import Fault, ScriptedPeer, settle
 
 from .services import Canned, Toy, json_answer
 
@@ -490,3 +493,71 @@ async def test_a_deferred_transport_that_is_aborted_while_it_is_made_opens_nothi
         await settle()
         transport.abort()
     assert peer.open_sockets == 0
+
+
+async def test_why_a_deferred_transport_did_not_open_may_be_explained() -> None:
+    """What is known here is told with the error, and nothing of the one before is kept."""
+    peer = ScriptedPeer([Fault.UNREACHABLE, Fault.REFUSED, Fault.UNREACHABLE])
+
+    async def make() -> Transport:
+        return peer()
+
+    def explained(error: TransportError) -> TransportError:
+        if isinstance(error, TransportUnreachable):
+            return error.retold(TransportUnreachable, "is it switched on?")
+        return error
+
+    with pytest.raises(TransportUnreachable, match=r"^is it switched on\?$") as caught:
+        await DeferredTransport(make, explained=explained).open()
+    assert caught.value.__cause__ is None
+    with pytest.raises(TransportRefused):
+        await DeferredTransport(make, explained=explained).open()
+    with pytest.raises(TransportUnreachable) as caught:
+        await DeferredTransport(make).open()
+    assert "switched on" not in str(caught.value)
+
+
+class Noting(Transport):
+    """Notes what is done to it."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    async def open(self) -> None:
+        self.done.append("open")
+
+    async def receive(self) -> Signal:
+        raise anyio.EndOfStream
+
+    async def aclose(self) -> None:
+        self.done.append("aclose")
+
+    def abort(self) -> None:
+        self.done.append("abort")
+
+
+@pytest.mark.parametrize("how", ["aclose", "abort"])
+async def test_what_ends_a_deferred_transport_ends_the_other_one(how: str) -> None:
+    """In the same way; and one that comes to be after that is aborted, and not opened."""
+    made = [Noting(), Noting()]
+
+    async def make() -> Transport:
+        await anyio.sleep(1)
+        return made.pop(0)
+
+    async def end(transport: Transport) -> None:
+        if how == "aclose":
+            await transport.aclose()
+        else:
+            transport.abort()
+
+    first, second = made
+    transport = DeferredTransport(make)
+    await transport.open()
+    await end(transport)
+    assert first.done == ["open", how]
+    transport = DeferredTransport(make)
+    await end(transport)
+    with pytest.raises(TransportUnreachable, match="closed while it opened"):
+        await transport.open()
+    assert second.done == ["abort"]

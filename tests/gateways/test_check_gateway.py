@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -14,6 +15,7 @@ from qrlifecycle import (
     Paired,
     PairingRefused,
     QRExpired,
+    ServiceRefused,
     ServiceUnavailable,
     Signal,
     UsageError,
@@ -99,6 +101,31 @@ class Talkative(Flow):
         return code
 
 
+class Quoting(Flow):
+    """Repeats the code in an error."""
+
+    async def ask_for_code(self) -> Any:
+        self.code = await super().ask_for_code()
+        return self.code
+
+    async def ask_for_status(self) -> Signal | None:
+        found = await super().ask_for_status()
+        if not isinstance(found, PairingRefused):
+            return found
+        return replace(found, error=ServiceRefused(f"they said no to {self.code.reveal()}"))
+
+
+class Open(Flow):
+    """Shows what it was given."""
+
+    def __init__(self, served: DeviceFlowEmulator) -> None:
+        super().__init__(served)
+        self.served = served
+
+    def __repr__(self) -> str:
+        return f"<flow with {self.served.secrets()}>"
+
+
 class Hoarder(Flow):
     """Keeps a connection."""
 
@@ -157,6 +184,8 @@ class Impatient(Flow):
         (Vague, "refusal", "it should have failed (refused_on_phone); it ended"),
         (Hopeful, "wrong key", "reason='generating_timed_out'"),
         (Talkative, "success", "the logger 'talkative' told a secret"),
+        (Quoting, "refusal", "an outcome, an error, a repr or a record told a secret"),
+        (Open, "success", "an outcome, an error, a repr or a record told a secret"),
         (Hoarder, "success", "this is still open: socket 127.0.0.1"),
         (Mistaken, "success", "pair() raised WrongAnswer"),
         (Stubborn, "left while it answers nobody", "leaving took more than a second"),

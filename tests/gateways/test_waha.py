@@ -32,14 +32,18 @@ from qrlifecycle import (
     Signal,
     State,
     StatusChanged,
+    TransportRefused,
     WrongAnswer,
 )
+from qrlifecycle.errors import Ending
 from qrlifecycle.gateways import WAHA
 from qrlifecycle.gateways import waha as waha_module
 from qrlifecycle.gateways.http import Answer
 from qrlifecycle.gateways.replies import CodeCompared, PasskeySigned, PasswordGiven
 from qrlifecycle.testing.gateways import WAHAEmulator
 from qrlifecycle.testing.gateways.waha import ALL_SESSIONS
+from qrlifecycle.testing.http_server import HTTPServer, Request, ServerWebSocket, Upgrade
+from qrlifecycle.transports.shared import SharedSocket
 
 from ..patience import patient_clock
 from .services import Canned, code_from, json_answer
@@ -120,7 +124,6 @@ async def test_each_answer_of_the_real_service_is_read() -> None:
     assert await status(said(STATUS)) == QRExpired()  # STOPPED
     unknown = await status(said("/api/sessions/bot-7"))
     assert unknown == PairingRefused(Reason.REFUSED_BY_SERVICE)
-    client, waha = gateway(said(STATUS), said(START), said(STATUS, 1), said(CODE, 1))
     scanning = session("SCAN_QR_CODE")
     client, waha = gateway(said(STATUS), said(START), scanning, said(CODE, 1))
     assert await code_from(waha) == QRCode("2@REF,NOISE,IDENTITY,ADV")
@@ -267,9 +270,46 @@ async def test_not_to_be_listened_to_is_known_before_a_code_is_shown() -> None:
         watch = Watch(tasks, WAHA(served.url))
         await watch.until(lambda: watch.outcome)
         assert watch.outcome.reason is Reason.AUTHENTICATION_REFUSED
-        assert "4001" in str(watch.outcome.error)
+        said = str(watch.outcome.error)
+        assert "WebSocket code 4001: " in said
+        assert said.endswith("give every_session=True (on the command line --every-session)")
         assert watch.codes == []
         assert [one.path for one in served.server.requests].count("/ws") == 1
+
+
+@pytest.mark.parametrize(
+    ("close", "said"),
+    [
+        (4001, "the api_key is not accepted, or may not do this"),
+        (1008, "or does not let them in there"),
+    ],
+)
+async def test_whoever_listens_to_all_is_told_of_the_key(close: int, said: str) -> None:
+    """There is nothing else that 4001 can be about then; of another code nothing is known.
+
+    Who has a share of that socket is told the same: nobody can listen to less over it.
+    """
+
+    async def turn_away(socket: ServerWebSocket) -> None:
+        await socket.close(close)
+
+    async def let_in(request: Request) -> Upgrade:
+        assert request.query["session"] == "*"
+        return Upgrade(turn_away)
+
+    async with HTTPServer(let_in) as server:
+        for transport in (
+            WAHA(server.url, api_key=KEY, every_session=True).transport(),
+            WAHA.feed(server.url, api_key=KEY)(),
+        ):
+            with pytest.raises(TransportRefused) as caught:
+                await transport.open()
+            assert str(caught.value).endswith(said)
+            assert (caught.value.ending, caught.value.code) == (Ending.REFUSED, close)
+        async with SharedSocket(WAHA.feed(server.url, api_key=KEY)) as shared:
+            with pytest.raises(TransportRefused) as caught:
+                await WAHA(server.url, api_key=KEY, shared=shared).transport().open()
+        assert str(caught.value).endswith(said)
 
 
 @pytest.mark.parametrize("how", ["signed", "compared"])

@@ -87,3 +87,75 @@ def test_a_wrong_key_is_said(
     out = capsys.readouterr().out
     assert "authentication_refused" in out
     assert KEY not in out
+
+
+class Typing:
+    """Somebody at a terminal, who types these lines, each when one is waited for."""
+
+    def __init__(self, *lines: str, terminal: bool = True) -> None:
+        self.lines = list(lines)
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        """Whether it is one."""
+        return self._terminal
+
+    def readline(self) -> str:
+        """The next line; nothing when there are no more."""
+        return self.lines.pop(0) if self.lines else ""
+
+
+@contextmanager
+def with_a_passkey() -> Iterator[WAHAEmulator]:
+    """A service that asks for a passkey, which somebody signs elsewhere, and a code to compare."""
+    served = WAHAEmulator(session="bot-7", api_key=KEY, passkey="compared")
+
+    async def elsewhere() -> None:
+        for number in range(2):
+            while not (len(served.made) > number and served.sockets):  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+            await served.scan(QRCode(served.made[number]), "4915100000001@c.us")
+            while served.status != "PASSKEY_REQUIRED":  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+            await anyio.sleep(0.2)  # what the command is told comes to it meanwhile
+            await served.gateway().fetch(
+                "POST", "api", "bot-7", "auth", "passkey", json_body={"id": "AX8b"}
+            )
+
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(served):
+        signing = portal.start_task_soon(elsewhere)
+        yield served
+        signing.cancel()
+
+
+def test_a_code_is_compared_at_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is neither yes nor no is asked again; after a no another code is scanned."""
+    monkeypatch.setenv("QRLIFECYCLE_API_KEY", KEY)
+    typed = Typing("perhaps\n", "N\n", "yes\n")
+    monkeypatch.setattr("sys.stdin", typed)
+    with with_a_passkey() as served:
+        assert main(["pair", "waha", served.url, "--session", "bot-7", "--plain"]) == 0
+        first, second = served.challenges[1::2]
+    out = capsys.readouterr().out
+    assert typed.lines == []
+    assert out.count("do both screens show it?") == 3
+    assert 0 < out.index(f"compare_code: {first}") < out.index(f"compare_code: {second}")
+    assert "a passkey is signed in a browser, so not here" in out
+    assert out.rstrip().endswith("paired: 4915100000001@c.us")
+    assert not [one for one in served.challenges[::2] if one in out]
+
+
+def test_what_stands_in_a_pipe_confirms_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody has seen the code: it takes a terminal."""
+    monkeypatch.setenv("QRLIFECYCLE_API_KEY", KEY)
+    typed = Typing("y\n", terminal=False)
+    monkeypatch.setattr("sys.stdin", typed)
+    with with_a_passkey() as served:
+        arguments = ["pair", "waha", served.url, "--session", "bot-7", "--plain"]
+        assert main([*arguments, "--policy", "action_timeout=1"]) == 1
+    assert typed.lines == ["y\n"]
+    assert "it takes a terminal to type in" in capsys.readouterr().out

@@ -276,8 +276,11 @@ def test_one_of_the_token_and_the_secret() -> None:
     """Not both, and not none."""
     make: Any = WPPConnect
     for options in ({}, {"token": "a", "secret_key": "b"}):
-        with pytest.raises(WrongAnswer, match=r"^give token= or secret_key=, one of them"):
+        with pytest.raises(
+            WrongAnswer, match=r"^give token= or secret_key=, one of them"
+        ) as caught:
             make("http://wpp.example", session="bot-7", **options)
+        assert "QRLIFECYCLE_TOKEN or QRLIFECYCLE_SECRET_KEY" in str(caught.value)
     for name in ("token", "secret_key"):
         with pytest.raises(InvalidValue, match=rf"^{name} is empty"):
             make("http://wpp.example", session="bot-7", **{name: ""})

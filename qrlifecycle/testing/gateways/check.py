@@ -102,6 +102,9 @@ async def play(
             return ScenarioResult(scenario, failure=str(failure))
         case [error]:
             raise error
+    if stage.tells(secrets):
+        text = "an outcome, an error, a repr or a record told a secret"
+        return ScenarioResult(scenario, failure=text)
     if (logger := logs.leaked(secrets, service.own_loggers)) is not None:
         return ScenarioResult(scenario, failure=f"the logger {logger!r} told a secret")
     return ScenarioResult(scenario)
@@ -121,7 +124,8 @@ async def check_gateway(
         await check_gateway(lambda served: MyGateway(served.url, key="k"), MyEmulator)
 
     On an ordinary event loop it takes minutes, for a service is away for 24 s in two of them; each
-    ends by itself. At DEBUG of every logger no secret of the emulator's may be in any text.
+    ends by itself. At DEBUG of every logger no secret of the emulator's may be in any text: of the
+    log, an error, an outcome, a repr, or a record.
 
     Args:
         gateway: makes a gateway for the emulator that it is given.

@@ -16,7 +16,9 @@ from anyio.abc import TaskGroup
 from ...codes import Code
 from ...engine.observers import Change
 from ...gateways.base import Gateway
+from ...monitoring.journal import format_record
 from ...outcome import Connected, Failed, Outcome, Reason
+from ...records import Record
 from ..leaks import Leaks
 from .emulator import IDENTITY, CannotDo, Emulator
 
@@ -47,6 +49,7 @@ class Tab:
         numbers = options.pop("numbers", {})
         policy = replace(gateway.policy, **numbers) if numbers else None
         self.shown: list[Code] = []
+        self.records: list[Record] = []
         self.outcome: Outcome | None = None
         self.error: BaseException | None = None
         self.lifecycle = gateway.lifecycle(
@@ -54,8 +57,10 @@ class Tab:
             on_qr_updated=self.shown.append,
             on_pairing_code=self.shown.append,
             on_change=self._note,
+            recorders=[self.records.append],
             **options,
         )
+        self._gateway = gateway
         self._news = anyio.Event()
         self._scope = anyio.CancelScope()
         self._left = anyio.Event()
@@ -112,6 +117,17 @@ class Tab:
         await self.until(lambda: self.outcome is not None, "the attempt did not end")
         assert self.outcome is not None
         return self.outcome
+
+    def texts(self) -> Iterator[str]:
+        """Whatever a program may print of it, or keep: none may have a secret in it."""
+        yield from map(repr, (self._gateway, self.lifecycle, self.outcome, *self.shown))
+        yield str(self.outcome)
+        failure = self.outcome.error if isinstance(self.outcome, Failed) else self.error
+        if failure is not None:
+            yield from traceback.format_exception(failure)
+        for record in self.records:
+            yield repr(record)
+            yield format_record(record).decode()
 
     def told(self) -> str:
         """How far it is, in words."""
@@ -201,6 +217,11 @@ class Stage:
                 await anyio.sleep(BETWEEN)
         if left := self._leaks.sockets():
             fail(f"this is still open: {'; '.join(left)}")
+
+    def tells(self, secrets: Collection[str]) -> bool:
+        """Whether any text of a tab has one of these in it."""
+        texts = [text for tab in self._tabs for text in tab.texts()]
+        return any(secret and secret in text for secret in secrets for text in texts)
 
     def told(self) -> str:
         """How far each tab is, in words."""
