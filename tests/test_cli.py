@@ -1487,7 +1487,14 @@ def test_a_shell_completes_commands_and_options() -> None:
     """Bash, asked as it would when somebody presses Tab."""
     pytest.importorskip("shtab", reason="needs the extra 'cli'")
     script = run("completion", "bash").stdout
-    for words, expected in (("de", "demo"), ("demo --sc", "--scan-after"), ("mo", "model")):
+    for words, expected in (
+        ("de", "demo"),
+        ("demo --sc", "--scan-after"),
+        ("mo", "model"),
+        ("pair --bot", "--bot-id"),
+        ("pair wa", "waha"),
+        ("pair waha --sess", "--session"),
+    ):
         typed = ["qrlifecycle", *words.split()]
         asked = f"COMP_WORDS=({' '.join(typed)}); COMP_CWORD={len(typed) - 1}\n"
         asked += "$(complete -p qrlifecycle | sed 's/.*-F \\([^ ]*\\).*/\\1/')\necho $COMPREPLY\n"
@@ -1532,6 +1539,29 @@ def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 0
     out = capsys.readouterr().out
     assert "example" in out or re.fullmatch(r"qrlifecycle \d+\.\d+\.\d+\S*\n", out)
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+@pytest.mark.parametrize(
+    "arguments",
+    [[], *([name] for name in command_line().commands), *(["pair", name] for name in GATEWAYS)],
+    ids=" ".join,
+)
+def test_help_fits_into_a_terminal(
+    arguments: list[str],
+    columns: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Of 80 columns nothing is cut; of 60 nothing but usage, and commands that are to be copied."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main([*arguments, "--help"]) == 0
+    usage, _, rest = capsys.readouterr().out.partition("\n\n")
+    long = [line for line in f"{usage}\n{rest}".splitlines() if len(line) > columns]
+    if columns < 80:
+        a_command = re.compile(r"  (zcat|export|QRLIFECYCLE_\w+=|qrlifecycle) ?\S.*")
+        long = [line for line in long if line in rest and not a_command.fullmatch(line)]
+    assert long == []
 
 
 def test_no_stdout() -> None:
