@@ -1170,14 +1170,27 @@ def test_a_code_that_is_higher_than_the_terminal_is_said_to_be() -> None:
 ADVICE = "This code is scanned automatically after 3 s."
 
 
+OF_130 = f"2@{'A' * 30},{'b' * 43},{'c' * 43}"
+WHATSAPPS = f"2@{'a' * 88},{'b' * 43}=,{'c' * 43}=,{'d' * 43}="
+"""As long as they are: some 220 characters."""
+
+
 @pytest.mark.parametrize(
-    ("columns", "lines", "fits"), [(80, 24, True), (60, 25, True), (60, 24, False), (80, 23, False)]
+    ("text", "columns", "lines", "fits"),
+    [
+        (OF_130, 80, 24, True),
+        (OF_130, 60, 25, True),
+        (OF_130, 60, 24, False),
+        (OF_130, 80, 23, False),
+        (WHATSAPPS, 80, 31, True),
+    ],
+    ids=lambda value: len(value) if isinstance(value, str) else None,
 )
-def test_a_code_of_whatsapps_fits_into_80_by_24(
-    columns: int, lines: int, fits: bool, capsys: pytest.CaptureFixture[str]
+def test_a_code_fits_into_80_by_24_and_one_of_whatsapps_into_80_by_31(
+    text: str, columns: int, lines: int, fits: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What to do with it stands at its right where there is no room below, or it is said."""
-    code = QRCode(f"2@{'A' * 30},{'b' * 43},{'c' * 43}")
+    code = QRCode(text)
     screen = Console(width=columns, height=lines, file=io.StringIO(), force_terminal=True)
     view = LiveView(Stop(owns_process=False), lambda _: (ADVICE,), title="a title", lifetime=60)
     view._console = screen
@@ -1195,6 +1208,28 @@ def test_a_code_of_whatsapps_fits_into_80_by_24(
     assert ("A live view of the code needs 45 columns and 25 lines" in out) is not fits
     if not fits:
         assert out.index("█") < out.index("A live view of the code")
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(80, 24), (60, 20)])
+def test_a_code_of_whatsapps_is_too_high_and_that_is_said_once(
+    columns: int, lines: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Below the code stands what to do, and not two sizes of it."""
+    monkeypatch.setattr("qrlifecycle.cli.drawing.draws_colours", lambda: True)
+    monkeypatch.setattr("qrlifecycle.cli.plain_view.draws_colours", lambda: True)
+    size = os.terminal_size((columns, lines))
+    monkeypatch.setattr("qrlifecycle.cli.plain_view._size", lambda: size)
+    view = LiveView(Stop(owns_process=False), lambda _: (ADVICE,), title="a title", lifetime=60)
+    view._console = Console(width=columns, height=lines, file=io.StringIO(), force_terminal=True)
+    with view:
+        view.show(QRCode(WHATSAPPS))
+    *code, last = capsys.readouterr().out.splitlines()
+    assert last == (
+        f"the code is 29 lines high and this terminal has {lines}: "
+        "make it higher, or its letters smaller, and all of it is seen."
+    )
+    assert "48;5;231m" in code[-1]
+    assert not any("this terminal has" in line for line in code)
 
 
 @pytest.mark.slow
@@ -1262,7 +1297,7 @@ def test_a_terminal_that_stays_too_narrow_ends_it() -> None:
         pairing = partial(in_terminal, "pair", server.url, *OWNER, *few, columns=20)
         code, written = await asyncio.to_thread(pairing)
         assert code == 1
-        assert "make it wider, and the code appears" in written
+        assert "make it wider, or its letters smaller, and the code appears" in written
         assert "showing_failed" in written
         assert "columns wide and this terminal has 20" in written
         assert len(server.sockets) == 2

@@ -82,8 +82,12 @@ class PlainView:
         What to do with it comes first, and last that it is higher than the screen: what came before
         such a code cannot be seen.
         """
+        self._print_code(qr)
+
+    def _print_code(self, qr: QRCode) -> bool:
+        """Show a code; whether all of it is on screen, else that was said."""
         self._print(*self._lines_beside(qr))
-        self._draw(qr)
+        return self._draw(qr)
 
     def spell(self, code: PairingCode) -> None:
         """Show a code to type; it is meant to be read, so it is written as text."""
@@ -125,26 +129,32 @@ class PlainView:
     def _drawing(self, qr: QRCode) -> Drawing:
         return draw(qr, _size(), invert=self._invert)
 
-    def _draw(self, qr: QRCode) -> None:
-        """Draw the code; in a terminal that is too narrow it would be garbled, so say that."""
+    def _draw(self, qr: QRCode) -> bool:
+        """Draw the code; in a terminal that is too narrow it would be garbled, so say that.
+
+        Returns:
+            Whether all of it can be seen.
+        """
         self._too_wide = None
         if not can_draw():
             self._cannot_draw(qr, CANNOT_DRAW.format(sys.stdout.encoding))
-            return
+            return False
         drawing, size = self._drawing(qr), _size()
         if drawing.columns > size.columns and draws_colours():
             why = f"the code is {drawing.columns} columns wide and this terminal has {size.columns}"
             if self._unseen is not None and self._unseen is not qr:
                 self._cannot_draw(qr, why)  # nobody was there to make it wider for the one before
-                return
+                return False
             self._too_wide = self._unseen = qr
-            self._print(f"{why}: make it wider, and the code appears.")
-            return
+            self._print(f"{why}: make it wider, or its letters smaller, and the code appears.")
+            return False
         self._unseen = None
         self._print(*drawing.lines)
-        if len(drawing.lines) >= size.lines and draws_colours():
-            high = f"{len(drawing.lines)} lines high and this terminal has {size.lines}"
-            self._print(f"the code is {high}: make it higher, and all of it can be seen.")
+        too_high = len(drawing.lines) >= size.lines and draws_colours()
+        if too_high:
+            high = f"the code is {len(drawing.lines)} lines high and this terminal has {size.lines}"
+            self._print(f"{high}: make it higher, or its letters smaller, and all of it is seen.")
+        return not too_high
 
     def _cannot_draw(self, qr: QRCode, why: str) -> None:
         """Say it, and go on only if the code can be read off a line beside it, or typed.
