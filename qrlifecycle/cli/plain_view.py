@@ -7,8 +7,6 @@ control characters before it is shown. A payload is never written as text; a com
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from typing import Self
@@ -22,6 +20,7 @@ from ..outcome import Connected, Outcome, Reason
 from ..signals import ActionRequired
 from ..states import Event
 from .drawing import Drawing, can_draw, draw, draws_colours
+from .output import folded, terminal_size
 from .stopping import BROKEN_PIPE, Stop, discard_output
 
 __all__ = ["CANNOT_DRAW", "Hints", "PlainView", "sentences"]
@@ -108,7 +107,8 @@ class PlainView:
 
     def refresh(self) -> None:
         """Called regularly; draws a code that did not fit, once it fits."""
-        if (qr := self._too_wide) is not None and self._drawing(qr).columns <= _size().columns:
+        qr, size = self._too_wide, terminal_size()
+        if qr is not None and self._drawing(qr).columns <= size.columns:
             self._draw(qr)
 
     def end(self, outcome: Outcome) -> None:
@@ -127,7 +127,7 @@ class PlainView:
         return (*self._hints(qr), f"Or type {printable(qr.typed.reveal(), LONGEST)}{where}")
 
     def _drawing(self, qr: QRCode) -> Drawing:
-        return draw(qr, _size(), invert=self._invert)
+        return draw(qr, terminal_size(), invert=self._invert)
 
     def _draw(self, qr: QRCode) -> bool:
         """Draw the code; in a terminal that is too narrow it would be garbled, so say that.
@@ -139,7 +139,7 @@ class PlainView:
         if not can_draw():
             self._cannot_draw(qr, CANNOT_DRAW.format(sys.stdout.encoding))
             return False
-        drawing, size = self._drawing(qr), _size()
+        drawing, size = self._drawing(qr), terminal_size()
         if drawing.columns > size.columns and draws_colours():
             why = f"the code is {drawing.columns} columns wide and this terminal has {size.columns}"
             if self._unseen is not None and self._unseen is not qr:
@@ -149,7 +149,7 @@ class PlainView:
             self._print(f"{why}: make it wider, or its letters smaller, and the code appears.")
             return False
         self._unseen = None
-        self._print(*drawing.lines)
+        self._write(*drawing.lines)
         too_high = len(drawing.lines) >= size.lines and draws_colours()
         if too_high:
             high = f"the code is {len(drawing.lines)} lines high and this terminal has {size.lines}"
@@ -168,6 +168,9 @@ class PlainView:
         self._print(why)
 
     def _print(self, *lines: str) -> None:
+        self._write(*map(folded, lines))
+
+    def _write(self, *lines: str) -> None:
         try:
             print(*lines, sep="\n", flush=True)
         except OSError:  # a pipe without a reader, or the terminal was closed
@@ -188,11 +191,3 @@ def sentences(outcome: Outcome) -> Iterator[str]:
     yield f"not paired: {outcome.person}"
     if outcome.reason is not Reason.CANCELLED:
         yield printable(str(outcome), LONGEST_FAILURE)
-
-
-def _size() -> os.terminal_size:
-    try:
-        size = os.get_terminal_size(sys.stdout.fileno())
-    except (OSError, ValueError):
-        return shutil.get_terminal_size()
-    return size if size.columns and size.lines else os.terminal_size((80, 24))
