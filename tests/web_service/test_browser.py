@@ -488,9 +488,10 @@ async def test_every_text_can_be_read(seat: Seat, scheme: str) -> None:
     await check()
 
 
-async def test_a_phone_has_the_diagram_folded(seat: Seat) -> None:
+@pytest.mark.parametrize(("width", "height"), [(390, 800), (320, 568)], ids=["usual", "small"])
+async def test_a_phone_has_the_diagram_folded(seat: Seat, width: int, height: int) -> None:
     """What is to be done comes first; whoever wants to see the states unfolds them."""
-    ada = await seat(viewport={"width": 390, "height": 800})
+    ada = await seat(viewport={"width": width, "height": height})
     await ada.press_pair()
     diagram = ada.find("dialog [data-state=displayed]")
     await expect(diagram).to_be_hidden()
