@@ -181,6 +181,26 @@ def test_nothing_that_moves_a_cursor_is_printed(
     assert "\x1b" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("columns", [60, 80])
+def test_a_terminal_is_given_whole_words(
+    columns: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What is too long for a line goes on below where it began; in a pipe it is one line."""
+    journal = write(tmp_path / "j", healthy(), leaky())
+    assert main(["audit", journal]) == 1
+    piped = capsys.readouterr().out
+    assert max(map(len, piped.splitlines())) > 80
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(["audit", journal]) == 1
+    told = capsys.readouterr().out
+    assert max(map(len, told.splitlines())) <= columns
+    assert told.split() == piped.split()
+
+
 def test_the_standard_input(tmp_path: Path) -> None:
     """`-` reads what another program unpacks."""
     journal = Path(write(tmp_path / "j", healthy())).read_bytes()

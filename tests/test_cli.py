@@ -1170,14 +1170,27 @@ def test_a_code_that_is_higher_than_the_terminal_is_said_to_be() -> None:
 ADVICE = "This code is scanned automatically after 3 s."
 
 
+OF_130 = f"2@{'A' * 30},{'b' * 43},{'c' * 43}"
+WHATSAPPS = f"2@{'a' * 88},{'b' * 43}=,{'c' * 43}=,{'d' * 43}="
+"""As long as they are: some 220 characters."""
+
+
 @pytest.mark.parametrize(
-    ("columns", "lines", "fits"), [(80, 24, True), (60, 25, True), (60, 24, False), (80, 23, False)]
+    ("text", "columns", "lines", "fits"),
+    [
+        (OF_130, 80, 24, True),
+        (OF_130, 60, 25, True),
+        (OF_130, 60, 24, False),
+        (OF_130, 80, 23, False),
+        (WHATSAPPS, 80, 31, True),
+    ],
+    ids=lambda value: len(value) if isinstance(value, str) else None,
 )
-def test_a_code_of_whatsapps_fits_into_80_by_24(
-    columns: int, lines: int, fits: bool, capsys: pytest.CaptureFixture[str]
+def test_a_code_fits_into_80_by_24_and_one_of_whatsapps_into_80_by_31(
+    text: str, columns: int, lines: int, fits: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What to do with it stands at its right where there is no room below, or it is said."""
-    code = QRCode(f"2@{'A' * 30},{'b' * 43},{'c' * 43}")
+    code = QRCode(text)
     screen = Console(width=columns, height=lines, file=io.StringIO(), force_terminal=True)
     view = LiveView(Stop(owns_process=False), lambda _: (ADVICE,), title="a title", lifetime=60)
     view._console = screen
@@ -1195,6 +1208,28 @@ def test_a_code_of_whatsapps_fits_into_80_by_24(
     assert ("A live view of the code needs 45 columns and 25 lines" in out) is not fits
     if not fits:
         assert out.index("█") < out.index("A live view of the code")
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(80, 24), (60, 20)])
+def test_a_code_of_whatsapps_is_too_high_and_that_is_said_once(
+    columns: int, lines: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Below the code stands what to do, and not two sizes of it."""
+    monkeypatch.setattr("qrlifecycle.cli.drawing.draws_colours", lambda: True)
+    monkeypatch.setattr("qrlifecycle.cli.plain_view.draws_colours", lambda: True)
+    size = os.terminal_size((columns, lines))
+    monkeypatch.setattr("qrlifecycle.cli.plain_view.terminal_size", lambda: size)
+    view = LiveView(Stop(owns_process=False), lambda _: (ADVICE,), title="a title", lifetime=60)
+    view._console = Console(width=columns, height=lines, file=io.StringIO(), force_terminal=True)
+    with view:
+        view.show(QRCode(WHATSAPPS))
+    *code, last = capsys.readouterr().out.splitlines()
+    assert last == (
+        f"the code is 29 lines high and this terminal has {lines}: "
+        "make it higher, or its letters smaller, and all of it is seen."
+    )
+    assert "48;5;231m" in code[-1]
+    assert not any("this terminal has" in line for line in code)
 
 
 @pytest.mark.slow
@@ -1248,7 +1283,7 @@ def test_small_terminal(columns: int, lines: int) -> None:
     assert code == 0
     assert terminal_is_restored(written)
     assert "Traceback" not in written
-    assert "this terminal has" in written
+    assert "this terminal has" in " ".join(written.split())
     drawn = re.findall(r"\x1b\[38;5;16;48;5;231m([ ▀▄█]+)\x1b\[0m", written)
     assert bool(drawn) == (columns >= 37)
 
@@ -1262,9 +1297,10 @@ def test_a_terminal_that_stays_too_narrow_ends_it() -> None:
         pairing = partial(in_terminal, "pair", server.url, *OWNER, *few, columns=20)
         code, written = await asyncio.to_thread(pairing)
         assert code == 1
-        assert "make it wider, and the code appears" in written
-        assert "showing_failed" in written
-        assert "columns wide and this terminal has 20" in written
+        told = " ".join(written.split())
+        assert "make it wider, or its letters smaller, and the code appears" in told
+        assert "showing_failed" in told
+        assert "columns wide and this terminal has 20" in told
         assert len(server.sockets) == 2
 
     serve(scenario, qr_lifetime=0.3)
@@ -1487,7 +1523,14 @@ def test_a_shell_completes_commands_and_options() -> None:
     """Bash, asked as it would when somebody presses Tab."""
     pytest.importorskip("shtab", reason="needs the extra 'cli'")
     script = run("completion", "bash").stdout
-    for words, expected in (("de", "demo"), ("demo --sc", "--scan-after"), ("mo", "model")):
+    for words, expected in (
+        ("de", "demo"),
+        ("demo --sc", "--scan-after"),
+        ("mo", "model"),
+        ("pair --bot", "--bot-id"),
+        ("pair wa", "waha"),
+        ("pair waha --sess", "--session"),
+    ):
         typed = ["qrlifecycle", *words.split()]
         asked = f"COMP_WORDS=({' '.join(typed)}); COMP_CWORD={len(typed) - 1}\n"
         asked += "$(complete -p qrlifecycle | sed 's/.*-F \\([^ ]*\\).*/\\1/')\necho $COMPREPLY\n"
@@ -1532,6 +1575,29 @@ def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 0
     out = capsys.readouterr().out
     assert "example" in out or re.fullmatch(r"qrlifecycle \d+\.\d+\.\d+\S*\n", out)
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+@pytest.mark.parametrize(
+    "arguments",
+    [[], *([name] for name in command_line().commands), *(["pair", name] for name in GATEWAYS)],
+    ids=" ".join,
+)
+def test_help_fits_into_a_terminal(
+    arguments: list[str],
+    columns: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Of 80 columns nothing is cut; of 60 nothing but usage, and commands that are to be copied."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main([*arguments, "--help"]) == 0
+    usage, _, rest = capsys.readouterr().out.partition("\n\n")
+    long = [line for line in f"{usage}\n{rest}".splitlines() if len(line) > columns]
+    if columns < 80:
+        a_command = re.compile(r"  (zcat|export|QRLIFECYCLE_\w+=|qrlifecycle) ?\S.*")
+        long = [line for line in long if line in rest and not a_command.fullmatch(line)]
+    assert long == []
 
 
 def test_no_stdout() -> None:

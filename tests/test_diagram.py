@@ -160,9 +160,9 @@ class TestRows:
         assert len(arrows) == len(set(arrows)) > len(State)
 
     def test_the_terminal_is_told_why(self) -> None:
-        """The table for the terminal gives each row's reason in full, within 100 columns."""
+        """The table for the terminal gives each row's reason in full, within 80 columns."""
         text = draw("text")
-        assert max(map(len, text.splitlines())) <= 100
+        assert max(map(len, text.splitlines())) <= 80
         start = columns(text)[-1][0]
         reasons = " ".join(line[start:] for line in text.splitlines())
         assert [row.why for row in TABLE if row.why not in reasons] == []

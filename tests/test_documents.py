@@ -621,6 +621,8 @@ def test_every_page_that_is_linked_exists() -> None:
         ("PostgreSQL", "how-to/write-a-keeper.md"),
         ("Nothing happens", "how-to/nothing-happens.md"),
         ("JSON", "how-to/logging.md"),
+        ("logging", "how-to/logging.md"),
+        ("Report a hole", "security.md"),
         ("useEffect", "coming-from-the-react-hook.md"),
         ("Telethon", "compared.md"),
     ],

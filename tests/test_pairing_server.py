@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import runpy
 import subprocess
 import sys
 from functools import partial
@@ -224,3 +226,18 @@ def test_by_itself_it_says_its_token() -> None:
     finally:
         process.terminate()
         process.communicate(timeout=PROCESS_HANGS)
+
+
+async def test_its_help_lists_what_it_can_be_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each route, and nothing else, in a terminal of 80 columns."""
+    monkeypatch.setattr(sys, "argv", ["x", "--help"])
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        runpy.run_module("qrlifecycle.testing", run_name="__main__")
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 80
+    async with PairingServer() as server:
+        there = {(method, path.split("/")[1]) for method, path in routes(server)}
+    assert set(re.findall(r"^(GET|POST) +/(\w+)", printed, re.MULTILINE)) == there

@@ -176,6 +176,6 @@ setInterval(() => {
 light("idle");
 // On a phone the diagram is folded: the code and what is said of it come first.
 for (const fold of document.querySelectorAll("details")) {
-  fold.open = matchMedia("(min-width: 761px)").matches;
+  fold.open = matchMedia("(min-width: 761px) and (min-height: 521px)").matches;
 }
 at("open").hidden = false; // without a script it would do nothing

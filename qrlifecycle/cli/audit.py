@@ -12,6 +12,7 @@ from ..monitoring.audit import Alert, Audit, Durations, Figures, Limits, SecondS
 from ..monitoring.journal import Entry, Skipped
 from ..monitoring.printable import printable
 from .journal_file import journal_entries
+from .output import folded
 from .stopping import Stop
 
 __all__ = ["run"]
@@ -75,7 +76,7 @@ class Judgement:
     def _print_finding(self, text: str) -> None:
         self.found += 1
         if self.found <= MOST_SHOWN:
-            print(f"line {self.lines}: {printable(text)}", flush=True)
+            print(folded(f"line {self.lines}: {printable(text)}", hang=2), flush=True)
 
 
 # The report
@@ -89,7 +90,7 @@ def _report(judgement: Judgement) -> None:
     width = max(len(name) for name, _ in rows)
     print()
     for name, value in rows:
-        print(f"  {name:<{width}}  {printable(value)}")
+        print(folded(f"  {name:<{width}}  {printable(value)}", hang=width + 4))
     print()
     if judgement.found:
         print(f"{judgement.found:,} found.")

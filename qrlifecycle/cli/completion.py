@@ -8,6 +8,7 @@ from ..errors import MissingExtra
 from .arguments import command_line
 from .gateways import GATEWAYS
 from .output import write
+from .parser import Parser
 from .stopping import Stop
 
 __all__ = ["run"]
@@ -24,6 +25,7 @@ def run(arguments: argparse.Namespace, _stop: Stop) -> int:
     except ImportError:
         raise MissingExtra("completing commands in a shell", "cli") from None
     parser = command_line()
+    _nest_gateways(parser)
     for command in parser.parsers.values():
         for action in command._actions:  # noqa: SLF001 - argparse has no other list
             if action.metavar == "FILE":
@@ -32,3 +34,13 @@ def run(arguments: argparse.Namespace, _stop: Stop) -> int:
                 action.choices = [*GATEWAYS]
     write(f"{shtab.complete(parser, arguments.shell)}\n", None)
     return 0
+
+
+def _nest_gateways(parser: Parser) -> None:
+    """Make each gateway a command below `pair`, as it is typed; to parse, it is one beside it."""
+    pair = parser.parsers["pair"]
+    pair._actions[:] = pair._get_optional_actions()  # noqa: SLF001 - its groups share the list
+    gateways = pair.add_subparsers(metavar="URL")
+    for name, entry in GATEWAYS.items():
+        whole = parser.parsers[f"pair {name}"]
+        gateways.add_parser(name, parents=[whole], add_help=False, help=entry.help)

@@ -42,13 +42,13 @@ One socket while a QR code is on screen, not before and not after, and the succe
 
 EXAMPLES = """\
 examples:
-  qrlifecycle demo                   pair a phone with a toy server on this machine
+  qrlifecycle demo                   pair with a toy server on this machine
   qrlifecycle demo --scan-after 2    the same, scanned by itself after 2 seconds
   qrlifecycle pair https://bots.example --bot-id bot-7 --user-id user-123
   qrlifecycle pair waha http://localhost:3000 --session bot-7
   qrlifecycle pair device-flow https://login.example --client-id tv
   qrlifecycle diagram                the states and events, as a Mermaid diagram
-  qrlifecycle model                  the formal model, for the model checker Spin
+  qrlifecycle model                  the formal model, for Spin
   qrlifecycle verify                 whether the promises hold, on this machine
   qrlifecycle audit pairings.jsonl   whether they held, in a program that ran
   qrlifecycle timeline pairings.jsonl   the same as a picture
@@ -62,10 +62,10 @@ give --host this machine's address in the network and scan with a real phone.
 
 DEMO_EXAMPLES = """\
 examples:
-  qrlifecycle demo                       open the printed URL in a browser to "scan"
+  qrlifecycle demo                       open the printed URL to "scan"
   qrlifecycle demo --scan-after 2        scanned by itself after 2 seconds
   qrlifecycle demo --host 192.168.1.20   scan with a phone in the same network
-  qrlifecycle demo --gateway device-flow a service that a gateway knows, played and scanned
+  qrlifecycle demo --gateway waha        a known service, played and scanned
   qrlifecycle demo --gateway waha --serve   played until Ctrl-C, for `qrlifecycle pair waha`
 
 exit code: 0 paired, 1 not paired, 130 after Ctrl-C, 143 after SIGTERM
@@ -81,7 +81,8 @@ variable QRLIFECYCLE_TOKEN, so that no list of processes shows it; it is sent as
 
 PAIR_EXAMPLES = """\
 example:
-  QRLIFECYCLE_TOKEN=... qrlifecycle pair https://bots.example --bot-id bot-7 --user-id user-123
+  QRLIFECYCLE_TOKEN=... qrlifecycle pair https://bots.example \\
+      --bot-id bot-7 --user-id user-123
 
 exit code: 0 paired, 1 not paired, 130 after Ctrl-C, 143 after SIGTERM
 """

@@ -125,9 +125,7 @@ class LiveView(PlainView):
         if self._live is not None and not self._fits(code, below) and self._right_of(code) is None:
             self._leave_screen()
             too_small = True
-        if self._live is None:
-            super().show(qr)
-        if too_small:  # last, for of a code that is too high only the end can be seen
+        if self._live is None and self._print_code(qr) and too_small:
             size = self._console.size
             super().say(
                 f"A live view of the code needs {len(code[0])} columns and {len(code) + below} "

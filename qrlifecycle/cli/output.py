@@ -1,14 +1,17 @@
-"""Where a command's result is written to, and in which format."""
+"""Where a command's result is written to, in which format, and how wide."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from textwrap import wrap
 
 from ..errors import InvalidValue
 
-__all__ = ["chosen_format", "write", "write_file"]
+__all__ = ["chosen_format", "folded", "terminal_size", "write", "write_file"]
 
 
 def chosen_format(
@@ -60,3 +63,29 @@ def write_file(path: Path, result: str | bytes) -> None:
         path.write_bytes(result.encode() if isinstance(result, str) else result)
     except OSError as error:
         raise InvalidValue(f"cannot write {path}: {error.strerror}") from None
+
+
+def terminal_size() -> os.terminal_size:
+    """That of the terminal; what is usual, where there is none."""
+    try:
+        size = os.get_terminal_size(sys.stdout.fileno())
+    except (OSError, ValueError):
+        return shutil.get_terminal_size()
+    return size if size.columns and size.lines else os.terminal_size((80, 24))
+
+
+def folded(line: str, hang: int = 0) -> str:
+    """A line as it fits into the terminal; as it is, where standard output is none.
+
+    Args:
+        line: what is read. What is copied, an address or a command, is not for this.
+        hang: columns that stay free before what goes on in the next line.
+    """
+    columns = terminal_size().columns
+    if len(line) <= columns or not sys.stdout.isatty():
+        return line
+    hang = hang if hang < columns // 2 else 0
+    parts = wrap(
+        line, columns, subsequent_indent=" " * hang, break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(parts)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
+from itertools import groupby
+from textwrap import wrap
 from typing import Any, NoReturn
 
 from .. import __version__
@@ -27,6 +30,29 @@ def report_error(message: str) -> int:
     return USAGE
 
 
+class HelpText(argparse.HelpFormatter):
+    """Folds what is prose to the terminal's width, and leaves examples, which are indented."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """Argparse's own place to lay out what stands before and after the list of arguments."""
+        lines: list[str] = []
+        for prose, part in groupby(text.splitlines(), lambda line: line[:1].strip() != ""):
+            together = [*part]
+            lines += wrap(" ".join(together), width) if prose else _examples(together, width)
+        return "\n".join(indent + line for line in lines)
+
+
+def _examples(lines: Sequence[str], width: int) -> Iterator[str]:
+    """Examples as they are; what is said of one goes below it where there is no room beside it."""
+    for line in lines:
+        beside = re.fullmatch(r"(\s+\S.*?)\s{2,}(\S.*)", line)
+        if beside is None or len(line) <= width:
+            yield line
+            continue
+        yield beside[1]
+        yield from (f"      {said}" for said in wrap(beside[2], max(1, width - 6)))
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, and which does not guess at shortened flags.
 
@@ -43,7 +69,7 @@ class Parser(argparse.ArgumentParser):
     """What is taken from the environment alone, by the option that it is not; and where from."""
 
     def __init__(self, **options: Any) -> None:
-        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        options.setdefault("formatter_class", HelpText)
         super().__init__(allow_abbrev=False, **options)
         self.parsers = {}
 

@@ -7,8 +7,6 @@ control characters before it is shown. A payload is never written as text; a com
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from typing import Self
@@ -22,6 +20,7 @@ from ..outcome import Connected, Outcome, Reason
 from ..signals import ActionRequired
 from ..states import Event
 from .drawing import Drawing, can_draw, draw, draws_colours
+from .output import folded, terminal_size
 from .stopping import BROKEN_PIPE, Stop, discard_output
 
 __all__ = ["CANNOT_DRAW", "Hints", "PlainView", "sentences"]
@@ -82,8 +81,12 @@ class PlainView:
         What to do with it comes first, and last that it is higher than the screen: what came before
         such a code cannot be seen.
         """
+        self._print_code(qr)
+
+    def _print_code(self, qr: QRCode) -> bool:
+        """Show a code; whether all of it is on screen, else that was said."""
         self._print(*self._lines_beside(qr))
-        self._draw(qr)
+        return self._draw(qr)
 
     def spell(self, code: PairingCode) -> None:
         """Show a code to type; it is meant to be read, so it is written as text."""
@@ -104,7 +107,8 @@ class PlainView:
 
     def refresh(self) -> None:
         """Called regularly; draws a code that did not fit, once it fits."""
-        if (qr := self._too_wide) is not None and self._drawing(qr).columns <= _size().columns:
+        qr, size = self._too_wide, terminal_size()
+        if qr is not None and self._drawing(qr).columns <= size.columns:
             self._draw(qr)
 
     def end(self, outcome: Outcome) -> None:
@@ -123,28 +127,34 @@ class PlainView:
         return (*self._hints(qr), f"Or type {printable(qr.typed.reveal(), LONGEST)}{where}")
 
     def _drawing(self, qr: QRCode) -> Drawing:
-        return draw(qr, _size(), invert=self._invert)
+        return draw(qr, terminal_size(), invert=self._invert)
 
-    def _draw(self, qr: QRCode) -> None:
-        """Draw the code; in a terminal that is too narrow it would be garbled, so say that."""
+    def _draw(self, qr: QRCode) -> bool:
+        """Draw the code; in a terminal that is too narrow it would be garbled, so say that.
+
+        Returns:
+            Whether all of it can be seen.
+        """
         self._too_wide = None
         if not can_draw():
             self._cannot_draw(qr, CANNOT_DRAW.format(sys.stdout.encoding))
-            return
-        drawing, size = self._drawing(qr), _size()
+            return False
+        drawing, size = self._drawing(qr), terminal_size()
         if drawing.columns > size.columns and draws_colours():
             why = f"the code is {drawing.columns} columns wide and this terminal has {size.columns}"
             if self._unseen is not None and self._unseen is not qr:
                 self._cannot_draw(qr, why)  # nobody was there to make it wider for the one before
-                return
+                return False
             self._too_wide = self._unseen = qr
-            self._print(f"{why}: make it wider, and the code appears.")
-            return
+            self._print(f"{why}: make it wider, or its letters smaller, and the code appears.")
+            return False
         self._unseen = None
-        self._print(*drawing.lines)
-        if len(drawing.lines) >= size.lines and draws_colours():
-            high = f"{len(drawing.lines)} lines high and this terminal has {size.lines}"
-            self._print(f"the code is {high}: make it higher, and all of it can be seen.")
+        self._write(*drawing.lines)
+        too_high = len(drawing.lines) >= size.lines and draws_colours()
+        if too_high:
+            high = f"the code is {len(drawing.lines)} lines high and this terminal has {size.lines}"
+            self._print(f"{high}: make it higher, or its letters smaller, and all of it is seen.")
+        return not too_high
 
     def _cannot_draw(self, qr: QRCode, why: str) -> None:
         """Say it, and go on only if the code can be read off a line beside it, or typed.
@@ -158,6 +168,9 @@ class PlainView:
         self._print(why)
 
     def _print(self, *lines: str) -> None:
+        self._write(*map(folded, lines))
+
+    def _write(self, *lines: str) -> None:
         try:
             print(*lines, sep="\n", flush=True)
         except OSError:  # a pipe without a reader, or the terminal was closed
@@ -178,11 +191,3 @@ def sentences(outcome: Outcome) -> Iterator[str]:
     yield f"not paired: {outcome.person}"
     if outcome.reason is not Reason.CANCELLED:
         yield printable(str(outcome), LONGEST_FAILURE)
-
-
-def _size() -> os.terminal_size:
-    try:
-        size = os.get_terminal_size(sys.stdout.fileno())
-    except (OSError, ValueError):
-        return shutil.get_terminal_size()
-    return size if size.columns and size.lines else os.terminal_size((80, 24))

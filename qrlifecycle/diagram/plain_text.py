@@ -12,8 +12,8 @@ from .picture import Picture, ends_after, roles
 
 __all__ = ["draw_text"]
 
-WHY_COLUMNS = 54
-"""Keeps the tables under 100 columns."""
+WHY_COLUMNS = 33
+"""Keeps the tables within the 80 columns of a terminal."""
 
 Cells = tuple[str, ...]
 Block = list[Cells]
@@ -25,7 +25,7 @@ def draw_text(picture: Picture) -> list[str]:
     lines = [f"  {line}" for line in (picture.title, *picture.notes)]
     lines += _table(head, [_block(state, picture) for state in State])
     for state, region, phases in picture.all_regions():
-        lines += ["", f"  Inside {state}, region {region}: {region.meaning}"]
+        lines += ["", f"  Inside {state}, region {region}:", f"  {region.meaning}"]
         blocks = [_phase_block(phase, phases, picture) for phase in phases]
         lines += _table(("  phase", "by", "target", "why"), blocks)
     return lines

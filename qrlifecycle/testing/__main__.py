@@ -26,11 +26,17 @@ async def serve(host: str, port: int) -> None:
         await anyio.sleep_forever()
 
 
+def requests() -> str:
+    """What it can be asked, as its module says it, in plain text."""
+    _, table, rest = (pairing_server.__doc__ or "").partition("====")
+    return f"requests:\n{table}{rest}".replace("``", "")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         prog="python -m qrlifecycle.testing",
-        description=__doc__,
-        epilog=pairing_server.__doc__,
+        description="The pairing server, by itself, until it is stopped.",
+        epilog=requests(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")

@@ -4,21 +4,28 @@ It is small, but it is no fake: python-socketio's server on aiohttp, as a bot pl
 It makes codes, rotates them, lets a phone scan or refuse them, and keeps book of every socket, so
 that a test can ask the *server* how many were ever open, and when.
 
-====  =============================  ===========================================================
-POST  /qr                            a code for ``{"botId", "userId"}``: ``{"qr", "expiresIn"}``,
-                                     or ``{"paired": true, "identity"}`` if paired already
-GET   /status?botId=...&userId=...   ``{"status", "identity"}``; while a code waits to be scanned,
-                                     ``"qr"`` and ``"expiresIn"`` as well
-GET   /phone/CODE                    plays the phone: it has scanned, and a page asks yes or no
-POST  /phone/CODE                    its answer: it scans and confirms; with ``answer=refuse``, in
-                                     a form or the query, it declines, with ``scan`` it only scans
-POST  /rotate                        a new code for ``{"botId", "userId"}``, sent over the socket
-POST  /expire                        the code runs out, sent over the socket
-GET   /sockets?userId=...            ``{"open", "most", "ever"}`` and each socket's record
-====  =============================  ===========================================================
+====  ============================  ==========================================
+POST  /qr                           a code for ``{"botId", "userId"}``:
+                                    ``{"qr", "expiresIn"}``; once it is paired,
+                                    ``{"paired": true, "identity"}``
+GET   /status?botId=...&userId=...  ``{"status", "identity"}``; while a code
+                                    waits, ``"qr"`` and ``"expiresIn"`` as well
+GET   /phone/CODE                   plays the phone: it has scanned, and a
+                                    page asks yes or no
+POST  /phone/CODE                   its answer: it scans and confirms; with
+                                    ``answer=refuse``, in a form or the query,
+                                    it declines, with ``scan`` it only scans
+POST  /rotate                       a new code for ``{"botId", "userId"}``,
+                                    sent over the socket
+POST  /expire                       the code runs out, sent over the socket
+GET   /sockets?userId=...           ``{"open", "most", "ever"}`` and each
+                                    socket's record
+====  ============================  ==========================================
 
-All but the phone's request needs the token, if the server has one. It has, unless it listens on
-loopback only: everybody in reach could read everybody's codes otherwise.
+
+All but the phone's request needs the token, if the server has one. It has,
+unless it listens on loopback only: everybody in reach could read everybody's
+codes otherwise.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class Person:
         picture = self.find(f"{within} [data-state]:not([hidden])")
         await expect(picture).to_have_attribute("data-state", state)
         size = self.page.viewport_size
-        if size is not None and size["width"] > 760:  # else it is folded
+        if size is not None and size["width"] > 760 and size["height"] > 520:  # else it is folded
             await expect(picture).to_be_visible()
 
     async def sees_no_code(self) -> None:

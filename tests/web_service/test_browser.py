@@ -488,9 +488,10 @@ async def test_every_text_can_be_read(seat: Seat, scheme: str) -> None:
     await check()
 
 
-async def test_a_phone_has_the_diagram_folded(seat: Seat) -> None:
+@pytest.mark.parametrize(("width", "height"), [(390, 800), (320, 568)], ids=["usual", "small"])
+async def test_a_phone_has_the_diagram_folded(seat: Seat, width: int, height: int) -> None:
     """What is to be done comes first; whoever wants to see the states unfolds them."""
-    ada = await seat(viewport={"width": 390, "height": 800})
+    ada = await seat(viewport={"width": width, "height": height})
     await ada.press_pair()
     diagram = ada.find("dialog [data-state=displayed]")
     await expect(diagram).to_be_hidden()
@@ -501,6 +502,27 @@ async def test_a_phone_has_the_diagram_folded(seat: Seat) -> None:
     wide = await seat()
     await wide.press_pair()
     await expect(wide.find("dialog [data-state=displayed]")).to_be_visible()
+
+
+async def test_a_phone_on_its_side_shows_what_is_said_beside_the_code(seat: Seat) -> None:
+    """With a code and at each end: the words, and what can be pressed, without scrolling."""
+    ada = await seat(viewport={"width": 844, "height": 390})
+
+    async def sees(*parts: str) -> None:
+        for part in parts:
+            await expect(ada.find(part)).to_be_in_viewport(ratio=1)
+        await expect(ada.find("dialog [data-state]:not([hidden])")).to_be_hidden()
+
+    await ada.press_pair()
+    await sees("#picture", "#sentence", "#left", "#address", "#close")
+    await ada.service.pairing.refuse(BOT, ada.user_id)
+    await ada.reads(Reason.REFUSED_ON_PHONE.person)
+    await sees("#sentence", "#next", "#again", "#close")
+    await ada.page.get_by_role("button", name="Try again").click()
+    await ada.sees_code()
+    await ada.scans()
+    await ada.reads("Paired with +490001234567.")
+    await sees("#sentence", "#next", "#close")
 
 
 @pytest.fixture(scope="session")
@@ -575,13 +597,16 @@ async def test_behind_a_path_everything_works(browser: Browser, service: Service
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("width", [1120, 390], ids=["desktop", "phone"])
+@pytest.mark.parametrize(
+    "size", [(1120, 800), (390, 800), (844, 390)], ids=["desktop", "phone", "a phone on its side"]
+)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_axe_finds_nothing_on_the_page(seat: Seat, axe: str, scheme: str, width: int) -> None:
+async def test_axe_finds_nothing_on_the_page(
+    seat: Seat, axe: str, scheme: str, size: tuple[int, int]
+) -> None:
     """Before, with a code, at a failure, and at the success."""
-    ada = await seat(
-        color_scheme=scheme, viewport={"width": width, "height": 800}, reduced_motion="reduce"
-    )
+    viewport = {"width": size[0], "height": size[1]}
+    ada = await seat(color_scheme=scheme, viewport=viewport, reduced_motion="reduce")
     assert await judge(ada.page, axe) == []
     await ada.press_pair()
     assert await judge(ada.page, axe) == []
