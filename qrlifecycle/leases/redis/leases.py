@@ -18,7 +18,7 @@ from ...logs import logger
 from ...policy import is_positive, number_or_kind
 from ..base import Holder, Lease, Leases, WhenHeld, check_key
 from .client import client_for
-from .keeper import Hint, Keeper, Times, Word, read_hint
+from .keeper import Hint, Keeper, Times, Word, kind_of, read_hint
 from .lease import RedisLease
 from .outbox import Outbox
 from .session import Session, clock
@@ -27,6 +27,12 @@ __all__ = ["RedisLeases"]
 
 LISTEN_AGAIN = 0.2
 """Seconds before a listener whose connection broke connects again."""
+
+LISTENED = 5.0
+"""Seconds after which a listener has listened: what forbids it comes sooner."""
+
+DEAF_AFTER = 3
+"""Times in a row that it could not listen, after which that is said."""
 
 
 class RedisLeases(Leases):
@@ -43,7 +49,8 @@ class RedisLeases(Leases):
 
     Args:
         client: a client of coredis (asyncio and trio) or of redis.asyncio, which the program has
-            opened; three connections of its pool are taken. Or a `KeeperClient`.
+            opened. Three connections are made as it makes its own; with redis.asyncio they are
+            taken from its pool. Or a `KeeperClient`.
         ttl: seconds for which a process is believed to live without a renewal. ``ttl`` and a
             quarter of it more is the longest wait after a machine was killed or the keeper began:
             ``policy.lease_timeout`` must be above that.
@@ -247,15 +254,32 @@ class RedisLeases(Leases):
 
     async def _listen_forever(self) -> None:
         """Hear hints; what is not heard comes with the next renewal, or is asked for again."""
+        failures, said = 0, False
         while True:
+            began = anyio.current_time()
             try:
                 async with self.keeper.hints() as hints:
                     async for text in hints:
                         if (hint := read_hint(text)) is not None:
                             self.hear(hint)
             except Exception as error:
+                if anyio.current_time() - began > LISTENED:
+                    failures, said = 0, False
+                failures += 1
                 logger.debug("leases: listening again after %s", type(error).__name__)
+                if failures >= DEAF_AFTER and self.session.good and not said:
+                    said = True
+                    self._say_deaf(error)
             await anyio.sleep(LISTEN_AGAIN)
+
+    def _say_deaf(self, error: Exception) -> None:
+        """All else is answered, so it will not mend itself; and nothing but a delay tells of it."""
+        logger.warning(
+            "leases: what others say is heard only with a renewal, every %g s, for the channel "
+            "cannot be listened to: %s",
+            self.times.renew_every,
+            kind_of(error),
+        )
 
 
 def _require_seconds(name: str, value: object) -> None:
