@@ -120,8 +120,9 @@ async def until_found(machine: Machine, *, there: bool) -> None:
 # 1
 
 
-async def test_promise_9_time_is_counted_from_the_sending_of_a_renewal(server: RedisServer) -> None:
-    """An answer that took a second prolongs nothing by that second."""
+@pytest.mark.parametrize("what", ["renew", "begin"])
+async def test_promise_9_time_is_counted_from_the_sending(server: RedisServer, what: str) -> None:
+    """An answer that took a second prolongs nothing by that second, nor does a beginning's."""
     sent: list[float] = []
 
     async with machine(server) as one:
@@ -129,9 +130,11 @@ async def test_promise_9_time_is_counted_from_the_sending_of_a_renewal(server: R
         async def late(name: str, run: Callable[[], Awaitable[Any]]) -> Any:
             began = one.clock()
             answer = await run()
-            if name == "renew":
+            if name == what:
                 one.clock.ahead += 1.0
                 sent.append(began)
+            if what == "begin":
+                server.admin.delete(f"{{qrl}}:session:{one.session.id}")
             return answer
 
         one.client.around = late
