@@ -24,13 +24,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--codes", type=int, default=10_000, metavar="N")
     parser.add_argument("--successes", type=int, default=500, help="whose time is taken")
     parser.add_argument("--idle", type=float, default=10, metavar="S", help="seconds of nothing")
+    parser.add_argument(
+        "--seldom", type=int, default=0, metavar="T",
+        help="have the garbage collector look at everything seldom: its third threshold (10)",
+    )  # fmt: skip
     parser.add_argument("--docs", action="store_true", help="fill docs/measured.md")
     given = parser.parse_args(arguments)
     if not 0 < 2 * given.successes < given.codes or given.idle <= 0:
         parser.error("two successes and more for each that is timed; and an idle time above 0")
     machine = this_machine()
     without, having = (
-        measure_one(given.codes, given.successes, given.idle, reads=reads)
+        measure_one(given.codes, given.successes, given.idle, given.seldom, reads=reads)
         for reads in (False, True)
     )
     plain = {title: (text, load) for title, text, load in without}
@@ -40,13 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{table.plain()}\n{machine}")
     if given.docs:
         command = f".venv/bin/python -m tests.benchmarks.shared --codes {given.codes}"
+        command += f" --seldom {given.seldom}" if given.seldom else ""
         fill_page({"shared": f"{table.markdown()}\n`{command}`, on {machine}.\n"})
     return 0
 
 
-def measure_one(codes: int, successes: int, idle: float, *, reads: bool) -> list[list[str]]:
+def measure_one(
+    codes: int, successes: int, idle: float, seldom: int = 0, *, reads: bool
+) -> list[list[str]]:
     """The rows of one crowd: what was measured, the figure, and the load at that moment."""
-    with running(f"{__package__}.crowd", codes, successes, idle, int(reads)) as crowd:
+    with running(f"{__package__}.crowd", codes, successes, idle, int(reads), seldom) as crowd:
         rows: list[list[str]] = json.loads(line_of(crowd))
     return rows
 
