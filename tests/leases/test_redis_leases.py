@@ -21,9 +21,9 @@ from qrlifecycle import InvalidValue, QRCode, QRLifecycle, WrongAnswer
 from qrlifecycle.errors import LeaseHeld, LeaseLost, LeaseTakenOver, UsageError
 from qrlifecycle.leases.redis import KeeperClient, KeeperConnection, RedisLeases
 from qrlifecycle.leases.redis.client import Published
-from qrlifecycle.leases.redis.keeper import read_hint
+from qrlifecycle.leases.redis.keeper import Times, read_hint
 from qrlifecycle.leases.redis.leases import LISTEN_AGAIN
-from qrlifecycle.leases.redis.outage import Outage
+from qrlifecycle.leases.redis.outage import LISTENED, Deafness, Outage
 from qrlifecycle.testing import ScriptedPeer
 
 from ..patience import HANGS
@@ -158,13 +158,38 @@ async def test_a_channel_that_cannot_be_listened_to_is_told_of_once(
     server.admin.execute_command("ACL", "SETUSER", "deaf", *rules)
     async with (
         over(server.port, username="deaf", password="pw") as client,
-        RedisLeases(client, renew_every=0.5),
+        RedisLeases(client, renew_every=0.5, timeout=0.5),
     ):
         await until(lambda: "cannot be listened to" in caplog.text)
         await anyio.sleep(2 * LISTEN_AGAIN)
     (said,) = [record for record in caplog.records if record.name == "qrlifecycle"]
     assert said.levelname == "WARNING"
     assert "every 0.5 s" in said.getMessage()
+
+
+def test_a_keeper_that_is_away_is_not_said_to_be_deaf_as_well(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nothing is answered then, and that is said. Once it has listened, it may be told of again."""
+    clock = [100.0]
+    outage = Outage(lambda: clock[0])
+    deafness = Deafness(outage, Times(15, 3, 1, 0.01, 0.25, 1), lambda: clock[0])
+
+    def fail(times: int, *, listened: float = 0.1) -> int:
+        for _ in range(times):
+            clock[0] += 1
+            deafness.goes_on(OSError("hush"), clock[0] - listened)
+        return caplog.text.count("heard only with a renewal, every 3 s")
+
+    assert fail(4) == 0
+    outage.goes_on(LeaseLost("away"))
+    assert fail(20) == 0
+    outage.is_over()
+    assert fail(5) == 0
+    assert fail(20) == 1
+    fail(1, listened=LISTENED + 1)
+    assert fail(20) == 2
+    assert "hush" not in caplog.text
 
 
 async def test_a_server_that_does_not_answer_uses_up_no_pool(server: RedisServer) -> None:

@@ -18,8 +18,9 @@ from ...logs import logger
 from ...policy import is_positive, number_or_kind
 from ..base import Holder, Lease, Leases, WhenHeld, check_key
 from .client import client_for
-from .keeper import Hint, Keeper, Times, Word, kind_of, read_hint
+from .keeper import Hint, Keeper, Times, Word, read_hint
 from .lease import RedisLease
+from .outage import Deafness
 from .outbox import Outbox
 from .session import Session, clock
 
@@ -27,12 +28,6 @@ __all__ = ["RedisLeases"]
 
 LISTEN_AGAIN = 0.2
 """Seconds before a listener whose connection broke connects again."""
-
-LISTENED = 5.0
-"""Seconds after which a listener has listened: what forbids it comes sooner."""
-
-DEAF_AFTER = 3
-"""Times in a row that it could not listen, after which that is said."""
 
 
 class RedisLeases(Leases):
@@ -96,6 +91,7 @@ class RedisLeases(Leases):
         )
         self.session = Session(self.keeper, self.times, self, keeps=self.keeps, now=clock)
         self._process = process
+        self._clock = clock
         self._outbox = Outbox(self.keeper)
         self._book: dict[str, RedisLease] = {}
         self._left = anyio.Event()
@@ -254,32 +250,18 @@ class RedisLeases(Leases):
 
     async def _listen_forever(self) -> None:
         """Hear hints; what is not heard comes with the next renewal, or is asked for again."""
-        failures, said = 0, False
+        deafness = Deafness(self.session.outage, self.times, self._clock)
         while True:
-            began = anyio.current_time()
+            began = self._clock()
             try:
                 async with self.keeper.hints() as hints:
                     async for text in hints:
                         if (hint := read_hint(text)) is not None:
                             self.hear(hint)
             except Exception as error:
-                if anyio.current_time() - began > LISTENED:
-                    failures, said = 0, False
-                failures += 1
                 logger.debug("leases: listening again after %s", type(error).__name__)
-                if failures >= DEAF_AFTER and self.session.good and not said:
-                    said = True
-                    self._say_deaf(error)
+                deafness.goes_on(error, began)
             await anyio.sleep(LISTEN_AGAIN)
-
-    def _say_deaf(self, error: Exception) -> None:
-        """All else is answered, so it will not mend itself; and nothing but a delay tells of it."""
-        logger.warning(
-            "leases: what others say is heard only with a renewal, every %g s, for the channel "
-            "cannot be listened to: %s",
-            self.times.renew_every,
-            kind_of(error),
-        )
 
 
 def _require_seconds(name: str, value: object) -> None:
