@@ -117,11 +117,14 @@ class News:
     __slots__ = ("_delivering", "_queue")
 
     def __init__(self) -> None:
-        self._queue: deque[tuple[Callable[[Any], object], object]] = deque()
+        # Only while there are any: it takes most of a kilobyte, and there may be thousands.
+        self._queue: deque[tuple[Callable[[Any], object], object]] | None = None
         self._delivering = False
 
     def put(self, deliver: Callable[[Any], object], item: object) -> None:
         """Add an item, and how it is delivered."""
+        if self._queue is None:
+            self._queue = deque()
         self._queue.append((deliver, item))
 
     def publish(self, deliver: Callable[[Any], object], item: object) -> None:
@@ -146,7 +149,7 @@ class News:
                 except BaseException as error:
                     raised = raised or error
         finally:
-            self._delivering = False
+            self._delivering, self._queue = False, None
         if raised is not None:
             reraise(raised)
 

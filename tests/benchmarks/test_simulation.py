@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import anyio
 import pytest
 
 from qrlifecycle.leases.redis.keeper import SAID_AT_ONCE
+from qrlifecycle.leases.redis.lease import RedisLease
 
-from .simulation.__main__ import main
+from .simulation.__main__ import main, play
 from .simulation.scenarios import AWAY, SCENARIOS, Crowd, Figures, at, figures_of
 from .simulation.server import ServiceTimes
 from .simulation.world import CLOSING, Code, World
@@ -74,6 +76,16 @@ async def test_a_code_that_comes_and_goes_costs_three_commands_at_most() -> None
     assert holds(figures)
     assert at(figures.waits, 1) < 0.01
     assert 2 * 10 < figures.commands / figures.seconds < 3 * 1.3 * 10 + 4 / RENEW_EVERY
+
+
+def test_nothing_of_a_scenario_stays_when_the_next_is_played() -> None:
+    """A million leases are a gigabyte, of which circles would be left until much later."""
+    gc.disable()
+    try:
+        assert holds(play("killed", Crowd(2, 5)))
+        assert not [one for one in gc.get_objects() if isinstance(one, RedisLease)]
+    finally:
+        gc.enable()
 
 
 async def test_two_sockets_and_a_lost_lease_are_seen() -> None:

@@ -22,7 +22,7 @@ from qrlifecycle import (
     State,
 )
 from qrlifecycle.engine.hooks import BACKLOG, append_news
-from qrlifecycle.engine.observers import Changes, Observers
+from qrlifecycle.engine.observers import Changes, News, Observers
 from qrlifecycle.engine.user_code import BackgroundTasks
 from qrlifecycle.records import Changed, Record
 from qrlifecycle.testing import ScriptedPeer, settle
@@ -48,6 +48,22 @@ def show_to(observers: Observers, code: QRCode) -> None:
 def pair(observers: Observers) -> None:
     """The success."""
     observers.notify(State.DISPLAYED, Event.PAIRED, State.CONNECTED, Connected("me"))
+
+
+def test_news_takes_no_room_when_all_of_it_is_told() -> None:
+    """Also what came while other news was being told, and whatever one of them raised."""
+    news, told = News(), list[object]()
+
+    def tell_more(item: object) -> None:
+        news.publish(told.append, "more")
+        told.append(item)
+        raise ValueError(item)
+
+    for item in ("first", "second"):
+        with pytest.raises(ValueError, match=item):
+            news.publish(tell_more, item)
+        assert news._queue is None
+    assert told == ["first", "more", "second", "more"]
 
 
 @pytest.mark.anyio

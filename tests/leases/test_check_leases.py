@@ -121,6 +121,13 @@ class LetsACrowdIn(KeptLease):
             await super().wait()
 
 
+class LetsNobodyIn(KeptLease):
+    """L2: whoever comes waits, although nobody holds it."""
+
+    async def wait(self) -> None:
+        await anyio.sleep_forever()
+
+
 class Nags(KeptLease):
     """L3: tells the holder again and again."""
 
@@ -328,6 +335,7 @@ CULPRITS = [
     (Impatient, "L2", "nobody else has it before release"),
     (TellsNobody, "L2", "nobody else has it before release"),
     (LetsACrowdIn, "L2", "a crowd has it one at a time"),
+    (LetsNobodyIn, "L2", "a crowd has it one at a time"),
     (Nags, "L3", "lost is called once"),
     (TellsInAThread, "L3", "lost is called once"),
     (TellsItWrongly, "L3", "lost is called once"),
@@ -370,6 +378,12 @@ async def test_a_culprit_is_found(culprit: Any, clause: str, name: str) -> None:
     failed = {result.check.name: result for result in broken.value.report.failures}
     assert name in failed
     assert f"{clause} {name}: {failed[name].check.fact}" in str(broken.value)
+
+
+async def test_a_crowd_of_which_nobody_has_it_in_time_is_told_so() -> None:
+    """It is no crowd of which many have it: a machine may be too busy."""
+    with pytest.raises(LeasesBroken, match=rf"None of them had it within {TTL / 2:g} s\."):
+        await check_leases(partial(two_machines, machines_of(LetsNobodyIn)), clauses=["L2"])
 
 
 def test_every_check_has_its_culprit() -> None:

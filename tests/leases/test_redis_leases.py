@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -20,12 +21,13 @@ from qrlifecycle import InvalidValue, QRCode, QRLifecycle, WrongAnswer
 from qrlifecycle.errors import LeaseHeld, LeaseLost, LeaseTakenOver, UsageError
 from qrlifecycle.leases.redis import KeeperClient, KeeperConnection, RedisLeases
 from qrlifecycle.leases.redis.client import Published
-from qrlifecycle.leases.redis.keeper import read_hint
-from qrlifecycle.leases.redis.outage import Outage
+from qrlifecycle.leases.redis.keeper import Times, read_hint
+from qrlifecycle.leases.redis.leases import LISTEN_AGAIN
+from qrlifecycle.leases.redis.outage import LISTENED, Deafness, Outage
 from qrlifecycle.testing import ScriptedPeer
 
 from ..patience import HANGS
-from .clients import over_redis_py
+from .clients import over_coredis, over_redis_py
 from .redis_server import MISSING, RedisServer
 from .test_redis_rules import KEY, TTL, machine, until, until_found
 
@@ -36,6 +38,14 @@ pytestmark = pytest.mark.anyio
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     """Redis keeps the time: no clock of ours is of use."""
     return request.param, {}
+
+
+def needs_asyncio() -> None:
+    """Skip, on trio."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pytest.skip("redis.asyncio runs on asyncio")
 
 
 # When the keeper is away
@@ -133,6 +143,75 @@ async def test_a_listener_whose_connection_broke_listens_again(server: RedisServ
         assert await other.leases.ask_to_leave(*KEY)
         await until(lambda: one.lost)
         lease.release()
+
+
+@pytest.mark.parametrize("over", [over_coredis, over_redis_py])
+async def test_a_channel_that_cannot_be_listened_to_is_told_of_once(
+    server: RedisServer,
+    over: Callable[..., AbstractAsyncContextManager[Any]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """All else is answered, so nobody would notice but by take-overs that take their time."""
+    if over is over_redis_py:
+        needs_asyncio()
+    rules = ["reset", "on", ">pw", "~*", "resetchannels", "+@all"]
+    server.admin.execute_command("ACL", "SETUSER", "deaf", *rules)
+    async with (
+        over(server.port, username="deaf", password="pw") as client,
+        RedisLeases(client, renew_every=0.5, timeout=0.5),
+    ):
+        await until(lambda: "cannot be listened to" in caplog.text)
+        await anyio.sleep(2 * LISTEN_AGAIN)
+    (said,) = [record for record in caplog.records if record.name == "qrlifecycle"]
+    assert said.levelname == "WARNING"
+    assert "every 0.5 s" in said.getMessage()
+
+
+def test_a_keeper_that_is_away_is_not_said_to_be_deaf_as_well(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nothing is answered then, and that is said. Once it has listened, it may be told of again."""
+    clock = [100.0]
+    outage = Outage(lambda: clock[0])
+    deafness = Deafness(outage, Times(15, 3, 1, 0.01, 0.25, 1), lambda: clock[0])
+
+    def fail(times: int, *, listened: float = 0.1) -> int:
+        for _ in range(times):
+            clock[0] += 1
+            deafness.goes_on(OSError("hush"), clock[0] - listened)
+        return caplog.text.count("heard only with a renewal, every 3 s")
+
+    assert fail(4) == 0
+    outage.goes_on(LeaseLost("away"))
+    assert fail(20) == 0
+    outage.is_over()
+    assert fail(5) == 0
+    assert fail(20) == 1
+    fail(1, listened=LISTENED + 1)
+    assert fail(20) == 2
+    assert "hush" not in caplog.text
+
+
+async def test_a_server_that_does_not_answer_uses_up_no_pool(server: RedisServer) -> None:
+    """However often it is tried in vain; when the server goes on, so does everybody."""
+    async with (
+        over_coredis(server.port, max_connections=1) as client,
+        RedisLeases(client, ttl=6, timeout=0.05, renew_every=0.05) as leases,
+    ):
+        await until(lambda: leases.session.good)
+        try:
+            server.pause()
+            await until(lambda: leases.session.outage)
+            for _ in range(5):
+                with pytest.raises(LeaseLost):
+                    await leases.keeper.renew("nobody's")
+        finally:
+            server.resume()
+        await until(lambda: not leases.session.outage)
+        channel = f"{{qrl}}:to:{leases._process}"
+        await until(lambda: server.admin.pubsub_numsub(channel)[0][1])
+        with anyio.fail_after(HANGS):
+            assert await client.ping()
 
 
 async def test_a_lease_that_is_released_while_it_is_said_again_is_given_back(
@@ -377,6 +456,8 @@ class FailingBy(Failing):
         (redis.exceptions.ResponseError("WRONGPASS hush"), r"ResponseError \(check the user and"),
         (redis.exceptions.NoPermissionError("hush"), r"NoPermissionError \(check what its user"),
         (redis.exceptions.ResponseError("NOPERM hush"), r"ResponseError \(check what its user may"),
+        (redis.exceptions.MaxConnectionsError("hush"), r"MaxConnectionsError \(its pool is too"),
+        (ExceptionGroup("hush", [OSError("hush")]), "OSError$"),
         (RuntimeError("hush"), r"RuntimeError \(has the program entered the client"),
         (ConnectionError("hush"), r"ConnectionError \(is it up, and at the address"),
         (coredis.exceptions.ConnectionError("hush"), r"ConnectionError \(is it up, and at the"),
@@ -534,12 +615,7 @@ async def test_a_flood_of_hints_shuts_out_no_cancellation() -> None:
 
 async def test_over_redis_py_a_connection_goes_back_closed(server: RedisServer) -> None:
     """On asyncio; nothing that leases took of the program's pool stays open."""
-    try:
-        import asyncio
-
-        asyncio.get_running_loop()
-    except RuntimeError:
-        pytest.skip("redis.asyncio runs on asyncio")
+    needs_asyncio()
     before = len(server.admin.client_list())
     async with over_redis_py(server.port) as client:
         async with RedisLeases(client, machine="here") as leases:

@@ -14,7 +14,8 @@ import pytest
 from qrlifecycle.errors import LeaseHeld, LeaseLost, LeaseTakenOver
 from qrlifecycle.leases import Lease, WhenHeld
 from qrlifecycle.leases.redis import RedisLeases
-from qrlifecycle.leases.redis.keeper import MOST_AT_ONCE, Times, Word
+from qrlifecycle.leases.redis.keeper import MOST_AT_ONCE, Answer, Times, Word
+from qrlifecycle.leases.redis.lease import RedisLease
 from qrlifecycle.leases.redis.outbox import BATCH
 from qrlifecycle.leases.redis.session import clock
 
@@ -120,8 +121,9 @@ async def until_found(machine: Machine, *, there: bool) -> None:
 # 1
 
 
-async def test_promise_9_time_is_counted_from_the_sending_of_a_renewal(server: RedisServer) -> None:
-    """An answer that took a second prolongs nothing by that second."""
+@pytest.mark.parametrize("what", ["renew", "begin"])
+async def test_promise_9_time_is_counted_from_the_sending(server: RedisServer, what: str) -> None:
+    """An answer that took a second prolongs nothing by that second, nor does a beginning's."""
     sent: list[float] = []
 
     async with machine(server) as one:
@@ -129,9 +131,11 @@ async def test_promise_9_time_is_counted_from_the_sending_of_a_renewal(server: R
         async def late(name: str, run: Callable[[], Awaitable[Any]]) -> Any:
             began = one.clock()
             answer = await run()
-            if name == "renew":
+            if name == what:
                 one.clock.ahead += 1.0
                 sent.append(began)
+            if what == "begin":
+                server.admin.delete(f"{{qrl}}:session:{one.session.id}")
             return answer
 
         one.client.around = late
@@ -382,10 +386,27 @@ async def test_promise_9_who_is_not_told_gets_it_all_the_same(server: RedisServe
     async with machine(server, ttl=3.0) as one, machine(server, ttl=3.0) as other:
         one.client.deaf = other.client.deaf = True
         lease = await one.hold()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(other.lease().acquire, other.lost.append, 0.5)
-            await until(lambda: one.lost)
-            lease.release()
+        with anyio.fail_after(HANGS):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(other.lease().acquire, other.lost.append, 0.5)
+                await until(lambda: one.lost)
+                lease.release()
+
+
+async def test_promise_9_those_who_wait_do_not_ask_again_all_at_once(server: RedisServer) -> None:
+    """Each asks after a fifth of the time to live, give or take a quarter of that; or sooner."""
+    async with machine(server) as one:
+        lease = one.leases.lease(*KEY)
+        assert isinstance(lease, RedisLease)
+
+        def pauses(left: float) -> list[float]:
+            waiting = Answer("wait", seconds=left)
+            return [lease._seconds_after(waiting, one.session.id) for _ in range(200)]
+
+        long, short = pauses(TTL), pauses(0.1)
+        assert 0.75 * TTL / 5 <= min(long) < 0.85 * TTL / 5
+        assert 1.15 * TTL / 5 < max(long) <= 1.25 * TTL / 5
+        assert max(short) < 0.15
 
 
 # 10

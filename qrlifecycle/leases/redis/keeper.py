@@ -15,7 +15,7 @@ from ..base import Holder, WhenHeld
 from .client import KeeperClient, KeeperConnection, in_text
 from .scripts import ACQUIRE, ASK, BEGIN, FIND, RENEW, UPDATE, Script
 
-__all__ = ["Answer", "Hint", "Keeper", "Times", "Word", "read_hint"]
+__all__ = ["Answer", "Hint", "Keeper", "Times", "Word", "kind_of", "read_hint"]
 
 MOST_AT_ONCE = 16
 """Acquisitions under way at a time. Thousands that wait for an answer would delay all others."""
@@ -188,21 +188,25 @@ class Keeper:
             connection.drop()
             kind = f"within {self._times.timeout:g} s"
         except Exception as error:
-            kind = f"but with {_kind_of(error)}"
+            kind = f"but with {kind_of(error)}"
         raise LeaseLost(f"the keeper of the leases did not answer {kind}")
 
 
-def _kind_of(error: Exception) -> str:
+def kind_of(error: BaseException) -> str:
     """An error's kind, for a text, and what to do where nobody but a person can.
 
     Clients' words may hold what they were sent: only the first is looked at, the server's code.
     """
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
     kind = type(error).__name__
     code = str(error).partition(" ")[0]
     if kind.startswith("Authentication") or code in {"NOAUTH", "WRONGPASS"}:
         return f"{kind} (check the user and the password that the client has)"
     if kind in {"AuthorizationError", "NoPermissionError"} or code == "NOPERM":
         return f"{kind} (check what its user may do: the commands, the keys and the channels)"
+    if kind == "MaxConnectionsError":
+        return f"{kind} (its pool is too small: leases take three connections of it)"
     if isinstance(error, RuntimeError):
         return f"{kind} (has the program entered the client, with 'async with'?)"
     if kind in {"ConnectionError", "ConnectionRefusedError"}:

@@ -20,6 +20,7 @@ from ..base import Holder, Lease, Leases, WhenHeld, check_key
 from .client import client_for
 from .keeper import Hint, Keeper, Times, Word, read_hint
 from .lease import RedisLease
+from .outage import Deafness
 from .outbox import Outbox
 from .session import Session, clock
 
@@ -43,7 +44,8 @@ class RedisLeases(Leases):
 
     Args:
         client: a client of coredis (asyncio and trio) or of redis.asyncio, which the program has
-            opened; three connections of its pool are taken. Or a `KeeperClient`.
+            opened. Three connections are made as it makes its own; with redis.asyncio they are
+            taken from its pool. Or a `KeeperClient`.
         ttl: seconds for which a process is believed to live without a renewal. ``ttl`` and a
             quarter of it more is the longest wait after a machine was killed or the keeper began:
             ``policy.lease_timeout`` must be above that.
@@ -89,6 +91,7 @@ class RedisLeases(Leases):
         )
         self.session = Session(self.keeper, self.times, self, keeps=self.keeps, now=clock)
         self._process = process
+        self._clock = clock
         self._outbox = Outbox(self.keeper)
         self._book: dict[str, RedisLease] = {}
         self._left = anyio.Event()
@@ -247,7 +250,9 @@ class RedisLeases(Leases):
 
     async def _listen_forever(self) -> None:
         """Hear hints; what is not heard comes with the next renewal, or is asked for again."""
+        deafness = Deafness(self.session.outage, self.times, self._clock)
         while True:
+            began = self._clock()
             try:
                 async with self.keeper.hints() as hints:
                     async for text in hints:
@@ -255,6 +260,7 @@ class RedisLeases(Leases):
                             self.hear(hint)
             except Exception as error:
                 logger.debug("leases: listening again after %s", type(error).__name__)
+                deafness.goes_on(error, began)
             await anyio.sleep(LISTEN_AGAIN)
 
 

@@ -1,13 +1,22 @@
-"""Over coredis, on asyncio and trio."""
+"""Over coredis, on asyncio and trio.
+
+Connections are made as the client's pool makes its own, and live in its task group, but none is
+taken out of the pool. That of coredis 6.9 never gets back the place of a connection that broke
+while it was taken out, or was given up while it connected. A server that is there and does not
+answer for some minutes would so use up all places of the pool: nobody could reach it any more, not
+even when it is well again, neither these leases nor the program.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
-from coredis.exceptions import NoScriptError
+from anyio.abc import TaskStatus
+from coredis.exceptions import NoScriptError, RedisError
 from coredis.retry import NoRetryPolicy
 
 from .client import KeeperClient, KeeperConnection, Published
@@ -28,12 +37,12 @@ class CoredisClient(KeeperClient):
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[KeeperConnection]:
-        """One that is taken out of the client's pool for good."""
+        """One that connects when something is sent."""
         connection = _Connection(self._client.connection_pool)
         try:
             yield connection
         finally:
-            connection.give_back()
+            connection.drop()
 
     @asynccontextmanager
     async def messages(self, channel: str) -> AsyncIterator[AsyncIterator[str]]:
@@ -41,6 +50,7 @@ class CoredisClient(KeeperClient):
         pubsub = self._client.pubsub(
             channels=[channel], ignore_subscribe_messages=True, retry_policy=NoRetryPolicy()
         )
+        pubsub.acquire_connection = partial(_connection_for, self._client.connection_pool)
         try:
             async with pubsub as subscribed:
                 yield Published(subscribed.get_message)
@@ -77,10 +87,8 @@ class _Connection(KeeperConnection):
 
     async def _connected(self) -> Any:
         async with self._connecting:
-            if self._connection is not None and not self._connection.usable:
-                self.give_back()
-            if self._connection is None:
-                self._connection = await self._pool.get_connection()
+            if self._connection is None or not self._connection.usable:
+                self._connection = await _connect(self._pool)
             return self._connection
 
     def drop(self) -> None:
@@ -88,8 +96,36 @@ class _Connection(KeeperConnection):
         if self._connection is not None:
             self._connection.invalidate()
 
-    def give_back(self) -> None:
-        """To the pool, which looks itself whether it is still of use."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._pool.release(connection)
+
+async def _connect(pool: Any) -> Any:
+    """A connection as the pool would make one.
+
+    Raises:
+        Exception: the server cannot be reached, or lets nobody in.
+    """
+    connection = await pool._construct_connection()  # noqa: SLF001 - Sentinel's asks who it is
+    error = await pool.task_group.start(_serve, connection)
+    if error is not None:
+        raise error
+    return connection
+
+
+async def _serve(connection: Any, *, task_status: TaskStatus[Exception | None]) -> None:
+    """Run a connection. That it does not come to be is told to who waits, not to all in the group.
+
+    Of one that breaks later whoever uses it hears.
+    """
+    try:
+        await connection.run(task_status=task_status)
+    except RedisError as error:
+        task_status.started(error)
+
+
+@asynccontextmanager
+async def _connection_for(pool: Any) -> AsyncIterator[Any]:
+    """A connection for as long as the block lasts."""
+    connection = await _connect(pool)
+    try:
+        yield connection
+    finally:
+        connection.invalidate()

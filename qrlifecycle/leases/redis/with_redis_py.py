@@ -56,13 +56,26 @@ class _Connection(KeeperConnection):
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        self._one_at_a_time = anyio.Lock()
 
     async def run(self, script: Script, key: str, args: Sequence[str]) -> Any:
         """By its name; by its text if the server does not know it."""
-        try:
-            return await self._client.evalsha(script.sha, 1, key, *args)
-        except NoScriptError:
-            return await self._client.eval(script.text, 1, key, *args)
+        async with self._one_at_a_time:
+            await self._connect()
+            try:
+                return await self._client.evalsha(script.sha, 1, key, *args)
+            except NoScriptError:
+                return await self._client.eval(script.text, 1, key, *args)
+
+    async def _connect(self) -> None:
+        """Connect again, if need be.
+
+        A command would do so by itself, but to where it was connected before. This asks a Sentinel,
+        if there is one, which server is the primary by now.
+        """
+        connection = self._client.connection
+        if connection is not None and not connection.is_connected:
+            await connection.connect()
 
     def drop(self) -> None:
         """It is done already: the command was cancelled."""

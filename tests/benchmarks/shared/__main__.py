@@ -28,13 +28,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--urgent", action="store_true",
         help="those whose time is taken at real-time priority: others then wait (for root)",
     )  # fmt: skip
+    parser.add_argument(
+        "--seldom", type=int, default=0, metavar="T",
+        help="have the garbage collector look at everything seldom: its third threshold (10)",
+    )  # fmt: skip
     parser.add_argument("--docs", action="store_true", help="fill docs/measured.md")
     given = parser.parse_args(arguments)
     if not 0 < 2 * given.successes < given.codes or given.idle <= 0:
         parser.error("two successes and more for each that is timed; and an idle time above 0")
     machine = this_machine()
     without, having = (
-        measure_one(given.codes, given.successes, given.idle, reads=reads, urgent=given.urgent)
+        measure_one(
+            given.codes, given.successes, given.idle, given.seldom, reads=reads, urgent=given.urgent
+        )
         for reads in (False, True)
     )
     plain = {title: (text, load) for title, text, load in without}
@@ -45,15 +51,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.docs:
         command = f".venv/bin/python -m tests.benchmarks.shared --codes {given.codes}"
         command += " --urgent" * given.urgent
+        command += f" --seldom {given.seldom}" if given.seldom else ""
         fill_page({"shared": f"{table.markdown()}\n`{command}`, on {machine}.\n"})
     return 0
 
 
 def measure_one(
-    codes: int, successes: int, idle: float, *, reads: bool, urgent: bool
+    codes: int, successes: int, idle: float, seldom: int = 0, *, reads: bool, urgent: bool
 ) -> list[list[str]]:
     """The rows of one crowd: what was measured, the figure, and the load at that moment."""
-    arguments = codes, successes, idle, int(reads), int(urgent)
+    arguments = codes, successes, idle, int(reads), int(urgent), seldom
     with running(f"{__package__}.crowd", *arguments) as crowd:
         rows: list[list[str]] = json.loads(line_of(crowd))
     return rows

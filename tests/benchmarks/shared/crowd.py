@@ -1,7 +1,7 @@
 """One crowd over one shared socket, in a process of its own: displayed, left alone, told, broken.
 
-Run as ``python -m tests.benchmarks.shared.crowd COUNT SUCCESSES IDLE READS URGENT``, the last two
-of them 0 or 1. It prints one line of JSON: the rows of the table.
+Run as ``python -m tests.benchmarks.shared.crowd COUNT SUCCESSES IDLE READS URGENT SELDOM``, where
+READS and URGENT are 0 or 1. It prints one line of JSON: the rows of the table.
 """
 
 from __future__ import annotations
@@ -288,7 +288,9 @@ async def _succeed_at_once(figures: Figures, crowd: Crowd, service: Told) -> Non
 
 def main() -> None:
     """Measure one crowd."""
-    count, taken, idle, reads, urgently = sys.argv[1:]
+    count, taken, idle, reads, urgently, seldom = sys.argv[1:]
+    if int(seldom):
+        gc.set_threshold(*gc.get_threshold()[:2], int(seldom))
     given = int(count), int(taken), float(idle), reads == "1", urgently == "1"
     figures = anyio.run(measure, *given)
     print(json.dumps(figures.rows), flush=True)
