@@ -13,6 +13,8 @@ from ...errors import Ending, TransportError, TransportLost, TransportRefused, T
 from ...values import NOT_NOW, UNAUTHORIZED
 
 __all__ = [
+    "BROKEN_RULES",
+    "NO_TEXT",
     "abandoned",
     "another_protocol",
     "broken_tls",
@@ -143,6 +145,11 @@ CLOSE_CODES = {
     1014: "what is behind its gateway failed",
 }
 """Of RFC 6455, section 7.4.1, and IANA's registry of close codes."""
+
+
+BROKEN_RULES = "the server breaks the rules of WebSocket"
+
+NO_TEXT = "the server sent text that is not UTF-8"
 
 
 def another_protocol(what: str, *, opening: bool) -> TransportError:
