@@ -321,7 +321,10 @@ async def test_a_choice_of_what_was_not_offered(header: bytes, fault: str) -> No
     [
         (b"SSH-2.0-OpenSSH_9.6\r\n", "the server does not speak HTTP"),
         (b"\0" * 100, "the server does not speak HTTP"),
-        (b"HTTP/1.1 101 X\r\n" + b"x: y\r\n" * 10_000, "the server does not speak HTTP"),
+        (
+            b"HTTP/1.1 101 X\r\n" + b"x: y\r\n" * 10_000,
+            "the server answers with a head of more than 16 kB",
+        ),
         (b"\x15\x03\x01\x00\x02\x02\x0a", "the server speaks TLS there; is it https or wss?"),
     ],
 )

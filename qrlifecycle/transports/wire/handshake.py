@@ -20,7 +20,7 @@ from .endings import another_protocol, hung_up_on_us, refused_by_status
 from .options import WireOptions
 from .stream import Stream
 
-__all__ = ["Answer", "ask", "not_http", "upgrade"]
+__all__ = ["TOO_MUCH", "Answer", "ask", "not_http", "upgrade"]
 
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455, section 1.3."""
@@ -33,6 +33,10 @@ TLS_RECORDS = frozenset({0x15, 0x16})
 
 HTTP = b"HTTP/"
 """How every answer begins."""
+
+
+TOO_MUCH = 431
+"""HTTP's number for headers that are too large; h11 gives it to an answer with such as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +105,10 @@ async def ask(stream: Stream, request: h11.Request, whom: str, *, secure: bool) 
             try:
                 if (answer := _answer_in(http)) is not None:
                     return answer
-            except h11.RemoteProtocolError:
-                failure = another_protocol(f"{whom} does not speak HTTP", opening=True)
+            except h11.RemoteProtocolError as error:
+                large = error.error_status_hint == TOO_MUCH
+                said = "answers with a head of more than 16 kB" if large else "does not speak HTTP"
+                failure = another_protocol(f"{whom} {said}", opening=True)
     raise failure
 
 
