@@ -1379,6 +1379,8 @@ def one_line(text: str) -> str:
         "demo --host 0.0.0.0",
         "demo --host ::",
         "demo --host a/b",
+        "demo --host 192.168.1..20",
+        "demo --host .",
         "demo --host 192.0.2.1",
         "demo --max-refreshes -1",
         "demo --qr-lifetime nan",
@@ -1416,6 +1418,7 @@ def one_line(text: str) -> str:
         "diagram --output /nowhere/diagram.mmd",
         "diagram --check /nowhere/diagram.mmd",
         "diagram --check diagram.svg",
+        "diagram --check=",
         "diagram --check a.mmd --output b.mmd",
         "diagram --check a.mmd --state idle",
         f"diagram --format mermaid --check {sys.executable}",
@@ -1427,6 +1430,58 @@ def test_unusable(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
     captured = capsys.readouterr()
     one_line(captured.err)
     assert captured.out == ""
+
+
+OPTIONS = [
+    *("--bot-id", "--user-id", "--qr-url", "--qr-field", "--expires-field", "--status-url"),
+    *("--status-field", "--paired-status", "--namespace", "--socketio-path", "--header"),
+    *("--event", "--owner", "--policy"),
+]
+"""Those of `pair` that take a text."""
+
+
+@pytest.mark.parametrize("option", [*OPTIONS, "--ca-file"])
+def test_an_option_that_is_given_nothing_is_not_as_if_it_were_not_there(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A shell's variable that is not set gives nothing."""
+    assert main(["pair", "https://h", *OWNER, option, ""]) == 2
+    said = one_line(capsys.readouterr().err)
+    assert f"argument {option}: nothing is given to it; is a variable not set?" in said
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("value", ["\udcff", "\0"])
+def test_what_is_no_text_is_told_by_name(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A terminal gives half of a pair for what is not UTF-8."""
+    assert main(["pair", "https://h", *OWNER, option, f"/a=b{value}"]) == 2
+    assert f"argument {option}: it is no text" in one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("value", ["\udcff", "\0", "/nowhere.pem"])
+def test_a_certificate_authority_that_no_file_holds(
+    value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever its name is."""
+    assert main(["pair", "https://h", *OWNER, "--ca-file", value]) == 2
+    assert "cannot read" in one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("twice", "named"),
+    [
+        (["--header", "X-A=1", "--header", "x-a=2"], "--header x-a"),
+        (["--event", "a=b=connected", "--event", "a=b=qr_expired"], "--event 'a=b'"),
+    ],
+)
+def test_nothing_is_given_twice(
+    twice: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One of both would be dropped without a word."""
+    assert main(["pair", "https://h", *OWNER, *twice]) == 2
+    assert f"{named} is given twice" in one_line(capsys.readouterr().err)
 
 
 def test_a_certificate_authority_for_no_url(
