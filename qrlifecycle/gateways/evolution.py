@@ -39,6 +39,7 @@ from ..transports.base import Transport
 from ..transports.handshake import check_namespace
 from ..transports.shared import SharedSocket, SocketIOFeed
 from ..transports.socketio import SocketIOTransport
+from ..transports.wire.options import check_flags
 from ..values import UNAUTHORIZED, fields_of, text_of, value_at
 from .base import Reaching, until
 from .credentials import Credential, advice_on, check_credential, fresh
@@ -106,6 +107,8 @@ class EvolutionAPI(SharingGateway):
             number that is none.
     """
 
+    account_is: ClassVar[str] = "instance"
+
     policy: ClassVar[Policy] = Policy(
         qr_lifetime=45.0,
         rotated_lifetime=45.0,
@@ -128,6 +131,7 @@ class EvolutionAPI(SharingGateway):
     ) -> None:
         super().__init__(url, instance, shared=shared, **options)
         check_credential(api_key, "api_key", in_header=True)
+        check_flags(global_events=global_events)
         global_events = global_events or shared is not None
         self._namespace = "/" if global_events else f"/{instance}"
         check_namespace(self._namespace)

@@ -15,8 +15,9 @@ __all__ = ["Address", "address_at", "address_of", "place_of", "split_server", "s
 SECURE = frozenset({"https", "wss"})
 PLAIN = frozenset({"http", "ws"})
 
-NOT_IN_A_URL = re.compile(r"[\s\x00-\x1f\x7f]")
-"""What `urlsplit` would leave out without a word, or a server would read as something else."""
+NOT_IN_A_URL = re.compile(r"[\s\x00-\x1f\x7f\ud800-\udfff]")
+"""What `urlsplit` would leave out without a word, a server would read as something else, or no
+bytes stand for: a terminal gives surrogates for what is not UTF-8."""
 
 SAFE_IN_A_TARGET = "/:@!$&'()*+,;=-._~%?"
 
