@@ -41,7 +41,7 @@ from qrlifecycle import (
 from qrlifecycle.cli import main, stopping
 from qrlifecycle.cli.arguments import SHELLS, command_line
 from qrlifecycle.cli.gateways import GATEWAYS
-from qrlifecycle.cli.http_requests import CodeRequest, default_qr_url
+from qrlifecycle.cli.http_requests import CodeRequest, StatusRequest, default_qr_url
 from qrlifecycle.cli.interactive import policy_of
 from qrlifecycle.cli.live_view import LiveView
 from qrlifecycle.cli.plain_view import PlainView, sentences
@@ -949,6 +949,58 @@ def test_an_answer_that_cannot_be_meant_names_its_field(answer: object, said: st
     assert str(raised.value).startswith(said)
 
 
+def failure_of(kind: type[CodeRequest | StatusRequest], status: int) -> str:
+    """What is said of an answer that is a page with this status."""
+
+    async def respond(_request: web.Request) -> web.Response:
+        return web.Response(status=status, text="<html>", headers={"Location": "https://x/s3cret"})
+
+    async def scenario() -> str:
+        app = web.Application()
+        app.router.add_route("*", "/", respond)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        with pytest.raises(PeerError) as raised:
+            await kind(f"http://127.0.0.1:{runner.addresses[0][1]}/", "b", "u")()
+        await runner.cleanup()
+        return str(raised.value)
+
+    return asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("kind", "option"), [(CodeRequest, "--qr-url"), (StatusRequest, "--status-url")]
+)
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (302, "it redirects, which is not followed; give {} where it leads to"),
+        (404, "is {} right?"),
+        (503, "the server answered HTTP 503 when asked for"),
+        (200, "is not a JSON object"),
+    ],
+)
+def test_an_answer_that_is_none_says_what_to_mend(
+    kind: type[CodeRequest | StatusRequest], option: str, status: int, said: str
+) -> None:
+    """By the option that says where to ask; it is HTTP 200, and no answer all the same."""
+    failure = failure_of(kind, status)
+    assert said.format(option) in failure
+    assert "s3cret" not in failure
+
+
+def test_what_only_a_program_can_give_is_named_as_it_is_given_here(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the environment's name for it."""
+    for name in ("QRLIFECYCLE_TOKEN", "QRLIFECYCLE_SECRET_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["pair", "wppconnect", "http://h", "--session", "s"]) == 2
+    said = one_line(capsys.readouterr().err)
+    assert "give QRLIFECYCLE_TOKEN or QRLIFECYCLE_SECRET_KEY, one of them" in said
+
+
 def test_a_request_may_be_answered_with_a_picture() -> None:
     """As a data: URL where the text should be."""
     code = ask(web.json_response({"qr": PICTURE, "expiresIn": 20}))
@@ -1492,6 +1544,9 @@ def test_a_certificate_authority_for_no_url(
     trustme.CA().cert_pem.write_to_path(str(authority))
     assert main(["pair", "http://h", *OWNER, "--ca-file", str(authority)]) == 2
     assert "--ca-file is for https and wss" in capsys.readouterr().err
+    arguments = ["--client-id", "tv", "--ca-file", str(authority)]
+    assert main(["pair", "device-flow", "http://h", *arguments]) == 2
+    assert "--ca-file is for https, and the ISSUER has none" in capsys.readouterr().err
 
 
 def test_token_that_is_none(

@@ -25,6 +25,7 @@ import anyio
 from ..codes import QRCode
 from ..errors import (
     Ending,
+    InvalidValue,
     PeerError,
     ServiceRefused,
     ServiceUnavailable,
@@ -134,6 +135,8 @@ class EvolutionAPI(SharingGateway):
         check_flags(global_events=global_events)
         global_events = global_events or shared is not None
         self._namespace = "/" if global_events else f"/{instance}"
+        if not global_events and {",", "?"} & set(instance):
+            raise InvalidValue("instance has a ',' or a '?': its namespace can never be joined")
         check_namespace(self._namespace)
         self._key = api_key
         self._number = None if phone_number is None else digits_of(phone_number)
