@@ -25,7 +25,7 @@ from typing import Any, cast
 import aiohttp
 import anyio
 
-from ..errors import Ending, InvalidValue, TransportError, TransportUnreachable
+from ..errors import Ending, InvalidValue, TransportError, TransportLost, TransportUnreachable
 from ..values import seconds_to_wait
 from .client import failure_of
 from .reset import reset_on_close
@@ -229,8 +229,12 @@ class Ledger:
         wait = seconds_to_wait(headers.get("Retry-After", ""))
         refusal = endings.refused_by_status(status, headers.get("Location", ""), wait)
         if self._polling and refusal.ending is Ending.NO_WEBSOCKET:
-            said = f"the server answered HTTP {status} to a poll: no Socket.IO is there"
-            text = f"{said}; is the path right?"
+            said = f"the server answered HTTP {status} to a poll"
+            if not self.opening:
+                return TransportLost(
+                    f"{said}: it knows us no more", ending=Ending.CLOSED, status=status
+                )
+            text = f"{said}: no Socket.IO is there; is the path right?"
             return TransportUnreachable(text, ending=Ending.ANOTHER_PROTOCOL, status=status)
         return refusal
 

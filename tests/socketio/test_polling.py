@@ -32,6 +32,7 @@ from qrlifecycle.testing.leaks import Leaks
 
 from ..patience import HANGS
 from ..raw_peer import RawPeer
+from ..wire.documented import is_documented
 from .transport import BOT, TOKEN, USER, receive, texts_of
 
 pytestmark = pytest.mark.anyio
@@ -255,6 +256,21 @@ async def test_http_statuses(status: int, error: type[TransportError]) -> None:
         with pytest.raises(error, match=str(status)) as caught:
             await polling(server.url).open()
         assert "s3cret" not in "".join(texts_of(caught.value))
+
+
+@pytest.mark.parametrize("status", [400, 404, 500])
+async def test_a_server_that_knows_us_no_more(status: int) -> None:
+    """It restarted, say: the path was right."""
+
+    async def forget(_request: web.Request) -> web.StreamResponse:
+        return web.Response(status=status)
+
+    server = PolledServer(OPEN, JOINED, then=forget)
+    async with serving(server), polling(server.url) as transport:
+        with anyio.fail_after(HANGS), pytest.raises(TransportLost) as caught:
+            await transport.receive()
+    assert (caught.value.ending, caught.value.status) == (Ending.CLOSED, status)
+    assert is_documented(caught.value)
 
 
 @pytest.mark.parametrize("garbage", ["", "x", "9", "4", "\x1e", "0", "0{}", '40{"sid":"x"}'])
