@@ -47,7 +47,8 @@ from .owner import Owner
 from .pair import PairTransport, check_headers, pair_of
 from .wire import WireOptions, endings
 from .wire.address import address_of
-from .wire.options import HEARTBEAT, MAX_MESSAGE_SIZE, check_context, check_flags
+from .wire.options import ENVIRONMENT, HEARTBEAT, MAX_MESSAGE_SIZE, check_context, check_flags
+from .wire.proxy import proxy_for
 
 __all__ = ["AsyncClientTransport", "require_asyncio"]
 
@@ -95,6 +96,8 @@ class AsyncClientTransport(PairTransport):
             one's own: ``partial(aiohttp.ClientSession, trust_env=True, cookie_jar=jar)``. Called
             once for each opening. Its connector is ours, which knows each socket.
         ssl_context: for servers with a certificate of their own; verification is the context's.
+        proxy: an HTTP proxy's URL, None for none, or "environment" for what that says, unless there
+            is a ``session`` of one's own, which may have a proxy of its own.
         max_message: bytes of the largest message to read, or of the largest answer when polling; a
             larger one breaks the connection.
         heartbeat: seconds of silence after which a peer counts as dead, also while opening.
@@ -117,6 +120,7 @@ class AsyncClientTransport(PairTransport):
         "_pair",
         "_path",
         "_polling",
+        "_proxy",
         "_session",
         "_ssl",
         "_tasks",
@@ -139,6 +143,7 @@ class AsyncClientTransport(PairTransport):
         polling: bool = False,
         session: Callable[..., aiohttp.ClientSession] = aiohttp.ClientSession,
         ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = ENVIRONMENT,
         max_message: int = MAX_MESSAGE_SIZE,
         heartbeat: float = HEARTBEAT,
     ) -> None:
@@ -149,7 +154,12 @@ class AsyncClientTransport(PairTransport):
         check_headers(headers)
         check_flags(polling=polling)
         # What our own wire refuses is refused here.
-        WireOptions(headers=headers or {}, max_message_size=max_message, heartbeat=heartbeat)
+        WireOptions(
+            headers=headers or {},
+            proxy=proxy,
+            max_message_size=max_message,
+            heartbeat=heartbeat,
+        )
         check_context(ssl_context, address_of(url))
         super().__init__()
         self._url = url
@@ -160,6 +170,8 @@ class AsyncClientTransport(PairTransport):
         self._polling = polling
         self._session = session
         self._ssl = ssl_context
+        ours = session is aiohttp.ClientSession
+        self._proxy = proxy if ours or proxy != ENVIRONMENT else None
         self._max_message = max_message
         self._heartbeat = heartbeat
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -181,9 +193,7 @@ class AsyncClientTransport(PairTransport):
         if self._closing or self._client is not None:
             raise endings.abandoned("a transport is opened once; make a fresh one")
         self._joined = asyncio.get_running_loop().create_future()
-        ledger = self._ledger = Ledger(
-            self._ssl, self._session, self._max_message, polling=self._polling
-        )
+        ledger = self._ledger = self._make_ledger()
         self._client = self._make_client(ledger)
         ledger.session()
         try:
@@ -231,6 +241,21 @@ class AsyncClientTransport(PairTransport):
         self._shut(self._client, self._ledger)
 
     # Opening
+
+    def _make_ledger(self) -> Ledger:
+        failure: TransportError
+        try:
+            proxy = proxy_for(address_of(self._url), self._proxy)
+            return Ledger(
+                self._ssl,
+                self._session,
+                self._max_message,
+                polling=self._polling,
+                proxy=None if proxy is None else proxy.url,
+            )
+        except TransportError as error:
+            failure = error.with_traceback(None)  # its frames have the proxy's URL
+        raise failure
 
     def _make_client(self, ledger: Ledger) -> socketio.AsyncClient:
         options: dict[str, Any] = {

@@ -122,6 +122,7 @@ class Ledger:
         "_make_session",
         "_max_answer",
         "_polling",
+        "_proxy",
         "_sealed",
         "_session",
         "_sockets",
@@ -140,6 +141,7 @@ class Ledger:
         max_answer: int = 0,
         *,
         polling: bool = False,
+        proxy: str | None = None,
     ) -> None:
         self.opening = True
         """Whether the transport is not open yet: for the words."""
@@ -154,6 +156,8 @@ class Ledger:
         self._make_session = make_session
         self._max_answer = max_answer
         self._polling = polling
+        # Not given where there is none: a session of one's own may have another.
+        self._proxy = {} if proxy is None else {"proxy": proxy}
         self._sockets: list[tuple[socket.socket, int | None]] = []
         self._websockets: list[WebSocket] = []
         self._answers: list[Answer] = []
@@ -180,6 +184,7 @@ class Ledger:
                 trace_configs=[self._tracing()],
                 ws_response_class=cast(Any, self._make_websocket),
                 response_class=cast(Any, self._make_answer),
+                **self._proxy,
             )
             if not isinstance(made, aiohttp.ClientSession) or made.connector is not connector:
                 raise InvalidValue("session must make a ClientSession with what it is given")
