@@ -233,7 +233,8 @@ class Ledger:
         status, headers = response.status, response.headers
         wait = seconds_to_wait(headers.get("Retry-After", ""))
         refusal = endings.refused_by_status(status, headers.get("Location", ""), wait)
-        if self._polling and refusal.ending is Ending.NO_WEBSOCKET:
+        upgrades = refusal.ending is Ending.NO_WEBSOCKET and status != endings.SIGN_IN
+        if self._polling and upgrades:
             said = f"the server answered HTTP {status} to a poll"
             if not self.opening:
                 return TransportLost(

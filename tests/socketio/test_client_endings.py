@@ -136,6 +136,16 @@ ANSWERS: dict[str, tuple[bytes, Ending, Ending]] = {
         Ending.NO_WEBSOCKET,
         Ending.ANOTHER_PROTOCOL,
     ),
+    "wants somebody to sign in": (
+        b"HTTP/1.1 511 X\r\nContent-Length: 0\r\n\r\n",
+        Ending.NO_WEBSOCKET,
+        Ending.NO_WEBSOCKET,
+    ),
+    "is behind Cloudflare, and away": (
+        b"HTTP/1.1 521 X\r\nContent-Length: 0\r\n\r\n",
+        Ending.TRY_LATER,
+        Ending.TRY_LATER,
+    ),
     "switches wrongly": (
         b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Accept: x\r\n\r\n",

@@ -195,7 +195,15 @@ STATUSES = [
             f"the server answered HTTP {status} to the handshake: not now",
             {"status": status},
         )
-        for status in (408, 425, 502, 504)
+        for status in (408, 425, 502, 504, 520, 527, 530)
+    ),
+    (
+        "511 X",
+        TransportUnreachable,
+        Ending.NO_WEBSOCKET,
+        "the server answered HTTP 511 to the handshake: the network wants somebody to sign in "
+        "first",
+        {"status": 511},
     ),
     (
         "429 X\r\nRetry-After: 99999999999999999999",
