@@ -52,7 +52,7 @@ async def _find(host: str, port: int, what: str) -> list[Found]:
         listed: list[Any] = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
         )
-    except OSError:
+    except (OSError, UnicodeError):
         listed = []
     failure: TransportError | None = None
     if not listed:
