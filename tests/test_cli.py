@@ -990,6 +990,27 @@ def test_an_answer_that_is_none_says_what_to_mend(
     assert "s3cret" not in failure
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--attempt-timeout nan", "--attempt-timeout must be"),
+        ("--max-refreshes -1", "--max-refreshes must be"),
+        ("--qr-lifetime 0", "--qr-lifetime must be"),
+        ("--policy open_timeout=0", "--policy open_timeout must be"),
+        ("--policy reconnect_delay=9", "--policy reconnect_delay must not be above"),
+    ],
+)
+def test_a_number_that_cannot_be_meant_is_called_as_it_was_given(
+    option: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And not by a class that only a program has."""
+    assert main(["demo", *option.split()]) == 2
+    error = one_line(capsys.readouterr().err)
+    assert f"error: {said}" in error
+    assert "Policy" not in error
+    assert "math" not in error
+
+
 def test_what_only_a_program_can_give_is_named_as_it_is_given_here(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
