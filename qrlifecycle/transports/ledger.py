@@ -241,7 +241,8 @@ class Ledger:
                     f"{said}: it knows us no more", ending=Ending.CLOSED, status=status
                 )
             text = f"{said}: no Socket.IO is there; is the path right?"
-            return TransportUnreachable(text, ending=Ending.ANOTHER_PROTOCOL, status=status)
+            # A restart may bring it: so it is not "another protocol", which is hardly tried again.
+            return TransportUnreachable(text, ending=Ending.NOT_CONNECTED, status=status)
         return refusal
 
     def _make_answer(self, *args: Any, **kwargs: Any) -> Answer:

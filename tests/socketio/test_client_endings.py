@@ -134,7 +134,7 @@ ANSWERS: dict[str, tuple[bytes, Ending, Ending]] = {
     "has nothing there": (
         b"HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n",
         Ending.NO_WEBSOCKET,
-        Ending.ANOTHER_PROTOCOL,
+        Ending.NOT_CONNECTED,
     ),
     "wants somebody to sign in": (
         b"HTTP/1.1 511 X\r\nContent-Length: 0\r\n\r\n",
