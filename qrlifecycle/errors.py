@@ -230,6 +230,19 @@ class ServiceRefused(PeerError):
         super().__init__(*filter(None, [text]))
 
 
+def _checked_wait(seconds: object) -> float | None:
+    """Seconds to wait, that an error is given: a header's value as it came is text.
+
+    Raises:
+        InvalidValue: it is no number.
+    """
+    if seconds is None or (isinstance(seconds, int | float) and not isinstance(seconds, bool)):
+        return seconds
+    raise InvalidValue(
+        f"retry_after must be a number of seconds or None, not {type(seconds).__name__}"
+    )
+
+
 class ServiceUnavailable(PeerError):
     """The service does not answer just now: it restarts, or is busy.
 
@@ -252,7 +265,7 @@ class ServiceUnavailable(PeerError):
         retry_after: float | None = None,
         ending: Ending | None = None,
     ) -> None:
-        self.retry_after = retry_after
+        self.retry_after = _checked_wait(retry_after)
         self.ending = ending
         super().__init__(*filter(None, [text]))
 
@@ -324,7 +337,7 @@ class TransportError(PeerError):
         self.ending = ending
         self.status = status
         self.code = code
-        self.retry_after = retry_after
+        self.retry_after = _checked_wait(retry_after)
 
     def retold(self, kind: type[Kind], text: str) -> Kind:
         """The same ending in other words, and as an error of another kind."""

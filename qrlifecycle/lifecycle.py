@@ -115,13 +115,13 @@ class QRLifecycle(NotPickled):
             "on_change": on_change,
         }
         given = {name: hook for name, hook in hooks.items() if hook is not None}
-        _require_functions(0, request_qr=request_qr, transport=transport)
-        _require_functions(1, **given)
+        require_functions(0, request_qr=request_qr, transport=transport)
+        require_functions(1, **given)
         if lease is not None:
-            _require_functions(0, lease=lease)
+            require_functions(0, lease=lease)
         _require_fitting(policy, check_status, expect_identity)
         _require_hearing(transport, policy)
-        _require_recorders(recorders)
+        require_recorders(recorders)
         self._service = Service(request_qr, transport, check_status, expect_identity, lease)
         self._progress = Progress(policy or ORDINARY, given, recorders)
         self._attempt: Attempt | None = None
@@ -305,7 +305,7 @@ def warn_of_unseen_codes(lifecycle: QRLifecycle) -> QRLifecycle:
     return lifecycle
 
 
-def _require_functions(number: int, **functions: object) -> None:
+def require_functions(number: int, **functions: object) -> None:
     """Require what can be called with so many arguments, as far as one can know."""
     for name, function in functions.items():
         if not callable(function):
@@ -316,12 +316,13 @@ def _require_functions(number: int, **functions: object) -> None:
             raise WrongAnswer(f"{name} cannot be called {so}: {why}")
 
 
-def _require_recorders(recorders: object) -> None:
+def require_recorders(recorders: object) -> None:
+    """Require what may be told records: plain functions, each with one argument."""
     if not isinstance(recorders, Sequence):
         kind = type(recorders).__name__
         raise WrongAnswer(f"recorders must be a list of plain functions, not {kind}")
     for recorder in recorders:
-        _require_functions(1, **{"each of recorders": recorder})
+        require_functions(1, **{"each of recorders": recorder})
         if iscoroutinefunction(recorder):
             raise WrongAnswer("a recorder must be a plain function, not an async one")
 
@@ -341,7 +342,7 @@ def _require_fitting(policy: object, check_status: object, expect_identity: obje
     if not isinstance(policy, Policy | None):
         raise WrongAnswer(f"policy must be a Policy, not {type(policy).__name__}")
     if check_status is not None:
-        _require_functions(0, check_status=check_status)
+        require_functions(0, check_status=check_status)
     elif policy is not None and policy.confirm_success:
         raise WrongAnswer("policy.confirm_success needs a check_status")
     elif policy is not None and policy.status_interval < math.inf:
@@ -349,6 +350,6 @@ def _require_fitting(policy: object, check_status: object, expect_identity: obje
     if not isinstance(expect_identity, str | None):
         if not callable(expect_identity):
             raise WrongAnswer("expect_identity must be text or a plain function")
-        _require_functions(1, expect_identity=expect_identity)
+        require_functions(1, expect_identity=expect_identity)
     if iscoroutinefunction(expect_identity):
         raise WrongAnswer("expect_identity must be a plain function, not an async one")

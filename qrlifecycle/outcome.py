@@ -149,7 +149,8 @@ class Reason(Word):
     )
     TRANSPORT_UNREACHABLE = (
         "transport_unreachable",
-        "No transport opened in 1 + policy.max_reconnects tries, or the factory raised.",
+        "No transport opened in 1 + policy.max_reconnects tries (in 2 if only somebody can mend "
+        "it), or the factory raised.",
         "The service cannot be reached. Please try again.",
         True,
     )

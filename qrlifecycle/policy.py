@@ -81,7 +81,8 @@ class Policy:
     max_reconnects: int = 10
     """How many times in a row another transport is made, after an opening that failed or a
     transport that broke, before it counts as unreachable or lost. With the default delays that is
-    half a minute; a restart of Evolution API took 24 s."""
+    half a minute; a restart of Evolution API took 24 s. What ends so again until somebody mends it
+    (another protocol, a certificate, a proxy's credentials) is tried once more, and that is all."""
 
     reconnect_delay: float = 0.5
     """The first delay before reconnecting. Each is twice the one before, cut by up to half at

@@ -22,6 +22,7 @@ __all__ = [
     "UNAUTHORIZED",
     "code_of",
     "fields_of",
+    "json_in",
     "kind_of",
     "object_in",
     "seconds_to_wait",
@@ -48,6 +49,8 @@ def kind_of(value: object) -> str:
     """What a value is, in JSON's words."""
     if isinstance(value, bool):
         return "true or false"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN or infinity"
     kinds = {int: "a number", float: "a number", str: "text", list: "a list", bytes: "bytes"}
     if value is None:
         return "null"
@@ -119,10 +122,20 @@ def code_of(kind: type[C], text: Any, field: str, lifetime: Any, lifetime_field:
 def object_in(text: str | bytes) -> Mapping[str, object] | None:
     """The object that a text of JSON is; None if it is anything else."""
     with suppress(ValueError, RecursionError):
-        found = json.loads(text)
+        found = json_in(text)
         if isinstance(found, dict):
             return found
     return None
+
+
+def json_in(text: str | bytes) -> Any:
+    """What a text of JSON says; a mark of the byte order before it says nothing (RFC 8259, 8.1).
+
+    Raises:
+        ValueError: it is no JSON.
+        RecursionError: it is nested too deeply.
+    """
+    return json.loads(text.removeprefix("\ufeff") if isinstance(text, str) else text)
 
 
 def seconds_to_wait(retry_after: str) -> float | None:

@@ -41,7 +41,7 @@ from qrlifecycle import (
 from qrlifecycle.cli import main, stopping
 from qrlifecycle.cli.arguments import SHELLS, command_line
 from qrlifecycle.cli.gateways import GATEWAYS
-from qrlifecycle.cli.http_requests import CodeRequest, default_qr_url
+from qrlifecycle.cli.http_requests import CodeRequest, StatusRequest, default_qr_url
 from qrlifecycle.cli.interactive import policy_of
 from qrlifecycle.cli.live_view import LiveView
 from qrlifecycle.cli.plain_view import PlainView, sentences
@@ -949,6 +949,79 @@ def test_an_answer_that_cannot_be_meant_names_its_field(answer: object, said: st
     assert str(raised.value).startswith(said)
 
 
+def failure_of(kind: type[CodeRequest | StatusRequest], status: int) -> str:
+    """What is said of an answer that is a page with this status."""
+
+    async def respond(_request: web.Request) -> web.Response:
+        return web.Response(status=status, text="<html>", headers={"Location": "https://x/s3cret"})
+
+    async def scenario() -> str:
+        app = web.Application()
+        app.router.add_route("*", "/", respond)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        with pytest.raises(PeerError) as raised:
+            await kind(f"http://127.0.0.1:{runner.addresses[0][1]}/", "b", "u")()
+        await runner.cleanup()
+        return str(raised.value)
+
+    return asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("kind", "option"), [(CodeRequest, "--qr-url"), (StatusRequest, "--status-url")]
+)
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (302, "it redirects, which is not followed; give {} where it leads to"),
+        (404, "is {} right?"),
+        (503, "the server answered HTTP 503 when asked for"),
+        (200, "is not a JSON object"),
+    ],
+)
+def test_an_answer_that_is_none_says_what_to_mend(
+    kind: type[CodeRequest | StatusRequest], option: str, status: int, said: str
+) -> None:
+    """By the option that says where to ask; it is HTTP 200, and no answer all the same."""
+    failure = failure_of(kind, status)
+    assert said.format(option) in failure
+    assert "s3cret" not in failure
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--attempt-timeout nan", "--attempt-timeout must be"),
+        ("--max-refreshes -1", "--max-refreshes must be"),
+        ("--qr-lifetime 0", "--qr-lifetime must be"),
+        ("--policy open_timeout=0", "--policy open_timeout must be"),
+        ("--policy reconnect_delay=9", "--policy reconnect_delay must not be above"),
+    ],
+)
+def test_a_number_that_cannot_be_meant_is_called_as_it_was_given(
+    option: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And not by a class that only a program has."""
+    assert main(["demo", *option.split()]) == 2
+    error = one_line(capsys.readouterr().err)
+    assert f"error: {said}" in error
+    assert "Policy" not in error
+    assert "math" not in error
+
+
+def test_what_only_a_program_can_give_is_named_as_it_is_given_here(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the environment's name for it."""
+    for name in ("QRLIFECYCLE_TOKEN", "QRLIFECYCLE_SECRET_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["pair", "wppconnect", "http://h", "--session", "s"]) == 2
+    said = one_line(capsys.readouterr().err)
+    assert "give QRLIFECYCLE_TOKEN or QRLIFECYCLE_SECRET_KEY, one of them" in said
+
+
 def test_a_request_may_be_answered_with_a_picture() -> None:
     """As a data: URL where the text should be."""
     code = ask(web.json_response({"qr": PICTURE, "expiresIn": 20}))
@@ -1415,6 +1488,8 @@ def one_line(text: str) -> str:
         "demo --host 0.0.0.0",
         "demo --host ::",
         "demo --host a/b",
+        "demo --host 192.168.1..20",
+        "demo --host .",
         "demo --host 192.0.2.1",
         "demo --max-refreshes -1",
         "demo --qr-lifetime nan",
@@ -1452,6 +1527,7 @@ def one_line(text: str) -> str:
         "diagram --output /nowhere/diagram.mmd",
         "diagram --check /nowhere/diagram.mmd",
         "diagram --check diagram.svg",
+        "diagram --check=",
         "diagram --check a.mmd --output b.mmd",
         "diagram --check a.mmd --state idle",
         f"diagram --format mermaid --check {sys.executable}",
@@ -1465,6 +1541,58 @@ def test_unusable(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert captured.out == ""
 
 
+OPTIONS = [
+    *("--bot-id", "--user-id", "--qr-url", "--qr-field", "--expires-field", "--status-url"),
+    *("--status-field", "--paired-status", "--namespace", "--socketio-path", "--header"),
+    *("--event", "--owner", "--policy"),
+]
+"""Those of `pair` that take a text."""
+
+
+@pytest.mark.parametrize("option", [*OPTIONS, "--ca-file"])
+def test_an_option_that_is_given_nothing_is_not_as_if_it_were_not_there(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A shell's variable that is not set gives nothing."""
+    assert main(["pair", "https://h", *OWNER, option, ""]) == 2
+    said = one_line(capsys.readouterr().err)
+    assert f"argument {option}: nothing is given to it; is a variable not set?" in said
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("value", ["\udcff", "\0"])
+def test_what_is_no_text_is_told_by_name(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A terminal gives half of a pair for what is not UTF-8."""
+    assert main(["pair", "https://h", *OWNER, option, f"/a=b{value}"]) == 2
+    assert f"argument {option}: it is no text" in one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("value", ["\udcff", "\0", "/nowhere.pem"])
+def test_a_certificate_authority_that_no_file_holds(
+    value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever its name is."""
+    assert main(["pair", "https://h", *OWNER, "--ca-file", value]) == 2
+    assert "cannot read" in one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("twice", "named"),
+    [
+        (["--header", "X-A=1", "--header", "x-a=2"], "--header x-a"),
+        (["--event", "a=b=connected", "--event", "a=b=qr_expired"], "--event 'a=b'"),
+    ],
+)
+def test_nothing_is_given_twice(
+    twice: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One of both would be dropped without a word."""
+    assert main(["pair", "https://h", *OWNER, *twice]) == 2
+    assert f"{named} is given twice" in one_line(capsys.readouterr().err)
+
+
 def test_a_certificate_authority_for_no_url(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -1473,6 +1601,9 @@ def test_a_certificate_authority_for_no_url(
     trustme.CA().cert_pem.write_to_path(str(authority))
     assert main(["pair", "http://h", *OWNER, "--ca-file", str(authority)]) == 2
     assert "--ca-file is for https and wss" in capsys.readouterr().err
+    arguments = ["--client-id", "tv", "--ca-file", str(authority)]
+    assert main(["pair", "device-flow", "http://h", *arguments]) == 2
+    assert "--ca-file is for https, and the ISSUER has none" in capsys.readouterr().err
 
 
 def test_token_that_is_none(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from functools import partial
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -20,6 +23,7 @@ from qrlifecycle import (
     Signal,
     SocketIOTransport,
     TransportLost,
+    logs,
 )
 from qrlifecycle.logs import MOST_ALIKE, MOST_SHARED, About, AddLifecycle, error_once, logger
 from qrlifecycle.monitoring import Audit, Limits
@@ -194,6 +198,25 @@ async def test_a_filter_names_the_lifecycle_for_other_loggers_too(
     caplog.handler.removeFilter(names)
     (asked,) = (record for record in caplog.records if record.name == "a.client")
     assert about(asked)[0] is not None
+
+
+PACKAGE = Path(logs.__file__).parent
+
+LOGGERS = [
+    (path, name)
+    for path in sorted(PACKAGE.rglob("*.py"))
+    for name in re.findall(
+        r'^logger = logging\.getLogger\("([\w.]+)"\)', path.read_text(), re.MULTILINE
+    )
+]
+
+
+@pytest.mark.parametrize(("path", "name"), LOGGERS, ids=[name for _, name in LOGGERS])
+def test_every_logger_of_ours_says_whose_its_lines_are(path: Path, name: str) -> None:
+    """A logger's filter is not its children's, and a format that names the fields would fail."""
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    import_module(".".join(parts).removesuffix(".__init__"))
+    assert any(isinstance(one, AddLifecycle) for one in logging.getLogger(name).filters)
 
 
 async def test_an_alert_is_about_its_lifecycle(caplog: pytest.LogCaptureFixture) -> None:

@@ -170,6 +170,21 @@ async def test_what_cannot_be_meant_is_said_within_bounds_and_counted(
     assert not [text for text in said if "s3cret" in text]
 
 
+async def test_a_mark_of_the_byte_order_is_no_part_of_json() -> None:
+    """Some libraries begin a text with one, as some editors do a file."""
+    async with saying(frame('\ufeff{"type": "scanned"}')) as transport:
+        assert await transport.receive() == Scanned()
+
+
+async def test_what_is_no_json_is_told_so(caplog: pytest.LogCaptureFixture) -> None:
+    """With the argument for who speaks something else."""
+    async with saying(frame("scanned") + say({"type": "scanned"})) as transport:
+        assert await transport.receive() == Scanned()
+    assert "malformed: 'message' is no JSON; what is not, is given to `read` with text=True" in (
+        caplog.text
+    )
+
+
 @pytest.mark.parametrize("made", [7, "text", [Scanned(), "no"], [None]])
 async def test_what_read_makes_must_be_signals(made: object) -> None:
     """Or it counts as malformed, as what cannot be meant."""

@@ -160,7 +160,10 @@ at("open").addEventListener("click", () => {
   pair();
 });
 at("again").addEventListener("click", pair);
-at("close").addEventListener("click", () => dialog.close());
+at("close").addEventListener("click", () => {
+  leave(); // now: the dialog says that it is closed only after it has been hidden
+  dialog.close();
+});
 dialog.addEventListener("close", () => {
   leave();
   light("idle");

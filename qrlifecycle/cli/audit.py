@@ -26,14 +26,26 @@ MOST_PROCESSES = 10_000
 
 def run(arguments: argparse.Namespace, _stop: Stop) -> int:
     """Judge a journal; return 1 if anything was found."""
-    limits = {limit.name: getattr(arguments, limit.name) for limit in fields(Limits)}
-    judgement = Judgement(Limits(**{name: v for name, v in limits.items() if v is not None}))
+    judgement = Judgement(_limits(arguments))
     for entry in journal_entries(arguments.file):
         judgement.add(entry)
     if judgement.lines and not (judgement.records or judgement.found):
         raise InvalidValue(f"nothing to judge in {arguments.file!r}: no line is a journal's")
     _report(judgement)
     return 1 if judgement.found else 0
+
+
+def _limits(arguments: argparse.Namespace) -> Limits:
+    """The limits that were given; what cannot be meant is called as it was given."""
+    names = [limit.name for limit in fields(Limits)]
+    given = {name: getattr(arguments, name) for name in names}
+    try:
+        return Limits(**{name: value for name, value in given.items() if value is not None})
+    except InvalidValue as error:
+        said = str(error)
+    for name in names:
+        said = said.replace(f"Limits.{name}", f"--{name.replace('_', '-')}")
+    raise InvalidValue(said)
 
 
 @dataclass

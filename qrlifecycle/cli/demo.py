@@ -152,13 +152,22 @@ def _ms(seconds: float) -> str:
 # Where it listens
 
 
+def _is_name(host: str) -> bool:
+    """Whether a name server can be asked for it: "192.168.1..20" is mistyped."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
+
+
 def _check_host(host: str) -> None:
     """A code must hold an address that a phone can open."""
     try:
         unspecified = not host or ipaddress.ip_address(host).is_unspecified
     except ValueError:
         unspecified = False
-        if urlsplit(f"//{host}").hostname != host.lower():
+        if urlsplit(f"//{host}").hostname != host.lower() or not _is_name(host):
             raise UsageError("--host takes an address, like 192.168.1.20") from None
     if unspecified:
         raise UsageError("--host takes the one address a phone can open, like 192.168.1.20")

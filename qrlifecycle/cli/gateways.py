@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InvalidValue
+from ..errors import InvalidValue, UsageError
 from ..gateways.credentials import variable_of
 from ..pictures import require_reading
 
@@ -160,7 +160,14 @@ class Entry:
             secret.argument: read_secret(secret, getattr(arguments, f"{secret.argument}_file"))
             for secret in self.secrets
         }
-        return self._construct(arguments.url, {**options, **secrets}, ssl_context)
+        try:
+            return self._construct(arguments.url, {**options, **secrets}, ssl_context)
+        except UsageError as error:
+            said = str(error)
+        # At a terminal nobody can give an argument of that name.
+        for secret in self.secrets:
+            said = said.replace(f"{secret.argument}=", secret.variable)
+        raise InvalidValue(said)
 
     def make_from_environment(self) -> Gateway:
         """The gateway that the environment describes, by the names that its secrets have as well.

@@ -94,7 +94,7 @@ class CodeRequest(Request):
         ):
             raise ServiceRefused(f"the server refused with HTTP {status}")
         if not 200 <= status < 300:
-            raise PeerError(f"the server answered HTTP {status} when asked for a code")
+            raise PeerError(_no_answer(status, "a code", "--qr-url"))
         if answer is None:
             raise PeerError("the server's answer is not a JSON object")
         return self._read(answer)
@@ -129,8 +129,10 @@ class StatusRequest(Request):
         """
         status, body = await self.ask("GET", params=self.owner)
         answer = object_in(body)
-        if not 200 <= status < 300 or answer is None:
-            raise PeerError(f"the server answered HTTP {status} when asked for the status")
+        if not 200 <= status < 300:
+            raise PeerError(_no_answer(status, "the status", "--status-url"))
+        if answer is None:
+            raise PeerError("the server's answer to --status-url is not a JSON object")
         found = text_of(value_at(answer, self.status_field), self.status_field, boolean=True)
         if found is None:
             raise PeerError(f"the server's answer has nothing in '{self.status_field}'")
@@ -149,6 +151,14 @@ def default_qr_url(url: str) -> str:
         raise InvalidValue("the server's URL cannot be read") from None
     scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
     return urlunsplit(parts._replace(scheme=scheme, path=parts.path.rstrip("/") + "/qr"))
+
+
+def _no_answer(status: int, what: str, option: str) -> str:
+    """What is said of a status that is none of success."""
+    said = f"the server answered HTTP {status} when asked for {what}"
+    if 300 <= status < 400:
+        return f"{said}: it redirects, which is not followed; give {option} where it leads to"
+    return f"{said}: is {option} right?" if status == 404 else said
 
 
 def _paired(answer: Mapping[str, object]) -> Paired:

@@ -59,7 +59,14 @@ def policy_of(arguments: argparse.Namespace, base: Policy | None = None) -> Poli
     names = ("attempt_timeout", "max_refreshes", "qr_lifetime")
     asked: dict[str, Any] = {name: getattr(arguments, name) for name in names}
     given = {name: value for name, value in asked.items() if value is not None}
-    return replace(base or Policy(), **given, **_numbers(arguments.policy, given))
+    numbers = _numbers(arguments.policy, given)
+    try:
+        return replace(base or Policy(), **given, **numbers)
+    except InvalidValue as error:
+        said = str(error).replace("math.inf", "inf")
+    for name in names:
+        said = said.replace(f"Policy.{name}", f"--{name.replace('_', '-')}")
+    raise InvalidValue(said.replace("Policy.", "--policy "))
 
 
 def _numbers(pairs: Sequence[str], given: Collection[str]) -> dict[str, Any]:

@@ -141,22 +141,26 @@ def _token() -> str | None:
 
 
 def _headers(pairs: list[str]) -> dict[str, str]:
-    headers = {}
+    headers: dict[str, str] = {}
     for pair in pairs:
         if (match := HEADER.fullmatch(pair)) is None:
             raise InvalidValue("--header takes NAME=VALUE")
+        if match["name"].lower() in map(str.lower, headers):
+            raise InvalidValue(f"--header {match['name']} is given twice")
         headers[match["name"]] = match["value"]
     return headers
 
 
 def _signals(pairs: list[str], *, status: bool) -> SignalMap:
     signals = dict(DEFAULT_SIGNALS)
-    for pair in pairs:
+    for number, pair in enumerate(pairs):
         name, _, meaning = pair.rpartition("=")
         if not name or meaning not in MEANINGS:
             raise InvalidValue(f"--event takes NAME=MEANING, with one of: {', '.join(MEANINGS)}")
         if meaning == "status_changed" and not status:
             raise InvalidValue("--event NAME=status_changed needs --status-url, to read the status")
+        if any(name == other.rpartition("=")[0] for other in pairs[:number]):
+            raise InvalidValue(f"--event {name!r} is given twice")
         signals[name] = MEANINGS[meaning]
     return signals
 
@@ -175,3 +179,5 @@ def read_ca_file(ca_file: str | None) -> ssl.SSLContext | None:
         raise InvalidValue(f"{ca_file} is not a file of certificates (PEM)") from None
     except OSError as error:
         raise InvalidValue(f"cannot read {ca_file}: {error.strerror}") from None
+    except ValueError:
+        raise InvalidValue(f"cannot read {ca_file}: no file has such a name") from None

@@ -11,7 +11,7 @@ import anyio
 
 from ..codes import PairingCode, QRCode
 from ..engine.service import QRRequest, Service, StatusCheck
-from ..errors import Ending, PeerError, ServiceUnavailable
+from ..errors import Ending, InvalidValue, PeerError, ServiceUnavailable
 from ..gateways.base import Gateway
 from ..signals import Paired, Signal
 from .answering import Answering
@@ -30,7 +30,7 @@ from .stopping import Stop
 
 __all__ = ["run"]
 
-TO_MEND = frozenset(
+TOLD_AT_ONCE = frozenset(
     {
         Ending.NAME_NOT_FOUND,
         Ending.CERTIFICATE,
@@ -45,7 +45,10 @@ TO_MEND = frozenset(
 def run(arguments: argparse.Namespace, stop: Stop) -> int:
     """Pair; return whether the account is paired, as an exit code."""
     entry = GATEWAYS[arguments.gateway]
-    gateway = entry.make(arguments, read_ca_file(arguments.ca_file))
+    ssl_context = read_ca_file(arguments.ca_file)
+    if ssl_context is not None and not arguments.url.lower().startswith("https:"):
+        raise InvalidValue(f"--ca-file is for https, and the {entry.url} has none")
+    gateway = entry.make(arguments, ssl_context)
     if not entry.typed and getattr(arguments, "phone_number", None) is None:
         entry.require_extras()  # else there is something to type
         require_drawing()
@@ -73,7 +76,7 @@ class AskedByAPerson:
         try:
             return await self._request_qr()
         except ServiceUnavailable as error:
-            if error.ending not in TO_MEND:
+            if error.ending not in TOLD_AT_ONCE:
                 raise
             self._given_up = True
             failure = PeerError(str(error))

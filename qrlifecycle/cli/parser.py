@@ -80,6 +80,8 @@ class Parser(argparse.ArgumentParser):
         parsed, rest = self.parse_known_args(args, namespace or argparse.Namespace())
         if rest:
             self.error(_unrecognized(rest, getattr(parsed, "parser", self)))
+        if fault := _unusable(parsed, getattr(parsed, "parser", self)):
+            self.error(fault)
         return parsed
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -95,6 +97,31 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End with an error in one line."""
         raise SystemExit(report_error(message))
+
+
+def _unusable(parsed: argparse.Namespace, command: argparse.ArgumentParser) -> str:
+    """What is said of what no option means: nothing at all, and what is no text.
+
+    A shell's variable that is not set gives an option nothing, which must not be as if the option
+    were not there: a server would be trusted by others than the ``--ca-file`` that was meant.
+    """
+    for action in command._actions:  # noqa: SLF001 - argparse has no other list
+        name = action.option_strings[-1] if action.option_strings else str(action.metavar)
+        given = getattr(parsed, action.dest, None)
+        for value in given if isinstance(given, list) else [given]:
+            if value == "" and action.option_strings:
+                return f"argument {name}: nothing is given to it; is a variable not set?"
+            if isinstance(value, str) and action.metavar != "FILE" and not _is_text(value):
+                return f"argument {name}: it is no text: not UTF-8"
+    return ""
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be sent: for what is no UTF-8, a terminal gives half of a pair."""
+    try:
+        return b"\0" not in value.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def _unrecognized(rest: Sequence[str], command: argparse.ArgumentParser) -> str:

@@ -14,8 +14,10 @@ there is a wait, of `reconnect_delay` first and twice as long each time, up to
 start afresh when a transport breaks that had listened for `stable_after`, the time of its closing
 not included; and with each code that was asked for, which has a connection of its own. Nothing is
 tried again after a refusal (`TransportRefused`), a mistake of the program's (`UsageError`), or an
-error of the factory's. Nor does a final status check reconnect. All the while the deadlines go on,
-and the earlier one ends the waiting too.
+error of the factory's; and but once after what ends so again until somebody mends it
+(`ENDINGS_TO_MEND`), as long as nobody was ever let in: a code that nobody can be told of is no help
+to whoever sits before it. Nor does a final status check reconnect. All the while the deadlines go
+on, and the earlier one ends the waiting too.
 """
 
 from __future__ import annotations
@@ -82,6 +84,11 @@ in `receive()`, some ten if a client library does in tasks of its own.
 A success that arrived while the event loop was blocked, or in the very instant of the deadline,
 would be lost otherwise: timers that ran out meanwhile run in the same turn in which it is read.
 """
+
+
+ENDINGS_TO_MEND = frozenset({Ending.ANOTHER_PROTOCOL, Ending.CERTIFICATE, Ending.PROXY_CREDENTIALS})
+"""How an opening ends that ends so again: another protocol or version, whose certificate it is. Not
+an unknown name, a redirect or a page, which a restart may well bring."""
 
 
 class Connection:
@@ -312,7 +319,14 @@ class Connection:
             self._failures = 0
             self._backoff.reset()
         self._failures += 1
-        return self._failures <= self._policy.max_reconnects
+        most = self._policy.max_reconnects
+        if (
+            not self.ever_listened
+            and isinstance(error, TransportError)
+            and error.ending in ENDINGS_TO_MEND
+        ):
+            most = min(most, 1)
+        return self._failures <= most
 
     def _given_up_for(self, error: Exception) -> Exception:
         """What the last error is, now that there is no other transport."""

@@ -80,7 +80,7 @@ RAN_OUT: Mapping[Deadline, tuple[str, str, str]] = {
 """What is said of a deadline that ran out: what did not happen, within which number of the policy,
 and what to do. A code's own is not here: there may be another."""
 
-TO_MEND = frozenset({Reason.AUTHENTICATION_REFUSED, Reason.REFUSED_BY_SERVICE})
+REASONS_TO_MEND = frozenset({Reason.AUTHENTICATION_REFUSED, Reason.REFUSED_BY_SERVICE})
 """Reasons that stay until somebody changes how the program or the service is set up."""
 
 NONE_LISTENED = "none listened while the code lived"
@@ -215,7 +215,7 @@ def log_failure(outcome: Failed) -> None:
     program, or in how it is set up, is not: the next attempt will fail as well.
     """
     why = str(outcome)
-    if outcome.reason in TO_MEND or isinstance(outcome.error, UsageError):
+    if outcome.reason in REASONS_TO_MEND or isinstance(outcome.error, UsageError):
         warn_shared(FAILED, why, alike=why, otherwise=logging.INFO)
     else:
         logger.info(FAILED, why)

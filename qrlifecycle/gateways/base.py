@@ -36,7 +36,7 @@ from ..records import Recorder
 from ..secrecy import NotPickled, forgetful
 from ..signals import ActionRequired, Paired, Scanned, Signal
 from ..transports.base import Transport, TransportFactory
-from ..transports.wire.options import ENVIRONMENT
+from ..transports.wire.options import ENVIRONMENT, check_context
 from .failures import failure_of_status, meaning_of
 from .http import Answer, Client, HTTPClient, http_address, send
 from .keywords import check_keywords, naming_misspelt
@@ -138,6 +138,9 @@ class Gateway(NotPickled, ABC):
     replies: ClassVar[Mapping[str, type[Reply]]] = {}
     """What `answer()` takes, by the action that it answers; nothing unless overridden."""
 
+    account_is: ClassVar[str] = "account"
+    """What the account's argument is called."""
+
     one_request_at_a_time: ClassVar[bool] = True
     """Whether requests for a code are made one by one, for an account; False where each code stands
     by itself, and the account is a program's rather than a person's."""
@@ -155,7 +158,7 @@ class Gateway(NotPickled, ABC):
         if isinstance(url, str) and ("?" in url or "#" in url):
             raise InvalidValue("the service's URL must end with its path: no '?...', no '#...'")
         address = http_address(url, "the service's URL must look like http://host:port, or https")
-        check_account(account)
+        check_account(account, self.account_is)
         timeout = options.get("timeout", TIMEOUT)
         if not is_positive(timeout) or timeout == math.inf:
             raise InvalidValue("timeout must be a finite number of seconds above 0")
@@ -172,6 +175,7 @@ class Gateway(NotPickled, ABC):
         self._ssl_context = options.get("ssl_context")
         self._proxy = options.get("proxy", ENVIRONMENT)
         self._http = _client_of(options)
+        check_context(self._ssl_context, address)
 
     def __repr__(self) -> str:
         account, place = getattr(self, "_account", None), getattr(self, "_place", "nowhere yet")
@@ -378,18 +382,18 @@ class Gateway(NotPickled, ABC):
         return None
 
 
-def check_account(account: object) -> None:
-    """Check an account's name, which stands in the paths of URLs.
+def check_account(account: object, name: str) -> None:
+    """Check an account's name, which stands in the paths of URLs; ``name`` is its argument's.
 
     Raises:
         InvalidValue: it is no text, is empty, cannot be sent, or would lead elsewhere.
     """
     if not isinstance(account, str) or not account:
-        raise InvalidValue("the account must be text that is not empty")
+        raise InvalidValue(f"{name} must be text that is not empty")
     if account in UP_OR_HERE:
-        raise InvalidValue("the account must not be '.' or '..', which lead elsewhere in a URL")
+        raise InvalidValue(f"{name} must not be '.' or '..', which lead elsewhere in a URL")
     if NO_CHARACTER.search(account):
-        raise InvalidValue("the account has characters that no name has: a line end?")
+        raise InvalidValue(f"{name} has characters that no name has: a line end?")
 
 
 def _client_of(options: Reaching) -> Client:
@@ -399,6 +403,8 @@ def _client_of(options: Reaching) -> Client:
         )
     if options.get("ssl_context") is not None or "proxy" in options:
         raise WrongAnswer("give http= or else ssl_context= and proxy=: a client has its own")
+    if not callable(getattr(given, "request", None)):
+        raise WrongAnswer(f"http must be a client with request(), not {type(given).__name__}")
     return given
 
 

@@ -26,7 +26,7 @@ from urllib.parse import quote_plus, urlsplit
 import anyio
 
 from ..codes import QRCode
-from ..errors import Malformed, ServiceRefused, ServiceUnavailable
+from ..errors import InvalidValue, Malformed, ServiceRefused, ServiceUnavailable
 from ..outcome import Reason
 from ..policy import Policy, is_positive
 from ..signals import Paired, PairingRefused, Signal
@@ -107,6 +107,8 @@ class DeviceFlow(Gateway):
         InvalidValue: a URL that is none, an empty id, or one endpoint without the other.
     """
 
+    account_is: ClassVar[str] = "client_id"
+
     policy: ClassVar[Policy] = Policy(
         qr_lifetime=600.0,
         attempt_timeout=3600.0,
@@ -137,7 +139,9 @@ class DeviceFlow(Gateway):
         if client_secret is not None:
             check_credential(client_secret, "client_secret")
         self._secret = client_secret
-        self._form = {"scope": scope, **(parameters or {})}
+        if not isinstance(scope, str):
+            raise InvalidValue(f"scope must be text, not {type(scope).__name__}")
+        self._form = {"scope": scope, **_checked(parameters)}
         self._given = _given(device_endpoint, token_endpoint)
         self._grant: Grant | None = None
 
@@ -325,6 +329,16 @@ def unverified_subject(id_token: object) -> str | None:
         return None
     subject = found.get("sub") if isinstance(found, dict) else None
     return subject if isinstance(subject, str) and subject else None
+
+
+def _checked(parameters: object) -> Mapping[str, str]:
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, Mapping) or not all(
+        isinstance(key, str) and isinstance(value, str) for key, value in parameters.items()
+    ):
+        raise InvalidValue("parameters must be a mapping of texts by their names")
+    return parameters
 
 
 def _given(device: str | None, token: str | None) -> Endpoints | None:

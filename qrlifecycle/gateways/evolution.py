@@ -25,6 +25,7 @@ import anyio
 from ..codes import QRCode
 from ..errors import (
     Ending,
+    InvalidValue,
     PeerError,
     ServiceRefused,
     ServiceUnavailable,
@@ -39,6 +40,7 @@ from ..transports.base import Transport
 from ..transports.handshake import check_namespace
 from ..transports.shared import SharedSocket, SocketIOFeed
 from ..transports.socketio import SocketIOTransport
+from ..transports.wire.options import check_flags
 from ..values import UNAUTHORIZED, fields_of, text_of, value_at
 from .base import Reaching, until
 from .credentials import Credential, advice_on, check_credential, fresh
@@ -106,6 +108,8 @@ class EvolutionAPI(SharingGateway):
             number that is none.
     """
 
+    account_is: ClassVar[str] = "instance"
+
     policy: ClassVar[Policy] = Policy(
         qr_lifetime=45.0,
         rotated_lifetime=45.0,
@@ -128,8 +132,11 @@ class EvolutionAPI(SharingGateway):
     ) -> None:
         super().__init__(url, instance, shared=shared, **options)
         check_credential(api_key, "api_key", in_header=True)
+        check_flags(global_events=global_events)
         global_events = global_events or shared is not None
         self._namespace = "/" if global_events else f"/{instance}"
+        if not global_events and {",", "?"} & set(instance):
+            raise InvalidValue("instance has a ',' or a '?': its namespace can never be joined")
         check_namespace(self._namespace)
         self._key = api_key
         self._number = None if phone_number is None else digits_of(phone_number)

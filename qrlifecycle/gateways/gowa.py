@@ -111,6 +111,8 @@ class GOWA(SharingGateway):
             a username or the other way round, or a number that is none.
     """
 
+    account_is: ClassVar[str] = "device"
+
     policy: ClassVar[Policy] = replace(
         WHATSAPP,
         attempt_timeout=600.0,

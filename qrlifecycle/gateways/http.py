@@ -32,8 +32,8 @@ import h11
 from ..errors import InvalidValue, QRLifecycleError, ServiceUnavailable, TransportError, WrongAnswer
 from ..secrecy import forgetful
 from ..transports.wire.address import Address, address_of
-from ..transports.wire.handshake import not_http
-from ..transports.wire.options import ENVIRONMENT, check_proxy
+from ..transports.wire.handshake import TOO_MUCH, not_http
+from ..transports.wire.options import ENVIRONMENT, check_context, check_proxy
 from ..transports.wire.proxy import Proxy, proxy_for
 from ..transports.wire.reaching import reach
 from ..transports.wire.stream import Stream
@@ -222,6 +222,7 @@ class HTTPClient:
     ) -> None:
         if proxy is not None and proxy != ENVIRONMENT:
             check_proxy(proxy, "proxy")
+        check_context(ssl_context)
         self._ssl = ssl_context
         self._proxy = proxy
 
@@ -333,6 +334,8 @@ def _explain(error: Exception) -> str:
     """What to say of an error whose own text may quote the URL."""
     if isinstance(error, TransportError):  # of connecting: it is ours, and quotes nothing
         return str(error)
+    if isinstance(error, h11.RemoteProtocolError) and error.error_status_hint == TOO_MUCH:
+        return "the server answers with a head of more than 16 kB"
     if isinstance(error, h11.RemoteProtocolError):
         return f"the server's answer is malformed ({type(error).__name__})"
     return "the server closed the connection without an answer"

@@ -40,6 +40,7 @@ from ..signals import (
 from ..transports.base import Transport
 from ..transports.shared import SharedSocket, WebSocketFeed
 from ..transports.websocket import REFUSING, WebSocketTransport
+from ..transports.wire.options import check_flags
 from ..values import UNAUTHORIZED, object_in, text_of
 from .actions import REPLIES, Told, code_to_compare, passkey
 from .base import Parts, Reaching, until
@@ -115,6 +116,8 @@ class WAHA(SharingGateway):
             is none.
     """
 
+    account_is: ClassVar[str] = "session"
+
     policy: ClassVar[Policy] = replace(
         WHATSAPP,
         rotated_lifetime=WHATSAPP.qr_lifetime,
@@ -142,6 +145,7 @@ class WAHA(SharingGateway):
         if api_key is not None:
             check_credential(api_key, "api_key", in_header=True)
         self._key = api_key
+        check_flags(every_session=every_session)
         self._every_session = every_session
         self._number = None if phone_number is None else digits_of(phone_number)
         self._round = Round()

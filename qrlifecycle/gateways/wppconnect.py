@@ -90,6 +90,8 @@ class WPPConnect(SharingGateway):
         WrongAnswer: not one of the token and the secret, but both, or none.
     """
 
+    account_is: ClassVar[str] = "session"
+
     policy: ClassVar[Policy] = Policy(
         generate_timeout=60.0,
         status_interval=5.0,

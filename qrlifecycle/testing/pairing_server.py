@@ -43,6 +43,7 @@ import socketio
 from aiohttp import web
 from socketio.exceptions import ConnectionRefusedError as Refused
 
+from ..logs import AddLifecycle
 from ..transports.async_client import require_asyncio
 from ..transports.wire.address import place_of
 from . import phone_page
@@ -51,6 +52,7 @@ from .listening import is_loopback, stop_listening
 __all__ = ["PairingRecord", "PairingServer", "SocketRecord"]
 
 logger = logging.getLogger("qrlifecycle.testing.pairing_server")
+logger.addFilter(AddLifecycle())
 
 SILENT = logging.getLogger("qrlifecycle.testing.pairing_server.http")
 """Where aiohttp complains of clients that go away: nowhere, for that is what they are here for."""

@@ -30,6 +30,7 @@ import engineio.base_client
 import socketio
 
 from ..errors import (
+    Ending,
     InvalidValue,
     TransportError,
     TransportLost,
@@ -44,8 +45,10 @@ from .ledger import Ledger
 from .messages import DEFAULT_SIGNALS, Drop, SignalMap
 from .owner import Owner
 from .pair import PairTransport, check_headers, pair_of
-from .wire import endings
-from .wire.options import HEARTBEAT, MAX_MESSAGE_SIZE, check_limits
+from .wire import WireOptions, endings
+from .wire.address import address_of
+from .wire.options import ENVIRONMENT, HEARTBEAT, MAX_MESSAGE_SIZE, check_context, check_flags
+from .wire.proxy import proxy_for
 
 __all__ = ["AsyncClientTransport", "require_asyncio"]
 
@@ -58,6 +61,8 @@ DISCONNECT = "41"
 
 CLOSE = "1"
 """Engine.IO's."""
+
+ITS_HEARTBEAT = "its heartbeat"
 
 RECORD_SEPARATOR = "\x1e"
 """What stands between two packets of Engine.IO in one request."""
@@ -91,6 +96,8 @@ class AsyncClientTransport(PairTransport):
             one's own: ``partial(aiohttp.ClientSession, trust_env=True, cookie_jar=jar)``. Called
             once for each opening. Its connector is ours, which knows each socket.
         ssl_context: for servers with a certificate of their own; verification is the context's.
+        proxy: an HTTP proxy's URL, None for none, or "environment" for what that says, unless there
+            is a ``session`` of one's own, which may have a proxy of its own.
         max_message: bytes of the largest message to read, or of the largest answer when polling; a
             larger one breaks the connection.
         heartbeat: seconds of silence after which a peer counts as dead, also while opening.
@@ -113,6 +120,7 @@ class AsyncClientTransport(PairTransport):
         "_pair",
         "_path",
         "_polling",
+        "_proxy",
         "_session",
         "_ssl",
         "_tasks",
@@ -135,6 +143,7 @@ class AsyncClientTransport(PairTransport):
         polling: bool = False,
         session: Callable[..., aiohttp.ClientSession] = aiohttp.ClientSession,
         ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = ENVIRONMENT,
         max_message: int = MAX_MESSAGE_SIZE,
         heartbeat: float = HEARTBEAT,
     ) -> None:
@@ -143,7 +152,15 @@ class AsyncClientTransport(PairTransport):
         self._auth = check_auth(auth, {"botId": bot_id, "userId": user_id})
         check_namespace(namespace)
         check_headers(headers)
-        check_limits(max_message, heartbeat)
+        check_flags(polling=polling)
+        # What our own wire refuses is refused here.
+        WireOptions(
+            headers=headers or {},
+            proxy=proxy,
+            max_message_size=max_message,
+            heartbeat=heartbeat,
+        )
+        check_context(ssl_context, address_of(url))
         super().__init__()
         self._url = url
         self._headers = dict(headers or {})
@@ -153,6 +170,8 @@ class AsyncClientTransport(PairTransport):
         self._polling = polling
         self._session = session
         self._ssl = ssl_context
+        ours = session is aiohttp.ClientSession
+        self._proxy = proxy if ours or proxy != ENVIRONMENT else None
         self._max_message = max_message
         self._heartbeat = heartbeat
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -172,9 +191,9 @@ class AsyncClientTransport(PairTransport):
         """
         require_asyncio("AsyncClientTransport")
         if self._closing or self._client is not None:
-            raise TransportUnreachable("a transport is opened once; make a fresh one")
+            raise endings.abandoned("a transport is opened once; make a fresh one")
         self._joined = asyncio.get_running_loop().create_future()
-        ledger = self._ledger = Ledger(self._ssl, self._session, self._max_message)
+        ledger = self._ledger = self._make_ledger()
         self._client = self._make_client(ledger)
         ledger.session()
         try:
@@ -182,11 +201,12 @@ class AsyncClientTransport(PairTransport):
             connecting = self._start(self._connect(self._client))
             await asyncio.wait({connecting}, timeout=self._heartbeat)
             if self._closing:
-                raise TransportUnreachable("the transport was closed while it opened")
+                raise endings.abandoned("the transport was closed while it opened")
             if not connecting.done():
-                raise TransportUnreachable(f"no answer within {self._heartbeat:g} s")
+                raise endings.silent(self._heartbeat, "our heartbeat", opening=True)
             if (error := connecting.result()) is not None:
                 raise error
+            ledger.opening = False
         except BaseException:
             self.abort()
             await self._reap_whatever_happens(ledger)
@@ -221,6 +241,21 @@ class AsyncClientTransport(PairTransport):
         self._shut(self._client, self._ledger)
 
     # Opening
+
+    def _make_ledger(self) -> Ledger:
+        failure: TransportError
+        try:
+            proxy = proxy_for(address_of(self._url), self._proxy)
+            return Ledger(
+                self._ssl,
+                self._session,
+                self._max_message,
+                polling=self._polling,
+                proxy=None if proxy is None else proxy.url,
+            )
+        except TransportError as error:
+            failure = error.with_traceback(None)  # its frames have the proxy's URL
+        raise failure
 
     def _make_client(self, ledger: Ledger) -> socketio.AsyncClient:
         options: dict[str, Any] = {
@@ -257,7 +292,7 @@ class AsyncClientTransport(PairTransport):
                 wait=False,
             )
         except Exception as error:  # garbage before OPEN raises anything
-            return explain(error)
+            return explain(error, None if self._ledger is None else self._ledger.failure)
         heartbeat = client.eio.ping_interval + client.eio.ping_timeout
         if not 0 < heartbeat <= self._heartbeat:  # NaN is neither
             client.eio.ping_interval, client.eio.ping_timeout = self._heartbeat, 0
@@ -271,21 +306,29 @@ class AsyncClientTransport(PairTransport):
 
     def _on_disconnect(self, *args: object) -> None:
         if engineio.AsyncClient.reason.SERVER_DISCONNECT in args:
-            self._join(TransportUnreachable(CLOSED_EARLY))
+            self._join(TransportUnreachable(CLOSED_EARLY, ending=Ending.HUNG_UP))
             self._end(anyio.EndOfStream())
         else:
             self._lose(self._broken())
 
     def _broken(self) -> TransportError:
         """How the connection broke, as far as the client lets on."""
-        code = None if self._ledger is None else self._ledger.close_code()
+        ledger, client = self._ledger, self._client
+        assert ledger is not None
+        assert client is not None
+        code = ledger.close_code()
         if code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG:
             if not self._buffer.ended:
                 self._take(Drop.TOO_LARGE)
             return endings.too_large(self._max_message)
-        if code is None or code == aiohttp.WSCloseCode.ABNORMAL_CLOSURE:
-            return TransportLost("the connection broke")
-        return endings.closed_with(code)
+        if (known := ledger.failure) is not None:
+            return known if ledger.opening else known.retold(TransportLost, str(known))
+        if code is not None and code != aiohttp.WSCloseCode.ABNORMAL_CLOSURE:
+            return endings.closed_with(code)
+        seconds = client.eio.ping_interval + client.eio.ping_timeout
+        if anyio.current_time() >= ledger.heard_at + seconds:
+            return endings.silent(seconds, ITS_HEARTBEAT, opening=False)
+        return TransportLost("the connection broke", ending=Ending.HUNG_UP)
 
     def _join(self, error: TransportError | None) -> None:
         if self._joined is not None and not self._joined.done():
@@ -350,7 +393,7 @@ class AsyncClientTransport(PairTransport):
         with anyio.CancelScope(deadline=ledger.heard_at + seconds):
             await self._buffer.wait()
         if anyio.current_time() >= ledger.heard_at + seconds:
-            self._end(endings.silent(seconds, "its heartbeat", opening=False))
+            self._end(endings.silent(seconds, ITS_HEARTBEAT, opening=False))
         return None
 
     def _disconnect_text(self) -> str:

@@ -4,9 +4,10 @@ A client library may lose sight of its own sockets when it is cancelled half-way
 does not. The ledger makes them, in aiohttp's connector, and is one `aiohttp.ClientSession`'s worth
 of them. Once sealed it makes no more.
 
-Names touched here that aiohttp does not document: ``ClientWebSocketResponse._response``,
-``ClientResponse._body``, ``BaseConnector._close()``, and ``ClientSession._retry_connection``,
-without which one opening that is cut off would quietly be tried twice.
+Names touched here that aiohttp does not document: ``ClientWebSocketResponse._response`` and
+``_reader``, ``ClientResponse._body``, ``BaseConnector._close()``, and
+``ClientSession._retry_connection``, without which one opening that is cut off would quietly be
+tried twice.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from typing import Any, cast
 import aiohttp
 import anyio
 
-from ..errors import InvalidValue, TransportError, TransportUnreachable
+from ..errors import Ending, InvalidValue, TransportError, TransportLost, TransportUnreachable
+from ..values import seconds_to_wait
+from .client import failure_of
 from .reset import reset_on_close
 from .wire import endings
 
@@ -51,8 +54,9 @@ class WebSocket(aiohttp.ClientWebSocketResponse):
         ConnectionResetError: from what answers the peer, when it has left too much unread.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, ledger: Ledger, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._ledger = ledger
         if (transport := _transport_of(self)) is not None:
             # A write loop that waits for its peer would hold up the news that the connection broke.
             transport.set_write_buffer_limits(high=NEVER)
@@ -64,7 +68,9 @@ class WebSocket(aiohttp.ClientWebSocketResponse):
         starve all other tasks, and a close would overtake the success right before it.
         """
         await asyncio.sleep(0)
-        return await super().receive(timeout)
+        message: Any = await super().receive(timeout)
+        self._ledger.note_message(message, self._reader.exception())
+        return message
 
     async def send_str(self, data: str, compress: int | None = None) -> None:
         """Send text, unless the peer does not read."""
@@ -115,12 +121,16 @@ class Ledger:
         "_answers",
         "_make_session",
         "_max_answer",
+        "_polling",
+        "_proxy",
         "_sealed",
         "_session",
         "_sockets",
         "_ssl",
         "_websockets",
+        "failure",
         "heard_at",
+        "opening",
         "too_large",
     )
 
@@ -129,7 +139,15 @@ class Ledger:
         ssl_context: ssl.SSLContext | None,
         make_session: Callable[..., aiohttp.ClientSession] = aiohttp.ClientSession,
         max_answer: int = 0,
+        *,
+        polling: bool = False,
+        proxy: str | None = None,
     ) -> None:
+        self.opening = True
+        """Whether the transport is not open yet: for the words."""
+        self.failure: TransportError | None = None
+        """What the newest request that failed did so by: the client keeps no more of it than a
+        text, with the URL in it."""
         self.heard_at = -math.inf
         """When an answer, or a part of one, last came, by the event loop's clock."""
         self.too_large = False
@@ -137,6 +155,9 @@ class Ledger:
         self._ssl = ssl_context
         self._make_session = make_session
         self._max_answer = max_answer
+        self._polling = polling
+        # Not given where there is none: a session of one's own may have another.
+        self._proxy = {} if proxy is None else {"proxy": proxy}
         self._sockets: list[tuple[socket.socket, int | None]] = []
         self._websockets: list[WebSocket] = []
         self._answers: list[Answer] = []
@@ -150,7 +171,7 @@ class Ledger:
             TransportUnreachable: the ledger is sealed.
         """
         if self._sealed:
-            raise TransportUnreachable("the transport was closed while it opened")
+            raise endings.abandoned("the transport was closed while it opened")
         if self._session is None:
             connector = aiohttp.TCPConnector(
                 socket_factory=self._make_socket,
@@ -163,6 +184,7 @@ class Ledger:
                 trace_configs=[self._tracing()],
                 ws_response_class=cast(Any, self._make_websocket),
                 response_class=cast(Any, self._make_answer),
+                **self._proxy,
             )
             if not isinstance(made, aiohttp.ClientSession) or made.connector is not connector:
                 raise InvalidValue("session must make a ClientSession with what it is given")
@@ -172,9 +194,14 @@ class Ledger:
 
     def _tracing(self) -> aiohttp.TraceConfig:
         tracing = aiohttp.TraceConfig()
-        tracing.on_request_redirect.append(_refuse_redirect)
+        # Nobody is followed to another place: headers and the auth payload hold credentials.
+        tracing.on_request_redirect.append(self._judge_answer)
         tracing.on_request_end.append(self._judge_answer)
+        tracing.on_request_exception.append(self._note_failure)
         return tracing
+
+    async def _note_failure(self, _session: object, _context: object, failed: Any) -> None:
+        self.failure = failure_of(failed.exception, opening=self.opening) or self.failure
 
     async def _judge_answer(self, _session: object, _context: object, end: Any) -> None:
         """Refuse a status that is neither an answer nor the switch to WebSocket.
@@ -183,11 +210,40 @@ class Ledger:
             TransportUnreachable, TransportRefused: by what the status means.
         """
         self.heard_at = anyio.current_time()
-        status: int = end.response.status
-        if status == 101 or 200 <= status < 300:
+        response: aiohttp.ClientResponse = end.response
+        if response.status == 101 or 200 <= response.status < 300:
             return
-        end.response.close()
-        raise endings.refused_by_status(status, "", None)
+        response.close()
+        self.failure = self._refusal_in(response)
+        raise self.failure
+
+    def note_message(self, message: aiohttp.WSMessage, fault: BaseException | None) -> None:
+        """A WebSocket has said something, or come to its end; by this fault, if there was one."""
+        self.heard_at = anyio.current_time()
+        broken = message.data if message.type is aiohttp.WSMsgType.ERROR else fault
+        if isinstance(broken, aiohttp.WebSocketError):
+            # The code is what we close with: aiohttp has it stand for the server's own.
+            no_text = broken.code == aiohttp.WSCloseCode.INVALID_TEXT
+            said = endings.NO_TEXT if no_text else endings.BROKEN_RULES
+            self.failure = endings.another_protocol(said, opening=self.opening)
+        elif broken is not None:
+            self.failure = failure_of(broken, opening=self.opening) or self.failure
+
+    def _refusal_in(self, response: aiohttp.ClientResponse) -> TransportError:
+        status, headers = response.status, response.headers
+        wait = seconds_to_wait(headers.get("Retry-After", ""))
+        refusal = endings.refused_by_status(status, headers.get("Location", ""), wait)
+        upgrades = refusal.ending is Ending.NO_WEBSOCKET and status != endings.SIGN_IN
+        if self._polling and upgrades:
+            said = f"the server answered HTTP {status} to a poll"
+            if not self.opening:
+                return TransportLost(
+                    f"{said}: it knows us no more", ending=Ending.CLOSED, status=status
+                )
+            text = f"{said}: no Socket.IO is there; is the path right?"
+            # A restart may bring it: so it is not "another protocol", which is hardly tried again.
+            return TransportUnreachable(text, ending=Ending.NOT_CONNECTED, status=status)
+        return refusal
 
     def _make_answer(self, *args: Any, **kwargs: Any) -> Answer:
         """An answer, which is the ledger's to close as well.
@@ -226,7 +282,7 @@ class Ledger:
         return made
 
     def _make_websocket(self, *args: Any, **kwargs: Any) -> WebSocket:
-        made = WebSocket(*args, **kwargs)
+        made = WebSocket(self, *args, **kwargs)
         self._websockets.append(made)
         return made
 
@@ -304,15 +360,6 @@ class Ledger:
             if made.fileno() != -1 and identity is not None and _identity_of(made) != identity:
                 made.detach()
         return [made for made, _ in self._sockets if made.fileno() != -1]
-
-
-async def _refuse_redirect(*_details: object) -> None:
-    """Follow nobody to another place: headers and the auth payload hold credentials.
-
-    Raises:
-        TransportUnreachable: always.
-    """
-    raise TransportUnreachable("the server redirects elsewhere; give the address it redirects to")
 
 
 def _identity_of(made: socket.socket) -> int | None:

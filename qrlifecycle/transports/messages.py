@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from inspect import iscoroutinefunction
 from typing import Any, NamedTuple
 
+from ..calling import misfit
 from ..codes import PairingCode, QRCode
 from ..engine.user_code import close_coroutine, fault_of
 from ..errors import InvalidValue, Malformed, QRLifecycleError
@@ -37,6 +39,7 @@ __all__ = [
     "Payload",
     "SignalMap",
     "address_message",
+    "check_reading",
     "check_signals",
     "payload_of",
     "read_message",
@@ -170,6 +173,19 @@ def check_signals(signals: object) -> None:
         raise InvalidValue(f"signals must be a mapping, not {type(signals).__name__}")
     if not all(isinstance(name, str) and callable(make) for name, make in signals.items()):
         raise InvalidValue("signals must be functions by the names of messages")
+    for name, make in signals.items():
+        if make is not DEFAULT_SIGNALS.get(name):
+            check_reading(f"signals[{name!r}]", make)
+
+
+def check_reading(name: str, function: object) -> None:
+    """Raise `InvalidValue` for what is no plain function that takes a message."""
+    if not callable(function):
+        raise InvalidValue(f"{name} must be a function, not {type(function).__name__}")
+    if iscoroutinefunction(function):
+        raise InvalidValue(f"{name} must be a plain function, not an async one")
+    if (why := misfit(function, 1)) is not None:
+        raise InvalidValue(f"{name} cannot be called with a message: {why}")
 
 
 def read_message(

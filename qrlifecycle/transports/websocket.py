@@ -5,21 +5,30 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from ..errors import (
     Ending,
     InvalidValue,
+    Malformed,
     TransportError,
     TransportRefused,
 )
 from ..secrecy import forgetful, shown_half_made
 from ..signals import Signal
-from .messages import Drop, Dropped
+from ..values import json_in
+from .messages import Drop, Dropped, check_reading
 from .owner import Owner, Whose, keys_of, unsaid, whose_is
 from .push import CANNOT_BE_MEANT
 from .wire import WebSocketConnection, WiredTransport, WireOptions
-from .wire.options import ENVIRONMENT, HEARTBEAT, MAX_MESSAGE_SIZE, check_limits
+from .wire.options import (
+    ENVIRONMENT,
+    HEARTBEAT,
+    MAX_MESSAGE_SIZE,
+    check_flags,
+    check_limits,
+)
 
 __all__ = ["REFUSING", "Said", "WebSocketTransport"]
 
@@ -101,9 +110,10 @@ class WebSocketTransport(WiredTransport):
         max_message: int = MAX_MESSAGE_SIZE,
         heartbeat: float = HEARTBEAT,
     ) -> None:
-        for name, function in (("read", read), ("welcome", welcome or read)):
-            if not callable(function):
-                raise InvalidValue(f"{name} must be a function, not {type(function).__name__}")
+        check_flags(text=text, wait_for_pong=wait_for_pong)
+        check_reading("read", read)
+        if welcome is not None:
+            check_reading("welcome", welcome)
         if owner is not None and text:
             raise InvalidValue("owner needs messages of JSON: with text=True, have `read` compare")
         self._keys = () if owner is None else keys_of(owner)
@@ -150,7 +160,7 @@ class WebSocketTransport(WiredTransport):
             self._end(error)
 
     def _meaning(self, message: str | bytes) -> Iterable[Signal] | Dropped | Drop | None:
-        said = message if self._text else json.loads(message)
+        said = message if self._text else _parsed(message)
         whose = whose_is(said, self._keys)
         if whose is Whose.ANOTHERS:
             return Drop.FOREIGN
@@ -186,6 +196,12 @@ class WebSocketTransport(WiredTransport):
             ending=Ending.REFUSED,
             code=error.code,
         )
+
+
+def _parsed(message: str | bytes) -> object:
+    with suppress(ValueError, RecursionError):
+        return json_in(message)
+    raise Malformed("message", "is no JSON; what is not, is given to `read` with text=True")
 
 
 def _name_of(said: object) -> str | None:

@@ -154,6 +154,58 @@ async def test_refused_twice_after_having_been_let_in_it_is_lost(budget: int) ->
         assert "ask for one each time" in str(failed.error)
 
 
+class NeverOpens(ScriptedTransport):
+    """Its opening ends in one way; unless it is the first one, if that is let in."""
+
+    ending = Ending.OTHER
+    first_is_let_in = False
+
+    async def open(self) -> None:
+        """Open, or fail."""
+        if self.first_is_let_in and len(self._peer.transports) == 1:
+            return await super().open()
+        raise TransportUnreachable("it did not open", ending=self.ending)
+
+
+class PeerOf(ScriptedPeer):
+    """A peer of such transports."""
+
+    def __init__(self, ending: Ending, *, first_is_let_in: bool = False) -> None:
+        super().__init__()
+        self.ending, self.first_is_let_in = ending, first_is_let_in
+
+    def __call__(self) -> ScriptedTransport:
+        """A fresh one."""
+        made = NeverOpens(self, Fault.NONE, Fault.NONE)
+        made.ending, made.first_is_let_in = self.ending, self.first_is_let_in
+        self.transports.append(made)
+        return made
+
+
+@pytest.mark.parametrize("budget", [0, 1, 5])
+@pytest.mark.parametrize("ending", Ending)
+async def test_what_only_somebody_can_mend_is_tried_once_more(ending: Ending, budget: int) -> None:
+    """Another protocol, say: whoever sits before the code is told soon, and not after ten tries."""
+    peer = PeerOf(ending)
+    outcome = await QRLifecycle(request_qr, peer, policy=Policy(max_reconnects=budget)).pair()
+    assert isinstance(outcome, Failed)
+    assert outcome.reason is Reason.TRANSPORT_UNREACHABLE
+    lasting = {Ending.ANOTHER_PROTOCOL, Ending.CERTIFICATE, Ending.PROXY_CREDENTIALS}
+    assert len(peer.transports) == 1 + (min(budget, 1) if ending in lasting else budget)
+
+
+async def test_where_somebody_was_let_in_it_is_tried_as_often_as_all_else() -> None:
+    """A server that restarts may have something else in its place for a while."""
+    peer = PeerOf(Ending.ANOTHER_PROTOCOL, first_is_let_in=True)
+    lifecycle = QRLifecycle(request_qr, peer, policy=Policy(max_reconnects=5))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lifecycle.pair)
+        await settle()
+        assert peer.listening
+        peer.break_connection()
+    assert len(peer.transports) == 6
+
+
 @pytest.mark.parametrize("budget", [0, 1, 5])
 async def test_a_peer_that_is_not_there_is_given_up(budget: int) -> None:
     """`max_reconnects` tries more, each after a longer delay; then the reason is said."""

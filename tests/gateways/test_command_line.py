@@ -19,7 +19,7 @@ from qrlifecycle import PeerError, QRCode, Reason, ServiceUnavailable
 from qrlifecycle.cli import main
 from qrlifecycle.cli.arguments import command_line
 from qrlifecycle.cli.gateways import GATEWAYS, Entry
-from qrlifecycle.cli.pair_gateway import TO_MEND, AskedByAPerson
+from qrlifecycle.cli.pair_gateway import TOLD_AT_ONCE, AskedByAPerson
 from qrlifecycle.engine.service import Service
 from qrlifecycle.errors import Ending
 from qrlifecycle.testing import ScriptedPeer
@@ -249,7 +249,7 @@ async def test_what_may_mend_itself_is_asked_for_again_at_a_terminal_too(
         asked.append("status")
 
     by_a_person = AskedByAPerson(Service(request_qr, ScriptedPeer(), check_status))
-    to_mend = ending in TO_MEND
+    to_mend = ending in TOLD_AT_ONCE
     with pytest.raises(PeerError, match="so it ended") as raised:
         await by_a_person.request_qr()
     assert isinstance(raised.value, ServiceUnavailable) is not to_mend

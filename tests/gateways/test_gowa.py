@@ -628,7 +628,7 @@ async def test_promise_6_the_password_is_fresh_each_time_and_in_no_text(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"device": ""}, "account must be text"),
+        ({"device": ""}, "device must be text"),
         ({"password": "a\nb"}, "^password has characters that none has"),
         ({"password": None}, "given together"),
         ({"username": None}, "given together"),

@@ -682,7 +682,7 @@ async def test_a_name_is_a_segment_of_the_path_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"session": ""}, "account must be text"),
+        ({"session": ""}, "session must be text"),
         ({"api_key": ""}, "api_key is empty"),
         ({"phone_number": "0170 1234567"}, "phone_number must be the whole number"),
         ({"phone_number": 4915100000001}, "phone_number must be the whole number"),

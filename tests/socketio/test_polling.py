@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -32,6 +34,7 @@ from qrlifecycle.testing.leaks import Leaks
 
 from ..patience import HANGS
 from ..raw_peer import RawPeer
+from ..wire.documented import is_documented
 from .transport import BOT, TOKEN, USER, receive, texts_of
 
 pytestmark = pytest.mark.anyio
@@ -257,6 +260,21 @@ async def test_http_statuses(status: int, error: type[TransportError]) -> None:
         assert "s3cret" not in "".join(texts_of(caught.value))
 
 
+@pytest.mark.parametrize("status", [400, 404, 500])
+async def test_a_server_that_knows_us_no_more(status: int) -> None:
+    """It restarted, say: the path was right."""
+
+    async def forget(_request: web.Request) -> web.StreamResponse:
+        return web.Response(status=status)
+
+    server = PolledServer(OPEN, JOINED, then=forget)
+    async with serving(server), polling(server.url) as transport:
+        with anyio.fail_after(HANGS), pytest.raises(TransportLost) as caught:
+            await transport.receive()
+    assert (caught.value.ending, caught.value.status) == (Ending.CLOSED, status)
+    assert is_documented(caught.value)
+
+
 @pytest.mark.parametrize("garbage", ["", "x", "9", "4", "\x1e", "0", "0{}", '40{"sid":"x"}'])
 async def test_garbage_in_place_of_the_open_is_unreachable(garbage: str) -> None:
     """It is no Socket.IO."""
@@ -272,6 +290,71 @@ async def test_garbage_later_does_no_harm(garbage: str) -> None:
     async with serving(server), polling(server.url) as transport:
         with suppress(TransportLost):
             assert isinstance(await receive(transport), Paired)
+
+
+# Through a proxy
+
+
+class Proxy(PolledServer):
+    """One that answers by itself, in place of whoever is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(OPEN, JOINED, SUCCESS)
+        self.asked: list[tuple[str, str | None]] = []
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Note who is asked for, and by whom."""
+        self.asked.append((request.host, request.headers.get("Proxy-Authorization")))
+        return await super().answer(request)
+
+
+@pytest.fixture
+def _no_proxy_but_the_tests_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of whoever runs this names none."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+@pytest.mark.usefixtures("_no_proxy_but_the_tests_own")
+@pytest.mark.parametrize("way", ["given", "by the environment"])
+async def test_it_polls_by_way_of_a_proxy(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given, or named by the environment; its credentials are the proxy's."""
+    proxy = Proxy()
+    async with serving(proxy):
+        url = proxy.url.replace("http://", "http://me:s3cret%21@")
+        if way == "given":
+            options = {"proxy": url}
+        else:
+            options = {}
+            monkeypatch.setenv("HTTP_PROXY", url)
+        async with polling("http://nowhere.example", **options) as transport:
+            assert isinstance(await receive(transport), Paired)
+    expected = "Basic " + base64.b64encode(b"me:s3cret!").decode()
+    assert set(proxy.asked) == {("nowhere.example", expected)}
+
+
+@pytest.mark.usefixtures("_no_proxy_but_the_tests_own")
+async def test_a_session_of_ones_own_has_its_own_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the environment says is passed over for it; what is given is not."""
+    monkeypatch.setenv("HTTP_PROXY", "http://nobody.invalid:1")
+    async with serving(Proxy()) as proxy:
+        own = partial(aiohttp.ClientSession, proxy=proxy.url)
+        async with polling("http://nowhere.example", session=own) as transport:
+            assert isinstance(await receive(transport), Paired)
+
+
+@pytest.mark.usefixtures("_no_proxy_but_the_tests_own")
+async def test_a_proxy_that_is_not_spoken_with_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As over a wire of our own; and none is asked for where None is given."""
+    monkeypatch.setenv("HTTP_PROXY", "socks5://me:s3cret@nobody.invalid:1")
+    with pytest.raises(TransportUnreachable, match="no plain HTTP proxy") as caught:
+        await polling("http://nowhere.example").open()
+    assert caught.value.ending is Ending.PROXY
+    assert "s3cret" not in "".join(texts_of(caught.value))
+    server = PolledServer(OPEN, JOINED, SUCCESS)
+    async with serving(server), polling(server.url, proxy=None) as transport:
+        assert isinstance(await receive(transport), Paired)
 
 
 # Sessions

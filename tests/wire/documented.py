@@ -14,10 +14,15 @@ PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "when-a-connection-ends.m
 
 
 def rows() -> list[tuple[Ending, str]]:
-    """The table's endings, and what is said of each."""
-    found = re.findall(r"^\| `(\w+)` \| (.*?) \|", PAGE.read_text(), re.MULTILINE)
+    """The tables' endings, and what is said of each."""
+    text = PAGE.read_text()
+    found = re.findall(r"^\| `(\w+)` \| (.*?) \|", text, re.MULTILINE)
+    of_socketio = re.findall(r"^\| ([^`|]+?) \| `(\w+)` \|", text, re.MULTILINE)
     known = {ending.value: ending for ending in Ending}
-    return [(known[name], said) for name, said in found]
+    return [
+        *((known[name], said) for name, said in found),
+        *((known[name], said) for said, name in of_socketio),
+    ]
 
 
 def is_documented(error: TransportError) -> bool:

@@ -137,14 +137,6 @@ async def test_a_name_without_an_address(addresses: list[Found]) -> None:
     assert raised.value.ending is Ending.NAME_NOT_FOUND
 
 
-@pytest.mark.parametrize("host", ["a..example", f"{'a' * 64}.example", ".example"])
-async def test_a_host_that_can_be_no_name(host: str) -> None:
-    """It has a part without a letter, or with too many: no such name, as of any other."""
-    with pytest.raises(TransportUnreachable) as raised:
-        await WebSocketConnection(f"ws://{host}/", WireOptions()).open()
-    assert raised.value.ending is Ending.NAME_NOT_FOUND
-
-
 def test_addresses_are_tried_in_turn() -> None:
     """IPv6 and IPv4, the system's first choice first, each family in its order."""
     four, six = socket.AF_INET, socket.AF_INET6

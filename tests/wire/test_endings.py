@@ -195,7 +195,15 @@ STATUSES = [
             f"the server answered HTTP {status} to the handshake: not now",
             {"status": status},
         )
-        for status in (408, 425, 502, 504)
+        for status in (408, 425, 502, 504, 520, 527, 530)
+    ),
+    (
+        "511 X",
+        TransportUnreachable,
+        Ending.NO_WEBSOCKET,
+        "the server answered HTTP 511 to the handshake: the network wants somebody to sign in "
+        "first",
+        {"status": 511},
     ),
     (
         "429 X\r\nRetry-After: 99999999999999999999",
@@ -335,7 +343,10 @@ async def test_a_choice_of_what_was_not_offered(header: bytes, fault: str) -> No
     [
         (b"SSH-2.0-OpenSSH_9.6\r\n", "the server does not speak HTTP"),
         (b"\0" * 100, "the server does not speak HTTP"),
-        (b"HTTP/1.1 101 X\r\n" + b"x: y\r\n" * 10_000, "the server does not speak HTTP"),
+        (
+            b"HTTP/1.1 101 X\r\n" + b"x: y\r\n" * 10_000,
+            "the server answers with a head of more than 16 kB",
+        ),
         (b"\x15\x03\x01\x00\x02\x02\x0a", "the server speaks TLS there; is it https or wss?"),
     ],
 )

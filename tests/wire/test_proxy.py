@@ -293,3 +293,13 @@ def test_the_systems_own_settings_are_asked_where_there_are_some(
     monkeypatch.setattr("urllib.request.getproxies", lambda: {"https": "http://system:1"})
     monkeypatch.setattr("urllib.request.proxy_bypass", lambda _host: False)
     assert chosen("wss://a.example") == "system:1"
+
+
+@pytest.mark.parametrize("host", ["p..example", "a" * 64])
+async def test_a_proxy_with_a_host_that_is_no_name(host: str) -> None:
+    """Nobody can look it up, and nothing but our own error comes out."""
+    connection = WebSocketConnection("ws://a.example", WireOptions(proxy=f"http://{host}:1"))
+    with anyio.fail_after(HANGS), pytest.raises(TransportUnreachable) as raised:
+        await connection.open()
+    assert raised.value.ending is Ending.NAME_NOT_FOUND
+    assert is_documented(raised.value)

@@ -55,7 +55,7 @@ def read(
         InvalidValue: ``last`` is not at least 1.
     """
     if last < 1:
-        raise InvalidValue(f"at least 1 attempt must be kept, not {last}")
+        raise InvalidValue(f"last must be at least 1 attempt, not {last}")
     reader = _Reader(last, lifecycle, subject)
     for record in records:
         reader.add(record)

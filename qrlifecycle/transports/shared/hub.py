@@ -48,6 +48,7 @@ import anyio.lowlevel
 from anyio import EndOfStream
 from anyio.abc import TaskGroup
 
+from ...blocking import in_event_loop
 from ...engine.backoff import Backoff
 from ...engine.user_code import close_coroutine, describe, fault_of
 from ...errors import (
@@ -58,6 +59,7 @@ from ...errors import (
     UsageError,
     WrongAnswer,
 )
+from ...lifecycle import require_functions, require_recorders
 from ...logs import error_once, logger
 from ...policy import Policy
 from ...records import Closing, Recorder
@@ -108,9 +110,15 @@ class SharedSocket:
         recorders: Sequence[Recorder] = (),
         reads_a_second: float = READS_A_SECOND,
     ) -> None:
+        require_functions(0, feed=feed)
+        require_recorders(recorders)
+        if not isinstance(policy, Policy | None):
+            raise WrongAnswer(f"policy must be a Policy, not {type(policy).__name__}")
+        if not in_event_loop():
+            raise WrongAnswer("a SharedSocket is made in an async function, where its loop runs")
         self._make = feed
         self._telling = Telling(recorders)
-        self._policy = policy or Policy()
+        self._policy = Policy() if policy is None else policy
         self._backoff = Backoff(self._policy.reconnect_delay, self._policy.reconnect_delay_max)
         self._next_at = -math.inf
         self._spreading = Spreading(reads_a_second, self._policy.open_timeout / 2)

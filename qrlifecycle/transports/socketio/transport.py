@@ -103,7 +103,7 @@ class SocketIOTransport(PairTransport, WiredTransport):
         check_headers(headers)
         options = WireOptions(
             headers=headers or {},
-            cookies=cookies or {},
+            cookies={} if cookies is None else cookies,
             ssl=ssl_context,
             proxy=proxy,
             max_message_size=max_message,

@@ -24,8 +24,12 @@ __all__ = [
 SECURE = frozenset({"https", "wss"})
 SCHEMES = SECURE | {"http", "ws"}
 
-NOT_IN_A_URL = re.compile(r"[\s\x00-\x1f\x7f]")
-"""What `urlsplit` would leave out without a word, or a server would read as something else."""
+NOT_IN_A_URL = re.compile(r"[\s\x00-\x1f\x7f\ud800-\udfff]")
+"""What `urlsplit` would leave out without a word, a server would read as something else, or no
+bytes stand for: a terminal gives surrogates for what is not UTF-8."""
+
+LONGEST_LABEL = 63
+"""Letters between two dots of a name (RFC 1035, section 2.3.4)."""
 
 SAFE_IN_A_TARGET = "/:@!$&'()*+,;=-._~%?"
 
@@ -142,13 +146,13 @@ def credentials(parts: SplitResult) -> bytes | None:
 
 
 def _ascii(host: str, what: str) -> str:
-    if host.isascii():
-        return host
-    import idna  # noqa: PLC0415 - costs 10 ms, and few need it
-
-    found = ""
-    with suppress(idna.IDNAError):
-        found = idna.encode(host, uts46=True).decode()
+    found = host if host.isascii() else ""
     if not found:
+        import idna  # noqa: PLC0415 - costs 10 ms, and few need it
+
+        with suppress(idna.IDNAError):
+            found = idna.encode(host, uts46=True).decode()
+    # Whoever looks it up would raise something else.
+    if not all(0 < len(label) <= LONGEST_LABEL for label in found.removesuffix(".").split(".")):
         raise InvalidValue(f"{what} has a host that is no name")
     return found

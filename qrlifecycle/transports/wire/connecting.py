@@ -56,7 +56,7 @@ def _numbers(host: str, port: int) -> list[Found]:
                 host.encode(), port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
             )
         )
-    except OSError:
+    except (OSError, UnicodeError):
         return []
 
 

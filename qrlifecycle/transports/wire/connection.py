@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable, Iterable
 import anyio
 import anyio.lowlevel
 
-from ...errors import InvalidValue, TransportError
+from ...errors import TransportError
 from ...secrecy import NotPickled, forgetful, shown_half_made
 from . import endings
 from .address import Address, address_of
 from .frames import Frames
 from .handshake import upgrade
-from .options import WireOptions
+from .options import WireOptions, check_context
 from .proxy import proxy_for
 from .reaching import reach
 from .stream import Aborted, PeerDoesNotRead, Stream
@@ -60,8 +60,7 @@ class WebSocketConnection(NotPickled):
     @forgetful
     def __init__(self, url: str | Address, options: WireOptions) -> None:
         address = url if isinstance(url, Address) else address_of(url)
-        if options.ssl is not None and not address.secure:
-            raise InvalidValue("ssl_context is given, and the URL is one without TLS (http, ws)")
+        check_context(options.ssl, address)
         self.origin = address.origin
         """The server's scheme, host and port."""
         # What the handshake needs, and secrets in it; both are forgotten with the opening.

@@ -13,6 +13,9 @@ from ...errors import Ending, TransportError, TransportLost, TransportRefused, T
 from ...values import NOT_NOW, UNAUTHORIZED
 
 __all__ = [
+    "BROKEN_RULES",
+    "NO_TEXT",
+    "SIGN_IN",
     "abandoned",
     "another_protocol",
     "broken_tls",
@@ -34,9 +37,16 @@ __all__ = [
     "while_opening",
 ]
 
-TRY_LATER = NOT_NOW | {502, 503, 504}
+CLOUDFLARE = frozenset({*range(520, 528), 530})
+"""What Cloudflare says for a service that it cannot reach, or not by TLS: its own 502 and 504."""
+
+TRY_LATER = NOT_NOW | {502, 503, 504} | CLOUDFLARE
 """Statuses that are about the moment (RFC 9110, section 15.6). A 500 or a 501 may as well come from
 a server that cannot switch to WebSocket, so that is what is said of them."""
+
+
+SIGN_IN = 511
+"""Network Authentication Required (RFC 6585): a captive portal's."""
 
 
 def abandoned(what: str) -> TransportError:
@@ -145,6 +155,11 @@ CLOSE_CODES = {
 """Of RFC 6455, section 7.4.1, and IANA's registry of close codes."""
 
 
+BROKEN_RULES = "the server breaks the rules of WebSocket"
+
+NO_TEXT = "the server sent text that is not UTF-8"
+
+
 def another_protocol(what: str, *, opening: bool) -> TransportError:
     """The peer does not speak the protocol, or breaks its rules."""
     kind = TransportUnreachable if opening else TransportLost
@@ -179,6 +194,12 @@ def refused_by_status(status: int, location: str, retry_after: float | None) -> 
         return TransportUnreachable(
             f"{said}: a proxy on the way wants credentials; give proxy=",
             ending=Ending.PROXY_CREDENTIALS,
+            status=status,
+        )
+    if status == SIGN_IN:
+        return TransportUnreachable(
+            f"{said}: the network wants somebody to sign in first",
+            ending=Ending.NO_WEBSOCKET,
             status=status,
         )
     hint = "is the path right? Or " if status == 404 else ""

@@ -14,7 +14,7 @@ from websockets.protocol import CLIENT, Protocol
 
 from ...errors import TransportError
 from ...logs import SILENT
-from .endings import another_protocol, closed_with, too_large
+from .endings import BROKEN_RULES, NO_TEXT, another_protocol, closed_with, too_large
 
 __all__ = ["Frames"]
 
@@ -139,7 +139,7 @@ class Frames:
                 self._take_part(frame)
         except UnicodeDecodeError:
             self._protocol.fail(CloseCode.INVALID_DATA)
-            self._end(another_protocol("the server sent text that is not UTF-8", opening=False))
+            self._end(another_protocol(NO_TEXT, opening=False))
 
     def _take_part(self, frame: Frame) -> None:
         """Keep a part. Not in a list: there may be a million, of one byte or none each."""
@@ -164,4 +164,4 @@ def _meaning(broken: Exception, limit: int) -> TransportError:
     """What the library's parser stopped at."""
     if isinstance(broken, PayloadTooBig):
         return too_large(limit)
-    return another_protocol("the server breaks the rules of WebSocket", opening=False)
+    return another_protocol(BROKEN_RULES, opening=False)

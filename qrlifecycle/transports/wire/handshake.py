@@ -22,7 +22,7 @@ from .frames import Frames
 from .options import WireOptions
 from .stream import Stream
 
-__all__ = ["Answer", "answer_to", "ask", "not_http", "upgrade"]
+__all__ = ["TOO_MUCH", "Answer", "answer_to", "ask", "not_http", "upgrade"]
 
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455, section 1.3."""
@@ -35,6 +35,10 @@ TLS_RECORDS = frozenset({0x15, 0x16})
 
 HTTP = b"HTTP/"
 """How every answer begins."""
+
+
+TOO_MUCH = 431
+"""HTTP's number for headers that are too large; h11 gives it to an answer with such as well."""
 
 
 class Answer(NamedTuple):
@@ -121,8 +125,10 @@ async def answer_to(stream: Stream, http: h11.Connection, whom: str, *, secure: 
             try:
                 if (answer := _answer_in(http)) is not None:
                     return answer
-            except h11.RemoteProtocolError:
-                failure = another_protocol(f"{whom} does not speak HTTP", opening=True)
+            except h11.RemoteProtocolError as error:
+                large = error.error_status_hint == TOO_MUCH
+                said = "answers with a head of more than 16 kB" if large else "does not speak HTTP"
+                failure = another_protocol(f"{whom} {said}", opening=True)
     raise failure
 
 

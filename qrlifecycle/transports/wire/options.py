@@ -12,9 +12,16 @@ import h11
 from ...errors import InvalidValue
 from ...policy import is_positive
 from ...secrecy import NotPickled, forget_arguments
-from .address import Split, split_url
+from .address import Address, Split, split_url
 
-__all__ = ["ENVIRONMENT", "HEARTBEAT", "MAX_MESSAGE_SIZE", "WireOptions"]
+__all__ = [
+    "ENVIRONMENT",
+    "HEARTBEAT",
+    "MAX_MESSAGE_SIZE",
+    "WireOptions",
+    "check_context",
+    "check_flags",
+]
 
 MAX_MESSAGE_SIZE = 1024 * 1024
 """Bytes of the largest message that is read. A QR code as a PNG data URL is about 10 kB."""
@@ -70,8 +77,7 @@ class WireOptions(NotPickled):
     def __post_init__(self) -> None:
         object.__setattr__(self, "header_fields", _checked_headers(self.headers, self.cookies))
         object.__setattr__(self, "subprotocols", _checked_subprotocols(self.subprotocols))
-        if not isinstance(self.ssl, ssl.SSLContext | None):
-            raise InvalidValue(f"ssl_context must be an SSLContext, not {type(self.ssl).__name__}")
+        check_context(self.ssl)
         if self.proxy is not None and self.proxy != ENVIRONMENT:
             check_proxy(self.proxy, "proxy")
         check_limits(self.max_message_size, self.heartbeat)
@@ -90,6 +96,21 @@ def check_limits(max_message: object, heartbeat: object) -> None:
         raise InvalidValue("max_message must be a whole number of bytes above 0")
     if not (is_positive(heartbeat) and heartbeat != math.inf):
         raise InvalidValue("heartbeat must be a finite number of seconds above 0")
+
+
+def check_context(context: object, address: Address | None = None) -> None:
+    """Raise `InvalidValue` for what is no TLS context, or would not be used at that address."""
+    if not isinstance(context, ssl.SSLContext | None):
+        raise InvalidValue(f"ssl_context must be an SSLContext, not {type(context).__name__}")
+    if context is not None and address is not None and not address.secure:
+        raise InvalidValue("ssl_context is given, and the URL is one without TLS (http, ws)")
+
+
+def check_flags(**flags: object) -> None:
+    """Raise `InvalidValue` for what is neither true nor false: the text "no" would be true."""
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise InvalidValue(f"{name} must be True or False, not {type(value).__name__}")
 
 
 def check_proxy(url: str, what: str) -> Split:
@@ -124,7 +145,7 @@ def _checked_headers(given: object, cookies: object) -> tuple[tuple[bytes, bytes
         checked.append((name.encode(), value.encode("latin-1")))
     names = [name.lower() for name, _ in checked]
     if names.count(b"host") > 1:
-        raise InvalidValue("give one header Host, not several")
+        raise InvalidValue("the header 'host' can be given but once")
     if cookies:
         if b"cookie" in names:
             raise InvalidValue("give cookies or a header Cookie, not both")
@@ -169,7 +190,7 @@ def _checked_cookies(cookies: Mapping[object, object]) -> list[tuple[str, str]]:
 
 
 def _checked_subprotocols(given: object) -> tuple[str, ...]:
-    if isinstance(given, str) or not isinstance(given, Iterable):
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
         raise InvalidValue("subprotocols must be names, in a tuple")
     names = tuple(given)
     for name in names:

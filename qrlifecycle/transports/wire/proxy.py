@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import h11
 
@@ -36,6 +38,15 @@ class Proxy:
     def place(self) -> str:
         """Host and port."""
         return place_of(self.host, self.port)
+
+    @property
+    def url(self) -> str:
+        """Its URL, with its credentials, for whoever is to speak with it in our place."""
+        if self.credentials is None:
+            return f"http://{self.place}"
+        pair = base64.b64decode(self.credentials.removeprefix(b"Basic ")).decode()
+        user, _, password = pair.partition(":")
+        return f"http://{quote(user, safe='')}:{quote(password, safe='')}@{self.place}"
 
 
 def proxy_for(address: Address, given: str | None) -> Proxy | None:
