@@ -8,7 +8,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import anyio
 import pytest
@@ -711,6 +711,19 @@ async def test_promise_2_what_closes_at_once_is_not_waited_for(can: bool) -> Non
         await connection.close()
     assert seen == ["close_nowait", *([] if can else ["aclose"]), "abort"]
     assert (connection.transport, connection.phase) == (None, Phase.ABSENT)
+
+
+async def test_promise_2_only_true_says_that_it_is_closed() -> None:
+    """Of a coroutine nothing is awaited, and none is left over: `aclose()` is what closes."""
+    peer, seen, answer = ScriptedPeer(), list[str](), hang()
+    transport = AtOnce(peer, seen)
+    transport.can = cast("bool", answer)
+    connection = connection_to(peer)
+    connection._factory = lambda: transport
+    assert await connection.receive() is None
+    await connection.close()
+    assert seen == ["close_nowait", "aclose", "abort"]
+    assert inspect.getcoroutinestate(answer) == inspect.CORO_CLOSED
 
 
 async def test_promise_2_another_way_to_close_is_not_passed_over() -> None:

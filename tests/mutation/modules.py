@@ -72,7 +72,11 @@ def _core(*own: str) -> tuple[tuple[str, ...], ...]:
 
 
 MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
-    "engine.connection": _core("tests/engine/test_connection.py", "tests/test_calling.py"),
+    "engine.connection": _core(
+        "tests/engine/test_connection.py",
+        "tests/test_calling.py",
+        "tests/shared_socket/test_telling.py",
+    ),
     "engine.progress": (SLEEP, *_core("tests/engine/test_progress.py")),
     "engine.attempt": (SLEEP, *_core("tests/lifecycle")),
     "engine.incoming": (SLEEP, *_core("tests/lifecycle", "tests/engine/test_status.py")),
