@@ -37,7 +37,7 @@ from qrlifecycle.engine.backoff import Backoff
 from qrlifecycle.engine.connection import TURN_AFTER, Connection
 from qrlifecycle.engine.observers import Observers
 from qrlifecycle.errors import Ending
-from qrlifecycle.records import Closed, Closing, Opening, Record
+from qrlifecycle.records import Closed, Closing, Opening, Record, Recorder
 from qrlifecycle.states import Phase
 from qrlifecycle.testing import Fault, ScriptedPeer, ScriptedTransport, settle
 
@@ -471,10 +471,13 @@ def test_waits_grow_are_cut_at_random_and_have_a_limit() -> None:
 # A connection by itself
 
 
-def connection_to(peer: ScriptedPeer, policy: Policy | None = None) -> Connection:
-    """A connection that nobody observes."""
+def connection_to(
+    peer: ScriptedPeer, policy: Policy | None = None, recorder: Recorder | None = None
+) -> Connection:
+    """A connection that nobody observes but a recorder, if there is one."""
     policy = policy or Policy()
-    return Connection(peer, policy, Observers({}, (), policy.hook_timeout))
+    recorders = () if recorder is None else (recorder,)
+    return Connection(peer, policy, Observers({}, recorders, policy.hook_timeout))
 
 
 @pytest.mark.parametrize(("asks_for", "least", "most"), [(3, 3, 3), (3600, 8, 8), (0.001, 0.5, 1)])
@@ -700,16 +703,17 @@ class AtOnce(ScriptedTransport):
 @pytest.mark.parametrize("can", [True, False])
 async def test_promise_2_what_closes_at_once_is_not_waited_for(can: bool) -> None:
     """Where `close_nowait()` does all of it, nothing is awaited; `abort()` comes last as ever."""
-    peer, seen = ScriptedPeer(), list[str]()
+    peer, seen, records = ScriptedPeer(), list[str](), list[Record]()
     transport = AtOnce(peer, seen)
     transport.can = can
-    connection = connection_to(peer)
+    connection = connection_to(peer, recorder=records.append)
     connection._factory = lambda: transport
     assert await connection.receive() is None
     with anyio.CancelScope() as scope:
         scope.cancel()
         await connection.close()
     assert seen == ["close_nowait", *([] if can else ["aclose"]), "abort"]
+    assert [record.how for record in records if isinstance(record, Closed)] == [Closing.GRACEFUL]
     assert (connection.transport, connection.phase) == (None, Phase.ABSENT)
 
 
