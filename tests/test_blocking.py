@@ -118,10 +118,11 @@ def test_promise_5_ctrl_c_while_it_is_begun_leaves_no_attempt_behind(
     lifecycle = far.lifecycle()
     monkeypatch.setattr(BlockingPortal, step, interrupted)
     before = portals()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as held:  # as a debugger does, and all that it leads to
         pair_blocking(lifecycle, backend=backend)
     assert lifecycle.state is State.IDLE
     assert portals() == before
+    del held
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -9,7 +9,7 @@ import math
 import random
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import anyio
 import pytest
@@ -38,7 +38,7 @@ from qrlifecycle.engine.backoff import Backoff, spread
 from qrlifecycle.engine.connection import TURN_AFTER, Connection
 from qrlifecycle.engine.observers import Observers
 from qrlifecycle.errors import Ending
-from qrlifecycle.records import Closed, Closing, Opening, Record
+from qrlifecycle.records import Closed, Closing, Opening, Record, Recorder
 from qrlifecycle.states import Phase
 from qrlifecycle.testing import Fault, ScriptedPeer, ScriptedTransport, settle
 
@@ -533,10 +533,13 @@ def test_what_comes_again_and_again_is_spread() -> None:
 # A connection by itself
 
 
-def connection_to(peer: ScriptedPeer, policy: Policy | None = None) -> Connection:
-    """A connection that nobody observes."""
+def connection_to(
+    peer: ScriptedPeer, policy: Policy | None = None, recorder: Recorder | None = None
+) -> Connection:
+    """A connection that nobody observes but a recorder, if there is one."""
     policy = policy or Policy()
-    return Connection(peer, policy, Observers({}, (), policy.hook_timeout))
+    recorders = () if recorder is None else (recorder,)
+    return Connection(peer, policy, Observers({}, recorders, policy.hook_timeout))
 
 
 @pytest.mark.parametrize(("asks_for", "least", "most"), [(3, 3, 3), (3600, 8, 8), (0.001, 0.5, 1)])
@@ -762,17 +765,31 @@ class AtOnce(ScriptedTransport):
 @pytest.mark.parametrize("can", [True, False])
 async def test_promise_2_what_closes_at_once_is_not_waited_for(can: bool) -> None:
     """Where `close_nowait()` does all of it, nothing is awaited; `abort()` comes last as ever."""
-    peer, seen = ScriptedPeer(), list[str]()
+    peer, seen, records = ScriptedPeer(), list[str](), list[Record]()
     transport = AtOnce(peer, seen)
     transport.can = can
-    connection = connection_to(peer)
+    connection = connection_to(peer, recorder=records.append)
     connection._factory = lambda: transport
     assert await connection.receive() is None
     with anyio.CancelScope() as scope:
         scope.cancel()
         await connection.close()
     assert seen == ["close_nowait", *([] if can else ["aclose"]), "abort"]
+    assert [record.how for record in records if isinstance(record, Closed)] == [Closing.GRACEFUL]
     assert (connection.transport, connection.phase) == (None, Phase.ABSENT)
+
+
+async def test_promise_2_only_true_says_that_it_is_closed() -> None:
+    """Of a coroutine nothing is awaited, and none is left over: `aclose()` is what closes."""
+    peer, seen, answer = ScriptedPeer(), list[str](), hang()
+    transport = AtOnce(peer, seen)
+    transport.can = cast("bool", answer)
+    connection = connection_to(peer)
+    connection._factory = lambda: transport
+    assert await connection.receive() is None
+    await connection.close()
+    assert seen == ["close_nowait", "aclose", "abort"]
+    assert inspect.getcoroutinestate(answer) == inspect.CORO_CLOSED
 
 
 async def test_promise_2_another_way_to_close_is_not_passed_over() -> None:

@@ -342,7 +342,7 @@ async def test_promise_4_no_read_begins_as_the_state_is_left_to_be_cut_off() -> 
 
     for turns in range(6):
         async with Pairing(check_status=check_status, policy=FINISHED) as pairing:
-            await anyio.sleep(0.5)
+            await anyio.sleep(0.8)  # the pause after the first read is over, however it was drawn
             pairing.peer.send(StatusChanged())
             await pass_turns(turns)
             pairing.lifecycle.generate()

@@ -85,3 +85,26 @@ async def test_a_final_check_and_a_read_that_is_due_are_seen() -> None:
         assert not pairing.lifecycle.snapshot().final_check
         await anyio.sleep(60)
         assert pairing.lifecycle.snapshot().final_check
+
+
+async def test_an_attempt_is_ending_from_when_its_end_is_decided_on() -> None:
+    """Not while a code is replaced, after which it goes on; and until `pair()` has returned."""
+    at_the_end: list[bool] = []
+
+    def look(_told: object) -> None:
+        at_the_end.append(pairing.lifecycle.snapshot().ending)
+
+    closings = (Fault.SLOW, Fault.SLOW)
+    async with Pairing(closings=closings, on_connected=look) as pairing:
+        assert not pairing.lifecycle.snapshot().ending
+        pairing.lifecycle.generate()
+        await settle()
+        assert pairing.lifecycle.snapshot().pending is Event.GENERATE
+        assert not pairing.lifecycle.snapshot().ending
+        await anyio.sleep(2)
+        pairing.peer.send(Paired("me"))
+        await settle()
+        assert pairing.lifecycle.snapshot().pending is Event.PAIRED
+        assert pairing.lifecycle.snapshot().ending
+    assert at_the_end == [True]
+    assert not pairing.lifecycle.snapshot().ending

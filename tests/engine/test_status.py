@@ -945,15 +945,18 @@ CONFIRM = Policy(confirm_success=True)
 async def test_with_confirm_a_success_on_the_wire_is_believed_if_the_status_agrees(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The wire says when to look; the status says what is, and the log that it agreed."""
-    caplog.set_level(logging.INFO, "qrlifecycle")
+    """The wire says when to look; the status says what is, and the log what came of it."""
+    caplog.set_level(logging.DEBUG, "qrlifecycle")
     async with Beside(Status(), policy=CONFIRM) as pairing:
         await anyio.sleep(5)
         pairing.status.says = Paired("me")
         pairing.peer.send(Paired("somebody on the wire"))
     assert pairing.outcome == Connected("me")
     assert anyio.current_time() == pairing.began + 5
-    assert "connected, confirmed by check_status" in caplog.messages
+    assert [line for line in caplog.messages if "check_status" in line] == [
+        "pairing event received; check_status has to confirm it",
+        "connected, confirmed by check_status",
+    ]
 
 
 async def test_with_confirm_a_forged_success_changes_nothing() -> None:

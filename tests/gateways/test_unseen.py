@@ -9,7 +9,17 @@ from typing import Any
 import anyio
 import pytest
 
-from qrlifecycle import PairingCode, QRCode, QRLifecycle, QRUpdated, Scanned, Transport
+from qrlifecycle import (
+    ActionRequired,
+    Paired,
+    PairingCode,
+    QRCode,
+    QRLifecycle,
+    QRUpdated,
+    Scanned,
+    Signal,
+    Transport,
+)
 from qrlifecycle.testing import ScriptedPeer
 
 from .services import Toy
@@ -102,10 +112,43 @@ async def test_a_code_that_is_replaced_was_given_to_nobody_likewise(
             await anyio.sleep(1)
             lifecycle.cancel()
 
+    await rotate(15)
+    assert said(caplog) == [SAID]
+    caplog.clear()
     await rotate(14)
     assert said(caplog) == []
-    await rotate(16)
-    assert said(caplog) == [SAID]
+
+
+@pytest.mark.parametrize("ends", [QRLifecycle.cancel, QRLifecycle.generate])
+async def test_a_code_that_the_program_ends_itself_is_no_sign_of_anything(
+    ends: Looking, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The person went away, or wants a fresh one: neither is said to have been shown nothing."""
+    lifecycle = Service().lifecycle()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lifecycle.pair)
+        await anyio.sleep(16)
+        ends(lifecycle)
+        await anyio.sleep(1)
+        lifecycle.cancel()
+    assert said(caplog) == []
+
+
+@pytest.mark.parametrize("signal", [Scanned(), ActionRequired("passkey"), Paired("me")])
+async def test_who_did_something_about_a_code_will_see_the_next_one(
+    signal: Signal, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By whatever way codes are shown: in a later attempt one may run out and nothing is wrong."""
+    service = Service()
+    lifecycle = service.lifecycle()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lifecycle.pair)
+        await anyio.sleep(10)
+        service.peer.send(signal)
+        await anyio.sleep(1)
+        lifecycle.cancel()
+    await run_out(lifecycle)
+    assert said(caplog) == []
 
 
 async def test_who_can_show_a_code_is_told_of_nothing(caplog: pytest.LogCaptureFixture) -> None:

@@ -70,6 +70,7 @@ async def test_codes_that_the_service_pushes_are_bounded_like_those_that_are_ask
             pairing.peer.send(QRUpdated(QRCode(name)))
             await settle()
     assert pairing.failed().reason is Reason.CODES_USED_UP
+    assert "the 3 codes that policy.max_codes allows; " in str(pairing.failed().error)
     assert (pairing.lifecycle.state, anyio.current_time()) == (State.FAILED, began)
     assert shown == [QRCode("first"), QRCode("second"), QRCode("third")]
     assert len(pairing.peer.transports) == 1

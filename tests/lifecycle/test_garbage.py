@@ -6,6 +6,7 @@ has it run seldom, or freezes what there is, must not pay for that with memory.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -43,6 +44,8 @@ pytestmark = pytest.mark.anyio
 SHORT = Policy(attempt_timeout=50, max_refreshes=1)
 
 LAST = Policy(max_reconnects=0)
+
+ONE_CODE = Policy(max_refreshes=0, expiry_grace=0)
 
 LEASES = LocalLeases()
 
@@ -101,6 +104,11 @@ async def nothing() -> None:
     """A status that says nothing."""
 
 
+async def slowly_nothing() -> None:
+    """A status that says nothing, and not at once."""
+    await anyio.sleep(2)
+
+
 async def found() -> Paired:
     """A status that says all."""
     return Paired("found")
@@ -128,6 +136,12 @@ def wait(_service: Service, _lifecycle: QRLifecycle) -> None:
     """It ends by itself."""
 
 
+async def break_at_the_end(service: Service, _lifecycle: QRLifecycle) -> None:
+    """Break the connection while the status is read for the last time."""
+    await anyio.sleep(61)
+    service.break_off(TransportLost("x"))
+
+
 ENDINGS: dict[str, tuple[Act, dict[str, Any]]] = {
     "a success": (lambda s, _: s.say(Scanned(), Paired("49")), {}),
     "another code": (lambda s, _: s.say(QRUpdated(QRCode("2")), Paired("49")), {}),
@@ -145,6 +159,7 @@ ENDINGS: dict[str, tuple[Act, dict[str, Any]]] = {
     "a break": (lambda s, _: s.break_off(TransportLost("x")), {"policy": SHORT}),
     "the last break": (lambda s, _: s.break_off(TransportLost("x")), {"policy": LAST}),
     "a break of no kind of ours": (lambda s, _: s.break_off(OSError()), {"policy": LAST}),
+    "a break at the end": (break_at_the_end, {"check_status": slowly_nothing, "policy": ONE_CODE}),
     "a close in order": (lambda s, _: s.break_off(anyio.EndOfStream()), {"policy": LAST}),
     "let in no more": (lambda s, _: s.refuse(), {"policy": SHORT}),
     "unreadable": (lambda s, _: s.break_off(InvalidValue("x")), {"policy": LAST}),
@@ -169,7 +184,9 @@ async def end(act: Act, given: dict[str, Any]) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lifecycle.pair)
         await settle()
-        act(service, lifecycle)
+        going_on = act(service, lifecycle)
+        if inspect.isawaitable(going_on):
+            await going_on
 
 
 @pytest.mark.parametrize("name", ENDINGS)

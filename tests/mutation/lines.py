@@ -44,14 +44,13 @@ class Tracer:
         code = frame.f_code
         if code.co_filename != self._path:
             return None
-        lines = self.lines.setdefault(code.co_qualname, set())
-        lines.add(frame.f_lineno)
+        self.lines.setdefault(code.co_qualname, set()).add(frame.f_lineno)
+        return self._ran
 
-        def ran(frame: FrameType, _event: str, _argument: Any) -> Any:
-            lines.add(frame.f_lineno)
-            return ran
-
-        return ran
+    def _ran(self, frame: FrameType, _event: str, _argument: Any) -> Any:
+        """No function made anew: one that gives back itself is a circle, left to the collector."""
+        self.lines[frame.f_code.co_qualname].add(frame.f_lineno)
+        return self._ran
 
 
 def lines_as_text(lines: Lines) -> str:

@@ -72,7 +72,11 @@ def _core(*own: str) -> tuple[tuple[str, ...], ...]:
 
 
 MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
-    "engine.connection": _core("tests/engine/test_connection.py", "tests/test_calling.py"),
+    "engine.connection": _core(
+        "tests/engine/test_connection.py",
+        "tests/test_calling.py",
+        "tests/shared_socket/test_telling.py",
+    ),
     "engine.progress": (SLEEP, *_core("tests/engine/test_progress.py")),
     "engine.attempt": (SLEEP, *_core("tests/lifecycle")),
     "engine.incoming": (SLEEP, *_core("tests/lifecycle", "tests/engine/test_status.py")),
@@ -81,11 +85,12 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
         "tests/test_logs.py",
         "tests/test_calling.py",
         "tests/pairings/test_leaving.py",
+        "tests/gateways/test_unseen.py",
     ),
     "engine.failures": _core("tests/test_reasons.py"),
     "engine.lease": _core("tests/engine/test_lease.py"),
     "engine.status": _core("tests/engine/test_status.py", "tests/engine/test_finished_reads.py"),
-    "engine.observers": _core("tests/engine/test_observers.py"),
+    "engine.observers": _core("tests/engine/test_observers.py", "tests/gateways/test_unseen.py"),
     "engine.unseen": (("tests/gateways/test_unseen.py",),),
     "engine.hooks": _core(
         "tests/engine/test_hooks.py",

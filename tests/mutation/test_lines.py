@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ..collector import left_to_the_collector
 from .lines import Tracer, lines_as_text, lines_of_text
 
 SOURCE = """
@@ -43,6 +44,15 @@ def test_lines_are_noted_in_threads_that_begin(names: dict[str, Callable[..., ob
         thread.start()
         thread.join()
     assert tracer.lines == {"chosen": {2, 3, 4}}
+
+
+def test_what_notes_leaves_nothing_to_the_collector(
+    names: dict[str, Callable[..., object]],
+) -> None:
+    """Tests that look at what is left see none of it."""
+    with left_to_the_collector() as left, Tracer("things.py"):
+        names["chosen"](True)
+    assert left == []
 
 
 def test_lines_come_out_of_their_text_as_they_were(

@@ -116,7 +116,9 @@ async def test_the_log_has_one_line_of_the_socket_and_not_one_for_each_share(
     ]
     assert {vars(record)["lifecycle"] for record in of_sockets} == {crowd.shared.name}
     assert sum(r.levelno == logging.WARNING for r in caplog.records) == 1
-    assert sum("transport closed" in r.getMessage() for r in caplog.records) == 60
+    shares = [r.getMessage() for r in caplog.records if r.levelno == logging.DEBUG]
+    assert sum(line == "transport closed" for line in shares) == 60
+    assert sum("; reconnecting in " in line for line in shares) == 30
 
 
 async def test_a_journal_of_it_is_judged_and_drawn_as_it_was() -> None:
