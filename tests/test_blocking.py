@@ -300,14 +300,22 @@ def test_one_of_two_threads_begins_it(far: Far, monkeypatch: pytest.MonkeyPatch)
     assert "make another" in str(error)
 
 
+def test_a_time_that_is_given_is_waited_for(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it at once, and not the turns of who waits without end."""
+    monkeypatch.setattr("qrlifecycle.blocking.TURN", 0.0)
+    with PairingThread(far.lifecycle(on_qr_updated=far.scan)) as pairing:
+        assert isinstance(pairing.result(HANGS), Connected)
+
+
 def test_promise_8_whoever_closes_it_waits_until_nothing_is_left(far: Far) -> None:
     """Also when another thread closes it already."""
     leaving, go_on = threading.Event(), threading.Event()
 
-    def linger(change: Change) -> None:
+    async def linger(change: Change) -> None:
+        """Hold the end up, but not the event loop, in which `close()` has something to do."""
         if change.event is Event.CANCEL:
             leaving.set()
-            go_on.wait(HANGS)
+            await anyio.to_thread.run_sync(go_on.wait, HANGS)
 
     lifecycle = far.lifecycle(on_change=linger)
     with ThreadPoolExecutor(2) as threads, PairingThread(lifecycle) as pairing:
