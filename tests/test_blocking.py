@@ -90,6 +90,25 @@ def test_cancel_right_after_the_beginning_cancels(far: Far) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_cancel_before_the_attempt_has_taken_its_first_step_cancels(
+    far: Far, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is left before it asked for a code."""
+    lifecycle, does, cancelled = far.lifecycle(), BlockingPortal.start_task_soon, list[bool]()
+
+    def late(portal: BlockingPortal, function: Any, *arguments: Any) -> Any:
+        if function.__name__ == "_run":
+            monkeypatch.undo()
+            cancelled.append(portal.call(lifecycle.cancel))
+        return does(portal, function, *arguments)
+
+    monkeypatch.setattr(BlockingPortal, "start_task_soon", late)
+    with PairingThread(lifecycle, backend=backend) as pairing:
+        assert cancelled == [True]
+        assert pairing.result(HANGS) == Cancelled()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_promise_5_ctrl_c_closes_the_socket_and_comes_out(far: Far, backend: str) -> None:
     """As would any exception that a signal raises, a worker's time limit say."""
     main_thread = threading.get_ident()
