@@ -90,6 +90,25 @@ def test_cancel_right_after_the_beginning_cancels(far: Far) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_cancel_before_the_attempt_has_taken_its_first_step_cancels(
+    far: Far, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is left before it asked for a code."""
+    lifecycle, does, cancelled = far.lifecycle(), BlockingPortal.start_task_soon, list[bool]()
+
+    def late(portal: BlockingPortal, function: Any, *arguments: Any) -> Any:
+        if function.__name__ == "_run":
+            monkeypatch.undo()
+            cancelled.append(portal.call(lifecycle.cancel))
+        return does(portal, function, *arguments)
+
+    monkeypatch.setattr(BlockingPortal, "start_task_soon", late)
+    with PairingThread(lifecycle, backend=backend) as pairing:
+        assert cancelled == [True]
+        assert pairing.result(HANGS) == Cancelled()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_promise_5_ctrl_c_closes_the_socket_and_comes_out(far: Far, backend: str) -> None:
     """As would any exception that a signal raises, a worker's time limit say."""
     main_thread = threading.get_ident()
@@ -300,14 +319,22 @@ def test_one_of_two_threads_begins_it(far: Far, monkeypatch: pytest.MonkeyPatch)
     assert "make another" in str(error)
 
 
+def test_a_time_that_is_given_is_waited_for(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it at once, and not the turns of who waits without end."""
+    monkeypatch.setattr("qrlifecycle.blocking.TURN", 0.0)
+    with PairingThread(far.lifecycle(on_qr_updated=far.scan)) as pairing:
+        assert isinstance(pairing.result(HANGS), Connected)
+
+
 def test_promise_8_whoever_closes_it_waits_until_nothing_is_left(far: Far) -> None:
     """Also when another thread closes it already."""
     leaving, go_on = threading.Event(), threading.Event()
 
-    def linger(change: Change) -> None:
+    async def linger(change: Change) -> None:
+        """Hold the end up, but not the event loop, in which `close()` has something to do."""
         if change.event is Event.CANCEL:
             leaving.set()
-            go_on.wait(HANGS)
+            await anyio.to_thread.run_sync(go_on.wait, HANGS)
 
     lifecycle = far.lifecycle(on_change=linger)
     with ThreadPoolExecutor(2) as threads, PairingThread(lifecycle) as pairing:
