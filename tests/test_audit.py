@@ -675,7 +675,7 @@ async def test_live_a_connection_that_forgets_its_old_socket(
     """A second socket beside the first breaks promise 3."""
 
     async def forget(connection: Connection) -> None:
-        connection.phase = Phase.ABSENT
+        connection.phase, connection._broke = Phase.ABSENT, None
 
     heard: list[Alert] = []
     audit = Audit(on_alert=heard.append)
