@@ -79,6 +79,7 @@ async def play(
         Exception: what making either of them raised.
     """
     trouble: list[Exception] = []
+    stage: Stage | None = None
     with listening_to_logs() as logs:
         async with emulator() as service, anyio.create_task_group() as tasks:
             stage = Stage(service, gateway, tasks)
@@ -102,7 +103,7 @@ async def play(
             return ScenarioResult(scenario, failure=str(failure))
         case [error]:
             raise error
-    if stage.tells(secrets):
+    if stage is not None and stage.tells(secrets):
         text = "an outcome, an error, a repr or a record told a secret"
         return ScenarioResult(scenario, failure=text)
     if (logger := logs.leaked(secrets, service.own_loggers)) is not None:
