@@ -118,8 +118,9 @@ def failure_of_lease(error: Exception) -> Failed:
 
     Unless it is somebody else's, it is lost: whatever an error of its keeper's means elsewhere.
     """
-    taken = isinstance(error, LeaseHeld)
-    reason = _reason_of(error, Reason.LEASE_LOST) if taken else Reason.LEASE_LOST
+    reason = Reason.LEASE_LOST
+    if isinstance(error, LeaseHeld):
+        reason = _reason_of(error, reason)
     return Failed(reason, _without_frames(error))
 
 

@@ -93,14 +93,15 @@ async def test_promise_9_1_of_two_attempts_one_has_a_transport() -> None:
     assert alerts == []
 
 
-async def test_who_rejects_ends_with_a_conflict() -> None:
-    """With when_held="reject" the second ends at once, and the first goes on."""
+async def test_who_rejects_ends_with_a_conflict(caplog: pytest.LogCaptureFixture) -> None:
+    """With when_held="reject" the second ends at once, and the first goes on; no lease failed."""
     leases = LocalLeases()
     async with Pairing(lease=lambda: leases.lease(*KEY)) as first:
         async with Pairing(lease=lambda: leases.lease(*KEY, when_held="reject")) as second:
             pass
         assert second.failed().reason is Reason.CONFLICT
         assert second.peer.transports == []
+        assert "the lease failed" not in caplog.text
         assert first.lifecycle.socket_open
         first.lifecycle.cancel()
 
