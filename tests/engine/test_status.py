@@ -180,8 +180,14 @@ async def test_a_code_that_was_shown_in_an_attempt_needs_no_look_in_the_next() -
 
 
 @pytest.mark.parametrize("how", ["refused", "broken", "too late", "malformed"])
-async def test_promise_4_where_no_code_comes_the_status_is_read(how: str) -> None:
-    """The service says in its own words that the account is paired: that is no failure."""
+async def test_promise_4_where_no_code_comes_the_status_is_read(
+    how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The service says in its own words that the account is paired: that is no failure.
+
+    No transport broke meanwhile, for there was none.
+    """
+    caplog.set_level(logging.DEBUG)
 
     async def request() -> QRCode:
         match how:
@@ -200,6 +206,7 @@ async def test_promise_4_where_no_code_comes_the_status_is_read(how: str) -> Non
     )
     assert await lifecycle.pair() == Connected("me", already_paired=True)
     assert len(status.asked) == 1
+    assert "the transport broke" not in caplog.text
 
 
 @pytest.mark.parametrize(
