@@ -142,7 +142,7 @@ async def over_redis_py(port: int) -> AsyncIterator[Any]:
         pytest.param(over_redis_py, ("asyncio", {}), id="redis-py-asyncio"),
     ],
 )
-async def test_promise_9_6_a_failover_loses_nothing_and_grants_nothing_for_a_time(
+async def test_a_failover_loses_nothing_and_grants_nothing_for_a_time(
     watched: Servers, over: Any, anyio_backend: object
 ) -> None:
     """The new primary is told what is held; who wants that is refused, and others wait."""
