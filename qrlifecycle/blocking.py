@@ -60,9 +60,15 @@ class PairingThread:
     Args:
         lifecycle: what is to be run; nobody else runs it meanwhile.
         backend: the event loop of the thread, asyncio or trio.
+
+    Raises:
+        UsageError: it is no lifecycle.
     """
 
     def __init__(self, lifecycle: QRLifecycle, *, backend: str = "asyncio") -> None:
+        if not isinstance(lifecycle, QRLifecycle):
+            kind = type(lifecycle).__name__
+            raise UsageError(f"a QRLifecycle runs, not {kind}; a gateway gives one: .lifecycle()")
         self.lifecycle = lifecycle
         """What runs. It may be looked at from any thread; its triggers are called here."""
         self._backend = backend

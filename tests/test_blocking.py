@@ -31,6 +31,7 @@ from qrlifecycle import (
     WrongAnswer,
     pair_blocking,
 )
+from qrlifecycle.gateways import GOWA
 
 from .far import BACKENDS, Far, event_loop, far_away, portals, until
 from .patience import HANGS
@@ -358,3 +359,10 @@ def test_what_was_not_begun_does_not_end(far: Far) -> None:
     pairing.close()
     with pairing, pytest.raises(UsageError, match="make another"):
         pairing.start()
+
+
+def test_what_is_no_lifecycle_is_refused() -> None:
+    """A gateway, say, of which one is asked for."""
+    gateway: Any = GOWA("http://127.0.0.1:1", device="bot-7")
+    with pytest.raises(UsageError, match=r"not GOWA; a gateway gives one: \.lifecycle\(\)"):
+        pair_blocking(gateway)

@@ -31,6 +31,7 @@ from qrlifecycle import (
     Failed,
     InvalidValue,
     Paired,
+    PairingCode,
     PeerError,
     QRCode,
     QRLifecycleError,
@@ -1283,18 +1284,32 @@ def test_a_code_fits_into_80_by_24_and_one_of_whatsapps_into_80_by_31(
         assert out.index("█") < out.index("A live view of the code")
 
 
-@pytest.mark.parametrize(("columns", "lines"), [(80, 24), (60, 20)])
-def test_a_code_of_whatsapps_is_too_high_and_that_is_said_once(
-    columns: int, lines: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Below the code stands what to do, and not two sizes of it."""
+def view_in(monkeypatch: pytest.MonkeyPatch, columns: int, lines: int) -> LiveView:
+    """A live view in a terminal of this size."""
     monkeypatch.setattr("qrlifecycle.cli.drawing.draws_colours", lambda: True)
     monkeypatch.setattr("qrlifecycle.cli.plain_view.draws_colours", lambda: True)
     size = os.terminal_size((columns, lines))
     monkeypatch.setattr("qrlifecycle.cli.plain_view.terminal_size", lambda: size)
     view = LiveView(Stop(owns_process=False), lambda _: (ADVICE,), title="a title", lifetime=60)
     view._console = Console(width=columns, height=lines, file=io.StringIO(), force_terminal=True)
-    with view:
+    return view
+
+
+def test_what_can_be_typed_is_below_a_code_that_is_too_high(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What stands above such a code has left the screen, and it is all that is needed."""
+    with view_in(monkeypatch, 60, 12) as view:
+        view.show(QRCode(WHATSAPPS, typed=PairingCode("B58F-C5C0")))
+    assert capsys.readouterr().out.splitlines()[-1] == "Or type B58F-C5C0"
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(80, 24), (60, 20)])
+def test_a_code_of_whatsapps_is_too_high_and_that_is_said_once(
+    columns: int, lines: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Below the code stands what to do, and not two sizes of it."""
+    with view_in(monkeypatch, columns, lines) as view:
         view.show(QRCode(WHATSAPPS))
     *code, last = capsys.readouterr().out.splitlines()
     assert last == (

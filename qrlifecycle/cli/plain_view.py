@@ -121,10 +121,15 @@ class PlainView:
 
     def _lines_beside(self, qr: QRCode) -> tuple[str, ...]:
         """What to do with a code, and what can be typed in its place."""
+        return (*self._hints(qr), *self._typed(qr))
+
+    @staticmethod
+    def _typed(qr: QRCode) -> tuple[str, ...]:
+        """What can be typed in its place, if anything can."""
         if qr.typed is None:
-            return self._hints(qr)
+            return ()
         where = "" if qr.typed_at is None else f" at {printable(qr.typed_at, LONGEST)}"
-        return (*self._hints(qr), f"Or type {printable(qr.typed.reveal(), LONGEST)}{where}")
+        return (f"Or type {printable(qr.typed.reveal(), LONGEST)}{where}",)
 
     def _drawing(self, qr: QRCode) -> Drawing:
         return draw(qr, terminal_size(), invert=self._invert)
@@ -153,7 +158,8 @@ class PlainView:
         too_high = len(drawing.lines) >= size.lines and draws_colours()
         if too_high:
             high = f"the code is {len(drawing.lines)} lines high and this terminal has {size.lines}"
-            self._print(f"{high}: make it higher, or its letters smaller, and all of it is seen.")
+            told = f"{high}: make it higher, or its letters smaller, and all of it is seen."
+            self._print(told, *self._typed(qr))  # again: what came before it is out of sight
         return not too_high
 
     def _cannot_draw(self, qr: QRCode, why: str) -> None:

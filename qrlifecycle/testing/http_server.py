@@ -143,9 +143,14 @@ class HTTPServer:
 
         A socket that is bound and does not listen has connections refused, as if there were none;
         and the system gives its port to nobody else, not even to a client as its own.
+
+        Raises:
+            OSError: somebody else has it. Another of these servers would share it otherwise.
         """
         if not REUSE_PORT:
             return None
+        if self.port:
+            socket.create_server((self.host, self.port), family=self._family).close()
         kept = socket.socket(self._family)
         kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         kept.bind((self.host, self.port))

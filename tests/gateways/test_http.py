@@ -93,6 +93,14 @@ async def failure(url: str, **options: Any) -> str:
     return str(error)
 
 
+async def test_a_port_that_is_taken_is_refused() -> None:
+    """Also where another of these servers has it: each would get some of what is asked."""
+    async with HTTPServer(answering(Response())) as server:
+        with pytest.raises(OSError, match="in use"):
+            async with HTTPServer(answering(Response()), port=server.port):
+                pass
+
+
 async def test_a_request_says_what_it_is_told_to() -> None:
     """Method, path, query, body and headers arrive; the connection is for this request alone."""
     async with HTTPServer(answering(Response({"a": 1}))) as server:
