@@ -66,8 +66,9 @@ class PairingThread:
     """
 
     def __init__(self, lifecycle: QRLifecycle, *, backend: str = "asyncio") -> None:
-        if not isinstance(lifecycle, QRLifecycle):
-            kind = type(lifecycle).__name__
+        given: object = lifecycle
+        if not isinstance(given, QRLifecycle):
+            kind = type(given).__name__
             raise UsageError(f"a QRLifecycle runs, not {kind}; a gateway gives one: .lifecycle()")
         self.lifecycle = lifecycle
         """What runs. It may be looked at from any thread; its triggers are called here."""

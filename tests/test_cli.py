@@ -31,7 +31,6 @@ from qrlifecycle import (
     Failed,
     InvalidValue,
     Paired,
-    PairingCode,
     PeerError,
     QRCode,
     QRLifecycleError,
@@ -1300,7 +1299,7 @@ def test_what_can_be_typed_is_below_a_code_that_is_too_high(
 ) -> None:
     """What stands above such a code has left the screen, and it is all that is needed."""
     with view_in(monkeypatch, 60, 12) as view:
-        view.show(QRCode(WHATSAPPS, typed=PairingCode("B58F-C5C0")))
+        view.show(QRCode(WHATSAPPS, typed="B58F-C5C0"))
     assert capsys.readouterr().out.splitlines()[-1] == "Or type B58F-C5C0"
 
 
