@@ -1,4 +1,4 @@
-"""What is quick is enough: no promise is held by slow tests only."""
+"""What is quick is enough, and what is slow begins early."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from .conftest import LONGEST
 from .patience import PROCESS_HANGS
 
 TOP = Path(__file__).parent.parent
@@ -38,3 +39,8 @@ def test_what_a_file_holds_is_held_by_a_quick_test_of_it() -> None:
     assert {what for what, _ in everything} >= {f"promise {number}" for number in range(1, 10)}
     assert {what for what, _ in everything} >= {f"T{number}" for number in range(1, 8)}
     assert set(held("not slow")) == everything
+
+
+def test_what_comes_first_is_there_and_has_slow_tests() -> None:
+    """A file that was moved would be begun last again, and nobody would see why all is slower."""
+    assert [file for file in LONGEST if "pytest.mark.slow" not in (TOP / file).read_text()] == []
