@@ -83,8 +83,8 @@ async def test_a_page_that_closes_takes_the_socket_along(page: Page) -> None:
         page.gone.set()
         await settle()
         assert page.peer.open_sockets == 0
-    assert anyio.current_time() == began
-    assert [str(change.event) async for change in changes] == ["cancel"]
+        assert anyio.current_time() == began
+        assert [str(change.event) async for change in changes] == ["cancel"]
 
 
 async def test_a_success_is_the_last_that_a_page_reads(page: Page) -> None:
