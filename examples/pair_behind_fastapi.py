@@ -2,24 +2,25 @@
 
 A dependency with `yield` is a scope: when the stream has been read to its end, or the client has
 disconnected, the attempt is left. (From FastAPI 0.118 on: older ones leave it before they stream.)
-A second tab joins the attempt that is under way, and sees the same code; the last one to leave ends
-it, and with it its socket. `examples/web_service` has what a page needs beside it: sessions, safe
-headers, a page.
+A page may read the stream of a POST, or a WebSocket. A second tab joins the attempt that is under
+way, and sees the same code; the last one to leave ends it, and with it its socket.
+`examples/web_service` has what a page needs beside it: sessions, safe headers, a page.
 
-It serves itself, pairs one user, lets another disconnect half-way, stops while a third looks, and
-prints what was left open.
+It serves itself, pairs one user, lets another disconnect half-way, by either way, stops while a
+third looks, and prints what was left open.
 """
 
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Annotated
 
 import aiohttp
 import anyio
 import uvicorn
-from fastapi import Depends, FastAPI, Header, Request
+from fastapi import Depends, FastAPI, Header, WebSocket, WebSocketDisconnect
+from fastapi.requests import HTTPConnection
 from fastapi.responses import StreamingResponse
 
 from qrlifecycle import (
@@ -47,7 +48,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 app = FastAPI(lifespan=lifespan)
 
 
-def current_user(x_user: Annotated[str, Header()]) -> str:
+async def current_user(x_user: Annotated[str, Header()]) -> str:  # a plain one costs a thread
     """Here: what your log-in says."""
     return x_user
 
@@ -61,10 +62,11 @@ def make_lifecycle(server: PairingServer, user: str) -> QRLifecycle:
 
 
 async def pairing(
-    request: Request, user: Annotated[str, Depends(current_user)]
+    page: HTTPConnection,
+    user: Annotated[str, Depends(current_user)],  # a request or a WebSocket
 ) -> AsyncIterator[JoinedPairing]:
-    server: PairingServer = request.app.state.server
-    pairings: Pairings = request.app.state.pairings
+    server: PairingServer = page.app.state.server
+    pairings: Pairings = page.app.state.pairings
     async with pairings.join(user, partial(make_lifecycle, server, user)) as joined:
         yield joined
 
@@ -98,6 +100,26 @@ def _data(lifecycle: QRLifecycle, outcome: Outcome | None) -> str:
             return failed.reason.person
 
 
+@app.websocket("/pair")
+async def pair_by_websocket(
+    page: WebSocket, pairing: Annotated[JoinedPairing, Depends(pairing)]
+) -> None:
+    async def leave_with_the_page() -> None:
+        while (await page.receive())["type"] != "websocket.disconnect":
+            pass  # what the page says is of no interest here
+        tasks.cancel_scope.cancel()
+
+    await page.accept()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(leave_with_the_page)
+        with suppress(WebSocketDisconnect):  # gone, in the moment in which something is sent
+            await page.send_text(_data(pairing.lifecycle, None))
+            async for change in pairing.changes():
+                await page.send_text(_data(pairing.lifecycle, change.outcome))
+            await page.close()
+        tasks.cancel_scope.cancel()
+
+
 class Server(uvicorn.Server):
     """It waits for open streams, and leaves the lifespan only then: so they are ended first."""
 
@@ -119,6 +141,11 @@ async def try_it(url: str, service: Server) -> None:
             while not server.open_sockets("bob"):
                 await answer.content.readline()
             answer.close()  # the tab is closed
+        async with http.ws_connect(f"{url}/pair", headers={"X-User": "cyd"}) as page:
+            while not server.open_sockets("cyd"):
+                await page.receive()
+        while server.open_sockets("cyd"):  # noqa: ASYNC110 - gone with the page, with no news sent
+            await anyio.sleep(0.01)
         async with http.post(f"{url}/pair", headers={"X-User": "eve"}) as answer:
             while not server.open_sockets("eve"):
                 await answer.content.readline()

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from .errors import InvalidValue, MissingExtra
 from .pictures import Picture, is_data_url, picture_in, picture_of
-from .policy import is_positive, number_or_kind
+from .policy import is_positive, number_or_kind, trouble_with_text
 from .secrecy import NotPickled, forgetful
 
 __all__ = ["Code", "PairingCode", "QRCode"]
@@ -39,9 +39,9 @@ class Code(NotPickled):
 
     def _take(self, payload: object, expires_in: object) -> str | None:
         """Keep what is given, or say what is wrong with it."""
-        if not isinstance(payload, str) or not payload:
-            kind = "empty" if payload == "" else type(payload).__name__
-            return f"{self._called}'s payload must be text that is not empty, not {kind}"
+        if trouble := trouble_with_text(payload):
+            return f"{self._called}'s payload {trouble}"
+        assert isinstance(payload, str)
         try:
             size = len(payload.encode())
         except UnicodeEncodeError:

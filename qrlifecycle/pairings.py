@@ -249,8 +249,9 @@ class JoinedPairing:
         """
         if self.left:
             raise UsageError(
-                "changes() is read within the block of join(), which is left; under FastAPI older "
-                "than 0.118 a dependency with yield is left before the response is sent"
+                "changes() is read within the block of join(), which is left: join in a dependency "
+                'with yield (scope="request"; FastAPI 0.118 or newer), or in the generator that '
+                "the response streams"
             )
         return self._changes
 

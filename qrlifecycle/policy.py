@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from .errors import InvalidValue
 from .secrecy import forget_arguments, shown_half_made
 
-__all__ = ["WHATSAPP", "Policy", "is_positive", "number_or_kind"]
+__all__ = ["WHATSAPP", "Policy", "is_positive", "number_or_kind", "trouble_with_text"]
 
 
 @forget_arguments
@@ -187,6 +187,13 @@ def number_or_kind(value: object) -> str:
     if type(value) is float or (type(value) is int and abs(value) < 10**15):
         return f"{value:.15g}"
     return type(value).__name__
+
+
+def trouble_with_text(value: object) -> str | None:
+    """What an error says of a value that must be text and say something; None if it is and does."""
+    if isinstance(value, str):
+        return None if value else "must be text that is not empty"
+    return f"must be text that is not empty, not {type(value).__name__}"
 
 
 def _is_duration(value: object) -> bool:

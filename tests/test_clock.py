@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, cast
 
@@ -18,6 +19,8 @@ from hypothesis import strategies as st
 from qrlifecycle.testing import VirtualClockEventLoop, settle
 from qrlifecycle.testing.clock import Deadlock
 from qrlifecycle.testing.timers import FEW, MOST_TIES, Timer, Timers
+
+from .patience import HANGS
 
 
 @pytest.mark.anyio
@@ -55,6 +58,26 @@ def test_a_deadlock_is_told() -> None:
         asyncio.Runner(loop_factory=VirtualClockEventLoop) as runner,
     ):
         runner.run(_wait_forever())
+
+
+def test_a_thread_that_is_waited_for_is_named() -> None:
+    """The commonest cause, for FastAPI has them; with real time given it is none."""
+    done = threading.Event()
+
+    async def wait_for_a_thread() -> bool:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(threads, done.wait, HANGS)
+
+    patient = partial(VirtualClockEventLoop, autojump_threshold=0.001)
+    with ThreadPoolExecutor(1) as threads:
+        with (
+            pytest.raises(Deadlock, match="a thread is not waited for"),
+            asyncio.Runner(loop_factory=VirtualClockEventLoop) as runner,
+        ):
+            runner.run(wait_for_a_thread())
+        done.set()
+        with asyncio.Runner(loop_factory=patient) as runner:
+            assert runner.run(wait_for_a_thread())
 
 
 async def _wait_forever() -> None:

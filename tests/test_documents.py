@@ -367,14 +367,24 @@ def test_the_page_on_security_has_the_headers_of_the_example() -> None:
     assert policy.strip() == headers["Content-Security-Policy"]
 
 
+KEYED = """
+import uuid
+
+fields = {"lifecycle": None, "key": uuid.UUID(int=7), "subject": None}
+print(JSONFormatter().format(logging.makeLogRecord(fields)))
+"""
+"""A line of an attempt that was joined by a key of another type."""
+
+
 @pytest.mark.slow
 def test_the_page_on_logging_tells_whose_line_it_is(tmp_path: Path) -> None:
     """Its listing pairs: each line of ours names one lifecycle, and so does the service's own."""
     (listing,) = blocks(HOW_TO / "logging.md", "python")
     (healthy,) = blocks(README, "text")
     script = tmp_path / "listing.py"
-    script.write_text(listing)
-    lines = [json.loads(line) for line in run(sys.executable, str(script)).splitlines()]
+    script.write_text(listing + KEYED)
+    *lines, keyed = map(json.loads, run(sys.executable, str(script)).splitlines())
+    assert keyed["key"] == "00000000-0000-0000-0000-000000000007"
     assert [line["text"] for line in lines] == ["asking for a code", *healthy.splitlines()]
     assert {line["logger"] for line in lines} == {"myservice", "qrlifecycle"}
     assert len({line["lifecycle"] for line in lines} - {None}) == 1
@@ -501,7 +511,7 @@ def test_the_readmes_picture_is_a_code_that_scans() -> None:
                 ("check_line_transport.py", r"on trio: \d+ checks passed, 5 skipped"),
                 ("pair_in_a_terminal.py scan", r"Paired with \+490001234567"),
                 ("pair_synchronously.py", r"Paired with \+490001234567\nSockets ever opened: 1"),
-                ("pair_behind_fastapi.py", "was stopped.\nSockets ever opened: 3; open now: 0"),
+                ("pair_behind_fastapi.py", "was stopped.\nSockets ever opened: 4; open now: 0"),
                 ("pair_behind_flask.py", r"\+490001234567'}\nSockets open at once: 1; open now: 0"),
             )
         ),
@@ -592,6 +602,19 @@ def test_the_readme_has_two_commands_and_ci_runs_the_second() -> None:
     assert "qrlifecycle demo" in commands[0]
     assert "pytest" in commands[1]
     assert "README.md" in (TOP / ".ci" / "run").read_text()
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda path: path.stem)
+def test_what_a_page_includes_has_where_it_begins_and_ends(page: Path) -> None:
+    """The marks of a listing out of a file are found there, in that order."""
+    text = page.read_text()
+    included = re.findall(r"^```{literalinclude} (\S+)\n((?:^:.*\n)*)```", text, re.MULTILINE)
+    assert len(included) == text.count("{literalinclude}")
+    for name, options in included:
+        lines = (page.parent / name).read_text().splitlines()
+        marks = re.findall(r"^:(?:start-at|end-before): (.*)$", options, re.MULTILINE)
+        places = [next(n for n, line in enumerate(lines) if mark in line) for mark in marks]
+        assert places == sorted(set(places))
 
 
 def test_every_page_that_is_linked_exists() -> None:

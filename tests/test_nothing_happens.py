@@ -196,6 +196,15 @@ async def a_hook_that_raises(table: Table) -> None:
     await table.pair(on_qr_updated=show)
 
 
+async def paired_before(_table: Table) -> None:
+    """No code is needed."""
+
+    async def request_qr() -> Paired:
+        return Paired("me")
+
+    await QRLifecycle(request_qr, ScriptedPeer()).pair()
+
+
 async def found_by_the_status(table: Table) -> None:
     """The message was for nobody."""
 
@@ -271,6 +280,7 @@ SCENARIOS: list[Callable[[Table], Awaitable[None]]] = [
     nobody_approves,
     nothing_comes,
     a_hook_that_raises,
+    paired_before,
     found_by_the_status,
     no_session,
     api_at_the_end,

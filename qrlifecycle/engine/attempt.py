@@ -198,7 +198,7 @@ class Attempt:
         if isinstance(answer, Exception):
             self._progress.give_up(self._failure(answer))
         elif isinstance(answer, Paired):
-            self._progress.decide(self.incoming.success(answer, already_paired=True))
+            self.incoming.take_paired(answer)
         else:
             self._progress.decide(Transition(Event.QR_READY, answer))
 

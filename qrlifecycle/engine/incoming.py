@@ -181,6 +181,16 @@ class Incoming:
             if recording is not None and not claimed:
                 recording.record(FoundByStatus)
 
+    # From `request_qr`
+
+    def take_paired(self, paired: Paired) -> None:
+        """The service gave no code, for the account is paired already."""
+        progress = self._progress
+        transition = self._success(paired, already_paired=True)
+        progress.decide(transition)
+        if progress.pending is transition and transition.event is Event.PAIRED:
+            logger.info("connected, already paired")
+
     # What it leads to
 
     def _dispatch(self, signal: Signal) -> bool:
@@ -193,7 +203,7 @@ class Incoming:
             match signal:
                 case Paired():
                     unseen = not progress.code_was_shown
-                    transition = self.success(signal, already_paired=unseen)
+                    transition = self._success(signal, already_paired=unseen)
                 case PairingRefused():
                     transition = Transition(Event.FAIL, failure_told(signal))
                 case ActionRequired():
@@ -218,7 +228,7 @@ class Incoming:
             logger.debug("signal for '%s' dropped in state '%s'", refused.event, progress.state)
             return False
 
-    def success(self, paired: Paired, *, already_paired: bool) -> Transition:
+    def _success(self, paired: Paired, *, already_paired: bool) -> Transition:
         """An account is paired: the right one?"""
         if not self._service.expects(paired.identity):
             return Transition(Event.FAIL, failure_of_identity(paired.data))

@@ -31,7 +31,7 @@ from ..errors import InvalidValue, PeerError, WrongAnswer
 from ..leases.base import LeaseFactory
 from ..lifecycle import QRLifecycle, warn_of_unseen_codes
 from ..outcome import Connected, Failed
-from ..policy import Policy, is_positive
+from ..policy import Policy, is_positive, trouble_with_text
 from ..records import Recorder
 from ..secrecy import NotPickled, forgetful
 from ..signals import ActionRequired, Paired, Scanned, Signal
@@ -388,8 +388,9 @@ def check_account(account: object, name: str) -> None:
     Raises:
         InvalidValue: it is no text, is empty, cannot be sent, or would lead elsewhere.
     """
-    if not isinstance(account, str) or not account:
-        raise InvalidValue(f"{name} must be text that is not empty")
+    if trouble := trouble_with_text(account):
+        raise InvalidValue(f"{name} {trouble}")
+    assert isinstance(account, str)
     if account in UP_OR_HERE:
         raise InvalidValue(f"{name} must not be '.' or '..', which lead elsewhere in a URL")
     if NO_CHARACTER.search(account):

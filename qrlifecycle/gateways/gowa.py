@@ -37,7 +37,7 @@ from ..errors import (
     ServiceUnavailable,
 )
 from ..outcome import Reason
-from ..policy import WHATSAPP, Policy, is_positive
+from ..policy import WHATSAPP, Policy, is_positive, trouble_with_text
 from ..signals import (
     ActionRequired,
     Addressed,
@@ -143,6 +143,8 @@ class GOWA(SharingGateway):
             check_credential(password, "password")
         if (username is None) is not (password is None):
             raise InvalidValue("username and password must be given together")
+        if username is not None and (trouble := trouble_with_text(username)):
+            raise InvalidValue(f"username {trouble}")
         if username is not None and (trouble_with(username) is not None or ":" in username):
             raise InvalidValue("username must be text that is not empty, without a colon")
         self._username, self._password = username, password

@@ -43,7 +43,17 @@ Ts = TypeVarTuple("Ts")
 
 
 class Deadlock(RuntimeError):
-    """Everybody waits, and no timer is left that could wake anybody."""
+    """Everybody waits, and no timer is left that could wake anybody.
+
+    Who waits for a thread counts as well: its work takes real time, for which this clock does not
+    wait. FastAPI calls each plain `def` in one, a dependency too: make it `async def`.
+    """
+
+
+DEADLOCK = (
+    "everybody waits and no timer is set; a thread is not waited for, as that of a plain def which "
+    "FastAPI calls, or of to_thread: make it async def, or give autojump_threshold="
+)
 
 
 LONG = 10.0
@@ -65,7 +75,7 @@ class _JumpingSelector(selectors.DefaultSelector):
             if timeout is not None:
                 self.loop.jump_to_next_timer(timeout)
             elif not (self.loop.autojump_threshold and (ready := super().select(LONG))):
-                raise Deadlock("everybody waits and no timer is set")
+                raise Deadlock(DEADLOCK)
         return ready
 
 
@@ -77,7 +87,8 @@ class VirtualClockEventLoop(asyncio.SelectorEventLoop):
     Args:
         autojump_threshold: as of trio's ``MockClock``: real seconds for which nothing must have
             happened before time jumps. The system passes on what was sent over a socket a moment
-            later; 0.05 is enough for sockets whose both ends belong to this very loop.
+            later; 0.05 is enough for sockets whose both ends belong to this very loop. A thread
+            that takes longer is waited for only while no timer is set.
 
     Raises:
         Deadlock: from the loop, when everybody waits and no timer is set; where sockets are given a

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import InvalidValue
+from ..policy import trouble_with_text
 from .handshake import origin_of
 from .messages import SignalMap, check_signals, read_message
 from .owner import Owner, keys_of
@@ -36,8 +37,8 @@ def pair_of(url: str, bot_id: str, user_id: str, signals: SignalMap, owner: Owne
         InvalidValue: an argument that cannot be meant; the text names it.
     """
     for name, text in (("bot_id", bot_id), ("user_id", user_id)):
-        if not isinstance(text, str) or not text:
-            raise InvalidValue(f"{name} must be text that is not empty")
+        if trouble := trouble_with_text(text):
+            raise InvalidValue(f"{name} {trouble}")
     check_signals(signals)
     if owner is not None:
         keys_of(owner)

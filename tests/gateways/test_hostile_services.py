@@ -233,8 +233,8 @@ async def test_an_account_is_one_segment_whatever_it_is_called(
     ("account", "said"),
     [
         ("", "text that is not empty"),
-        (None, "text that is not empty"),
-        (7, "text that is not empty"),
+        (None, "text that is not empty, not NoneType"),
+        (7, "text that is not empty, not int"),
         (".", "must not be '.' or '..'"),
         ("..", "must not be '.' or '..'"),
         ("a\nb", "has characters that no name has"),

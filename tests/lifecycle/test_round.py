@@ -116,16 +116,46 @@ async def test_a_cancellation_is_no_failure_in_the_log(caplog: pytest.LogCapture
     assert caplog.records[-1].getMessage() == "transport closed"
 
 
-async def test_an_account_paired_already_opens_no_socket() -> None:
-    """If the service says that the account is paired, no transport is ever made."""
+async def paired() -> QRCode | Paired:
+    """A service that needs no code any more."""
+    return Paired("me")
 
-    async def paired() -> QRCode | Paired:
-        return Paired("me")
 
+async def test_an_account_paired_already_opens_no_socket(caplog: pytest.LogCaptureFixture) -> None:
+    """If the service says that the account is paired, no transport is made; the log has a line."""
+    caplog.set_level(logging.INFO, "qrlifecycle")
     async with Pairing(paired) as pairing:
         pass
     assert pairing.outcome == Connected("me", already_paired=True)
     assert pairing.peer.transports == []
+    assert caplog.messages == ["connected, already paired"]
+
+
+async def test_the_wrong_account_paired_already_is_not_logged_as_connected(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The line says how it ended, as with any other failure."""
+    caplog.set_level(logging.INFO, "qrlifecycle")
+    async with Pairing(paired, expect_identity="you") as pairing:
+        pass
+    assert isinstance(pairing.outcome, Failed)
+    (line,) = caplog.messages
+    assert line.startswith("failed, wrong_identity")
+
+
+async def test_a_cancellation_that_was_first_is_not_logged_as_connected(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It was decided on before the service's answer, which changes nothing any more."""
+
+    async def cancel_and_answer() -> QRCode | Paired:
+        lifecycle.cancel()
+        return Paired("me")
+
+    caplog.set_level(logging.INFO, "qrlifecycle")
+    lifecycle = QRLifecycle(cancel_and_answer, ScriptedPeer())
+    assert await lifecycle.pair() == Cancelled()
+    assert caplog.messages == []
 
 
 async def test_a_rotation_changes_the_picture_on_the_same_socket() -> None:

@@ -46,10 +46,12 @@ def test_a_bad_url_is_an_invalid_value_that_is_not_shown(
 
 
 @pytest.mark.parametrize("name", ["bot_id", "user_id"])
-@pytest.mark.parametrize("value", ["", None, 7])
-def test_a_bad_id_is_an_invalid_value(transport_to: MakeTransport, name: str, value: Any) -> None:
-    """Empty, or no text."""
-    with pytest.raises(InvalidValue, match=f"^{name} must be text that is not empty"):
+@pytest.mark.parametrize(("value", "found"), [("", ""), (None, ", not NoneType"), (7, ", not int")])
+def test_a_bad_id_is_an_invalid_value(
+    transport_to: MakeTransport, name: str, value: Any, found: str
+) -> None:
+    """Empty, or no text: then its kind is told, and not what it holds."""
+    with pytest.raises(InvalidValue, match=f"^{name} must be text that is not empty{found}$"):
         transport_to("http://host", **{name: value})
 
 
