@@ -103,6 +103,28 @@ def test_what_a_busy_system_passes_on_late_is_no_deadlock() -> None:
         assert runner.run(receive()) == b"late"
 
 
+def test_a_thread_that_still_runs_in_the_end_is_waited_for() -> None:
+    """Minutes of virtual time pass at once, and asyncio would leave it behind, with a warning."""
+    ended = threading.Event()
+
+    async def leave_one_behind() -> None:
+        loop = asyncio.get_running_loop()
+        begun = asyncio.Event()
+
+        def work() -> None:
+            loop.call_soon_threadsafe(begun.set)
+            time.sleep(0.05)
+            ended.set()
+
+        loop.run_in_executor(None, work)
+        await begun.wait()
+
+    patient = partial(VirtualClockEventLoop, autojump_threshold=0.05)
+    with asyncio.Runner(loop_factory=patient) as runner:
+        runner.run(leave_one_behind())
+    assert ended.is_set()
+
+
 def test_settling_needs_a_virtual_clock() -> None:
     """On asyncio's own loop `settle()` says what it needs."""
     with pytest.raises(AssertionError, match="VirtualClockEventLoop"):

@@ -12,6 +12,7 @@ import asyncio
 import math
 import selectors
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from contextvars import Context
 from random import Random
@@ -95,6 +96,8 @@ class VirtualClockEventLoop(asyncio.SelectorEventLoop):
             moment, after ten seconds in which nothing has come over any.
     """
 
+    _default_executor: Executor | None  # asyncio's own
+
     def __init__(self, autojump_threshold: float = 0.0) -> None:
         self.autojump_threshold = autojump_threshold
         self._now = 0.0
@@ -153,6 +156,16 @@ class VirtualClockEventLoop(asyncio.SelectorEventLoop):
         for future in waiting:
             future.set_result(None)
         return bool(waiting)
+
+    async def shutdown_default_executor(self, _timeout: float | None = None) -> None:
+        """As asyncio's own, but for as long as it takes: no thread ends sooner by a jump of time.
+
+        From Python 3.12 on asyncio gives them five minutes, which are over here before a thread has
+        got its turn.
+        """
+        self._executor_shutdown_called = True
+        if self._default_executor is not None:
+            self._default_executor.shutdown()
 
     def call_soon(
         self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
