@@ -37,6 +37,9 @@ class Script:
     """A script, and the name by which a server knows it once it has run it."""
 
     text: str = field(repr=False)
+    repeatable: bool = True
+    """Whether it may be run once more where nobody knows whether it was run: it leaves the same,
+    and its answer is as good."""
     sha: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -121,7 +124,8 @@ local asks = prefix .. 'asks:' .. ARGV[4]
 local asked = redis.call('HGETALL', asks)
 if #asked > 0 then redis.call('DEL', asks) end
 return asked
-"""
+""",
+    repeatable=False,  # who was asked to leave is said once
 )
 """A session goes on."""
 
