@@ -55,7 +55,7 @@ class Home:
             f"leases are used in the thread and the event loop in which they were {self._begun}, "
             "and this is another: make leases in each event loop (a RedisLeases with a client of "
             "its own, within an anyio.run() in each thread), or let one event loop run all "
-            "attempts (Pairings, BlockingPairings, or one portal for every pair_blocking())"
+            "attempts (Pairings, BlockingPairings, or one portal and its call(lifecycle.pair))"
         )
 
 

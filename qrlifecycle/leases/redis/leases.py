@@ -134,7 +134,7 @@ class RedisLeases(Leases):
                     self._left = anyio.Event()
                     await self._left.wait()
                 self._outbox.put(Word("end", self._process, self.session.id))
-                await self._outbox.wait_until_empty()
+                await self._outbox.send_all()
         finally:
             if tasks is not None:
                 tasks.cancel_scope.cancel()
@@ -151,13 +151,27 @@ class RedisLeases(Leases):
         return RedisLease(self, json.dumps(key), when_held)
 
     async def find_holder(self, *key: str) -> Holder | None:
-        """Who holds it at this moment, on whichever machine; None if nobody does."""
+        """Who holds it at this moment, on whichever machine; None if nobody does.
+
+        Raises:
+            LeaseLost: the keeper did not answer within ``timeout``, or these leases are closed:
+                nobody knows.
+            UsageError: they were never entered, or in another thread or event loop.
+            InvalidValue: no key, or a part of it that is no text.
+        """
         check_key(key)
         self._require_open()
         return await self.keeper.find(json.dumps(key))
 
     async def ask_to_leave(self, *key: str) -> bool:
-        """Ask its holder to leave, on whichever machine; say whether there is one."""
+        """Ask its holder to leave, on whichever machine; say whether there is one.
+
+        Raises:
+            LeaseLost: the keeper did not answer within ``timeout``, or these leases are closed:
+                nobody may have been asked.
+            UsageError: they were never entered, or in another thread or event loop.
+            InvalidValue: no key, or a part of it that is no text.
+        """
         check_key(key)
         self._require_open()
         return await self.keeper.ask(json.dumps(key))
