@@ -303,13 +303,18 @@ class LeaseTakenOver(LeaseHeld):
     """Somebody else took the lease over, or asked its holder to leave.
 
     A program must not ask again by itself: two that did would take it from each other for ever.
+
+    Args:
+        what: which of the two it was, and who did it, where the keeper knows.
     """
 
+    def __init__(self, what: str = "") -> None:
+        super().__init__(*filter(None, [what]))
+
     def __str__(self) -> str:
-        return (
-            "somebody else took the lease over, or asked its holder to leave; "
-            "only a person should ask for it again"
-        )
+        what = Exception.__str__(self)
+        what = what or "somebody else took the lease over, or asked its holder to leave"
+        return f"{what}; only a person should ask for it again"
 
 
 class LeaseLost(PeerError):

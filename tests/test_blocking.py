@@ -178,7 +178,7 @@ def test_a_lifecycle_that_another_thread_runs_is_refused_by_what_happened(
     """Not by a cancel() that nobody called; the other goes on, and pairs."""
     lifecycle = far.lifecycle()
     with PairingThread(lifecycle, backend=backend) as pairing:
-        until(lambda: lifecycle.socket_open)
+        until(lambda: lifecycle.qr)  # shown: it listens
         with pytest.raises(PairingInProgress, match="use a lifecycle of its own"):
             pair_blocking(lifecycle, backend=backend)
         assert lifecycle.socket_open

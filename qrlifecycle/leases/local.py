@@ -11,11 +11,13 @@ import anyio.lowlevel
 
 from ..errors import LeaseHeld, LeaseLost, LeaseTakenOver
 from ..waiting import wait_for
-from .base import Holder, Lease, Leases, Lost, WhenHeld, check_key
+from .base import ASKED, Holder, Lease, Leases, Lost, WhenHeld, check_key
 from .home import Home
 from .waits import Wait
 
 __all__ = ["LocalLeases"]
+
+OF_THIS_PROCESS = "another attempt of this process took the lease over"
 
 
 class LocalLeases(Leases):
@@ -60,7 +62,7 @@ class LocalLeases(Leases):
         await anyio.lowlevel.checkpoint()
         holder = self._book.holder(key)
         if holder is not None:
-            holder.lose()
+            holder.lose(LeaseTakenOver(ASKED))
         return holder is not None
 
 
@@ -182,7 +184,7 @@ class _LocalLease(Lease):
         entry.change()  # whoever claimed it before sees that it came too early
         try:
             if entry.holder is not None:
-                entry.holder.lose()
+                entry.holder.lose(LeaseTakenOver(OF_THIS_PROCESS))
                 self._wait.goes_on("this process holds it, and was asked to leave")
             while entry.holder is not None:
                 await wait_for(entry.changed)
@@ -205,13 +207,13 @@ class _LocalLease(Lease):
         if self._released:
             raise LeaseLost("it was released while it was waited for")
         if entry.claimant is not self:
-            raise LeaseTakenOver
+            raise LeaseTakenOver(OF_THIS_PROCESS)
 
-    def lose(self) -> None:
+    def lose(self, error: LeaseTakenOver) -> None:
         """Tell the holder, once."""
         lost, self._lost = self._lost, None
         if lost is not None:
-            lost(LeaseTakenOver())
+            lost(error)
 
     def release(self) -> None:
         """Give it back, now."""

@@ -612,7 +612,39 @@ def test_a_hint_is_read() -> None:
     """A word, a key and a holder."""
     hint = read_hint(json.dumps(["leave", "k", "h"]))
     assert hint is not None
-    assert (hint.word, hint.key, hint.holder) == ("leave", "k", "h")
+    assert (hint.word, hint.key, hint.holder, hint.by) == ("leave", "k", "h", None)
+    assert "or asked its holder to leave" in str(hint.taken_over())
+
+
+async def test_who_took_a_lease_over_is_said(server: RedisServer) -> None:
+    """To its holder and to whoever waited for it: the machine's name, or that somebody asked."""
+    async with machine(server, machine="pod-1") as one, machine(server, machine="pod-2") as other:
+        waited: list[str] = []
+
+        async def wait() -> None:
+            try:
+                await one.lease().acquire(one.lost.append, 0.5)
+            except LeaseTakenOver as error:
+                waited.append(str(error))
+
+        lease = await one.hold()
+        assert await other.leases.ask_to_leave(*KEY)
+        await until(lambda: one.lost)
+        lease.release()
+        lease = await one.hold()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            await until(lambda: len(one.lost) == 2)
+            claimant = other.lease()
+            tasks.start_soon(claimant.acquire, other.lost.append, 0.5)
+            await until(lambda: waited)
+            lease.release()
+        texts = [str(error).partition(";")[0] for error in one.lost]
+        assert texts == [
+            "the lease's holder was asked to leave",
+            "machine 'pod-1' took the lease over",
+        ]
+        assert waited[0].startswith("machine 'pod-2' took the lease over; only a person")
 
 
 async def test_a_flood_of_hints_shuts_out_no_cancellation() -> None:

@@ -138,7 +138,7 @@ def test_promise_9_of_two_threads_that_share_leases_one_pairs(backend: str) -> N
     with far_away() as far:
         first = far.lifecycle(lease=lease)
         with PairingThread(first, backend=backend) as pairing:
-            until(lambda: first.socket_open)
+            until(lambda: first.qr)  # shown: it listens
             second = far.lifecycle(lease=lease)
             with pytest.raises(WrongThread, match=ADVICE):
                 pair_blocking(second, backend=backend)

@@ -257,7 +257,7 @@ class RedisLeases(Leases):
             if hint.word == "leave":  # nobody here holds that: let it be free
                 self._outbox.put(Word("release", hint.key, hint.holder))
         elif hint.word == "leave" or (hint.word == "superseded" and lease.waiting):
-            lease.lose(LeaseTakenOver())
+            lease.lose(hint.taken_over())
         elif hint.word == "free":
             lease.wake()
 
