@@ -152,10 +152,12 @@ def test_promise_9_of_two_threads_that_share_leases_one_pairs(backend: str) -> N
 class TellsElsewhere(Lease):
     """A guest's, which is lost in a thread of its keeper's: against clause L3."""
 
-    token = None
-
     def __init__(self, raised: list[str]) -> None:
         self._raised = raised
+
+    @property
+    def token(self) -> int | None:
+        return None
 
     async def acquire(self, lost: Any, close_within: float) -> None:
         def tell() -> None:
