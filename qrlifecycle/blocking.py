@@ -78,6 +78,8 @@ class PairingThread:
         self._portal: BlockingPortal | None = None
         self._own: threading.Thread | None = None
         """The thread of the attempt."""
+        self._over = False
+        """Whether its `pair()` has returned or raised."""
 
     def start(self) -> Self:
         """Begin.
@@ -201,7 +203,8 @@ class PairingThread:
         expect_pair(self.lifecycle, self._scope)
 
     def _leave(self) -> None:
-        if not self.lifecycle.snapshot().ending:
+        # Where it is over, what runs is somebody else's: they, and not this, may cancel it.
+        if not self._over and not self.lifecycle.snapshot().ending:
             self.lifecycle.cancel()
 
     async def _run(self) -> Outcome | BaseException:
@@ -214,6 +217,8 @@ class PairingThread:
             raise
         except BaseException as error:  # SystemExit, too: it is for the thread that waits
             return error
+        finally:
+            self._over = True
 
 
 def in_event_loop() -> bool:

@@ -7,7 +7,7 @@
     │   ├── EventRefused           the table has no row for that event in that state
     │   │   └── NotPairing         generate() while no pair() runs
     │   ├── PairingInProgress      pair() while another pair() runs
-    │   ├── WrongThread            a trigger from outside the event loop's thread
+    │   ├── WrongThread            a trigger, or leases, from outside their event loop's thread
     │   ├── WrongAnswer            a function or object of the wrong kind was given
     │   ├── InvalidValue           a number, URL or payload that cannot be meant
     │   ├── InvalidTable           a table with duplicate rows, unknown or unreachable states
@@ -157,13 +157,19 @@ class NotPairing(EventRefused):
 
 
 class WrongThread(UsageError):
-    """A trigger was called from a thread other than the one that runs `pair()`."""
+    """A trigger, or leases, were used in a thread other than the one where they are at home.
 
-    def __init__(self, event: Event) -> None:
-        self.event = event
-        super().__init__(event)
+    A trigger's is the one that runs `pair()`, and ``event`` says which it was; that of leases is
+    the one in which they were entered, and ``event`` is None.
+    """
+
+    def __init__(self, what: Event | str) -> None:
+        self.event = what if isinstance(what, Event) else None
+        super().__init__(what)
 
     def __str__(self) -> str:
+        if self.event is None:
+            return str(self.args[0])
         return (
             f"'{self.event}' was called from another thread than pair(); call it in the loop, "
             "by anyio.from_thread.run_sync() from a worker thread, by a portal's call() from others"
@@ -297,13 +303,18 @@ class LeaseTakenOver(LeaseHeld):
     """Somebody else took the lease over, or asked its holder to leave.
 
     A program must not ask again by itself: two that did would take it from each other for ever.
+
+    Args:
+        what: which of the two it was, and who did it, where the keeper knows.
     """
 
+    def __init__(self, what: str = "") -> None:
+        super().__init__(*filter(None, [what]))
+
     def __str__(self) -> str:
-        return (
-            "somebody else took the lease over, or asked its holder to leave; "
-            "only a person should ask for it again"
-        )
+        what = Exception.__str__(self)
+        what = what or "somebody else took the lease over, or asked its holder to leave"
+        return f"{what}; only a person should ask for it again"
 
 
 class LeaseLost(PeerError):

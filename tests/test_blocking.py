@@ -20,6 +20,7 @@ from qrlifecycle import (
     Event,
     EventRefused,
     Failed,
+    PairingInProgress,
     PairingThread,
     Policy,
     QRCode,
@@ -169,6 +170,21 @@ def test_what_pair_raises_comes_out_as_it_is(far: Far, backend: str) -> None:
     with pytest.raises(SystemExit) as left:
         pair_blocking(far.lifecycle(on_change=leave), backend=backend)
     assert left.value.code == 3
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_lifecycle_that_another_thread_runs_is_refused_by_what_happened(
+    far: Far, backend: str
+) -> None:
+    """Not by a cancel() that nobody called; the other goes on, and pairs."""
+    lifecycle = far.lifecycle()
+    with PairingThread(lifecycle, backend=backend) as pairing:
+        until(lambda: lifecycle.qr)  # shown: it listens
+        with pytest.raises(PairingInProgress, match="use a lifecycle of its own"):
+            pair_blocking(lifecycle, backend=backend)
+        assert lifecycle.socket_open
+        far.scan()
+        assert pairing.result(HANGS).connected
 
 
 @pytest.mark.anyio

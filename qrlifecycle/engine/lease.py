@@ -10,11 +10,12 @@ second transport.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from anyio import current_time
 
-from ..errors import LeaseHeld, LeaseLost, LeaseTakenOver, UsageError, WrongAnswer
+from ..errors import LeaseHeld, LeaseLost, LeaseTakenOver, UsageError, WrongAnswer, WrongThread
 from ..leases.base import Lease, LeaseFactory
 from ..logs import error_once
 from ..records import Acquiring, Leased, LeaseEnd, LeaseGone, Record
@@ -34,12 +35,13 @@ class LeaseOfAttempt:
         progress: what is told when it cannot be had, or is lost.
     """
 
-    __slots__ = ("_factory", "_lease", "_progress", "held")
+    __slots__ = ("_factory", "_lease", "_progress", "_thread", "held")
 
     def __init__(self, factory: LeaseFactory, progress: Progress) -> None:
         self._factory = factory
         self._progress = progress
         self._lease: Lease | None = None
+        self._thread = threading.get_ident()
         self.held = False
         """Whether it is held now: from the return of `acquire()` until it is lost or given back."""
 
@@ -94,10 +96,21 @@ class LeaseOfAttempt:
         )
 
     def _lose(self, error: Exception) -> None:
-        """It is lost: the attempt ends now, whatever was planned. It may come from any task."""
+        """It is lost: the attempt ends now, whatever was planned. It may come from any task.
+
+        Raises:
+            WrongThread: it comes from another thread.
+        """
         progress = self._progress
         if self._lease is None or progress.state in ENDS:
             return
+        if threading.get_ident() != self._thread:
+            # What waits cannot be woken from here; at its next step the attempt leaves.
+            progress.pending = progress.pending or self._failure(error)
+            raise WrongThread(
+                "lost of a lease was called in another thread than acquire(): it is heard late; "
+                "keepers call it in the event loop in which the lease was acquired"
+            )
         was_held, self.held = self.held, False
         with progress.observers.about:
             if was_held:

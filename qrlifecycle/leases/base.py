@@ -46,13 +46,16 @@ from typing import Any, Literal
 from ..errors import InvalidValue
 from ..secrecy import NotPickled
 
-__all__ = ["Holder", "Lease", "LeaseFactory", "Leases", "Lost", "WhenHeld", "check_key"]
+__all__ = ["ASKED", "Holder", "Lease", "LeaseFactory", "Leases", "Lost", "WhenHeld", "check_key"]
 
 Lost = Callable[[Exception], object]
 """Called when a lease is lost, with the `LeaseHeld` or `LeaseLost` that says why; a plain function.
 
 Whoever holds the lease has ``close_within`` seconds from then on to let go of what it is for.
 """
+
+ASKED = "the lease's holder was asked to leave"
+"""What is said of a lease that was lost by `ask_to_leave()`."""
 
 WhenHeld = Literal["take_over", "reject"]
 """What to do about a lease that somebody else holds: ask the holder to leave and wait until it has

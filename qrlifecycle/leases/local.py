@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from itertools import count
 
@@ -10,19 +11,25 @@ import anyio.lowlevel
 
 from ..errors import LeaseHeld, LeaseLost, LeaseTakenOver
 from ..waiting import wait_for
-from .base import Holder, Lease, Leases, Lost, WhenHeld, check_key
+from .base import ASKED, Holder, Lease, Leases, Lost, WhenHeld, check_key
+from .home import Home
 from .waits import Wait
 
 __all__ = ["LocalLeases"]
 
+OF_THIS_PROCESS = "another attempt of this process took the lease over"
+
 
 class LocalLeases(Leases):
-    """The leases of one process, in one thread. Make one for all its lifecycles.
+    """The leases of one process, in one event loop. Make one for all its lifecycles.
 
     ::
 
         leases = LocalLeases()
         lease = leases.lease("bot-7", "user-123")
+
+    While any of them is in use all are used in one thread and event loop; elsewhere they are
+    refused with `WrongThread`. Once none is, another may begin to.
 
     Args:
         machine: what `find_holder()` says of where a holder is.
@@ -55,29 +62,59 @@ class LocalLeases(Leases):
         await anyio.lowlevel.checkpoint()
         holder = self._book.holder(key)
         if holder is not None:
-            holder.lose()
+            holder.lose(LeaseTakenOver(ASKED))
         return holder is not None
 
 
 class _Book:
     """Which leases are held or claimed, by key."""
 
-    __slots__ = ("entries", "tokens")
+    __slots__ = ("_home", "_opening", "entries", "tokens")
 
     def __init__(self) -> None:
         self.entries: dict[tuple[str, ...], _Entry] = {}
         self.tokens = count(1)
+        self._home: Home | None = None
+        self._opening = threading.Lock()
+        """Held while somebody finds that the book is theirs: two threads may at once."""
+
+    def entry(self, key: tuple[str, ...]) -> _Entry:
+        """That of a key, to be claimed now.
+
+        Raises:
+            WrongThread: the leases are in use in another thread or event loop.
+        """
+        with self._opening:
+            if not self.entries:
+                self._home = Home("first used")
+            self._require_here()
+            return self.entries.setdefault(key, _Entry())
+
+    def _require_here(self) -> None:
+        if self.entries and self._home is not None:
+            self._home.require()
 
     def holder(self, key: tuple[str, ...]) -> _LocalLease | None:
-        """Who holds it."""
+        """Who holds it.
+
+        Raises:
+            WrongThread: the leases are in use in another thread or event loop.
+        """
+        self._require_here()
         entry = self.entries.get(key)
         return None if entry is None else entry.holder
 
     def leave(self, lease: _LocalLease) -> None:
-        """Neither a holder nor a claimant any more; whoever waits is woken to see."""
+        """Neither a holder nor a claimant any more; whoever waits is woken to see.
+
+        Raises:
+            WrongThread: it is held or claimed in another thread.
+        """
         entry = self.entries.get(lease.key)
         if entry is None or (lease is not entry.holder and lease is not entry.claimant):
             return
+        assert self._home is not None, "of the first entry"
+        self._home.require_thread()
         if entry.holder is lease:
             entry.holder = None
         if entry.claimant is lease:
@@ -137,7 +174,7 @@ class _LocalLease(Lease):
         await anyio.lowlevel.checkpoint_if_cancelled()
         if self._released:
             raise LeaseLost("it was released before; make a fresh lease for each attempt")
-        entry = self._book.entries.setdefault(self.key, _Entry())
+        entry = self._book.entry(self.key)
         # A claim counts like a lease that is held: between a release and the moment in which the
         # claimant runs, nobody holds it, and nobody but one that came later may slip in.
         taken = entry.holder is not None or entry.claimant is not None
@@ -147,7 +184,7 @@ class _LocalLease(Lease):
         entry.change()  # whoever claimed it before sees that it came too early
         try:
             if entry.holder is not None:
-                entry.holder.lose()
+                entry.holder.lose(LeaseTakenOver(OF_THIS_PROCESS))
                 self._wait.goes_on("this process holds it, and was asked to leave")
             while entry.holder is not None:
                 await wait_for(entry.changed)
@@ -170,15 +207,15 @@ class _LocalLease(Lease):
         if self._released:
             raise LeaseLost("it was released while it was waited for")
         if entry.claimant is not self:
-            raise LeaseTakenOver
+            raise LeaseTakenOver(OF_THIS_PROCESS)
 
-    def lose(self) -> None:
+    def lose(self, error: LeaseTakenOver) -> None:
         """Tell the holder, once."""
         lost, self._lost = self._lost, None
         if lost is not None:
-            lost(LeaseTakenOver())
+            lost(error)
 
     def release(self) -> None:
         """Give it back, now."""
+        self._book.leave(self)  # first: in another thread it is refused, and nothing has changed
         self._released, self._lost = True, None
-        self._book.leave(self)

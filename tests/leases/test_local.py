@@ -83,6 +83,25 @@ async def test_whoever_comes_later_in_that_moment_takes_over() -> None:
     assert later.token is not None
 
 
+async def test_who_took_a_lease_over_is_said() -> None:
+    """Another attempt of this process, or that somebody asked its holder to leave."""
+    leases, told = LocalLeases(), list[str]()
+
+    def leave(error: Exception) -> None:
+        told.append(str(error))
+        holder.release()
+
+    holder = await held(leases, leave)
+    await leases.ask_to_leave(*KEY)
+    holder = await held(leases, leave)
+    await leases.lease(*KEY).acquire(nobody_is_told, 1.0)
+    ending = "; only a person should ask for it again"
+    assert told == [
+        f"the lease's holder was asked to leave{ending}",
+        f"another attempt of this process took the lease over{ending}",
+    ]
+
+
 async def test_a_holder_may_give_back_while_it_is_told() -> None:
     """A release() from within lost gives the lease to whoever takes it over, at once."""
     leases = LocalLeases()

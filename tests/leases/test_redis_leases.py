@@ -225,7 +225,7 @@ async def test_a_lease_that_is_released_while_it_is_said_again_is_given_back(
             if name == "begin":
                 lease.release()
                 await until(one.released)
-                await one.leases._outbox.wait_until_empty()
+                await until(lambda: not one.leases._outbox._words)
             return await run()
 
         one.client.around = meanwhile
@@ -238,7 +238,7 @@ async def test_a_lease_that_is_held_for_days_is_confirmed_again(server: RedisSer
     """What the server keeps for two days without a word is said once more after one."""
     async with machine(server) as one:
         await one.hold()
-        await one.leases._outbox.wait_until_empty()
+        await until(lambda: not one.leases._outbox._words)
         name = '{qrl}:lease:["bot-7", "user-123"]'
         server.admin.pexpire(name, 60_000)
         one.clock.ahead += 24 * 3600
@@ -279,7 +279,7 @@ async def test_leases_that_are_closed_lose_what_is_held_and_leave_nothing(
                 await until(lambda: other.lost)
         assert [str(error) for error in told + raised] == ["the program is closing its leases"] * 2
         other.release()
-        await other.leases._outbox.wait_until_empty()
+        await until(lambda: not other.leases._outbox._words)
         assert server.admin.keys("{qrl}:session:*") == [f"{{qrl}}:session:{other.session.id}"]
         assert server.admin.keys("{qrl}:lease:*") == []
 
@@ -298,6 +298,21 @@ async def test_a_cancellation_goes_through(server: RedisServer) -> None:
             await one.hold()
             await anyio.sleep_forever()
     assert scope.cancelled_caught
+
+
+@pytest.mark.slow
+async def test_leases_that_are_cancelled_are_given_back(server: RedisServer) -> None:
+    """Also where the scope that is cancelled is around them, and their tasks are cancelled too."""
+    needs_asyncio()
+    async with over_redis_py(server.port) as client:
+        with anyio.CancelScope() as scope:
+            async with RedisLeases(client) as leases:
+                lease = leases.lease(*KEY)
+                await lease.acquire(lambda _: lease.release(), 0.5)
+                scope.cancel()
+                await anyio.sleep_forever()
+    assert server.admin.keys("{qrl}:session:*") == []
+    assert server.admin.keys("{qrl}:lease:*") == []
 
 
 async def test_leases_that_are_not_open_are_refused(server: RedisServer) -> None:
@@ -597,7 +612,39 @@ def test_a_hint_is_read() -> None:
     """A word, a key and a holder."""
     hint = read_hint(json.dumps(["leave", "k", "h"]))
     assert hint is not None
-    assert (hint.word, hint.key, hint.holder) == ("leave", "k", "h")
+    assert (hint.word, hint.key, hint.holder, hint.by) == ("leave", "k", "h", None)
+    assert "or asked its holder to leave" in str(hint.taken_over())
+
+
+async def test_who_took_a_lease_over_is_said(server: RedisServer) -> None:
+    """To its holder and to whoever waited for it: the machine's name, or that somebody asked."""
+    async with machine(server, machine="pod-1") as one, machine(server, machine="pod-2") as other:
+        waited: list[str] = []
+
+        async def wait() -> None:
+            try:
+                await one.lease().acquire(one.lost.append, 0.5)
+            except LeaseTakenOver as error:
+                waited.append(str(error))
+
+        lease = await one.hold()
+        assert await other.leases.ask_to_leave(*KEY)
+        await until(lambda: one.lost)
+        lease.release()
+        lease = await one.hold()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            await until(lambda: len(one.lost) == 2)
+            claimant = other.lease()
+            tasks.start_soon(claimant.acquire, other.lost.append, 0.5)
+            await until(lambda: waited)
+            lease.release()
+        texts = [str(error).partition(";")[0] for error in one.lost]
+        assert texts == [
+            "the lease's holder was asked to leave",
+            "machine 'pod-1' took the lease over",
+        ]
+        assert waited[0].startswith("machine 'pod-2' took the lease over; only a person")
 
 
 async def test_a_flood_of_hints_shuts_out_no_cancellation() -> None:

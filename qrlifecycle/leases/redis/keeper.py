@@ -10,8 +10,8 @@ from typing import Any
 
 import anyio
 
-from ...errors import LeaseLost
-from ..base import Holder, WhenHeld
+from ...errors import LeaseLost, LeaseTakenOver
+from ..base import ASKED, Holder, WhenHeld
 from .client import KeeperClient, KeeperConnection, in_text
 from .scripts import ACQUIRE, ASK, BEGIN, FIND, RENEW, UPDATE, Script
 
@@ -67,6 +67,15 @@ class Hint:
     word: str
     key: str
     holder: str
+    by: str | None = None
+    """The machine that takes over; empty where somebody asked the holder to leave. None where that
+    is not said."""
+
+    def taken_over(self) -> LeaseTakenOver:
+        """What it means to who holds the lease, or waits for it."""
+        if self.by is None:
+            return LeaseTakenOver()
+        return LeaseTakenOver(f"machine {self.by!r} took the lease over" if self.by else ASKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +142,9 @@ class Keeper:
         if isinstance(asked, dict):  # RESP3
             asked = [part for pair in asked.items() for part in pair]
         return [
-            Hint("leave", key, holder) for holder, key in zip(asked[::2], asked[1::2], strict=True)
+            Hint("leave", key, holder, by)
+            for holder, said in zip(asked[::2], asked[1::2], strict=True)
+            for key, _, by in [said.partition("\n")]
         ]
 
     async def acquire(
@@ -223,4 +234,6 @@ def read_hint(text: str) -> Hint | None:
     match said:
         case [str(word), str(key), str(holder)]:
             return Hint(word, key, holder)
+        case [str(word), str(key), str(holder), str(by)]:
+            return Hint(word, key, holder, by)
     return None

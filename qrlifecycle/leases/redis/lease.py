@@ -36,7 +36,11 @@ class Process(Protocol):
         """From now on the process knows of it."""
 
     def leave(self, lease: RedisLease) -> None:
-        """It holds nothing any more, and the keeper is told so."""
+        """It holds nothing any more, and the keeper is told so.
+
+        Raises:
+            WrongThread: it is had in another thread.
+        """
 
     def confirm(self, lease: RedisLease) -> None:
         """It knows that it holds the lease, and the keeper is told so."""
@@ -229,8 +233,8 @@ class RedisLease(Lease):
 
     def release(self) -> None:
         """Give it back, now."""
+        self._process.leave(self)  # first: in another thread it is refused, and nothing has changed
         self._lost = None
         if self._ended_by is None:
             self._ended_by = LeaseLost("it was released while it was waited for")
         self.wake()
-        self._process.leave(self)

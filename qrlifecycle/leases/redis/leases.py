@@ -17,6 +17,7 @@ from ...errors import InvalidValue, LeaseLost, LeaseTakenOver, UsageError
 from ...logs import logger
 from ...policy import is_positive, number_or_kind
 from ..base import Holder, Lease, Leases, WhenHeld, check_key
+from ..home import Home
 from .client import client_for
 from .keeper import Hint, Keeper, Times, Word, read_hint
 from .lease import RedisLease
@@ -96,6 +97,7 @@ class RedisLeases(Leases):
         self._book: dict[str, RedisLease] = {}
         self._left = anyio.Event()
         self._tasks: TaskGroup | None = None
+        self._home: Home | None = None
         self._was_open = self._judged = False
         self._stack = AsyncExitStack()
 
@@ -105,6 +107,7 @@ class RedisLeases(Leases):
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.keeper.connected())
+            self._home = Home("entered")
             self._tasks = await stack.enter_async_context(anyio.create_task_group())
             self._tasks.start_soon(self._listen_forever)
             self._tasks.start_soon(self.session.renew_forever)
@@ -131,7 +134,7 @@ class RedisLeases(Leases):
                     self._left = anyio.Event()
                     await self._left.wait()
                 self._outbox.put(Word("end", self._process, self.session.id))
-                await self._outbox.wait_until_empty()
+                await self._outbox.send_all()
         finally:
             if tasks is not None:
                 tasks.cancel_scope.cancel()
@@ -148,13 +151,27 @@ class RedisLeases(Leases):
         return RedisLease(self, json.dumps(key), when_held)
 
     async def find_holder(self, *key: str) -> Holder | None:
-        """Who holds it at this moment, on whichever machine; None if nobody does."""
+        """Who holds it at this moment, on whichever machine; None if nobody does.
+
+        Raises:
+            LeaseLost: the keeper did not answer within ``timeout``, or these leases are closed:
+                nobody knows.
+            UsageError: they were never entered, or in another thread or event loop.
+            InvalidValue: no key, or a part of it that is no text.
+        """
         check_key(key)
         self._require_open()
         return await self.keeper.find(json.dumps(key))
 
     async def ask_to_leave(self, *key: str) -> bool:
-        """Ask its holder to leave, on whichever machine; say whether there is one."""
+        """Ask its holder to leave, on whichever machine; say whether there is one.
+
+        Raises:
+            LeaseLost: the keeper did not answer within ``timeout``, or these leases are closed:
+                nobody may have been asked.
+            UsageError: they were never entered, or in another thread or event loop.
+            InvalidValue: no key, or a part of it that is no text.
+        """
         check_key(key)
         self._require_open()
         return await self.keeper.ask(json.dumps(key))
@@ -165,7 +182,7 @@ class RedisLeases(Leases):
         """From now on the process knows of it.
 
         Raises:
-            UsageError: these leases were never entered.
+            UsageError: these leases were never entered, or in another thread or event loop.
             LeaseLost: they are closed.
         """
         self._require_open()
@@ -173,9 +190,12 @@ class RedisLeases(Leases):
 
     def leave(self, lease: RedisLease) -> None:
         """It holds nothing any more; the keeper is told, whatever it was asked before."""
-        if self._book.pop(lease.holder, None) is not None:
-            self._outbox.put(Word("release", lease.key, lease.holder))
-            self._left.set()
+        if lease.holder not in self._book:
+            return
+        self._home_here().require_thread()
+        del self._book[lease.holder]
+        self._outbox.put(Word("release", lease.key, lease.holder))
+        self._left.set()
 
     def confirm(self, lease: RedisLease) -> None:
         """It knows that it holds the lease."""
@@ -237,7 +257,7 @@ class RedisLeases(Leases):
             if hint.word == "leave":  # nobody here holds that: let it be free
                 self._outbox.put(Word("release", hint.key, hint.holder))
         elif hint.word == "leave" or (hint.word == "superseded" and lease.waiting):
-            lease.lose(LeaseTakenOver())
+            lease.lose(hint.taken_over())
         elif hint.word == "free":
             lease.wake()
 
@@ -247,6 +267,11 @@ class RedisLeases(Leases):
             raise (LeaseLost if self._was_open else UsageError)(
                 "these leases are not open; use them within 'async with RedisLeases(...)'"
             )
+        self._home_here().require()
+
+    def _home_here(self) -> Home:
+        assert self._home is not None, "they were entered"
+        return self._home
 
     async def _listen_forever(self) -> None:
         """Hear hints; what is not heard comes with the next renewal, or is asked for again."""

@@ -29,7 +29,6 @@ class Outbox:
         self._keeper = keeper
         self._words: dict[str, Word] = {}
         self._more = anyio.Event()
-        self._empty = anyio.Event()
 
     def put(self, word: Word) -> None:
         """Say it, soon."""
@@ -37,19 +36,20 @@ class Outbox:
         self._words[word.holder] = word
         self._more.set()
 
-    async def wait_until_empty(self) -> None:
-        """Wait until everything was heard."""
-        while self._words:
-            self._empty = anyio.Event()
-            await wait_for(self._empty)
-
     async def send_forever(self) -> None:
         """Say what there is to say."""
         while True:
             await wait_for(self._more)
             self._more = anyio.Event()
-            while self._words:
-                await self._send()
+            await self.send_all()
+
+    async def send_all(self) -> None:
+        """Say it in the caller's own task, until everything was heard.
+
+        That is how leases end: where they are cancelled, so is the task that sends for ever.
+        """
+        while self._words:
+            await self._send()
 
     async def _send(self) -> None:
         batch = list(islice(self._words.values(), BATCH))
@@ -61,5 +61,3 @@ class Outbox:
         for word in batch:
             if self._words.get(word.holder) is word:
                 del self._words[word.holder]
-        if not self._words:
-            self._empty.set()

@@ -9,14 +9,16 @@ Keys, all with one tag, so that they are in one slot of a cluster:
     ``token``, ``since`` when, on which ``machine``; and who came to take it over (``claim``,
     ``claim_process``). It is good as long as its session is, so nothing is renewed for it.
 ``{qrl}:asks:<process>``
-    A hash: which of its holders were asked to leave; for what is published may be lost.
+    A hash: which of its holders were asked to leave, of which key and by whom, in two lines; for
+    what is published may be lost.
 ``{qrl}:server``
     A hash: the server that grants (``run``), and until when it grants nothing new (``until``).
 ``{qrl}:token``
     The last token.
 
 What is published, to ``{qrl}:to:<process>``, is a hint and no more: a JSON array of a word
-(``leave``, ``free``, ``superseded``), a key and a holder.
+(``leave``, ``free``, ``superseded``), a key and a holder; and, but for ``free``, the name of the
+machine that takes over, which is empty where somebody asked the holder to leave.
 """
 
 from __future__ import annotations
@@ -37,6 +39,9 @@ class Script:
     """A script, and the name by which a server knows it once it has run it."""
 
     text: str = field(repr=False)
+    repeatable: bool = True
+    """Whether it may be run once more where nobody knows whether it was run: it leaves the same,
+    and its answer is as good."""
     sha: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,13 +72,13 @@ end
 local function overtaken(session, known)
   return known and known > session and alive(known)
 end
-local function tell(process, word, key, holder)
-  redis.call('PUBLISH', prefix .. 'to:' .. process, cjson.encode({{word, key, holder}}))
+local function tell(process, word, key, holder, by)
+  redis.call('PUBLISH', prefix .. 'to:' .. process, cjson.encode({{word, key, holder, by}}))
 end
-local function ask(process, key, holder)
-  redis.call('HSET', prefix .. 'asks:' .. process, holder, key)
+local function ask(process, key, holder, by)
+  redis.call('HSET', prefix .. 'asks:' .. process, holder, key .. '\\n' .. by)
   redis.call('PEXPIRE', prefix .. 'asks:' .. process, 4 * ttl)
-  tell(process, 'leave', key, holder)
+  tell(process, 'leave', key, holder, by)
 end
 local function keep(lease) redis.call('PEXPIRE', lease, {KEPT}) end
 """
@@ -121,7 +126,8 @@ local asks = prefix .. 'asks:' .. ARGV[4]
 local asked = redis.call('HGETALL', asks)
 if #asked > 0 then redis.call('DEL', asks) end
 return asked
-"""
+""",
+    repeatable=False,  # who was asked to leave is said once
 )
 """A session goes on."""
 
@@ -147,10 +153,10 @@ if known[1] and alive(known[2]) then
   if mode == 'reject' then return {'taken'} end
   if known[5] ~= holder then
     if claimed == '1' then return {'superseded'} end
-    if known[5] then tell(known[6], 'superseded', key, known[5]) end
+    if known[5] then tell(known[6], 'superseded', key, known[5], machine) end
     redis.call('HSET', lease, 'claim', holder, 'claim_process', process)
   end
-  ask(known[3], key, known[1])
+  ask(known[3], key, known[1], machine)
   return {'wait', redis.call('PTTL', prefix .. 'session:' .. known[2]), known[7]}
 end
 local token = math.max(time[1] * 1000000 + time[2],
@@ -210,7 +216,7 @@ ASK = Script(
 -- 3 key
 local known = redis.call('HMGET', prefix .. 'lease:' .. ARGV[3], 'session', 'process', 'holder')
 if not alive(known[1]) then return 0 end
-ask(known[2], ARGV[3], known[3])
+ask(known[2], ARGV[3], known[3], '')
 return 1
 """
 )

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import anyio
+from redis.exceptions import ConnectionError as BrokenConnection
 from redis.exceptions import NoScriptError
 
 from .client import KeeperClient, KeeperConnection, Published
@@ -59,16 +60,31 @@ class _Connection(KeeperConnection):
         self._one_at_a_time = anyio.Lock()
 
     async def run(self, script: Script, key: str, args: Sequence[str]) -> Any:
-        """By its name; by its text if the server does not know it."""
-        async with self._one_at_a_time:
-            await self._connect()
-            try:
-                return await self._client.evalsha(script.sha, 1, key, *args)
-            except NoScriptError:
-                return await self._client.eval(script.text, 1, key, *args)
+        """On a connection that broke while nobody used it, which is noticed by using it, once more.
 
-    async def _connect(self) -> None:
-        """Connect again, if need be.
+        Whether the client itself tries again is as the program made it; by ``from_url()`` it does
+        not.
+        """
+        async with self._one_at_a_time:
+            connected_before = self._client.connection is not None
+            afresh = await self._connect()
+            try:
+                return await self._run(script, key, args)
+            except BrokenConnection:
+                if afresh or not connected_before or not script.repeatable:
+                    raise
+            await self._connect()
+            return await self._run(script, key, args)
+
+    async def _run(self, script: Script, key: str, args: Sequence[str]) -> Any:
+        """By its name; by its text if the server does not know it."""
+        try:
+            return await self._client.evalsha(script.sha, 1, key, *args)
+        except NoScriptError:
+            return await self._client.eval(script.text, 1, key, *args)
+
+    async def _connect(self) -> bool:
+        """Connect again, if need be; say whether it was.
 
         A command would do so by itself, but to where it was connected before. This asks a Sentinel,
         if there is one, which server is the primary by now.
@@ -76,6 +92,8 @@ class _Connection(KeeperConnection):
         connection = self._client.connection
         if connection is not None and not connection.is_connected:
             await connection.connect()
+            return True
+        return False
 
     def drop(self) -> None:
         """It is done already: the command was cancelled."""

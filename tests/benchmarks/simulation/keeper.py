@@ -106,11 +106,11 @@ class InMemoryKeeper:
     def _tell(self, process: str, *words: str) -> None:
         self._publish(process, json.dumps(words))
 
-    def _ask_holder(self, process: str, key: str, holder: str) -> None:
+    def _ask_holder(self, process: str, key: str, holder: str, by: str) -> None:
         asked = self.asks[process] = self._asked(process)
-        asked.holders[holder] = key
+        asked.holders[holder] = f"{key}\n{by}"
         asked.until = self._ms + 4 * self._ttl
-        self._tell(process, "leave", key, holder)
+        self._tell(process, "leave", key, holder, by)
 
     # The scripts
 
@@ -160,7 +160,7 @@ class InMemoryKeeper:
                 known.session, known.process = session, process
             return ["held", known.token]
         if known is not None and self._alive(known.session):
-            return self._wait_for(known, *said[1:2], *said[3:])
+            return self._wait_for(known, *said[1:])
         self.token = max(int(self._now * 1e6), self.token + 1)
         self.leases[key] = Record(
             holder, session, process, machine, str(self.token), self._ms,
@@ -169,16 +169,16 @@ class InMemoryKeeper:
         return ["held", str(self.token)]
 
     def _wait_for(self, known: Record, *said: str) -> list[Any]:
-        process, key, holder, mode, claimed = said
+        process, machine, key, holder, mode, claimed = said
         if mode == "reject":
             return ["taken"]
         if known.claim != holder:
             if claimed == "1":
                 return ["superseded"]
             if known.claim is not None and known.claim_process is not None:
-                self._tell(known.claim_process, "superseded", key, known.claim)
+                self._tell(known.claim_process, "superseded", key, known.claim, machine)
             known.claim, known.claim_process = holder, process
-        self._ask_holder(known.process, key, known.holder)
+        self._ask_holder(known.process, key, known.holder, machine)
         left = round(self.sessions[known.session] - self._ms)
         return ["wait", left, known.machine]
 
@@ -218,7 +218,7 @@ class InMemoryKeeper:
         known = self._lease(key)
         if known is None or not self._alive(known.session):
             return 0
-        self._ask_holder(known.process, key, known.holder)
+        self._ask_holder(known.process, key, known.holder, "")
         return 1
 
 
