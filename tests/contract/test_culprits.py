@@ -221,7 +221,7 @@ ORDERS = [*permutations(SIGNALS), *([code, PAIRED][::way] for code in CODES for 
             EVERY,
             ["abort() came before open()", "abort() raised RuntimeError: not open yet, at"],
         ),
-        (DeliversAfterTheEnd, "T4", EVERY, ["gave Paired(", "must raise EndOfStream"]),
+        (DeliversAfterTheEnd, "T4", EVERY, ["gave QRUpdated(", "must raise EndOfStream"]),
         (
             DeliversWhatIsOnItsWay,
             "T4",
