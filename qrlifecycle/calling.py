@@ -11,6 +11,7 @@ an argument.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Collection, Mapping
 from functools import lru_cache, partial
 from types import FunctionType
@@ -18,10 +19,23 @@ from typing import Any
 
 from .spelling import did_you_mean
 
-__all__ = ["is_of_the_call", "misfit", "misspelt_in", "no_such_argument"]
+__all__ = ["has_names_only", "is_of_the_call", "misfit", "misspelt_in", "no_such_argument"]
 
 SURE = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 """Kinds of parameters that may be given by name."""
+
+
+NAMES_ONLY = re.compile(
+    r"""[\w.<>]+\(\)\ (
+        missing\ \d+\ required\ [a-z-]+\ arguments?:\ ['\w, ]+
+        | got\ an\ unexpected\ keyword\ argument\ '\w+'
+        | got\ multiple\ values\ for\ argument\ '\w+'
+        | takes\ [\w ]+\ positional\ arguments?\ but\ \d+\ (was|were)\ given
+    ) | object\ [\w.]+\ can't\ be\ used\ in\ 'await'\ expression
+      | '[\w.]+'\ object\ can't\ be\ awaited""",
+    re.VERBOSE,
+)
+"""What Python says of a call that does not fit, or of what cannot be awaited."""
 
 
 def misfit(function: object, number: int) -> str | None:
@@ -70,6 +84,11 @@ def is_of_the_call(error: TypeError) -> bool:
     """Whether the call itself raised it, rather than what was called."""
     trace = error.__traceback__
     return trace is not None and trace.tb_next is None
+
+
+def has_names_only(error: BaseException) -> bool:
+    """Whether its text is Python's own, of names and no values: that may be logged."""
+    return type(error) is TypeError and NAMES_ONLY.fullmatch(str(error)) is not None
 
 
 def _surely_fits(function: object, arguments: int, keywords: Mapping[str, object]) -> bool:

@@ -34,6 +34,7 @@ from ..calling import is_of_the_call
 from ..errors import (
     Ending,
     InvalidValue,
+    QRLifecycleError,
     TransportError,
     TransportLost,
     TransportRefused,
@@ -89,6 +90,10 @@ would be lost otherwise: timers that ran out meanwhile run in the same turn in w
 ENDINGS_TO_MEND = frozenset({Ending.ANOTHER_PROTOCOL, Ending.CERTIFICATE, Ending.PROXY_CREDENTIALS})
 """How an opening ends that ends so again: another protocol or version, whose certificate it is. Not
 an unknown name, a redirect or a page, which a restart may well bring."""
+
+
+class NoSignal(QRLifecycleError, TypeError):
+    """What a transport's `receive()` gave back is of another kind; its text names that kind."""
 
 
 class Connection:
@@ -170,7 +175,10 @@ class Connection:
                 signal: object = await transport.receive()
                 if isinstance(signal, Signal):
                     return signal
-                raise TypeError(f"receive() gave back {type(signal).__name__}, which is no Signal")
+                raise NoSignal(
+                    f"{type(transport).__name__}.receive() gave back {type(signal).__name__}, "
+                    "which is no Signal"
+                )
             except EndOfStream:
                 text = "the peer closed the connection"
                 fault: Exception = TransportLost(text, ending=Ending.CLOSED)

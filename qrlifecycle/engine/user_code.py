@@ -38,6 +38,7 @@ from typing import Any, NoReturn, Self, TypeVarTuple
 
 import anyio
 
+from ..calling import has_names_only
 from ..errors import ForeignCancellation, QRLifecycleError
 
 __all__ = [
@@ -141,11 +142,12 @@ def describe(error: BaseException) -> str:
 
     One of ours says it all, in one line, with the line of the program's that it went through; what
     a service sent is not to look like a mistake in here. Of any other the frames are of use, and
-    the text may hold a secret.
+    the text may hold a secret, unless it says how a call does not fit.
     """
     name, frames = type(error).__name__, traceback.extract_tb(error.__traceback__)
     if not isinstance(error, QRLifecycleError):
-        return f"{name}\n{''.join(frames.format()).rstrip()}"
+        what = f"{name}: {error}" if has_names_only(error) else name
+        return f"{what}\n{''.join(frames.format()).rstrip()}"
     theirs = [f for f in frames if not f.filename.startswith(PACKAGE)]
     last = f" ({theirs[-1].filename}:{theirs[-1].lineno})" if theirs else ""
     return f"{name}: {error}{last}"

@@ -22,7 +22,7 @@ T6
     Malformed input becomes nothing or the typed error, never another exception.
 T7
     Each signal comes out of `receive()` once, in order: also one that arrives while `open()` is
-    still under way.
+    still under way, or of which half, or all, had come when a `receive()` was cancelled.
 T8
     A flood of valid messages shuts out no cancellation: however fast they come, others have a turn
     at least with each read (64 KiB), and whoever receives one signal after another can be cancelled
@@ -114,6 +114,9 @@ class Transport(NotPickled, ABC):
     @abstractmethod
     async def receive(self) -> Signal:
         """The next signal, in the order of arrival.
+
+        It may be cancelled at any await, and called again: nothing that came is lost by that, nor
+        half of a message.
 
         Raises:
             EndOfStream: the peer closed in order, or this transport was closed.

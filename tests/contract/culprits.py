@@ -507,6 +507,57 @@ class TakesAReadForAMessage(GreetedLineTransport):
         raise anyio.EndOfStream
 
 
+class LooksForTheEndAfterASuccess(GreetedLineTransport):
+    """T5: sees whether the peer is still there before it gives a success, and nothing else."""
+
+    async def receive(self) -> Signal:
+        signal = await super().receive()
+        if isinstance(signal, Paired) and not self.lines.buffer:
+            with anyio.move_on_after(self.heartbeat / 5):
+                return await super().receive()  # and the success is gone
+        return signal
+
+
+class DeliversASuccessAfterTheEnd(Queued):
+    """T4: a success is too good to be forgotten."""
+
+    async def receive(self) -> Signal:
+        if self.closed and self.queue and isinstance(self.queue[0], Paired):
+            return self.queue.popleft()
+        return await super().receive()
+
+
+class DropsASuccessBehindTheWelcome(GreetedLineTransport):
+    """T7: what comes in the welcome's segment must be a code."""
+
+    async def be_welcomed(self, stream: SocketStream) -> None:
+        await super().be_welcomed(stream)
+        if self.lines.buffer.startswith(b"paired "):
+            await self.lines.receive_until(b"\n", 2048)
+
+
+class ForgetsTheHalfWhenCancelled(GreetedLineTransport):
+    """T7: whoever cancels it has it begin anew."""
+
+    async def receive(self) -> Signal:
+        try:
+            return await super().receive()  # cancelled here
+        except anyio.get_cancelled_exc_class():
+            assert self.stream is not None
+            self.lines = BufferedByteReceiveStream(self.stream)
+            raise
+
+
+class AwaitsWithASignalInHand(GreetedLineTransport):
+    """T7: takes note of a signal somewhere before it gives it."""
+
+    async def receive(self) -> Signal:
+        signal = await super().receive()
+        if not self.closed:
+            await anyio.sleep(0.001)  # cancelled here
+        return signal
+
+
 class NeverYields(Transport):
     """T8: takes what the kernel has, and waits only where that is nothing."""
 

@@ -29,13 +29,17 @@ from .culprits import (
     AbortsInAMoment,
     AcloseLeavesIt,
     AnswersWhateverHappens,
+    AwaitsWithASignalInHand,
     ClosesOnce,
     ClosesRegardless,
     ComplainsOfTheEnd,
     DeafWhileOpening,
     DeliversAfterTheEnd,
+    DeliversASuccessAfterTheEnd,
     DeliversWhatIsOnItsWay,
+    DropsASuccessBehindTheWelcome,
     DropsWhatIsEarly,
+    ForgetsTheHalfWhenCancelled,
     ForgetsTheSocket,
     ForgetsWhenCancelled,
     GivesASuccessTwice,
@@ -47,6 +51,7 @@ from .culprits import (
     LeavesATask,
     LeavesItsKeepAlive,
     LooksAtADeque,
+    LooksForTheEndAfterASuccess,
     LosesASuccess,
     LosesASuccessAfterACode,
     NeverYields,
@@ -216,7 +221,7 @@ ORDERS = [*permutations(SIGNALS), *([code, PAIRED][::way] for code in CODES for 
             EVERY,
             ["abort() came before open()", "abort() raised RuntimeError: not open yet, at"],
         ),
-        (DeliversAfterTheEnd, "T4", EVERY, ["gave Paired(", "must raise EndOfStream"]),
+        (DeliversAfterTheEnd, "T4", EVERY, ["gave QRUpdated(", "must raise EndOfStream"]),
         (
             DeliversWhatIsOnItsWay,
             "T4",
@@ -291,6 +296,18 @@ ORDERS = [*permutations(SIGNALS), *([code, PAIRED][::way] for code in CODES for 
             "T7",
             "signal in halves is whole",
             ["receive() ", "must put together what comes in several reads"],
+        ),
+        (
+            ForgetsTheHalfWhenCancelled,
+            "T7",
+            "half of a signal outlives a cancelled receive",
+            ["was cancelled at", "called again. receive() raised TransportLost", "must keep what"],
+        ),
+        (
+            AwaitsWithASignalInHand,
+            "T7",
+            "signal outlives a cancelled receive",
+            ["was cancelled at", "called again. receive() raised TransportLost", "must keep what"],
         ),
         (
             LosesASuccess,
@@ -376,6 +393,48 @@ async def test_promise_4_a_signal_that_is_lost_or_doubled_is_named(
 
     result = await check.run(peer, limit=IMPATIENT)
     assert re.search(says, str(result.failure)), result
+
+
+@pytest.mark.parametrize("order", [(*CODES, PAIRED), (PAIRED, *CODES)])
+@pytest.mark.parametrize(
+    ("culprit", "clause", "name", "says"),
+    [
+        (
+            LooksForTheEndAfterASuccess,
+            "T5",
+            "signals before the end come first",
+            "receive() raised EndOfStream",
+        ),
+        (
+            DeliversASuccessAfterTheEnd,
+            "T4",
+            "no signal after aclose",
+            "After aclose(), receive() gave Paired(",
+        ),
+        (
+            DropsASuccessBehindTheWelcome,
+            "T7",
+            "early signals are kept",
+            "receive() raised TransportLost",
+        ),
+    ],
+)
+async def test_a_mistake_about_one_kind_of_signal_is_found(
+    culprit: type[Transport], clause: str, name: str, says: str, order: Sequence[bytes]
+) -> None:
+    """Each signal is the last once, wherever the peer was given it."""
+    (check,) = (one for one in checks([clause]) if one.name == name)
+
+    def peer() -> WirePeer:
+        return WirePeer(
+            partial(culprit, heartbeat=0.5),  # type: ignore[call-arg]
+            signals={spelt: SIGNALS[spelt] for spelt in order},
+            heartbeat=0.5,
+            greet=greet_with_a_line,
+        )
+
+    result = await check.run(peer, limit=IMPATIENT)
+    assert says in str(result.failure), result
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,11 @@ from qrlifecycle import (
     Scanned,
     Signal,
     Transport,
+    TransportUnreachable,
     WebSocketTransport,
     WrongAnswer,
 )
+from qrlifecycle.errors import Ending
 from qrlifecycle.testing import (
     Fault,
     ScriptedTransport,
@@ -79,6 +81,21 @@ def a_peer_nobody_calls() -> WirePeer:
         heartbeat=0.5,
         greet=greet_with_a_line,
     )
+
+
+class BlocksTheLoop(GreetedLineTransport):
+    """Connects by a call that blocks, so its peer cannot take part."""
+
+    async def open(self) -> None:
+        """In vain."""
+        be_busy(self.heartbeat)
+        raise TransportUnreachable("no welcome")
+
+
+def a_peer_whose_client_blocks() -> WirePeer:
+    """It runs in the event loop that its client blocks."""
+    make = partial(BlocksTheLoop, heartbeat=0.5)
+    return WirePeer(make, signals=SIGNALS, heartbeat=0.5, greet=greet_with_a_line)
 
 
 def a_relay_to_nobody() -> WirePeer:
@@ -176,6 +193,11 @@ NOT_READY: list[tuple[Callable[[], WirePeer], str]] = [
         a_server_that_spells_otherwise,
         r"receive\(\) raised TransportLost: .* Mend receive\(\) \(peers\.py:\d+\), or what the "
         r"peer was given as the meaning of the bytes: Paired\(identity='me'\) was to come\.$",
+    ),
+    (
+        a_peer_whose_client_blocks,
+        r"On the peer's side, the event loop stood still for 0\.\d+ s, and the peer with it: "
+        r"open\(\) blocks it, or this machine is busy; nobody connected to 127\.0\.0\.1:\d+, ",
     ),
 ]
 
@@ -308,6 +330,29 @@ async def test_a_busy_machine_breaks_no_heartbeat() -> None:
     peer = partial(WirePeer, make, signals=SIGNALS, heartbeat=0.2, alive=b"\n")
     result = await check.run(partial(peer, greet=greet_with_a_line))
     assert result.skipped == "this machine is too busy for a heartbeat of 0.2 s"
+
+
+@pytest.mark.parametrize(
+    ("error", "doubted"),
+    [
+        (TransportUnreachable("no answer", ending=Ending.SILENT), True),
+        (TransportUnreachable("no answer", ending=Ending.RESET), False),
+    ],
+)
+async def test_an_opening_that_gives_up_in_silence_may_be_a_busy_machines(
+    error: Exception, doubted: bool
+) -> None:
+    """Where the peer was not silent, a transport's time may be up because nobody had a turn."""
+
+    class GivesUp(GreetedLineTransport):
+        async def open(self) -> None:
+            raise error
+
+    (check,) = (one for one in checks() if one.name == "each signal comes once")
+    peer = partial(WirePeer, partial(GivesUp, heartbeat=0.5), signals=SIGNALS, heartbeat=0.5)
+    text = str((await check.run(partial(peer, greet=greet_with_a_line))).failure)
+    assert "open() raised TransportUnreachable: no answer" in text
+    assert ("or this machine is too busy for a heartbeat of 0.5 s: give a" in text) is doubted
 
 
 class HoldsUpTheLoop(GreetedLineTransport):

@@ -78,6 +78,37 @@ async def test_an_error_of_the_transport_factory_ends_the_attempt(
     assert not lifecycle.socket_open
 
 
+async def test_a_call_that_does_not_fit_is_told_by_its_names(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """However deep in the factory: which arguments are missing is no secret."""
+
+    def inner(*, bot: str, token: str) -> Transport:
+        raise AssertionError
+
+    def outer(**options: Any) -> Transport:
+        return inner(**options)
+
+    outcome = await QRLifecycle(request_qr, outer).pair()
+    assert isinstance(outcome, Failed)
+    assert isinstance(outcome.error, TypeError)
+    assert "inner() missing 2 required keyword-only arguments: 'bot' and 'token'" in caplog.text
+
+
+async def test_a_type_error_with_a_text_of_its_own_is_not_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The text may hold a secret."""
+
+    def broken() -> Transport:
+        raise TypeError(f"f() got the token {'3' * 3}")
+
+    outcome = await QRLifecycle(request_qr, broken).pair()
+    assert isinstance(outcome, Failed)
+    assert "the transport factory raised TypeError\n" in caplog.text
+    assert "333" not in caplog.text
+
+
 async def test_a_factory_that_was_given_what_cannot_be_meant_comes_out_of_pair() -> None:
     """An error of usage is the program's to mend: nobody is asked to try again."""
 

@@ -593,8 +593,8 @@ CHANGES = (
         "engine/user_code.py",
         (
             (
-                "    if not isinstance(error, QRLifecycleError):\n        return f",
-                "    if not str(error):\n        return f",
+                "    if not isinstance(error, QRLifecycleError):\n        what =",
+                "    if not str(error):\n        what =",
             ),
         ),
         (NO_TEXT,),

@@ -17,7 +17,7 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
-from ...errors import WrongAnswer
+from ...errors import Ending, TransportError, WrongAnswer
 from ...signals import Signal
 from ...transports.base import Transport
 from ..leaks import KIT, TASK
@@ -150,7 +150,7 @@ class Harness:
         """Make a call that must return."""
         operation = await self.end(self.start(transport, method), limit)
         if not operation.returned:
-            raise self.raised(operation, "It must not raise here.")
+            raise self.raised(operation, f"It must not raise here{self._haste(operation)}.")
         return operation.result
 
     async def call_for(
@@ -345,6 +345,17 @@ class Harness:
             return ""
         given = f"The peer was given heartbeat={self.peer.heartbeat:g} s"
         return f"{given}; does the transport know it?"
+
+    def _haste(self, operation: Operation) -> str:
+        """Where the transport's own time was up, though the peer was not silent: a doubt of it."""
+        error = operation.error
+        own = isinstance(error, TransportError) and (
+            error.ending is Ending.SILENT or isinstance(error.__cause__, TimeoutError)
+        )
+        if not own or isinf(self.peer.heartbeat):
+            return ""
+        given = f"{self.peer.heartbeat:g} s"
+        return f"; or this machine is too busy for a heartbeat of {given}: give a longer one"
 
     async def _rescue(self, operation: Operation) -> None:
         """End a call that hangs: by cancelling it, or else by taking away what it waits for."""

@@ -29,7 +29,7 @@ from .steps import (
     waits,
 )
 
-__all__ = ["CHECKS"]
+__all__ = ["CHECKS", "at_each_wait", "ways"]
 
 CHECKS: list[Check] = []
 

@@ -19,7 +19,16 @@ from .check import Check, listing
 from .harness import LAST_SECONDS, MEANING, Harness, gave_another
 from .operation import ClauseBroken, Operation
 from .peer import CannotDo
-from .steps import WAITS, at_each_turn, each_stalled_opening, end_of, judge_failed, pass_turns
+from .steps import (
+    WAITS,
+    at_each_turn,
+    each_last,
+    each_stalled_opening,
+    end_of,
+    judge_failed,
+    pass_turns,
+    says_in_any_order,
+)
 from .transport_lines import place_of_method
 
 __all__ = ["CHECKS"]
@@ -114,17 +123,17 @@ async def no_signal_overtakes_abort(harness: Harness) -> None:
 
 async def judge_silence(harness: Harness, step: str) -> None:
     """What came before the closing and was not taken is not delivered after it."""
-    transport = await harness.opened()
-    first, second = harness.peer.signals[:2]
-    await harness.instruct(harness.peer.send, first, second)
-    await harness.receive(transport, first)
-    await harness.take(transport, step)
-    for _ in range(2):
-        asking = await harness.end(harness.start(transport, "receive"))
-        if asking.returned:
-            raise _delivered(transport, step, asking)
-        harness.require(asking, anyio.EndOfStream)
-    await harness.finish(transport)
+    for *taken, last in each_last(harness):
+        transport = await harness.opened()
+        await harness.instruct(harness.peer.send, *taken, last)
+        await harness.receive(transport, *taken)
+        await harness.take(transport, step)
+        for _ in range(2):
+            asking = await harness.end(harness.start(transport, "receive"))
+            if asking.returned:
+                raise _delivered(transport, step, asking)
+            harness.require(asking, anyio.EndOfStream)
+        await harness.finish(transport)
 
 
 def _delivered(transport: Transport, step: str, operation: Operation) -> ClauseBroken:
@@ -275,13 +284,13 @@ async def broken_connection_is_lost(harness: Harness) -> None:
 @check("T5")
 async def signals_before_the_end_come_first(harness: Harness) -> None:
     """What a peer says right before it hangs up is not overtaken by its hanging up."""
-    transport = await harness.opened()
-    first, second = harness.peer.signals[:2]
-    await harness.instruct(harness.peer.send, first, second)
-    await harness.instruct(harness.peer.hang_up)
-    await harness.receive(transport, first, second)
-    await end_of(harness, transport)
-    await harness.finish(transport)
+    for said in each_last(harness):
+        transport = await harness.opened()
+        await harness.instruct(harness.peer.send, *said)
+        await harness.instruct(harness.peer.hang_up)
+        await harness.receive(transport, *said)
+        await end_of(harness, transport)
+        await harness.finish(transport)
 
 
 @check("T5")
@@ -303,9 +312,7 @@ async def signals_before_the_break_are_kept(harness: Harness) -> None:
 async def each_signal_comes_once(harness: Harness) -> None:
     """Each signal that is sent comes, once, whichever came before it."""
     signals = tuple(harness.peer.signals)
-    try:
-        harness.peer.spell(signals[0])
-    except CannotDo:  # a real server does not say a thing again, nor in any order
+    if not says_in_any_order(harness):
         await judge_each(harness, signals[:2])
         return
     for order in (signals, signals[::-1]):
@@ -387,7 +394,12 @@ async def signal_in_halves_is_whole(harness: Harness) -> None:
 @check("T7")
 async def early_signals_are_kept(harness: Harness) -> None:
     """Signals that arrive while open() is still under way are kept for receive(), in order."""
-    early = harness.peer.signals[:3]
+    for early in (tuple(harness.peer.signals[:3]), *each_last(harness)):
+        await judge_early(harness, early)
+
+
+async def judge_early(harness: Harness, early: Sequence[Signal]) -> None:
+    """These arrive before `open()` has returned."""
     harness.peer.send_early(*early)
     transport = await harness.opened()
     await pass_turns(WAITS)

@@ -5,6 +5,8 @@ Where none does, every check would say so in words of its own.
 
 from __future__ import annotations
 
+import anyio
+
 from ...errors import UnsupportedBackend
 from ...transports.base import Transport
 from .check import LIMIT, PeerFactory, run_with_peer
@@ -17,6 +19,41 @@ __all__ = ["smoke_test"]
 
 OURS = Transport.__module__.partition(".")[0]
 """The package whose classes nobody mends who uses them."""
+
+
+INTERVAL = 0.05
+"""Seconds between two looks at the clock. What is late by less is a busy loop, no blocked one."""
+
+
+class Standstill:
+    """How long the event loop did nothing, at its longest; await `watch()` beside what may block.
+
+    A call that blocks keeps the peer from its part, so that nobody seems to have connected.
+    """
+
+    def __init__(self) -> None:
+        self._longest = 0.0
+        self._due = anyio.current_time() + INTERVAL
+
+    async def watch(self) -> None:
+        """Look at the clock again and again."""
+        while True:
+            await anyio.sleep(INTERVAL)
+            self._note()
+            self._due = anyio.current_time() + INTERVAL
+
+    def in_words(self) -> str:
+        """What to say of it; empty if it is not worth a word."""
+        self._note()
+        if self._longest < INTERVAL:
+            return ""
+        return (
+            f"the event loop stood still for {self._longest:.2g} s, and the peer with it: open() "
+            "blocks it, or this machine is busy"
+        )
+
+    def _note(self) -> None:
+        self._longest = max(self._longest, anyio.current_time() - self._due)
 
 
 async def smoke_test(peer_factory: PeerFactory, *, limit: float = LIMIT) -> None:
@@ -37,16 +74,24 @@ async def smoke_test(peer_factory: PeerFactory, *, limit: float = LIMIT) -> None
 
 
 async def _come_together_or_say_why(harness: Harness) -> None:
+    standstill = Standstill()
     try:
-        await _come_together(harness)
+        with harness.beside(standstill.watch):
+            await _come_together(harness)
     except Unfinished as error:
         raise CannotCheck(f"nothing can be checked: {error}") from error
     except ClauseBroken as breach:
-        trouble = harness.peer.trouble() or harness.peer.unreached()
+        trouble = harness.peer.trouble() or _unreached(harness, standstill)
         raise CannotCheck(
             f"nothing can be checked: {breach.happened} "
             + (f"On the peer's side, {trouble}." if trouble else breach.mend)
         ) from None
+
+
+def _unreached(harness: Harness, standstill: Standstill) -> str:
+    """In words, that nobody came as far as the peer, which may have had no turn to let one in."""
+    unreached = harness.peer.unreached()
+    return "; ".join(filter(None, (standstill.in_words(), unreached))) if unreached else ""
 
 
 async def _come_together(harness: Harness) -> None:

@@ -10,14 +10,17 @@ import anyio
 import anyio.lowlevel
 
 from ...errors import TransportError, TransportLost
+from ...signals import Addressed, Signal
 from ...transports.base import Transport
 from .harness import Harness
 from .operation import ClauseBroken, Operation
+from .peer import CannotDo
 from .transport_lines import place_of_method
 
 __all__ = [
     "WAITS",
     "at_each_turn",
+    "each_last",
     "each_stalled_opening",
     "each_stop",
     "end_of",
@@ -26,6 +29,7 @@ __all__ = [
     "judge_failed",
     "judge_left_alone",
     "pass_turns",
+    "says_in_any_order",
     "waits",
 ]
 
@@ -166,3 +170,33 @@ async def end_of(harness: Harness, transport: Transport) -> None:
     await harness.call_for(
         transport, "receive", TransportLost, anyio.EndOfStream, limit=harness.patience
     )
+
+
+def says_in_any_order(harness: Harness) -> bool:
+    """Whether the peer says its signals in any order; a real server does not, nor one again."""
+    try:
+        harness.peer.spell(harness.peer.signals[0])
+    except CannotDo:
+        return False
+    return True
+
+
+def each_last(harness: Harness) -> list[tuple[Signal, ...]]:
+    """What to have said: each signal once as the last, for what is lost may be one kind only.
+
+    Before it comes one of another kind: of one kind, the newer may take the place of the older.
+    """
+    signals = tuple(harness.peer.signals)
+    if not says_in_any_order(harness):
+        return [signals[:2]]
+    said = []
+    for last in signals:
+        others = (one for one in signals if _kind(one) != _kind(last))
+        said.append((*itertools.islice(others, 1), last))
+    return said
+
+
+def _kind(signal: Signal) -> object:
+    """What two signals have in common of which the newer may take the place of the older."""
+    said = signal.signal if isinstance(signal, Addressed) else signal
+    return said.event or type(said)
