@@ -427,7 +427,8 @@ def test_pair_of_a_paired_account() -> None:
         server.mark_paired(BOT_ID, USER_ID)
         assert (await end(await start("pair", server.url, *OWNER)))[:2] == (
             0,
-            f"qrlifecycle pair: bot {BOT_ID}, user {USER_ID}\npaired already: +490001234567\n",
+            f"qrlifecycle pair: bot {BOT_ID}, user {USER_ID}\nconnected, already paired\n"
+            "paired already: +490001234567\n",
         )
         assert not server.sockets
 

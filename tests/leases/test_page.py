@@ -76,7 +76,7 @@ def script(tmp_path: Path, ending: str) -> str:
     return str(path)
 
 
-def test_promise_9_threads_that_share_a_portal_share_its_leases(
+def test_threads_that_share_a_portal_share_its_leases(
     server: RedisServer, tmp_path: Path
 ) -> None:
     """The second takes over, and there is one socket at a time."""
