@@ -76,9 +76,7 @@ def script(tmp_path: Path, ending: str) -> str:
     return str(path)
 
 
-def test_threads_that_share_a_portal_share_its_leases(
-    server: RedisServer, tmp_path: Path
-) -> None:
+def test_threads_that_share_a_portal_share_its_leases(server: RedisServer, tmp_path: Path) -> None:
     """The second takes over, and there is one socket at a time."""
     printed = run(sys.executable, script(tmp_path, THREADS), f"redis://127.0.0.1:{server.port}")
     assert printed.splitlines()[-1] == "superseded True 1"
