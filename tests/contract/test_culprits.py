@@ -362,6 +362,16 @@ def marked_line(culprit: type) -> int | None:
     return next((first + n for n, line in enumerate(lines) if "  # " in line), None)
 
 
+def given_signals(culprit: type[Transport], order: Sequence[bytes]) -> WirePeer:
+    """A peer of lines that was given its signals in this order."""
+    return WirePeer(
+        partial(culprit, heartbeat=0.5),  # type: ignore[call-arg]
+        signals={spelt: SIGNALS[spelt] for spelt in order},
+        heartbeat=0.5,
+        greet=greet_with_a_line,
+    )
+
+
 @pytest.mark.parametrize(
     "order",
     [
@@ -382,16 +392,7 @@ async def test_promise_4_a_signal_that_is_lost_or_doubled_is_named(
 ) -> None:
     """In whatever order the peer was given them; on whichever loop."""
     (check,) = (one for one in checks(["T7"]) if one.name == "each signal comes once")
-
-    def peer() -> WirePeer:
-        return WirePeer(
-            partial(culprit, heartbeat=0.5),  # type: ignore[call-arg]
-            signals={spelt: SIGNALS[spelt] for spelt in order},
-            heartbeat=0.5,
-            greet=greet_with_a_line,
-        )
-
-    result = await check.run(peer, limit=IMPATIENT)
+    result = await check.run(lambda: given_signals(culprit, order), limit=IMPATIENT)
     assert re.search(says, str(result.failure)), result
 
 
@@ -424,16 +425,7 @@ async def test_a_mistake_about_one_kind_of_signal_is_found(
 ) -> None:
     """Each signal is the last once, wherever the peer was given it."""
     (check,) = (one for one in checks([clause]) if one.name == name)
-
-    def peer() -> WirePeer:
-        return WirePeer(
-            partial(culprit, heartbeat=0.5),  # type: ignore[call-arg]
-            signals={spelt: SIGNALS[spelt] for spelt in order},
-            heartbeat=0.5,
-            greet=greet_with_a_line,
-        )
-
-    result = await check.run(peer, limit=IMPATIENT)
+    result = await check.run(lambda: given_signals(culprit, order), limit=IMPATIENT)
     assert says in str(result.failure), result
 
 

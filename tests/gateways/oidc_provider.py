@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 from collections.abc import Collection
@@ -12,40 +11,23 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any, Self
 
 import anyio
-import pytest
 
 from qrlifecycle import QRCode
 from qrlifecycle.codes import Code
 from qrlifecycle.gateways import DeviceFlow
 from qrlifecycle.testing.gateways import IDENTITY, Emulator
 
+from ..npm import from_npm
 from ..patience import HANGS, PROCESS_HANGS
 from ..sockets import free_port
 
 __all__ = ["OIDCProvider"]
 
 HERE = Path(__file__).parent
-CACHE = HERE.parents[1] / ".cache"
 
 WANTED = "oidc-provider@9"
 
 SECRET = "s3cret"
-
-
-def installed() -> Path:
-    """Where it is, from npm, once for this checkout."""
-    folder = CACHE / WANTED.replace("@", "-")
-    module = folder / "node_modules" / "oidc-provider" / "lib" / "index.js"
-    if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("needs node and npm: it runs a certified OpenID provider")
-    if not module.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        command = ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", WANTED]
-        try:
-            subprocess.run(command, check=True, capture_output=True, timeout=PROCESS_HANGS)
-        except (subprocess.SubprocessError, OSError) as error:
-            pytest.skip(f"npm cannot install {WANTED} here ({type(error).__name__})")
-    return module
 
 
 class OIDCProvider(Emulator):
@@ -56,7 +38,7 @@ class OIDCProvider(Emulator):
     """
 
     def __init__(self, lifetime: float = 600.0) -> None:
-        self.module = installed()
+        self.module = from_npm(WANTED, "lib/index.js", "it runs a certified OpenID provider")
         self.lifetime = lifetime
         self._port = free_port()
         self._folder = TemporaryDirectory(prefix="qrl-oidc-")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -31,13 +30,13 @@ from qrlifecycle import (
     TransportUnreachable,
 )
 
+from ..npm import from_npm
 from ..patience import HANGS, PROCESS_HANGS
 from .transport import BOT
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 HERE = Path(__file__).parent
-CACHE = HERE.parents[1] / ".cache"
 
 
 @dataclass
@@ -68,20 +67,8 @@ class NodeServer:
 
 
 def installed(version: int) -> Path:
-    """Where a version of socket.io is, from npm, once for this checkout."""
-    folder = CACHE / f"socket.io-{version}"
-    module = folder / "node_modules" / "socket.io"
-    if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("needs node and npm: it runs socket.io's own servers")
-    if not module.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        wanted = f"socket.io@{version}"
-        command = ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", wanted]
-        try:
-            subprocess.run(command, check=True, capture_output=True, timeout=PROCESS_HANGS)
-        except (subprocess.SubprocessError, OSError) as error:
-            pytest.skip(f"npm cannot install {wanted} here ({type(error).__name__})")
-    return module
+    """Where a version of socket.io is."""
+    return from_npm(f"socket.io@{version}", "", "it runs socket.io's own servers")
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,6 @@ the pairing server.
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -32,7 +30,7 @@ from web_service.sessions import SESSION
 
 from qrlifecycle import Reason, State
 
-from ..patience import PROCESS_HANGS
+from ..npm import from_npm
 from .people import Person, needs_chromium, sitting_before
 from .serving import BOT, Offering, Service, serving, until
 
@@ -527,18 +525,8 @@ async def test_a_phone_on_its_side_shows_what_is_said_beside_the_code(seat: Seat
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    """axe-core from npm, once for this checkout."""
-    folder = TOP / ".pytest_cache" / "axe-core"
-    script = folder / "node_modules" / "axe-core" / "axe.min.js"
-    if not script.exists():
-        if shutil.which("npm") is None:
-            pytest.skip("needs npm: axe-core judges the pages")
-        command = ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", AXE]
-        try:
-            subprocess.run(command, check=True, capture_output=True, timeout=PROCESS_HANGS)
-        except (subprocess.SubprocessError, OSError) as error:
-            pytest.skip(f"npm cannot install {AXE} here ({type(error).__name__})")
-    return script.read_text()
+    """axe-core, which judges the pages."""
+    return from_npm(AXE, "axe.min.js", "axe-core judges the pages").read_text()
 
 
 async def judge(page: Page, axe: str) -> list[str]:
