@@ -10,6 +10,7 @@ import argparse
 import anyio
 
 from ..codes import PairingCode, QRCode
+from ..engine.connection import ENDINGS_TO_MEND
 from ..engine.service import QRRequest, Service, StatusCheck
 from ..errors import Ending, InvalidValue, PeerError, ServiceUnavailable
 from ..gateways.base import Gateway
@@ -30,15 +31,7 @@ from .stopping import Stop
 
 __all__ = ["run"]
 
-TOLD_AT_ONCE = frozenset(
-    {
-        Ending.NAME_NOT_FOUND,
-        Ending.CERTIFICATE,
-        Ending.TLS,
-        Ending.ANOTHER_PROTOCOL,
-        Ending.PROXY_CREDENTIALS,
-    }
-)
+TOLD_AT_ONCE = ENDINGS_TO_MEND | {Ending.NAME_NOT_FOUND, Ending.TLS}
 """How a request ends that ends so again until somebody mends what was typed, or the server."""
 
 

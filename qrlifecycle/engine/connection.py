@@ -60,7 +60,7 @@ from .user_code import (
     raise_swallowed,
 )
 
-__all__ = ["LISTENS", "Connection"]
+__all__ = ["ENDINGS_TO_MEND", "LISTENS", "Connection"]
 
 LISTENS = "connected for QR display"
 """What the log says of a transport that has come to listen."""
@@ -328,11 +328,7 @@ class Connection:
             self._backoff.reset()
         self._failures += 1
         most = self._policy.max_reconnects
-        if (
-            not self.ever_listened
-            and isinstance(error, TransportError)
-            and error.ending in ENDINGS_TO_MEND
-        ):
+        if not self.ever_listened and _ending_of(error) in ENDINGS_TO_MEND:
             most = min(most, 1)
         return self._failures <= most
 
