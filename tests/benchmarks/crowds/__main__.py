@@ -19,6 +19,7 @@ from pathlib import Path
 from ..affinity import keep_apart
 from ..page import fill_page, this_machine
 from ..processes import line_of, running
+from ..seldom import add_seldom
 from .crowd import HUNDRED, KINDS
 from .figures import Figures, best
 from .limits import SPARE, raise_limit, urgent
@@ -58,10 +59,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--idle", type=float, default=HEARTBEAT, metavar="S",
         help="seconds to be left alone for (25: as often as the server pings)",
     )  # fmt: skip
-    parser.add_argument(
-        "--seldom", type=int, default=0, metavar="T",
-        help="have the garbage collector look at everything seldom: its third threshold (10)",
-    )  # fmt: skip
+    add_seldom(parser)
     parser.add_argument(
         "--urgent", action="store_true",
         help="tell them at real-time priority: others on this machine then wait (for root)",

@@ -26,6 +26,7 @@ import socketio
 from qrlifecycle import Connected, QRCode, QRLifecycle, SocketIOTransport
 from qrlifecycle.policy import Policy
 
+from ..seldom import collect_seldom
 from .figures import Figures
 from .limits import raise_limit
 
@@ -266,8 +267,7 @@ def main() -> None:
     """Measure one crowd."""
     raise_limit()
     kind, size, url, idle, seldom = sys.argv[1:]
-    if int(seldom):
-        gc.set_threshold(*gc.get_threshold()[:2], int(seldom))
+    collect_seldom(int(seldom))
     logging.disable()
     measuring = Measuring(partial(KINDS[kind], url), lambda: print("told?", flush=True))
     try:

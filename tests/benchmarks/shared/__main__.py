@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from ..dashboard.tables import Table
 from ..page import fill_page, this_machine
 from ..processes import line_of, running
+from ..seldom import add_seldom
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,10 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--urgent", action="store_true",
         help="those whose time is taken at real-time priority: others then wait (for root)",
     )  # fmt: skip
-    parser.add_argument(
-        "--seldom", type=int, default=0, metavar="T",
-        help="have the garbage collector look at everything seldom: its third threshold (10)",
-    )  # fmt: skip
+    add_seldom(parser)
     parser.add_argument("--docs", action="store_true", help="fill docs/measured.md")
     given = parser.parse_args(arguments)
     if not 0 < 2 * given.successes < given.codes or given.idle <= 0:

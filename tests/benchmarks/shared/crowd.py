@@ -32,6 +32,7 @@ from ..crowds.limits import urgent
 from ..dashboard.study import percentile
 from ..dashboard.tables import number
 from ..processes import line_of, running
+from ..seldom import collect_seldom
 
 POLICY = Policy(attempt_timeout=3600, open_timeout=60)
 """Nobody's time is to run out while others open."""
@@ -289,8 +290,7 @@ async def _succeed_at_once(figures: Figures, crowd: Crowd, service: Told) -> Non
 def main() -> None:
     """Measure one crowd."""
     count, taken, idle, reads, urgently, seldom = sys.argv[1:]
-    if int(seldom):
-        gc.set_threshold(*gc.get_threshold()[:2], int(seldom))
+    collect_seldom(int(seldom))
     given = int(count), int(taken), float(idle), reads == "1", urgently == "1"
     figures = anyio.run(measure, *given)
     print(json.dumps(figures.rows), flush=True)
