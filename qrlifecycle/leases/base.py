@@ -19,8 +19,8 @@ L4
     also when the keeper cannot be reached.
 L5
     `release()` is plain, at any moment, any number of times, also before `acquire()` and in the
-    middle of it, which then raises `LeaseLost`. Afterwards nothing is held, and whoever waits is
-    told.
+    middle of it, which then raises `LeaseLost`. Afterwards nothing is held: the same machine can
+    have it again at once, and whoever waits is told.
 L6
     Of several that take a lease over, the one that came last gets it; those before it raise
     `LeaseHeld`.

@@ -247,6 +247,15 @@ class LeavesItToTime(KeptLease):
             self.runs_out_at = anyio.current_time() + TTL
 
 
+class SaysItLater(KeptLease):
+    """L5: the keeper hears of a release a little later, and is asked for the lease before."""
+
+    def release(self) -> Any:
+        if not self.released:
+            self.released, self.lost = True, None
+            self.runs_out_at = anyio.current_time() + 0.05
+
+
 class ReleasesAnybodys(KeptLease):
     """L5: gives back whatever is held."""
 
@@ -350,6 +359,7 @@ CULPRITS = [
     (Asynchronous, "L5", "released before it is acquired"),
     (ReleasesLoudly, "L5", "released before it is acquired"),
     (WaitsAfterRelease, "L5", "released in the middle of acquire"),
+    (SaysItLater, "L5", "had again at once"),
     (LeavesItToTime, "L5", "released any number of times"),
     (ReleasesAnybodys, "L5", "released any number of times"),
     (FirstComeFirstServed, "L6", "the last that takes over gets it"),

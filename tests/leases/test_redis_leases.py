@@ -616,6 +616,19 @@ def test_a_hint_is_read() -> None:
     assert "or asked its holder to leave" in str(hint.taken_over())
 
 
+async def test_what_was_given_back_is_had_again_at_once(server: RedisServer) -> None:
+    """By the same machine, a hundred times: nobody is told that somebody else holds it."""
+    async with machine(server) as one, machine(server) as other:
+        for number in range(100):
+            lease = await one.hold()
+            if number % 3 == 0:
+                assert await other.leases.ask_to_leave(*KEY)
+            lease.release()
+        again = one.lease()
+        await again.acquire(one.lost.append, 0.5)
+        assert again.awaits == ""
+
+
 async def test_who_took_a_lease_over_is_said(server: RedisServer) -> None:
     """To its holder and to whoever waited for it: the machine's name, or that somebody asked."""
     async with machine(server, machine="pod-1") as one, machine(server, machine="pod-2") as other:

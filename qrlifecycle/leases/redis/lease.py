@@ -42,6 +42,9 @@ class Process(Protocol):
             WrongThread: it is had in another thread.
         """
 
+    async def until_given_back(self, key: str) -> None:
+        """Wait until the keeper has heard what this process gave back of this key."""
+
     def confirm(self, lease: RedisLease) -> None:
         """It knows that it holds the lease, and the keeper is told so."""
 
@@ -158,6 +161,7 @@ class RedisLease(Lease):
             if outage := self._process.session.outage:
                 self._wait.goes_on(str(outage))
             await self._process.session.wait_until_good()
+            await self._process.until_given_back(self.key)
             self._changed = anyio.Event()  # before it is asked: nothing that comes then is missed
             self._raise_if_ended()
             seconds = await self._ask(when_held)

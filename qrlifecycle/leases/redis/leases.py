@@ -197,6 +197,10 @@ class RedisLeases(Leases):
         self._outbox.put(Word("release", lease.key, lease.holder))
         self._left.set()
 
+    async def until_given_back(self, key: str) -> None:
+        """Wait until the keeper has heard what this process gave back of this key."""
+        await self._outbox.until_given_back(key)
+
     def confirm(self, lease: RedisLease) -> None:
         """It knows that it holds the lease."""
         self._outbox.put(Word("confirm", lease.key, lease.holder))

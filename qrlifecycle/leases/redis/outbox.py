@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import islice
 
 import anyio
@@ -28,13 +29,25 @@ class Outbox:
     def __init__(self, keeper: Keeper) -> None:
         self._keeper = keeper
         self._words: dict[str, Word] = {}
+        self._given_back: Counter[str] = Counter()
         self._more = anyio.Event()
+        self._heard = anyio.Event()
 
     def put(self, word: Word) -> None:
         """Say it, soon."""
-        self._words.pop(word.holder, None)  # in the order in which they were put
+        self._drop(word.holder)  # in the order in which they were put
         self._words[word.holder] = word
+        if word.word == "release":
+            self._given_back[word.key] += 1
         self._more.set()
+
+    async def until_given_back(self, key: str) -> None:
+        """Wait until the keeper has heard of each lease of this key that was given back.
+
+        Whoever asks for it earlier is told that the lease is held, and by this very process.
+        """
+        while key in self._given_back:
+            await wait_for(self._heard)
 
     async def send_forever(self) -> None:
         """Say what there is to say."""
@@ -60,4 +73,13 @@ class Outbox:
             return
         for word in batch:
             if self._words.get(word.holder) is word:
-                del self._words[word.holder]
+                self._drop(word.holder)
+        self._heard.set()
+        self._heard = anyio.Event()
+
+    def _drop(self, holder: str) -> None:
+        word = self._words.pop(holder, None)
+        if word is not None and word.word == "release":
+            self._given_back[word.key] -= 1
+            if not self._given_back[word.key]:
+                del self._given_back[word.key]

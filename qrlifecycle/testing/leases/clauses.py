@@ -295,6 +295,18 @@ async def released_any_number_of_times(bench: Bench) -> None:
     await give_back(bench, holder)
 
 
+@check("L5")
+async def had_again_at_once(bench: Bench) -> None:
+    """Whoever gave a lease back has it again at once, where nobody else came."""
+    for machine in (bench.two.first, bench.two.second):
+        for _ in range(ROUNDS):
+            taking = await bench.take_when_free(machine)
+            taking.release()
+            again = await bench.start(machine, "reject")
+            await bench.is_held(again, "The same machine has just given it back")
+            await give_back(bench, again)
+
+
 # L6
 
 
