@@ -83,6 +83,7 @@ async def test_the_permissions_that_the_page_names_are_enough(
     page = (TOP / "docs" / "how-to" / "several-machines.md").read_text()
     (rules,) = re.findall(r"`(~\{qrl\}[^`]*)`", page)
     server.admin.execute_command("ACL", "SETUSER", "lessee", "reset", "on", ">pw", *rules.split())
+    server.admin.acl_log_reset()  # other users have been refused before
     account = {"username": "lessee", "password": "pw"}
     async with over(server.port, **account) as client, RedisLeases(client, **TIMES) as leases:
         told = anyio.Event()
