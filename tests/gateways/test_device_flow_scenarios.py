@@ -34,6 +34,7 @@ class TestLikeOIDCProvider(OnBoth):
         return lambda served: DeviceFlow(served.url, client_id="tv")
 
 
+@pytest.mark.slow
 class TestTheLeastThatTheRFCAsksFor(OnBoth):
     """An interval that is insisted on, a secret, no whole address, and errors with HTTP 200."""
 
@@ -74,6 +75,7 @@ class TestAuthlib(OnBoth):
     def gateway(self) -> Callable[[Any], Gateway]:
         return partial(authlib_gateway, client_secret="s3cret")
 
+    @pytest.mark.slow
     @pytest.mark.anyio
     async def test_its_slow_down_is_not_heard_at_the_pace_that_it_asks_for(self) -> None:
         """And where it is, the pace is slower from then on."""

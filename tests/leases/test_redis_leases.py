@@ -565,6 +565,7 @@ def attempt(leases: RedisLeases) -> QRLifecycle:
     return QRLifecycle(no_code, ScriptedPeer(), lease=lease, policy=policy)
 
 
+@pytest.mark.slow
 async def test_what_is_waited_for_is_said_once_and_by_the_failure(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
