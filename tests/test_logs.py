@@ -115,11 +115,12 @@ async def test_each_line_says_which_lifecycle_it_is_about(
             "connected for QR display",
             "on_scanned raised ValueError",
             "transport closed",
+            "cancelled",
             own[-1].partition("\n")[0],
         ]
         assert "times in all: on_change raised LookupError" in own[-1]
         subjects = [about(line)[1] for line in lines if about(line)[0] == identifier]
-        assert subjects == [None, *[("bot-7", user)] * 6]
+        assert subjects == [None, *[("bot-7", user)] * 7]
     assert all(about(line)[0] for line in lines)
 
 

@@ -36,7 +36,7 @@ import anyio.lowlevel
 
 from ..errors import TransportUnreachable, UsageError
 from ..logs import error_once, logger
-from ..outcome import Failed, Outcome
+from ..outcome import Cancelled, Failed, Outcome
 from ..signals import Paired
 from ..states import ENDS, Deadline, Event, State
 from ..transports.base import Transport
@@ -46,7 +46,7 @@ from .failures import (
     failure_by,
     failure_by_deadline,
     failure_of_code,
-    log_failure,
+    log_end,
 )
 from .incoming import Incoming
 from .lease import LeaseOfAttempt
@@ -109,6 +109,7 @@ class Attempt:
                     # cancellation that broke into the closing.
                     if progress.state not in ENDS:
                         progress.commit(CANCELLED)
+                        log_end(Cancelled())
                     raise
                 finally:
                     if self._lease is not None:
@@ -176,8 +177,8 @@ class Attempt:
             incoming.reader = None
         incoming.connection = None
         outcome = progress.commit(progress.pending or CANCELLED)
-        if isinstance(outcome, Failed):
-            log_failure(outcome)
+        if isinstance(outcome, Failed | Cancelled):
+            log_end(outcome)
         return outcome
 
     # What each state is for

@@ -26,7 +26,7 @@ from ..errors import (
     UsageError,
 )
 from ..logs import logger, warn_shared
-from ..outcome import REASON_OF_DEADLINE, REASON_OF_ERROR, Failed, Reason
+from ..outcome import REASON_OF_DEADLINE, REASON_OF_ERROR, Cancelled, Failed, Reason
 from ..policy import Policy
 from ..signals import PairingRefused
 from ..states import Deadline, State
@@ -41,7 +41,7 @@ __all__ = [
     "failure_of_identity",
     "failure_of_lease",
     "failure_told",
-    "log_failure",
+    "log_end",
 ]
 
 REASON_OTHERWISE: Mapping[State, Reason] = {
@@ -209,12 +209,17 @@ def cause_of(error: Exception) -> str:
     return str(error) if isinstance(error, TransportError) else type(error).__name__
 
 
-def log_failure(outcome: Failed) -> None:
+def log_end(outcome: Failed | Cancelled) -> None:
     """Say why there is no pairing; the text of our own errors only: it holds no secret.
+
+    A success was told when it was heard.
 
     It is the course of things that somebody does not scan, or the network breaks. A mistake in the
     program, or in how it is set up, is not: the next attempt will fail as well.
     """
+    if isinstance(outcome, Cancelled):
+        logger.info("cancelled")
+        return
     why = str(outcome)
     if outcome.reason in REASONS_TO_MEND or isinstance(outcome.error, UsageError):
         warn_shared(FAILED, why, alike=why, otherwise=logging.INFO)
