@@ -55,8 +55,9 @@ class Place:
         """Let the phone open what the newest code of a user says, as phones do: by its URL."""
         url = self.pairing.url_of(self.pairing.pairing(BOT, user_id))
         async with aiohttp.ClientSession() as phone:
-            answer = await phone.post(url, params={"answer": "confirm" if confirm else "scan"})
-            assert answer.ok
+            said = {"answer": "confirm" if confirm else "scan"}
+            async with phone.post(url, params=said) as answer:
+                assert answer.ok
 
     async def nothing_left(self) -> None:
         """Wait until no socket leads to the pairing server; or fail."""

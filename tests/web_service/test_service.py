@@ -163,10 +163,11 @@ async def test_a_session_that_the_service_did_not_give_is_none(
     """Nobody chooses another's session: the page gives a new one, and that one is good."""
     chosen = {"Cookie": f"{SESSION}={made_up}"}
     async with aiohttp.ClientSession() as http:
-        refused = await http.post(f"{service.url}/pair", headers={"Origin": service.url, **chosen})
-        assert refused.status == 403
-        page = await http.get(service.url, headers=chosen)
-        assert page.cookies[SESSION].value
+        asked = {"Origin": service.url, **chosen}
+        async with http.post(f"{service.url}/pair", headers=asked) as refused:
+            assert refused.status == 403
+        async with http.get(service.url, headers=chosen) as page:
+            assert page.cookies[SESSION].value
     async with Client(service) as browser, browser.pair() as stream:
         await stream.code()
 
@@ -291,8 +292,8 @@ async def test_the_phone_may_scan_after_a_rotation(ada: Client) -> None:
         await ada.service.pairing.rotate(BOT, ada.user_id)
         after = await stream.code()
         assert payload(after["picture"]) != payload(before["picture"])
-        async with aiohttp.ClientSession() as phone:
-            assert (await phone.get(before["address"])).status == 410
+        async with aiohttp.ClientSession() as phone, phone.get(before["address"]) as answer:
+            assert answer.status == 410
         await ada.service.scan(ada.user_id)
         await stream.until(ended="paired")
     assert len([r for r in ada.service.pairing.sockets if r.user_id == ada.user_id]) == 1
@@ -496,7 +497,8 @@ async def test_the_command_serves_until_it_is_stopped(number: signal.Signals) ->
     with anyio.fail_after(30):
         url = (await process.stdout.readline()).decode().strip()
         async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
-            await http.get(url)
+            async with http.get(url) as page:
+                assert page.ok
             async with http.post(f"{url}/pair", headers={"Origin": url}) as answer:
                 while b"picture" not in await answer.content.readline():
                     pass
