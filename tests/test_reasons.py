@@ -30,7 +30,7 @@ from qrlifecycle import (
     TransportRefused,
     TransportUnreachable,
 )
-from qrlifecycle.engine.failures import RAN_OUT, failure_by, log_failure
+from qrlifecycle.engine.failures import RAN_OUT, failure_by, log_end
 from qrlifecycle.leases import Lease, LocalLeases, Lost
 from qrlifecycle.outcome import REASON_OF_DEADLINE
 from qrlifecycle.states import Deadline
@@ -341,7 +341,7 @@ def test_promise_6_a_failure_is_logged_with_its_reason_and_our_own_words_only(
 ) -> None:
     """One line in the library's own log: what to look for stands in it."""
     caplog.set_level(logging.INFO, "qrlifecycle")
-    log_failure(Failed(Reason.REFUSED_BY_SERVICE, error))
+    log_end(Failed(Reason.REFUSED_BY_SERVICE, error))
     told = f"failed, refused_by_service: {said}"
     assert caplog.record_tuples == [("qrlifecycle", logging.WARNING, told)]
 
@@ -350,7 +350,7 @@ def test_what_stays_until_somebody_mends_it_is_a_warning(caplog: pytest.LogCaptu
     """Credentials and a service that refuses; the rest is the course of things."""
     caplog.set_level(logging.INFO, "qrlifecycle")
     for reason in Reason:
-        log_failure(Failed(reason))
+        log_end(Failed(reason))
     warned = [line.getMessage() for line in caplog.records if line.levelno == logging.WARNING]
     assert [text.partition(":")[0] for text in warned] == [
         "failed, refused_by_service",

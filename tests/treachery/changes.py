@@ -77,8 +77,8 @@ CHANGES = (
             ("                outcome = self._take_row()\n", "                self._take_row()\n"),
             (
                 "        outcome = progress.commit(progress.pending or CANCELLED)\n"
-                "        if isinstance(outcome, Failed):\n"
-                "            log_failure(outcome)\n"
+                "        if isinstance(outcome, Failed | Cancelled):\n"
+                "            log_end(outcome)\n"
                 "        return outcome\n",
                 "        return None\n",
             ),
