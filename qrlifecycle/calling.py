@@ -19,7 +19,14 @@ from typing import Any
 
 from .spelling import did_you_mean
 
-__all__ = ["has_names_only", "is_of_the_call", "misfit", "misspelt_in", "no_such_argument"]
+__all__ = [
+    "has_names_only",
+    "is_of_the_call",
+    "misfit",
+    "misspelt_in",
+    "no_plain_function",
+    "no_such_argument",
+]
 
 SURE = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 """Kinds of parameters that may be given by name."""
@@ -60,6 +67,21 @@ def misfit(function: object, number: int) -> str | None:
     except TypeError as error:  # its text has names of arguments only
         return f"{name}: {error}"
     return None
+
+
+def no_plain_function(function: object, number: int = 1) -> str | None:
+    """Why something is no plain function of so many arguments; None if it is, or nobody knows."""
+    if not callable(function):
+        return f"must be a function, not {type(function).__name__}"
+    if inspect.iscoroutinefunction(function):
+        return "must be a plain function, not an async one"
+    if (why := misfit(function, number)) is not None:
+        return f"cannot be called {_with(number)}: {why}"
+    return None
+
+
+def _with(number: int) -> str:
+    return "with one argument" if number == 1 else f"with {number} arguments"
 
 
 def misspelt_in(

@@ -16,7 +16,7 @@ from inspect import iscoroutinefunction
 
 import anyio
 
-from .calling import misfit
+from .calling import misfit, no_plain_function
 from .codes import PairingCode, QRCode
 from .engine.attempt import Attempt
 from .engine.hooks import Hook
@@ -322,9 +322,10 @@ def require_recorders(recorders: object) -> None:
         kind = type(recorders).__name__
         raise WrongAnswer(f"recorders must be a list of plain functions, not {kind}")
     for recorder in recorders:
-        require_functions(1, **{"each of recorders": recorder})
-        if iscoroutinefunction(recorder):
-            raise WrongAnswer("a recorder must be a plain function, not an async one")
+        if isinstance(recorder, type):
+            raise WrongAnswer(f"a recorder is an object, {recorder.__name__}(...), not its class")
+        if (why := no_plain_function(recorder)) is not None:
+            raise WrongAnswer(f"each of recorders {why}")
 
 
 def _require_hearing(transport: object, policy: Policy | None) -> None:

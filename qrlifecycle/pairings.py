@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 import anyio
 from anyio.lowlevel import current_token
 
+from .calling import misfit
 from .engine.observers import Changes
 from .engine.user_code import BackgroundTasks, close_coroutine, describe
 from .errors import UsageError, WrongAnswer
@@ -107,9 +108,16 @@ class Pairings:
             UsageError: outside of the ``async with Pairings()`` block, or in another event loop;
                 when the block is left without an exception, what `pair()` raised, unless `result()`
                 has said so.
-            WrongAnswer: `make_lifecycle` is no function, or gave back something else than a
-                lifecycle.
+            WrongAnswer: `key` cannot be a key; `make_lifecycle` is no function, or gave back
+                something else than a lifecycle.
         """
+        try:
+            hash(key)
+        except TypeError:
+            raise WrongAnswer(
+                f"key must be hashable, as text or a tuple of texts is; this {type(key).__name__} "
+                "is not"
+            ) from None
         return _Joining(partial(self._enter, key, make_lifecycle))
 
     def cancel_all(self) -> None:
@@ -359,6 +367,8 @@ def _make(make_lifecycle: Callable[[], QRLifecycle]) -> QRLifecycle:
     if not callable(given):
         kind = type(given).__name__
         raise WrongAnswer(f"make_lifecycle must be a function that makes a fresh one, not {kind}")
+    if (why := misfit(given, 0)) is not None:
+        raise WrongAnswer(f"make_lifecycle cannot be called without arguments: {why}")
     made: object = make_lifecycle()
     if not isinstance(made, QRLifecycle):
         close_coroutine(made)

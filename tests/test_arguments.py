@@ -242,7 +242,7 @@ def test_a_shared_socket_is_made_where_an_event_loop_runs() -> None:
             "ssl_context is given, and the URL is one without TLS",
         ),
         ({"signals": {"x": asynchronous}}, "signals['x'] must be a plain function"),
-        ({"signals": {"x": without}}, "signals['x'] cannot be called with a message"),
+        ({"signals": {"x": without}}, "signals['x'] cannot be called with one argument"),
     ],
 )
 def test_what_could_not_be_used_is_refused_by_both(

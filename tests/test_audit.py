@@ -341,6 +341,7 @@ def test_alert_waste_for_each_success(limits: Limits, value: float) -> None:
         stories.append(story.pair() if number % 3 == 2 else story.fail())
     found = [alert for alert in alerts_of(*stories, limits=limits) if isinstance(alert, Waste)]
     assert [alert.value for alert in found] == [pytest.approx(value, rel=0.2)]
+    assert f"per success over the last {limits.window} attempts: " in str(found[0])
 
 
 def test_alert_waste_without_any_success() -> None:
@@ -475,7 +476,7 @@ def test_without_a_hook_an_alert_is_a_warning(caplog: pytest.LogCaptureFixture) 
 
 
 def test_a_hook_that_raises_breaks_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """It is logged, and the audit goes on."""
+    """It is logged with its place, and the alert as if there were no hook; the audit goes on."""
 
     def broken(_alert: Alert) -> None:
         raise RuntimeError("s3cret")
@@ -483,9 +484,58 @@ def test_a_hook_that_raises_breaks_nothing(caplog: pytest.LogCaptureFixture) -> 
     audit = Audit(on_alert=broken)
     for record in Story().display().end().records:
         audit(record)
-    assert "raised RuntimeError" in caplog.text
+    place = f"{__file__}:{broken.__code__.co_firstlineno + 1}"
+    assert f"on_alert raised RuntimeError ({place})" in caplog.text
+    assert "promise 5: pair() ended in state 'displayed'" in caplog.text
     assert "s3cret" not in caplog.text
     assert audit.figures().alerts == {"promise_broken": 2}
+
+
+def test_a_hook_in_disguise_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    """What it gave back is closed, and the alert is logged as if there were no hook."""
+
+    def told(alert: Alert) -> object:
+        return _async(alert)
+
+    audit = Audit(on_alert=told)
+    for record in Story().display().end().records:
+        audit(record)
+    assert "on_alert gave back a coroutine, which was not run" in caplog.text
+    assert "promise 5: pair() ended in state 'displayed'" in caplog.text
+
+
+async def _async(_alert: Alert) -> None:
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"limits": 0.5}, r"limits must be Limits\(\.\.\.\), not float"),
+        ({"on_alert": _async}, "on_alert must be a plain function, not an async one"),
+        ({"on_alert": "mail"}, "on_alert must be a function, not str"),
+        ({"on_alert": lambda: None}, "on_alert cannot be called with one argument"),
+    ],
+)
+def test_what_an_audit_cannot_use_is_refused(given: dict[str, Any], says: str) -> None:
+    """When it is given, and not with the first alert."""
+    with pytest.raises(InvalidValue, match=says):
+        Audit(**given)
+
+
+@pytest.mark.parametrize("given", [Audit, MeterProvider([])])
+def test_what_is_exported_is_an_audit(given: Any) -> None:
+    """Its class, or what should come second, is refused by name."""
+    with pytest.raises(
+        InvalidValue, match=r"audit must be an Audit\(\), not (Audit|MeterProvider)"
+    ):
+        export_metrics(given)
+
+
+def test_a_listener_takes_a_name_and_seconds() -> None:
+    """Another function is refused when it is given."""
+    with pytest.raises(InvalidValue, match="a listener cannot be called with 2 arguments"):
+        Audit().listen(lambda _name: None)  # type: ignore[arg-type, misc]
 
 
 def test_a_hook_may_ask_for_the_figures() -> None:
@@ -747,7 +797,8 @@ async def test_live_codes_that_nobody_scans() -> None:
     audit = Audit(Limits(codes_per_success=2, window=1), on_alert=heard.append)
     async with Pairing(recorders=[audit], policy=Policy(max_refreshes=3)):
         await anyio.sleep(300)
-    assert [str(alert) for alert in heard] == ["codes per success: inf; the limit is 2"]
+    said = ["codes per success: there was no success; the limit is 2"]
+    assert [str(alert) for alert in heard] == said
     assert audit.figures().codes == 4
     assert audit.figures().outcomes == {"codes_used_up": 1}
 

@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 import sys
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
@@ -19,6 +19,7 @@ from xml.etree import ElementTree as ET
 
 import anyio
 import pytest
+from aiohttp import web
 
 import qrlifecycle
 import qrlifecycle.gateways
@@ -27,11 +28,12 @@ import qrlifecycle.monitoring
 import qrlifecycle.testing
 import qrlifecycle.testing.gateways
 import qrlifecycle.testing.leases
+from qrlifecycle import Connected, Failed, Outcome, QRCode, QRLifecycle, Reason, SocketIOTransport
 from qrlifecycle.cli.gateways import GATEWAYS
 from qrlifecycle.diagram import difference
 from qrlifecycle.testing import settle
 
-from .pairing import Pairing
+from .pairing import Pairing, asyncio_only, request_qr
 from .patience import PROCESS_HANGS
 
 TOP = Path(__file__).parent.parent
@@ -561,6 +563,43 @@ def test_the_tutorial_knows_how_many_codes_there_are() -> None:
     (codes,) = re.findall(r"(\w+) codes are shown in all", TUTORIAL.read_text())
     assert words[grace] == policy.expiry_grace
     assert words[codes.lower()] == 1 + policy.max_refreshes
+
+
+@pytest.mark.anyio
+@asyncio_only
+async def test_the_tutorials_server_lets_in_who_has_the_token_and_tells_a_success() -> None:
+    """Its listing, served: it pairs, and turns away who has another token."""
+    (listing,) = (block for block in blocks(TUTORIAL, "python") if "AsyncServer" in block)
+    server: dict[str, Any] = {}
+    exec(listing, server)
+    runner = web.AppRunner(server["app"], access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+        async def tell(_qr: QRCode) -> None:
+            await server["tell_linked"]("bot-7", "user-123", "+49")
+
+        async def outcome_with(token: str) -> Outcome:
+            return await QRLifecycle(
+                request_qr,
+                partial(
+                    SocketIOTransport,
+                    url,
+                    bot_id="bot-7",
+                    user_id="user-123",
+                    auth={"token": token},
+                ),
+                on_qr_updated=tell,
+            ).pair()
+
+        refused = await outcome_with("another")
+        assert isinstance(refused, Failed)
+        assert refused.reason is Reason.AUTHENTICATION_REFUSED
+        assert await outcome_with("a token of yours") == Connected("+49")
+    finally:
+        await runner.cleanup()
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda path: path.stem)

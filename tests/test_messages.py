@@ -484,12 +484,14 @@ def test_a_program_that_ends_in_a_function_of_the_map_ends() -> None:
     "fault", [ZeroDivisionError, OSError, RuntimeError, StopIteration, MemoryError]
 )
 def test_promise_7_a_function_of_the_map_may_raise_anything(fault: type[Exception]) -> None:
-    """The kind is said, for the author of the function; no text of it."""
+    """The kind and the place are said, for the author of the function; no text of it."""
 
     def make(_payload: object) -> Signal:
         raise fault("s3cret")
 
-    assert why("x", signals={"x": make}) == f"it raised {fault.__name__}"
+    line = make.__code__.co_firstlineno + 1
+    said = f"the function that reads it raised {fault.__name__} ({__file__}:{line})"
+    assert why("x", signals={"x": make}) == said
 
 
 @pytest.mark.anyio

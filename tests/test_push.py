@@ -57,8 +57,8 @@ async def test_what_a_message_means_is_kept() -> None:
 @pytest.mark.parametrize(
     ("message", "says"),
     [
-        ({"type": "linked"}, "it raised KeyError"),
-        ({"type": "both"}, "it raised KeyError"),
+        ({"type": "linked"}, "raised KeyError"),
+        ({"type": "both"}, "raised KeyError"),
         ({"type": "linked", "phone": 7}, "identity"),
         ({"type": "code", "code": ""}, "empty"),
     ],

@@ -326,7 +326,8 @@ async def test_a_recorder_that_raises_changes_nothing(caplog: pytest.LogCaptureF
     assert pairing.outcome.connected
     assert isinstance(records[-1], Ended)
     assert [record.getMessage() for record in caplog.records] == [
-        "a recorder raised OSError; it is not said again"
+        f"a recorder raised OSError ({__file__}:{broken.__code__.co_firstlineno + 1}); "
+        "it is not said again"
     ]
 
 

@@ -176,8 +176,11 @@ class Attempt:
         if incoming.reader is not None and not incoming.reader.finishing:
             incoming.reader = None
         incoming.connection = None
-        outcome = progress.commit(progress.pending or CANCELLED)
-        if isinstance(outcome, Failed | Cancelled):
+        transition = progress.pending or CANCELLED
+        outcome = progress.commit(transition)
+        if transition.event is Event.EXPIRED:
+            logger.info("the code ran out")
+        elif isinstance(outcome, Failed | Cancelled):
             log_end(outcome)
         return outcome
 

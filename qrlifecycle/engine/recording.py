@@ -18,7 +18,7 @@ from ..outcome import Connected, Outcome
 from ..policy import Policy
 from ..records import Began, Changed, Dropped, Ended, Record, Recorder
 from ..states import Event, State
-from .user_code import close_coroutine, fault_of, reraise
+from .user_code import close_coroutine, fault_of, place_of, reraise
 
 __all__ = ["Recording"]
 
@@ -112,7 +112,8 @@ class Recording:
         try:
             answer: object = recorder(record)
         except BaseException as error:
-            self._complain(f"raised {type(fault_of(error)).__name__}")
+            fault = fault_of(error)
+            self._complain(f"raised {type(fault).__name__}{place_of(fault)}")
         else:
             if iscoroutine(answer):
                 close_coroutine(answer)

@@ -48,6 +48,7 @@ __all__ = [
     "fault_of",
     "is_thrown_away",
     "native_cancellations",
+    "place_of",
     "raise_swallowed",
     "reraise",
 ]
@@ -144,13 +145,22 @@ def describe(error: BaseException) -> str:
     a service sent is not to look like a mistake in here. Of any other the frames are of use, and
     the text may hold a secret, unless it says how a call does not fit.
     """
-    name, frames = type(error).__name__, traceback.extract_tb(error.__traceback__)
+    name = type(error).__name__
     if not isinstance(error, QRLifecycleError):
         what = f"{name}: {error}" if has_names_only(error) else name
+        frames = traceback.extract_tb(error.__traceback__)
         return f"{what}\n{''.join(frames.format()).rstrip()}"
-    theirs = [f for f in frames if not f.filename.startswith(PACKAGE)]
-    last = f" ({theirs[-1].filename}:{theirs[-1].lineno})" if theirs else ""
-    return f"{name}: {error}{last}"
+    return f"{name}: {error}{place_of(error)}"
+
+
+def place_of(error: BaseException) -> str:
+    """The line of the program's that an error went through last, in brackets; empty if none."""
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):  # reads no file
+        name = frame.f_code.co_filename
+        if not name.startswith(PACKAGE):
+            place = f" ({name}:{line})"
+    return place
 
 
 def reraise(error: BaseException) -> NoReturn:

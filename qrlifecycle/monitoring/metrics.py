@@ -17,6 +17,7 @@ except ImportError:
 
     raise MissingExtra("exporting metrics", "opentelemetry") from None
 
+from ..errors import InvalidValue
 from .audit import (
     Audit,
     PromiseBroken,
@@ -46,7 +47,12 @@ NO_ALERTS = dict.fromkeys((alert.kind for alert in KINDS), 0)
 """Each kind is there from the start: what appears with its first alert shows no increase by it."""
 
 COUNTERS = (
-    Figure("sockets.opened", "{socket}", "Sockets opened.", lambda now: now.openings),
+    Figure(
+        "sockets.opened",
+        "{socket}",
+        "Openings of a socket, also those that failed.",
+        lambda now: now.openings,
+    ),
     Figure("sockets.closed", "{socket}", "Sockets closed.", lambda now: now.closings, "how"),
     Figure("sockets.time", "s", "For how long sockets were open.", lambda now: now.socket_seconds),
     Figure("codes.shown", "{code}", "Codes handed out.", lambda now: now.codes),
@@ -103,8 +109,13 @@ def export_metrics(audit: Audit, meter_provider: MeterProvider | None = None) ->
         meter_provider: where the instruments are made; the global one by default.
 
     Raises:
+        InvalidValue: it is no audit.
         MissingExtra: from importing this module, without the ``opentelemetry`` extra.
     """
+    given: object = audit
+    if not isinstance(given, Audit):
+        kind = given.__name__ if isinstance(given, type) else type(given).__name__
+        raise InvalidValue(f"audit must be an Audit(), not {kind}")
     meter = get_meter("qrlifecycle", meter_provider=meter_provider)
     makers = dict.fromkeys(COUNTERS, meter.create_observable_counter)
     gauges = dict.fromkeys(GAUGES, meter.create_observable_up_down_counter)

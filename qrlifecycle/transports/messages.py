@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from inspect import iscoroutinefunction
 from typing import Any, NamedTuple
 
-from ..calling import misfit
+from ..calling import no_plain_function
 from ..codes import PairingCode, QRCode
-from ..engine.user_code import close_coroutine, fault_of
+from ..engine.user_code import close_coroutine, fault_of, place_of
 from ..errors import InvalidValue, Malformed, QRLifecycleError
 from ..outcome import Reason
 from ..signals import (
@@ -180,12 +179,8 @@ def check_signals(signals: object) -> None:
 
 def check_reading(name: str, function: object) -> None:
     """Raise `InvalidValue` for what is no plain function that takes a message."""
-    if not callable(function):
-        raise InvalidValue(f"{name} must be a function, not {type(function).__name__}")
-    if iscoroutinefunction(function):
-        raise InvalidValue(f"{name} must be a plain function, not an async one")
-    if (why := misfit(function, 1)) is not None:
-        raise InvalidValue(f"{name} cannot be called with a message: {why}")
+    if (why := no_plain_function(function)) is not None:
+        raise InvalidValue(f"{name} {why}")
 
 
 def read_message(
@@ -267,10 +262,15 @@ def _maker(
     return make
 
 
+def why_unreadable(fault: Exception) -> str:
+    """What a function that reads a message raised; the text of our own errors only."""
+    if isinstance(fault, QRLifecycleError):
+        return str(fault)  # it holds no value
+    return f"the function that reads it raised {type(fault).__name__}{place_of(fault)}"
+
+
 def _malformed(fault: Exception) -> Dropped:
-    # The text of our own errors only: it holds no value.
-    ours = isinstance(fault, QRLifecycleError)
-    return Dropped(Drop.MALFORMED, str(fault) if ours else f"it raised {type(fault).__name__}")
+    return Dropped(Drop.MALFORMED, why_unreadable(fault))
 
 
 def _checked(meaning: object) -> Signal | Dropped | None:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
-from ..errors import QRLifecycleError
 from ..signals import Signal
 from .base import Transport
 from .buffer import SignalBuffer
 from .drops import Drops
-from .messages import Drop, Dropped
+from .messages import Drop, Dropped, why_unreadable
 
 __all__ = ["CANNOT_BE_MEANT", "PushTransport"]
 
@@ -120,10 +119,7 @@ class PushTransport(Transport):
             several = meaning is not None and not isinstance(meaning, Signal | Drop | Dropped)
             self._take(tuple(meaning) if several else meaning, name)  # type: ignore[arg-type]
         except CANNOT_BE_MEANT as error:
-            # The text of our own errors only: it holds no value.
-            ours = isinstance(error, QRLifecycleError)
-            why = str(error) if ours else f"it raised {type(error).__name__}"
-            self._take(Dropped(Drop.MALFORMED, why), name)
+            self._take(Dropped(Drop.MALFORMED, why_unreadable(error)), name)
 
     def _end(self, error: Exception) -> None:
         """Nothing more comes: what was kept is given, then this is raised."""

@@ -27,6 +27,7 @@ from qrlifecycle import (
     WrongAnswer,
 )
 from qrlifecycle.errors import ForeignCancellation
+from qrlifecycle.monitoring import Audit
 from qrlifecycle.testing import Fault, ScriptedPeer, ScriptedTransport
 
 from ..pairing import Pairing, asyncio_only, hang, request_qr
@@ -309,7 +310,11 @@ async def _knows_nobody(_identity: str | None) -> bool:
         ({"check_status": 7}, "check_status must be a function that is called later, not int"),
         ({"on_change": "me"}, "on_change must be a function that is called later, not str"),
         ({"recorders": 7}, "recorders must be a list of plain functions, not int"),
-        ({"recorders": [_knows_nobody]}, "a recorder must be a plain function, not an async one"),
+        (
+            {"recorders": [_knows_nobody]},
+            "each of recorders must be a plain function, not",
+        ),
+        ({"recorders": [Audit]}, r"a recorder is an object, Audit\(\.\.\.\), not its class"),
         ({"expect_identity": 7}, "expect_identity must be text or a plain function"),
         ({"expect_identity": _knows_nobody}, "must be a plain function, not an async one"),
     ],

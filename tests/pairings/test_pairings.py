@@ -198,6 +198,14 @@ async def test_what_make_lifecycle_raises_leaves_nothing() -> None:
         with pytest.raises(WrongAnswer, match="make_lifecycle gave back coroutine"):
             async with pairings.join("ada", wrong):
                 pass
+        wants: Any = lambda user: tabs.make()  # noqa: E731
+        with pytest.raises(WrongAnswer, match="make_lifecycle cannot be called without arguments"):
+            async with pairings.join("ada", wants):
+                pass
+        unhashable: list[Any] = [[], ("ada", [])]
+        for key in unhashable:
+            with pytest.raises(WrongAnswer, match="key must be hashable, as text or a tuple"):
+                pairings.join(key, tabs.make)
         assert len(pairings) == 0
         async with pairings.join("ada", tabs.make):
             await settle()

@@ -71,13 +71,17 @@ CHANGES = (
         (
             (
                 "            try:\n                if incoming.reader is not None:\n",
-                "            outcome = progress.commit(progress.pending or CANCELLED)\n"
+                "            transition = progress.pending or CANCELLED\n"
+                "            outcome = progress.commit(transition)\n"
                 "            try:\n                if incoming.reader is not None:\n",
             ),
             ("                outcome = self._take_row()\n", "                self._take_row()\n"),
             (
-                "        outcome = progress.commit(progress.pending or CANCELLED)\n"
-                "        if isinstance(outcome, Failed | Cancelled):\n"
+                "        transition = progress.pending or CANCELLED\n"
+                "        outcome = progress.commit(transition)\n"
+                "        if transition.event is Event.EXPIRED:\n"
+                '            logger.info("the code ran out")\n'
+                "        elif isinstance(outcome, Failed | Cancelled):\n"
                 "            log_end(outcome)\n"
                 "        return outcome\n",
                 "        return None\n",

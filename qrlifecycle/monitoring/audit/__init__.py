@@ -13,7 +13,11 @@ import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
+from inspect import iscoroutine
 
+from ...calling import no_plain_function
+from ...engine.user_code import close_coroutine, place_of
+from ...errors import InvalidValue
 from ...logs import AddLifecycle
 from ...records import (
     Began,
@@ -82,11 +86,14 @@ class Audit:
 
     Args:
         limits: beyond which there is an alert.
-        on_alert: a plain function that is called with each alert, in the thread that reported; what
-            it raises is logged. Without one, alerts are warnings on the logger
+        on_alert: a plain function that is called with each alert, in the thread that reported.
+            Without one, or where it raises, alerts are warnings on the logger
             ``qrlifecycle.audit``.
         clock: the clock of `Record.monotonic`, for sockets that are open now; None if the records
             are those of another process.
+
+    Raises:
+        InvalidValue: the limits are none, or `on_alert` is no plain function of one argument.
     """
 
     def __init__(
@@ -96,8 +103,12 @@ class Audit:
         on_alert: Callable[[Alert], object] | None = None,
         clock: Callable[[], float] | None = time.monotonic,
     ) -> None:
+        if not isinstance(limits, Limits | None):
+            raise InvalidValue(f"limits must be Limits(...), not {type(limits).__name__}")
         self._limits = limits or Limits()
-        self._on_alert = on_alert or _log
+        if on_alert is not None:
+            _require_plain("on_alert", on_alert)
+        self._on_alert = on_alert
         self._clock = clock
         self._listeners: list[Callable[[str, float], object]] = []
         self._begin()
@@ -174,7 +185,12 @@ class Audit:
         )
 
     def listen(self, listener: Callable[[str, float], object]) -> None:
-        """Call a plain function with each duration: its name in `Figures`, and its seconds."""
+        """Call a plain function with each duration: its name in `Figures`, and its seconds.
+
+        Raises:
+            InvalidValue: it is none, or does not take the two.
+        """
+        _require_plain("a listener", listener, 2)
         self._listeners.append(listener)
 
     def _counted(self, alerts: Iterator[Alert]) -> list[Alert]:
@@ -184,7 +200,8 @@ class Audit:
 
     def _alert(self, alerts: list[Alert]) -> None:
         for alert in alerts:
-            _call("on_alert", self._on_alert, alert)
+            if self._on_alert is None or not _call("on_alert", self._on_alert, alert):
+                _log(alert)
 
     def _overdue(self, now: float) -> Iterator[Alert]:
         for name, trail in tuple(self._trails.items()):
@@ -336,7 +353,7 @@ class Audit:
             value = used / successes if successes else math.inf
             too_much = used > 0 and value > limit
             if too_much and not self._wasted[what]:  # one alert, until it is below the limit again
-                yield Waste(*_who(record, trail), what, value, limit)
+                yield Waste(*_who(record, trail), what, value, limit, len(self._window))
             self._wasted[what] = too_much
 
     def _measure(self, name: str, seconds: float) -> None:
@@ -345,12 +362,26 @@ class Audit:
             self._measured.append((name, seconds))
 
 
-def _call(who: str, function: Callable[..., object], *arguments: object) -> None:
-    """Call a function of the program's; what it raises is logged by its type only."""
+def _call(who: str, function: Callable[..., object], *arguments: object) -> bool:
+    """Call a function of the program's; whether it did what it is for.
+
+    What it raises is logged by its kind and place only: its text may hold a secret.
+    """
     try:
-        function(*arguments)
+        answer = function(*arguments)
     except Exception as error:
-        logger.error("%s raised %s", who, type(error).__name__)
+        logger.error("%s raised %s%s", who, type(error).__name__, place_of(error))
+        return False
+    if iscoroutine(answer):
+        close_coroutine(answer)
+        logger.error("%s gave back a coroutine, which was not run: make it a plain function", who)
+        return False
+    return True
+
+
+def _require_plain(name: str, function: object, number: int = 1) -> None:
+    if (why := no_plain_function(function, number)) is not None:
+        raise InvalidValue(f"{name} {why}")
 
 
 def _log(alert: Alert) -> None:

@@ -155,13 +155,20 @@ class SlowSuccess(Alert):
 @shown_half_made
 @dataclass(frozen=True, slots=True)
 class Waste(Alert):
-    """More was used than the limit allows; ``what`` is the limit's name."""
+    """More was used than the limit allows; ``what`` is the limit's name.
+
+    Where it is judged over several ``attempts``, of any lifecycles, the one that is named is the
+    last of them.
+    """
 
     kind = "waste"
 
     what: str
     value: float
     limit: float
+    attempts: int = 1
 
     def __str__(self) -> str:
-        return f"{self.what.replace('_', ' ')}: {self.value:.4g}; the limit is {self.limit:g}"
+        over = f" over the last {self.attempts} attempts" if self.attempts > 1 else ""
+        value = f"{self.value:.4g}" if self.value < math.inf else "there was no success"
+        return f"{self.what.replace('_', ' ')}{over}: {value}; the limit is {self.limit:g}"
