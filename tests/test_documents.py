@@ -597,7 +597,9 @@ async def test_the_tutorials_server_lets_in_who_has_the_token_and_tells_a_succes
         refused = await outcome_with("another")
         assert isinstance(refused, Failed)
         assert refused.reason is Reason.AUTHENTICATION_REFUSED
-        assert await outcome_with("a token of yours") == Connected("+49")
+        paired = await outcome_with("a token of yours")
+        assert isinstance(paired, Connected)
+        assert paired.identity == "+49"
     finally:
         await runner.cleanup()
 
