@@ -71,7 +71,7 @@ async def _scan_after(seconds: float, lifecycle: QRLifecycle, emulator: Emulator
         code = lifecycle.qr or lifecycle.pairing_code
         try:
             if code is not None:
-                await emulator.scan(code)
+                await emulator.scan(code, emulator.account)
                 return
         except KeyError:
             pass  # another is about to come

@@ -103,7 +103,10 @@ class Serving:
             self._say(f"{self._name} is played at {self._emulator.url}; pair in another terminal:")
             self._say("", f"  {command_for(self._name, self._emulator)}", "")
             if self._scan_after is None:
-                self._say("Press Enter here to scan the code that it shows; Ctrl-C ends this.")
+                self._say(
+                    "Press Enter here to scan the code that it shows, once: what is paired stays "
+                    "paired. Ctrl-C ends this."
+                )
                 await self._scan_on_enter()
             else:
                 self._say(f"Each code is scanned after {self._scan_after:g} s; Ctrl-C ends this.")
@@ -126,7 +129,7 @@ class Serving:
 
     async def _scan(self) -> None:
         try:
-            await self._emulator.scan(self._emulator.shown())
+            await self._emulator.scan(self._emulator.shown(), self._emulator.account)
         except KeyError:
             self._say(
                 "There is no code to scan: run the command above first. What was paired once stays "

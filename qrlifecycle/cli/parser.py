@@ -18,6 +18,9 @@ from ..spelling import did_you_mean
 
 __all__ = ["USAGE", "Parser", "ShowVersion", "report_error"]
 
+MISSING = "the following arguments are required: "
+"""Argparse's own words."""
+
 USAGE = 2
 """The exit code when the command line, or something it names, cannot be used."""
 
@@ -68,6 +71,9 @@ class Parser(argparse.ArgumentParser):
     secrets: Mapping[str, str] = {}
     """What is taken from the environment alone, by the option that it is not; and where from."""
 
+    given: Sequence[str] = ()
+    """What it parses."""
+
     def __init__(self, **options: Any) -> None:
         options.setdefault("formatter_class", HelpText)
         super().__init__(allow_abbrev=False, **options)
@@ -84,6 +90,13 @@ class Parser(argparse.ArgumentParser):
             self.error(fault)
         return parsed
 
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse, also what a command is given; argparse calls it for both."""
+        self.given = sys.argv[1:] if args is None else args
+        return super().parse_known_args(args, namespace)
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Argparse's own place to refuse a word that is none of those there are."""
         if action.choices is not None and value not in action.choices:
@@ -96,7 +109,17 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with an error in one line."""
+        if message.startswith(MISSING) and (unknown := [*self._unknown()]):
+            message = _unrecognized(unknown, self)  # an option that is misspelt is missing as well
         raise SystemExit(report_error(message))
+
+    def _unknown(self) -> Iterator[str]:
+        """The options that it was given and does not have."""
+        for word in self.given:
+            if word == "--":
+                return
+            if word.startswith("--") and word.partition("=")[0] not in self._option_string_actions:
+                yield word
 
 
 def _unusable(parsed: argparse.Namespace, command: argparse.ArgumentParser) -> str:

@@ -258,11 +258,13 @@ async def test_what_may_mend_itself_is_asked_for_again_at_a_terminal_too(
 
 
 def test_the_server_of_ones_own_is_selected_as_before(capsys: pytest.CaptureFixture[str]) -> None:
-    """A first word that is no gateway's name is a URL."""
+    """A first word that is no gateway's name is a URL; a misspelt option is named as one."""
     assert main(["pair", "device-flows", "--bot-id", "b", "--user-id", "u"]) == 2
     assert "must look like" in capsys.readouterr().err
     assert main(["pair", "device-flow"]) == 2
     assert "the following arguments are required" in capsys.readouterr().err
+    assert main(["pair", "evolution", "http://127.0.0.1:1", "--instnace", "bot-7"]) == 2
+    assert "unrecognized arguments: --instnace; did you mean" in capsys.readouterr().err
     assert "pair device-flow" not in command_line().commands
     assert main(["pair", "--help"]) == 0
     assert "qrlifecycle pair device-flow ISSUER ..." in capsys.readouterr().out

@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -18,6 +19,8 @@ from qrlifecycle.cli import main
 from qrlifecycle.cli.demo_serve import Serving, command_for
 from qrlifecycle.cli.gateways import GATEWAYS
 from qrlifecycle.cli.stopping import Stop
+
+TOP = Path(__file__).parent.parent.parent
 
 
 class Keyboard:
@@ -70,9 +73,18 @@ def test_what_the_demo_prints_pairs(
     out = capsys.readouterr().out
     assert f"\n  {command}\n" in out
     assert "Scanned." in out
-    assert re.search(
-        "^paired( already)?: ", out, re.MULTILINE
-    )  # it may be scanned before it is shown
+    # It may be scanned before it is shown.
+    (paired,) = re.findall("^paired(?: already)?: (.*)$", out, re.MULTILINE)
+    assert paired == emulator.account
+
+
+@pytest.mark.parametrize("name", GATEWAYS)
+def test_a_played_account_is_spelt_as_the_services_page_has_it(name: str) -> None:
+    """Whoever writes a program against the demo meets the same form at the service."""
+    page = (TOP / "docs" / "gateways" / f"{name}.md").read_text()
+    (documented,) = re.findall(r'outcome\.identity == "(.+)"', page)
+    form = re.sub(r"\d+", "0", documented)
+    assert re.sub(r"\d+", "0", GATEWAYS[name].play().account) == form
 
 
 def test_enter_scans_the_code_that_is_there(

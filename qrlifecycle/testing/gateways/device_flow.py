@@ -12,7 +12,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from secrets import choice, token_urlsafe
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote_plus, urlsplit
 
 import anyio
@@ -56,6 +56,8 @@ class DeviceFlowEmulator(ServedEmulator):
         host: the address to listen on.
         port: the port; 0 takes a free one.
     """
+
+    account: ClassVar[str] = "user-7"
 
     def __init__(
         self,

@@ -31,6 +31,9 @@ class Emulator(ABC):
     refused_because: ClassVar[Reason] = Reason.REFUSED_ON_PHONE
     """What a refusal on the phone comes to; some services do not tell it from an expiry."""
 
+    account: ClassVar[str] = IDENTITY
+    """An account, spelt as the service spells those that it tells of."""
+
     tells_identity: ClassVar[bool] = True
     """Whether the service says whose phone it was."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from secrets import token_hex, token_urlsafe
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
 
@@ -106,6 +106,8 @@ class EvolutionEmulator(ServedEmulator):
         host: the address to listen on.
         port: the port; 0 takes a free one.
     """
+
+    account: ClassVar[str] = "490001234567@s.whatsapp.net"
 
     def __init__(
         self,

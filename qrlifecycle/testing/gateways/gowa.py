@@ -16,7 +16,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Collection, Mapping
 from secrets import token_hex, token_urlsafe
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import anyio
 
@@ -59,6 +59,8 @@ class GOWAEmulator(PlayedService):
         host: the address to listen on.
         port: the port; 0 takes a free one.
     """
+
+    account: ClassVar[str] = "490001234567@s.whatsapp.net"
 
     def __init__(
         self,

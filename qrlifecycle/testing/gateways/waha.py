@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from secrets import token_hex, token_urlsafe
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import anyio
 
@@ -63,6 +63,8 @@ class WAHAEmulator(PlayedService):
         host: the address to listen on.
         port: the port; 0 takes a free one.
     """
+
+    account: ClassVar[str] = "490001234567@c.us"
 
     def __init__(
         self,

@@ -79,6 +79,8 @@ class WPPConnectEmulator(ServedEmulator):
         port: the port; 0 takes a free one.
     """
 
+    account: ClassVar[str] = "490001234567@c.us"
+
     refused_because: ClassVar[Reason] = Reason.EXPIRED
 
     def __init__(
