@@ -108,6 +108,7 @@ class KeptLease(Lease):
         self.keeper.heard.append(self.speak_of(lost))
         if self.released:
             raise LeaseLost("released")
+        await self.reach_keeper()
         taken = self.keeper.holds(self.key) or self.keeper.claimant.get(self.key)
         if taken and self.when_held == "reject":
             raise self.rejection()
@@ -120,6 +121,11 @@ class KeptLease(Lease):
         self.keeper.holder[self.key] = self
         self.lost, self.given = lost, self.next_token()
         self.keeper.ever.append(self)
+
+    async def reach_keeper(self) -> None:
+        """Nothing is to be had where it cannot be reached."""
+        if self.machine.is_cut_off:
+            raise LeaseLost("the keeper cannot be reached")
 
     def speak_of(self, lost: Lost) -> str:
         """What the keeper hears of it."""

@@ -19,6 +19,7 @@ import redis.exceptions
 import qrlifecycle as q
 from qrlifecycle import InvalidValue, QRCode, QRLifecycle, WrongAnswer
 from qrlifecycle.errors import LeaseHeld, LeaseLost, LeaseTakenOver, UsageError
+from qrlifecycle.leases import Lease
 from qrlifecycle.leases.redis import KeeperClient, KeeperConnection, RedisLeases
 from qrlifecycle.leases.redis.client import Published
 from qrlifecycle.leases.redis.keeper import Times, read_hint
@@ -282,6 +283,36 @@ async def test_leases_that_are_closed_lose_what_is_held_and_leave_nothing(
         await until(lambda: not other.leases._outbox._words)
         assert server.admin.keys("{qrl}:session:*") == [f"{{qrl}}:session:{other.session.id}"]
         assert server.admin.keys("{qrl}:lease:*") == []
+
+
+@pytest.mark.parametrize("how", ["released", "closed"])
+async def test_who_waits_for_a_keeper_that_is_away_is_told_that_it_is_over(
+    server: RedisServer, how: str
+) -> None:
+    """A release, or the program's end, ends the wait at once: nobody has to answer for that."""
+    raised: list[Exception] = []
+
+    async def wait(lease: Lease) -> None:
+        try:
+            await lease.acquire(raised.append, 0.5)
+        except LeaseLost as error:
+            raised.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        async with machine(server, timeout=0.2) as one:
+            one.client.cut = True
+            one.clock.ahead += TTL
+            lease = one.leases.lease(*KEY)
+            tasks.start_soon(wait, lease)
+            renewed = one.client.sent["renew"]
+            await until(lambda: one.client.sent["renew"] > renewed + 1)
+            if how == "released":
+                lease.release()
+                await until(lambda: raised)
+        await until(lambda: raised)
+    (error,) = raised
+    said = {"released": "it was released while", "closed": "the program is closing its leases"}
+    assert said[how] in str(error)
 
 
 async def test_what_the_program_raises_comes_out_as_it_is() -> None:

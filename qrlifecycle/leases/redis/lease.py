@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import secrets
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Protocol
 
 import anyio
@@ -66,6 +68,7 @@ class RedisLease(Lease):
         "_process",
         "_token",
         "_wait",
+        "_waiting",
         "_when_held",
         "holder",
         "key",
@@ -81,6 +84,8 @@ class RedisLease(Lease):
         self._lost: Lost | None = None
         self._token: int | None = None
         self._wait = Wait()
+        self._waiting: anyio.CancelScope | None = None
+        """Its asking, whatever that waits for."""
         self.key = key
         self.holder = secrets.token_hex(8)
         """The name of this attempt with the keeper."""
@@ -128,10 +133,21 @@ class RedisLease(Lease):
         self._lost = lost
         process.enter(self)  # known before it is asked for: an answer may never come
         try:
-            await self._have_it()
+            await self._unless_ended(self._have_it)
         except BaseException:
             self.release()
             raise
+
+    async def _unless_ended(self, wait: Callable[[], Awaitable[None]]) -> None:
+        """Do what may wait for a keeper that is away; its end has to wait for none.
+
+        Raises:
+            LeaseLost: it is released, or lost.
+        """
+        self._raise_if_ended()
+        with anyio.CancelScope() as self._waiting:
+            await wait()
+        self._raise_if_ended()
 
     async def _have_it(self) -> None:
         if self._process.keeps and not await self._keeper_is_there():
@@ -148,7 +164,7 @@ class RedisLease(Lease):
     async def ask_beside(self) -> None:
         """Having gone on without the keeper: have the lease after all, or lose it."""
         try:
-            await self._ask_until_held("reject")
+            await self._unless_ended(partial(self._ask_until_held, "reject"))
         except LeaseHeld as error:
             self.lose(error)
         except LeaseLost:
@@ -163,11 +179,10 @@ class RedisLease(Lease):
             await self._process.session.wait_until_good()
             await self._process.until_given_back(self.key)
             self._changed = anyio.Event()  # before it is asked: nothing that comes then is missed
-            self._raise_if_ended()
+            self._raise_if_ended()  # or what is asked for now is heard after its release
             seconds = await self._ask(when_held)
             if seconds is not None:
                 await self._pause(seconds)
-            self._raise_if_ended()
 
     async def _ask(self, when_held: WhenHeld) -> float | None:
         """Once; the seconds after which to ask again, or None if it is held."""
@@ -230,7 +245,7 @@ class RedisLease(Lease):
             return
         told = self._token is not None or self.trusting
         self._ended_by = error
-        self.wake()
+        self._wait_no_more()
         lost, self._lost = self._lost, None
         if told and lost is not None:
             lost(error)
@@ -241,4 +256,9 @@ class RedisLease(Lease):
         self._lost = None
         if self._ended_by is None:
             self._ended_by = LeaseLost("it was released while it was waited for")
+        self._wait_no_more()
+
+    def _wait_no_more(self) -> None:
         self.wake()
+        if self._waiting is not None:
+            self._waiting.cancel()

@@ -283,6 +283,17 @@ async def released_in_the_middle_of_acquire(bench: Bench) -> None:
 
 
 @check("L5")
+async def released_while_cut_off(bench: Bench) -> None:
+    """release() ends an acquire() that waits for a keeper that cannot be reached."""
+    await cut_off(bench)
+    waiting = await bench.start(bench.two.first)
+    held = waiting.held  # some go on without the keeper
+    waiting.release()
+    if not held:
+        await bench.raises(waiting, LeaseLost, "It was released")
+
+
+@check("L5")
 async def released_any_number_of_times(bench: Bench) -> None:
     """A release() that is repeated gives back nothing of whoever holds the lease by then."""
     gone = await bench.take(bench.two.first)
