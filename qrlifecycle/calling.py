@@ -26,6 +26,7 @@ __all__ = [
     "misspelt_in",
     "no_plain_function",
     "no_such_argument",
+    "no_such_call",
 ]
 
 SURE = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -75,13 +76,15 @@ def no_plain_function(function: object, number: int = 1) -> str | None:
         return f"must be a function, not {type(function).__name__}"
     if inspect.iscoroutinefunction(function):
         return "must be a plain function, not an async one"
-    if (why := misfit(function, number)) is not None:
-        return f"cannot be called {_with(number)}: {why}"
-    return None
+    return no_such_call(function, number)
 
 
-def _with(number: int) -> str:
-    return "with one argument" if number == 1 else f"with {number} arguments"
+def no_such_call(function: object, number: int) -> str | None:
+    """That it cannot be called with so many arguments, and why; None as for `misfit`."""
+    if (why := misfit(function, number)) is None:
+        return None
+    so = {0: "without arguments", 1: "with one argument"}.get(number, f"with {number} arguments")
+    return f"cannot be called {so}: {why}"
 
 
 def misspelt_in(

@@ -16,7 +16,7 @@ from inspect import iscoroutinefunction
 
 import anyio
 
-from .calling import misfit, no_plain_function
+from .calling import no_plain_function, no_such_call
 from .codes import PairingCode, QRCode
 from .engine.attempt import Attempt
 from .engine.hooks import Hook
@@ -311,9 +311,8 @@ def require_functions(number: int, **functions: object) -> None:
         if not callable(function):
             kind = type(function).__name__
             raise WrongAnswer(f"{name} must be a function that is called later, not {kind}")
-        if (why := misfit(function, number)) is not None:
-            so = "with one argument" if number else "without arguments"
-            raise WrongAnswer(f"{name} cannot be called {so}: {why}")
+        if (why := no_such_call(function, number)) is not None:
+            raise WrongAnswer(f"{name} {why}")
 
 
 def require_recorders(recorders: object) -> None:

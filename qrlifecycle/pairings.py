@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 import anyio
 from anyio.lowlevel import current_token
 
-from .calling import misfit
+from .calling import no_such_call
 from .engine.observers import Changes
 from .engine.user_code import BackgroundTasks, close_coroutine, describe
 from .errors import UsageError, WrongAnswer
@@ -367,8 +367,8 @@ def _make(make_lifecycle: Callable[[], QRLifecycle]) -> QRLifecycle:
     if not callable(given):
         kind = type(given).__name__
         raise WrongAnswer(f"make_lifecycle must be a function that makes a fresh one, not {kind}")
-    if (why := misfit(given, 0)) is not None:
-        raise WrongAnswer(f"make_lifecycle cannot be called without arguments: {why}")
+    if (why := no_such_call(given, 0)) is not None:
+        raise WrongAnswer(f"make_lifecycle {why}")
     made: object = make_lifecycle()
     if not isinstance(made, QRLifecycle):
         close_coroutine(made)
