@@ -85,7 +85,7 @@ class RedisLease(Lease):
         self._token: int | None = None
         self._wait = Wait()
         self._waiting: anyio.CancelScope | None = None
-        """Its asking, whatever that waits for."""
+        """Its asking, whatever that waits for; None where nothing is waited for."""
         self.key = key
         self.holder = secrets.token_hex(8)
         """The name of this attempt with the keeper."""
@@ -147,6 +147,7 @@ class RedisLease(Lease):
         self._raise_if_ended()
         with anyio.CancelScope() as self._waiting:
             await wait()
+        self._waiting = None  # thousands may be held
         self._raise_if_ended()
 
     async def _have_it(self) -> None:
