@@ -83,7 +83,7 @@ class Parser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> argparse.Namespace:
         """Parse, or end with an error in one line."""
-        parsed, rest = self.parse_known_args(args, namespace or argparse.Namespace())
+        parsed, rest = self.parse_known_args(args, namespace)
         if rest:
             self.error(_unrecognized(rest, getattr(parsed, "parser", self)))
         if fault := _unusable(parsed, getattr(parsed, "parser", self)):
@@ -95,7 +95,7 @@ class Parser(argparse.ArgumentParser):
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parse, also what a command is given; argparse calls it for both."""
         self.given = sys.argv[1:] if args is None else args
-        return super().parse_known_args(args, namespace)
+        return super().parse_known_args(args, namespace or argparse.Namespace())
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Argparse's own place to refuse a word that is none of those there are."""
