@@ -99,14 +99,21 @@ async def test_what_is_kept_goes_on_without_the_keeper(server: RedisServer) -> N
         assert found.token == lease.token
 
 
+@pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("taken", [False, True])
-async def test_what_is_wanted_is_had_without_the_keeper(server: RedisServer, taken: bool) -> None:
-    """With when_away="keep" one goes on without, and has the lease, or loses it, afterwards."""
+async def test_what_is_wanted_is_had_without_the_keeper(
+    server: RedisServer, taken: bool, known: bool
+) -> None:
+    """With when_away="keep" one goes on without, and has the lease, or loses it, afterwards.
+
+    Also as the keeper has just gone, and the session may still be good for all that is known.
+    """
     async with machine(server, timeout=0.2, when_away="keep") as one, machine(server) as other:
         if taken:
             await other.hold()
         one.client.cut = True
-        one.clock.ahead += TTL
+        if known:
+            one.clock.ahead += TTL
         lease = await one.hold()
         assert lease.token is None
         one.client.cut = False
@@ -118,6 +125,38 @@ async def test_what_is_wanted_is_had_without_the_keeper(server: RedisServer, tak
             await until(lambda: lease.token)
             assert await other.is_rejected()
             assert one.lost == []
+
+
+async def test_one_answer_that_is_missing_is_no_outage(server: RedisServer) -> None:
+    """With when_away="keep", who is answered again soon has the lease, and does not go on without.
+
+    Each call fails at once, as where the connection was reset.
+    """
+    failing = [True, True]
+
+    async def around(name: str, through: Callable[[], Awaitable[Any]]) -> Any:
+        if name == "acquire" and failing:
+            failing.pop()
+            raise ConnectionResetError
+        return await through()
+
+    async with machine(server, when_away="keep") as one:
+        one.client.around = around
+        lease = await one.hold()
+        assert not failing
+        assert lease.token is not None
+
+
+async def test_who_waits_for_its_turn_goes_on_when_the_keeper_goes(server: RedisServer) -> None:
+    """With when_away="keep", whoever holds it can be told nothing any more."""
+    async with machine(server, timeout=0.2, when_away="keep") as one, machine(server) as other:
+        await other.hold()
+        lease = one.lease()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lease.acquire, one.lost.append, 0.5)
+            await until(lambda: other.lost)
+            one.client.cut = True
+        assert lease.token is None
 
 
 async def test_what_was_kept_and_is_another_s_is_lost(server: RedisServer) -> None:

@@ -6,6 +6,7 @@ import random
 import secrets
 from collections.abc import Awaitable, Callable
 from functools import partial
+from math import inf
 from typing import Protocol
 
 import anyio
@@ -61,6 +62,7 @@ class RedisLease(Lease):
     """One attempt's; `RedisLeases.lease()` makes it."""
 
     __slots__ = (
+        "_answered",
         "_changed",
         "_claimed",
         "_ended_by",
@@ -79,7 +81,7 @@ class RedisLease(Lease):
         self._process = process
         self._when_held: WhenHeld = when_held
         self._changed: anyio.Event | None = None
-        self._claimed = False
+        self._answered = self._claimed = False
         self._ended_by: Exception | None = None
         self._lost: Lost | None = None
         self._token: int | None = None
@@ -138,7 +140,7 @@ class RedisLease(Lease):
             self.release()
             raise
 
-    async def _unless_ended(self, wait: Callable[[], Awaitable[None]]) -> None:
+    async def _unless_ended(self, wait: Callable[[], Awaitable[object]]) -> None:
         """Do what may wait for a keeper that is away; its end has to wait for none.
 
         Raises:
@@ -151,16 +153,12 @@ class RedisLease(Lease):
         self._raise_if_ended()
 
     async def _have_it(self) -> None:
-        if self._process.keeps and not await self._keeper_is_there():
+        """Ask for it; go on without the keeper where that is wanted, and nobody answers."""
+        process = self._process
+        patience = process.times.timeout if process.keeps else inf
+        if not await self._ask_until_held(self._when_held, patience):
             self.trusting = True
-            self._process.ask_beside(self)
-            return
-        await self._ask_until_held(self._when_held)
-
-    async def _keeper_is_there(self) -> bool:
-        with anyio.move_on_after(self._process.times.timeout):
-            await self._process.session.wait_until_good()
-        return self._process.session.good
+            process.ask_beside(self)
 
     async def ask_beside(self) -> None:
         """Having gone on without the keeper: have the lease after all, or lose it."""
@@ -172,18 +170,36 @@ class RedisLease(Lease):
             return  # it was released
         self.trusting = False
 
-    async def _ask_until_held(self, when_held: WhenHeld) -> None:
-        """Ask, and wait to be told; ask again now and then, for what is told may be lost."""
+    async def _ask_until_held(self, when_held: WhenHeld, patience: float = inf) -> bool:
+        """Ask, and wait to be told; ask again now and then, for what is told may be lost.
+
+        Returns:
+            Whether it is held; False if the keeper has answered nothing for ``patience`` seconds.
+        """
+        unanswered = inf  # since when
         while self._token is None:
-            if outage := self._process.session.outage:
-                self._wait.goes_on(str(outage))
-            await self._process.session.wait_until_good()
-            await self._process.until_given_back(self.key)
+            if not await self._can_ask(patience):
+                return False
             self._changed = anyio.Event()  # before it is asked: nothing that comes then is missed
             self._raise_if_ended()  # or what is asked for now is heard after its release
+            asked = anyio.current_time()
             seconds = await self._ask(when_held)
+            unanswered = inf if self._answered else min(unanswered, asked)
+            if anyio.current_time() - unanswered >= patience:
+                return False
             if seconds is not None:
                 await self._pause(seconds)
+        return True
+
+    async def _can_ask(self, patience: float) -> bool:
+        """Wait for so many seconds until there is somebody to ask."""
+        process = self._process
+        if outage := process.session.outage:
+            self._wait.goes_on(str(outage))
+        with anyio.move_on_after(patience) as waiting:
+            await process.session.wait_until_good()
+            await process.until_given_back(self.key)
+        return not waiting.cancelled_caught
 
     async def _ask(self, when_held: WhenHeld) -> float | None:
         """Once; the seconds after which to ask again, or None if it is held."""
@@ -194,8 +210,10 @@ class RedisLease(Lease):
                 asked_under, self.key, self.holder, when_held, claimed=self._claimed
             )
         except LeaseLost as error:
+            self._answered = False
             self._wait.goes_on(str(error))
             return SOON * 4
+        self._answered = True
         if answer.word == "held":
             # What was granted counts under the session that it was asked with, and only while that
             # is good by our clock: the answer may have been under way for longer than it lives.
