@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple
 
 from anyio import CancelScope, current_time
 
@@ -40,7 +40,6 @@ from ..states import (
     INITIAL,
     INITIAL_PHASE,
     NEXT_PHASE,
-    OUTCOMES,
     SOCKET_OWNER,
     Deadline,
     Event,
@@ -225,7 +224,7 @@ class Progress:
         else:
             self._enter(carried)
         self.observers.notify(source, event, self._state, carried)
-        return cast("Outcome", carried) if event in OUTCOMES else None
+        return carried if isinstance(carried, Outcome) else None
 
     # What a row changes
 

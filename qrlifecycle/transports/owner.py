@@ -181,8 +181,8 @@ def _at(said: object, path: str) -> object:
 def _inside(path: str, one: object, wrappers: Collection[str] | None) -> Level:
     """What is one level further down, and the way there."""
     if isinstance(one, dict):
-        keys = one if wrappers is None else [key for key in wrappers if key in one]
-        return [(f"{path}{key}.", _parsed(one[key])) for key in keys]
+        keys = one if wrappers is None else wrappers
+        return [(f"{path}{key}.", _parsed(one[key])) for key in keys if key in one]
     return [(path, _parsed(each)) for each in one] if isinstance(one, list) else []
 
 

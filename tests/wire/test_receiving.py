@@ -82,6 +82,38 @@ async def test_what_is_sent_arrives() -> None:
     assert said[3:] == [(8, (4000).to_bytes(2, "big"))]
 
 
+async def test_a_goodbye_that_was_framed_ahead_is_said_once_and_last() -> None:
+    """The first that was framed, after all that was sent; whoever closes again says nothing."""
+    served: list[Served] = []
+    async with listening(serve_quietly, served=served) as port, opened(port) as connection:
+        connection.frame_goodbye(["bye"])
+        connection.frame_goodbye(["another"])
+        assert connection.send_nowait("before")
+        assert connection.close_nowait()
+        await connection.aclose()
+        await served[0].through.wait()
+        said = unmasked(bytes(served[0].received))
+    assert said == [(1, b"before"), (1, b"bye"), (8, b"\x03\xe8")]
+
+
+async def test_a_goodbye_is_not_said_to_who_has_closed() -> None:
+    """A close was answered by a close, and after that nothing may be sent."""
+
+    async def handler(served: Served) -> None:
+        await served.accept()
+        await served.send(b"\x88\x02\x03\xe8")
+        await served.read_to_the_end()
+
+    served: list[Served] = []
+    async with listening(handler, served=served) as port, opened(port) as connection:
+        connection.frame_goodbye(["bye"])
+        with pytest.raises(anyio.EndOfStream):
+            await connection.receive()
+        assert connection.close_nowait()
+        await served[0].through.wait()
+        assert unmasked(bytes(served[0].received)) == [(8, b"\x03\xe8")]
+
+
 # The heartbeat
 
 

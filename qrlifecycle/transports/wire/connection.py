@@ -46,6 +46,7 @@ class WebSocketConnection(NotPickled):
         "_asked",
         "_end",
         "_frames",
+        "_goodbye",
         "_heard",
         "_heartbeat",
         "_looked",
@@ -69,6 +70,7 @@ class WebSocketConnection(NotPickled):
         """The one that the server chose, once it is open."""
         self._stream = Stream()
         self._frames: Frames | None = None
+        self._goodbye: bytes | None = None
         self._looked = False
         self._end: Exception | None = None
         self._heartbeat = options.heartbeat
@@ -196,7 +198,16 @@ class WebSocketConnection(NotPickled):
         await self._stream.closed_for_good()
         await anyio.lowlevel.checkpoint_if_cancelled()
 
-    def close_nowait(self, code: int = 1000, *, farewells: Iterable[str | bytes] = ()) -> bool:
+    def frame_goodbye(self, farewells: Iterable[str] = ()) -> None:
+        """Frame what closing says, once: ahead, it is said at once when the time has come.
+
+        Args:
+            farewells: messages to send before the close.
+        """
+        if self._goodbye is None and self._frames is not None:
+            self._goodbye = self._frames.goodbye(farewells)
+
+    def close_nowait(self, code: int = 1000) -> bool:
         """The same without waiting; whether nothing is left.
 
         Not as long as another task waits for the socket: it is woken, and `aclose()` waits for it.
@@ -205,13 +216,14 @@ class WebSocketConnection(NotPickled):
         and it is handed over at once, for each time that it is costs as much as all else here.
 
         Args:
-            code: the close's own.
-            farewells: messages to send before.
+            code: the close's own, unless a goodbye was framed.
         """
-        for farewell in farewells:
-            self._put(farewell)
-        if self._frames is not None and not self._stream.closed:
-            self._stream.write(self._frames.close(code))
+        frames = self._frames
+        if frames is not None and not self._stream.closed:
+            if self._goodbye is None or self._end is not None:
+                self._stream.write(frames.close(code))
+            elif frames.open:
+                self._stream.write(self._goodbye)
         self._stream.close()
         self._forget()
         return not self._stream.awaited

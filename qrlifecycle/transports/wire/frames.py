@@ -7,10 +7,11 @@ why, and for what was measured.
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterable
 
 from websockets.exceptions import InvalidState, PayloadTooBig
-from websockets.frames import CloseCode, Frame, Opcode
-from websockets.protocol import CLIENT, Protocol
+from websockets.frames import Close, CloseCode, Frame, Opcode
+from websockets.protocol import CLIENT, OPEN, Protocol
 
 from ...errors import TransportError
 from ...logs import SILENT
@@ -58,6 +59,11 @@ class Frames:
     def waiting(self) -> bool:
         """Whether a message has come that was not taken."""
         return bool(self._messages)
+
+    @property
+    def open(self) -> bool:
+        """Whether neither side has closed."""
+        return self._protocol.state is OPEN
 
     def next(self) -> str | bytes | None:
         """The next message that came whole, if there is one."""
@@ -113,6 +119,12 @@ class Frames:
         except InvalidState:
             return b""
         return b"".join(self._protocol.data_to_send())
+
+    def goodbye(self, farewells: Iterable[str]) -> bytes:
+        """Messages and a close in order, as they can be sent later, while it is `open` still."""
+        last = [Frame(Opcode.TEXT, farewell.encode()) for farewell in farewells]
+        last.append(Frame(Opcode.CLOSE, Close(CloseCode.NORMAL_CLOSURE, "").serialize()))
+        return b"".join(frame.serialize(mask=True) for frame in last)
 
     def _take(self, frame: Frame) -> None:
         if self.ended:

@@ -62,7 +62,8 @@ class WiredTransport(PushTransport):
         """Say goodbye, wait for nobody, and leave nothing but what another task waits with."""
         self._left = True
         self._buffer.close()
-        return self._wire.close_nowait(farewells=self._farewells())
+        self._wire.frame_goodbye(self._farewells())
+        return self._wire.close_nowait()
 
     async def aclose(self) -> None:
         """The same, and wait for such a task to notice it."""
@@ -89,7 +90,7 @@ class WiredTransport(PushTransport):
     def _read(self, message: str | bytes) -> None:
         """Take a message, by `_take()` and `_end()`, and send what it asks for."""
 
-    def _farewells(self) -> Sequence[str | bytes]:
+    def _farewells(self) -> Sequence[str]:
         """What to say before the WebSocket's own close; nothing if it is not open."""
         return ()
 
@@ -105,6 +106,8 @@ class WiredTransport(PushTransport):
             message = self._wire.receive_nowait()
 
     async def _hear(self) -> None:
+        # Now there is time; who hears of a success waits for the closing, too.
+        self._wire.frame_goodbye(self._farewells())
         try:
             await self._read_next()
         except EndOfStream:
