@@ -112,11 +112,12 @@ class ScriptedPeer:
         """Whether the newest transport's handshake is done and its socket exists."""
         return bool(self.transports) and self.transports[-1].listening
 
-    def send(self, signal: Signal) -> None:
-        """Send a signal over every socket that exists; the others never get it."""
+    def send(self, *signals: Signal) -> None:
+        """Send signals over every socket that exists; the others never get them."""
         for transport in self.transports:
             if transport.socket_exists:
-                transport.buffer.put(signal)
+                for signal in signals:
+                    transport.buffer.put(signal)
 
     def hang_up(self) -> None:
         """Close in order."""

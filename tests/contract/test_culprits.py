@@ -182,6 +182,12 @@ ORDERS = [*permutations(SIGNALS), *([code, PAIRED][::way] for code in CODES for 
             ["open: socket 127.0.0.1:", "aclose() (", "must close it"],
         ),
         (
+            AcloseLeavesIt,
+            "T1",
+            "open cancelled at each wait",
+            ["open() returned; then abort() and aclose()", ". aclose() (", "must close it"],
+        ),
+        (
             SaysItIsClosed,
             "T2",
             "close nowait tells the truth",

@@ -135,6 +135,9 @@ async def judge_cancelled(harness: Harness, operation: Operation) -> None:
     harness.require(operation, TransportError)
     if operation.returned and operation.method == "open":  # too late to be cancelled
         await harness.discard(operation.transport)
+        # What is left of this one is no fault of the next, which is cancelled in time.
+        happened = "open() returned; then abort() and aclose() were called."
+        await harness.nothing_left(operation.transport, happened, by=("aclose",))
         return
     harness.abort(operation.transport)
     at = f" at {operation.place}" if operation.place else ""
