@@ -144,10 +144,11 @@ class PairingThread:
         while not wait([self._ended], TURN if timeout is None else timeout).done:
             if timeout is not None:
                 raise TimeoutError("the attempt goes on")
-        ended = self._ended.result()
-        if isinstance(ended, BaseException):
-            raise ended
-        return ended
+        # A program that shuts down may have cancelled all tasks of the event loop, also this one.
+        raised = None if self._ended.cancelled() else self._ended.result()
+        if raised is not None:
+            raise raised
+        return self._end.outcome or Cancelled()
 
     def changes(self) -> Iterator[Change]:
         """The changes, from the first of the attempt to its last. They can be read once.
@@ -200,6 +201,8 @@ class PairingThread:
         self._own = threading.current_thread()
         self._scope = anyio.CancelScope()
         self._changes, self._end = self.lifecycle.changes(), self.lifecycle.changes()
+        # Of the two, the second is read by nobody: it keeps an end that was decided before `pair()`
+        # was left from outside, and gave back nothing.
         expect_pair(self.lifecycle, self._scope)
 
     def _leave(self) -> None:
@@ -207,18 +210,17 @@ class PairingThread:
         if not self._over and not self.lifecycle.snapshot().ending:
             self.lifecycle.cancel()
 
-    async def _run(self) -> Outcome | BaseException:
+    async def _run(self) -> BaseException | None:
         try:
             with self._scope:
-                return await self.lifecycle.pair()
-            # Left from outside: perhaps an end had been decided before.
-            return self._end.outcome or Cancelled()
+                await self.lifecycle.pair()
         except anyio.get_cancelled_exc_class():
             raise
         except BaseException as error:  # SystemExit, too: it is for the thread that waits
             return error
         finally:
             self._over = True
+        return None
 
 
 def in_event_loop() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 from collections.abc import Iterator
@@ -170,6 +171,37 @@ def test_what_pair_raises_comes_out_as_it_is(far: Far, backend: str) -> None:
     with pytest.raises(SystemExit) as left:
         pair_blocking(far.lifecycle(on_change=leave), backend=backend)
     assert left.value.code == 3
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_ended_by_an_exception_can_be_read_to_its_end(far: Far, backend: str) -> None:
+    """Also by a `SystemExit`, which does not end the thread before that is closed."""
+
+    def leave(change: Change) -> None:
+        if change.event is Event.QR_READY:
+            raise SystemExit(3)
+
+    with PairingThread(far.lifecycle(on_change=leave), backend=backend) as pairing:
+        with pytest.raises(SystemExit):
+            pairing.result(HANGS)
+        events = [change.event for change in pairing.changes()]
+        with pytest.raises(EventRefused):
+            pairing.generate()
+    assert events == [Event.GENERATE, Event.QR_READY, Event.CANCEL]
+
+
+def test_promise_5_an_attempt_whose_task_was_cancelled_was_cancelled(far: Far) -> None:
+    """By a hook that cancels all that runs, as programs do that shut down."""
+
+    def shut_down(_qr: QRCode) -> None:
+        for task in asyncio.all_tasks():
+            task.cancel()
+
+    lifecycle = far.lifecycle(on_qr_updated=shut_down)
+    with PairingThread(lifecycle) as pairing:
+        assert pairing.result(HANGS) == Cancelled()
+    assert (lifecycle.state, lifecycle.socket_open) == (State.IDLE, False)
+    assert pairing.result() == Cancelled()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
