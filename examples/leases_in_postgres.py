@@ -83,6 +83,7 @@ class PostgresLease(Lease):
         self._close_within = 0.0
         self._token: int | None = None
         self._released = False
+        self._waiting: anyio.CancelScope | None = None
 
     @property
     def token(self) -> int | None:
@@ -93,9 +94,11 @@ class PostgresLease(Lease):
             raise InvalidValue(f"ttl is too short for a holder that closes in {close_within} s")
         self._close_within = close_within
         try:
-            if not await self._ask(CLAIM):
-                raise LeaseHeld
-            self._token = await self._wait_for_its_turn()
+            with anyio.CancelScope() as self._waiting:  # release() waits for no answer
+                if not await self._ask(CLAIM):
+                    raise LeaseHeld
+                self._token = await self._wait_for_its_turn()
+            self._require_kept()
         except BaseException:
             self.release()
             raise
@@ -133,6 +136,8 @@ class PostgresLease(Lease):
     def release(self) -> None:
         if not self._released:
             self._released, self._lost = True, None
+            if self._waiting is not None:
+                self._waiting.cancel()
             self._leases.held.pop(self.id, None)
             self._leases.say(RELEASE, id=self.id)
 
