@@ -15,7 +15,7 @@ import trustme
 
 from qrlifecycle import TransportError, TransportLost, TransportRefused, TransportUnreachable
 from qrlifecycle.errors import Ending
-from qrlifecycle.testing.contract.websocket_peer import frame
+from qrlifecycle.testing.contract.websocket_peer import frame, upgrade
 from qrlifecycle.transports.wire import WebSocketConnection, WireOptions
 
 from ..patience import HANGS
@@ -300,12 +300,14 @@ async def test_a_switch_to_something_else(fault: str) -> None:
         )
 
 
-async def test_a_header_that_is_repeated_says_all_of_it() -> None:
-    """What a gateway says of the connection may stand in a line of its own."""
+@pytest.mark.parametrize("first", [True, False])
+async def test_a_header_that_is_repeated_says_all_of_it(first: bool) -> None:
+    """What a gateway says of the connection may stand in a line of its own, before or after."""
 
     async def handler(served: Served) -> None:
-        await served.read_request()
-        await served.accept_with(b"connection: keep-alive")
+        lines = [b"Connection: Upgrade", b"connection: keep-alive"]
+        answer = upgrade(await served.read_request())
+        await served.send(answer.replace(lines[0], b"\r\n".join(lines if first else lines[::-1])))
         await served.read_to_the_end()
 
     async with listening(handler) as port:
@@ -348,6 +350,7 @@ async def test_a_choice_of_what_was_not_offered(header: bytes, fault: str) -> No
             "the server answers with a head of more than 16 kB",
         ),
         (b"\x15\x03\x01\x00\x02\x02\x0a", "the server speaks TLS there; is it https or wss?"),
+        (b"\x16\x03\x01\x00\x02\x01\x00", "the server speaks TLS there; is it https or wss?"),
     ],
 )
 async def test_another_protocol(answer: bytes, text: str) -> None:
@@ -358,6 +361,19 @@ async def test_another_protocol(answer: bytes, text: str) -> None:
             TransportUnreachable,
             Ending.ANOTHER_PROTOCOL,
             text,
+        )
+
+
+async def test_within_tls_no_answer_is_taken_for_tls(
+    certified: ssl.SSLContext, trusting: ssl.SSLContext
+) -> None:
+    """The hint would be to use what is used already."""
+    async with listening(answering(b"\x15\x03\x01\x00\x02\x02\x0a"), tls=certified) as port:
+        judge(
+            await failure_of(connection_to(port, ssl=trusting)),
+            TransportUnreachable,
+            Ending.ANOTHER_PROTOCOL,
+            "the server does not speak HTTP",
         )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import hashlib
 import logging
 import math
 import pickle
 import ssl
 import traceback
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -15,7 +18,7 @@ import pytest
 
 from qrlifecycle import InvalidValue, TransportError
 from qrlifecycle.testing.contract.websocket_peer import frame
-from qrlifecycle.transports.wire import WebSocketConnection, WireOptions
+from qrlifecycle.transports.wire import WebSocketConnection, WireOptions, handshake
 from qrlifecycle.transports.wire.handshake import NAME
 
 from ..patience import HANGS
@@ -64,6 +67,22 @@ async def test_the_handshake_as_it_is() -> None:
         b"User-Agent",
     ]
     assert served.header(b"user-agent") == [NAME]
+    (key,) = served.header(b"sec-websocket-key")
+    assert len(base64.b64decode(key, validate=True)) == 16
+
+
+async def test_where_sha_1_is_forbidden_for_security_the_handshake_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A system in FIPS mode lets it be used for what is none, if that is said."""
+
+    def sha1(data: bytes, *, usedforsecurity: bool = True) -> Any:
+        if usedforsecurity:
+            raise ValueError("disabled for FIPS")
+        return hashlib.sha1(data)
+
+    monkeypatch.setattr(handshake, "hashlib", SimpleNamespace(sha1=sha1))
+    assert (await request_of()).request
 
 
 async def test_headers_and_cookies_are_sent() -> None:

@@ -94,7 +94,7 @@ async def ask(stream: Stream, request: h11.Request) -> h11.Connection:
         OSError: the connection broke.
     """
     http = h11.Connection(h11.CLIENT)
-    stream.write(http.send(request) or b"", awaited=True)
+    stream.write(http.send(request) or b"")
     await stream.drain()
     return http
 
@@ -179,7 +179,7 @@ def _request(address: Address, options: WireOptions, key: bytes) -> h11.Request:
         *options.header_fields,
     ]
     if b"host" not in given:
-        headers.insert(0, (b"Host", address.authority.encode()))
+        headers.append((b"Host", address.authority.encode()))  # which h11 sends first
     if b"user-agent" not in given:
         headers.append((b"User-Agent", NAME))
     if address.credentials is not None and b"authorization" not in given:
