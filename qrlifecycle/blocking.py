@@ -206,8 +206,9 @@ class PairingThread:
         expect_pair(self.lifecycle, self._scope)
 
     def _leave(self) -> None:
-        # Where it is over, what runs is somebody else's: they, and not this, may cancel it.
-        if not self._over and not self.lifecycle.snapshot().ending:
+        # Where it is over, what runs is somebody else's: they, and not this, may cancel it. An end
+        # that was decided stays as it is.
+        if not self._over:
             self.lifecycle.cancel()
 
     async def _run(self) -> BaseException | None:
