@@ -17,6 +17,7 @@ from functools import lru_cache, partial
 from types import FunctionType
 from typing import Any
 
+from .errors import InvalidValue
 from .spelling import did_you_mean
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "no_plain_function",
     "no_such_argument",
     "no_such_call",
+    "require_plain_function",
 ]
 
 SURE = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -77,6 +79,12 @@ def no_plain_function(function: object, number: int = 1) -> str | None:
     if inspect.iscoroutinefunction(function):
         return "must be a plain function, not an async one"
     return no_such_call(function, number)
+
+
+def require_plain_function(name: str, function: object, number: int = 1) -> None:
+    """Raise `InvalidValue` for what is no plain function of so many arguments."""
+    if (why := no_plain_function(function, number)) is not None:
+        raise InvalidValue(f"{name} {why}")
 
 
 def no_such_call(function: object, number: int) -> str | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from inspect import iscoroutine
 from typing import Any
 
 from ..logs import About, logger
@@ -18,7 +17,7 @@ from ..outcome import Connected, Outcome
 from ..policy import Policy
 from ..records import Began, Changed, Dropped, Ended, Record, Recorder
 from ..states import Event, State
-from .user_code import close_coroutine, fault_of, place_of, reraise
+from .user_code import fault_of, not_run, place_of, reraise
 
 __all__ = ["Recording"]
 
@@ -115,9 +114,8 @@ class Recording:
             fault = fault_of(error)
             self._complain(f"raised {type(fault).__name__}{place_of(fault)}")
         else:
-            if iscoroutine(answer):
-                close_coroutine(answer)
-                self._complain("gave back a coroutine, which was not run: make it a plain function")
+            if (trouble := not_run(answer)) is not None:
+                self._complain(trouble)
 
     def _complain(self, trouble: str) -> None:
         if not self._complained:  # a disk that is full stays full

@@ -48,6 +48,7 @@ __all__ = [
     "fault_of",
     "is_thrown_away",
     "native_cancellations",
+    "not_run",
     "place_of",
     "raise_swallowed",
     "reraise",
@@ -136,6 +137,14 @@ def close_coroutine(answer: object) -> None:
     """An async function was given where a plain one belongs: what it gave back is never run."""
     if inspect.iscoroutine(answer):
         answer.close()
+
+
+def not_run(answer: object) -> str | None:
+    """What is said where a function that is to be plain gave back a coroutine, which is closed."""
+    if not inspect.iscoroutine(answer):
+        return None
+    answer.close()
+    return "gave back a coroutine, which was not run: make it a plain function"
 
 
 def describe(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from ..calling import no_plain_function
+from ..calling import require_plain_function
 from ..codes import PairingCode, QRCode
 from ..engine.user_code import close_coroutine, fault_of, place_of
 from ..errors import InvalidValue, Malformed, QRLifecycleError
@@ -38,7 +38,6 @@ __all__ = [
     "Payload",
     "SignalMap",
     "address_message",
-    "check_reading",
     "check_signals",
     "payload_of",
     "read_message",
@@ -174,13 +173,7 @@ def check_signals(signals: object) -> None:
         raise InvalidValue("signals must be functions by the names of messages")
     for name, make in signals.items():
         if make is not DEFAULT_SIGNALS.get(name):
-            check_reading(f"signals[{name!r}]", make)
-
-
-def check_reading(name: str, function: object) -> None:
-    """Raise `InvalidValue` for what is no plain function that takes a message."""
-    if (why := no_plain_function(function)) is not None:
-        raise InvalidValue(f"{name} {why}")
+            require_plain_function(f"signals[{name!r}]", make)
 
 
 def read_message(

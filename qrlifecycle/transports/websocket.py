@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from ..calling import require_plain_function
 from ..errors import (
     Ending,
     InvalidValue,
@@ -18,7 +19,7 @@ from ..errors import (
 from ..secrecy import forgetful, shown_half_made
 from ..signals import Signal
 from ..values import json_in
-from .messages import Drop, Dropped, check_reading
+from .messages import Drop, Dropped
 from .owner import Owner, Whose, keys_of, unsaid, whose_is
 from .push import CANNOT_BE_MEANT
 from .wire import WebSocketConnection, WiredTransport, WireOptions
@@ -111,9 +112,9 @@ class WebSocketTransport(WiredTransport):
         heartbeat: float = HEARTBEAT,
     ) -> None:
         check_flags(text=text, wait_for_pong=wait_for_pong)
-        check_reading("read", read)
+        require_plain_function("read", read)
         if welcome is not None:
-            check_reading("welcome", welcome)
+            require_plain_function("welcome", welcome)
         if owner is not None and text:
             raise InvalidValue("owner needs messages of JSON: with text=True, have `read` compare")
         self._keys = () if owner is None else keys_of(owner)

@@ -63,6 +63,7 @@ class RedisLease(Lease):
 
     __slots__ = (
         "_answered",
+        "_asking",
         "_changed",
         "_claimed",
         "_ended_by",
@@ -70,7 +71,6 @@ class RedisLease(Lease):
         "_process",
         "_token",
         "_wait",
-        "_waiting",
         "_when_held",
         "holder",
         "key",
@@ -86,7 +86,7 @@ class RedisLease(Lease):
         self._lost: Lost | None = None
         self._token: int | None = None
         self._wait = Wait()
-        self._waiting: anyio.CancelScope | None = None
+        self._asking: anyio.CancelScope | None = None
         """Its asking, whatever that waits for; None where nothing is waited for."""
         self.key = key
         self.holder = secrets.token_hex(8)
@@ -147,9 +147,9 @@ class RedisLease(Lease):
             LeaseLost: it is released, or lost.
         """
         self._raise_if_ended()
-        with anyio.CancelScope() as self._waiting:
+        with anyio.CancelScope() as self._asking:
             await wait()
-        self._waiting = None  # thousands may be held
+        self._asking = None  # thousands may be held
         self._raise_if_ended()
 
     async def _have_it(self) -> None:
@@ -264,7 +264,7 @@ class RedisLease(Lease):
             return
         told = self._token is not None or self.trusting
         self._ended_by = error
-        self._wait_no_more()
+        self._ask_no_more()
         lost, self._lost = self._lost, None
         if told and lost is not None:
             lost(error)
@@ -275,9 +275,9 @@ class RedisLease(Lease):
         self._lost = None
         if self._ended_by is None:
             self._ended_by = LeaseLost("it was released while it was waited for")
-        self._wait_no_more()
+        self._ask_no_more()
 
-    def _wait_no_more(self) -> None:
+    def _ask_no_more(self) -> None:
         self.wake()
-        if self._waiting is not None:
-            self._waiting.cancel()
+        if self._asking is not None:
+            self._asking.cancel()

@@ -13,10 +13,9 @@ import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
-from inspect import iscoroutine
 
-from ...calling import no_plain_function
-from ...engine.user_code import close_coroutine, place_of
+from ...calling import require_plain_function
+from ...engine.user_code import not_run, place_of
 from ...errors import InvalidValue
 from ...logs import AddLifecycle
 from ...records import (
@@ -107,7 +106,7 @@ class Audit:
             raise InvalidValue(f"limits must be Limits(...), not {type(limits).__name__}")
         self._limits = limits or Limits()
         if on_alert is not None:
-            _require_plain("on_alert", on_alert)
+            require_plain_function("on_alert", on_alert)
         self._on_alert = on_alert
         self._clock = clock
         self._listeners: list[Callable[[str, float], object]] = []
@@ -190,7 +189,7 @@ class Audit:
         Raises:
             InvalidValue: it is none, or does not take the two.
         """
-        _require_plain("a listener", listener, 2)
+        require_plain_function("a listener", listener, 2)
         self._listeners.append(listener)
 
     def _counted(self, alerts: Iterator[Alert]) -> list[Alert]:
@@ -372,16 +371,10 @@ def _call(who: str, function: Callable[..., object], *arguments: object) -> bool
     except Exception as error:
         logger.error("%s raised %s%s", who, type(error).__name__, place_of(error))
         return False
-    if iscoroutine(answer):
-        close_coroutine(answer)
-        logger.error("%s gave back a coroutine, which was not run: make it a plain function", who)
+    if (trouble := not_run(answer)) is not None:
+        logger.error("%s %s", who, trouble)
         return False
     return True
-
-
-def _require_plain(name: str, function: object, number: int = 1) -> None:
-    if (why := no_plain_function(function, number)) is not None:
-        raise InvalidValue(f"{name} {why}")
 
 
 def _log(alert: Alert) -> None:
