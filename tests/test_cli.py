@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -1676,6 +1677,7 @@ def test_a_shell_completes_commands_and_options() -> None:
         ("pair --bot", "--bot-id"),
         ("pair wa", "waha"),
         ("pair waha --sess", "--session"),
+        ("diagram --format pn", "png"),
     ):
         typed = ["qrlifecycle", *words.split()]
         asked = f"COMP_WORDS=({' '.join(typed)}); COMP_CWORD={len(typed) - 1}\n"
@@ -1684,6 +1686,34 @@ def test_a_shell_completes_commands_and_options() -> None:
             ["bash", "--norc"], input=script + asked, capture_output=True, text=True, check=True
         )
         assert done.stdout.split() == [expected], done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish here")
+def test_fish_completes_and_says_of_each_command_what_it_is_for_in_one_line(tmp_path: Path) -> None:
+    """The line that `--help` lists it with, and not all that its own help says."""
+    pytest.importorskip("shtab", reason="needs the extra 'cli'")
+    script = tmp_path / "qrlifecycle.fish"
+    script.write_text(run("completion", "fish").stdout)
+
+    def completed(line: str) -> dict[str, str]:
+        asked = f"source {script}; complete --do-complete '{line}'"
+        environment = {**os.environ, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+        done = subprocess.run(
+            ["fish", "--command", asked],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment,
+        )
+        return dict(line.partition("\t")[::2] for line in done.stdout.splitlines())
+
+    commands = completed("qrlifecycle ")
+    assert set(command_line().commands) <= set(commands)
+    assert all(said[0].islower() and len(said) < 110 for said in commands.values()), commands
+    assert set(GATEWAYS) <= set(completed("qrlifecycle pair "))
+    assert [*completed("qrlifecycle pair waha --sess")] == ["--session"]
+    assert [*completed("qrlifecycle diagram --format pn")] == ["png"]
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..errors import MissingExtra
+from . import diagram, model, timeline
 from .arguments import command_line
 from .gateways import GATEWAYS
 from .output import write
@@ -12,6 +13,9 @@ from .parser import Parser
 from .stopping import Stop
 
 __all__ = ["run"]
+
+FORMATS = {"diagram": diagram.FORMATS, "model": model.FORMATS, "timeline": timeline.FORMATS}
+"""What `--format` may name; to parse, it is looked at where it is used."""
 
 
 def run(arguments: argparse.Namespace, _stop: Stop) -> int:
@@ -26,12 +30,15 @@ def run(arguments: argparse.Namespace, _stop: Stop) -> int:
         raise MissingExtra("completing commands in a shell", "cli") from None
     parser = command_line()
     _nest_gateways(parser)
-    for command in parser.parsers.values():
+    for name, command in parser.parsers.items():
+        command.description = None  # in its place stands the one line of the list of commands
         for action in command._actions:  # noqa: SLF001 - argparse has no other list
             if action.metavar == "FILE":
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
             if action.dest == "gateway":  # a factory of one's own is taken as well
                 action.choices = [*GATEWAYS]
+            if action.dest == "format":
+                action.choices = [*FORMATS[name]]
     write(f"{shtab.complete(parser, arguments.shell)}\n", None)
     return 0
 
