@@ -27,7 +27,11 @@ from ..testing.contract import CLAUSES
 from .drawing import draws_colours
 from .stopping import Stop
 
-__all__ = ["print_columns", "progress", "run", "versions"]
+__all__ = ["ALL", "ALL_TRIED", "print_columns", "progress", "run", "versions"]
+
+ALL = "Everything held."
+ALL_TRIED = "Everything that was tried held; what was skipped is named above."
+"""The last lines of what found no fault."""
 
 NEEDS = {"trio": "trio", "properties": "hypothesis"}
 """The packages of the extra ``testing`` that a backend or a part needs."""
@@ -241,8 +245,10 @@ def _verdict(results: Results, arguments: argparse.Namespace, missing: list[str]
             why = dict.fromkeys(found.skipped for found in own if found.skipped)
             raise UsageError(f"{option} {name}: nothing was checked: {'; '.join(why)}")
     left = [*missing, *untried(results)]
-    some = f"Everything that was tried held; not tried: {', '.join(left)}."
-    print(some if left else "Everything held.")
+    if left:
+        print(f"Everything that was tried held; not tried: {', '.join(left)}.")
+    else:
+        print(ALL_TRIED if any(found.notes for found in results.values()) else ALL)
     return 0
 
 

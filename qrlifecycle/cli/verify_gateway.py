@@ -18,7 +18,7 @@ from ..testing.backends import BACKENDS
 from ..testing.gateways import scenarios
 from .gateways import GATEWAYS
 from .stopping import Stop
-from .verify import print_columns, progress, versions
+from .verify import ALL, ALL_TRIED, print_columns, progress, versions
 
 if TYPE_CHECKING:
     from ..testing.gateways import ScenarioResult
@@ -140,6 +140,5 @@ def _verdict(results: Results) -> int:
         raise UsageError(f"nothing was checked: {'; '.join(why) or nothing}")
     if any(played.skipped for played in results.values()):
         words.append("skipped")
-    some = "Everything that was tried held; what was skipped is named above."
-    print(some if "skipped" in words else "Everything held.")
+    print(ALL_TRIED if "skipped" in words else ALL)
     return 0
