@@ -338,6 +338,12 @@ class Progress:
         if self.verdict is None:
             self.verdict = verdict
 
+    @property
+    def why_given_up(self) -> str | None:
+        """The words of the error that the attempt ends by, unless the final status check helps."""
+        carried = None if self.verdict is None else self.verdict.carried
+        return str(carried.error) if isinstance(carried, Failed) else None
+
     # Deadlines
 
     @property

@@ -277,7 +277,8 @@ class StatusReader:
     def _miss(self, fault: Exception) -> None:
         """There was no answer: it is said, counted, and asked again."""
         # One of ours says it all; of any other, the place is of use and the text may hold a secret.
-        ours = isinstance(fault, QRLifecycleError)
-        warn_once("check_status failed: %s", fault if ours else describe(fault))
+        text = str(fault) if isinstance(fault, QRLifecycleError) else describe(fault)
+        if text != self._progress.why_given_up:  # else the attempt is about to end in these words
+            warn_once("check_status failed: %s", text)
         self._progress.observers.count({MISSED: 1})
         self.request_read()
