@@ -33,8 +33,8 @@ async def draw(lifecycle: QRLifecycle, changes: Changes) -> None:
             match change.outcome:
                 case Connected(identity):
                     print(f"\rPaired with {identity}")
-                case Failed(reason):
-                    print(f"\r{reason.person}")
+                case Failed() as failed:
+                    print(f"\r{failed.person}")
             if change.event is Event.QR_UPDATED and (qr := lifecycle.qr) is not None:
                 left = int(qr.expires_in or 60)
                 print(f"\r{qr.text()}{qr.reveal()}")

@@ -17,6 +17,7 @@ from .errors import (
     TransportLost,
     TransportRefused,
     TransportUnreachable,
+    UsageError,
 )
 from .secrecy import shown_half_made
 from .states import Deadline, Word
@@ -66,7 +67,7 @@ class Reason(Word):
     GENERATING_TIMED_OUT = (
         "generating_timed_out",
         "request_qr took longer than policy.generate_timeout.",
-        "Making a code took too long. Please try again.",
+        "No code came in time. Please try again.",
         True,
     )
     REFUSED_BY_SERVICE = (
@@ -182,6 +183,9 @@ REASON_OF_ERROR: Mapping[type[Exception], Reason] = {
 }
 """What an error of the peer's branch means as an end."""
 
+MISTAKE = "Pairing does not work here: the program has to be mended."
+"""The sentence for the person after a `UsageError`, whatever the reason: to try again is no use."""
+
 
 @shown_half_made
 @dataclass(frozen=True, slots=True)
@@ -236,13 +240,13 @@ class Failed:
 
     @property
     def retryable(self) -> bool:
-        """Whether asking again, unchanged, can help."""
-        return self.reason.retryable
+        """Whether asking again, unchanged, can help; after a mistake in the program it cannot."""
+        return self.reason.retryable and not isinstance(self.error, UsageError)
 
     @property
     def person(self) -> str:
         """The sentence for whoever stands in front of the screen."""
-        return self.reason.person
+        return MISTAKE if isinstance(self.error, UsageError) else self.reason.person
 
     def raise_for_failure(self) -> NoReturn:
         """Raise this failure.

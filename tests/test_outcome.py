@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from qrlifecycle import Connected, Failed, PairingFailed, PeerError, Reason, TransportLost
+from qrlifecycle import (
+    Connected,
+    Failed,
+    PairingFailed,
+    PeerError,
+    Reason,
+    TransportLost,
+    WrongAnswer,
+)
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -15,6 +23,16 @@ def test_every_reason_has_a_sentence_for_each_reader(reason: Reason) -> None:
     assert reason.meaning != reason.person
     assert isinstance(reason.retryable, bool)
     assert Failed(reason).retryable is reason.retryable
+
+
+@pytest.mark.parametrize("reason", [Reason.GENERATING_FAILED, Reason.SHOWING_FAILED])
+def test_after_a_mistake_in_the_program_nobody_is_asked_to_try_again(reason: Reason) -> None:
+    """Whatever the reason, what was written wrong stays so: it is said, and not retryable."""
+    failed = Failed(reason, WrongAnswer("request_qr gave back str; give back a code or Paired"))
+    assert not failed.retryable
+    assert "try again" not in failed.person
+    assert "has to be mended" in failed.person
+    assert Failed(reason, PeerError("not today")).person == reason.person
 
 
 def test_a_failure_can_be_raised_with_its_cause() -> None:

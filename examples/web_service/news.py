@@ -86,7 +86,7 @@ def news_of_end(outcome: Outcome) -> News:
         to = f"Paired with {outcome.identity}." if outcome.identity else "Paired."
         return News(ended="paired", sentence=to)
     again = outcome.retryable or outcome.reason is Reason.SUPERSEDED
-    return News(ended="failed", sentence=outcome.reason.person, again=again)
+    return News(ended="failed", sentence=outcome.person, again=again)
 
 
 def _head(event: Event, state: State, lifecycle: QRLifecycle) -> News:
