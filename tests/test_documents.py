@@ -382,7 +382,7 @@ print(JSONFormatter().format(logging.makeLogRecord(fields)))
 def test_the_page_on_logging_tells_whose_line_it_is(tmp_path: Path) -> None:
     """Its listing pairs: each line of ours names one lifecycle, and so does the service's own."""
     (listing,) = blocks(HOW_TO / "logging.md", "python")
-    (healthy,) = blocks(README, "text")
+    (healthy,) = blocks(HOW_TO / "logging.md", "text")
     script = tmp_path / "listing.py"
     script.write_text(listing + KEYED)
     *lines, keyed = map(json.loads, run(sys.executable, str(script)).splitlines())
@@ -443,9 +443,9 @@ def test_the_page_on_property_tests_passes_its_own(tmp_path: Path) -> None:
 
 
 def test_the_readmes_example_prints_the_success() -> None:
-    """The README's example draws a code and ends connected, with the log that it prints."""
+    """The README's example draws a code and ends connected, with the log that the page prints."""
     (listing,) = blocks(README, "python")
-    (log,) = blocks(README, "text")
+    (log,) = blocks(HOW_TO / "logging.md", "text")
     setup = "import logging, sys\n"
     setup += "logging.basicConfig(level='INFO', stream=sys.stdout, format='LOG %(message)s')\n"
     printed = run(sys.executable, "-c", setup + listing)
