@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qrlifecycle.testing import VirtualClockEventLoop, settle
+from qrlifecycle import UsageError
+from qrlifecycle.testing import Plan, VirtualClockEventLoop, run_plan, settle
 from qrlifecycle.testing.clock import Deadlock
 from qrlifecycle.testing.timers import FEW, MOST_TIES, Timer, Timers
 
@@ -126,9 +127,11 @@ def test_a_thread_that_still_runs_in_the_end_is_waited_for() -> None:
 
 
 def test_settling_needs_a_virtual_clock() -> None:
-    """On asyncio's own loop `settle()` says what it needs."""
-    with pytest.raises(AssertionError, match="VirtualClockEventLoop"):
+    """On asyncio's own loop `settle()` says what it needs; so does a plan without a peer."""
+    with pytest.raises(UsageError, match=r"must be virtual: on asyncio .*VirtualClockEventLoop"):
         asyncio.run(settle())
+    with pytest.raises(UsageError, match=r"on trio with \{\"clock\": MockClock"):
+        asyncio.run(run_plan(Plan()))
 
 
 def run_on_a_virtual_clock(main: Callable[[], Any]) -> Any:

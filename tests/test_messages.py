@@ -261,7 +261,7 @@ def test_an_owner_need_not_be_called_as_the_bot_is() -> None:
     """It is what the service says there."""
     own, owner = {"news": lambda _payload: Scanned()}, {"session": "a name", "phone": "7"}
     for payload, expected in (
-        ({"session": "a name"}, Scanned()),
+        ({"session": "a name", "phone": "7"}, Scanned()),
         ({"data": {"session": "a name"}, "phone": 7}, Scanned()),
         ({"session": "bot-7"}, Dropped(Drop.FOREIGN)),
         ({"session": "a name", "phone": 8}, Dropped(Drop.FOREIGN)),

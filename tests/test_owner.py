@@ -92,8 +92,17 @@ def test_what_cannot_be_read_is_neither_ours_nor_anothers(key: str, value: objec
     ],
 )
 def test_ours_nobodys_or_anothers(said: object, whose: Whose) -> None:
-    """A message may name us, somebody else, or nobody."""
-    assert whose_is(said, PAIR) is whose
+    """A message may name us, somebody else, or nobody; the user alone names us, or the bot."""
+    assert whose_is(said, PAIR, ("data",)) is whose
+
+
+def test_two_keys_of_one_value_are_two_places_where_it_may_stand() -> None:
+    """One is enough; where both are there, neither may be another's."""
+    owner = keys_of({"session": "mine", "data.instance": "mine", "code": "abc"})
+    assert whose_is({"session": "mine", "code": "abc"}, owner) is Whose.OURS
+    assert whose_is({"data": {"instance": "mine", "code": "abc"}}, owner) is Whose.OURS
+    assert whose_is({"session": "mine", "data": {"instance": "mine"}}, owner) is Whose.NOBODYS
+    assert names_another({"session": "mine", "code": "abc", "data": {"instance": "x"}}, owner)
 
 
 @pytest.mark.parametrize("said", ["{" * 100_000, "[" * 100_000, '"', "[1,", {"a": "{"}])
@@ -103,9 +112,15 @@ def test_what_only_looks_like_json_names_nobody(said: object) -> None:
 
 
 def test_keys_of_ones_own_take_the_place_of_the_usual() -> None:
-    """Only they are looked at then; each by itself."""
+    """Only they are looked at then; each by itself, and all that they are to say has to be said."""
     owner = keys_of({"session": "mine", "instance": "7"})
-    assert not names_another({"session": "mine", "botId": "bot-8"}, owner)
+    for said, whose in (
+        ({"session": "mine", "botId": "bot-8"}, Whose.NOBODYS),
+        ({"instance": 7}, Whose.NOBODYS),
+        ({"session": "mine", "instance": None}, Whose.NOBODYS),
+        ({"session": "mine", "data": {"instance": 7}}, Whose.OURS),
+    ):
+        assert whose_is(said, owner) is whose
     assert names_another({"session": "theirs"}, owner)
     assert names_another({"session": "mine", "data": {"instance": 8}}, owner)
     assert whose_is({"botId": "bot-8"}, ()) is Whose.NOBODYS
@@ -139,8 +154,11 @@ def test_an_owner_that_cannot_be_meant_is_refused(owner: Any) -> None:
 
 def test_what_is_unsaid_says_where_it_was_to_be_said() -> None:
     """Each of the places."""
-    assert str(unsaid(keys_of({"session": "a", "data.id": "b"}))) == (
+    assert str(unsaid(keys_of({"session": "a", "data.id": "a"}))) == (
         "'session' or 'data.id' must say whose the message is, and is not there"
+    )
+    assert str(unsaid(keys_of({"bot": "a", "id": "a", "code": "b"}))) == (
+        "'bot' or 'id' and 'code' must say whose the message is, and not all of them are there"
     )
 
 

@@ -217,11 +217,15 @@ async def test_a_message_for_another_is_dropped(said: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [{"bot": ["another"]}, {"bot": True}, {}, {"bot": None}, {"x": "bot-7"}]
+    "said",
+    [
+        *({"bot": ["another"]}, {"bot": True}, {}, {"bot": None}, {"x": "bot-7"}),
+        *({"bot": "bot-7"}, {"user": "user-1"}, {"bot": "bot-7", "user": None}),
+    ],
 )
 async def test_with_an_owner_what_does_not_name_us_is_not_ours(said: dict[str, object]) -> None:
-    """What names nobody, or cannot be read, may be anybody's; what means nothing need not say."""
-    ours = {"type": "scanned", "bot": "bot-7"}
+    """What names nobody, one of two or cannot be read is not; what means nothing need not say."""
+    ours = {"type": "scanned", "bot": "bot-7", "user": "user-1"}
     async with saying(
         say({"type": "linked", "phone": "x", **said}, ours), owner=OWNER
     ) as transport:

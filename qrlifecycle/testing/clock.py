@@ -21,6 +21,7 @@ from unittest.mock import patch
 
 import anyio
 
+from ..errors import UsageError
 from .timers import Timer, Timers
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ __all__ = [
     "VirtualClockEventLoop",
     "before_each_step",
     "jump",
+    "require_virtual_clock",
     "run_virtually",
     "settle",
     "tick",
@@ -56,6 +58,14 @@ DEADLOCK = (
     "FastAPI calls, or of to_thread: make it async def, or give autojump_threshold="
 )
 
+
+REAL_CLOCK = (
+    "the event loop's clock must be virtual: on asyncio with "
+    'backend_options={"loop_factory": VirtualClockEventLoop}, on trio with '
+    '{"clock": MockClock(autojump_threshold=0)}; an anyio_backend fixture gives the same as '
+    '("asyncio", {...})'
+)
+"""What is said where time would have to be waited for."""
 
 LONG = 10.0
 """Real seconds in which a busy system passes on what was sent over a socket, however busy it is."""
@@ -204,8 +214,19 @@ def _virtual_loop() -> VirtualClockEventLoop | None:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return None
-    assert isinstance(loop, VirtualClockEventLoop), "run asyncio on a VirtualClockEventLoop"
+    if not isinstance(loop, VirtualClockEventLoop):
+        raise UsageError(REAL_CLOCK)
     return loop
+
+
+def require_virtual_clock() -> None:
+    """Refuse to go on in real time.
+
+    Raises:
+        UsageError: the event loop's clock is real.
+    """
+    if _virtual_loop() is None:
+        _mock_clock()
 
 
 async def settle() -> None:
@@ -249,7 +270,8 @@ def _mock_clock() -> trio.testing.MockClock:
     import trio.testing  # noqa: PLC0415 - whoever is not on trio may not have it
 
     clock = trio.lowlevel.current_clock()
-    assert isinstance(clock, trio.testing.MockClock), "run trio on a MockClock"
+    if not isinstance(clock, trio.testing.MockClock):
+        raise UsageError(REAL_CLOCK)
     return clock
 
 

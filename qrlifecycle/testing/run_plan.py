@@ -18,7 +18,8 @@ from ..outcome import Reason
 from ..policy import Policy, is_positive
 from ..signals import Paired, PairingRefused, QRUpdated, Signal
 from .acts import SIGNALS, Act
-from .contract.check import PeerFactory
+from .clock import require_virtual_clock
+from .contract.check import PeerFactory, fresh_peer
 from .judge import Judge
 from .plan_targets import PlanTarget, ScriptedTarget, WireTarget
 from .plans import BY_THE_PEER, Answer, Plan, PlanStep, Reading
@@ -60,6 +61,8 @@ async def run_plan(
 
     Raises:
         InvalidValue: a scale that is not above 0.
+        WrongAnswer: ``peer`` makes no peer.
+        UsageError: there is no peer, and the event loop's clock is real.
         Exception: what the peer raised.
     """
     if not is_positive(scale) or math.isinf(scale):
@@ -67,10 +70,11 @@ async def run_plan(
     async with AsyncExitStack() as stack:
         target: PlanTarget
         if peer is None:
+            require_virtual_clock()
             scale = 1.0
             target = ScriptedTarget(plan.openings, plan.closings)
         else:
-            contract_peer = await stack.enter_async_context(peer())
+            contract_peer = await stack.enter_async_context(fresh_peer(peer))
             stack.callback(contract_peer.drop)
             target = WireTarget(contract_peer, plan.openings, plan.closings)
         policy = policy or _scaled(plan.policy, scale)

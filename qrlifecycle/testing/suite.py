@@ -27,7 +27,7 @@ from ..gateways.base import Gateway
 from ..logs import logger
 from ..policy import Policy
 from .contract import checks, smoke_test
-from .contract.check import LIMIT, Check, PeerFactory
+from .contract.check import LIMIT, Check, PeerFactory, fresh_peer
 from .gateways import Emulator, Scenario, play, scenarios
 from .plans import Plan
 from .run_plan import run_plan
@@ -183,9 +183,9 @@ class LifecyclePromises(_OnOwnLoop):
         """A transport opens; if none did, no plan would get far, and none would fail."""
         self._refuse_another_loop()
         if peer is None:
-            pytest.skip("scripted transports open")
+            pytest.skip("without a peer the transports are scripted, and nothing is reached")
         with anyio.fail_after(LIMIT):
-            async with peer() as contract_peer, contract_peer.make():
+            async with fresh_peer(peer) as contract_peer, contract_peer.make():
                 await contract_peer.wait_until_connected()
 
 

@@ -87,8 +87,9 @@ class AsyncClientTransport(PairTransport):
         signals: from the name of a message to what makes a signal of its payload.
         owner: whose messages are meant, for a service that tells everybody everything: by where a
             message says it, what it says there if it is ours (``{"data.session": "bot-7"}``). One
-            that names another there is dropped, and so is a signal that names nobody. Unless given,
-            ``botId`` and ``userId`` are looked for, and what names nobody is for everybody.
+            that names another there is dropped, and so is a signal that does not say each of the
+            values, at one of its keys. In place of the two ids: unless given, ``botId`` and
+            ``userId`` are looked for, and what names nobody is for everybody.
         socketio_path: where on the server Socket.IO is, below the URL's path.
         polling: poll over HTTP, and never speak WebSocket. The close is then a request as well,
             which is given a tenth of a second.

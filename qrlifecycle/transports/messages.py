@@ -194,7 +194,8 @@ def read_message(
         bot_id: the bot this transport listens for.
         user_id: the user this transport listens for.
         owner: whose messages are meant, for services that tell everybody everything: what says
-            nowhere whose it is, is malformed then; a bare text is taken for the owner itself.
+            nowhere whose it is, or not all of it, is malformed then; a bare text is taken for the
+            owner itself.
             Unless given, ``botId`` and ``userId`` (or ``bot_id`` and ``user_id``) are looked for,
             at the top and inside ``data`` and ``payload``, and what names nobody is for everybody.
     """
@@ -205,7 +206,7 @@ def read_message(
         if owner is None:
             whose = whose_is(args, keys_of_pair(bot_id, user_id), WRAPPERS)
         elif isinstance(payload, str):
-            whose = Whose.OURS if payload in owner.values() else Whose.ANOTHERS
+            whose = _whose_text(payload, owner)
         else:
             whose = whose_is(args, keys_of(owner))
         if whose is Whose.ANOTHERS:
@@ -216,6 +217,14 @@ def read_message(
     except BaseException as error:
         return _malformed(fault_of(error))
     return _checked(meaning)
+
+
+def _whose_text(payload: str, owner: Owner) -> Whose:
+    """Whose a bare text is: it says one value, which is too little where there are several."""
+    values = set(owner.values())
+    if payload not in values:
+        return Whose.ANOTHERS
+    return Whose.OURS if len(values) == 1 else Whose.NOBODYS
 
 
 def address_message(

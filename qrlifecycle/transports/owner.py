@@ -7,6 +7,10 @@ another's is dropped before anything else of it is read.
 A key is looked for where it is nearest to the top: further down it may well be about something
 else. A key with dots is the way there (``"data.session"``), and it is looked for nowhere else. One
 that is null says nothing, so it is looked for further down.
+
+Whoever says by ``owner=`` what messages of ours say has it said in each: every value, at one of the
+keys that it was given by. So two keys of one value are two places where it may stand, and two
+values are a bot *and* a code, say: what names the bot alone may be about the code before.
 """
 
 from __future__ import annotations
@@ -47,6 +51,7 @@ JSON_BEGINS = ("{", "[", '"')
 
 
 UNSAID = "must say whose the message is, and is not there"
+UNSAID_IN_PART = "must say whose the message is, and not all of them are there"
 
 
 class Whose(Enum):
@@ -54,7 +59,7 @@ class Whose(Enum):
 
     OURS = auto()
     NOBODYS = auto()
-    """It says nothing of it."""
+    """It says nothing of it, or not all that it has to."""
     ANOTHERS = auto()
 
 
@@ -78,14 +83,20 @@ def keys_of(owner: object) -> Keys:
         raise InvalidValue("owner must have at least one key; None looks at nothing of yours")
     for pair in owner.items():
         if [type(part) for part in pair] != [str, str] or not all(pair):
-            raise InvalidValue("owner must be texts by the keys that messages have, none empty")
+            said = ", ".join("empty text" if part == "" else type(part).__name__ for part in pair)
+            raise InvalidValue(
+                f"owner must be texts by the keys that messages have, none empty, not {said}"
+            )
     return tuple(((key,), value) for key, value in owner.items())
 
 
 def unsaid(keys: Keys) -> Malformed:
-    """Of a message that says nowhere whose it is, where each has to."""
-    places = [key for names, _ in keys for key in names]
-    return Malformed("' or '".join(places), UNSAID)
+    """Of a message that does not say whose it is, where each has to."""
+    places: dict[str, list[str]] = {}
+    for names, ours in keys:
+        places.setdefault(ours, []).extend(names)
+    field = "' and '".join("' or '".join(names) for names in places.values())
+    return Malformed(field, UNSAID if len(places) == 1 else UNSAID_IN_PART)
 
 
 def whose_is(said: object, keys: Keys, wrappers: Collection[str] | None = None) -> Whose:
@@ -94,13 +105,14 @@ def whose_is(said: object, keys: Keys, wrappers: Collection[str] | None = None) 
     Args:
         said: the message.
         keys: what it may say.
-        wrappers: where it is looked for below the top: only under these names, and in each of them;
-            None: in whatever an object holds, and no further than where it is found.
+        wrappers: where it is looked for below the top: only under these names, and in each of them,
+            and one of the keys is enough; None: in whatever an object holds, and no further than
+            where it is found, and all that a message of ours says has to be there.
 
     Raises:
         Malformed: there is what names nobody whom anyone could know, such as a list.
     """
-    ways, found = list(keys), Whose.NOBODYS
+    ways, named_there = list(keys), set[str]()
     for depth, level in _levels(said, wrappers):
         for way in tuple(ways):
             names, ours = way
@@ -109,12 +121,13 @@ def whose_is(said: object, keys: Keys, wrappers: Collection[str] | None = None) 
             if not all(answers):
                 return Whose.ANOTHERS
             if answers:
-                found = Whose.OURS
+                named_there.add(ours)
                 if wrappers is None:
                     ways.remove(way)
         if not ways:
             break
-    return found
+    enough = wrappers is not None or all(ours in named_there for _, ours in keys)
+    return Whose.OURS if named_there and enough else Whose.NOBODYS
 
 
 def named_in(said: object, names: Sequence[str]) -> str:

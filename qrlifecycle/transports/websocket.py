@@ -59,7 +59,8 @@ class WebSocketTransport(WiredTransport):
         text: hand `read` each message as it came, as text or bytes, and not parsed as JSON.
         owner: whose messages are meant: by where a message says it, what it says there if it is
             ours (``{"data.session": "bot-7"}``). One that names another there is dropped, and so is
-            a signal that names nobody. Its values are the transport's `subject`.
+            a signal that does not say each of the values, at one of its keys. They are the
+            transport's `subject`.
         greeting: what to say first: a text, bytes, or a mapping, which is sent as JSON; or several.
         welcome: whether a message is the server's word that it listens to us; opening waits for it.
             It may raise `TransportRefused`. None: it listens at once.

@@ -462,7 +462,7 @@ async def test_what_makes_no_peer_is_refused() -> None:
     async def make() -> WirePeer:
         return line_peer()
 
-    with pytest.raises(WrongAnswer, match=r"check_transport\(my_peer\), not check_transport\(my_p"):
+    with pytest.raises(WrongAnswer, match=r"my_peer, not my_peer\(\)"):
         await check_transport(line_peer())  # type: ignore[arg-type]
     with pytest.raises(WrongAnswer, match="not an async one"):
         await check_transport(make)  # type: ignore[arg-type]

@@ -300,6 +300,40 @@ async def test_each_signal_of_the_raw_socketio_server_arrives() -> None:
             assert [await transport.receive() for _ in peer.signals] == list(peer.signals)
 
 
+def a_screen(**options: Any) -> WirePeer:
+    """A Socket.IO server whose messages name a screen, for a transport that is told so, or not."""
+
+    def make(host: str, port: int) -> SocketIOTransport:
+        url = f"http://{host}:{port}"
+        signals = {"linked": lambda who: Paired(who["name"]), "late": lambda _: QRExpired()}
+        return SocketIOTransport(
+            url, bot_id="b", user_id="u", heartbeat=0.5, signals=signals, **options
+        )
+
+    return socketio_peer(
+        make,
+        [("linked", {"screen": 7, "name": "ada"}, Paired("ada")), ("late", {}, QRExpired())],
+        garbage={"for another": ("linked", {"screen": 8, "name": "eve"})},
+    )
+
+
+async def test_a_socketio_servers_messages_for_another_are_garbage() -> None:
+    """Whoever does not compare is found out by name; whoever does, is not."""
+    (malformed,) = (check for check in checks() if check.name == "garbage")
+    assert (await malformed.run(partial(a_screen, owner={"screen": "7"}))).failure is None
+    failure = (await malformed.run(a_screen)).failure
+    assert failure is not None
+    assert "'for another' became Paired(identity='eve')" in failure.happened
+
+
+async def test_a_signal_that_was_dropped_is_said_to_have_been() -> None:
+    """Nobody is sent to mend what waits for bytes: they came, and the log says what was wrong."""
+    with pytest.raises(CannotCheck, match="What came was dropped: 1 foreign") as raised:
+        await check_transport(partial(a_screen, owner={"screen": "8"}))
+    assert "Mend what reads the messages (the log says why" in str(raised.value)
+    assert "_hear" not in str(raised.value)
+
+
 # A server of one's own, behind a relay
 
 

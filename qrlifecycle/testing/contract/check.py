@@ -170,7 +170,7 @@ async def run_with_peer(
     """
     done: list[T] = []
     trouble: BaseException | None = None
-    async with _made_by(peer_factory) as peer, open_harness(peer, limit) as harness:
+    async with fresh_peer(peer_factory) as peer, open_harness(peer, limit) as harness:
         try:
             done.append(await work(harness))
         except (anyio.get_cancelled_exc_class(), GeneratorExit, KeyboardInterrupt):
@@ -182,7 +182,7 @@ async def run_with_peer(
     return done[0]
 
 
-def _made_by(peer_factory: PeerFactory) -> Peer:
+def fresh_peer(peer_factory: PeerFactory) -> Peer:
     """A fresh peer.
 
     Raises:
@@ -191,7 +191,7 @@ def _made_by(peer_factory: PeerFactory) -> Peer:
     if not callable(peer_factory):
         raise WrongAnswer(
             f"give the function that makes the peer, not a {type(peer_factory).__name__}: each "
-            "check needs a fresh one; check_transport(my_peer), not check_transport(my_peer())"
+            "check needs a fresh one; my_peer, not my_peer()"
         )
     peer: object = peer_factory()
     if isinstance(peer, Peer):

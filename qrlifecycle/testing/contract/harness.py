@@ -310,6 +310,9 @@ class Harness:
         place = place_of_method(receiving.transport, "receive")
         if not receiving.returned:
             breach = self.raised(receiving, "")
+            if dropped := _dropped(receiving.transport):
+                breach.happened += f" What came was dropped: {dropped}."
+                place = "what reads the messages (the log says why, of an unknown one at DEBUG)"
             breach.mend = mend or f"Mend {place}, or {MEANING}: {signal!r} was to come.{doubt}"
             raise breach
         if receiving.result != signal:
@@ -379,6 +382,13 @@ async def open_harness(peer: Peer, limit: float) -> AsyncIterator[Harness]:
                 with anyio.CancelScope(shield=True):
                     await harness.clean_up()
                 tasks.cancel_scope.cancel()
+
+
+def _dropped(transport: Transport) -> str:
+    """In words, how many messages became no signal."""
+    with suppress(Exception):  # another's code
+        return ", ".join(f"{count} {cause}" for cause, count in transport.dropped.items())
+    return ""
 
 
 def gave_another(given: object, wanted: Signal) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import engineio.base_client
 
@@ -177,6 +177,7 @@ def socketio_peer(
     messages: Sequence[tuple[str, object, Signal]] = (),
     *,
     heartbeat: float = HEARTBEAT,
+    garbage: Mapping[str, tuple[str, object]] | None = None,
     kind: type[SocketIOPeer] | None = None,
 ) -> WirePeer:
     """A raw Socket.IO server for `check_transport()`; as it is, for the adapter of the README.
@@ -186,10 +187,15 @@ def socketio_peer(
         messages: what the server says: an event's name, what comes with it, and the signal that
             the transport must make of it; at least two, if any. The adapter's own unless given.
         heartbeat: seconds after which these transports count a silent peer as dead.
+        garbage: what no transport can mean, by a name for it: an event's name, and what comes with
+            it; a message for another, say.
         kind: a class of your own in place of `SocketIOPeer`.
     """
     nobody = frame(event("nobody", "x" * 100))
     spelt = {frame(event(name, payload)): signal for name, payload, signal in messages}
+    garbled = {
+        what: frame(event(name, payload)) for what, (name, payload) in (garbage or {}).items()
+    }
     return (kind or SocketIOPeer)(
         make,
         signals=spelt or _signals(),
@@ -198,7 +204,7 @@ def socketio_peer(
         answers=PONG,
         greet=greet_socketio,
         farewell=frame("1"),
-        garbage=GARBAGE,
+        garbage=GARBAGE | garbled,
         flood=nobody,
     )
 

@@ -52,7 +52,7 @@ class SocketIOTransport(PairTransport, WiredTransport):
             user and password as HTTP's Basic.
         bot_id: the bot to listen for; sent on connecting as ``botId``.
         user_id: the user to listen for; sent on connecting as ``userId``. Messages that name
-            another bot or user are dropped.
+            another bot or user are dropped, unless ``owner`` says what to look at.
         auth: sent on connecting beside the two ids; a token, usually.
         headers: HTTP headers of the handshake.
         cookies: cookies of the handshake.
@@ -60,8 +60,9 @@ class SocketIOTransport(PairTransport, WiredTransport):
         signals: from the name of a message to what makes a signal of its payload.
         owner: whose messages are meant, for a service that tells everybody everything: by where a
             message says it, what it says there if it is ours (``{"data.session": "bot-7"}``). One
-            that names another there is dropped, and so is a signal that names nobody. Unless given,
-            ``botId`` and ``userId`` are looked for, and what names nobody is for everybody.
+            that names another there is dropped, and so is a signal that does not say each of the
+            values, at one of its keys. In place of the two ids: unless given, ``botId`` and
+            ``userId`` are looked for, and what names nobody is for everybody.
         socketio_path: where on the server Socket.IO is.
         ssl_context: for servers with a certificate of their own; verification is the context's.
         proxy: an HTTP proxy's URL, None for none, or "environment" for what that says.
