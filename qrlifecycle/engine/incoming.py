@@ -108,7 +108,7 @@ class Incoming:
 
     def _read_changed_status(self) -> None:
         if (reader := self.reader) is not None:
-            reader.request_read()
+            reader.read_change()
         else:
             self._progress.observers.count({STATUS_CHANGED: 1})
             logger.debug("signal that the status has changed dropped: there is no check_status")
@@ -146,7 +146,7 @@ class Incoming:
         # An answer says nothing of a code that is newer than the one that it was asked about.
         stale = answer.code is not progress.code and not isinstance(answer.signal, FINAL)
         if answer.signal is not None and not stale:
-            self.take_status(answer.signal, claimed=reader.confirming)
+            self.take_status(answer.signal, claimed=reader.confirming or reader.change_told)
         reader.accept(again=stale or reader.confirming)
         # An answer ends the final status check, whatever it says, unless another is to be had.
         if progress.final_check and not reader.read_requested:
@@ -171,8 +171,8 @@ class Incoming:
 
         Args:
             signal: what it found.
-            claimed: whether a success was claimed on the wire, and is confirmed by this if it is
-                one; else the status is the first to tell.
+            claimed: whether the wire claimed a success, or said that the status has changed, and
+                a success is confirmed by this; else the status is the first to tell.
         """
         if self._dispatch(signal):
             how = "confirmed" if claimed else "found"

@@ -87,6 +87,7 @@ class StatusReader:
         "_read",
         "_requested",
         "_retry_after",
+        "change_told",
         "scope",
         "stopped",
     )
@@ -110,6 +111,8 @@ class StatusReader:
         """Whether the final status check ends when the read under way does."""
         self._of_earlier_state = False
         """Whether the read under way began in an earlier state: only a success is of use then."""
+        self.change_told = False
+        """Whether the wire said that the status has changed, and no answer has been had since."""
         self.stopped = False
         """Whether the state that it read for is left; a read under way may be being finished."""
         self.scope = anyio.CancelScope()
@@ -152,6 +155,11 @@ class StatusReader:
     def request_read(self) -> None:
         """Read soon."""
         self._requested.set()
+
+    def read_change(self) -> None:
+        """Read soon: the wire says that the status has changed."""
+        self.change_told = True
+        self.request_read()
 
     def confirm_success(self) -> None:
         """Read soon, and again and again for a while: a success was claimed, and may be true.
@@ -253,6 +261,7 @@ class StatusReader:
             self.request_read()
         else:
             self._backoff.reset()
+        self.change_told = self.change_told and self.read_requested
 
     async def pause(self) -> None:
         """Wait between two reads, for as long as a service asks that is busy."""

@@ -944,6 +944,38 @@ async def test_nothing_but_a_success_is_said_to_be_one_that_the_status_found(
     assert FoundByStatus not in map(type, records)
 
 
+async def test_a_success_that_the_wire_told_to_read_is_none_that_nobody_heard(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Some services say only that the status has changed; each success of theirs is heard."""
+    caplog.set_level(logging.INFO, "qrlifecycle")
+    records: list[Record] = []
+    async with Beside(Status(), recorders=[records.append]) as pairing:
+        await anyio.sleep(5)
+        pairing.status.says = Paired("me")
+        pairing.peer.send(StatusChanged())
+    assert pairing.outcome == Connected("me")
+    assert "connected, confirmed by check_status" in caplog.messages
+    assert FoundByStatus not in map(type, records)
+
+
+async def test_a_change_that_was_read_explains_no_later_success(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its answer was that there is nothing yet; what a later read finds, nobody had told."""
+    caplog.set_level(logging.INFO, "qrlifecycle")
+    records: list[Record] = []
+    policy = Policy(status_interval=10)
+    async with Beside(Status(), policy=policy, recorders=[records.append]) as pairing:
+        await anyio.sleep(1)
+        pairing.peer.send(StatusChanged())
+        await anyio.sleep(1)
+        pairing.status.says = Paired("me")
+    assert pairing.outcome == Connected("me")
+    assert "connected, found by check_status" in caplog.messages
+    assert FoundByStatus in map(type, records)
+
+
 # Believing only what is confirmed
 
 CONFIRM = Policy(confirm_success=True)

@@ -42,6 +42,7 @@ CONSTANT = (Policy, Service, Observers, About, Cancelled, Connected, Failed)
 PASSIVE = frozenset(
     {
         "thread",  # a book
+        "change_told",  # a word in the log
         "_received",  # no walk has as many signals as it takes to matter
         *("_factory", "_policy", "policy", "observers", "_observers", "_tasks"),  # never change
         *("_check", "_sleep", "keeper"),
