@@ -50,6 +50,7 @@ from .culprits import (
     LatestEarlyFirst,
     LeavesATask,
     LeavesItsKeepAlive,
+    LetsNothingOut,
     LooksAtADeque,
     LooksForTheEndAfterASuccess,
     LosesASuccess,
@@ -155,6 +156,18 @@ ORDERS = [*permutations(SIGNALS), *([code, PAIRED][::way] for code in CODES for 
             "T8",
             "cancellation comes out of a flood",
             ["was cancelled at", "went on: the cancellation was swallowed", "must let it out"],
+        ),
+        *(
+            (
+                LetsNothingOut,
+                clause,
+                name,
+                ["was cancelled at", "went on: the cancellation was swallowed", "must let it out"],
+            )
+            for clause, name in (
+                ("T1", "cancellation comes out of receive"),
+                ("T8", "cancellation comes out of a flood"),
+            )
         ),
         (
             ClosesRegardless,

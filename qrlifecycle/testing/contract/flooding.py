@@ -12,6 +12,7 @@ from functools import partial
 import anyio
 import anyio.lowlevel
 
+from ...signals import Signal
 from .check import Check, listing
 from .harness import Harness
 from .malformed import FLOOD_PATIENCES, ONE_READ
@@ -64,10 +65,10 @@ async def judge_cancelled_in_flood(
     transport = await harness.opened()
     given = 0
 
-    async def receive() -> None:
+    async def receive_all(receive: Callable[[], Awaitable[Signal]]) -> None:
         nonlocal given
         while True:
-            await transport.receive()
+            await receive()
             given += 1
 
     async def flood() -> None:
@@ -76,7 +77,7 @@ async def judge_cancelled_in_flood(
                 await pour()
             await anyio.lowlevel.checkpoint()
 
-    receiving = harness.start(transport, "receive", native=native, call=receive)
+    receiving = harness.start(transport, "receive", native=native, calls=receive_all)
     with harness.beside(flood):
         await pass_turns(IN_FULL_FLOW)
         receiving.cancel()
@@ -116,15 +117,15 @@ async def flood_lets_others_in(harness: Harness) -> None:
             in_a_row = 0
             await anyio.lowlevel.checkpoint()
 
-    async def receive() -> None:
+    async def receive_all(receive: Callable[[], Awaitable[Signal]]) -> None:
         nonlocal in_a_row, longest
-        while await transport.receive() != last:
+        while await receive() != last:
             in_a_row += 1
             longest = max(longest, in_a_row)
 
     with harness.beside(send, turn):
         await pass_turns(IN_FULL_FLOW)  # a transport that reads ahead has all of it
-        receiving = harness.start(transport, "receive", call=receive)
+        receiving = harness.start(transport, "receive", calls=receive_all)
         await harness.end(receiving, FLOOD_PATIENCES * harness.patience)
     if not receiving.returned:
         raise harness.raised(receiving, f"{last!r} was to come after the flood.")

@@ -6,6 +6,8 @@ A check's docstring is its fact. It finds nothing, or raises `ClauseBroken`; a p
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import anyio
 import anyio.lowlevel
 
@@ -156,12 +158,12 @@ async def drained(harness: Harness, transport: Transport, last: Signal, messages
     """
     given = 0
 
-    async def receive() -> None:
+    async def receive_all(receive: Callable[[], Awaitable[Signal]]) -> None:
         nonlocal given
-        while await transport.receive() != last:
+        while await receive() != last:
             given += 1
 
-    draining = harness.start(transport, "receive", call=receive)
+    draining = harness.start(transport, "receive", calls=receive_all)
     began, before = anyio.current_time(), 0
     while not await harness.soon(draining.done.wait, harness.patience):
         so_far = given + sum(transport.dropped.values())

@@ -42,7 +42,7 @@ class Operation:
         method: its name.
         cancel_at: the wait of the call at which it is cancelled, the first being 1; 0 for none.
         native: whether to cancel by asyncio's `Task.cancel()`, and not by a scope.
-        call: what makes the call, or several; a single one unless given.
+        calls: makes several of them, each by the function that it is given; one unless given.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Operation:
         cancel_at: int = 0,
         *,
         native: bool = False,
-        call: Callable[[], Awaitable[Any]] | None = None,
+        calls: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]] | None = None,
     ) -> None:
         self.transport = transport
         self.method = method
@@ -78,7 +78,7 @@ class Operation:
         self._cancel_at = cancel_at
         self._native = native
         self._task: asyncio.Task[Any] | None = None
-        self._call = call or getattr(transport, method)
+        self._calls = calls
 
     def __str__(self) -> str:
         return f"{self.method}()"
@@ -135,15 +135,8 @@ class Operation:
         try:
             with self._scope:
                 try:
-                    self._awaitable = awaitable = self._call()
-                    self._running = CancellableCall(
-                        awaitable,
-                        swallowed=self._note_stubborn,
-                        force=self.transport.abort,
-                        waits=self._cancel_if_due,
-                        raised=self.note_raised,
-                    )
-                    self.result = await self._running.run()
+                    call = self._call_once
+                    self.result = await (call() if self._calls is None else self._calls(call))
                     self.returned = True
                 except anyio.get_cancelled_exc_class() as error:
                     if self._is_stray():
@@ -168,6 +161,18 @@ class Operation:
                     self.error.__cause__ = error
         finally:
             self.done.set()
+
+    async def _call_once(self) -> Any:
+        """One call, which can be taken away: by closing its own coroutine, and none around it."""
+        self._awaitable = awaitable = getattr(self.transport, self.method)()
+        self._running = CancellableCall(
+            awaitable,
+            swallowed=self._note_stubborn,
+            force=self.transport.abort,
+            waits=self._cancel_if_due,
+            raised=self.note_raised,
+        )
+        return await self._running.run()
 
     def _is_stray(self) -> bool:
         """Whether a cancellation that was just caught is one that nobody asked for."""
