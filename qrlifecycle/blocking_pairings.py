@@ -23,7 +23,7 @@ from .blocking import in_event_loop
 from .errors import UsageError
 from .lifecycle import QRLifecycle
 from .outcome import Outcome
-from .pairings import JoinedPairing, Pairings, raise_unheard
+from .pairings import JoinedPairing, Pairings, cancel_for_all, raise_unheard
 from .policy import is_positive
 
 __all__ = ["BlockingPairings", "Look"]
@@ -36,6 +36,8 @@ class Look(NamedTuple):
     """It may be looked at from any thread: its state, its code. Its triggers may not be called."""
     outcome: Outcome | None
     """How it ended; None while it runs."""
+    code_expires_in: float | None
+    """For how many seconds the code to show was good still; None where that is of no use."""
 
 
 class BlockingPairings:
@@ -118,6 +120,17 @@ class BlockingPairings:
         """
         if (thread := self._here()) is not None:
             self._call(thread, None, thread.leave, key, tab)
+
+    def cancel(self, key: Hashable) -> None:
+        """End the attempt of this key for all its tabs, which see `Cancelled`; if there is one.
+
+        Nothing of it is left on return. The tabs have not left by it.
+
+        Raises:
+            UsageError: it is called in a hook, which it might wait for.
+        """
+        if (thread := self._here()) is not None:
+            self._call(thread, None, thread.cancel, key)
 
     def close(self) -> None:
         """End all that runs, and the thread; a later `join` begins another.
@@ -286,13 +299,20 @@ class _Thread:
             return None
         self._renew(here)
         raise_unheard(here.pairing)
-        return Look(here.pairing.lifecycle, here.pairing.outcome)
+        lifecycle = here.pairing.lifecycle
+        return Look(lifecycle, here.pairing.outcome, lifecycle.code_expires_in)
 
     async def leave(self, key: Hashable, tab: Hashable) -> None:
         """Leave, and wait until it has."""
         if (here := self._tabs.get((key, tab))) is not None:
             here.scope.cancel()
             await here.left.wait()
+
+    async def cancel(self, key: Hashable) -> None:
+        """Cancel the attempt that tabs of this key have joined, and wait until it has ended."""
+        for (whose, _), here in tuple(self._tabs.items()):
+            if whose == key:
+                await cancel_for_all(here.pairing)
 
     async def _stay(
         self,

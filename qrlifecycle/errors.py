@@ -159,8 +159,9 @@ class NotPairing(EventRefused):
 class WrongThread(UsageError):
     """A trigger, or leases, were used in a thread other than the one where they are at home.
 
-    A trigger's is the one that runs `pair()`, and ``event`` says which it was; that of leases is
-    the one in which they were entered, and ``event`` is None.
+    A trigger's is the one that runs `pair()`, and ``event`` says which it was; so is that of
+    ``code_expires_in``. That of leases is the one in which they were entered. There ``event`` is
+    None.
     """
 
     def __init__(self, what: Event | str) -> None:

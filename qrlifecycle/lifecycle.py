@@ -37,6 +37,11 @@ from .transports.base import TransportFactory
 
 __all__ = ["QRLifecycle", "expect_pair", "warn_of_unseen_codes"]
 
+TIME_IS_THE_LOOPS = (
+    "code_expires_in was read in another thread than pair()'s, whose time it is: read it there, or "
+    "from BlockingPairings.look()"
+)
+
 
 @shown_half_made
 class QRLifecycle(NotPickled):
@@ -162,7 +167,11 @@ class QRLifecycle(NotPickled):
 
         That is of use to whoever begins to look late. None when there is no code, or the phone has
         it: then it is the person's approval that is waited for.
+
+        Raises:
+            WrongThread: another thread runs `pair()`, and time is its event loop's.
         """
+        self._require_own_thread(TIME_IS_THE_LOOPS)
         return self._progress.code_expires_in
 
     @property
@@ -268,14 +277,16 @@ class QRLifecycle(NotPickled):
         self._trigger(Transition(Event.RESET))
 
     def _trigger(self, transition: Transition) -> None:
-        attempt = self._attempt
-        if attempt is not None and attempt.thread != threading.get_ident():
-            raise WrongThread(transition.event)
+        self._require_own_thread(transition.event)
         with self._progress.observers.about:
             try:
                 self._progress.dispatch(transition)
             finally:  # an observer may have raised what is no observer's; what is decided, is
                 self._progress.wake()
+
+    def _require_own_thread(self, what: Event | str) -> None:
+        if self._attempt is not None and self._attempt.thread != threading.get_ident():
+            raise WrongThread(what)
 
 
 def expect_pair(lifecycle: QRLifecycle, scope: anyio.CancelScope, key: Hashable = None) -> About:

@@ -97,7 +97,7 @@ class Reason(Word):
     LEASE_LOST = (
         "lease_lost",
         "The keeper of the leases gave none in policy.lease_timeout, or prolonged it too late.",
-        "Pairing was interrupted. Please try again.",
+        "Pairing cannot go on just now. Please try again.",
         True,
     )
     WRONG_IDENTITY = (

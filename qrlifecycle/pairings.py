@@ -290,6 +290,13 @@ def raise_unheard(pairing: JoinedPairing) -> None:
     pairing._raise_unheard()  # noqa: SLF001 - this module's own
 
 
+async def cancel_for_all(pairing: JoinedPairing) -> None:
+    """Cancel the attempt for all who joined it, and wait until nothing of it is left."""
+    attempt = pairing._attempt  # noqa: SLF001 - likewise
+    attempt.cancel()
+    await wait_for(attempt.gone)
+
+
 class _Attempt:
     """One attempt, and how many have joined it."""
 

@@ -148,7 +148,40 @@ def test_a_socket_of_a_process_that_died_was_open_until_its_last_line(
     assert main(["audit", write(tmp_path / "j", Story().display().scan(5.0))]) == 0
     told = capsys.readouterr().out
     assert re.search(r"without an end +1\n", told)
+    assert "1, at most 1 at once; 1 of them never closed\n" in told
     assert re.search(r"socket-seconds +5\.1\n", told)
+
+
+def two_machines(path: Path) -> list[str]:
+    """The journals of two processes, each with a socket for one user, for five seconds at once."""
+    one, two = Story("c0ffee0001-1", at=1).display(), Story("beef000002-1", at=2).display()
+    stories = one.scan(6.0).pair(), two.scan(7.0).pair()
+    return [write(path / name, story) for name, story in zip(("one", "two"), stories, strict=True)]
+
+
+def test_several_journals_are_judged_as_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In order of time, in whichever order they are named; a finding names file and line."""
+    files = two_machines(tmp_path)
+    for order in (files, files[::-1]):
+        assert main(["audit", *order]) == 1
+        told = " ".join(capsys.readouterr().out.split())
+        assert re.match(r"line \d+ of .*/one: .*other processes opened 1 more", told), told
+        assert "records of 2 processes" in told
+
+
+def test_journals_that_were_put_one_behind_the_other_are_not_judged_as_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever forgets to sort them is told so, and not that every promise held."""
+    together = tmp_path / "both"
+    together.write_bytes(b"".join(Path(name).read_bytes() for name in two_machines(tmp_path)))
+    assert main(["audit", str(together)]) == 2
+    printed = capsys.readouterr()
+    assert "Every promise held" not in printed.out
+    assert printed.out.endswith("In each process by itself every promise held.\n")
+    assert re.search(r"error: line \d+ goes back in time, .*: give their files", printed.err)
 
 
 def test_a_closing_that_is_missing_is_not_measured(

@@ -315,7 +315,13 @@ def _add_audit(commands: Any) -> None:
         epilog=AUDIT_EXAMPLES,
     )
     add = audit.add_argument
-    add("file", metavar="FILE", help="the journal; - is the standard input")
+    add(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="the journal; - is the standard input. Of several, those of several processes, the "
+        "lines are taken in order of time",
+    )
     add("--success", type=float, metavar="SECONDS", help="from signal to success (1)")
     add("--scan-to-success", type=float, metavar="SECONDS", help="from scan to success (no limit)")
     add("--openings-per-attempt", type=float, metavar="N", help="sockets (no limit)")

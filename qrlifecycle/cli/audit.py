@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, fields
 
 from ..errors import InvalidValue
 from ..monitoring.audit import Alert, Audit, Durations, Figures, Limits, SecondSocket
+from ..monitoring.audit.across import CLOCKS_DIFFER
 from ..monitoring.journal import Entry, Skipped
 from ..monitoring.printable import printable
-from .journal_file import journal_entries
+from ..records import Record
+from .journal_file import journal_entries, journals_together
 from .output import folded
 from .stopping import Stop
 
@@ -26,12 +28,22 @@ MOST_PROCESSES = 10_000
 
 def run(arguments: argparse.Namespace, _stop: Stop) -> int:
     """Judge a journal; return 1 if anything was found."""
-    judgement = Judgement(_limits(arguments))
-    for entry in journal_entries(arguments.file):
-        judgement.add(entry)
+    judgement, files = Judgement(_limits(arguments)), arguments.files
+    if len(files) == 1:
+        for entry in journal_entries(files[0]):
+            judgement.add(entry)
+    else:
+        for name, entry in journals_together(files):
+            judgement.add(entry, name)
     if judgement.lines and not (judgement.records or judgement.found):
-        raise InvalidValue(f"nothing to judge in {arguments.file!r}: no line is a journal's")
+        names = ", ".join(map(repr, files))
+        raise InvalidValue(f"nothing to judge in {names}: no line is a journal's")
     _report(judgement)
+    if judgement.back_in_time and not judgement.found:
+        raise InvalidValue(
+            f"{judgement.back_in_time} goes back in time, so nobody knows which sockets of several "
+            "processes were open at once: give their files, each by itself, or sort the lines"
+        )
     return 1 if judgement.found else 0
 
 
@@ -54,20 +66,32 @@ class Judgement:
 
     limits: Limits
     found: int = 0
-    lines: int = 0
+    lines_of: dict[str, int] = field(default_factory=dict)
+    """How many were read of each file."""
     records: int = 0
     skipped: Counter[Skipped] = field(default_factory=Counter)
     processes: set[str] = field(default_factory=set)
+    back_in_time: str = ""
+    """The first line that is earlier than one before it, of another process; none is empty."""
 
     def __post_init__(self) -> None:
+        self._line = ""
+        self._latest: Record | None = None
         self._alerts: list[Alert] = []
         self.audit = Audit(self.limits, on_alert=self._alerts.append, clock=None)
 
-    def add(self, entry: Entry) -> None:
-        """Judge one more line."""
-        self.lines = entry.number
+    @property
+    def lines(self) -> int:
+        """How many were read."""
+        return sum(self.lines_of.values())
+
+    def add(self, entry: Entry, name: str = "") -> None:
+        """Judge one more line; of a file of this name, where there are several."""
+        self.lines_of[name] = entry.number
+        self._line = f"line {entry.number}" + (f" of {name}" if name else "")
         if entry.record is not None:
             self.records += 1
+            self._note_time(entry.record)
             if len(self.processes) < MOST_PROCESSES:
                 self.processes.add(entry.record.process)
             self.audit(entry.record)
@@ -79,6 +103,13 @@ class Judgement:
             if entry.skipped is Skipped.BROKEN:
                 self._print_finding(f"a line of a journal, but {entry.text}")
 
+    def _note_time(self, record: Record) -> None:
+        latest = self._latest
+        if latest is None or record.wall >= latest.wall:
+            self._latest = record
+        elif record.process != latest.process and record.wall < latest.wall - CLOCKS_DIFFER:
+            self.back_in_time = self.back_in_time or self._line
+
     def _print_alert(self, alert: Alert) -> None:
         who = f"lifecycle {alert.lifecycle}, attempt {alert.attempt}"
         if alert.subject is not None and not isinstance(alert, SecondSocket):  # its text has it
@@ -88,7 +119,7 @@ class Judgement:
     def _print_finding(self, text: str) -> None:
         self.found += 1
         if self.found <= MOST_SHOWN:
-            print(folded(f"line {self.lines}: {printable(text)}", hang=2), flush=True)
+            print(folded(printable(f"{self._line}: {text}"), hang=2), flush=True)
 
 
 # The report
@@ -106,6 +137,8 @@ def _report(judgement: Judgement) -> None:
     print()
     if judgement.found:
         print(f"{judgement.found:,} found.")
+    elif judgement.back_in_time:
+        print("In each process by itself every promise held.")
     elif figures.attempts or figures.openings:
         print("Every promise held.")
     else:
@@ -130,7 +163,8 @@ def _figures(figures: Figures) -> Iterator[tuple[str, str]]:
         yield "without an end", f"{figures.unfinished:,}"
     yield "outcomes", _counts(figures.outcomes)
     yield "codes shown", f"{figures.codes:,}"
-    yield "sockets opened", f"{figures.openings:,}, at most {figures.sockets_most:,} at once"
+    left = f"; {figures.sockets_open:,} of them never closed" if figures.sockets_open else ""
+    yield "sockets opened", f"{figures.openings:,}, at most {figures.sockets_most:,} at once{left}"
     if figures.shares_open:
         yield "shares left open", f"{figures.shares_open:,}"
     yield "sockets closed", _counts(figures.closings)

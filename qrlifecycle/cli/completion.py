@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 
+from ..diagram import FORMATS as DIAGRAM_FORMATS
 from ..errors import MissingExtra
-from . import diagram, model, timeline
 from .arguments import command_line
 from .gateways import GATEWAYS
+from .model import FORMATS as MODEL_FORMATS
 from .output import write
 from .parser import Parser
 from .stopping import Stop
+from .timeline import FORMATS as TIMELINE_FORMATS
 
 __all__ = ["run"]
 
-FORMATS = {"diagram": diagram.FORMATS, "model": model.FORMATS, "timeline": timeline.FORMATS}
+FORMATS = {"diagram": DIAGRAM_FORMATS, "model": MODEL_FORMATS, "timeline": TIMELINE_FORMATS}
 """What `--format` may name; to parse, it is looked at where it is used."""
 
 

@@ -142,6 +142,7 @@ The limits are those of qrlifecycle.monitoring.audit.Limits; what is beyond one 
 AUDIT_EXAMPLES = """\
 examples:
   qrlifecycle audit pairings.jsonl
+  qrlifecycle audit pod-1.jsonl pod-2.jsonl
   zcat -f $(ls -tr pairings.jsonl*) | qrlifecycle audit - --codes-per-success 3
 
 exit code: 0 nothing found, 1 something found, 2 the file cannot be read, or is no journal

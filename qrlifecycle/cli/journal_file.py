@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from heapq import merge
 from importlib.util import find_spec
+from operator import itemgetter
 from pathlib import Path
 from typing import IO
 
 from ..errors import InvalidValue
 from ..monitoring.journal import Entry, read_journal
 
-__all__ = ["journal_entries"]
+__all__ = ["journal_entries", "journals_together"]
 
 EVERY = 1000
 """Lines between two updates of the progress bar."""
@@ -33,6 +35,26 @@ def journal_entries(name: str) -> Iterator[Entry]:
             yield entry
             if entry.number % EVERY == 0:
                 update()
+
+
+def journals_together(names: Sequence[str]) -> Iterator[tuple[str, Entry]]:
+    """Each line of several files, in order of time, with the name of its file.
+
+    Each file is in order by itself. A line without a record goes with the one before it.
+
+    Raises:
+        InvalidValue: one cannot be read.
+    """
+
+    def timed(name: str) -> Iterator[tuple[float, str, Entry]]:
+        wall = 0.0
+        with _opened(name) as file:
+            for entry in _read(file, name):
+                wall = wall if entry.record is None else entry.record.wall
+                yield wall, name, entry
+
+    for _, name, entry in merge(*map(timed, names), key=itemgetter(0)):
+        yield name, entry
 
 
 def _read(file: IO[bytes], name: str) -> Iterator[Entry]:

@@ -30,7 +30,7 @@ import anyio
 import anyio.lowlevel
 from anyio import EndOfStream
 
-from ..calling import is_of_the_call
+from ..calling import has_names_only, is_of_the_call
 from ..errors import (
     Ending,
     InvalidValue,
@@ -57,6 +57,7 @@ from .user_code import (
     describe,
     fault_of,
     native_cancellations,
+    place_of,
     raise_swallowed,
 )
 
@@ -253,6 +254,9 @@ class Connection:
             fault = fault_of(error)
             if isinstance(fault, TypeError) and is_of_the_call(fault):
                 fault = WrongAnswer(f"the transport factory cannot be called: {fault}")
+            elif has_names_only(fault):
+                text = f"in the transport factory a call does not fit: {fault}{place_of(fault)}"
+                fault = WrongAnswer(text)
             if not isinstance(fault, UsageError):
                 error_once("the transport factory raised %s", describe(fault))
             raise fault from None

@@ -5,14 +5,14 @@ from __future__ import annotations
 from inspect import isawaitable
 
 from ..codes import PairingCode, QRCode
-from ..errors import PeerError, ServiceUnavailable, WrongAnswer
+from ..errors import InvalidValue, PeerError, ServiceUnavailable, WrongAnswer
 from ..logs import logger, warn_once
 from ..policy import Policy
 from ..signals import Paired
 from ..waiting import sleep_for
 from .backoff import Backoff
 from .service import QRRequest
-from .user_code import describe, fault_of
+from .user_code import describe, fault_of, place_of
 
 __all__ = ["Request"]
 
@@ -40,6 +40,7 @@ class Request:
         Raises:
             WrongAnswer: `request_qr` is no async function, or gave back something else.
         """
+        logger.debug("asking for a code, for %g s at most", self._limit)
         while True:
             try:
                 asked: object = self._request_qr()
@@ -48,6 +49,10 @@ class Request:
             except BaseException as error:
                 fault = fault_of(error)
             try:
+                if isinstance(fault, InvalidValue):
+                    # Made of what the service sent, so it is no mistake of the program's.
+                    text = f"what the service answered cannot be used: {fault}{place_of(fault)}"
+                    return PeerError(text)
                 if not isinstance(fault, ServiceUnavailable):
                     if not isinstance(fault, PeerError):
                         warn_once("request_qr raised %s", describe(fault))

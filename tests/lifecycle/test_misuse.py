@@ -15,6 +15,7 @@ from qrlifecycle import (
     Failed,
     InvalidValue,
     Paired,
+    PeerError,
     Policy,
     QRCode,
     QRLifecycle,
@@ -79,10 +80,8 @@ async def test_an_error_of_the_transport_factory_ends_the_attempt(
     assert not lifecycle.socket_open
 
 
-async def test_a_call_that_does_not_fit_is_told_by_its_names(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """However deep in the factory: which arguments are missing is no secret."""
+async def test_a_call_that_does_not_fit_is_told_by_its_names() -> None:
+    """However deep in the factory, with its place; it is no service that cannot be reached."""
 
     def inner(*, bot: str, token: str) -> Transport:
         raise AssertionError
@@ -90,10 +89,11 @@ async def test_a_call_that_does_not_fit_is_told_by_its_names(
     def outer(**options: Any) -> Transport:
         return inner(**options)
 
-    outcome = await QRLifecycle(request_qr, outer).pair()
-    assert isinstance(outcome, Failed)
-    assert isinstance(outcome.error, TypeError)
-    assert "inner() missing 2 required keyword-only arguments: 'bot' and 'token'" in caplog.text
+    missing = r"inner\(\) missing 2 required keyword-only arguments: 'bot' and 'token'"
+    lifecycle = QRLifecycle(request_qr, outer)
+    with pytest.raises(WrongAnswer, match=rf"a call does not fit: .*{missing} \(.*misuse\.py:\d+"):
+        await lifecycle.pair()
+    assert lifecycle.state is State.FAILED
 
 
 async def test_a_type_error_with_a_text_of_its_own_is_not_told(
@@ -281,6 +281,25 @@ async def test_promise_5_a_request_that_somebody_else_cancelled_is_a_fault(
     assert isinstance(outcome, Failed)
     assert outcome.reason is Reason.GENERATING_FAILED
     assert isinstance(outcome.error, ForeignCancellation)
+
+
+async def test_what_a_service_answered_wrongly_is_its_fault_and_said_with_its_place() -> None:
+    """A code that nobody could show is the service's, as what comes over the wire is."""
+
+    async def ask() -> QRCode:
+        answer: dict[str, Any] = {"code": "abc", "ttl": "45"}
+        return QRCode(answer["code"], expires_in=answer["ttl"])
+
+    outcome = await QRLifecycle(ask, ScriptedPeer()).pair()
+    assert isinstance(outcome, Failed)
+    assert outcome.reason is Reason.GENERATING_FAILED
+    assert outcome.retryable
+    assert isinstance(outcome.error, PeerError)
+    assert re.fullmatch(
+        r"what the service answered cannot be used: expires_in must be seconds above 0, not str "
+        r"\(.*test_misuse\.py:\d+\)",
+        str(outcome.error),
+    )
 
 
 @pytest.mark.parametrize("broken", ["abort", "dropped"])

@@ -17,6 +17,7 @@ import pytest
 
 from qrlifecycle import (
     BlockingPairings,
+    Cancelled,
     Change,
     Connected,
     Policy,
@@ -29,7 +30,7 @@ from qrlifecycle import (
     blocking_pairings,
 )
 from qrlifecycle.blocking_pairings import Look
-from qrlifecycle.errors import UnsupportedBackend
+from qrlifecycle.errors import UnsupportedBackend, WrongThread
 from qrlifecycle.testing import Fault, ScriptedPeer, ScriptedTransport
 
 from ..far import BACKENDS, USER, Far, event_loop, far_away, until
@@ -107,6 +108,40 @@ def test_promise_5_the_last_tab_to_leave_ends_it(far: Far, backend: str) -> None
         pairings.leave(USER, "two")
         assert not lifecycle.socket_open
         assert lifecycle.state is State.IDLE
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_promise_5_a_button_cancels_for_all_tabs(far: Far, backend: str) -> None:
+    """Its socket is closed by then; each tab sees the outcome, and who has no attempt is none."""
+    with BlockingPairings(backend=backend) as pairings:
+        pairings.cancel(USER)
+        for tab in ("one", "two"):
+            pairings.join(USER, tab, far.lifecycle)
+        pairings.join("another", "one", far.lifecycle)
+        shows(pairings, "one")
+        lifecycle = looks(pairings, "one").lifecycle
+        pairings.cancel("nobody")
+        assert "socket open" in repr(lifecycle)
+        pairings.cancel(USER)
+        assert not lifecycle.socket_open
+        for tab in ("one", "two"):
+            assert looks(pairings, tab).outcome == Cancelled()
+        pairings.cancel(USER)
+        other = pairings.look("another", "one")
+        assert other is not None
+        assert other.outcome is None
+
+
+def test_how_long_the_code_is_good_is_read_by_the_look(far: Far) -> None:
+    """For the lifecycle's own answer is its event loop's; elsewhere it says where to read it."""
+    with BlockingPairings() as pairings:
+        pairings.join(USER, "one", far.lifecycle)
+        shows(pairings, "one")
+        look = looks(pairings, "one")
+        assert look.code_expires_in is not None
+        assert 0 < look.code_expires_in <= 60
+        with pytest.raises(WrongThread, match=r"read it there, or from BlockingPairings\.look\(\)"):
+            _ = look.lifecycle.code_expires_in
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
