@@ -31,7 +31,7 @@ import qrlifecycle.testing.leases
 from qrlifecycle import Connected, Failed, Outcome, QRCode, QRLifecycle, Reason, SocketIOTransport
 from qrlifecycle.cli.gateways import GATEWAYS
 from qrlifecycle.diagram import difference
-from qrlifecycle.testing import settle
+from qrlifecycle.testing import Fault, ScriptedPeer, settle
 
 from .pairing import Pairing, asyncio_only, request_qr
 from .patience import PROCESS_HANGS
@@ -246,6 +246,77 @@ def test_the_page_on_embedding_shows_a_view_for_django(tmp_path: Path) -> None:
     assert (started, stopped) == ("lifespan.startup.complete", "lifespan.shutdown.complete")
     assert ended == str([{"paired": "+490001234567"}] * 2)
     assert (bobs, gone) == ("1", "2")
+
+
+PEOPLE = """
+import os
+
+
+class Watched(Kiosk):
+    rounds = 0
+
+    async def show(self, qr):
+        self.rounds += 1
+        match self.rounds:
+            case 1:
+                await self.server.scan("kiosk-1", "anybody")
+            case 2:
+                await self.server.refuse("kiosk-1", "anybody")
+            case _:
+                print("sockets", len(self.server.sockets), "at most", self.server.most_sockets())
+                os.kill(os.getpid(), signal.SIGTERM)
+
+
+Kiosk, PAUSE = Watched, 0.01
+anyio.run(main)
+print("stopped")
+"""
+"""Whoever comes to the kiosk of the page: one pairs, one declines, and then it is told to stop."""
+
+
+@pytest.mark.slow
+def test_the_page_on_a_kiosk_goes_on_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    """Each round has one socket; a signal ends it in order."""
+    listing, _ = blocks(HOW_TO / "kiosk.md", "python")
+    assert listing.endswith("anyio.run(main)\n")
+    script = tmp_path / "kiosk.py"
+    script.write_text(listing.replace("anyio.run(main)", PEOPLE))
+    printed = run(sys.executable, str(script)).splitlines()
+    assert printed == [
+        "Hello, '+490001234567'!",
+        Reason.REFUSED_ON_PHONE.person,
+        "sockets 3 at most 1",
+        "stopped",
+    ]
+
+
+@pytest.mark.anyio
+async def test_the_page_on_a_kiosk_tells_the_person_what_goes_on() -> None:
+    """Nothing while all is well, and else what is waited for."""
+    _, listing = blocks(HOW_TO / "kiosk.md", "python")
+    page: dict[str, Any] = {}
+    exec(listing, page)
+    told: list[str] = []
+
+    async def request_qr() -> QRCode:
+        told.append(page["meanwhile"](lifecycle))
+        return QRCode("code", expires_in=60)
+
+    peer = ScriptedPeer(openings=(Fault.NONE, Fault.UNREACHABLE))
+    lifecycle = QRLifecycle(request_qr, peer)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lifecycle.pair)
+        await settle()
+        told.append(page["meanwhile"](lifecycle))
+        peer.break_connection()
+        await settle()
+        told.append(page["meanwhile"](lifecycle))
+        lifecycle.cancel()
+    assert told == [
+        "A code is being made.",
+        "",
+        "The connection is being restored. Please scan in a moment.",
+    ]
 
 
 WORKER = """
