@@ -73,7 +73,7 @@ class Reason(Word):
     REFUSED_BY_SERVICE = (
         "refused_by_service",
         "The service said no, by ServiceRefused from request_qr or by a signal.",
-        "The service does not allow pairing at the moment.",
+        "The service does not allow this pairing.",
         False,
     )
     REFUSED_ON_PHONE = (

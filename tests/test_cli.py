@@ -1660,6 +1660,18 @@ def test_a_word_that_is_near_none(capsys: pytest.CaptureFixture[str]) -> None:
         assert "did you mean" not in one_line(capsys.readouterr().err)
 
 
+def test_a_file_whose_name_tells_another_format_is_not_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Text in a file that is called a picture would be found out by whoever opens it."""
+    picture, text = tmp_path / "x.svg", tmp_path / "x.txt"
+    assert main(["diagram", "--format", "text", "--output", str(picture)]) == 2
+    assert one_line(capsys.readouterr().err).endswith("tells the format svg, and --format text\n")
+    assert not picture.exists()
+    assert main(["diagram", "--format", "dot", "--output", str(text)]) == 0
+    assert text.exists()
+
+
 def test_a_file_that_is_named_in_the_wrong_place(capsys: pytest.CaptureFixture[str]) -> None:
     """Where the command writes one, the option for it is named; the word itself is not repeated."""
     assert main(["diagram", "lifecycle.svg"]) == 2

@@ -493,7 +493,7 @@ def test_the_page_on_testing_ones_own_service_passes_its_own(tmp_path: Path) -> 
     plugins = ("-p", "no:cacheprovider", "-p", "no:asyncio")  # anyio's plugin runs them
     pytest_alone = (sys.executable, "-m", "pytest", "-q", "-W", "error", *plugins)
     printed = run(*pytest_alone, "--rootdir", str(tmp_path), str(script))
-    assert re.search(r"^8 passed", printed, re.MULTILINE)
+    assert re.search(r"^9 passed", printed, re.MULTILINE)
 
 
 @pytest.mark.slow

@@ -110,7 +110,7 @@ async def test_each_line_says_which_lifecycle_it_is_about(
         own = [line.getMessage() for line in lines if about(line)[0] == identifier]
         assert [line.partition("\n")[0] for line in own] == [
             "on_change raised LookupError",
-            "asking for a code, for 30 s at most",
+            "awaiting request_qr, for 30 s at most",
             "connecting for QR display",
             "the transport's own line",
             "connected for QR display",

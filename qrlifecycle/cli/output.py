@@ -30,6 +30,9 @@ def chosen_format(
     if named is not None:
         if named not in known:
             raise InvalidValue(f"there is no format {named!r}; there are: {', '.join(known)}")
+        told = "" if file is None else Path(file).suffix.lower().removeprefix(".")
+        if told in known and told != named:
+            raise InvalidValue(f"the name {file!r} tells the format {told}, and --format {named}")
         return named
     if file is None:
         return default

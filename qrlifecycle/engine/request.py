@@ -40,7 +40,7 @@ class Request:
         Raises:
             WrongAnswer: `request_qr` is no async function, or gave back something else.
         """
-        logger.debug("asking for a code, for %g s at most", self._limit)
+        logger.debug("awaiting request_qr, for %g s at most", self._limit)
         while True:
             try:
                 asked: object = self._request_qr()

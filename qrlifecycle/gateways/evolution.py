@@ -192,7 +192,7 @@ class EvolutionAPI(SharingGateway):
 
     def transport(self) -> Transport:
         """Socket.IO, in the instance's namespace or in everybody's; or a share of that."""
-        subject = (self.account, self.account)
+        subject = (self.account,)
         if self.shared is not None:
             return DeferredTransport(self.join, subject, shared=self.shared)
         return _Listening(self._listen, self._why_not, subject)

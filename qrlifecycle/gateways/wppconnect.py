@@ -182,7 +182,7 @@ class WPPConnect(SharingGateway):
     def transport(self) -> Transport:
         """Socket.IO, without a credential: nobody is asked for one; or a share of it."""
         if self.shared is not None:
-            subject = (self.account, self.account)
+            subject = (self.account,)
             return DeferredTransport(self.join, subject, shared=self.shared)
         return SocketIOTransport(
             self.url,

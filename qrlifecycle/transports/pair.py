@@ -64,9 +64,9 @@ class PairTransport(PushTransport):
         return f"<{type(self).__name__} {pair.origin} bot={pair.bot_id!r} user={pair.user_id!r}>"
 
     @property
-    def subject(self) -> tuple[str, str]:
-        """The bot and the user."""
-        return self._pair.bot_id, self._pair.user_id
+    def subject(self) -> tuple[str, ...]:
+        """The bot and the user; once, where both are the same, as a gateway's account is."""
+        return tuple(dict.fromkeys((self._pair.bot_id, self._pair.user_id)))
 
     def _take_message(self, name: str, args: tuple[object, ...]) -> None:
         """Keep what an event means, or count it."""

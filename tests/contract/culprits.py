@@ -55,6 +55,15 @@ class NoCloseOnCancel(GreetedLineTransport):
             super().abort()
 
 
+class ConnectsWhenMade(GreetedLineTransport):
+    """T1: a constructor that connects, where nobody closes what it leaves."""
+
+    def __init__(self, host: str, port: int, heartbeat: float = 30) -> None:
+        super().__init__(host, port, heartbeat)
+        with socket.create_connection((host, port)):
+            pass
+
+
 class ForgetsTheSocket(GreetedLineTransport):
     """T1: takes note of its socket when the handshake is done, and not when it is made."""
 

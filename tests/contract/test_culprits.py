@@ -33,6 +33,7 @@ from .culprits import (
     ClosesOnce,
     ClosesRegardless,
     ComplainsOfTheEnd,
+    ConnectsWhenMade,
     DeafWhileOpening,
     DeliversAfterTheEnd,
     DeliversASuccessAfterTheEnd,
@@ -493,6 +494,15 @@ async def test_what_they_are_built_on_keeps_the_contract() -> None:
     """It is the culprits' own lines that are caught: their base is let through, nothing skipped."""
     report = await check_transport(partial(greeted_line_peer, Queued), clauses=["T4", "T7"])
     assert report.passed == report.results
+
+
+async def test_a_constructor_that_connects_is_told_not_to() -> None:
+    """Where the peer refuses it, what it raised comes out of the factory: said with its place."""
+    (refused,) = (check for check in checks() if check.name == "open that is refused")
+    failure = (await refused.run(partial(greeted_line_peer, ConnectsWhenMade))).failure
+    assert failure is not None
+    assert re.match(r"Making a transport raised .*Error.* \(culprits\.py:\d+\)\.", failure.happened)
+    assert failure.mend.startswith("A constructor opens nothing")
 
 
 async def test_every_breach_is_told_at_once() -> None:

@@ -214,14 +214,20 @@ async def test_the_least_of_a_peer_is_enough() -> None:
 
 
 async def test_what_the_making_raises_comes_out_as_it_is() -> None:
-    """An error of the function that makes the transport is not the contract's."""
+    """Where no transport can be made, it is no clause's; once one was, its constructor's it is."""
 
     def make(_host: str, _port: int) -> Transport:
         raise ZeroDivisionError
 
-    *_, check = checks(["T7"])
+    def peer() -> WirePeer:
+        return WirePeer(make, signals=SIGNALS, heartbeat=1)
+
     with pytest.raises(ZeroDivisionError):
-        await check.run(lambda: WirePeer(make, signals=SIGNALS, heartbeat=1))
+        await check_transport(peer)
+    *_, check = checks(["T7"])
+    failure = (await check.run(peer)).failure
+    assert failure is not None
+    assert failure.happened.startswith("Making a transport raised ZeroDivisionError (test_kit.py:")
 
 
 async def test_a_cancelled_check_leaves_nothing() -> None:

@@ -284,7 +284,7 @@ async def test_each_result_is_told_as_it_comes() -> None:
     assert report.results == tuple(told)
     assert str(report).splitlines() == [
         f"kept     success: {scenarios(['success'])[0].fact}",
-        "skipped  limit: it has no limit of codes",
+        "skipped  limit: it has no limit of codes (its emulator has no limit())",
     ]
 
 

@@ -226,7 +226,7 @@ def test_a_number_that_is_none_is_refused(number: Any) -> None:
 
 def test_an_instance_that_can_have_no_namespace_is_refused() -> None:
     """Except where everybody is told everything, in one."""
-    assert evolution().transport().subject == ("bot-7", "bot-7")
+    assert evolution().transport().subject == ("bot-7",)
     assert evolution(phone_number="+4915100").account == "bot-7"
     with pytest.raises(InvalidValue, match="namespace"):
         evolution(instance="a,b")

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import qrlifecycle
 
+from ...calling import has_names_only
 from ...errors import InvalidValue
 from ...monitoring.printable import printable
 from ...testing.contract.check import PeerFactory
@@ -111,7 +112,9 @@ def _made_by(named: str, factory: Callable[[], object], what: str) -> object:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise InvalidValue(f"{named} raised {error_with_place(error)}") from error
+        fits = not has_names_only(error)
+        wants = "" if fits else f"; it is called without arguments, and gives {what}"
+        raise InvalidValue(f"{named} raised {error_with_place(error)}{wants}") from error
     if inspect.iscoroutine(given):
         given.close()
         raise InvalidValue(f"{named} is async; a factory is a plain function that gives {what}")

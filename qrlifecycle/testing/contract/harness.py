@@ -25,7 +25,7 @@ from ..loop_warnings import loop_exceptions
 from ..wording import difference, in_words
 from .operation import ClauseBroken, Operation, swallowed, to_let_out
 from .peer import CannotCheck, Peer
-from .transport_lines import TransportLine, place_of_error, place_of_method
+from .transport_lines import TransportLine, place_of_error, place_of_method, place_of_trouble
 
 __all__ = ["LAST_SECONDS", "MEANING", "Harness", "gave_another", "open_harness"]
 
@@ -66,8 +66,16 @@ class Harness:
 
         Raises:
             WrongAnswer: the peer made something else.
+            ClauseBroken: its constructor raised, with what it raised as the cause.
         """
-        made: object = self.peer.make()
+        try:
+            made: object = self.peer.make()
+        except Exception as error:
+            place = place_of_trouble(error)
+            raise ClauseBroken(
+                f"Making a transport raised {in_words(error)}{f' ({place})' if place else ''}.",
+                mend="A constructor opens nothing and waits for nothing: open() does.",
+            ) from error
         if not isinstance(made, Transport):
             if iscoroutine(made):
                 made.close()

@@ -81,6 +81,8 @@ async def _come_together_or_say_why(harness: Harness) -> None:
     except Unfinished as error:
         raise CannotCheck(f"nothing can be checked: {error}") from error
     except ClauseBroken as breach:
+        if breach.__cause__ is not None:  # the making of a transport: it says best what is wrong
+            raise breach.__cause__ from None
         trouble = harness.peer.trouble() or _unreached(harness, standstill)
         raise CannotCheck(
             f"nothing can be checked: {breach.happened} "

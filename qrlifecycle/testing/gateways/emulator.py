@@ -93,29 +93,29 @@ class Emulator(ABC):
 
     async def refuse(self, code: Code) -> None:  # noqa: ARG002 - for who can
         """Scan a code, and decline."""
-        raise CannotDo("nobody can decline there")
+        raise _without("refuse", "nobody can decline there")
 
     # The service
 
     async def rotate(self) -> None:
         """Replace the code by a newer one, by itself."""
-        raise CannotDo("it replaces no code by itself")
+        raise _without("rotate", "it replaces no code by itself")
 
     async def expire(self) -> None:
         """Let the code run out, and say so as far as the service does."""
-        raise CannotDo("no code runs out there before its time")
+        raise _without("expire", "no code runs out there before its time")
 
     async def limit(self) -> None:
         """Make no more codes: nobody scanned any."""
-        raise CannotDo("it has no limit of codes")
+        raise _without("limit", "it has no limit of codes")
 
     async def link(self, identity: str = IDENTITY) -> None:  # noqa: ARG002
         """Have the account linked already, before anybody asks for a code."""
-        raise CannotDo("nothing is linked there without a code")
+        raise _without("link", "nothing is linked there without a code")
 
     async def lock_out(self) -> None:
         """Accept the gateway's credentials no more."""
-        raise CannotDo("it checks no credentials")
+        raise _without("lock_out", "it checks no credentials")
 
     async def withdraw(self) -> None:
         """Accept the gateway's credentials no more, while it listens."""
@@ -125,34 +125,39 @@ class Emulator(ABC):
 
     async def forget(self) -> None:
         """Know the gateway's account no more."""
-        raise CannotDo("it knows no accounts")
+        raise _without("forget", "it knows no accounts")
 
     async def other(self, identity: str = "+490009999999") -> None:  # noqa: ARG002
         """Let somebody else pair, and everybody hear of it who can."""
-        raise CannotDo("nobody hears of anybody else there")
+        raise _without("other", "nobody hears of anybody else there")
 
     async def forge(self) -> None:
         """Send a success to the account's sockets that is none."""
-        raise CannotDo("nobody else can speak there")
+        raise _without("forge", "nobody else can speak there")
 
     # The operator, and the network between
 
     async def stop(self) -> None:
         """Kill it: its port is closed, and whoever is connected is cut off."""
-        raise CannotDo("it cannot be stopped")
+        raise _without("stop", "it cannot be stopped")
 
     async def start(self) -> None:
         """Start it again on its port, with what it had stored."""
-        raise CannotDo("it cannot be started")
+        raise _without("start", "it cannot be started")
 
     async def freeze(self) -> None:
         """Take connections and requests, and answer none."""
-        raise CannotDo("it cannot freeze")
+        raise _without("freeze", "it cannot freeze")
 
     async def thaw(self) -> None:
         """Go on, also with what was asked meanwhile."""
-        raise CannotDo("it cannot freeze")
+        raise _without("thaw", "it cannot freeze")
 
     async def drop(self) -> None:
         """Cut off whoever is connected."""
-        raise CannotDo("nobody stays connected there")
+        raise _without("drop", "nobody stays connected there")
+
+
+def _without(method: str, what: str) -> CannotDo:
+    """Why a scenario is skipped; whoever wrote the emulator may know better."""
+    return CannotDo(f"{what} (its emulator has no {method}())")

@@ -123,18 +123,21 @@ def split_url(url: str, what: str, schemes: frozenset[str], example: str) -> Spl
     """Take a URL apart that must have one of these schemes, and a host.
 
     Raises:
-        InvalidValue: it has not; the URL itself, which may hold a token, is not in the text.
+        InvalidValue: it has not, or a port that cannot be; the URL itself, which may hold a token,
+            is not in the text.
     """
-    split: Split | None = None
+    parts: SplitResult | None = None
     if isinstance(url, str) and not NOT_IN_A_URL.search(url):
-        try:
+        with suppress(ValueError):
             parts = urlsplit(url)
-            split = Split(parts, parts.hostname or "", parts.port)
-        except ValueError:
-            pass
-    if split is None or split.parts.scheme not in schemes or not split.host or split.port == 0:
+    if parts is None or parts.scheme not in schemes or not parts.hostname:
         raise InvalidValue(f"{what} must look like {example}")
-    return split
+    port: int | None = 0
+    with suppress(ValueError):
+        port = parts.port
+    if port == 0:
+        raise InvalidValue(f"{what} must have a port from 1 to 65535, if any")
+    return Split(parts, parts.hostname, port)
 
 
 def credentials(parts: SplitResult) -> bytes | None:
