@@ -261,7 +261,7 @@ def test_what_nobody_knows_is_not_refused() -> None:
 
 @pytest.mark.anyio
 async def test_a_factory_that_turns_out_not_to_be_callable_so_is_a_mistake() -> None:
-    """It comes out of `pair()` with its text; one that is raised further in is none."""
+    """It comes out of `pair()` with its text, and what is called further in with its place."""
     failures: list[Any] = []
     opaque: Any = Opaque()
     lifecycle = QRLifecycle(request_qr, opaque, on_connection_failed=failures.append)
@@ -272,8 +272,9 @@ async def test_a_factory_that_turns_out_not_to_be_callable_so_is_a_mistake() -> 
     def transport() -> Any:
         return opaque()
 
+    with pytest.raises(UsageError, match=r"a call does not fit: .*\(.*test_calling\.py:\d+\)"):
+        await QRLifecycle(request_qr, transport).pair()
     no_number: Any = partial(int, "seven")  # no frame is further in, and yet it was called
-    for factory in (transport, no_number):
-        outcome = await QRLifecycle(request_qr, factory, policy=Policy(max_reconnects=0)).pair()
-        assert isinstance(outcome, Failed)
-        assert outcome.reason is Reason.TRANSPORT_UNREACHABLE
+    outcome = await QRLifecycle(request_qr, no_number, policy=Policy(max_reconnects=0)).pair()
+    assert isinstance(outcome, Failed)
+    assert outcome.reason is Reason.TRANSPORT_UNREACHABLE

@@ -1718,7 +1718,8 @@ def test_fish_completes_and_says_of_each_command_what_it_is_for_in_one_line(tmp_
             check=True,
             env=environment,
         )
-        return dict(line.partition("\t")[::2] for line in done.stdout.splitlines())
+        lines = (line.partition("\t") for line in done.stdout.splitlines())
+        return {word: said for word, _, said in lines}
 
     commands = completed("qrlifecycle ")
     assert set(command_line().commands) <= set(commands)
