@@ -94,7 +94,7 @@ class BlockingPairings:
             raise UsageError("an event loop runs in this thread: use Pairings there")
         with self._lock:
             thread = self._here()
-            if thread is None or thread.over:
+            if thread is None or thread.over:  # not before: two might have an attempt of one key
                 thread = self._thread = _Thread(self._patience, self._backend)
         closed = UsageError("these pairings were closed while a tab joined")
         error = self._call(thread, closed, thread.join, key, tab, make_lifecycle)
@@ -140,7 +140,6 @@ class BlockingPairings:
         """
         if (thread := self._here()) is not None:
             thread.end()
-            self._forget(thread)  # not before: two threads might have an attempt of one key
 
     def __enter__(self) -> Self:
         return self

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -273,6 +274,106 @@ def test_promise_8_a_system_exit_comes_out_of_the_next_request(far: Far, backend
         assert left.value.code == 3
         assert pairings.look("bob", "one") is None
         until(lambda: far.server.open_sockets() == 0)
+        pairings.join(USER, "one", far.lifecycle)
+        shows(pairings, "one")
+
+
+def test_a_system_exit_is_waited_for(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ended the thread is known when it is gone, however late that is."""
+
+    def run_and_linger(*arguments: Any, **options: Any) -> None:
+        try:
+            anyio_run(*arguments, **options)
+        finally:
+            time.sleep(0.2)
+
+    def leave(_change: Change) -> None:
+        raise SystemExit(3)
+
+    anyio_run = anyio.run
+    monkeypatch.setattr(anyio, "run", run_and_linger)
+
+    def ask(pairings: BlockingPairings) -> None:
+        pairings.join(USER, "one", partial(far.lifecycle, on_change=leave))
+        until(lambda: pairings.look(USER, "one") and False)
+
+    with BlockingPairings() as pairings, pytest.raises(SystemExit):
+        ask(pairings)
+
+
+def test_closing_what_a_system_exit_has_ended_is_no_error(far: Far) -> None:
+    """Nobody has asked since; whoever comes then begins anew, and is not told."""
+
+    def leave(_change: Change) -> None:
+        raise SystemExit(3)
+
+    pairings = BlockingPairings()
+    with suppress(SystemExit):  # the join may be what comes upon it
+        pairings.join(USER, "one", partial(far.lifecycle, on_change=leave))
+    until(lambda: not [one for one in threading.enumerate() if "pairings" in one.name])
+    pairings.close()
+    with pairings:
+        pairings.join(USER, "one", far.lifecycle)
+        shows(pairings, "one")
+
+
+def test_a_closing_that_was_interrupted_is_over_when_its_thread_is(
+    far: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while it is waited for: it ends all the same, and whoever comes then begins anew."""
+
+    def interrupt(_thread: object) -> None:
+        raise KeyboardInterrupt
+
+    with BlockingPairings() as pairings:
+        pairings.join(USER, "one", far.lifecycle)
+        with monkeypatch.context() as patch:
+            patch.setattr(blocking_pairings._Thread, "wait", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                pairings.close()
+        until(lambda: not [one for one in threading.enumerate() if "pairings" in one.name])
+        pairings.join(USER, "one", far.lifecycle)
+        shows(pairings, "one")
+
+
+def test_an_event_loop_that_there_is_not_is_told_who_joins(far: Far) -> None:
+    """And nothing has begun."""
+    with BlockingPairings(backend="nope") as pairings, pytest.raises(LookupError, match="nope"):
+        pairings.join(USER, "one", far.lifecycle)
+
+
+def test_who_joins_an_attempt_that_comes_to_its_end_stays(far: Far) -> None:
+    """A second click asks for no other attempt, as long as the tab has not seen the outcome."""
+    go_on = threading.Event()
+
+    async def store(_connected: Connected) -> None:
+        await anyio.to_thread.run_sync(go_on.wait)
+
+    with BlockingPairings() as pairings:
+        pairings.join(USER, "one", partial(far.lifecycle, on_connected=store))
+        lifecycle = looks(pairings, "one").lifecycle
+        shows(pairings, "one")
+        far.scan()
+        until(lambda: lifecycle.state is State.CONNECTED)
+        pairings.join(USER, "one", far.lifecycle)
+        assert looks(pairings, "one").lifecycle is lifecycle
+        go_on.set()
+        until(lambda: looks(pairings, "one").outcome)
+
+
+def test_who_leaves_an_attempt_that_a_mistake_ended_is_not_kept(far: Far) -> None:
+    """What it raised is nobody's who leaves."""
+
+    def wrong() -> Any:
+        raise WrongAnswer("no transport")
+
+    lifecycle = QRLifecycle(request_qr, wrong)
+    with BlockingPairings() as pairings:
+        pairings.join(USER, "one", lambda: lifecycle)
+        until(lambda: lifecycle.state is State.FAILED)
+        with ThreadPoolExecutor(1) as requests:
+            requests.submit(pairings.leave, USER, "one").result(HANGS)
+        assert pairings.look(USER, "one") is None
         pairings.join(USER, "one", far.lifecycle)
         shows(pairings, "one")
 
