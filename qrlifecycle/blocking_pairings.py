@@ -238,8 +238,7 @@ class _Thread:
                 await portal.sleep_until_stopped()
             finally:
                 self.ending = True
-                await portal.stop(cancel_remaining=True)  # who is about to join is in no group yet
-                tasks.cancel_scope.cancel()
+                await portal.stop(cancel_remaining=True)  # and with it all who stay, or are to join
 
     @property
     def over(self) -> bool:

@@ -535,6 +535,19 @@ def test_a_forked_child_has_attempts_of_its_own() -> None:
     assert (done.stdout, done.stderr) == ("well\n", "")
 
 
+def test_the_thread_of_another_process_is_none_of_ours(
+    far: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a forked child sees it, in which no thread of its parent's runs."""
+    with BlockingPairings() as pairings:
+        pairings.join(USER, "one", far.lifecycle)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "getpid", lambda: 0)
+            assert pairings.look(USER, "one") is None
+            pairings.leave(USER, "one")
+        assert pairings.look(USER, "one") is not None
+
+
 @pytest.mark.anyio
 async def test_where_an_event_loop_runs_it_is_refused() -> None:
     """It would block that."""
