@@ -111,6 +111,7 @@ class Connection:
         "_broke",
         "_factory",
         "_failures",
+        "_let_in",
         "_level",
         "_listening_since",
         "_next_at",
@@ -138,6 +139,9 @@ class Connection:
         """What the transport that is held broke by, until that is gone."""
         self._failures = 0
         self._received = 0
+        self._let_in = False
+        """Whether the peer has shown that it lets us in: by a signal, or by no refusal for a while.
+        To listen shows nothing: some let everybody in, and turn away right after."""
         self._refused = False
         """Whether one was refused after another had listened, and none has listened since."""
         self._level = logging.INFO
@@ -175,6 +179,7 @@ class Connection:
                     await anyio.lowlevel.checkpoint()
                 signal: object = await transport.receive()
                 if isinstance(signal, Signal):
+                    self._let_in = True
                     return signal
                 raise NoSignal(
                     f"{type(transport).__name__}.receive() gave back {type(signal).__name__}, "
@@ -321,13 +326,17 @@ class Connection:
 
     def _spend_reconnect(self, error: Exception, broke_at: float) -> bool:
         """Take one of the budget, if one is left; a transport that held gives all of it back."""
-        if isinstance(error, TransportRefused):
+        held = broke_at - self._listening_since >= self._policy.stable_after
+        refused = isinstance(error, TransportRefused)
+        if held or not (refused or math.isinf(self._listening_since)):
+            self._let_in = True
+        if refused:
             # Whoever was let in is not without rights: a token may have run out meanwhile, and the
             # factory may make its next transport with a fresh one. That is tried, once.
-            if self._refused or not self.ever_listened:
+            if self._refused or not self._let_in:
                 return False
             self._refused = True
-        if broke_at - self._listening_since >= self._policy.stable_after:
+        if held:
             self._failures = 0
             self._backoff.reset()
         self._failures += 1
@@ -338,7 +347,7 @@ class Connection:
 
     def _given_up_for(self, error: Exception) -> Exception:
         """What the last error is, now that there is no other transport."""
-        if not (isinstance(error, TransportRefused) and self.ever_listened):
+        if not (isinstance(error, TransportRefused) and self._let_in):
             return error
         return error.retold(
             TransportLost,

@@ -140,6 +140,43 @@ async def test_a_refusal_after_having_been_let_in_is_tried_once_more() -> None:
     assert openings(pairing) == 5
 
 
+def turn_away(pairing: Pairing) -> None:
+    """The peer of the newest transport refuses, after it let it listen."""
+    pairing.peer.transports[-1].buffer.end(TransportRefused("not you"))
+
+
+async def test_a_refusal_right_after_listening_ends_at_once() -> None:
+    """Some let everybody in, and turn away then: to listen shows no rights, nor that they ended."""
+    async with Pairing() as pairing:
+        turn_away(pairing)
+    failed = pairing.failed()
+    assert failed.reason is Reason.AUTHENTICATION_REFUSED
+    assert str(failed.error) == "not you"
+    assert len(pairing.peer.transports) == 1
+
+
+@pytest.mark.parametrize("shown", ["a signal", "a while", "another break"])
+async def test_a_refusal_after_the_peer_showed_that_it_lets_us_in_is_tried_once_more(
+    shown: str,
+) -> None:
+    """By a signal, by no refusal for as long as counts as stable, or by a break that was none."""
+    async with Pairing() as pairing:
+        if shown == "a signal":
+            pairing.peer.send(Scanned())
+            await settle()
+        elif shown == "a while":
+            await anyio.sleep(Policy().stable_after)
+        else:
+            pairing.peer.break_connection()
+            await anyio.sleep(LONGER_THAN_ANY_WAIT)
+            assert listens(pairing)
+        turn_away(pairing)
+        await anyio.sleep(LONGER_THAN_ANY_WAIT)
+        assert listens(pairing)
+        pairing.peer.send(Paired("me"))
+    assert pairing.outcome == Connected("me")
+
+
 @pytest.mark.parametrize("budget", [0, 1, 5])
 async def test_refused_twice_after_having_been_let_in_it_is_lost(budget: int) -> None:
     """It is tried once more, within the budget; whoever was let in did not lack the rights."""
@@ -558,7 +595,7 @@ async def test_what_is_known_of_a_refusal_is_known_of_the_loss_that_it_becomes()
     connection = connection_to(ScriptedPeer())
     refused = TransportRefused("not you", ending=Ending.REFUSED, status=401, code=1008)
     assert connection._given_up_for(refused) is refused
-    connection.ever_listened = True
+    connection._let_in = True
     lost = connection._given_up_for(refused)
     assert isinstance(lost, TransportLost)
     assert (lost.ending, lost.status, lost.code) == (Ending.REFUSED, 401, 1008)
