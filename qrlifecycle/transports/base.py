@@ -27,7 +27,7 @@ T8
     A flood of valid messages shuts out no cancellation: however fast they come, others have a turn
     at least with each read (64 KiB), and whoever receives one signal after another can be cancelled
     by a scope, by a deadline and natively. `SignalBuffer` keeps this; `qrlifecycle.waiting` says
-    why a wait of one's own may not.
+    why a wait of one's own may not. Nor does any call keep the event loop's own thread waiting.
 
 **What comes too late.** Once the lifecycle has begun to close a transport, it asks `receive()` no
 more. A signal that arrives then, during the graceful close, is seen by nobody but the transport,

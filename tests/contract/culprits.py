@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections import deque
 from contextlib import suppress
 
@@ -62,6 +63,31 @@ class ConnectsWhenMade(GreetedLineTransport):
         super().__init__(host, port, heartbeat)
         with socket.create_connection((host, port)):
             pass
+
+
+class BlocksWhileOpening(GreetedLineTransport):
+    """T8: waits without awaiting, as a client that is not async does."""
+
+    async def be_welcomed(self, stream: SocketStream) -> None:
+        time.sleep(0.15)  # noqa: ASYNC251 - that is the point
+        await super().be_welcomed(stream)
+
+
+class BlocksOnEachSignal(GreetedLineTransport):
+    """T8: as one does that looks into a database for each."""
+
+    async def receive(self) -> Signal:
+        signal = await super().receive()
+        time.sleep(0.15)  # noqa: ASYNC251 - that is the point
+        return signal
+
+
+class BlocksAsItCloses(GreetedLineTransport):
+    """T8: waits for the peer's answer to its close."""
+
+    async def aclose(self) -> None:
+        time.sleep(0.15)  # noqa: ASYNC251 - that is the point
+        await super().aclose()
 
 
 class ForgetsTheSocket(GreetedLineTransport):

@@ -30,6 +30,9 @@ from .culprits import (
     AcloseLeavesIt,
     AnswersWhateverHappens,
     AwaitsWithASignalInHand,
+    BlocksAsItCloses,
+    BlocksOnEachSignal,
+    BlocksWhileOpening,
     ClosesOnce,
     ClosesRegardless,
     ComplainsOfTheEnd,
@@ -157,6 +160,24 @@ ORDERS = [*permutations(SIGNALS), *([code, PAIRED][::way] for code in CODES for 
             "T8",
             "cancellation comes out of a flood",
             ["was cancelled at", "went on: the cancellation was swallowed", "must let it out"],
+        ),
+        *(
+            (
+                culprit,
+                "T8",
+                "nothing blocks the event loop",
+                [
+                    f"{method}() kept the event loop waiting at ",
+                    "for 0.",
+                    "each time.",
+                    "to_thread",
+                ],
+            )
+            for culprit, method in (
+                (BlocksWhileOpening, "open"),
+                (BlocksOnEachSignal, "receive"),
+                (BlocksAsItCloses, "aclose"),
+            )
         ),
         *(
             (

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ...errors import InvalidValue
 from ...policy import is_positive, number_or_kind
 from ..reports import check_names
-from . import closing, flooding, interrupted, malformed, opening, receiving
+from . import blocking, closing, flooding, interrupted, malformed, opening, receiving
 from .check import LIMIT, Check, CheckResult, ContractFailure, PeerFactory
 from .peer import CannotCheck
 from .smoke import smoke_test
@@ -27,7 +27,7 @@ __all__ = [
     "smoke_test",
 ]
 
-MODULES = (opening, closing, receiving, interrupted, malformed, flooding)
+MODULES = (opening, closing, receiving, interrupted, malformed, flooding, blocking)
 
 EVERY = sorted((one for module in MODULES for one in module.CHECKS), key=lambda one: one.clause)
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from inspect import isfunction, unwrap
 from pathlib import Path
-from traceback import walk_tb
-from types import FunctionType
+from traceback import walk_stack, walk_tb
+from types import FrameType, FunctionType
 
 from ...transports.base import Transport
 from ..awaiting import chain
@@ -19,6 +19,7 @@ __all__ = [
     "place_of_method",
     "place_of_trouble",
     "place_of_waiting",
+    "place_on_stack",
 ]
 
 KIT = str(Path(__file__).parent)
@@ -64,6 +65,12 @@ def place_of_waiting(transport: Transport, awaitable: object) -> TransportLine |
     """The innermost line of the transport's own files at which a coroutine of its waits."""
     frames = ((frame.f_code.co_filename, frame.f_lineno) for *_, frame in chain(awaitable))
     return _innermost(transport, frames)
+
+
+def place_on_stack(transport: Transport, frame: FrameType) -> TransportLine | None:
+    """The innermost line of the transport's own files at which a thread is."""
+    frames = ((frame.f_code.co_filename, line) for frame, line in walk_stack(frame))
+    return _innermost(transport, iter([*frames][::-1]))
 
 
 def place_of_method(transport: Transport, method: str) -> str:
