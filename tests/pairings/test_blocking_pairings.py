@@ -21,6 +21,7 @@ from qrlifecycle import (
     Cancelled,
     Change,
     Connected,
+    Event,
     Policy,
     QRCode,
     QRLifecycle,
@@ -148,9 +149,11 @@ def test_how_long_the_code_is_good_is_read_by_the_look(far: Far) -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_tab_that_does_not_look_has_left(far: Far, backend: str) -> None:
     """Nobody has to say so."""
+    events: list[Event] = []
+    note = lambda change: events.append(change.event)  # noqa: E731
     with BlockingPairings(patience=0.2, backend=backend) as pairings:
-        pairings.join(USER, "one", far.lifecycle)
-        until(lambda: far.server.sockets)
+        pairings.join(USER, "one", partial(far.lifecycle, on_change=note))
+        until(lambda: Event.CANCEL in events)
         until(lambda: far.server.open_sockets() == 0)
         assert pairings.look(USER, "one") is None
 
@@ -406,7 +409,7 @@ def test_promise_5_closing_ends_all_that_runs(far: Far, backend: str) -> None:
 def test_who_joins_while_it_is_closed_is_told(backend: str) -> None:
     """The tab waits for an attempt that is leaving slowly; nobody hangs."""
     peer = ScriptedPeer(closings=[Fault.HUNG])
-    slow = Policy(close_timeout=0.2)
+    slow = Policy(close_timeout=1)
     make = partial(QRLifecycle, request_qr, peer, policy=slow)
     pairings = BlockingPairings(backend=backend)
     with ThreadPoolExecutor(2) as requests:

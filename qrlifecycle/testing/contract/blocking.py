@@ -111,7 +111,8 @@ async def nothing_blocks_the_event_loop(harness: Harness) -> None:
     """No call keeps the event loop's own thread waiting: others have their turn meanwhile."""
     if not COUNTED:
         raise CannotDo("this system does not count what one thread waits for")
-    shortest, place = dict.fromkeys(METHODS, float("inf")), None
+    shortest: dict[str, float] = dict.fromkeys(METHODS, float("inf"))
+    place: TransportLine | None = None
     for _ in range(TRIES):
         transport = harness.make()
         with _looked_at(transport) as found:
