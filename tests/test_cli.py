@@ -512,7 +512,7 @@ def test_pair_reads_the_status_when_an_event_says_that_it_has_changed() -> None:
         await server.scan(BOT_ID, USER_ID)
         code, out, err = await end(process)
         assert (code, err) == (0, "")
-        assert "connected, found by check_status" in out
+        assert "connected, confirmed by check_status" in out
 
     serve(scenario)
 
