@@ -123,13 +123,13 @@ class Harness:
         """Wait until a call has ended, in whatever way; its time is limited.
 
         A ``limit`` is for a call that may have to notice a peer's silence; ``mend`` is what else
-        may be wrong if it does not end.
+        may be wrong if it does not end, where that is known better than to ask for the heartbeat.
         """
         seconds = self.limit if limit is None else limit
         if not await self.soon(operation.done.wait, seconds):
             breach = await self.overdue(operation, f"did not end within {seconds:g} s")
-            question = "" if limit is None else self._heartbeat_question()
-            breach.mend = " ".join(filter(None, (breach.mend, mend, question)))
+            question = "" if mend or limit is None else self._heartbeat_question()
+            breach.mend = " ".join(filter(None, (breach.mend, mend or question)))
             raise breach
         if operation.stubborn:
             raise _swallowed(operation, operation.place)
@@ -167,9 +167,10 @@ class Harness:
         method: str,
         *allowed: type[Exception],
         limit: float | None = None,
+        mend: str = "",
     ) -> Operation:
-        """Make a call that must raise one of these."""
-        operation = await self.end(self.start(transport, method), limit)
+        """Make a call that must raise one of these; ``mend`` is what it must do if it hangs."""
+        operation = await self.end(self.start(transport, method), limit, mend=mend)
         names = " or ".join(kind.__name__ for kind in allowed)
         if operation.returned:
             given = f" {operation.result!r}" if isinstance(operation.result, Signal) else ""
@@ -180,11 +181,11 @@ class Harness:
         self.require(operation, *allowed)
         return operation
 
-    def require(self, operation: Operation, *allowed: type[Exception]) -> None:
-        """Whatever a call raised must be one of these."""
+    def require(self, operation: Operation, *allowed: type[Exception], mend: str = "") -> None:
+        """Whatever a call raised must be one of these; if not, ``mend`` is what it must do."""
         if operation.error is not None and not isinstance(operation.error, allowed):
             names = " or ".join(kind.__name__ for kind in allowed)
-            raise self.raised(operation, f"It must raise {names} here.")
+            raise self.raised(operation, mend or f"It must raise {names} here.")
 
     def raised(self, operation: Operation, mend: str) -> ClauseBroken:
         """A call raised what it must not."""

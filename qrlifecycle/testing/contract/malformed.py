@@ -89,7 +89,12 @@ async def judge_received_garbage(
     for _ in data:  # it cannot hold more messages than bytes
         receiving = await harness.end(harness.start(transport, "receive"), harness.patience)
         with first_said(f"The garbage {name!r} was received."):
-            harness.require(receiving, TransportLost)
+            harness.require(
+                receiving,
+                TransportLost,
+                mend="What cannot be read is dropped, and the next message waited for; where "
+                "nothing can be read any more, it raises TransportLost.",
+            )
         if receiving.error is not None or receiving.result in harness.peer.signals:
             return
         if strict:

@@ -171,7 +171,13 @@ async def judge_failed(harness: Harness, opening: Operation, how: str) -> None:
 async def end_of(harness: Harness, transport: Transport) -> None:
     """The peer is gone: nothing more comes."""
     await harness.call_for(
-        transport, "receive", TransportLost, anyio.EndOfStream, limit=harness.patience
+        transport,
+        "receive",
+        TransportLost,
+        anyio.EndOfStream,
+        limit=harness.patience,
+        mend="The connection is over: a read that gives nothing, or fails, is the end, and is told "
+        "to whoever asks again as well, by EndOfStream or TransportLost.",
     )
 
 
