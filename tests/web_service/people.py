@@ -137,7 +137,7 @@ async def sitting_before(browser: Browser, service: Place, **options: Any) -> As
         (cookie,) = await context.cookies()
         person.user_id = user_of(cookie.get("value", ""))
         yield person
-        assert person.complaints == []
+        assert not person.complaints, person.complaints
         assert person.requests
         origin = f"{service.url.rstrip('/')}/"
         assert all(url.startswith(origin) for url in person.requests)
