@@ -304,6 +304,21 @@ def test_a_system_exit_is_waited_for(far: Far, monkeypatch: pytest.MonkeyPatch) 
         ask(pairings)
 
 
+def test_a_system_exit_comes_out_of_who_joins_next(far: Far) -> None:
+    """Nobody has asked since; a fresh thread would let it vanish."""
+
+    def leave(_qr: QRCode) -> None:
+        raise SystemExit(3)
+
+    with BlockingPairings() as pairings:
+        pairings.join(USER, "one", partial(far.lifecycle, on_qr_updated=leave))
+        until(lambda: not [one for one in threading.enumerate() if "pairings" in one.name])
+        with pytest.raises(SystemExit):
+            pairings.join(USER, "one", far.lifecycle)
+        pairings.join(USER, "one", far.lifecycle)
+        shows(pairings, "one")
+
+
 def test_closing_what_a_system_exit_has_ended_is_no_error(far: Far) -> None:
     """Nobody has asked since; whoever comes then begins anew, and is not told."""
 
