@@ -32,6 +32,7 @@ from qrlifecycle import Connected, Failed, Outcome, QRCode, QRLifecycle, Reason,
 from qrlifecycle.cli.gateways import GATEWAYS
 from qrlifecycle.diagram import difference
 from qrlifecycle.testing import Fault, ScriptedPeer, settle
+from qrlifecycle.transports.websocket import REFUSING
 
 from .pairing import Pairing, asyncio_only, request_qr
 from .patience import PROCESS_HANGS
@@ -625,6 +626,13 @@ def test_the_transport_of_ones_own_is_as_short_as_the_readme_says() -> None:
     (transport,) = (n for n in ast.parse(source).body if isinstance(n, ast.ClassDef))
     assert transport.end_lineno is not None
     assert transport.end_lineno - transport.lineno + 1 < int(limit)
+
+
+def test_the_page_on_writing_a_transport_knows_which_close_codes_refuse() -> None:
+    """Those that do unless others are given."""
+    first, *others, last = sorted(REFUSING)
+    said = f"{', '.join(map(str, (first, *others)))} and {last} unless given"
+    assert said in (HOW_TO / "write-a-transport.md").read_text()
 
 
 def test_the_tutorial_knows_how_many_codes_there_are() -> None:

@@ -62,6 +62,11 @@ def shows(pairings: BlockingPairings, tab: str) -> QRCode:
     return code
 
 
+def threads() -> list[threading.Thread]:
+    """Those of pairings that run."""
+    return [thread for thread in threading.enumerate() if "pairings" in thread.name]
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_promise_3_a_second_tab_joins(far: Far, backend: str) -> None:
     """Both show one code over one socket, and are told one end; who asks again gets a fresh one."""
@@ -312,7 +317,7 @@ def test_a_system_exit_comes_out_of_who_joins_next(far: Far) -> None:
 
     with BlockingPairings() as pairings:
         pairings.join(USER, "one", partial(far.lifecycle, on_qr_updated=leave))
-        until(lambda: not [one for one in threading.enumerate() if "pairings" in one.name])
+        until(lambda: not threads())
         with pytest.raises(SystemExit):
             pairings.join(USER, "one", far.lifecycle)
         pairings.join(USER, "one", far.lifecycle)
@@ -328,7 +333,7 @@ def test_closing_what_a_system_exit_has_ended_is_no_error(far: Far) -> None:
     pairings = BlockingPairings()
     with suppress(SystemExit):  # the join may be what comes upon it
         pairings.join(USER, "one", partial(far.lifecycle, on_change=leave))
-    until(lambda: not [one for one in threading.enumerate() if "pairings" in one.name])
+    until(lambda: not threads())
     pairings.close()
     with pairings:
         pairings.join(USER, "one", far.lifecycle)
@@ -349,7 +354,7 @@ def test_a_closing_that_was_interrupted_is_over_when_its_thread_is(
             patch.setattr(blocking_pairings._Thread, "wait", interrupt)
             with pytest.raises(KeyboardInterrupt):
                 pairings.close()
-        until(lambda: not [one for one in threading.enumerate() if "pairings" in one.name])
+        until(lambda: not threads())
         pairings.join(USER, "one", far.lifecycle)
         shows(pairings, "one")
 
@@ -406,15 +411,16 @@ def test_promise_5_closing_ends_all_that_runs(far: Far, backend: str) -> None:
     pairings.close()
     for user in (USER, "bob"):
         pairings.join(user, "one", far.lifecycle)
-    threads = [thread for thread in threading.enumerate() if "pairings" in thread.name]
-    assert [(thread.name, thread.daemon) for thread in threads] == [("qrlifecycle-pairings", True)]
+    assert [(thread.name, thread.daemon) for thread in threads()] == [
+        ("qrlifecycle-pairings", True)
+    ]
     lifecycle = looks(pairings, "one").lifecycle
     until(lambda: lifecycle.socket_open)
     pairings.close()
     assert not lifecycle.socket_open
     assert pairings.look(USER, "one") is None
     pairings.leave(USER, "one")
-    assert not [thread for thread in threading.enumerate() if "pairings" in thread.name]
+    assert not threads()
     with pairings:
         pairings.join(USER, "one", far.lifecycle)
         shows(pairings, "one")
