@@ -19,8 +19,8 @@ from ..transports.base import Transport
 from .acts import SIGNALS, Act
 from .cancellable_call import CancellableCall
 from .clock import settle
+from .contract.breaches import swallowed, to_let_out
 from .contract.harness import LAST_SECONDS, LAST_TURNS, LATE
-from .contract.operation import swallowed, to_let_out
 from .contract.peer import CannotDo, Peer
 from .contract.transport_lines import place_of_waiting
 from .judge import EPSILON, WatchedPeer

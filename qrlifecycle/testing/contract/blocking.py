@@ -23,9 +23,9 @@ from typing import Any
 
 from ...transports.base import Transport
 from ..awaiting import Watched
+from .breaches import ClauseBroken, call_raised
 from .check import Check, listing
 from .harness import Harness
-from .operation import ClauseBroken
 from .peer import CannotDo
 from .transport_lines import TransportLine, place_on_stack
 
@@ -141,7 +141,7 @@ async def _waits(harness: Harness, transport: Transport) -> dict[str, float]:
             await harness.peer.send(harness.peer.signals[0])
         await harness.end(operation, harness.patience)
         if not operation.returned:
-            raise harness.raised(operation, "It must not raise here.")
+            raise call_raised(operation, "It must not raise here.")
         if method == "open":
             await harness.wait_until_connected(transport)
         found[method] = steps.longest

@@ -10,8 +10,8 @@ from typing import TypeVar
 import anyio
 
 from ...errors import WrongAnswer
+from .breaches import ClauseBroken
 from .harness import Harness, open_harness
-from .operation import ClauseBroken
 from .peer import CannotDo, Peer, Unfinished
 from .transport_lines import TransportLine
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from ...errors import TransportError
 from ...transports.base import Transport
+from .breaches import ClauseBroken, call_raised
 from .check import Check, listing
 from .harness import LAST_SECONDS, Harness
-from .operation import ClauseBroken, Operation
+from .operation import Operation
 from .steps import (
     WAITS,
     at_each_turn,
@@ -218,7 +219,7 @@ async def closing_at_the_same_time(harness: Harness) -> None:
     for closing in closings:
         await harness.end(closing)
         if not closing.returned:
-            raise harness.raised(closing, "Several may call it at once, and none may be harmed.")
+            raise call_raised(closing, "Several may call it at once, and none may be harmed.")
     await harness.nothing_left(transport, "Three tasks called aclose() at once.", by=("aclose",))
 
 

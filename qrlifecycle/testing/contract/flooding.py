@@ -13,11 +13,11 @@ import anyio
 import anyio.lowlevel
 
 from ...signals import Signal
+from .breaches import ClauseBroken, call_raised
 from .check import Check, listing
 from .harness import Harness
 from .malformed import FLOOD_PATIENCES, ONE_READ
 from .opening import judge_let_out, ways
-from .operation import ClauseBroken
 from .steps import pass_turns
 from .transport_lines import place_of_method
 
@@ -94,7 +94,7 @@ async def judge_cancelled_in_flood(
         how = f"was cancelled while messages came in, and went on for {given - before} signals"
         raise await harness.overdue(receiving, how, mend)
     if not receiving.cancelled:
-        raise harness.raised(receiving, "Nobody cancelled it yet, and messages came in.")
+        raise call_raised(receiving, "Nobody cancelled it yet, and messages came in.")
     await judge_let_out(harness, receiving, native=native)
 
 
@@ -128,7 +128,7 @@ async def flood_lets_others_in(harness: Harness) -> None:
         receiving = harness.start(transport, "receive", calls=receive_all)
         await harness.end(receiving, FLOOD_PATIENCES * harness.patience)
     if not receiving.returned:
-        raise harness.raised(receiving, f"{last!r} was to come after the flood.")
+        raise call_raised(receiving, f"{last!r} was to come after the flood.")
     if longest * len(spelling) > MOST_READS * ONE_READ:
         raise ClauseBroken(
             f"receive() gave {longest:,} of {count:,} signals in a row; nobody else had a turn.",

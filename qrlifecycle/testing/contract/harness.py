@@ -17,17 +17,31 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
-from ...errors import Ending, TransportError, WrongAnswer
+from ...errors import WrongAnswer
 from ...signals import Signal
 from ...transports.base import Transport
-from ..leaks import KIT, TASK
+from ..leaks import KIT
 from ..loop_warnings import loop_exceptions
-from ..wording import difference, in_words
-from .operation import ClauseBroken, Operation, swallowed, to_let_out
+from .breaches import (
+    MEANING,
+    ClauseBroken,
+    call_hangs,
+    call_raised,
+    call_went_on,
+    gave_another,
+    haste,
+    heartbeat_question,
+    making_raised,
+    must_not_raise,
+    no_signal_came,
+    something_left,
+    still_connected,
+)
+from .operation import Operation
 from .peer import CannotCheck, Peer
-from .transport_lines import TransportLine, place_of_error, place_of_method, place_of_trouble
+from .transport_lines import TransportLine, place_of_method
 
-__all__ = ["LAST_SECONDS", "MEANING", "Harness", "gave_another", "open_harness"]
+__all__ = ["LAST_SECONDS", "Harness", "open_harness"]
 
 LATE = 2.0
 """Seconds that a deadline may be missed by: the machine may be busy."""
@@ -37,8 +51,6 @@ LAST_TURNS = 100
 After them it has `LAST_SECONDS`."""
 
 LAST_SECONDS = 0.2
-
-MEANING = "what the peer was given as the meaning of the bytes"
 
 DEED_PATIENCES = 2
 """How many times as long as a call a peer may take that is asked to do something."""
@@ -71,11 +83,7 @@ class Harness:
         try:
             made: object = self.peer.make()
         except Exception as error:
-            place = place_of_trouble(error)
-            raise ClauseBroken(
-                f"Making a transport raised {in_words(error)}{f' ({place})' if place else ''}.",
-                mend="A constructor opens nothing and waits for nothing: open() does.",
-            ) from error
+            raise making_raised(error) from error
         if not isinstance(made, Transport):
             if iscoroutine(made):
                 made.close()
@@ -128,11 +136,11 @@ class Harness:
         seconds = self.limit if limit is None else limit
         if not await self.soon(operation.done.wait, seconds):
             breach = await self.overdue(operation, f"did not end within {seconds:g} s")
-            question = "" if mend or limit is None else self._heartbeat_question()
+            question = "" if mend or limit is None else heartbeat_question(self.peer)
             breach.mend = " ".join(filter(None, (breach.mend, mend or question)))
             raise breach
         if operation.stubborn:
-            raise _swallowed(operation, operation.place)
+            raise call_went_on(operation, operation.place)
         return operation
 
     async def overdue(self, operation: Operation, how: str, mend: str = "") -> ClauseBroken:
@@ -140,13 +148,8 @@ class Harness:
         place, was_cancelled = operation.where(), operation.delivered
         await self._rescue(operation)
         if was_cancelled:
-            return _swallowed(operation, place)
-        method = place_of_method(operation.transport, operation.method)
-        return ClauseBroken(
-            f"{operation} {how}" + (f"; it waited at {place}." if place else "."),
-            place=place,
-            mend=mend or f"Find out what {method} waits for there, and end the wait.",
-        )
+            return call_went_on(operation, place)
+        return call_hangs(operation, place, how, mend)
 
     def waits(self) -> str:
         """Which calls have not ended, and where they wait."""
@@ -158,7 +161,8 @@ class Harness:
         """Make a call that must return."""
         operation = await self.end(self.start(transport, method), limit)
         if not operation.returned:
-            raise self.raised(operation, f"It must not raise here{self._haste(operation)}.")
+            doubt = haste(operation, self.peer)
+            raise call_raised(operation, f"It must not raise here{doubt}.")
         return operation.result
 
     async def call_for(
@@ -185,24 +189,16 @@ class Harness:
         """Whatever a call raised must be one of these; if not, ``mend`` is what it must do."""
         if operation.error is not None and not isinstance(operation.error, allowed):
             names = " or ".join(kind.__name__ for kind in allowed)
-            raise self.raised(operation, mend or f"It must raise {names} here.")
-
-    def raised(self, operation: Operation, mend: str) -> ClauseBroken:
-        """A call raised what it must not."""
-        return ClauseBroken(
-            f"{operation} raised {operation.raised()}.",
-            place=operation.where(),
-            mend=f"Mend {place_of_method(operation.transport, operation.method)}: {mend}",
-        )
+            raise call_raised(operation, mend or f"It must raise {names} here.")
 
     def abort(self, transport: Transport) -> None:
         """Abort; it must not raise."""
-        with _never_raises(transport, "abort", "is the last resort: never raise."):
+        with must_not_raise(transport, "abort", "is the last resort: never raise."):
             transport.abort()
 
     def close_nowait(self, transport: Transport) -> bool:
         """Close without waiting, if it can; whether it says that nothing is left."""
-        with _never_raises(transport, "close_nowait", "may come at any time."):
+        with must_not_raise(transport, "close_nowait", "may come at any time."):
             return transport.close_nowait()
 
     async def take(self, transport: Transport, *steps: str) -> None:
@@ -283,12 +279,7 @@ class Harness:
     ) -> None:
         """At this very moment, nothing of the transport's is left."""
         if left := tuple(self.peer.leftovers()):
-            raise ClauseBroken(
-                happened,
-                left_open=left,
-                place=place,
-                mend=f"{_places(transport, by)} must {_to_end(left)}.",
-            )
+            raise something_left(transport, happened, left, place, by)
 
     async def peer_sees_the_end(
         self,
@@ -300,12 +291,7 @@ class Harness:
     ) -> None:
         """The peer has no connection any more, or will not in a moment."""
         if not await self.soon(self.peer.wait_until_gone):
-            raise ClauseBroken(
-                happened,
-                left_open=("the connection, as the peer sees it",),
-                place=place,
-                mend=f"{_places(transport, by)} must shut the socket.",
-            )
+            raise still_connected(transport, happened, place, by)
 
     async def receive(self, transport: Transport, *wanted: Signal, mend: str = "") -> None:
         """These signals must come, in this order; if not, ``mend`` is what is to be done."""
@@ -316,15 +302,10 @@ class Harness:
         """This call of `receive()` must give this signal; if not, ``mend`` is to be done."""
         doubt = f" {self.peer.doubt}" if self.peer.doubt else ""
         await self.end(receiving, self.patience, mend=f"Or mend {MEANING}.{doubt}")
-        place = place_of_method(receiving.transport, "receive")
         if not receiving.returned:
-            breach = self.raised(receiving, "")
-            if dropped := _dropped(receiving.transport):
-                breach.happened += f" What came was dropped: {dropped}."
-                place = "what reads the messages (the log says why, of an unknown one at DEBUG)"
-            breach.mend = mend or f"Mend {place}, or {MEANING}: {signal!r} was to come.{doubt}"
-            raise breach
+            raise no_signal_came(receiving, signal, doubt, mend)
         if receiving.result != signal:
+            place = place_of_method(receiving.transport, "receive")
             raise ClauseBroken(
                 f"{gave_another(receiving.result, signal)}.",
                 mend=(mend or f"Mend {place}, or {MEANING}.") + doubt,
@@ -351,24 +332,6 @@ class Harness:
             await self.soon(operation.done.wait, LATE)
             operation.error = operation.cancellation = None
 
-    def _heartbeat_question(self) -> str:
-        """Where a silence was not noticed, the transport may have been given no heartbeat."""
-        if isinf(self.peer.heartbeat):
-            return ""
-        given = f"The peer was given heartbeat={self.peer.heartbeat:g} s"
-        return f"{given}; does the transport know it?"
-
-    def _haste(self, operation: Operation) -> str:
-        """Where the transport's own time was up, though the peer was not silent: a doubt of it."""
-        error = operation.error
-        own = isinstance(error, TransportError) and (
-            error.ending is Ending.SILENT or isinstance(error.__cause__, TimeoutError)
-        )
-        if not own or isinf(self.peer.heartbeat):
-            return ""
-        given = f"{self.peer.heartbeat:g} s"
-        return f"; or this machine is too busy for a heartbeat of {given}: give a longer one"
-
     async def _rescue(self, operation: Operation) -> None:
         """End a call that hangs: by cancelling it, or else by taking away what it waits for."""
         with suppress(Exception):
@@ -391,52 +354,3 @@ async def open_harness(peer: Peer, limit: float) -> AsyncIterator[Harness]:
                 with anyio.CancelScope(shield=True):
                     await harness.clean_up()
                 tasks.cancel_scope.cancel()
-
-
-def _dropped(transport: Transport) -> str:
-    """In words, how many messages became no signal."""
-    with suppress(Exception):  # another's code
-        return ", ".join(f"{count} {cause}" for cause, count in transport.dropped.items())
-    return ""
-
-
-def gave_another(given: object, wanted: Signal) -> str:
-    """In words, that one signal was given when another was to come; they may look alike."""
-    what = repr(given)
-    if what == repr(wanted):
-        what = f"another {what}, with another {difference(given, wanted)},"
-    return f"receive() gave {what} when {wanted!r} was to come"
-
-
-@contextmanager
-def _never_raises(transport: Transport, method: str, advice: str) -> Iterator[None]:
-    """A plain call must not raise."""
-    try:
-        yield
-    except Exception as error:
-        place = place_of_error(transport, error)
-        raise ClauseBroken(
-            f"{method}() raised {in_words(error)}" + (f", at {place}." if place else "."),
-            place=place,
-            mend=f"{place_of_method(transport, method)} {advice}",
-        ) from None
-
-
-def _swallowed(operation: Operation, place: TransportLine | None) -> ClauseBroken:
-    """A call was cancelled, and went on."""
-    place = place or operation.place
-    return ClauseBroken(
-        f"{swallowed(str(operation), place)}.",
-        place=place,
-        mend=f"{to_let_out(operation.transport, operation.method)}.",
-    )
-
-
-def _to_end(left: tuple[str, ...]) -> str:
-    """What is to be done about sockets and tasks."""
-    deeds = {"end" if one.startswith(TASK) else "close": None for one in left}
-    return f"{' and '.join(deeds)} {'it' if len(left) == 1 else 'them'}"
-
-
-def _places(transport: Transport, methods: tuple[str, ...]) -> str:
-    return " or ".join(place_of_method(transport, method) for method in methods)

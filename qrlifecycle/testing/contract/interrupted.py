@@ -9,10 +9,11 @@ from __future__ import annotations
 import anyio
 
 from ...signals import Signal
+from .breaches import ClauseBroken
 from .check import Check, listing
 from .harness import Harness
 from .opening import at_each_wait, ways
-from .operation import ClauseBroken, Operation
+from .operation import Operation
 from .steps import WAITS, first_said, pass_turns
 from .transport_lines import place_of_error, place_of_method
 from .wire import BETWEEN_HALVES

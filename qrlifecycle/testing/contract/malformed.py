@@ -14,9 +14,10 @@ import anyio.lowlevel
 from ...errors import TransportError, TransportLost
 from ...signals import Signal
 from ...transports.base import Transport
+from .breaches import ClauseBroken, call_raised
 from .check import Check, listing
 from .harness import Harness
-from .operation import ClauseBroken, Operation
+from .operation import Operation
 from .peer import CannotDo
 from .steps import first_said
 from .transport_lines import place_of_error, place_of_method
@@ -144,7 +145,7 @@ async def flood(harness: Harness) -> None:
     with harness.beside(send, turn):
         draining = await drained(harness, transport, last, messages)
     if not draining.returned:
-        raise harness.raised(draining, f"{last!r} was to come after the flood.")
+        raise call_raised(draining, f"{last!r} was to come after the flood.")
     if count < len(data) // ONE_READ:
         raise ClauseBroken(
             f"While {len(data)} bytes came in, other tasks had {count} turns.",

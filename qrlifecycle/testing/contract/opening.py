@@ -13,9 +13,10 @@ from contextlib import suppress
 
 from anyio import get_cancelled_exc_class
 
+from .breaches import ClauseBroken, to_let_out
 from .check import Check, listing
 from .harness import LAST_SECONDS, Harness
-from .operation import ClauseBroken, Operation, to_let_out
+from .operation import Operation
 from .peer import CannotDo
 from .steps import (
     WAITS,
@@ -164,7 +165,7 @@ def ways() -> tuple[bool, ...]:
 async def judge_let_out(harness: Harness, operation: Operation, *, native: bool) -> Operation:
     """A cancellation that was raised in a call must come out of it; nothing else is judged."""
     await harness.end(operation)
-    judge_left_alone(harness, operation)
+    judge_left_alone(operation)
     if operation.swallowed:
         at = f" at {operation.place}," if operation.place else ""
         by = "Task.cancel()" if native else "a cancel scope"

@@ -11,27 +11,9 @@ import anyio
 from ...transports.base import Transport
 from ..cancellable_call import CancellableCall
 from ..wording import in_words
-from .transport_lines import TransportLine, place_of_error, place_of_method, place_of_waiting
+from .transport_lines import TransportLine, place_of_error, place_of_waiting
 
-__all__ = ["ClauseBroken", "Operation", "swallowed", "to_let_out"]
-
-
-class ClauseBroken(Exception):
-    """A check found the contract broken."""
-
-    def __init__(
-        self,
-        happened: str,
-        *,
-        mend: str,
-        left_open: tuple[str, ...] = (),
-        place: TransportLine | None = None,
-    ) -> None:
-        self.happened = happened
-        self.mend = mend
-        self.left_open = left_open
-        self.place = place
-        super().__init__(happened)
+__all__ = ["Operation"]
 
 
 class Operation:
@@ -183,20 +165,6 @@ class Operation:
         if not (self._native and self.cancelled and self._task) or self._scope.cancel_called:
             return False
         return self._task.uncancel() == 0
-
-
-def swallowed(call: str, place: TransportLine | None) -> str:
-    """In words, that a call goes on which was cancelled."""
-    at = f" at {place}," if place else ""
-    return f"{call} was cancelled{at} and went on: the cancellation was swallowed"
-
-
-def to_let_out(transport: Transport, method: str) -> str:
-    """In words, what is to be done about that."""
-    return (
-        f"{place_of_method(transport, method)} must let it out: clean up under "
-        "`except BaseException:`, and end that with a bare `raise`"
-    )
 
 
 def _current_task() -> asyncio.Task[Any] | None:

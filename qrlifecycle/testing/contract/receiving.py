@@ -15,9 +15,10 @@ import anyio.lowlevel
 from ...errors import TransportLost
 from ...signals import Signal
 from ...transports.base import Transport
+from .breaches import MEANING, ClauseBroken, call_raised, gave_another
 from .check import Check, listing
-from .harness import LAST_SECONDS, MEANING, Harness, gave_another
-from .operation import ClauseBroken, Operation
+from .harness import LAST_SECONDS, Harness
+from .operation import Operation
 from .peer import CannotDo
 from .steps import (
     WAITS,
@@ -73,7 +74,7 @@ async def judge_waiting(harness: Harness, step: str) -> None:
     if waiting.returned:
         raise _delivered(transport, step, waiting)
     if not isinstance(waiting.error, anyio.EndOfStream):
-        breach = harness.raised(waiting, "It must raise EndOfStream here.")
+        breach = call_raised(waiting, "It must raise EndOfStream here.")
         breach.mend = await unshut(harness, transport, step) or breach.mend
         raise breach
     happened = f"{step}() was called while somebody waited in receive()."

@@ -9,9 +9,9 @@ import anyio
 
 from ...errors import UnsupportedBackend
 from ...transports.base import Transport
+from .breaches import ClauseBroken, call_raised
 from .check import LIMIT, PeerFactory, run_with_peer
 from .harness import Harness
-from .operation import ClauseBroken
 from .peer import CannotCheck, Unfinished
 from .transport_lines import place_of_method
 
@@ -105,7 +105,7 @@ async def _come_together(harness: Harness) -> None:
     if isinstance(opening.error, UnsupportedBackend):
         raise opening.error  # it says best what to do
     if not opening.returned:
-        breach = harness.raised(opening, "")
+        breach = call_raised(opening, "")
         breach.mend = _what_to_mend(transport)
         raise breach
     await harness.wait_until_connected(transport)

@@ -12,8 +12,9 @@ import anyio.lowlevel
 from ...errors import TransportError, TransportLost
 from ...signals import Addressed, Signal
 from ...transports.base import Transport
+from .breaches import ClauseBroken, call_raised
 from .harness import Harness
-from .operation import ClauseBroken, Operation
+from .operation import Operation
 from .peer import CannotDo
 from .transport_lines import place_of_method
 
@@ -130,8 +131,8 @@ async def judge_cancelled(harness: Harness, operation: Operation) -> None:
     """After a cancelled call and `abort()`, nothing may be left open."""
     await harness.end(operation)
     if operation.method == "aclose" and operation.error is not None:
-        raise harness.raised(operation, "It must not raise.")
-    judge_left_alone(harness, operation)
+        raise call_raised(operation, "It must not raise.")
+    judge_left_alone(operation)
     harness.require(operation, TransportError)
     if operation.returned and operation.method == "open":  # too late to be cancelled
         await harness.discard(operation.transport)
@@ -146,10 +147,10 @@ async def judge_cancelled(harness: Harness, operation: Operation) -> None:
     await harness.nothing_left(operation.transport, happened, operation.place, by=by)
 
 
-def judge_left_alone(harness: Harness, opening: Operation) -> None:
+def judge_left_alone(opening: Operation) -> None:
     """An opening that failed before it could be cancelled would fail always."""
     if opening.method == "open" and opening.error is not None and not opening.cancelled:
-        raise harness.raised(opening, "Nobody cancelled it, so it must return.")
+        raise call_raised(opening, "Nobody cancelled it, so it must return.")
 
 
 async def judge_failed(harness: Harness, opening: Operation, how: str) -> None:

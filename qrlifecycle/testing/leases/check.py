@@ -9,7 +9,7 @@ import anyio
 
 from ...errors import InvalidValue, WrongAnswer
 from ...policy import is_positive, number_or_kind
-from ..contract.operation import ClauseBroken
+from ..contract.breaches import ClauseBroken
 from ..contract.peer import CannotDo
 from ..reports import Broken, Report, check_names, told
 from . import clauses as bodies

@@ -14,8 +14,8 @@ import anyio
 from ...errors import LeaseHeld, LeaseLost, LeaseTakenOver
 from ...leases.base import Leases
 from ...policy import Policy
+from ..contract.breaches import ClauseBroken
 from ..contract.opening import ways
-from ..contract.operation import ClauseBroken
 from ..contract.peer import CannotDo
 from .machines import CLOSE_WITHIN, KEY, SECRET, Bench, Taking
 

@@ -14,7 +14,7 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from ...leases.base import Lease, Leases, Lost, WhenHeld
-from ..contract.operation import ClauseBroken
+from ..contract.breaches import ClauseBroken
 from ..contract.peer import CannotDo
 
 __all__ = ["CLOSE_WITHIN", "KEY", "PAUSE", "Bench", "MakeTwo", "Taking", "TwoMachines"]
