@@ -37,7 +37,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 def pytest_xdist_auto_num_workers() -> int:
     """More of them at a time (``-n auto``) than cores: many tests wait for sockets."""
-    return (os.cpu_count() or 1) * 2
+    return (os.cpu_count() or 1) * 3
 
 
 LONGEST = (
