@@ -194,7 +194,7 @@ def test_promise_4_broken_by_an_opening_that_no_read_follows(
     def read_once(incoming: Incoming) -> None:
         assert incoming.connection is not None
         reader = incoming.reader
-        incoming.reader = None if incoming.connection._failures else reader
+        incoming.reader = None if incoming.connection._reconnects._failures else reader
         try:
             begin(incoming)
         finally:

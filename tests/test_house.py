@@ -88,6 +88,7 @@ INNER = {
         "observers",
         "progress",
         "failures",
+        "reconnects",
         "connection",
         "service",
         "request",

@@ -10,7 +10,7 @@ import argparse
 import anyio
 
 from ..codes import PairingCode, QRCode
-from ..engine.connection import ENDINGS_TO_MEND
+from ..engine.reconnects import ENDINGS_TO_MEND
 from ..engine.service import QRRequest, Service, StatusCheck
 from ..errors import Ending, InvalidValue, PeerError, ServiceUnavailable
 from ..gateways.base import Gateway

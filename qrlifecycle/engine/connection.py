@@ -7,23 +7,13 @@ The order of lines matters in three places, and each has its reason there: a tra
 before anything is awaited on it; the old one is gone before the next is made; and `abort()` comes
 last, whatever happened before it.
 
-**When another is made.** After an opening that failed or a transport that broke or was closed by
-the peer, another is made as long as `policy.max_reconnects` in a row are not used up. Before each
-there is a wait, of `reconnect_delay` first and twice as long each time, up to
-`reconnect_delay_max`; each is cut by up to half at random (`Backoff`). Both the count and the waits
-start afresh when a transport breaks that had listened for `stable_after`, the time of its closing
-not included; and with each code that was asked for, which has a connection of its own. Nothing is
-tried again after a refusal (`TransportRefused`), a mistake of the program's (`UsageError`), or an
-error of the factory's; and but once after what ends so again until somebody mends it
-(`ENDINGS_TO_MEND`), as long as nobody was ever let in: a code that nobody can be told of is no help
-to whoever sits before it. Nor does a final status check reconnect. All the while the deadlines go
-on, and the earlier one ends the waiting too.
+Whether another is made, and when, `reconnects` knows; a final status check does not reconnect. All
+the while the deadlines go on, and the earlier one ends the waiting too.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 from typing import cast
 
 import anyio
@@ -37,7 +27,6 @@ from ..errors import (
     QRLifecycleError,
     TransportError,
     TransportLost,
-    TransportRefused,
     TransportUnreachable,
     UsageError,
     WrongAnswer,
@@ -49,9 +38,9 @@ from ..signals import Signal
 from ..states import INITIAL_PHASE, NEXT_PHASE, Phase, Region, Step
 from ..transports.base import Transport, TransportFactory
 from ..waiting import sleep_for
-from .backoff import Backoff
 from .failures import cause_of
 from .observers import Observers
+from .reconnects import Reconnects, ending_of
 from .user_code import (
     close_coroutine,
     describe,
@@ -61,7 +50,7 @@ from .user_code import (
     raise_swallowed,
 )
 
-__all__ = ["ENDINGS_TO_MEND", "LISTENS", "Connection"]
+__all__ = ["LISTENS", "Connection"]
 
 LISTENS = "connected for QR display"
 """What the log says of a transport that has come to listen."""
@@ -88,11 +77,6 @@ would be lost otherwise: timers that ran out meanwhile run in the same turn in w
 """
 
 
-ENDINGS_TO_MEND = frozenset({Ending.ANOTHER_PROTOCOL, Ending.CERTIFICATE, Ending.PROXY_CREDENTIALS})
-"""How an opening ends that ends so again: another protocol or version, whose certificate it is. Not
-an unknown name, a redirect or a page, which a restart may well bring."""
-
-
 class NoSignal(QRLifecycleError, TypeError):
     """What a transport's `receive()` gave back is of another kind; its text names that kind."""
 
@@ -107,19 +91,13 @@ class Connection:
     """
 
     __slots__ = (
-        "_backoff",
         "_broke",
         "_factory",
-        "_failures",
-        "_let_in",
         "_level",
-        "_listening_since",
-        "_next_at",
         "_observers",
         "_policy",
         "_received",
-        "_refused",
-        "ever_listened",
+        "_reconnects",
         "phase",
         "transport",
     )
@@ -129,25 +107,20 @@ class Connection:
         """Where the transport is."""
         self.transport: Transport | None = None
         """The one that is held, from before its opening until it is gone."""
-        self.ever_listened = False
-        """Whether any transport came to listen."""
         self._factory = factory
         self._policy = policy
         self._observers = observers
-        self._backoff = Backoff(policy.reconnect_delay, policy.reconnect_delay_max)
+        self._reconnects = Reconnects(policy)
         self._broke: Exception | None = None
         """What the transport that is held broke by, until that is gone."""
-        self._failures = 0
         self._received = 0
-        self._let_in = False
-        """Whether the peer has shown that it lets us in: by a signal, or by no refusal for a while.
-        To listen shows nothing: some let everybody in, and turn away right after."""
-        self._refused = False
-        """Whether one was refused after another had listened, and none has listened since."""
         self._level = logging.INFO
         """At which the log tells of the newest transport: of a shared socket its owner tells."""
-        self._listening_since = math.inf
-        self._next_at = -math.inf
+
+    @property
+    def ever_listened(self) -> bool:
+        """Whether any transport came to listen."""
+        return self._reconnects.ever_listened
 
     @property
     def listens(self) -> bool:
@@ -179,7 +152,7 @@ class Connection:
                     await anyio.lowlevel.checkpoint()
                 signal: object = await transport.receive()
                 if isinstance(signal, Signal):
-                    self._let_in = True
+                    self._reconnects.let_in = True
                     return signal
                 raise NoSignal(
                     f"{type(transport).__name__}.receive() gave back {type(signal).__name__}, "
@@ -249,7 +222,7 @@ class Connection:
         await self.close()
         # Leaving may have begun meanwhile; then there must be no socket any more, not even briefly.
         await anyio.lowlevel.checkpoint_if_cancelled()
-        if (delay := self._next_at - anyio.current_time()) > 0:
+        if (delay := self._reconnects.due_in) > 0:
             if self.phase is not Phase.WAITING:  # unless an earlier wait was interrupted likewise
                 self.phase = NEXT_PHASE[self.phase, Step.WAIT]
             await sleep_for(delay)
@@ -272,7 +245,7 @@ class Connection:
         # Owned before anything is awaited on it: from here on whatever happens ends in close().
         self.phase = NEXT_PHASE[self.phase, Step.MAKE]
         self.transport = made
-        self._listening_since = math.inf
+        self._reconnects.made()
 
     async def _open(self, transport: Transport) -> None:
         """Open the transport that was made."""
@@ -288,8 +261,7 @@ class Connection:
             await transport.open()
             # In the same breath: a deadline that strikes now still finds it listening.
             self.phase = NEXT_PHASE[self.phase, Step.OPENED]
-            self._listening_since = anyio.current_time()
-            self.ever_listened, self._refused = True, False
+            self._reconnects.listens()
         if self.phase is not Phase.LISTENING:
             raise TransportUnreachable(
                 f"the transport did not open within {limit:g} s", ending=Ending.SILENT
@@ -309,13 +281,12 @@ class Connection:
         assert error is not None
         broke_at = anyio.current_time()
         await self.close()
-        if not self._spend_reconnect(error, broke_at):
+        if not self._reconnects.spend(error, broke_at):
             try:
-                raise self._given_up_for(error)
+                raise self._reconnects.given_up_for(error)
             finally:
                 del error  # see `reraise`
-        delay = self._backoff.next(error.retry_after if isinstance(error, TransportError) else None)
-        self._next_at = anyio.current_time() + delay
+        delay = self._reconnects.delay(error)
         # Leaving may have begun meanwhile: then there is no reconnecting, and no word of it.
         await anyio.lowlevel.checkpoint_if_cancelled()
         cause = cause_of(error)
@@ -323,37 +294,6 @@ class Connection:
             warn_shared("%s; reconnecting in %.1f s", cause, delay, alike=cause)
         else:
             logger.debug("%s; reconnecting in %.1f s", cause, delay)
-
-    def _spend_reconnect(self, error: Exception, broke_at: float) -> bool:
-        """Take one of the budget, if one is left; a transport that held gives all of it back."""
-        held = broke_at - self._listening_since >= self._policy.stable_after
-        refused = isinstance(error, TransportRefused)
-        if held or not (refused or math.isinf(self._listening_since)):
-            self._let_in = True
-        if refused:
-            # Whoever was let in is not without rights: a token may have run out meanwhile, and the
-            # factory may make its next transport with a fresh one. That is tried, once.
-            if self._refused or not self._let_in:
-                return False
-            self._refused = True
-        if held:
-            self._failures = 0
-            self._backoff.reset()
-        self._failures += 1
-        most = self._policy.max_reconnects
-        if not self.ever_listened and _ending_of(error) in ENDINGS_TO_MEND:
-            most = min(most, 1)
-        return self._failures <= most
-
-    def _given_up_for(self, error: Exception) -> Exception:
-        """What the last error is, now that there is no other transport."""
-        if not (isinstance(error, TransportRefused) and self._let_in):
-            return error
-        return error.retold(
-            TransportLost,
-            f"it was let in before, and then no more: {error}; if a token runs out, have the "
-            "transport factory ask for one each time",
-        )
 
     def _fault(self, error: BaseException) -> Exception:
         """What a transport raised, if it is the peer's or the transport's doing."""
@@ -380,7 +320,7 @@ class Connection:
             fault = fault_of(error)
             error_once("the transport broke its contract: abort() raised %s", describe(fault))
         finally:
-            ending = _ending_of(self._broke)
+            ending = ending_of(self._broke)
             self.transport = self._broke = None
             self.phase = NEXT_PHASE[self.phase, Step.CLOSED]
             recording = self._observers.recording
@@ -392,13 +332,6 @@ class Connection:
         except BaseException as error:
             fault = fault_of(error)
             error_once("the transport broke its contract: dropped raised %s", describe(fault))
-
-
-def _ending_of(error: Exception | None) -> Ending | None:
-    """How a connection ended that broke by this; None if it did not break."""
-    if error is None:
-        return None
-    return error.ending if isinstance(error, TransportError) else Ending.OTHER
 
 
 def _subject_of(transport: Transport) -> tuple[str, ...] | None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import math
-import random
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import NoReturn, cast
@@ -34,7 +32,6 @@ from qrlifecycle import (
     UsageError,
     WrongAnswer,
 )
-from qrlifecycle.engine.backoff import Backoff, spread
 from qrlifecycle.engine.connection import TURN_AFTER, Connection
 from qrlifecycle.engine.observers import Observers
 from qrlifecycle.errors import Ending
@@ -545,28 +542,6 @@ async def test_a_break_is_logged_without_the_transports_own_text(
     assert warnings[1].startswith("nobody there, as the test wished; reconnecting in ")
 
 
-def test_waits_grow_are_cut_at_random_and_have_a_limit() -> None:
-    """Each wait is between half and all of twice the one before, and never above the limit."""
-    random.seed(1)
-    waits = Backoff(0.5, 5.0)
-    longest = [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
-    drawn = [waits.next() for _ in longest]
-    assert all(most / 2 <= wait <= most for wait, most in zip(drawn, longest, strict=True))
-    for _ in range(5_000):
-        assert waits.next() <= 5.0
-    waits.reset()
-    assert waits.next() <= 0.5
-
-
-def test_what_comes_again_and_again_is_spread() -> None:
-    """Never later than said, a tenth sooner at most, and not alike; what never comes does not."""
-    random.seed(1)
-    waits = [spread(10.0) for _ in range(1_000)]
-    assert 9 <= min(waits) < 9.1
-    assert 9.9 < max(waits) <= 10
-    assert spread(math.inf) == math.inf
-
-
 # A connection by itself
 
 
@@ -577,28 +552,6 @@ def connection_to(
     policy = policy or Policy()
     recorders = () if recorder is None else (recorder,)
     return Connection(peer, policy, Observers({}, recorders, policy.hook_timeout))
-
-
-@pytest.mark.parametrize(("asks_for", "least", "most"), [(3, 3, 3), (3600, 8, 8), (0.001, 0.5, 1)])
-async def test_a_server_that_asks_for_time_is_given_it_within_the_longest_delay(
-    asks_for: float, least: float, most: float
-) -> None:
-    """Never less than without its asking: many ask at once to be left alone."""
-    connection = connection_to(ScriptedPeer(), Policy(reconnect_delay=1, reconnect_delay_max=8))
-    connection._broke = TransportUnreachable("busy", retry_after=asks_for)
-    await connection._close_to_reconnect()
-    assert least <= connection._next_at - anyio.current_time() <= most
-
-
-async def test_what_is_known_of_a_refusal_is_known_of_the_loss_that_it_becomes() -> None:
-    """Whoever was let in before lost the transport; how is for the program to tell apart."""
-    connection = connection_to(ScriptedPeer())
-    refused = TransportRefused("not you", ending=Ending.REFUSED, status=401, code=1008)
-    assert connection._given_up_for(refused) is refused
-    connection._let_in = True
-    lost = connection._given_up_for(refused)
-    assert isinstance(lost, TransportLost)
-    assert (lost.ending, lost.status, lost.code) == (Ending.REFUSED, 401, 1008)
 
 
 async def test_listening_is_told_before_any_signal() -> None:
@@ -1001,23 +954,6 @@ async def test_an_abort_that_is_interrupted_is_not_tried_again(
     with pytest.raises(KeyboardInterrupt):
         await connection.close()
     assert connection.transport is None
-
-
-@pytest.mark.parametrize(("held", "afresh"), [(3.9, False), (4.0, True), (100.0, True)])
-async def test_a_transport_that_held_long_enough_gives_the_budget_and_the_delays_back(
-    held: float, afresh: bool
-) -> None:
-    """`stable_after` is long enough."""
-    policy = Policy(max_reconnects=1, reconnect_delay=1, reconnect_delay_max=8, stable_after=4)
-    connection = connection_to(ScriptedPeer(), policy)
-    error = TransportLost("again")
-    assert connection._spend_reconnect(error, anyio.current_time())
-    waits = [connection._backoff.next() for _ in range(5)]
-    assert waits[-1] > 1
-    connection._listening_since = 100.0
-    assert connection._spend_reconnect(error, 100.0 + held) is afresh
-    assert (connection._backoff.next() <= 1) is afresh
-    assert connection._spend_reconnect(error, 100.0) is False
 
 
 async def test_an_abort_that_is_async_has_closed_nothing_and_is_told_of(

@@ -77,6 +77,9 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
         "tests/test_calling.py",
         "tests/shared_socket/test_telling.py",
     ),
+    "engine.reconnects": _core(
+        "tests/engine/test_reconnects.py", "tests/engine/test_connection.py"
+    ),
     "engine.progress": (SLEEP, *_core("tests/engine/test_progress.py")),
     "engine.attempt": (SLEEP, *_core("tests/lifecycle")),
     "engine.incoming": (SLEEP, *_core("tests/lifecycle", "tests/engine/test_status.py")),
@@ -119,7 +122,7 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
         CORE,
         MODEL,
     ),
-    "engine.backoff": (("tests/engine/test_connection.py",),),
+    "engine.backoff": (("tests/engine/test_reconnects.py",),),
     "transports.no_transport": (("tests/test_no_transport.py",),),
     "transports.messages": (("tests/test_messages.py",), *SOCKETIO),
     "transports.owner": (("tests/test_owner.py",), ("tests/test_messages.py",)),

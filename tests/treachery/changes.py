@@ -168,7 +168,7 @@ CHANGES = (
         "no deadline for the goodbye",
         2,
         "engine/connection.py",
-        (("anyio.move_on_after(self._policy.close_timeout,", "anyio.move_on_after(math.inf,"),),
+        (("anyio.move_on_after(self._policy.close_timeout,", "anyio.move_on_after(float('inf'),"),),
         (GOODBYE,),
     ),
     Change(
@@ -337,7 +337,8 @@ CHANGES = (
         (
             (
                 "        if self.reader is not None:\n            self.reader.request_read()\n",
-                "        anew = self.connection is not None and self.connection._failures\n"
+                "        before = self.connection and self.connection._reconnects\n"
+                "        anew = before is not None and before._failures\n"
                 "        if self.reader is not None and not anew:\n"
                 "            self.reader.request_read()\n",
             ),

@@ -103,7 +103,7 @@ TO_STATUS = (
 PAST = frozenset(
     {
         *("code", "withheld", "action", "attempt_ends", "phase_ends", "scope"),
-        *("verdict", "final_check", "_code_is_seen", "ever_listened", "_let_in"),
+        *("verdict", "final_check", "_code_is_seen", "ever_listened", "let_in"),
     }
 )
 """What decides no more, once leaving a state has been decided."""
