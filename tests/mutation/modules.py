@@ -102,7 +102,7 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "engine.user_code": _core(*USER_CODE),
     "engine.recording": _core("tests/engine/test_recording.py", "tests/test_records.py"),
-    "engine.request": _core("tests/lifecycle/test_round.py"),
+    "engine.request": _core("tests/lifecycle/test_round.py", "tests/test_logs.py"),
     "calling": (("tests/test_calling.py",), ("tests/gateways/test_first_hour.py",)),
     "pairings": (
         ("tests/pairings/test_pairings.py", "tests/pairings/test_leaving.py"),
