@@ -1729,6 +1729,15 @@ def test_fish_completes_and_says_of_each_command_what_it_is_for_in_one_line(tmp_
     assert [*completed("qrlifecycle diagram --format pn")] == ["png"]
 
 
+def test_a_shell_that_is_not_said_is_asked_for_with_those_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whoever forgot it need not look for help first."""
+    assert main(["completion"]) == 2
+    asked = capsys.readouterr().err
+    assert f"required: SHELL (SHELL is one of {', '.join(SHELLS)})" in asked
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_completion_is_printed_for_each_shell(
     shell: str, capsys: pytest.CaptureFixture[str]

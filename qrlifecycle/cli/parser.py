@@ -111,7 +111,15 @@ class Parser(argparse.ArgumentParser):
         """End with an error in one line."""
         if message.startswith(MISSING) and (unknown := [*self._unknown()]):
             message = _unrecognized(unknown, self)  # an option that is misspelt is missing as well
+        elif message.startswith(MISSING):
+            message += "".join(self._choices_of_places())
         raise SystemExit(report_error(message))
+
+    def _choices_of_places(self) -> Iterator[str]:
+        """What may stand where only one of a few words may."""
+        for action in self._actions:
+            if action.choices is not None and not action.option_strings:
+                yield f" ({action.metavar} is one of {', '.join(map(str, action.choices))})"
 
     def _unknown(self) -> Iterator[str]:
         """The options that it was given and does not have."""
