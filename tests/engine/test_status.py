@@ -976,6 +976,35 @@ async def test_a_change_that_was_read_explains_no_later_success(
     assert FoundByStatus in map(type, records)
 
 
+async def test_a_change_that_is_told_during_a_read_explains_what_the_next_one_finds(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The read under way may have begun too early; the one that the change asked for had not."""
+    caplog.set_level(logging.INFO, "qrlifecycle")
+    async with Beside(Status(latency=3)) as pairing:
+        await anyio.sleep(10)
+        pairing.peer.send(StatusChanged())
+        await anyio.sleep(1)
+        pairing.status.says = Paired("me")
+        pairing.peer.send(StatusChanged())
+    assert pairing.outcome == Connected("me")
+    assert "connected, confirmed by check_status" in caplog.messages
+
+
+async def test_a_read_that_is_made_again_of_itself_was_told_by_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its answer was of an older code; that it is asked for again is no word of the wire's."""
+    caplog.set_level(logging.INFO, "qrlifecycle")
+    async with Beside(Status(Scanned(), latency=3)) as pairing:
+        await anyio.sleep(1)
+        pairing.peer.send(QRUpdated(QRCode("second")))
+        pairing.status.says = Paired("me")
+    assert pairing.outcome == Connected("me")
+    assert len(pairing.status.asked) == 2
+    assert "connected, found by check_status" in caplog.messages
+
+
 # Believing only what is confirmed
 
 CONFIRM = Policy(confirm_success=True)
