@@ -297,6 +297,22 @@ async def test_what_is_no_refusal_is_asked_again_in_a_final_check() -> None:
         assert anyio.current_time() == began + Policy().final_check_timeout
 
 
+@pytest.mark.parametrize(("says", "told"), [("no", 0), ("not in this way", 1)])
+async def test_what_an_attempt_is_about_to_end_by_is_no_failure_of_a_read_as_well(
+    says: str, told: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The same words stand in the log once; others are news."""
+
+    async def request() -> QRCode:
+        raise ServiceRefused("no")
+
+    status = Status()
+    status.says = ServiceRefused(says)
+    lifecycle = QRLifecycle(request, ScriptedPeer(), check_status=status)
+    assert isinstance(await lifecycle.pair(), Failed)
+    assert caplog.messages.count(f"check_status failed: {says}") == told
+
+
 async def test_the_status_is_read_as_often_as_the_policy_says() -> None:
     """Servers that send no failures are asked for them."""
     policy = Policy(status_interval=10, attempt_timeout=math.inf)
