@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -23,7 +24,7 @@ from .blocking import in_event_loop
 from .errors import UsageError
 from .lifecycle import QRLifecycle
 from .outcome import Outcome
-from .pairings import JoinedPairing, Pairings, cancel_for_all, raise_unheard
+from .pairings import JoinedPairing, Pairings, cancel_for_all, ended_by, raise_unheard
 from .policy import is_positive
 
 __all__ = ["BlockingPairings", "Look"]
@@ -35,7 +36,7 @@ class Look(NamedTuple):
     lifecycle: QRLifecycle
     """It may be looked at from any thread: its state, its code. Its triggers may not be called."""
     outcome: Outcome | None
-    """How it ended; None while it runs."""
+    """How it ended, also while async hooks are still told so; None while it runs."""
     code_expires_in: float | None
     """For how many seconds the code to show was good still; None where that is of no use."""
 
@@ -191,13 +192,16 @@ class _NotMade(Exception):
         self.error = error
 
 
-class _Tab(NamedTuple):
+@dataclass(slots=True, eq=False)
+class _Tab:
     """A tab that has joined."""
 
     pairing: JoinedPairing
     scope: anyio.CancelScope
     """The time for which it stays."""
     left: anyio.Event
+    told: bool = False
+    """Whether it has seen how the attempt ended: then it may ask for another."""
 
 
 class _Thread:
@@ -275,7 +279,7 @@ class _Thread:
     ) -> BaseException | None:
         """Stay, or join; it has joined when this returns, unless it gives back what was raised."""
         here = self._tabs.get((key, tab))
-        if here is not None and here.pairing.outcome is None:
+        if here is not None and here.pairing.outcome is None and not here.told:
             self._renew(here)
             return None
 
@@ -297,8 +301,9 @@ class _Thread:
             return None
         self._renew(here)
         raise_unheard(here.pairing)
-        lifecycle = here.pairing.lifecycle
-        return Look(lifecycle, here.pairing.outcome, lifecycle.code_expires_in)
+        lifecycle, outcome = here.pairing.lifecycle, ended_by(here.pairing)
+        here.told = outcome is not None
+        return Look(lifecycle, outcome, lifecycle.code_expires_in)
 
     async def leave(self, key: Hashable, tab: Hashable) -> None:
         """Leave, and wait until it has."""

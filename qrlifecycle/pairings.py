@@ -40,7 +40,7 @@ from .engine.user_code import BackgroundTasks, close_coroutine, describe
 from .errors import UsageError, WrongAnswer
 from .lifecycle import QRLifecycle, expect_pair
 from .logs import error_once
-from .outcome import Cancelled, Outcome
+from .outcome import Cancelled, Failed, Outcome
 from .secrecy import shown_half_made
 from .waiting import wait_for
 
@@ -288,6 +288,19 @@ class JoinedPairing:
 def raise_unheard(pairing: JoinedPairing) -> None:
     """Raise what `pair()` raised, once; each who joined has an error of its own."""
     pairing._raise_unheard()  # noqa: SLF001 - this module's own
+
+
+def ended_by(pairing: JoinedPairing) -> Outcome | None:
+    """How its attempt has ended, also while async hooks are still told so; None while it runs.
+
+    A mistake of the program's is none of these: it is raised when nothing is left.
+    """
+    attempt = pairing._attempt  # noqa: SLF001 - likewise
+    if attempt.gone.is_set():
+        return attempt.outcome
+    outcome = attempt.last.outcome
+    mistake = isinstance(outcome, Failed) and isinstance(outcome.error, UsageError)
+    return None if mistake else outcome
 
 
 async def cancel_for_all(pairing: JoinedPairing) -> None:

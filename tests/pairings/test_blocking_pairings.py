@@ -22,6 +22,7 @@ from qrlifecycle import (
     Change,
     Connected,
     Event,
+    Failed,
     Policy,
     QRCode,
     QRLifecycle,
@@ -84,6 +85,56 @@ def test_promise_3_a_second_tab_joins(far: Far, backend: str) -> None:
         shows(pairings, "two")
         assert isinstance(looks(pairings, "one").outcome, Connected)
         assert far.server.most_sockets() == 1
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_end_is_seen_while_a_hook_is_still_told_of_it(far: Far, backend: str) -> None:
+    """A page is not blank for as long as a success is stored; who asks anew waits for that."""
+    told, stored = threading.Event(), threading.Event()
+
+    async def store(_connected: Connected) -> None:
+        told.set()
+        await anyio.to_thread.run_sync(stored.wait, HANGS)
+
+    with BlockingPairings(backend=backend) as pairings:
+        pairings.join(USER, "one", partial(far.lifecycle, on_connected=store))
+        shows(pairings, "one")
+        far.scan()
+        assert told.wait(HANGS)
+        first = looks(pairings, "one")
+        assert isinstance(first.outcome, Connected)
+        with ThreadPoolExecutor() as others:
+            anew = others.submit(pairings.join, USER, "one", far.lifecycle)
+            assert isinstance(looks(pairings, "one").outcome, Connected)
+            assert not anew.done()
+            stored.set()
+            anew.result(HANGS)
+        assert looks(pairings, "one").lifecycle is not first.lifecycle
+        shows(pairings, "one")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_mistake_is_raised_also_where_a_hook_is_still_told_of_the_failure(
+    far: Far, backend: str
+) -> None:
+    """It is never seen as an outcome, which a page would be told instead."""
+    told, done = threading.Event(), threading.Event()
+
+    async def mourn(_failed: Failed) -> None:
+        told.set()
+        await anyio.to_thread.run_sync(done.wait, HANGS)
+
+    def wrong() -> Any:
+        return None
+
+    make = partial(QRLifecycle, request_qr, wrong, on_connection_failed=mourn)
+    with BlockingPairings(backend=backend) as pairings:
+        pairings.join(USER, "one", make)
+        assert told.wait(HANGS)
+        assert looks(pairings, "one").outcome is None
+        done.set()
+        with pytest.raises(WrongAnswer):
+            until(lambda: looks(pairings, "one").outcome)
 
 
 @pytest.mark.parametrize("named", [{}, *({"backend": name} for name in BACKENDS)])
