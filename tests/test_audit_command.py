@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import subprocess
 import sys
@@ -132,7 +133,7 @@ def test_nothing_to_judge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out.endswith("There was nothing to judge.\n")
 
 
-@pytest.mark.parametrize("content", [b"hello\n", b"\x1f\x8b\x08\x00 compressed", b'{"qrlifec'])
+@pytest.mark.parametrize("content", [b"hello\n", gzip.compress(b"hello\n"), b'{"qrlifec'])
 def test_a_file_that_is_no_journal(
     content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -182,6 +183,86 @@ def test_journals_that_were_put_one_behind_the_other_are_not_judged_as_one(
     assert "Every promise held" not in printed.out
     assert printed.out.endswith("In each process by itself every promise held.\n")
     assert re.search(r"error: line \d+ goes back in time, .*: give their files", printed.err)
+
+
+def days(path: Path) -> list[str]:
+    """The journals of two days of one process; the second begins in the middle of an attempt."""
+    lines = Path(write(path / "all", healthy())).read_bytes().splitlines(keepends=True)
+    names = [path / "day-1", path / "day-2"]
+    for name, part in zip(names, (lines[:5], lines[5:]), strict=True):
+        name.write_bytes(b"".join(part))
+    return [str(name) for name in names]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_days_of_one_process_are_put_in_order(
+    order: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In whatever order they are named, compressed or not."""
+    first, second = days(tmp_path)
+    Path(first).write_bytes(gzip.compress(Path(first).read_bytes()))
+    assert main(["audit", *(first, second)[::order]]) == 0
+    assert "11: 11 records of 1 processes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["audit", "timeline"])
+def test_days_of_one_process_in_the_wrong_order_are_refused(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody is accused by it without being told that the order may be all that is wrong."""
+    first, second = days(tmp_path)
+    together = tmp_path / "both"
+    together.write_bytes(Path(second).read_bytes() + Path(first).read_bytes())
+    assert main([command, str(together)]) == 2
+    printed = capsys.readouterr()
+    assert "held" not in printed.out
+    assert re.search(r"error: line 7 goes back in time, .*: give their files", printed.err)
+
+
+def test_lines_of_threads_that_overtook_one_another_are_in_order(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A thread that was held up before its write is late by less than clocks differ."""
+    first, second = Story("p-1", at=0.5).display().pair(), Story("p-2", at=0).display().pair()
+    name = journals.write(tmp_path / "j", [*first.records, *second.records])
+    assert main(["audit", str(name)]) == 0
+    assert capsys.readouterr().out.endswith("Every promise held.\n")
+
+
+@pytest.mark.parametrize("command", ["audit", "timeline"])
+def test_a_file_that_is_named_twice_is_refused(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Everything in it would have been done twice."""
+    name = write(tmp_path / "j", healthy())
+    again = tmp_path / "again"
+    again.symlink_to(name)
+    for other in (name, str(again)):
+        assert main([command, name, other]) == 2
+        assert f"'{name}' and '{other}' are one file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["audit", "timeline"])
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"hello\n", "no line of '{}' is a journal's"),
+        (gzip.compress(b"hello\n" * 99)[:-12], "cannot read '{}': it is compressed, and damaged"),
+    ],
+)
+def test_a_file_among_several_that_is_no_journal_is_named(
+    command: str,
+    content: bytes,
+    says: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It is not passed over as some other program's lines; an empty one is."""
+    good, empty, bad = write(tmp_path / "j", healthy()), write(tmp_path / "e"), tmp_path / "bad"
+    assert main([command, good, empty]) == 0
+    bad.write_bytes(content)
+    assert main([command, good, str(bad)]) == 2
+    assert says.format(bad) in capsys.readouterr().err
 
 
 def test_a_closing_that_is_missing_is_not_measured(

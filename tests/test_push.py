@@ -36,6 +36,8 @@ def read(message: Any) -> Any:
             return several(message)
         case {"type": "another's"}:
             return Drop.FOREIGN
+        case {"type": "ping"}:
+            return ()
     return None
 
 
@@ -46,12 +48,14 @@ def several(message: Any) -> Iterator[Signal]:
 
 
 async def test_what_a_message_means_is_kept() -> None:
-    """One signal, or several; and one that has nothing to say is no message too many."""
+    """One signal, or several; what has nothing to say is none too many, what is unknown is one."""
     told = Told()
     told._take_read(read, {"type": "both", "phone": "+49"})
+    told._take_read(read, {"type": "ping"})
+    assert told.dropped == {}
     told._take_read(read, {"type": "nothing"})
     assert [await told.receive(), await told.receive()] == [Scanned(), Paired("+49")]
-    assert told.dropped == {}
+    assert told.dropped == {"unknown": 1}
 
 
 @pytest.mark.parametrize(

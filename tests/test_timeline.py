@@ -887,7 +887,7 @@ def test_a_bar_leaves_output_and_cursor_alone(tmp_path: Path) -> None:
     path.write_bytes(b"GET /qr 200\n" * 5000)
     script = (
         "import sys; from qrlifecycle.cli import journal_file; journal_file.LONG = 1000\n"
-        "for entry in journal_file.journal_entries(sys.argv[1]):\n"
+        "for _, entry in journal_file.journal_lines(sys.argv[1:]):\n"
         "    if entry.number % 1000 == 500: print(entry.number)"
     )
     ours, theirs = pty.openpty()

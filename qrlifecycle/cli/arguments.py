@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import InvalidValue
@@ -315,13 +315,7 @@ def _add_audit(commands: Any) -> None:
         epilog=AUDIT_EXAMPLES,
     )
     add = audit.add_argument
-    add(
-        "files",
-        nargs="+",
-        metavar="FILE",
-        help="the journal; - is the standard input. Of several, those of several processes, the "
-        "lines are taken in order of time",
-    )
+    _add_files(add)
     add("--success", type=float, metavar="SECONDS", help="from signal to success (1)")
     add("--scan-to-success", type=float, metavar="SECONDS", help="from scan to success (no limit)")
     add("--openings-per-attempt", type=float, metavar="N", help="sockets (no limit)")
@@ -335,6 +329,16 @@ def _add_audit(commands: Any) -> None:
     )
 
 
+def _add_files(add: Callable[..., object]) -> None:
+    add(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="the journal, compressed by gzip or not; - is the standard input. Of several, of days "
+        "or of processes, the lines are taken in order of time",
+    )
+
+
 def _add_timeline(commands: Any) -> None:
     timeline = commands.add_parser(
         "timeline",
@@ -343,7 +347,7 @@ def _add_timeline(commands: Any) -> None:
         epilog=TIMELINE_EXAMPLES,
     )
     add = timeline.add_argument
-    add("file", metavar="FILE", help="the journal; - is the standard input")
+    _add_files(add)
     add("--output", metavar="FILE", help="write FILE; its suffix tells the format")
     add("--format", metavar="FORMAT", help="text, svg, png or pdf (text)")
     add("--last", type=int, metavar="N", help="the latest attempts (20)")

@@ -9,11 +9,9 @@ from dataclasses import dataclass, field, fields
 
 from ..errors import InvalidValue
 from ..monitoring.audit import Alert, Audit, Durations, Figures, Limits, SecondSocket
-from ..monitoring.audit.across import CLOCKS_DIFFER
 from ..monitoring.journal import Entry, Skipped
 from ..monitoring.printable import printable
-from ..records import Record
-from .journal_file import journal_entries, journals_together
+from .journal_file import Disorder, journal_lines
 from .output import folded
 from .stopping import Stop
 
@@ -29,21 +27,17 @@ MOST_PROCESSES = 10_000
 def run(arguments: argparse.Namespace, _stop: Stop) -> int:
     """Judge a journal; return 1 if anything was found."""
     judgement, files = Judgement(_limits(arguments)), arguments.files
-    if len(files) == 1:
-        for entry in journal_entries(files[0]):
-            judgement.add(entry)
-    else:
-        for name, entry in journals_together(files):
-            judgement.add(entry, name)
+    for name, entry in journal_lines(files):
+        judgement.add(entry, name if len(files) > 1 else "")
     if judgement.lines and not (judgement.records or judgement.found):
         names = ", ".join(map(repr, files))
         raise InvalidValue(f"nothing to judge in {names}: no line is a journal's")
     _report(judgement)
-    if judgement.back_in_time and not judgement.found:
-        raise InvalidValue(
-            f"{judgement.back_in_time} goes back in time, so nobody knows which sockets of several "
-            "processes were open at once: give their files, each by itself, or sort the lines"
-        )
+    if judgement.disorder.of_one:
+        judgement.disorder.require_none("what was found may be of the order alone")
+    if not judgement.found:
+        several = "nobody knows which sockets of several processes were open at once"
+        judgement.disorder.require_none(several)
     return 1 if judgement.found else 0
 
 
@@ -71,12 +65,10 @@ class Judgement:
     records: int = 0
     skipped: Counter[Skipped] = field(default_factory=Counter)
     processes: set[str] = field(default_factory=set)
-    back_in_time: str = ""
-    """The first line that is earlier than one before it, of another process; none is empty."""
+    disorder: Disorder = field(default_factory=Disorder)
 
     def __post_init__(self) -> None:
         self._line = ""
-        self._latest: Record | None = None
         self._alerts: list[Alert] = []
         self.audit = Audit(self.limits, on_alert=self._alerts.append, clock=None)
 
@@ -91,7 +83,7 @@ class Judgement:
         self._line = f"line {entry.number}" + (f" of {name}" if name else "")
         if entry.record is not None:
             self.records += 1
-            self._note_time(entry.record)
+            self.disorder.note(entry.record, self._line)
             if len(self.processes) < MOST_PROCESSES:
                 self.processes.add(entry.record.process)
             self.audit(entry.record)
@@ -102,13 +94,6 @@ class Judgement:
             self.skipped[entry.skipped] += 1
             if entry.skipped is Skipped.BROKEN:
                 self._print_finding(f"a line of a journal, but {entry.text}")
-
-    def _note_time(self, record: Record) -> None:
-        latest = self._latest
-        if latest is None or record.wall >= latest.wall:
-            self._latest = record
-        elif record.process != latest.process and record.wall < latest.wall - CLOCKS_DIFFER:
-            self.back_in_time = self.back_in_time or self._line
 
     def _print_alert(self, alert: Alert) -> None:
         who = f"lifecycle {alert.lifecycle}, attempt {alert.attempt}"
@@ -137,7 +122,9 @@ def _report(judgement: Judgement) -> None:
     print()
     if judgement.found:
         print(f"{judgement.found:,} found.")
-    elif judgement.back_in_time:
+    elif judgement.disorder.of_one:
+        print("Nothing was found.")
+    elif judgement.disorder.of_several:
         print("In each process by itself every promise held.")
     elif figures.attempts or figures.openings:
         print("Every promise held.")

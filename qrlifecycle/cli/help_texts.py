@@ -157,7 +157,7 @@ TIMELINE_EXAMPLES = """\
 examples:
   qrlifecycle timeline pairings.jsonl
   qrlifecycle timeline pairings.jsonl --output pairings.svg --last 40
-  zcat -f $(ls -tr pairings.jsonl*) | qrlifecycle timeline - --subject user-123
+  qrlifecycle timeline pairings.jsonl* --subject user-123
 
 exit code: 0 drawn, 2 the file cannot be read, or has nothing to draw
 """

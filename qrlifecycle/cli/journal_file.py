@@ -1,21 +1,25 @@
-"""Reading the journal that was named on the command line, with a progress bar for a long one."""
+"""Reading the journals that were named on the command line, with a progress bar for a long one."""
 
 from __future__ import annotations
 
+import gzip
 import os
 import sys
+import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, suppress
 from heapq import merge
 from importlib.util import find_spec
 from operator import itemgetter
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple, cast
 
 from ..errors import InvalidValue
-from ..monitoring.journal import Entry, read_journal
+from ..monitoring.audit.across import CLOCKS_DIFFER
+from ..monitoring.journal import Entry, Skipped, read_journal
+from ..records import Record
 
-__all__ = ["journal_entries", "journals_together"]
+__all__ = ["Disorder", "JournalLine", "journal_lines"]
 
 EVERY = 1000
 """Lines between two updates of the progress bar."""
@@ -23,56 +27,125 @@ EVERY = 1000
 LONG = 4_000_000
 """Bytes; a shorter file has been read before a bar would be visible."""
 
+GZIP = b"\x1f\x8b"
+"""How what gzip has compressed begins."""
 
-def journal_entries(name: str) -> Iterator[Entry]:
-    """Each line of a file, or of standard input if its name is ``-``.
+
+class Disorder:
+    """Whether lines come in the order of time; if not, where is kept."""
+
+    def __init__(self) -> None:
+        self.of_one = ""
+        """The first line that is earlier than one before it, of the same process."""
+        self.of_several = ""
+        """The same, of another process: each by itself may be in order."""
+        self._latest: Record | None = None
+
+    def note(self, record: Record, place: str) -> None:
+        """One more; a place is what its line is called."""
+        latest = self._latest
+        if latest is None or record.wall >= latest.wall:
+            self._latest = record
+        elif record.process != latest.process:
+            if record.wall < latest.wall - CLOCKS_DIFFER:
+                self.of_several = self.of_several or place
+        elif record.monotonic < latest.monotonic - CLOCKS_DIFFER:  # no clock that was set back
+            self.of_one = self.of_one or place
+
+    def require_none(self, needed_for: str) -> None:
+        """Raise `InvalidValue` if there is any."""
+        if place := self.of_one or self.of_several:
+            raise InvalidValue(
+                f"{place} goes back in time, so {needed_for}: give their files, each by itself, or "
+                "sort the lines"
+            )
+
+
+class JournalLine(NamedTuple):
+    """A line of a journal, and the name of its file."""
+
+    file: str
+    entry: Entry
+
+
+def journal_lines(names: Sequence[str]) -> Iterator[JournalLine]:
+    """Each line of the files, ``-`` being standard input; of several, in order of time.
+
+    Each file is in order by itself. A line without a record goes with the one before it. What gzip
+    has compressed is read as well.
 
     Raises:
-        InvalidValue: it cannot be read.
+        InvalidValue: one cannot be read, or is named twice; or there are several, and no line of
+            one is a journal's.
     """
+    _require_each_once(names)
+    if len(names) > 1:
+        for _, line in merge(*map(_timed_lines, names), key=itemgetter(0)):
+            yield line
+        return
+    name = names[0]
     with _opened(name) as file, _progress(file) as update:
         for entry in _read(file, name):
-            yield entry
+            yield JournalLine(name, entry)
             if entry.number % EVERY == 0:
                 update()
 
 
-def journals_together(names: Sequence[str]) -> Iterator[tuple[str, Entry]]:
-    """Each line of several files, in order of time, with the name of its file.
+def _timed_lines(name: str) -> Iterator[tuple[float, JournalLine]]:
+    wall, ours, entry = 0.0, False, None
+    with _opened(name) as file:
+        for entry in _read(file, name):
+            wall = wall if entry.record is None else entry.record.wall
+            ours = ours or entry.skipped is not Skipped.FOREIGN
+            yield wall, JournalLine(name, entry)
+    if entry is not None and not ours:
+        raise InvalidValue(f"no line of {name!r} is a journal's")
 
-    Each file is in order by itself. A line without a record goes with the one before it.
 
-    Raises:
-        InvalidValue: one cannot be read.
-    """
-
-    def timed(name: str) -> Iterator[tuple[float, str, Entry]]:
-        wall = 0.0
-        with _opened(name) as file:
-            for entry in _read(file, name):
-                wall = wall if entry.record is None else entry.record.wall
-                yield wall, name, entry
-
-    for _, name, entry in merge(*map(timed, names), key=itemgetter(0)):
-        yield name, entry
+def _require_each_once(names: Sequence[str]) -> None:
+    """A pattern of a shell's may match a file twice: then everything in it is done twice."""
+    known: dict[object, str] = {}
+    for name in names:
+        key: object = name
+        if name != "-":
+            with suppress(OSError):  # reading it will report that
+                status = Path(name).stat()
+                key = (status.st_dev, status.st_ino)
+        if key in known:
+            raise InvalidValue(f"{known[key]!r} and {name!r} are one file: name it once")
+        known[key] = name
 
 
 def _read(file: IO[bytes], name: str) -> Iterator[Entry]:
     try:
         yield from read_journal(file)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise InvalidValue(f"cannot read {name!r}: it is compressed, and damaged") from None
     except OSError as error:
         raise InvalidValue(f"cannot read {name!r}: {error.strerror}") from None
 
 
-def _opened(name: str) -> AbstractContextManager[IO[bytes]]:
-    if name == "-":
-        if not sys.stdin:  # a shell's <&- leaves none
-            raise InvalidValue("cannot read '-': standard input is closed")
-        return nullcontext(sys.stdin.buffer)
-    try:
-        return Path(name).open("rb")
-    except OSError as error:
-        raise InvalidValue(f"cannot read {name!r}: {error.strerror}") from None
+@contextmanager
+def _opened(name: str) -> Iterator[IO[bytes]]:
+    with ExitStack() as stack:
+        if name == "-":
+            if not sys.stdin:  # a shell's <&- leaves none
+                raise InvalidValue("cannot read '-': standard input is closed")
+            file: IO[bytes] = sys.stdin.buffer
+        else:
+            try:
+                file = stack.enter_context(Path(name).open("rb"))
+            except OSError as error:
+                raise InvalidValue(f"cannot read {name!r}: {error.strerror}") from None
+        if _is_compressed(file):
+            file = cast("IO[bytes]", stack.enter_context(gzip.open(file)))
+        yield file
+
+
+def _is_compressed(file: IO[bytes]) -> bool:
+    with suppress(AttributeError, OSError):  # no buffer to look into; reading will report the rest
+        return bool(file.peek(2)[:2] == GZIP)  # type: ignore[attr-defined]
+    return False
 
 
 @contextmanager

@@ -34,7 +34,7 @@ from ..monitoring.timeline.captions import (
 )
 from ..records import Record
 from ..states import State
-from .journal_file import journal_entries
+from .journal_file import Disorder, journal_lines
 from .output import chosen_format, write
 from .stopping import Stop
 
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace, _stop: Stop) -> int:
     )
     if form != "text" and arguments.output is None and sys.stdout.isatty():
         raise InvalidValue(f"a terminal cannot show {form}: say where to, with --output FILE")
-    if arguments.output is not None and _same(arguments.file, arguments.output):
+    if arguments.output is not None and any(_same(f, arguments.output) for f in arguments.files):
         raise InvalidValue(f"the picture would overwrite the journal {arguments.output}")
     timeline = _read(arguments)
     if form != "text":
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace, _stop: Stop) -> int:
 
 
 def _read(arguments: argparse.Namespace) -> Timeline:
-    records = JournalRecords(arguments.file)
+    records = JournalRecords(arguments.files)
     timeline = read(
         records,
         last=LAST if arguments.last is None else arguments.last,
@@ -80,24 +80,29 @@ def _read(arguments: argparse.Namespace) -> Timeline:
         subject=arguments.subject,
     )
     if not timeline.lanes:
-        raise InvalidValue(f"nothing to draw in {arguments.file!r}: {records.why_none_fits()}")
+        names = ", ".join(map(repr, arguments.files))
+        raise InvalidValue(f"nothing to draw in {names}: {records.why_none_fits()}")
+    records.disorder.require_none("what would be drawn never was")
     if skipped := records.skipped():
         print(f"passed over: {skipped}", file=sys.stderr)
     return timeline
 
 
 class JournalRecords:
-    """The records of a file, and how many lines had none."""
+    """The records of some files, and how many lines had none."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, files: Sequence[str]) -> None:
+        self.disorder = Disorder()
+        self._files = files
         self._lines = 0
         self._skipped = Counter[Skipped]()
 
     def __iter__(self) -> Iterator[Record]:
-        for entry in journal_entries(self._name):
-            self._lines = entry.number
+        for name, entry in journal_lines(self._files):
+            self._lines += 1
             if entry.record is not None:
+                of_file = f" of {name}" if len(self._files) > 1 else ""
+                self.disorder.note(entry.record, f"line {entry.number}{of_file}")
                 yield entry.record
             elif entry.skipped is not None:
                 self._skipped[entry.skipped] += 1

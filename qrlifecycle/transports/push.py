@@ -39,7 +39,8 @@ class PushTransport(Transport):
         nothing to say, ``Dropped(Drop.MALFORMED, "why")`` one that cannot be meant, and the log
         says it once. `Drop` and `Dropped` are in `qrlifecycle.transports.messages`.
     ``self._take_read(read, message, name=None)``
-        The same with what ``read(message)`` gives back; what it raises is malformed.
+        The same with what ``read(message)`` gives back: None is unknown, ``Drop.FOREIGN`` is
+        somebody else's, ``()`` is a ping or the like, and what it raises is malformed.
     ``self._end(error)``
         Nothing more comes: what was kept is given, then `receive()` raises this: ``EndOfStream()``
         where the peer closed in order, or a `TransportLost`.
@@ -107,17 +108,19 @@ class PushTransport(Transport):
         """Keep what ``read`` makes of a message. What it raises is no fault of ours, but malformed.
 
         Args:
-            read: makes a signal of it, or several, or says why there is none. `ValueError`,
-                `TypeError`, `LookupError`, `AttributeError` and `RecursionError` say that it cannot
-                be meant; anything else comes out.
+            read: makes a signal of it, or several, or says why there is none: None for what it does
+                not know, ``Drop.FOREIGN`` for what is somebody else's, and an empty tuple for what
+                has nothing to say, such as a ping. `ValueError`, `TypeError`, `LookupError`,
+                `AttributeError` and `RecursionError` say that it cannot be meant; anything else
+                comes out.
             message: what came.
             name: the message's name, for the log, if messages have names.
         """
         try:
             meaning = read(message)
-            # A generator raises only now.
-            several = meaning is not None and not isinstance(meaning, Signal | Drop | Dropped)
-            self._take(tuple(meaning) if several else meaning, name)  # type: ignore[arg-type]
+            if not isinstance(meaning, Signal | Drop | Dropped | None):
+                meaning = tuple(meaning)  # a generator raises only now
+            self._take(Drop.UNKNOWN if meaning is None else meaning, name)
         except CANNOT_BE_MEANT as error:
             self._take(Dropped(Drop.MALFORMED, why_unreadable(error)), name)
 

@@ -161,7 +161,7 @@ class WebSocketTransport(WiredTransport):
                 raise
             self._end(error)
 
-    def _meaning(self, message: str | bytes) -> Iterable[Signal] | Dropped | Drop | None:
+    def _meaning(self, message: str | bytes) -> Iterable[Signal] | Dropped | Drop:
         said = message if self._text else _parsed(message)
         whose = whose_is(said, self._keys)
         if whose is Whose.ANOTHERS:
@@ -169,7 +169,7 @@ class WebSocketTransport(WiredTransport):
         if not self._welcomed and self._welcome is not None:
             self._welcomed = bool(self._welcome(said))
             if self._welcomed:
-                return None
+                return ()
         meaning = self._signals_in(said)
         if self._keys and isinstance(meaning, list) and meaning and whose is Whose.NOBODYS:
             raise unsaid(self._keys)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import time
 from collections import deque
@@ -11,7 +12,7 @@ from contextlib import suppress
 import anyio
 import anyio.lowlevel
 from anyio import EndOfStream
-from anyio.abc import SocketStream
+from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from qrlifecycle import (
@@ -21,6 +22,7 @@ from qrlifecycle import (
     Signal,
     Transport,
     TransportLost,
+    TransportRefused,
     TransportUnreachable,
 )
 from qrlifecycle.testing.contract import plain
@@ -71,6 +73,45 @@ class BlocksWhileOpening(GreetedLineTransport):
     async def be_welcomed(self, stream: SocketStream) -> None:
         time.sleep(0.15)  # noqa: ASYNC251 - that is the point
         await super().be_welcomed(stream)
+
+
+class AsksTheKernel(GreetedLineTransport):
+    """T8: waits for bytes as a program without an event loop does; where some are there, not."""
+
+    async def receive(self) -> Signal:
+        assert self.stream is not None
+        raw = self.stream.extra(SocketAttribute.raw_socket)
+        if raw.fileno() >= 0:
+            select.select([raw], [], [], 0.3)
+        return await super().receive()
+
+
+class LeaksWhereItIsSentAway(GreetedLineTransport):
+    """T1: looks at the answer when it has taken care already."""
+
+    async def open(self) -> None:
+        self.stream = await connect(self.host, self.port)
+        self.lines = BufferedByteReceiveStream(self.stream)
+        try:
+            await self.be_welcomed(self.stream)  # refused here
+        except TransportRefused:
+            raise
+        except BaseException:
+            await anyio.aclose_forcefully(self.stream)
+            raise
+
+    def abort(self) -> None:
+        self.closed = True
+
+
+class TriesAgainWhereItIsSentAway(GreetedLineTransport):
+    """T1: takes each answer that is no welcome for an outage."""
+
+    async def be_welcomed(self, stream: SocketStream) -> None:
+        try:
+            await super().be_welcomed(stream)
+        except TransportRefused as error:
+            raise TransportUnreachable("no welcome") from error
 
 
 class BlocksOnEachSignal(GreetedLineTransport):

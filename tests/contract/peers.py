@@ -28,6 +28,7 @@ from qrlifecycle import (
     Scanned,
     Signal,
     Transport,
+    TransportRefused,
     TransportUnreachable,
     WebSocketTransport,
 )
@@ -256,12 +257,14 @@ def plain_websocket_peer(
         garbage={
             "for nobody": {"type": "linked", "phone": "x"},
             "for any user of the bot": {"type": "linked", "phone": "x", "bot": BOT},
-            "for another": {"type": "scanned", "bot": "another"},
-            "for another, further down": {"type": "scanned", "data": {"bot": "another"}},
             "no phone": {"type": "linked", "bot": BOT, "user": USER},
             "a number": 7,
             "no JSON": "scanned",
             "binary": b"\xff",
+        },
+        foreign={
+            "another bot's": {"type": "linked", "phone": "x", "bot": "another", "user": USER},
+            "another's, further down": {"type": "linked", "phone": "x", "data": {"bot": "eve"}},
         },
         greeting=greeting or (),
         welcome=welcome,
@@ -310,6 +313,8 @@ class GreetedLineTransport(LineTransport):
             with anyio.fail_after(self.heartbeat):
                 await stream.send(b"hello\n")
                 while (line := await self.lines.receive_until(b"\n", 2048)) != b"welcome":
+                    if line == b"go away":
+                        raise TransportRefused("not welcome")
                     self.early.append(SIGNALS[line + b"\n"])
         except (TimeoutError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
             raise TransportUnreachable("no welcome") from error
@@ -337,6 +342,12 @@ async def greet_with_a_line(wire: Wire) -> None:
     await wire.send(b"come\n")
 
 
+async def send_away(wire: Wire) -> None:
+    """The server's part where nobody is welcome."""
+    await wire.receive()
+    await wire.send(b"go away\n")
+
+
 def greeted_line_peer(make: Callable[..., Transport] = GreetedLineTransport) -> WirePeer:
     """A line server that welcomes its clients."""
     return WirePeer(
@@ -346,6 +357,7 @@ def greeted_line_peer(make: Callable[..., Transport] = GreetedLineTransport) -> 
         alive=b"ping\n",
         answers=b"pong\n",
         greet=greet_with_a_line,
+        refusal=send_away,
         flood=FLOOD,
     )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import socketserver
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from itertools import pairwise
@@ -194,10 +195,33 @@ async def test_what_a_peer_cannot_do_is_skipped_and_says_why() -> None:
     assert {result.check.name for result in report.skipped} == {
         "open cancelled while the peer is silent",
         "open whose peer hangs up",
+        "open that is turned away",
     }
-    assert all("greet=" in str(result.skipped) for result in report.skipped)
+    assert all(re.search("greet=|refusal=", str(result.skipped)) for result in report.skipped)
     assert len(report.passed) == 7
-    assert [line.split()[0] for line in str(report).splitlines()].count("skipped") == 2
+    assert [line.split()[0] for line in str(report).splitlines()].count("skipped") == 3
+
+
+async def test_somebody_else_s_success_that_is_believed_is_told_as_what_it_is() -> None:
+    """No garbage: the message is whole, and whose it is was not asked."""
+    check = next(one for one in checks(["T6"]) if one.name == "message of somebody else")
+
+    def peer(owner: dict[str, str] | None, foreign: Mapping[str, object] | None) -> WirePeer:
+        return websocket_peer(
+            lambda url: WebSocketTransport(
+                url, lambda said: Paired(said["phone"]), owner=owner, heartbeat=0.5
+            ),
+            [({"user": "ada", "phone": phone}, Paired(phone)) for phone in ("1", "2")],
+            heartbeat=0.5,
+            foreign=foreign,
+        )
+
+    of_eve = {"eve's": {"user": "eve", "phone": "3"}}
+    believed = str((await check.run(partial(peer, None, of_eve))).failure)
+    assert "The message \"eve's\", which is somebody else's, became Paired(" in believed
+    assert "say owner=" in believed
+    assert (await check.run(partial(peer, {"user": "ada"}, of_eve))).passed
+    assert "given no foreign=" in str((await check.run(partial(peer, None, None))).skipped)
 
 
 async def test_the_least_of_a_peer_is_enough() -> None:

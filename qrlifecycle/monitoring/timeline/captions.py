@@ -42,6 +42,7 @@ __all__ = [
     "duration",
     "end",
     "finding",
+    "form_of_clock",
     "identifier",
     "lease",
     "notes",
@@ -143,6 +144,12 @@ def notes(timeline: Timeline, *, absolute: bool) -> Iterator[str]:
         yield f"Begun {_period([lane.wall for lane in lanes])} UTC; {each}."
     if timeline.left_out:
         yield f"{count(timeline.left_out, 'other attempt')} in the journal not drawn."
+
+
+def form_of_clock(timeline: Timeline) -> str:
+    """How a time of day is written; with the day, where not all lanes began on one."""
+    days = {clock(lane.wall, "%Y-%m-%d") for lane in timeline.lanes}
+    return "%H:%M:%S" if len(days) < 2 else "%m-%d %H:%M:%S"
 
 
 def _period(walls: Sequence[float]) -> str:

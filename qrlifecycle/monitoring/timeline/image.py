@@ -132,6 +132,7 @@ class _Picture:
     def __init__(self, axes: Axes, timeline: Timeline, *, absolute: bool) -> None:
         self._ink = Shapes(axes)
         self._timeline = timeline
+        self._clock = captions.form_of_clock(timeline)
         self._absolute = absolute
         self._has_openings = False
         self._scale = Scale.of(timeline.lanes, absolute=absolute)
@@ -225,7 +226,7 @@ class _Picture:
         y = top + 0.1
         known = {"weight": "bold"} if lane.subject else {"color": QUIET_COLOUR}
         self._ink.text(0.4, y + 0.08, captions.subject(lane), size=10, **known)
-        began = f"{clock(lane.wall)}  {captions.identifier(lane)}"
+        began = f"{clock(lane.wall, self._clock)}  {captions.identifier(lane)}"
         self._ink.text(0.4, y + 0.26, began, size=8, color=QUIET_COLOUR)
         for span in lane.spans:
             end = lane.until(span.end)

@@ -88,6 +88,7 @@ class _Drawing:
         self._absolute = absolute
         self._scale = Scale.of(timeline.lanes, absolute=absolute)
         self._used: set[Glyph] = set()
+        self._clock = captions.form_of_clock(timeline)
         labels = [label for lane in timeline.lanes for label in self._labels(lane)]
         self._label = min(max(map(_width, labels), default=0), columns * 2 // 5)
         self._chart = columns - self._label - 2
@@ -149,7 +150,7 @@ class _Drawing:
     # One lane
 
     def _labels(self, lane: Lane) -> tuple[str, str, str]:
-        began = f"{clock(lane.wall)}  "
+        began = f"{clock(lane.wall, self._clock)}  "
         width = min(captions.LONGEST, self._columns * 2 // 5 - len(began))
         indent = " " * len(began)
         return (

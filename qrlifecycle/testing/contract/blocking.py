@@ -21,6 +21,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+import anyio
+
 from ...transports.base import Transport
 from ..awaiting import Watched
 from .breaches import ClauseBroken, call_raised
@@ -45,6 +47,9 @@ TRIES = 3
 
 LONG = 0.1
 """Seconds that count: what asyncio's debug mode finds worth a word (`slow_callback_duration`)."""
+
+QUIET = 0.2
+"""Seconds for which nothing comes, so that there is something to wait for."""
 
 LOOKS = 0.01
 """Seconds between two looks at where the thread is."""
@@ -138,6 +143,7 @@ async def _waits(harness: Harness, transport: Transport) -> dict[str, float]:
         steps = _Steps()
         operation = harness.start(transport, method, calls=steps.watch)
         if method == "receive":
+            await anyio.sleep(QUIET)  # what asks the kernel and not the loop waits only for nothing
             await harness.peer.send(harness.peer.signals[0])
         await harness.end(operation, harness.patience)
         if not operation.returned:

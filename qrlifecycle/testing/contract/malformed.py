@@ -51,6 +51,28 @@ async def garbage(harness: Harness) -> None:
         raise CannotDo("the peer has no garbage")
 
 
+@check("T6")
+async def message_of_somebody_else(harness: Harness) -> None:
+    """What is somebody else's becomes nothing: a server may say everything to everybody."""
+    if not harness.peer.foreign:
+        await harness.instruct(harness.peer.send_bytes, b"")  # says why, if it cannot
+        raise CannotDo("the peer was given no foreign=, so nothing is somebody else's")
+    for name, data in harness.peer.foreign.items():
+        transport = await harness.opened()
+        await harness.instruct(harness.peer.send_bytes, data)
+        await harness.instruct(harness.peer.send, harness.peer.signals[0])
+        receiving = await harness.end(harness.start(transport, "receive"), harness.patience)
+        if receiving.returned and receiving.result not in harness.peer.signals[:1]:
+            method = place_of_method(transport, "receive")
+            raise ClauseBroken(
+                f"The message {name!r}, which is somebody else's, became {receiving.result!r}.",
+                mend=f"{method} must pass over what is not for its owner: say owner=, or compare "
+                "whose it is, before it is believed.",
+            )
+        harness.require(receiving, mend="It must not raise here.")
+        await harness.finish(transport)
+
+
 async def judge_garbage(harness: Harness, name: str, data: bytes, *, strict: bool) -> None:
     """Garbage, then two signals, of which the first may be taken for the garbage's tail."""
     transport = await harness.opened()

@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from anyio import get_cancelled_exc_class
 
+from ...errors import TransportRefused
 from .breaches import ClauseBroken, to_let_out
 from .check import Check, listing
 from .harness import LAST_SECONDS, Harness
@@ -80,6 +81,22 @@ async def open_that_is_refused(harness: Harness) -> None:
     """A refused open() raises the typed error, and leaves nothing."""
     await harness.instruct(harness.peer.refuse)
     await judge_failed(harness, harness.start(harness.make(), "open"), "refused")
+
+
+@check("T1")
+async def open_that_is_turned_away(harness: Harness) -> None:
+    """Whoever is not let in is told so by TransportRefused, and nothing is left."""
+    harness.peer.turn_away()
+    transport = harness.make()
+    opening = await harness.end(harness.start(transport, "open"), harness.patience)
+    mend = "It must raise TransportRefused here: what is refused is not tried again and again."
+    harness.require(opening, TransportRefused, mend=mend)
+    if opening.returned:  # some are turned away right after
+        await harness.call_for(transport, "receive", TransportRefused, limit=harness.patience)
+    harness.abort(transport)
+    place = opening.where()
+    happened = f"Its peer did not let it in{f' at {place}' if place else ''}; then it was aborted."
+    await harness.nothing_left(transport, happened, place, by=("abort", "open"))
 
 
 @check("T1")

@@ -41,6 +41,7 @@ class Peer(ABC):
         heartbeat: seconds after which these transports count a silent peer as dead; infinite if
             there is no silence on whatever they speak over.
         garbage: bytes that no transport can mean, by name.
+        foreign: messages that are whole, and another's, by name: somebody else's success.
         anything: bytes that no transport may choke on, by name, though one may find a signal there.
         flood: bytes to send again and again; none if there is nothing to flood with.
         doubt: what may be wrong on the peer's side where a signal did not come; empty if nothing.
@@ -49,6 +50,7 @@ class Peer(ABC):
     signals: Sequence[Signal]
     heartbeat: float
     garbage: Mapping[str, bytes] = {}
+    foreign: Mapping[str, bytes] = {}
     anything: Mapping[str, bytes] = {}
     flood: bytes = b""
     doubt: str = ""
@@ -124,6 +126,10 @@ class Peer(ABC):
     async def refuse(self) -> None:
         """From now on, have openings fail."""
         raise CannotDo("the peer cannot refuse openings")
+
+    def turn_away(self) -> None:
+        """From now on, say to each opening that it is not let in, as this protocol says it."""
+        raise CannotDo("the peer cannot say that somebody is not let in")
 
     def send_early(self, *signals: Signal) -> None:  # noqa: ARG002
         """From now on, send these while an opening is under way, before it is done."""

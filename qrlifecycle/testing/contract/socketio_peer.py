@@ -17,7 +17,7 @@ from ...codes import QRCode
 from ...signals import Paired, PairingRefused, QRExpired, QRUpdated, Scanned, Signal
 from ...transports.base import Transport
 from ...transports.socketio import SocketIOTransport
-from .wire import Wire, WirePeer
+from .wire import Greeting, Wire, WirePeer
 
 __all__ = [
     "CONNECT",
@@ -32,6 +32,7 @@ __all__ = [
     "event",
     "frame",
     "greet_socketio",
+    "refuse_socketio",
     "socketio_peer",
 ]
 
@@ -146,7 +147,15 @@ class ServerHandshake:
 
 async def greet_socketio(wire: Wire) -> None:
     """A `WirePeer`'s greeting: take a Socket.IO client in. Early signals come before the answer."""
-    handshake = ServerHandshake()
+    await _shake_hands(wire, ServerHandshake())
+
+
+async def refuse_socketio(wire: Wire) -> None:
+    """A `WirePeer`'s refusal: a Socket.IO client does not join."""
+    await _shake_hands(wire, ServerHandshake(answer='44{"message":"not you"}'))
+
+
+async def _shake_hands(wire: Wire, handshake: ServerHandshake) -> None:
     while True:
         answers = handshake.answers(await wire.receive())
         if handshake.joined:
@@ -178,6 +187,8 @@ def socketio_peer(
     *,
     heartbeat: float = HEARTBEAT,
     garbage: Mapping[str, tuple[str, object]] | None = None,
+    foreign: Mapping[str, tuple[str, object]] | None = None,
+    refusal: Greeting | None = None,
     kind: type[SocketIOPeer] | None = None,
 ) -> WirePeer:
     """A raw Socket.IO server for `check_transport()`; as it is, for the adapter of the README.
@@ -188,14 +199,14 @@ def socketio_peer(
             the transport must make of it; at least two, if any. The adapter's own unless given.
         heartbeat: seconds after which these transports count a silent peer as dead.
         garbage: what no transport can mean, by a name for it: an event's name, and what comes with
-            it; a message for another, say.
+            it.
+        foreign: what is another's, likewise: somebody else's success.
+        refusal: plays the server's part where it lets nobody in; it refuses the client's joining
+            unless given.
         kind: a class of your own in place of `SocketIOPeer`.
     """
     nobody = frame(event("nobody", "x" * 100))
     spelt = {frame(event(name, payload)): signal for name, payload, signal in messages}
-    garbled = {
-        what: frame(event(name, payload)) for what, (name, payload) in (garbage or {}).items()
-    }
     return (kind or SocketIOPeer)(
         make,
         signals=spelt or _signals(),
@@ -204,9 +215,24 @@ def socketio_peer(
         answers=PONG,
         greet=greet_socketio,
         farewell=frame("1"),
-        garbage=GARBAGE | garbled,
+        garbage=GARBAGE | _events(garbage),
+        foreign=_events(foreign) if messages else _OTHERS,
+        refusal=refuse_socketio if refusal is None else refusal,
         flood=nobody,
     )
+
+
+def _events(messages: Mapping[str, tuple[str, object]] | None) -> dict[str, bytes]:
+    return {what: frame(event(name, said)) for what, (name, said) in (messages or {}).items()}
+
+
+_OTHERS = _events(
+    {
+        "another user's": ("whatsapp_connected", {"botId": BOT, "userId": "eve"}),
+        "another bot's": ("whatsapp_connected", {"data": {"botId": "bot-8", "userId": USER}}),
+    }
+)
+"""What the default messages are when they are somebody else's."""
 
 
 def _signals() -> dict[bytes, Signal]:

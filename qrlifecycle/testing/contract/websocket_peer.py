@@ -21,7 +21,16 @@ from ...transports.websocket import Said
 from .peer import CannotCheck
 from .wire import Greeting, Wire, WirePeer
 
-__all__ = ["GARBAGE", "PING", "PONG", "frame", "greet_websocket", "upgrade", "websocket_peer"]
+__all__ = [
+    "GARBAGE",
+    "PING",
+    "PONG",
+    "frame",
+    "greet_websocket",
+    "refuse_websocket",
+    "upgrade",
+    "websocket_peer",
+]
 
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455, section 1.3."""
@@ -60,12 +69,22 @@ def upgrade(request: bytes) -> bytes:
     )
 
 
-async def greet_websocket(wire: Wire) -> None:
-    """A `WirePeer`'s greeting: take a WebSocket client in."""
+async def refuse_websocket(wire: Wire) -> None:
+    """A `WirePeer`'s refusal: no WebSocket client is let in."""
+    await _request(wire)
+    await wire.send(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+
+
+async def _request(wire: Wire) -> bytes:
     request = b""
     while b"\r\n\r\n" not in request:
         request += await wire.receive()
-    answer = upgrade(request)
+    return request
+
+
+async def greet_websocket(wire: Wire) -> None:
+    """A `WirePeer`'s greeting: take a WebSocket client in."""
+    answer = upgrade(await _request(wire))
     await wire.send(answer[:20])
     await wire.send(answer[20:])
 
@@ -76,6 +95,8 @@ def websocket_peer(
     *,
     heartbeat: float,
     garbage: Mapping[str, object] | None = None,
+    foreign: Mapping[str, object] | None = None,
+    refusal: Greeting | None = None,
     greeting: Said | Iterable[Said] = (),
     welcome: object = None,
     kind: type[WirePeer] = WirePeer,
@@ -88,13 +109,15 @@ def websocket_peer(
             bytes are sent as they are, and anything else as JSON; at least two.
         heartbeat: seconds after which these transports count a silent peer as dead.
         garbage: messages that no transport can mean, by name.
+        foreign: messages that are another's, by name: somebody else's success.
+        refusal: plays the server's part where it lets nobody in; it answers the handshake with HTTP
+            401 unless given.
         greeting: what these transports say first, if anything, in the same forms as theirs: the
             server waits for it, and says nothing before.
         welcome: the message by which these transports know that the server listens, if they wait
             for one; it ends the handshake.
         kind: a class of your own in place of `WirePeer`.
     """
-    garbled = {name: frame(_encoded(said)) for name, said in (garbage or {}).items()}
     single = isinstance(greeting, str | bytes | Mapping)
     return kind(
         lambda host, port: make(f"ws://{host}:{port}/"),
@@ -104,8 +127,14 @@ def websocket_peer(
         answers=PONG,
         greet=_greeting([greeting] if single else [*greeting], welcome),
         farewell=CLOSE,
-        garbage=GARBAGE | garbled,
+        garbage=GARBAGE | _frames(garbage),
+        foreign=_frames(foreign),
+        refusal=refuse_websocket if refusal is None else refusal,
     )
+
+
+def _frames(messages: Mapping[str, object] | None) -> dict[str, bytes]:
+    return {name: frame(_encoded(said)) for name, said in (messages or {}).items()}
 
 
 def _greeting(greetings: Sequence[object], welcome: object) -> Greeting:

@@ -60,6 +60,10 @@ class WirePeer(Peer):
             one that comes to know them only after their openings have returned.
         farewell: what a server of this protocol says before it closes in order.
         garbage: bytes that no transport can mean, by name; sent beside a default set.
+        foreign: messages that are whole, and another's, by name: somebody else's success, where
+            the server says it to everybody.
+        refusal: plays the server's part of a handshake at whose end nobody is let in: a wrong
+            token, say.
         flood: bytes to send again and again; the first signal's unless given.
 
     Raises:
@@ -80,6 +84,8 @@ class WirePeer(Peer):
         ready: Callable[[], Awaitable[object]] | None = None,
         farewell: bytes = b"",
         garbage: Mapping[str, bytes] | None = None,
+        foreign: Mapping[str, bytes] | None = None,
+        refusal: Greeting | None = None,
         flood: bytes = b"",
     ) -> None:
         spelt = signals if isinstance(signals, Mapping) else {}
@@ -94,6 +100,8 @@ class WirePeer(Peer):
             raise InvalidValue("answers= is what comes back to alive=: give that as well")
         self.heartbeat = heartbeat
         self.garbage = dict(garbage or {})
+        self.foreign = dict(foreign or {})
+        self.refusal = refusal
         self.anything = GARBAGE
         self.flood = flood or next(iter(spelt), b"")
         self.greet = greet
@@ -226,6 +234,12 @@ class WirePeer(Peer):
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.bind((HOST, self.port))
+
+    def turn_away(self) -> None:
+        """By the handshake that it was given for that."""
+        if self.refusal is None:
+            raise CannotDo("the peer was given no refusal=, so nobody is ever refused by it")
+        self._orders.greet = self.refusal
 
     def send_early(self, *signals: Signal) -> None:
         """Where the greeting says so, and with its last bytes."""
