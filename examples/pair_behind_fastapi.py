@@ -121,10 +121,16 @@ async def pair_by_websocket(
 
 
 class Server(uvicorn.Server):
-    """It waits for open streams, and leaves the lifespan only then: so they are ended first."""
+    """It closes WebSockets, waits for open streams, and only then leaves the lifespan.
+
+    So all pages are told first, for two seconds at the most.
+    """
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        app.state.pairings.cancel_all()
+        pairings: Pairings = app.state.pairings
+        pairings.cancel_all()
+        with anyio.move_on_after(2):
+            await pairings.wait_until_left()
         await super().shutdown(sockets)
 
 

@@ -79,6 +79,10 @@ class Pairings:
         """The event loop in which it was entered, as long as it is."""
         self._stopped = False
         """Whether no attempt is to run any more."""
+        self._joined = 0
+        """How many are in a block of `join`."""
+        self._all_left = anyio.Event()
+        """Set when the last of them has left it; a fresh one for those who come then."""
 
     def __repr__(self) -> str:
         return f"<Pairings, {len(self)} under way>"
@@ -118,7 +122,7 @@ class Pairings:
                 f"key must be hashable, as text or a tuple of texts is; this {type(key).__name__} "
                 "is not"
             ) from None
-        return _Joining(partial(self._enter, key, make_lifecycle))
+        return _Joining(partial(self._enter, key, make_lifecycle), self._note_left)
 
     def cancel_all(self) -> None:
         """Cancel every attempt, and whichever is joined from now on: the program stops.
@@ -130,6 +134,21 @@ class Pairings:
         self._stopped = True
         for attempt in self._running.values():
             attempt.cancel()
+
+    async def wait_until_left(self) -> None:
+        """Wait until nobody is joined any more: for a server that closes what is open as it stops.
+
+        After `cancel_all()` all leave as soon as they have read how it ended; who does not read is
+        to be waited for for a limited time only.
+        """
+        while self._joined:
+            await wait_for(self._all_left)
+
+    def _note_left(self) -> None:
+        self._joined -= 1
+        if not self._joined:
+            self._all_left.set()
+            self._all_left = anyio.Event()
 
     async def _enter(self, key: Hashable, make_lifecycle: Callable[[], QRLifecycle]) -> _Attempt:
         """Count one more for an attempt of this key that has not ended."""
@@ -143,6 +162,7 @@ class Pairings:
                 await wait_for(attempt.gone)
                 continue
             attempt.joined += 1
+            self._joined += 1
             if self._stopped:
                 attempt.cancel()
             return attempt
@@ -200,10 +220,14 @@ class _Joining(AbstractAsyncContextManager["JoinedPairing"]):
 
     Args:
         enter: gives the attempt, with one more who has joined it.
+        left: told when the block is left.
     """
 
-    def __init__(self, enter: Callable[[], Awaitable[_Attempt]]) -> None:
+    def __init__(
+        self, enter: Callable[[], Awaitable[_Attempt]], left: Callable[[], object]
+    ) -> None:
         self._enter = enter
+        self._left = left
 
     async def __aenter__(self) -> JoinedPairing:
         self._attempt = await self._enter()
@@ -217,7 +241,10 @@ class _Joining(AbstractAsyncContextManager["JoinedPairing"]):
         _trace: TracebackType | None,
     ) -> None:
         self._pairing.left = True
-        await self._attempt.leave()
+        try:
+            await self._attempt.leave()
+        finally:
+            self._left()
         if error is None:
             raise_unheard(self._pairing)
         else:

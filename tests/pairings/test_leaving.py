@@ -258,6 +258,34 @@ async def test_cancel_all_ends_what_runs_and_what_is_joined_from_then_on() -> No
         assert again.lifecycle.qr is not None
 
 
+async def test_a_program_that_stops_waits_for_its_pages() -> None:
+    """Until the last has left, however often that was waited for; where nobody is, at once."""
+    pairings, left = Pairings(), list[str]()
+    make = partial(QRLifecycle, request_qr, ScriptedPeer())
+
+    async def page(name: str, seconds: float) -> None:
+        async with pairings.join(name, make) as pairing:
+            await read(pairing)
+            await anyio.sleep(seconds)
+            left.append(name)
+
+    async with pairings, anyio.create_task_group() as tasks:
+        await pairings.wait_until_left()
+        for name, seconds in (("quick", 1.0), ("slow", 3.0)):
+            tasks.start_soon(page, name, seconds)
+        await settle()
+        with anyio.move_on_after(2) as impatient:
+            await pairings.wait_until_left()
+        assert impatient.cancelled_caught
+        pairings.cancel_all()
+        await pairings.wait_until_left()
+        assert left == ["quick", "slow"]
+        tasks.start_soon(page, "late", 1.0)
+        await settle()
+        await pairings.wait_until_left()
+        assert left[-1] == "late"
+
+
 async def test_cancel_all_leaves_an_end_as_it_is() -> None:
     """A success in the moment in which the program stops is told, and stored."""
     store = Store()

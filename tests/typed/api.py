@@ -195,6 +195,7 @@ def use_from_a_plain_program(lifecycle: q.QRLifecycle) -> None:
 
 async def join_a_pairing(lifecycle: q.QRLifecycle) -> None:
     """What several look at."""
+    await q.Pairings().wait_until_left()
     async with q.Pairings() as pairings, pairings.join(("bot-7", 1), lambda: lifecycle) as pairing:
         assert_type(pairing, q.JoinedPairing)
         assert_type(pairing.lifecycle, q.QRLifecycle)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from ..patience import PROCESS_HANGS
@@ -42,6 +45,7 @@ def an_open_tab(*command: str) -> Iterator[tuple[subprocess.Popen[str], http.cli
                 with tab.getresponse() as answer:
                     while not answer.readline().startswith(b"data: <svg"):
                         pass
+                    answer.port = int(port)  # type: ignore[attr-defined]
                     yield server, answer
         finally:
             server.kill()
@@ -56,6 +60,33 @@ def test_a_server_ends_at_once_with_a_tab_open() -> None:
     assert "Application shutdown complete" in log
     assert "ERROR" not in log
     assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_a_page_over_a_websocket_reads_it_as_well(number: signal.Signals) -> None:
+    """Uvicorn closes it otherwise with code 1012 before the news is sent."""
+
+    async def read(port: int, stop: Callable[[], object]) -> tuple[list[str], int | None]:
+        url = f"http://127.0.0.1:{port}/pair"
+        headers = {"X-User": "bob"}
+        async with (
+            aiohttp.ClientSession() as http,
+            http.ws_connect(url, headers=headers) as page,
+        ):
+            while not (await page.receive_str()).startswith("<svg"):
+                pass
+            stop()
+            said = [
+                message.data async for message in page if message.type is aiohttp.WSMsgType.TEXT
+            ]
+            return said, page.close_code
+
+    with an_open_tab("-c", OURS) as (server, answer):
+        stop = partial(server.send_signal, number)
+        said, code = asyncio.run(read(answer.port, stop))  # type: ignore[attr-defined]
+        _, log = server.communicate(timeout=PROCESS_HANGS)
+    assert (said[-1], code) == ("Pairing was stopped.", 1000)
+    assert "ERROR" not in log
 
 
 def test_a_server_that_was_not_told_ends_by_its_own_deadline() -> None:
