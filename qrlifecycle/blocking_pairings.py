@@ -24,7 +24,14 @@ from .blocking import in_event_loop
 from .errors import UsageError
 from .lifecycle import QRLifecycle
 from .outcome import Outcome
-from .pairings import JoinedPairing, Pairings, cancel_for_all, ended_by, raise_unheard
+from .pairings import (
+    JoinedPairing,
+    Pairings,
+    cancel_for_all,
+    ended_by,
+    raise_unheard,
+    require_maker,
+)
 from .policy import is_positive
 
 __all__ = ["BlockingPairings", "Look"]
@@ -89,10 +96,12 @@ class BlockingPairings:
         Raises:
             UsageError: these are being closed, or were meanwhile; or an event loop runs in this
                 thread.
-            WrongAnswer: `make_lifecycle` gave back something else than a lifecycle.
+            WrongAnswer: `make_lifecycle` is no function, or gave back something else than a
+                lifecycle.
         """
         if in_event_loop():
             raise UsageError("an event loop runs in this thread: use Pairings there")
+        require_maker(make_lifecycle)
         with self._lock:
             thread = self._here()
             if thread is None or thread.over:  # not before: two might have an attempt of one key

@@ -409,13 +409,17 @@ def _own(error: Exception) -> Exception:
     return error
 
 
-def _make(make_lifecycle: Callable[[], QRLifecycle]) -> QRLifecycle:
-    given: object = make_lifecycle
+def require_maker(given: object) -> None:
+    """Raise `WrongAnswer` for what is no function that can make a lifecycle."""
     if not callable(given):
         kind = type(given).__name__
         raise WrongAnswer(f"make_lifecycle must be a function that makes a fresh one, not {kind}")
     if (why := no_such_call(given, 0)) is not None:
         raise WrongAnswer(f"make_lifecycle {why}")
+
+
+def _make(make_lifecycle: Callable[[], QRLifecycle]) -> QRLifecycle:
+    require_maker(make_lifecycle)
     made: object = make_lifecycle()
     if not isinstance(made, QRLifecycle):
         close_coroutine(made)

@@ -34,6 +34,10 @@ class Far:
         """Play the phone."""
         self.portal.call(self.server.scan, BOT, USER)
 
+    def refuse(self) -> None:
+        """Play a phone whose owner says no."""
+        self.portal.call(self.server.refuse, BOT, USER)
+
     async def request_qr(self) -> QRCode:
         """Ask for a code."""
         code = self.portal.start_task_soon(self.server.make_code, BOT, USER)

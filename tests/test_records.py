@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import subprocess
@@ -312,11 +313,22 @@ async def test_promise_5_a_cancellation_is_told_to_its_end() -> None:
     assert list(told(records))[-4:] == ["Leaving", "Closed", "cancel", "Ended"]
 
 
-async def test_a_recorder_that_raises_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """Its error is logged once, without its text; other recorders are told everything."""
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError("No space left, and a s3cret"), "OSError"),
+        (OSError(errno.ENOSPC, "a s3cret", "s3cret.jsonl"), "OSError: No space left on device"),
+        (OSError(10**6, "a s3cret"), "OSError"),
+        (ValueError("a s3cret"), "ValueError"),
+    ],
+)
+async def test_a_recorder_that_raises_changes_nothing(
+    error: Exception, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged once, with what its number means and no other text; the others are told all."""
 
     def broken(_record: Record) -> None:
-        raise OSError("No space left, and a s3cret")
+        raise error
 
     records: list[Record] = []
     with caplog.at_level(logging.ERROR, logger="qrlifecycle"):
@@ -326,7 +338,7 @@ async def test_a_recorder_that_raises_changes_nothing(caplog: pytest.LogCaptureF
     assert pairing.outcome.connected
     assert isinstance(records[-1], Ended)
     assert [record.getMessage() for record in caplog.records] == [
-        f"a recorder raised OSError ({__file__}:{broken.__code__.co_firstlineno + 1}); "
+        f"a recorder raised {said} ({__file__}:{broken.__code__.co_firstlineno + 1}); "
         "it is not said again"
     ]
 

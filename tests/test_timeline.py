@@ -39,7 +39,7 @@ from qrlifecycle.monitoring.timeline import (
     read,
 )
 from qrlifecycle.monitoring.timeline.captions import SOCKET_COLOUR, duration
-from qrlifecycle.monitoring.timeline.lanes import Scale
+from qrlifecycle.monitoring.timeline.lanes import Scale, clock
 from qrlifecycle.outcome import Reason
 from qrlifecycle.records import (
     Began,
@@ -501,6 +501,21 @@ def test_durations_are_said_as_people_say_them(seconds: float, said: str) -> Non
 def test_ticks_stand_at_round_times(length: float, labels: list[str]) -> None:
     """A tick has a time that people read without reckoning."""
     assert [tick.label for tick in Scale(length).ticks(5)] == labels
+
+
+def test_a_lane_says_its_day_where_not_all_are_of_one() -> None:
+    """Of several days' journals nobody knows otherwise when it was."""
+    day = 86400.0
+    first, next_day = Story(at=0).display().pair(), Story("c-2", at=day).display().pair()
+    of_one = "".join(text for line in draw(read(first.records)) for text, _ in line)
+    of_both = read([*first.records, *next_day.records])
+    text = "".join(text for line in draw(of_both) for text, _ in line)
+    began = [clock(lane.wall, "%m-%d %H:%M:%S") for lane in of_both.lanes]
+    assert began[0][:5] != began[1][:5]
+    assert all(each in text for each in began)
+    assert began[0] not in of_one
+    if find_spec("matplotlib") is not None:
+        assert all(each.encode() in paint(of_both, "svg") for each in began)
 
 
 def test_by_the_clock_ticks_are_times_of_day() -> None:

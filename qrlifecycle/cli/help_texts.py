@@ -143,7 +143,7 @@ AUDIT_EXAMPLES = """\
 examples:
   qrlifecycle audit pairings.jsonl
   qrlifecycle audit pod-1.jsonl pod-2.jsonl
-  zcat -f $(ls -tr pairings.jsonl*) | qrlifecycle audit - --codes-per-success 3
+  qrlifecycle audit pairings.jsonl* --codes-per-success 3
 
 exit code: 0 nothing found, 1 something found, 2 the file cannot be read, or is no journal
 """

@@ -107,7 +107,8 @@ class CodeRequest(Request):
             return _paired(answer)
         code, lifetime = value_at(answer, self.qr_field), value_at(answer, self.expires_field)
         if code is None:
-            raise PeerError(f"the server's answer has no code in '{self.qr_field}'")
+            field = f"'{self.qr_field}'; --qr-field says where it is"
+            raise PeerError(f"the server's answer has no code in {field}")
         return code_of(QRCode, code, self.qr_field, lifetime, self.expires_field)
 
 

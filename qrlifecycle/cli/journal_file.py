@@ -91,13 +91,15 @@ def journal_lines(names: Sequence[str]) -> Iterator[JournalLine]:
                 update()
 
 
-def _timed_lines(name: str) -> Iterator[tuple[float, JournalLine]]:
-    wall, ours, entry = 0.0, False, None
+def _timed_lines(name: str) -> Iterator[tuple[tuple[float, float], JournalLine]]:
+    """Each line with its time; of one instant, also with that of its machine's other clock."""
+    at, ours, entry = (0.0, 0.0), False, None
     with _opened(name) as file:
         for entry in _read(file, name):
-            wall = wall if entry.record is None else entry.record.wall
+            if entry.record is not None:
+                at = (entry.record.wall, entry.record.monotonic)
             ours = ours or entry.skipped is not Skipped.FOREIGN
-            yield wall, JournalLine(name, entry)
+            yield at, JournalLine(name, entry)
     if entry is not None and not ours:
         raise InvalidValue(f"no line of {name!r} is a journal's")
 

@@ -17,7 +17,7 @@ from ..outcome import Connected, Outcome
 from ..policy import Policy
 from ..records import Began, Changed, Dropped, Ended, Record, Recorder
 from ..states import Event, State
-from .user_code import fault_of, not_run, place_of, reraise
+from .user_code import fault_of, name_of, not_run, place_of, reraise
 
 __all__ = ["Recording"]
 
@@ -112,7 +112,7 @@ class Recording:
             answer: object = recorder(record)
         except BaseException as error:
             fault = fault_of(error)
-            self._complain(f"raised {type(fault).__name__}{place_of(fault)}")
+            self._complain(f"raised {name_of(fault)}{place_of(fault)}")
         else:
             if (trouble := not_run(answer)) is not None:
                 self._complain(trouble)

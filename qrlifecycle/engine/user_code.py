@@ -32,6 +32,7 @@ import sys
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from errno import errorcode
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVarTuple
@@ -47,6 +48,7 @@ __all__ = [
     "describe",
     "fault_of",
     "is_thrown_away",
+    "name_of",
     "native_cancellations",
     "not_run",
     "place_of",
@@ -58,6 +60,9 @@ Arguments = TypeVarTuple("Arguments")
 
 PACKAGE = str(Path(__file__).parent.parent) + os.sep
 """Where this library's own frames are."""
+
+STANDARD = str(Path(os.__file__).parent) + os.sep
+"""Where those of Python's own library are."""
 
 
 def fault_of(error: BaseException) -> Exception:
@@ -156,10 +161,17 @@ def describe(error: BaseException) -> str:
     """
     name = type(error).__name__
     if not isinstance(error, QRLifecycleError):
-        what = f"{name}: {error}" if has_names_only(error) else name
+        what = f"{name}: {error}" if has_names_only(error) else name_of(error)
         frames = traceback.extract_tb(error.__traceback__)
         return f"{what}\n{''.join(frames.format()).rstrip()}"
     return f"{name}: {error}{place_of(error)}"
+
+
+def name_of(error: BaseException) -> str:
+    """Its class; of one of the system's, also what its number means, which holds no secret."""
+    number = error.errno if isinstance(error, OSError) else None
+    means = f": {os.strerror(number)}" if isinstance(number, int) and number in errorcode else ""
+    return f"{type(error).__name__}{means}"
 
 
 def place_of(error: BaseException) -> str:
@@ -167,7 +179,7 @@ def place_of(error: BaseException) -> str:
     place = ""
     for frame, line in traceback.walk_tb(error.__traceback__):  # reads no file
         name = frame.f_code.co_filename
-        if not name.startswith(PACKAGE):
+        if not name.startswith((PACKAGE, STANDARD)):
             place = f" ({name}:{line})"
     return place
 

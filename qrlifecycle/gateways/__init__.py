@@ -21,16 +21,20 @@ if TYPE_CHECKING:
     from .device_flow import DeviceFlow
     from .evolution import EvolutionAPI
     from .gowa import GOWA
+    from .replies import CodeCompared, PasskeySigned, PasswordGiven
     from .waha import WAHA
     from .wppconnect import WPPConnect
 
 _MODULES = {
+    "CodeCompared": "replies",
     "DeviceFlow": "device_flow",
     "EvolutionAPI": "evolution",
     "GOWA": "gowa",
     "Gateway": "base",
     "Hooks": "base",
     "Parts": "base",
+    "PasskeySigned": "replies",
+    "PasswordGiven": "replies",
     "WAHA": "waha",
     "WPPConnect": "wppconnect",
 }
@@ -39,11 +43,14 @@ _MODULES = {
 __all__ = [
     "GOWA",
     "WAHA",
+    "CodeCompared",
     "DeviceFlow",
     "EvolutionAPI",
     "Gateway",
     "Hooks",
     "Parts",
+    "PasskeySigned",
+    "PasswordGiven",
     "WPPConnect",
 ]
 

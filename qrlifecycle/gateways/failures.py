@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..engine.user_code import place_of
 from ..errors import (
     InvalidValue,
     Malformed,
@@ -86,7 +87,8 @@ def meaning_of(error: Exception) -> Exception:
     if isinstance(error, Malformed | InvalidValue):
         return ServiceUnavailable(f"the service's answer cannot be read: {error}")
     if isinstance(error, UNREADABLE) and not isinstance(error, UsageError):
-        return ServiceUnavailable(f"the service's answer cannot be read ({type(error).__name__})")
+        what = f"{type(error).__name__}{place_of(error)}"
+        return ServiceUnavailable(f"the service's answer cannot be read: reading it raised {what}")
     if isinstance(error, PeerError | UsageError):
         error.__context__ = error.__cause__ = None
         return error.with_traceback(None)

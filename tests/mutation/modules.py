@@ -81,7 +81,7 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
         "tests/engine/test_reconnects.py", "tests/engine/test_connection.py"
     ),
     "engine.progress": (SLEEP, *_core("tests/engine/test_progress.py")),
-    "engine.attempt": (SLEEP, *_core("tests/lifecycle")),
+    "engine.attempt": (SLEEP, *_core("tests/lifecycle", "tests/test_logs.py")),
     "engine.incoming": (SLEEP, *_core("tests/lifecycle", "tests/engine/test_status.py")),
     "lifecycle": _core(
         "tests/lifecycle",
@@ -89,9 +89,10 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
         "tests/test_calling.py",
         "tests/pairings/test_leaving.py",
         "tests/gateways/test_unseen.py",
+        "tests/pairings/test_blocking_pairings.py",
     ),
     "engine.failures": _core("tests/test_reasons.py"),
-    "engine.lease": _core("tests/engine/test_lease.py"),
+    "engine.lease": _core("tests/engine/test_lease.py", "tests/leases/test_threads.py"),
     "engine.status": _core("tests/engine/test_status.py", "tests/engine/test_finished_reads.py"),
     "engine.observers": _core("tests/engine/test_observers.py", "tests/gateways/test_unseen.py"),
     "engine.unseen": (("tests/gateways/test_unseen.py",),),
@@ -103,7 +104,11 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     "engine.user_code": _core(*USER_CODE),
     "engine.recording": _core("tests/engine/test_recording.py", "tests/test_records.py"),
     "engine.request": _core("tests/lifecycle/test_round.py", "tests/test_logs.py"),
-    "calling": (("tests/test_calling.py",), ("tests/gateways/test_first_hour.py",)),
+    "calling": (
+        ("tests/test_calling.py",),
+        ("tests/gateways/test_first_hour.py",),
+        ("tests/test_audit.py", "tests/lifecycle/test_misuse.py"),
+    ),
     "pairings": (
         ("tests/pairings/test_pairings.py", "tests/pairings/test_leaving.py"),
         ("tests/pairings/test_any_order.py", "tests/pairings/test_blocking_pairings.py"),
@@ -124,8 +129,15 @@ MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "engine.backoff": (("tests/engine/test_reconnects.py",),),
     "transports.no_transport": (("tests/test_no_transport.py",),),
-    "transports.messages": (("tests/test_messages.py",), *SOCKETIO),
-    "transports.owner": (("tests/test_owner.py",), ("tests/test_messages.py",)),
+    "transports.messages": (
+        ("tests/test_messages.py", "tests/shared_socket/test_feed.py"),
+        ("tests/test_arguments.py",),
+        *SOCKETIO,
+    ),
+    "transports.owner": (
+        ("tests/test_owner.py", "tests/test_messages.py", "tests/shared_socket/test_feed.py"),
+        ("tests/test_arguments.py",),
+    ),
     "transports.socketio.protocol": (("tests/socketio/test_protocol.py",), *SOCKETIO),
     "transports.socketio.transport": (
         *SOCKETIO,

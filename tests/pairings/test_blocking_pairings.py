@@ -23,6 +23,7 @@ from qrlifecycle import (
     Connected,
     Event,
     Failed,
+    Outcome,
     Policy,
     QRCode,
     QRLifecycle,
@@ -87,25 +88,63 @@ def test_promise_3_a_second_tab_joins(far: Far, backend: str) -> None:
         assert far.server.most_sockets() == 1
 
 
+def test_who_joins_twice_before_it_has_looked_joins_one_attempt(far: Far) -> None:
+    """A page that is loaded says so at once; what it has not seen yet is no end."""
+    made: list[QRLifecycle] = []
+
+    def make() -> QRLifecycle:
+        made.append(far.lifecycle())
+        return made[-1]
+
+    with BlockingPairings() as pairings:
+        for _ in range(2):
+            pairings.join(USER, "one", make)
+        shows(pairings, "one")
+        assert len(made) == 1
+        far.scan()
+        until(lambda: made[0].state is State.CONNECTED)
+
+        def joined_anew() -> bool:
+            pairings.join(USER, "one", make)
+            return len(made) == 2
+
+        until(joined_anew)
+        assert looks(pairings, "one").lifecycle is made[1]
+
+
+def test_what_makes_no_lifecycle_is_refused_by_name(far: Far) -> None:
+    """A lifecycle itself, above all, in place of what makes one; no thread is begun for it."""
+    given: list[Any] = [far.lifecycle(), None, lambda _request: None]
+    with BlockingPairings() as pairings:
+        for wrong in given:
+            with pytest.raises(WrongAnswer, match="make_lifecycle"):
+                pairings.join(USER, "one", wrong)
+        assert not threads()
+
+
+@pytest.mark.parametrize("end", [Connected, Failed])
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_an_end_is_seen_while_a_hook_is_still_told_of_it(far: Far, backend: str) -> None:
+def test_an_end_is_seen_while_a_hook_is_still_told_of_it(
+    far: Far, backend: str, end: type[Outcome]
+) -> None:
     """A page is not blank for as long as a success is stored; who asks anew waits for that."""
     told, stored = threading.Event(), threading.Event()
 
-    async def store(_connected: Connected) -> None:
+    async def store(_outcome: Outcome) -> None:
         told.set()
         await anyio.to_thread.run_sync(stored.wait, HANGS)
 
+    hooks = {"on_connected": store, "on_connection_failed": store}
     with BlockingPairings(backend=backend) as pairings:
-        pairings.join(USER, "one", partial(far.lifecycle, on_connected=store))
+        pairings.join(USER, "one", partial(far.lifecycle, **hooks))
         shows(pairings, "one")
-        far.scan()
+        far.scan() if end is Connected else far.refuse()
         assert told.wait(HANGS)
         first = looks(pairings, "one")
-        assert isinstance(first.outcome, Connected)
+        assert isinstance(first.outcome, end)
         with ThreadPoolExecutor() as others:
             anew = others.submit(pairings.join, USER, "one", far.lifecycle)
-            assert isinstance(looks(pairings, "one").outcome, Connected)
+            assert isinstance(looks(pairings, "one").outcome, end)
             assert not anew.done()
             stored.set()
             anew.result(HANGS)

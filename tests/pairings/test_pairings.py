@@ -81,6 +81,25 @@ async def test_each_who_joined_is_told_the_outcome_and_the_changes_since() -> No
     assert events == [["generate", "qr_ready", "qr_updated", "paired"], ["paired"]]
 
 
+async def test_the_outcome_is_there_when_nothing_of_the_attempt_is_left() -> None:
+    """Not before, also where the last hook is still told of it."""
+    peer, stored = ScriptedPeer(), anyio.Event()
+
+    async def store(_connected: Connected) -> None:
+        await stored.wait()
+
+    make = partial(QRLifecycle, request_qr, peer, on_connected=store)
+    async with Pairings() as pairings, pairings.join("ada", make) as pairing:
+        await settle()
+        assert pairing.outcome is None
+        peer.send(Paired("me"))
+        await settle()
+        assert pairing.lifecycle.state is State.CONNECTED
+        assert pairing.outcome is None
+        stored.set()
+        assert await pairing.result() == pairing.outcome == Connected("me")
+
+
 async def test_keys_have_nothing_to_do_with_each_other() -> None:
     """Each has an attempt of its own."""
     tabs = Tabs()

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Literal, assert_type
 
 import qrlifecycle as q
-from qrlifecycle.gateways import DeviceFlow, Gateway
+from qrlifecycle.gateways import CodeCompared, DeviceFlow, Gateway, PasskeySigned, PasswordGiven
 from qrlifecycle.monitoring import Audit, Journal, Limits
 from qrlifecycle.monitoring.audit import Alert
 
@@ -224,6 +224,9 @@ async def use_a_gateway() -> None:
     await gateway.lifecycle(policy=dataclasses.replace(gateway.policy, attempt_timeout=60)).pair()
     q.QRLifecycle(**gateway.parts(), on_connected=print)
     gateway.lifecycle(on_nothing=print)  # type: ignore[call-arg]
+    for reply in (CodeCompared(same=True), PasskeySigned({}), PasswordGiven("s3cret")):
+        await gateway.answer(q.ActionRequired("password", {}), reply)
+    await gateway.answer(q.ActionRequired("password", {}), "s3cret")  # type: ignore[arg-type]
 
 
 def what_is_raised(error: q.QRLifecycleError) -> str:

@@ -202,7 +202,7 @@ def refused_by_status(status: int, location: str, retry_after: float | None) -> 
             ending=Ending.NO_WEBSOCKET,
             status=status,
         )
-    hint = "is the path right? Or " if status == 404 else ""
+    hint = {404: "is the path right? Or ", 500: "its own log may say why. Or "}.get(status, "")
     return TransportUnreachable(
         f"{said}, and does not switch to WebSocket: {hint}something on the way lets no WebSocket "
         "through (it must pass on the headers Upgrade and Connection); to a Socket.IO server, "
