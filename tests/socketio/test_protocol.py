@@ -11,9 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qrlifecycle import TransportError, TransportRefused, TransportUnreachable
+from qrlifecycle import InvalidValue, TransportError, TransportRefused, TransportUnreachable
 from qrlifecycle.errors import Ending
-from qrlifecycle.transports.handshake import CLOSED_EARLY, TOO_OLD, refusal
+from qrlifecycle.transports.handshake import (
+    CLOSED_EARLY,
+    ENGINEIO,
+    TOO_OLD,
+    check_auth,
+    engineio_address,
+    engineio_path,
+    refusal,
+    without_offset,
+)
 from qrlifecycle.transports.messages import Drop
 from qrlifecycle.transports.socketio.protocol import (
     MAX_ATTACHMENTS,
@@ -433,3 +442,51 @@ def test_the_page_on_endings_has_what_is_said(said: str) -> None:
     """Each text, with what it means and what to do."""
     page = Path(__file__).parents[2] / "docs" / "how-to" / "when-a-connection-ends.md"
     assert said.partition(" (code")[0] in page.read_text()
+
+
+def test_what_comes_before_the_joining_is_answered_has_no_offset() -> None:
+    """Whether the server counts what it says is known only by its answer."""
+    (early,) = opened().take('42["linked","abc"]')
+    assert isinstance(early, Message)
+    assert early.args == ("abc",)
+
+
+# What a program says of the handshake
+
+
+@pytest.mark.parametrize("args", [[{"a": 1}], [["abc"]], [7], ["a b c"], ["ab"], []])
+def test_what_is_no_offset_is_an_argument(args: list[object]) -> None:
+    """Only a short text without spaces, the last of all, is taken for a server's count."""
+    assert without_offset(args) == tuple(args)
+    assert without_offset([*args, "1700000000000-0"]) == tuple(args)
+
+
+def test_auth_that_is_nested_too_deep_cannot_be_sent() -> None:
+    """It is refused where it is given, and not when somebody connects."""
+    deep: object = "x"
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(InvalidValue, match="JSON"):
+        check_auth({"token": deep}, {})
+
+
+@pytest.mark.parametrize(
+    ("url", "path", "where"),
+    [
+        ("http://h/", "socket.io", "socket.io"),
+        ("http://h", "/socket.io/", "socket.io"),
+        ("http://h/a/b/", "//socket.io//", "a/b/socket.io"),
+        ("http://h//a", "", "a"),
+    ],
+)
+def test_slashes_at_the_ends_of_a_path_say_nothing(url: str, path: str, where: str) -> None:
+    """They are neither doubled nor missed."""
+    assert engineio_path(url, path) == where
+
+
+def test_a_query_that_says_nothing_of_the_protocol_is_refused_as_well() -> None:
+    """It would be there twice, and the first counts."""
+    for query in ("EIO=3", "EIO=", "a=1&transport="):
+        with pytest.raises(InvalidValue, match="EIO or transport"):
+            engineio_address(f"http://h/?{query}", "socket.io")
+    assert engineio_address("http://h/?a=", "socket.io").target.endswith("?a=&" + ENGINEIO)
