@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -27,6 +28,7 @@ from qrlifecycle.leases.redis.leases import LISTEN_AGAIN
 from qrlifecycle.leases.redis.outage import LISTENED, Deafness, Outage
 from qrlifecycle.testing import ScriptedPeer
 
+from ..pairing import request_qr
 from ..patience import HANGS
 from .clients import over_coredis, over_redis_py
 from .redis_server import MISSING, RedisServer
@@ -230,6 +232,28 @@ def test_a_keeper_that_is_away_is_not_said_to_be_deaf_as_well(
     fail(1, listened=LISTENED + 1)
     assert fail(20) == 2
     assert "hush" not in caplog.text
+
+
+async def test_a_pool_without_a_third_connection_is_warned_of(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Renewals have one, the channel the other: nothing else says why nobody has a lease."""
+    needs_asyncio()
+    caplog.set_level(logging.WARNING, "qrlifecycle")
+    async with (
+        over_redis_py(server.port, max_connections=2) as client,
+        RedisLeases(client, ttl=6) as leases,
+    ):
+        channel = f"{{qrl}}:to:{leases._process}"
+        await until(lambda: leases.session.good and server.admin.pubsub_numsub(channel)[0][1])
+        lease = partial(leases.lease, "bot-7", "user-1")
+        policy = q.Policy(lease_timeout=1)
+        outcome = await QRLifecycle(request_qr, ScriptedPeer(), lease=lease, policy=policy).pair()
+    assert isinstance(outcome, q.Failed)
+    assert outcome.reason is q.Reason.LEASE_LOST
+    said = [line for line in caplog.messages if "its pool is too small" in line]
+    assert said
+    assert said[0].startswith("leases: none is had: ")
 
 
 async def test_a_server_that_does_not_answer_uses_up_no_pool(server: RedisServer) -> None:
