@@ -490,3 +490,24 @@ def test_a_query_that_says_nothing_of_the_protocol_is_refused_as_well() -> None:
         with pytest.raises(InvalidValue, match="EIO or transport"):
             engineio_address(f"http://h/?{query}", "socket.io")
     assert engineio_address("http://h/?a=", "socket.io").target.endswith("?a=&" + ENGINEIO)
+
+
+@pytest.mark.parametrize(
+    ("said", "ending", "status"),
+    [
+        (["no", {"message": "Invalid namespace"}], Ending.NOT_CONNECTED, None),
+        (({"code": 429}, "no"), Ending.TRY_LATER, 429),
+        ({"code": 429, "data": "no"}, Ending.TRY_LATER, 429),
+        ({"data": {"code": True, "status": "503"}}, Ending.TRY_LATER, 503),
+        ({"data": {"code": 599}}, Ending.TRY_LATER, 599),
+        ({"data": {"code": 600}}, Ending.REFUSED, None),
+        ({"data": {"code": 100}}, Ending.REFUSED, 100),
+        ({"data": {"code": 99}}, Ending.REFUSED, None),
+    ],
+)
+def test_a_middlewares_number_is_found_wherever_it_may_stand(
+    said: object, ending: Ending, status: int | None
+) -> None:
+    """Beside the text or in its data; what HTTP has no status for is none."""
+    error = refusal(said)
+    assert (error.ending, error.status) == (ending, status)
