@@ -189,7 +189,7 @@ class WAHA(SharingGateway):
         if self.place.endswith("/api"):
             return "its URL ends before /api"
         path = urlsplit(self.place).path
-        return f"create it first, if its URL does end in {path}" if path else "create it first"
+        return f"create it first, if its URL does {f'end in {path}' if path else 'lead to WAHA'}"
 
     # Asking
 

@@ -143,7 +143,8 @@ class WPPConnect(SharingGateway):
         if status in UNAUTHORIZED:
             name = "secret_key" if self._token is None else "token"
             return (
-                f"the {name} is not accepted for {self.account!r}; each session has its own token"
+                f"the {name} is not accepted for {self.account!r}; each session has its own token, "
+                f"and {self.place} must lead to wppconnect-server"
             )
         return f"is {self.place} the server's URL?" if status == 404 else None
 

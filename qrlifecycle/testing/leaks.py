@@ -131,7 +131,8 @@ class Leaks:
 
 def _destination(made: socket.socket) -> str:
     if made.family not in INTERNET:
-        return f"socket of family {made.family.name}"
+        of_a_loop = " (an event loop in a thread has two)" if made.family.name == "AF_UNIX" else ""
+        return f"socket of family {made.family.name}{of_a_loop}"
     host, port = made.getsockname()[:2]
     try:
         to_host, to_port = made.getpeername()[:2]

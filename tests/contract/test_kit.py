@@ -181,6 +181,12 @@ async def test_what_is_no_exception_is_a_failure_like_another() -> None:
         ({"heartbeat": 0}, "above 0"),
         ({"answers": b"pong"}, "give that as well"),
         ({"heartbeat": float("inf")}, "finite"),
+        ({"signals": {"one": Scanned(), b"two": Paired()}}, "over the wire must be bytes, not str"),
+        ({"alive": "ping"}, "alive must be bytes, not str"),
+        ({"farewell": 7}, "farewell must be bytes, not int"),
+        ({"garbage": {"x": "text"}}, r"garbage\['x'\] must be bytes, not str"),
+        ({"foreign": {"x": None}}, "foreign"),
+        ({"garbage": [b"x"]}, "garbage must be bytes by name, not list"),
     ],
 )
 def test_a_peer_that_cannot_be_meant_is_refused(options: dict[str, object], says: str) -> None:

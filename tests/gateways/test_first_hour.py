@@ -122,7 +122,7 @@ ANSWERED: list[tuple[str, Make, Answer, Reason, str]] = [
         lambda http: WAHA(URL, session="nope", http=http),
         NO_SESSION,
         REFUSED,
-        f"HTTP 404: there is no session 'nope' at {URL}; create it first",
+        f"HTTP 404: there is no session 'nope' at {URL}; create it first, if its URL does lead to",
     ),
     (
         "waha, /api",
@@ -178,7 +178,7 @@ ANSWERED: list[tuple[str, Make, Answer, Reason, str]] = [
         lambda http: WPPConnect(URL, session="bot-7", token=SECRET, http=http),
         NO_KEY,
         TURNED_AWAY,
-        "HTTP 401: the token is not accepted for 'bot-7'; each session has its own token",
+        f"not accepted for 'bot-7'; each session has its own token, and {URL} must lead to wppc",
     ),
     (
         "wppconnect, another server",

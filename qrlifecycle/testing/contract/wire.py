@@ -42,6 +42,20 @@ GARBAGE: Mapping[str, bytes] = {
 """What is sent to every transport over TCP, whatever it speaks."""
 
 
+def _require_bytes(signals: object, garbage: object, foreign: object, **optional: object) -> None:
+    """What goes over a wire is bytes, and messages have names; text is mistaken easily."""
+    said = [(name, data) for name, data in optional.items() if data is not None]
+    for name, given in (("garbage", garbage), ("foreign", foreign)):
+        if not isinstance(given, Mapping | None):
+            raise InvalidValue(f"{name} must be bytes by name, not {type(given).__name__}")
+        said += [(f"{name}[{key!r}]", data) for key, data in (given or {}).items()]
+    if isinstance(signals, Mapping):
+        said += [("what a signal is over the wire", data) for data in signals]
+    for name, data in said:
+        if not isinstance(data, bytes):
+            raise InvalidValue(f"{name} must be bytes, not {type(data).__name__}")
+
+
 class WirePeer(Peer):
     """A TCP server on loopback that stays silent, stalls, breaks and floods on command.
 
@@ -68,7 +82,7 @@ class WirePeer(Peer):
 
     Raises:
         InvalidValue: fewer than two different signals, a heartbeat that is not above 0, signals
-            without bytes and no ``send``, or ``answers`` without ``alive``.
+            without bytes and no ``send``, ``answers`` without ``alive``, or text for bytes.
     """
 
     def __init__(
@@ -88,6 +102,7 @@ class WirePeer(Peer):
         refusal: Greeting | None = None,
         flood: bytes = b"",
     ) -> None:
+        _require_bytes(signals, garbage, foreign, alive=alive, answers=answers, farewell=farewell)
         spelt = signals if isinstance(signals, Mapping) else {}
         self.signals = tuple(signals.values() if isinstance(signals, Mapping) else signals)
         if len(self.signals) < 2 or self.signals[0] == self.signals[1]:
