@@ -387,6 +387,7 @@ def test_the_figures_count_what_happened() -> None:
     assert figures.socket_seconds == pytest.approx(8.11 + 2.1 + 60.11 + 1.11)
     assert (figures.attempts, figures.codes, figures.unfinished) == (3, 3, 0)
     assert figures.outcomes == {"connected": 2, "transport_lost": 1}
+    assert {type(name) for name in (*figures.outcomes, *figures.closings)} == {str}
     assert figures.found_by_status == 1
     assert figures.dropped == {"foreign": 7}
     assert figures.success_to_closed.count == 2

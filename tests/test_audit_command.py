@@ -286,6 +286,18 @@ def test_a_closing_that_is_missing_is_not_measured(
     assert re.search(r"signal to closed +none\n", told)
 
 
+@pytest.mark.parametrize("window", [1, 2])
+def test_a_limit_that_too_few_attempts_are_judged_by_is_told(
+    window: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever gave it does not read that it held."""
+    limits = ["--codes-per-success=9", f"--window={window}"]
+    assert main(["audit", write(tmp_path / "j", healthy()), *limits]) == 0
+    told = capsys.readouterr().out
+    said = re.search(r"not judged +--codes-per-success: 1 of 2 attempts \(--window\)", told)
+    assert (said is not None) is (window == 2)
+
+
 def test_many_findings_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The first are told in full, the others are not printed without end."""
     stories = [Story(f"p-{n}", at=n * 100).display().end() for n in range(30)]

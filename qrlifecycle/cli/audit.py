@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -114,7 +115,7 @@ def _report(judgement: Judgement) -> None:
     if judgement.found > MOST_SHOWN:
         print(f"... and {judgement.found - MOST_SHOWN:,} more")
     figures = judgement.audit.figures()
-    rows = [*_lines(judgement), *_figures(figures)]
+    rows = [*_lines(judgement), *_figures(figures), *_not_judged(judgement.limits, figures)]
     width = max(len(name) for name, _ in rows)
     print()
     for name, value in rows:
@@ -162,6 +163,21 @@ def _figures(figures: Figures) -> Iterator[tuple[str, str]]:
     yield "dropped", _counts(figures.dropped)
     if figures.alerts:
         yield "alerts", _counts(figures.alerts)
+
+
+def _not_judged(limits: Limits, figures: Figures) -> Iterator[tuple[str, str]]:
+    """What was asked for, and is judged over more attempts than there were."""
+    over_several = {
+        "--socket-seconds-per-success": limits.socket_seconds_per_success,
+        "--codes-per-success": limits.codes_per_success,
+    }
+    asked = [name for name, limit in over_several.items() if limit < math.inf]
+    ended = figures.attempts - figures.unfinished
+    if asked and ended < limits.window:
+        yield (
+            "not judged",
+            f"{', '.join(asked)}: {ended:,} of {limits.window:,} attempts (--window)",
+        )
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -277,7 +277,7 @@ class Audit:
             self._sockets.opened(name, None, at)
             self._shared[name] = at
         elif isinstance(record, SharedClosed):
-            self._closings[record.how] += 1
+            self._closings[record.how.value] += 1
             self._sockets.closed(name, at)
             self._shared.pop(name, None)
         elif name in self._shared:
@@ -304,7 +304,7 @@ class Audit:
         if others := self._across.closed(record):
             yield SecondSocket(*_who(record, trail), others, elsewhere=True)
         if self._sockets.closed(record.lifecycle, record.monotonic):
-            self._closings[record.how] += 1
+            self._closings[record.how.value] += 1
 
     def _changed(self, record: Changed, trail: Trail) -> Iterator[Alert]:
         if record.event is Event.QR_UPDATED:
@@ -318,7 +318,7 @@ class Audit:
             self._counts["found_by_status"] += trail.found_by_status
             yield from self._succeeded(record, trail)
         elif record.reason is not None:
-            self._outcomes[record.reason] += 1
+            self._outcomes[record.reason.value] += 1
 
     def _leaving(self, record: Leaving, trail: Trail) -> Iterator[Alert]:
         if record.event is Event.PAIRED and trail.scanned_at is not None:

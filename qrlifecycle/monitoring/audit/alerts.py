@@ -149,7 +149,8 @@ class SlowSuccess(Alert):
     limit: float
 
     def __str__(self) -> str:
-        return f"success {self.seconds:.3f} s after the {self.since}; the limit is {self.limit:g} s"
+        took = f"{self.seconds:.3f}" if self.seconds >= 0.01 else f"{self.seconds:.1g}"
+        return f"success {took} s after the {self.since}; the limit is {self.limit:g} s"
 
 
 @shown_half_made
