@@ -152,6 +152,13 @@ def test_an_owner_that_cannot_be_meant_is_refused(owner: Any) -> None:
         keys_of(owner)
 
 
+def test_what_is_wrong_of_an_owner_is_told_by_its_kind() -> None:
+    """Whichever of the two it is; never by its value."""
+    for owner, said in (({"": "x"}, "empty text, str"), ({"x": 7}, "str, int")):
+        with pytest.raises(InvalidValue, match=f"none empty, not {said}$"):
+            keys_of(owner)
+
+
 def test_what_is_unsaid_says_where_it_was_to_be_said() -> None:
     """Each of the places."""
     assert str(unsaid(keys_of({"session": "a", "data.id": "a"}))) == (

@@ -20,6 +20,7 @@ from qrlifecycle.transports.handshake import (
     check_auth,
     engineio_address,
     engineio_path,
+    recovers,
     refusal,
     without_offset,
 )
@@ -461,6 +462,13 @@ def test_what_is_no_offset_is_an_argument(args: list[object]) -> None:
     assert without_offset([*args, "1700000000000-0"]) == tuple(args)
 
 
+@pytest.mark.parametrize("joined", [None, "pid", ["pid"], {}, {"pid": 7}])
+def test_who_says_no_such_thing_on_joining_recovers_nothing(joined: object) -> None:
+    """Only Node's servers do, by a text."""
+    assert not recovers(joined)
+    assert recovers({"pid": "x"})
+
+
 def test_auth_that_is_nested_too_deep_cannot_be_sent() -> None:
     """It is refused where it is given, and not when somebody connects."""
     deep: object = "x"
@@ -477,6 +485,7 @@ def test_auth_that_is_nested_too_deep_cannot_be_sent() -> None:
         ("http://h", "/socket.io/", "socket.io"),
         ("http://h/a/b/", "//socket.io//", "a/b/socket.io"),
         ("http://h//a", "", "a"),
+        ("http://h/X/", "/X", "X/X"),
     ],
 )
 def test_slashes_at_the_ends_of_a_path_say_nothing(url: str, path: str, where: str) -> None:
