@@ -207,6 +207,10 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
         ("sub/my_peers.py:peer", "give a module, not a file: sub.my_peers:peer"),
         ("my_peers:none", "my_peers:none gave None, which is no Peer"),
         ("my_peers:number", "my_peers:number gave an int, which is no Peer"),
+        (
+            "qrlifecycle.testing.gateways:WAHAEmulator",
+            "no Peer; an Emulator is given by --gateway qrlifecycle.testing.gateways:WAHAEmulator",
+        ),
         ("my_peers:raises", "my_peers:raises raised RuntimeError: boom (my_peers.py:"),
         ("my_peers:asynchronous", "my_peers:asynchronous is async; a factory is a plain function"),
         ("my_peers:one_signal", "InvalidValue: a peer needs at least two signals"),

@@ -38,7 +38,8 @@ def chosen_format(
         return default
     suffix = Path(file).suffix.lower()
     if suffix not in of_suffix:
-        raise InvalidValue(f"the name {file!r} does not tell a format: give --format")
+        formats = ", ".join(known)
+        raise InvalidValue(f"the name {file!r} does not tell a format: give --format ({formats})")
     return of_suffix[suffix]
 
 

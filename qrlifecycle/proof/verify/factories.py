@@ -60,10 +60,10 @@ def check_factory(named: str) -> None:
     """
     given = _made_by(named, peer_factory(named), "a Peer")
     if not isinstance(given, Peer):
-        raise InvalidValue(
-            f"{named} gave {kind_of(given)}, which is no Peer; "
-            "give one such as qrlifecycle.testing.WirePeer"
-        )
+        advice = "give one such as qrlifecycle.testing.WirePeer"
+        if isinstance(given, Emulator):
+            advice = f"an Emulator is given by --gateway {named}"
+        raise InvalidValue(f"{named} gave {kind_of(given)}, which is no Peer; {advice}")
 
 
 def check_emulator_factory(named: str) -> None:
