@@ -21,7 +21,7 @@ from qrlifecycle import (
     WebSocketTransport,
     WrongAnswer,
 )
-from qrlifecycle.calling import misfit
+from qrlifecycle.calling import has_names_only, misfit
 from qrlifecycle.testing import ScriptedPeer
 
 from .pairing import request_qr
@@ -278,3 +278,11 @@ async def test_a_factory_that_turns_out_not_to_be_callable_so_is_a_mistake() -> 
     outcome = await QRLifecycle(request_qr, no_number, policy=Policy(max_reconnects=0)).pair()
     assert isinstance(outcome, Failed)
     assert outcome.reason is Reason.TRANSPORT_UNREACHABLE
+
+
+def test_only_what_python_says_itself_is_names_only() -> None:
+    """The same words of somebody else's may hold anything."""
+    said = "f() missing 1 required positional argument: 'x'"
+    assert has_names_only(TypeError(said))
+    assert not has_names_only(ValueError(said))
+    assert not has_names_only(TypeError(f"{said} (s3cret)"))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from qrlifecycle import (
     ActionRequired,
+    InvalidValue,
     Paired,
     PairingCode,
     PairingRefused,
@@ -24,12 +25,16 @@ from qrlifecycle import (
     Signal,
     StatusChanged,
 )
+from qrlifecycle.signals import Addressed
 from qrlifecycle.transports.messages import (
     DEFAULT_SIGNALS,
     Drop,
     Dropped,
     Payload,
+    address_message,
+    check_signals,
     read_message,
+    scanned,
 )
 
 OWNER = {"botId": "bot-7", "userId": "user-1"}
@@ -508,3 +513,50 @@ def test_what_stands_elsewhere_in_a_payload_is_no_owner() -> None:
     """The ids of a contact, say, further down than where services say whose a message is."""
     payload = {"identity": "+49", "contact": {"userId": "of the contact", "botId": "x"}}
     assert read("whatsapp_connected", payload) == Paired("+49", payload)
+
+
+@pytest.mark.parametrize(
+    ("ways", "said", "key"),
+    [
+        ([("session",)], "ada", ("ada",)),
+        ([("session",)], {"session": "ada"}, ("ada",)),
+        ([("bot",), ("user",)], {"bot": "b", "user": "u"}, ("b", "u")),
+        ([("bot",), ("user",)], "ada", None),
+        ([("session",)], "", None),
+    ],
+)
+def test_a_bare_text_is_whose_a_message_is_where_one_word_says_it(
+    ways: list[tuple[str, ...]], said: object, key: tuple[str, ...] | None
+) -> None:
+    """Of several words it could be any."""
+    meaning = address_message(DEFAULT_SIGNALS, "qr_scanned", (said,), ways)
+    if key is None:
+        assert isinstance(meaning, Dropped)
+        assert meaning.cause is Drop.MALFORMED
+    else:
+        assert meaning == Addressed(key, Scanned())
+
+
+@pytest.mark.parametrize("owner", [{"a": "ada"}, {"a": "ada", "b": "ada"}, {"a": "ada", "b": "x"}])
+def test_a_bare_text_is_the_owner_where_there_is_one(owner: dict[str, str]) -> None:
+    """Of several values it says too little."""
+    meaning = read_message(DEFAULT_SIGNALS, "qr_scanned", ("ada",), "b", "u", owner=owner)
+    if len(set(owner.values())) == 1:
+        assert meaning == Scanned()
+    else:
+        assert isinstance(meaning, Dropped)
+        assert meaning.cause is Drop.MALFORMED
+    other = read_message(DEFAULT_SIGNALS, "qr_scanned", ("eve",), "b", "u", owner=owner)
+    assert other == Dropped(Drop.FOREIGN)
+
+
+@pytest.mark.parametrize("signals", [{"x": 7}, {7: scanned}, {"x": scanned, "y": None}])
+def test_what_is_no_function_by_a_name_is_no_map_of_signals(signals: Any) -> None:
+    """Either of the two."""
+    with pytest.raises(InvalidValue, match="signals must be functions by the names"):
+        check_signals(signals)
+
+
+def test_the_default_signals_are_shown_by_their_name() -> None:
+    """In a signature they would be pages."""
+    assert repr(DEFAULT_SIGNALS) == "DEFAULT_SIGNALS"
