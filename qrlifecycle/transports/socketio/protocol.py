@@ -168,10 +168,8 @@ class SocketIOProtocol:
             if packet is None or packet.packet_type != engineio.OPEN:
                 raise _another_protocol(NOT_SOCKETIO)
             return self._open(packet.data)
-        if (
-            packet is not None and packet.packet_type == engineio.MESSAGE
-        ):  # bytes: of text, see above
-            return self._take_attachment(packet.data)
+        if packet is not None and packet.packet_type == engineio.MESSAGE:
+            return self._take_attachment(cast("bytes", packet.data))  # one of text is taken above
         if packet is None or packet.packet_type not in ASKED_FOR:
             return (Drop.MALFORMED,)
         if packet.packet_type == engineio.CLOSE:
