@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -24,7 +25,7 @@ from qrlifecycle import (
     State,
     WrongAnswer,
 )
-from qrlifecycle.errors import LeaseLost, LeaseTakenOver
+from qrlifecycle.errors import LeaseLost, LeaseTakenOver, WrongThread
 from qrlifecycle.leases import Lease, LocalLeases, Lost
 from qrlifecycle.monitoring import Audit
 from qrlifecycle.records import Acquiring, Leased, LeaseEnd, LeaseGone, Record
@@ -475,3 +476,27 @@ async def test_without_a_lease_nothing_is_told_of_one() -> None:
     async with Pairing(request_qr) as pairing:
         assert pairing.lifecycle.snapshot().leased is None
         pairing.lifecycle.cancel()
+
+
+@pytest.mark.parametrize("closing", [Fault.HUNG, Fault.SLOW])
+async def test_a_loss_that_is_told_in_another_thread_changes_no_end_that_is_decided(
+    closing: Fault,
+) -> None:
+    """The success came first; the socket is being closed."""
+    lease, raised = Kept(), list[str]()
+
+    def tell() -> None:
+        try:
+            lease.lose()
+        except WrongThread as error:
+            raised.append(str(error))
+
+    async with Pairing(lease=lambda: lease, closings=(closing,)) as pairing:
+        pairing.peer.send(Paired("me"))
+        await settle()
+        assert pairing.lifecycle.snapshot().ending
+        teller = threading.Thread(target=tell)
+        teller.start()
+        teller.join()
+    assert pairing.outcome == Connected("me")
+    assert len(raised) == 1
