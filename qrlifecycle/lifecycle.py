@@ -198,7 +198,10 @@ class QRLifecycle(NotPickled):
         return dict(self._progress.observers.dropped or {})
 
     def snapshot(self) -> Snapshot:
-        """What goes on inside at this instant: for a test, a debugger, a proof."""
+        """What goes on inside at this instant: for a page that says so, a test, a proof.
+
+        From any thread, at any moment.
+        """
         return take_snapshot(self._progress, self._attempt)
 
     def changes(self) -> Changes:

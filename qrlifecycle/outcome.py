@@ -267,6 +267,10 @@ class Cancelled:
     data: ClassVar[Mapping[str, object]] = MappingProxyType({})
     retryable: ClassVar[bool] = Reason.CANCELLED.retryable
 
+    def __str__(self) -> str:
+        """Reason and text, as of a failure."""
+        return f"{self.reason}: {self.reason.meaning}"
+
     @property
     def person(self) -> str:
         """The sentence for whoever stands in front of the screen."""

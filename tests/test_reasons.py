@@ -366,3 +366,8 @@ def test_what_cannot_get_better_is_not_to_be_retried() -> None:
         Reason.SUPERSEDED,
         Reason.WRONG_IDENTITY,
     }
+
+
+def test_a_cancellation_is_printed_as_a_failure_is() -> None:
+    """By reason and text: a program that logs each outcome need not ask which it is."""
+    assert str(Cancelled()) == f"cancelled: {Reason.CANCELLED.meaning}"
