@@ -157,6 +157,7 @@ function tick() {
 
 at("open").addEventListener("click", () => {
   dialog.showModal();
+  at("title").focus(); // not by `autofocus`: browsers look for that as the page is loaded, too
   pair();
 });
 at("again").addEventListener("click", pair);
