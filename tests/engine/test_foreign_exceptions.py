@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
@@ -16,7 +17,9 @@ from qrlifecycle.engine.user_code import (
     describe,
     fault_of,
     is_thrown_away,
+    name_of,
     native_cancellations,
+    place_of,
     raise_swallowed,
     reraise,
 )
@@ -211,3 +214,27 @@ def test_an_error_that_is_raised_again_is_not_kept_on_the_way() -> None:
     last = raised.traceback[-1].frame
     assert last.code.name == "reraise"
     assert last.f_locals == {}
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (FileNotFoundError(2, SECRET, SECRET), "FileNotFoundError: No such file or directory"),
+        (OSError(SECRET), "OSError"),
+        (OSError([], SECRET), "OSError"),
+        (OSError(-1, SECRET), "OSError"),
+        (KeyError(2), "KeyError"),
+    ],
+)
+def test_promise_6_of_an_error_of_the_systems_its_number_is_told(
+    error: Exception, said: str
+) -> None:
+    """And nothing that somebody may have put into it."""
+    assert name_of(error) == said
+
+
+def test_the_place_of_an_error_is_the_programs_own() -> None:
+    """Python's library is further in, and mends nothing."""
+    with pytest.raises(ValueError, match="Expecting value") as caught:
+        json.loads("no JSON")
+    assert place_of(caught.value).startswith(f" ({__file__}:")

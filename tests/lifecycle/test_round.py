@@ -487,3 +487,28 @@ async def test_promise_6_a_refusal_says_why_and_keeps_no_frame(
     assert f"failed, conflict: {error}" in caplog.messages
     with pytest.raises(InvalidValue, match="error must be a PeerError or None"):
         PairingRefused(error=ValueError())  # type: ignore[arg-type]
+
+
+async def test_a_code_that_ran_out_is_told_by_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Before the next is asked for."""
+    caplog.set_level(logging.INFO, "qrlifecycle")
+    async with Pairing(policy=Policy(max_codes=2, expiry_grace=0)) as pairing:
+        await anyio.sleep(61)
+        assert caplog.messages.count("the code ran out") == 1
+        pairing.lifecycle.cancel()
+
+
+async def test_an_exit_between_two_states_is_told_by_the_log_as_a_cancellation(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A hook wants to exit as it is given the code: the state is `idle`, and the log says so."""
+    caplog.set_level(logging.INFO, "qrlifecycle")
+
+    def leave(_qr: QRCode) -> None:
+        raise SystemExit
+
+    lifecycle = QRLifecycle(request_qr, ScriptedPeer(), on_qr_updated=leave)
+    with pytest.raises(SystemExit):
+        await lifecycle.pair()
+    assert lifecycle.state is State.IDLE
+    assert caplog.messages[-1] == "cancelled"

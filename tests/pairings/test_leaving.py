@@ -286,6 +286,34 @@ async def test_a_program_that_stops_waits_for_its_pages() -> None:
         assert left[-1] == "late"
 
 
+async def test_who_is_cancelled_as_it_leaves_has_left() -> None:
+    """Nobody waits for it as the program stops."""
+    peer, stored = ScriptedPeer(), anyio.Event()
+
+    async def store(_connected: Connected) -> None:
+        await stored.wait()
+
+    make = partial(QRLifecycle, request_qr, peer, on_connected=store)
+    async with Pairings() as pairings, anyio.create_task_group() as tasks:
+
+        async def page(scope: anyio.CancelScope) -> None:
+            with scope:
+                async with pairings.join("ada", make) as pairing:
+                    await read(pairing)
+
+        scopes = [anyio.CancelScope() for _ in range(2)]
+        for scope in scopes:
+            tasks.start_soon(page, scope)
+        await settle()
+        peer.send(Paired("me"))
+        await settle()
+        scopes[0].cancel()
+        await settle()
+        stored.set()
+        with anyio.fail_after(1):
+            await pairings.wait_until_left()
+
+
 async def test_cancel_all_leaves_an_end_as_it_is() -> None:
     """A success in the moment in which the program stops is told, and stored."""
     store = Store()
