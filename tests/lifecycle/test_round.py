@@ -14,6 +14,7 @@ import pytest
 from qrlifecycle import (
     ActionRequired,
     Cancelled,
+    Change,
     Connected,
     Event,
     Failed,
@@ -501,13 +502,14 @@ async def test_a_code_that_ran_out_is_told_by_the_log(caplog: pytest.LogCaptureF
 async def test_an_exit_between_two_states_is_told_by_the_log_as_a_cancellation(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A hook wants to exit as it is given the code: the state is `idle`, and the log says so."""
+    """A hook wants to exit as it is told of the next: the state is `idle`, and the log says so."""
     caplog.set_level(logging.INFO, "qrlifecycle")
 
-    def leave(_qr: QRCode) -> None:
-        raise SystemExit
+    def leave(change: Change) -> None:
+        if change.target is State.DISPLAYED:
+            raise SystemExit
 
-    lifecycle = QRLifecycle(request_qr, ScriptedPeer(), on_qr_updated=leave)
+    lifecycle = QRLifecycle(request_qr, ScriptedPeer(), on_change=leave)
     with pytest.raises(SystemExit):
         await lifecycle.pair()
     assert lifecycle.state is State.IDLE
