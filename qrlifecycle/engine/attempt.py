@@ -34,7 +34,7 @@ from typing import Any, ClassVar
 import anyio
 import anyio.lowlevel
 
-from ..errors import TransportUnreachable, UsageError
+from ..errors import UsageError
 from ..logs import error_once, logger
 from ..outcome import Cancelled, Failed, Outcome
 from ..signals import Paired
@@ -42,11 +42,11 @@ from ..states import ENDS, Deadline, Event, State
 from ..transports.base import Transport
 from .connection import Connection
 from .failures import (
-    NONE_LISTENED,
     failure_by,
     failure_by_deadline,
     failure_of_code,
     log_end,
+    none_listened,
 )
 from .incoming import Incoming
 from .lease import LeaseOfAttempt
@@ -283,7 +283,9 @@ class Attempt:
             ended = failure_by_deadline(deadline, progress.state, progress.policy, why, awaits)
             return Transition(Event.FAIL, ended)
         if progress.withheld:
-            return self._failure(TransportUnreachable(NONE_LISTENED))
+            connection = self.incoming.connection
+            last = None if connection is None else connection.last_failure
+            return self._failure(none_listened(last))
         if progress.refreshes_left > 0 and progress.codes_left > 0:
             progress.refreshes_left -= 1
             return Transition(Event.EXPIRED)

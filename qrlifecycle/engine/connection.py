@@ -123,6 +123,11 @@ class Connection:
         return self._reconnects.ever_listened
 
     @property
+    def last_failure(self) -> TransportUnreachable | None:
+        """What the newest transport that ended had ended by, if any has."""
+        return self._reconnects.last_failure
+
+    @property
     def listens(self) -> bool:
         """Whether a transport is open and, as far as is known, has not broken."""
         return self.phase is Phase.LISTENING and self._broke is None

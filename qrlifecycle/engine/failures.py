@@ -23,6 +23,7 @@ from ..errors import (
     ServiceRefused,
     ServiceUnavailable,
     TransportError,
+    TransportUnreachable,
     UsageError,
 )
 from ..logs import logger, warn_shared
@@ -33,7 +34,6 @@ from ..states import Deadline, State
 
 __all__ = [
     "FAILED",
-    "NONE_LISTENED",
     "cause_of",
     "failure_by",
     "failure_by_deadline",
@@ -42,6 +42,7 @@ __all__ = [
     "failure_of_lease",
     "failure_told",
     "log_end",
+    "none_listened",
 ]
 
 REASON_OTHERWISE: Mapping[State, Reason] = {
@@ -83,14 +84,19 @@ and what to do. A code's own is not here: there may be another."""
 REASONS_TO_MEND = frozenset({Reason.AUTHENTICATION_REFUSED, Reason.REFUSED_BY_SERVICE})
 """Reasons that stay until somebody changes how the program or the service is set up."""
 
-NONE_LISTENED = "none listened while the code lived"
-"""What is said of transports where a code ran out that was never handed out."""
-
 FAILED = "failed, %s"
 """How an attempt ended that failed, in the log."""
 
 UNREACHABLE_OR_LOST = (Reason.TRANSPORT_UNREACHABLE, Reason.TRANSPORT_LOST)
 """Whatever the last error was: lost is what listened before, in this state."""
+
+
+def none_listened(last: TransportUnreachable | None) -> TransportUnreachable:
+    """Why a code that was never handed out ran out; ``last`` is what a transport ended by last."""
+    text = "no transport listened while the code lived"
+    if last is None:
+        return TransportUnreachable(text)
+    return last.retold(TransportUnreachable, f"{text}: {last}")
 
 
 def failure_by(error: Exception, state: State, *, ever_listened: bool | None) -> Failed:

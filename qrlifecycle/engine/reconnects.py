@@ -19,7 +19,13 @@ import math
 
 import anyio
 
-from ..errors import Ending, TransportError, TransportLost, TransportRefused
+from ..errors import (
+    Ending,
+    TransportError,
+    TransportLost,
+    TransportRefused,
+    TransportUnreachable,
+)
 from ..policy import Policy
 from .backoff import Backoff
 
@@ -45,6 +51,7 @@ class Reconnects:
         "_policy",
         "_refused",
         "ever_listened",
+        "last_failure",
         "let_in",
     )
 
@@ -54,6 +61,8 @@ class Reconnects:
         self.let_in = False
         """Whether the peer has shown that it lets us in: by a signal, or by no refusal for a while.
         To listen shows nothing: some let everybody in, and turn away right after."""
+        self.last_failure: TransportUnreachable | None = None
+        """What the newest transport ended by, told without the frames that it went through."""
         self._policy = policy
         self._backoff = Backoff(policy.reconnect_delay, policy.reconnect_delay_max)
         self._failures = 0
@@ -83,6 +92,8 @@ class Reconnects:
             error: what the transport ended by.
             broke_at: when, before it was closed.
         """
+        if isinstance(error, TransportError):
+            self.last_failure = error.retold(TransportUnreachable, str(error))
         held = broke_at - self._listening_since >= self._policy.stable_after
         refused = isinstance(error, TransportRefused)
         if held or not (refused or math.isinf(self._listening_since)):

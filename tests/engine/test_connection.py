@@ -391,8 +391,22 @@ async def test_a_code_that_nobody_could_be_shown_is_not_asked_for_again() -> Non
 
     async with Pairing(request, openings=(Fault.UNREACHABLE,) * 99, policy=PATIENT) as pairing:
         pass
-    assert pairing.failed().reason is Reason.TRANSPORT_UNREACHABLE
+    failed = pairing.failed()
+    assert failed.reason is Reason.TRANSPORT_UNREACHABLE
     assert asked == 1
+    assert str(failed.error) == (
+        "no transport listened while the code lived: nobody there, as the test wished"
+    )
+
+
+async def test_a_code_whose_only_opening_took_its_time_has_no_other_cause() -> None:
+    """It did not end before the code did."""
+    policy = Policy(max_refreshes=0, open_timeout=3600)
+    async with Pairing(openings=(Fault.HUNG,), policy=policy) as pairing:
+        pass
+    failed = pairing.failed()
+    assert failed.reason is Reason.TRANSPORT_UNREACHABLE
+    assert str(failed.error) == "no transport listened while the code lived"
 
 
 async def test_the_attempts_deadline_is_in_force_while_there_is_no_connection() -> None:

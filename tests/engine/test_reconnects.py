@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import math
 import random
+from typing import cast
 
 import anyio
 import pytest
 
-from qrlifecycle import Policy, TransportLost, TransportRefused, TransportUnreachable
+from qrlifecycle import (
+    Policy,
+    TransportError,
+    TransportLost,
+    TransportRefused,
+    TransportUnreachable,
+)
 from qrlifecycle.engine.backoff import Backoff, spread
 from qrlifecycle.engine.reconnects import Reconnects
 from qrlifecycle.errors import Ending
@@ -56,6 +63,20 @@ async def test_a_server_that_asks_for_time_is_given_it_within_the_longest_delay(
     reconnects = Reconnects(Policy(reconnect_delay=1, reconnect_delay_max=8))
     reconnects.delay(TransportUnreachable("busy", retry_after=asks_for))
     assert least <= round(reconnects.due_in, 6) <= most
+
+
+async def test_what_the_last_transport_ended_by_is_known_without_its_frames() -> None:
+    """As one of ours says it; of any other error nothing is kept."""
+    reconnects = Reconnects(Policy())
+    reconnects.spend(OSError("s3cret"), 0.0)
+    assert reconnects.last_failure is None
+    with pytest.raises(TransportLost) as raised:
+        raise TransportLost("gone", ending=Ending.RESET, code=1006)
+    reconnects.spend(raised.value, 0.0)
+    last = cast("TransportError | None", reconnects.last_failure)
+    assert last is not None
+    assert (str(last), last.ending, last.code) == ("gone", Ending.RESET, 1006)
+    assert last.__traceback__ is last.__cause__ is None
 
 
 def test_what_is_known_of_a_refusal_is_known_of_the_loss_that_it_becomes() -> None:

@@ -43,6 +43,7 @@ PASSIVE = frozenset(
     {
         "thread",  # a book
         "change_told",  # a word in the log
+        "last_failure",  # a word in the outcome's error
         "_received",  # no walk has as many signals as it takes to matter
         *("_factory", "_policy", "policy", "observers", "_observers", "_tasks"),  # never change
         *("_check", "_sleep", "keeper"),
