@@ -72,6 +72,7 @@ from .culprits import (
     SaysItIsClosed,
     ShieldsItself,
     Stray,
+    TakesALengthToComeWhole,
     TakesAReadForAMessage,
     TakesNoCancellation,
     TriesAgainWhereItIsSentAway,
@@ -347,6 +348,12 @@ ORDERS = [*permutations(SIGNALS), *([code, PAIRED][::way] for code in CODES for 
             "T7",
             EVERY,
             ["raised TransportLost", ". be_welcomed() (", "which open() calls) must keep what"],
+        ),
+        (
+            TakesALengthToComeWhole,
+            "T7",
+            "signal in halves is whole",
+            ["receive() ", "must put together what comes in several reads"],
         ),
         (
             TakesAReadForAMessage,

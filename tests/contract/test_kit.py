@@ -33,6 +33,7 @@ from qrlifecycle import (
     Signal,
     SocketIOTransport,
     Transport,
+    TransportRefused,
     WebSocketTransport,
     WrongAnswer,
 )
@@ -48,7 +49,8 @@ from qrlifecycle.testing import (
 from qrlifecycle.testing.contract import wire
 from qrlifecycle.testing.contract.peer import CannotCheck, CannotDo, Peer, Unfinished
 from qrlifecycle.testing.contract.transport_lines import place_of_method
-from qrlifecycle.testing.contract.websocket_peer import frame
+from qrlifecycle.testing.contract.websocket_peer import frame, greet_websocket
+from qrlifecycle.testing.contract.wire import Wire
 from qrlifecycle.testing.leaks import Leaks
 from qrlifecycle.testing.suite import TransportContract
 from qrlifecycle.testing.wording import difference
@@ -186,6 +188,8 @@ async def test_what_is_no_exception_is_a_failure_like_another() -> None:
         ({"farewell": 7}, "farewell must be bytes, not int"),
         ({"garbage": {"x": "text"}}, r"garbage\['x'\] must be bytes, not str"),
         ({"foreign": {"x": None}}, "foreign"),
+        ({"greet": b"welcome"}, "greet must be a function, not bytes"),
+        ({"refusal": {"error": "no"}}, "refusal must be a function, not dict"),
         ({"garbage": [b"x"]}, "garbage must be bytes by name, not list"),
     ],
 )
@@ -206,6 +210,61 @@ async def test_what_a_peer_cannot_do_is_skipped_and_says_why() -> None:
     assert all(re.search("greet=|refusal=", str(result.skipped)) for result in report.skipped)
     assert len(report.passed) == 7
     assert [line.split()[0] for line in str(report).splitlines()].count("skipped") == 3
+
+
+def welcome_or_refuse(said: Any) -> bool:
+    """As a program writes its `welcome`."""
+    if "error" in said:
+        raise TransportRefused("bad token")
+    return "ok" in said
+
+
+def read_anything(said: Any) -> Signal | None:
+    """As a program writes its `read`."""
+    return Scanned() if "a" in said else Paired() if "b" in said else None
+
+
+async def greet_and_close(wire: Wire) -> None:
+    """A refusal of one's own: taken in, and closed with a code that refuses everybody."""
+    await greet_websocket(wire)
+    await wire.send(frame((1008).to_bytes(2, "big"), 8))
+
+
+NO = {"error": "no"}
+
+
+@pytest.mark.parametrize(
+    ("refusal", "options", "heeded"),
+    [
+        (None, {}, True),
+        (4401, {}, True),
+        (4999, {}, False),
+        (4999, {"refusing": [4999]}, True),
+        (NO, {"welcome": welcome_or_refuse}, True),
+        (NO, {"greeting": {"hello": "t"}, "welcome": welcome_or_refuse}, True),
+        (NO, {"welcome": lambda said: "ok" in said}, False),
+        (NO, {}, False),
+        (greet_and_close, {}, True),
+    ],
+)
+async def test_a_server_lets_nobody_in_in_a_way_of_its_own(
+    refusal: object, options: dict[str, Any], heeded: bool
+) -> None:
+    """By status, code, message, or all that a function does; who takes it for an outage is told."""
+    check = next(one for one in checks(["T1"]) if one.name == "open that is turned away")
+    peer = partial(
+        websocket_peer,
+        lambda url: WebSocketTransport(url, read_anything, heartbeat=0.5, **options),
+        [({"a": 1}, Scanned()), ({"b": 1}, Paired())],
+        heartbeat=0.5,
+        greeting=options.get("greeting", ()),
+        welcome={"ok": True} if "welcome" in options else None,
+        refusal=refusal,
+    )
+    result = await check.run(peer)
+    assert result.passed is heeded
+    if not heeded:
+        assert "TransportRefused" in str(result.failure)
 
 
 async def test_somebody_else_s_success_that_is_believed_is_told_as_what_it_is() -> None:

@@ -93,6 +93,10 @@ async def open_that_is_turned_away(harness: Harness) -> None:
     harness.require(opening, TransportRefused, mend=mend)
     if opening.returned:  # some are turned away right after
         await harness.call_for(transport, "receive", TransportRefused, limit=harness.patience)
+        await harness.finish(transport)
+        happened = "It was open, and then not let in; then it was closed."
+        await harness.nothing_left(transport, happened, by=("aclose",))
+        return
     harness.abort(transport)
     place = opening.where()
     happened = f"Its peer did not let it in{f' at {place}' if place else ''}; then it was aborted."

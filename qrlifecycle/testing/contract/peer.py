@@ -86,7 +86,7 @@ class Peer(ABC):
         raise CannotDo("the peer cannot say what a signal is over the wire")
 
     async def send_in_halves(self, signal: Signal) -> None:  # noqa: ARG002
-        """Send the first half of what it is over the wire, and a little later the other."""
+        """Send the beginning of what it is over the wire, and a little later the rest."""
         raise CannotDo("the peer cannot send half of a signal")
 
     @abstractmethod

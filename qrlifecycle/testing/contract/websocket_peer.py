@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, cast
 
 from websockets.frames import DATA_OPCODES, Frame
 from websockets.protocol import SERVER, Protocol
@@ -96,7 +97,7 @@ def websocket_peer(
     heartbeat: float,
     garbage: Mapping[str, object] | None = None,
     foreign: Mapping[str, object] | None = None,
-    refusal: Greeting | None = None,
+    refusal: object = None,
     greeting: Said | Iterable[Said] = (),
     welcome: object = None,
     kind: type[WirePeer] = WirePeer,
@@ -110,27 +111,44 @@ def websocket_peer(
         heartbeat: seconds after which these transports count a silent peer as dead.
         garbage: messages that no transport can mean, by name.
         foreign: messages that are another's, by name: somebody else's success.
-        refusal: plays the server's part where it lets nobody in; it answers the handshake with HTTP
-            401 unless given.
+        refusal: how the server lets nobody in. It answers the handshake with HTTP 401 unless given;
+            a number is the code that it closes with after what these transports say first, a
+            message is said there, and a function plays all of it, as ``greet`` of a `WirePeer`.
         greeting: what these transports say first, if anything, in the same forms as theirs: the
             server waits for it, and says nothing before.
         welcome: the message by which these transports know that the server listens, if they wait
             for one; it ends the handshake.
         kind: a class of your own in place of `WirePeer`.
     """
-    single = isinstance(greeting, str | bytes | Mapping)
+    greetings = [greeting] if isinstance(greeting, str | bytes | Mapping) else [*greeting]
     return kind(
         lambda host, port: make(f"ws://{host}:{port}/"),
         signals={frame(_encoded(said)): signal for said, signal in messages},
         heartbeat=heartbeat,
         alive=PING,
         answers=PONG,
-        greet=_greeting([greeting] if single else [*greeting], welcome),
+        greet=_greeting(greetings, welcome),
         farewell=CLOSE,
         garbage=GARBAGE | _frames(garbage),
         foreign=_frames(foreign),
-        refusal=refuse_websocket if refusal is None else refusal,
+        refusal=_refusal(greetings, refusal),
     )
+
+
+def _refusal(greetings: Sequence[object], refusal: Any) -> Greeting:
+    if refusal is None:
+        return refuse_websocket
+    if callable(refusal):
+        return cast("Greeting", refusal)
+    closes = isinstance(refusal, int)
+    last = frame(refusal.to_bytes(2, "big"), 8) if closes else frame(_encoded(refusal))
+    greet = _greeting(greetings, None)
+
+    async def refuse(wire: Wire) -> None:
+        await greet(wire)
+        await wire.send(last)
+
+    return refuse
 
 
 def _frames(messages: Mapping[str, object] | None) -> dict[str, bytes]:

@@ -109,6 +109,9 @@ class WirePeer(Peer):
             raise InvalidValue("a peer needs at least two signals, and the first two must differ")
         if not (spelt or send):
             raise InvalidValue("say how the signals are spelt (bytes: signal), or give send=")
+        for name, function in (("make", make), ("greet", greet), ("refusal", refusal)):
+            if not (function is None or callable(function)):
+                raise InvalidValue(f"{name} must be a function, not {type(function).__name__}")
         if not is_positive(heartbeat) or isinf(heartbeat):
             raise InvalidValue("heartbeat must be above 0, and finite")
         if answers and not alive:
@@ -191,13 +194,16 @@ class WirePeer(Peer):
         return next(data for data, meant in self._spelt.items() if meant == signal)
 
     async def send_in_halves(self, signal: Signal) -> None:
-        """In two segments."""
+        """In three segments, of which the first is a single byte: a length may be torn as well."""
         if self._send is not None:
             raise CannotDo("a server behind a relay cannot be made to send half of a signal")
-        data = self.spell(signal)
-        await self.send_bytes(data[: len(data) // 2])
-        await anyio.sleep(BETWEEN_HALVES)
-        await self.send_bytes(data[len(data) // 2 :])
+        # An open() may have returned although the peer's part of the handshake is not over.
+        await self._until(lambda: not any(wire.greeting for wire in self._open()))
+        data, middle = self.spell(signal), len(self.spell(signal)) // 2
+        for number, part in enumerate((data[:1], data[1:middle], data[middle:])):
+            if number:
+                await anyio.sleep(BETWEEN_HALVES)
+            await self.send_bytes(part)
 
     async def wait_until_gone(self) -> None:
         """Every client is gone, as the operating system says."""
