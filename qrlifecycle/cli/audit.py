@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, fields
 
 from ..errors import InvalidValue
 from ..monitoring.audit import Alert, Audit, Durations, Figures, Limits, SecondSocket
-from ..monitoring.journal import Entry, Skipped
+from ..monitoring.journal import Skipped
 from ..monitoring.printable import printable
-from .journal_file import Disorder, journal_lines
+from .journal_file import Disorder, JournalLine, journal_lines
 from .output import folded
 from .stopping import Stop
 
@@ -28,8 +28,8 @@ MOST_PROCESSES = 10_000
 def run(arguments: argparse.Namespace, _stop: Stop) -> int:
     """Judge a journal; return 1 if anything was found."""
     judgement, files = Judgement(_limits(arguments)), arguments.files
-    for name, entry in journal_lines(files):
-        judgement.add(entry, name if len(files) > 1 else "")
+    for line in journal_lines(files):
+        judgement.add(line)
     if judgement.lines and not (judgement.records or judgement.found):
         names = ", ".join(map(repr, files))
         raise InvalidValue(f"nothing to judge in {names}: no line is a journal's")
@@ -78,10 +78,10 @@ class Judgement:
         """How many were read."""
         return sum(self.lines_of.values())
 
-    def add(self, entry: Entry, name: str = "") -> None:
-        """Judge one more line; of a file of this name, where there are several."""
-        self.lines_of[name] = entry.number
-        self._line = f"line {entry.number}" + (f" of {name}" if name else "")
+    def add(self, line: JournalLine) -> None:
+        """Judge one more line."""
+        entry, self._line = line.entry, line.place
+        self.lines_of[line.file] = entry.number
         if entry.record is not None:
             self.records += 1
             self.disorder.note(entry.record, self._line)

@@ -62,10 +62,15 @@ class Disorder:
 
 
 class JournalLine(NamedTuple):
-    """A line of a journal, and the name of its file."""
+    """A line of a journal, and the name of its file; empty where there is only one."""
 
     file: str
     entry: Entry
+
+    @property
+    def place(self) -> str:
+        """What it is called."""
+        return f"line {self.entry.number}" + (f" of {self.file}" if self.file else "")
 
 
 def journal_lines(names: Sequence[str]) -> Iterator[JournalLine]:
@@ -86,7 +91,7 @@ def journal_lines(names: Sequence[str]) -> Iterator[JournalLine]:
     name = names[0]
     with _opened(name) as file, _progress(file) as update:
         for entry in _read(file, name):
-            yield JournalLine(name, entry)
+            yield JournalLine("", entry)
             if entry.number % EVERY == 0:
                 update()
 

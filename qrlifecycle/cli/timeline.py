@@ -98,11 +98,10 @@ class JournalRecords:
         self._skipped = Counter[Skipped]()
 
     def __iter__(self) -> Iterator[Record]:
-        for name, entry in journal_lines(self._files):
-            self._lines += 1
+        for line in journal_lines(self._files):
+            self._lines, entry = self._lines + 1, line.entry
             if entry.record is not None:
-                of_file = f" of {name}" if len(self._files) > 1 else ""
-                self.disorder.note(entry.record, f"line {entry.number}{of_file}")
+                self.disorder.note(entry.record, line.place)
                 yield entry.record
             elif entry.skipped is not None:
                 self._skipped[entry.skipped] += 1

@@ -267,6 +267,14 @@ async def test_a_server_lets_nobody_in_in_a_way_of_its_own(
         assert "TransportRefused" in str(result.failure)
 
 
+def test_what_is_somebody_else_s_is_said_beside_the_default_messages() -> None:
+    """What is given is not dropped because the messages are the usual ones."""
+    usual = socketio_peer().foreign
+    more = socketio_peer(foreign={"eve's": ("linked", {"user": "eve"})}).foreign
+    assert usual
+    assert more.keys() == usual.keys() | {"eve's"}
+
+
 async def test_somebody_else_s_success_that_is_believed_is_told_as_what_it_is() -> None:
     """No garbage: the message is whole, and whose it is was not asked."""
     check = next(one for one in checks(["T6"]) if one.name == "message of somebody else")

@@ -216,7 +216,7 @@ def socketio_peer(
         greet=greet_socketio,
         farewell=frame("1"),
         garbage=GARBAGE | _events(garbage),
-        foreign=_events(foreign) if messages else _OTHERS,
+        foreign=({} if messages else _OTHERS) | _events(foreign),
         refusal=refuse_socketio if refusal is None else refusal,
         flood=nobody,
     )

@@ -199,7 +199,8 @@ class WirePeer(Peer):
             raise CannotDo("a server behind a relay cannot be made to send half of a signal")
         # An open() may have returned although the peer's part of the handshake is not over.
         await self._until(lambda: not any(wire.greeting for wire in self._open()))
-        data, middle = self.spell(signal), len(self.spell(signal)) // 2
+        data = self.spell(signal)
+        middle = len(data) // 2
         for number, part in enumerate((data[:1], data[1:middle], data[middle:])):
             if number:
                 await anyio.sleep(BETWEEN_HALVES)
