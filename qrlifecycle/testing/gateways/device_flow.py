@@ -20,10 +20,13 @@ import anyio
 from ...codes import Code, QRCode
 from ...gateways.device_flow import GRANT, DeviceFlow
 from ..http_server import Request, Response
-from .emulator import IDENTITY, CannotDo, Emulator
+from .emulator import CannotDo, Emulator
 from .served import ServedEmulator
 
 __all__ = ["DeviceFlowEmulator", "DeviceGrant"]
+
+ACCOUNT = "user-7"
+"""Whose phone it is, unless told otherwise, spelt as the service spells it."""
 
 ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"
 """Of user codes: no vowels, so that no word comes of it (RFC 8628, section 6.1)."""
@@ -57,7 +60,7 @@ class DeviceFlowEmulator(ServedEmulator):
         port: the port; 0 takes a free one.
     """
 
-    account: ClassVar[str] = "user-7"
+    account: ClassVar[str] = ACCOUNT
 
     def __init__(
         self,
@@ -104,7 +107,7 @@ class DeviceFlowEmulator(ServedEmulator):
 
     # The person
 
-    async def scan(self, code: Code, identity: str = IDENTITY) -> None:
+    async def scan(self, code: Code, identity: str = ACCOUNT) -> None:
         """Open the address, sign in, and agree."""
         self._grant_of(code).identity = identity
 

@@ -18,10 +18,12 @@ from ...codes import Code
 from ...gateways.evolution import EvolutionAPI
 from ..http_server import Request, Response, Upgrade
 from ..socketio_server import SocketIOServer, opening_packet
-from .emulator import IDENTITY
 from .served import ServedEmulator
 
 __all__ = ["EvolutionEmulator", "EvolutionInstance"]
+
+ACCOUNT = "490001234567@s.whatsapp.net"
+"""Whose phone it is, unless told otherwise, spelt as the service spells it."""
 
 LOADED_AFTER = 0.5
 """Seconds from a restart until an instance can be asked for anything but its state."""
@@ -107,7 +109,7 @@ class EvolutionEmulator(ServedEmulator):
         port: the port; 0 takes a free one.
     """
 
-    account: ClassVar[str] = "490001234567@s.whatsapp.net"
+    account: ClassVar[str] = ACCOUNT
 
     def __init__(
         self,
@@ -160,7 +162,7 @@ class EvolutionEmulator(ServedEmulator):
 
     # The person
 
-    async def scan(self, code: Code, identity: str = IDENTITY) -> None:
+    async def scan(self, code: Code, identity: str = ACCOUNT) -> None:
         """Scan a code, whichever instance's it is, or type it, and agree."""
         instance, upstream = self._upstream_of(code.reveal())
         upstream.code = None
@@ -217,7 +219,7 @@ class EvolutionEmulator(ServedEmulator):
         await self._tell(self.ours, "qrcode.updated", over)
         await self._tell_state(self.ours, "connecting", 200)
 
-    async def link(self, identity: str = IDENTITY) -> None:
+    async def link(self, identity: str = ACCOUNT) -> None:
         """It is open."""
         self.ours.state = self.ours.written = "open"
         self.ours.owner = identity

@@ -23,10 +23,13 @@ import anyio
 from ...codes import Code, PairingCode, QRCode
 from ...gateways.gowa import GOWA
 from ..http_server import Request, Response, Upgrade
-from .emulator import IDENTITY, CannotDo
+from .emulator import CannotDo
 from .played import PlayedService
 
 __all__ = ["GOWAEmulator"]
+
+ACCOUNT = "490001234567@s.whatsapp.net"
+"""Whose phone it is, unless told otherwise, spelt as the service spells it."""
 
 MAKING = 1.0
 """Seconds until WhatsApp gives a code."""
@@ -60,7 +63,7 @@ class GOWAEmulator(PlayedService):
         port: the port; 0 takes a free one.
     """
 
-    account: ClassVar[str] = "490001234567@s.whatsapp.net"
+    account: ClassVar[str] = ACCOUNT
 
     def __init__(
         self,
@@ -138,7 +141,7 @@ class GOWAEmulator(PlayedService):
 
     # The person, with a phone
 
-    async def scan(self, code: Code, identity: str = IDENTITY) -> None:
+    async def scan(self, code: Code, identity: str = ACCOUNT) -> None:
         """Scan the picture, or type the code."""
         if not self.server.listens or not self._is_good(code):
             raise KeyError("no such code is good")
@@ -185,7 +188,7 @@ class GOWAEmulator(PlayedService):
         self._challenge = self._comparing = None
         await self.tell("DEVICE_LOGGED_OUT", {})
 
-    async def link(self, identity: str = IDENTITY) -> None:
+    async def link(self, identity: str = ACCOUNT) -> None:
         """The device is linked already."""
         self.jid, self.logged_in = identity, True
 

@@ -20,7 +20,7 @@ from ...monitoring.journal import format_record
 from ...outcome import Connected, Failed, Outcome, Reason
 from ...records import Record
 from ..leaks import Leaks
-from .emulator import IDENTITY, CannotDo, Emulator
+from .emulator import CannotDo, Emulator
 
 __all__ = ["PATIENCE", "ScenarioFailed", "Stage", "Tab"]
 
@@ -166,8 +166,14 @@ class Stage:
         self._tasks.start_soon(tab.pair)
         return tab
 
-    async def scan(self, tab: Tab, identity: str = IDENTITY) -> None:
-        """Scan what is on screen; if it is not good, what comes next."""
+    async def scan(self, tab: Tab, identity: str | None = None) -> None:
+        """Scan what is on screen; if it is not good, what comes next.
+
+        Args:
+            tab: whose screen.
+            identity: whose phone; the service's ordinary `account`, unless told otherwise.
+        """
+        identity = identity or self.emulator.account
         with anyio.move_on_after(PATIENCE):
             while True:
                 try:
@@ -181,17 +187,17 @@ class Stage:
                 await anyio.sleep(BETWEEN)
         fail(f"no code could be scanned; {tab.told()}")
 
-    async def pairs(self, tab: Tab, identity: str = IDENTITY) -> None:
+    async def pairs(self, tab: Tab, identity: str | None = None) -> None:
         """Scan what is on screen; it must become a success, and nothing is left."""
         await self.scan(tab, identity)
         await self.connects(tab, identity)
 
-    async def connects(self, tab: Tab, identity: str = IDENTITY) -> None:
+    async def connects(self, tab: Tab, identity: str | None = None) -> None:
         """The attempt must end in success, for this account, and leave nothing."""
         outcome = await tab.until_end()
         if not isinstance(outcome, Connected):
             fail(f"a scan did not become a success; {tab.told()}")
-        if self.emulator.tells_identity and outcome.identity != identity:
+        if self.emulator.tells_identity and outcome.identity != (identity or self.emulator.account):
             fail("another identity was told than that of the phone")
         await self.leaves_nothing()
 

@@ -24,13 +24,16 @@ import anyio
 from ...codes import Code, QRCode
 from ...gateways.waha import CODES_OF_A_ROUND, WAHA
 from ..http_server import Request, Response, ServerWebSocket, Upgrade
-from .emulator import IDENTITY, CannotDo
+from .emulator import CannotDo
 from .played import PlayedService
 
 __all__ = ["WAHAEmulator"]
 
 FIRST, ROTATED = 60.0, 20.0
 """Seconds for which a round's first code is good, and each other one."""
+
+ACCOUNT = "490001234567@c.us"
+"""Whose phone it is, unless told otherwise, spelt as the service spells it."""
 
 STARTING = 0.4
 """Seconds from a start to the first code."""
@@ -64,7 +67,7 @@ class WAHAEmulator(PlayedService):
         port: the port; 0 takes a free one.
     """
 
-    account: ClassVar[str] = "490001234567@c.us"
+    account: ClassVar[str] = ACCOUNT
 
     def __init__(
         self,
@@ -127,7 +130,7 @@ class WAHAEmulator(PlayedService):
 
     # The person, with a phone
 
-    async def scan(self, code: Code, identity: str = IDENTITY) -> None:
+    async def scan(self, code: Code, identity: str = ACCOUNT) -> None:
         """Scan the code, or type it; the success comes 2.2 s later, for the engine restarts first.
 
         Until then the socket says nothing of the scan: `scanned` is told only if the status is read
@@ -182,7 +185,7 @@ class WAHAEmulator(PlayedService):
             await self.rotate()
             await anyio.sleep(2)
 
-    async def link(self, identity: str = IDENTITY) -> None:
+    async def link(self, identity: str = ACCOUNT) -> None:
         """The session works already."""
         self.me = {"id": identity, "pushName": "Ada"}
         self.status = "WORKING"

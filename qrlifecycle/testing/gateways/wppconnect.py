@@ -18,10 +18,13 @@ from ...gateways.wppconnect import WPPConnect
 from ...outcome import Reason
 from ..http_server import Request, Response, Upgrade
 from ..socketio_server import SocketIOServer
-from .emulator import IDENTITY, CannotDo
+from .emulator import CannotDo
 from .served import ServedEmulator
 
 __all__ = ["WPPConnectEmulator", "WPPConnectSession"]
+
+ACCOUNT = "490001234567@c.us"
+"""Whose phone it is, unless told otherwise, spelt as the service spells it."""
 
 BROWSER_TAKES = 2.0
 """Seconds from a start to the first code, or to a session that is connected again."""
@@ -79,7 +82,7 @@ class WPPConnectEmulator(ServedEmulator):
         port: the port; 0 takes a free one.
     """
 
-    account: ClassVar[str] = "490001234567@c.us"
+    account: ClassVar[str] = ACCOUNT
 
     refused_because: ClassVar[Reason] = Reason.EXPIRED
 
@@ -118,7 +121,7 @@ class WPPConnectEmulator(ServedEmulator):
 
     # The person
 
-    async def scan(self, code: Code, identity: str = IDENTITY) -> None:
+    async def scan(self, code: Code, identity: str = ACCOUNT) -> None:
         """Scan a code, whichever session's it is, and agree."""
         session = self._scanned(code)
         session.end()
@@ -151,7 +154,7 @@ class WPPConnectEmulator(ServedEmulator):
         """The round is over: its status says so, and nobody is told."""
         self._close(self.ours)
 
-    async def link(self, identity: str = IDENTITY) -> None:
+    async def link(self, identity: str = ACCOUNT) -> None:
         """It is connected, and the code of then is still there."""
         self.ours.status, self.ours.identity, self.ours.page = "CONNECTED", identity, True
         self.ours.code = "2@REF,NOISE,IDENTITY,ADV"
