@@ -44,6 +44,7 @@ class Story:
         at: when it starts, in seconds after the epoch.
         subject: whom its sockets are for.
         shared: which shared socket they are shares of.
+        key: what its attempts were joined by.
     """
 
     def __init__(
@@ -53,11 +54,13 @@ class Story:
         at: float = 0.0,
         subject: tuple[str, ...] | None = ("bot-7", "user-123"),
         shared: str | None = None,
+        key: str | None = None,
     ) -> None:
         self.records: list[Record] = []
         self._lifecycle = lifecycle
         self._at = at
         self._subject = subject
+        self._key = key
         self._shared = shared
         self._attempt = 0
         self._state = State.IDLE
@@ -90,7 +93,7 @@ class Story:
 
     def begin(self, *, close_timeout: float = 1.0) -> Self:
         """`pair()` is called; a code is asked for, unless it was before."""
-        self.add(Began, close_timeout)
+        self.add(Began, close_timeout, self._key)
         if self._state is State.GENERATING:
             return self
         return self.change(Event.GENERATE, State.GENERATING)

@@ -33,7 +33,7 @@ from qrlifecycle.monitoring.audit import (
     trail,
 )
 from qrlifecycle.monitoring.metrics import export_metrics
-from qrlifecycle.records import Began, Closing, Dropped, Leaving, Opening
+from qrlifecycle.records import Acquiring, Began, Closing, Dropped, LeaseEnd, Leaving, Opening
 from qrlifecycle.states import Phase
 from qrlifecycle.testing import Fault, Plan, ScriptedPeer, ScriptedTransport, run_plan, settle
 from qrlifecycle.testing.strategies import plans
@@ -321,12 +321,42 @@ def test_alert_a_slow_success_after_the_scan() -> None:
 
 
 def test_alert_waste_of_openings() -> None:
-    """Each opening beyond the limit is told of, in its attempt."""
-    story = Story().display().close().open().close().open().close()
+    """The first opening beyond the limit is told of, in each attempt; what follows adds nothing."""
+    story = Story().display().close()
+    for _ in range(4):
+        story.open().close()
+    story.fail().display().close().open().close().open().close()
     alerts = alerts_of(story, limits=Limits(openings_per_attempt=2))
-    assert [(alert.kind, str(alert)) for alert in alerts] == [
-        ("waste", "openings per attempt: 3; the limit is 2")
+    assert [(alert.attempt, str(alert)) for alert in alerts if alert.kind == "waste"] == [
+        (number, "openings per attempt: 3; the limit is 2") for number in (1, 2)
     ]
+
+
+def test_a_limit_of_openings_may_be_a_fraction() -> None:
+    """It is a number above 0 like the others."""
+    story = Story().display().close().open().close().open()
+    (alert,) = alerts_of(story, limits=Limits(openings_per_attempt=1.5))
+    assert str(alert) == "openings per attempt: 2; the limit is 1.5"
+
+
+def test_leases_that_are_held_and_waited_for_are_figures() -> None:
+    """Each from the moment in which it is so until it is over, also where a process died."""
+    audit = Audit(clock=None)
+    seen = []
+    story = Story().begin().lease(4).answer().open().show()
+    for record in story.records:
+        audit(record)
+        figures = audit.figures()
+        seen.append((figures.leases_awaited, figures.leases_held))
+    assert list(dict.fromkeys(seen)) == [(0, 0), (1, 0), (0, 1)]
+    given_back = Story("p-2").begin().lease(1).answer().open().show()
+    given_back.lose(LeaseEnd.TAKEN_OVER)
+    awaited = Story("p-3").begin().add(Acquiring)
+    for record in (*given_back.records, *awaited.records):
+        audit(record)
+    assert (audit.figures().leases_awaited, audit.figures().leases_held) == (1, 1)
+    audit(awaited.end().records[-1])
+    assert audit.figures().leases_awaited == 0
 
 
 @pytest.mark.parametrize(
@@ -781,14 +811,14 @@ async def test_live_a_peer_that_is_waited_for(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.anyio
 async def test_live_a_connection_that_flaps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Openings beyond the limit are told of."""
+    """More openings than the limit are told of, once."""
     heard: list[Alert] = []
     audit = Audit(Limits(openings_per_attempt=2), on_alert=heard.append)
     faults = (Fault.UNREACHABLE,) * 3
     async with Pairing(openings=faults, recorders=[audit]) as pairing:
         await anyio.sleep(30)
         pairing.peer.send(Paired("me"))
-    assert [alert.kind for alert in heard] == ["waste", "waste"]
+    assert [alert.kind for alert in heard] == ["waste"]
 
 
 @pytest.mark.anyio

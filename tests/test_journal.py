@@ -45,6 +45,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "monotonic": TIMES,
     "wall": TIMES,
     "close_timeout": TIMES,
+    "key": st.none() | st.text(max_size=30),
     "source": st.sampled_from(State),
     "event": st.sampled_from(Event),
     "target": st.sampled_from(State),

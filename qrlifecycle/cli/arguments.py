@@ -352,7 +352,7 @@ def _add_timeline(commands: Any) -> None:
     add("--format", metavar="FORMAT", help="text, svg, png or pdf (text)")
     add("--last", type=int, metavar="N", help="the latest attempts (20)")
     add("--lifecycle", metavar="ID", help="only of this lifecycle")
-    add("--subject", metavar="WORD", help="only for this bot or user")
+    add("--subject", metavar="WORD", help="only for this bot, user or key")
     add("--absolute", action="store_true", help="by the clock, not each lane from its beginning")
 
 

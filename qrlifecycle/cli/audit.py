@@ -155,6 +155,8 @@ def _figures(figures: Figures) -> Iterator[tuple[str, str]]:
     yield "sockets opened", f"{figures.openings:,}, at most {figures.sockets_most:,} at once{left}"
     if figures.shares_open:
         yield "shares left open", f"{figures.shares_open:,}"
+    if figures.leases_held:
+        yield "leases never given back", f"{figures.leases_held:,}"
     yield "sockets closed", _counts(figures.closings)
     yield "socket-seconds", f"{figures.socket_seconds:,.1f}"
     yield "signal to closed", _durations(figures.success_to_closed)

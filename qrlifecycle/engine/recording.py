@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from ..logs import About, logger
@@ -55,7 +55,7 @@ class Recording:
     def begin(self, policy: Policy) -> None:
         """Another attempt begins."""
         self.attempt += 1
-        self.record(Began, policy.close_timeout)
+        self.record(Began, policy.close_timeout, _text_of(self._about.key))
 
     def end(self) -> None:
         """The attempt has ended."""
@@ -121,3 +121,12 @@ class Recording:
         if not self._complained:  # a disk that is full stays full
             logger.error("a recorder %s; it is not said again", trouble)
         self._complained = True
+
+
+def _text_of(key: Hashable) -> str | None:
+    """A key as text; it is the program's, and may be one that has none."""
+    try:
+        return None if key is None else str(key)
+    except BaseException as error:
+        fault_of(error)
+        return None

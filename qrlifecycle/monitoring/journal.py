@@ -272,6 +272,7 @@ READ: Mapping[str, Callable[[Any], object]] = {
     "monotonic": _number,
     "wall": _time,
     "close_timeout": _number,
+    "key": _or_none(_text),
     "source": _word(State),
     "event": _word(Event),
     "target": _word(State),

@@ -88,6 +88,13 @@ GAUGES = (
         "Displayed codes that have a share of a shared socket now.",
         lambda now: now.shares_open,
     ),
+    Figure("leases.held", "{lease}", "Leases held now.", lambda now: now.leases_held),
+    Figure(
+        "leases.awaited",
+        "{attempt}",
+        "Attempts that wait for their lease now.",
+        lambda now: now.leases_awaited,
+    ),
 )
 """What goes up and down."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
@@ -20,6 +20,7 @@ from qrlifecycle import (
     Paired,
     PairingInProgress,
     Pairings,
+    QRCode,
     QRLifecycle,
     Reason,
     State,
@@ -28,6 +29,7 @@ from qrlifecycle import (
     WrongAnswer,
 )
 from qrlifecycle.leases import LocalLeases
+from qrlifecycle.records import Began, Record
 from qrlifecycle.testing import Fault, ScriptedPeer, settle
 
 from ..pairing import asyncio_only, request_qr
@@ -269,6 +271,34 @@ async def test_what_pair_raises_is_told_once_to_each() -> None:
         with pytest.raises(WrongAnswer):
             await pairing.result()
         assert isinstance(await pairing.result(), Cancelled | Failed)
+
+
+async def refusing() -> QRCode:
+    """No code, and no transport therefore."""
+    raise LookupError
+
+
+class Unspeakable:
+    """A key without a text."""
+
+    def __str__(self) -> str:
+        raise ValueError("of no text")
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [("ada", "ada"), (7, "7"), (("bot-7", 1), "('bot-7', 1)"), (Unspeakable(), None)],
+)
+async def test_a_record_of_the_beginning_has_the_key(key: Hashable, text: str | None) -> None:
+    """As text, where it has one: by it an operator finds an attempt that made no transport."""
+    records: list[Record] = []
+
+    def make() -> QRLifecycle:
+        return QRLifecycle(refusing, ScriptedPeer(), recorders=[records.append])
+
+    async with Pairings() as pairings, pairings.join(key, make) as pairing:
+        assert isinstance(await pairing.result(), Failed)
+    assert [record.key for record in records if isinstance(record, Began)] == [text]
 
 
 class Peculiar(UsageError):

@@ -169,6 +169,8 @@ class Audit:
             sockets_most=sockets.most,
             socket_seconds=sockets.seconds_at(until),
             shares_open=sockets.shares,
+            leases_held=sum(trail.leased is True for trail in self._trails.values()),
+            leases_awaited=sum(trail.awaits_lease for trail in self._trails.values()),
             openings=self._counts["openings"],
             closings=dict(self._closings),
             attempts=self._counts["attempts"],
@@ -291,8 +293,8 @@ class Audit:
 
     def _opened(self, record: Opening, trail: Trail) -> Iterator[Alert]:
         self._counts["openings"] += record.shared is None
-        if trail.openings > self._limits.openings_per_attempt:
-            limit = self._limits.openings_per_attempt
+        limit = self._limits.openings_per_attempt
+        if trail.openings - 1 <= limit < trail.openings:  # once, not with each that follows
             yield Waste(*_who(record, trail), "openings_per_attempt", trail.openings, limit)
         if self._clock is None:  # else there is one process, whose sockets are counted below
             self._across.opened(record)

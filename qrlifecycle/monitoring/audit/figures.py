@@ -42,6 +42,10 @@ class Figures:
     """All sockets together, those that are open now included."""
     shares_open: int
     """Now: displayed codes that have a share of a shared socket, which is one socket for all."""
+    leases_held: int
+    """Now, by attempts that are known to run."""
+    leases_awaited: int
+    """Attempts that wait for their lease now."""
     openings: int
     closings: Mapping[str, int]
     """By how the socket was closed: see `Closing`."""

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from ...errors import EventRefused
 from ...machine import MACHINE
 from ...records import (
+    Acquiring,
     Began,
     Changed,
     Closed,
@@ -56,19 +57,20 @@ class Trail:
         "_attempt_known",
         "_close_timeout",
         "_late_reported",
-        "_leased",
         "_listening",
         "_polled",
         "_shared",
         "_socket_since",
         "_successes",
         "attempt",
+        "awaits_lease",
         "closed_at",
         "codes",
         "ended",
         "ends",
         "found_by_status",
         "latest",
+        "leased",
         "left_at",
         "openings",
         "scanned_at",
@@ -90,6 +92,9 @@ class Trail:
         self.codes = 0
         """Handed out so far."""
         self.subject: tuple[str, ...] | None = None
+        self.leased: bool | None = None
+        """Whether the lease is held; None before it is, and where there is none."""
+        self.awaits_lease = False
         self.scanned_at: float | None = None
         self.left_at: float | None = None
         """When leaving `displayed` was decided, until it is left."""
@@ -105,8 +110,6 @@ class Trail:
         self._attempt_known = isinstance(first, Began)
         self._close_timeout = first.close_timeout if isinstance(first, Began) else math.inf
         self._late_reported = False
-        self._leased: bool | None = None
-        """Whether the lease is held; None before it is, and where there is none."""
         self._listening = False
         self._polled = False
         self._shared = False
@@ -129,7 +132,7 @@ class Trail:
         match record:
             case Changed():
                 yield from self._change(record)
-            case Leased() | LeaseGone():
+            case Acquiring() | Leased() | LeaseGone():
                 yield from self._note_lease(record)
             case Opening():
                 yield from self._open(record)
@@ -179,7 +182,7 @@ class Trail:
             yield Violation(1, f"a socket was opened in state '{self.state}'")
         if self.left_at is not None:
             yield Violation(2, "a socket was opened although leaving had been decided")
-        if self._leased is False:
+        if self.leased is False:
             yield Violation(9, "a socket was opened after the lease was gone")
         self.sockets += 1
         self.openings += 1
@@ -187,8 +190,11 @@ class Trail:
         self._shared = record.shared is not None
         self._socket_since = record.monotonic
 
-    def _note_lease(self, record: Leased | LeaseGone) -> Iterator[Violation]:
-        self._leased = isinstance(record, Leased)
+    def _note_lease(self, record: Acquiring | Leased | LeaseGone) -> Iterator[Violation]:
+        self.awaits_lease = isinstance(record, Acquiring)
+        if self.awaits_lease:
+            return
+        self.leased = isinstance(record, Leased)
         released = isinstance(record, LeaseGone) and record.by is LeaseEnd.RELEASED
         if self.sockets and released:
             yield Violation(9, "the lease was given back while a socket was open")
@@ -233,7 +239,7 @@ class Trail:
         return f"close_timeout is {self._close_timeout:g} s"
 
     def _end(self) -> Iterator[Violation]:
-        self.ended = True
+        self.ended, self.awaits_lease = True, False
         yield from self.cut_off("pair() ended and left a socket open")
         undecided = self.state is State.GENERATING and not self.ends and self._attempt_known
         if self.state is SOCKET_OWNER or undecided:

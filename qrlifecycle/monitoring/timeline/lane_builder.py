@@ -111,7 +111,8 @@ class LaneBuilder:
         self._monotonic = first.monotonic
         self.began = isinstance(first, Began)
         self._length = 0.0
-        self._subject: tuple[str, ...] | None = None
+        joined_by = first.key if isinstance(first, Began) else None
+        self._subject = None if joined_by is None else _bounded((joined_by,))
         self._state: State | None = None
         self._spans: list[Span] = []
         self._since = 0.0

@@ -116,6 +116,7 @@ class Lane:
     length: float
     """Seconds from its first record to its last."""
     subject: tuple[str, ...] | None = None
+    """Its transport's; if that names none, or there was none, the key that it was joined by."""
     spans: tuple[Span, ...] = ()
     sockets: tuple[Socket, ...] = ()
     lease: LeaseSpan | None = None

@@ -49,7 +49,8 @@ def read(
         records: in the order of their journal.
         last: how many attempts to keep.
         lifecycle: only of this lifecycle.
-        subject: only for those whose subject has this word in it; one without a socket has none.
+        subject: only for those whose subject has this word in it, or whose key it is; one without a
+            socket may have neither.
 
     Raises:
         InvalidValue: ``last`` is not at least 1.
@@ -132,8 +133,13 @@ class _Reader:
         return lane
 
     def _decide(self, key: Key, record: Record) -> None:
-        """Keep a lane whose subject is asked for; forget one whose subject is another's."""
-        if isinstance(record, Opening) and self._subject in (record.subject or ()):
+        """Keep a lane whose subject or key is asked for; forget one whose subject is another's."""
+        words: tuple[str | None, ...] = ()
+        if isinstance(record, Opening):
+            words = record.subject or ()
+        elif isinstance(record, Began):
+            words = (record.key,)
+        if self._subject in words:
             self._kept[key] = self._waiting.pop(key)
         elif isinstance(record, Opening | Ended):
             del self._waiting[key]
