@@ -14,7 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -750,6 +750,25 @@ def test_reader_goes_away(command: str) -> None:
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
+@pytest.mark.parametrize(
+    "command", [("demo",), ("demo", "--gateway", "waha", "--serve"), ("diagram",)]
+)
+def test_a_full_disk_is_no_reader_that_went_away(command: tuple[str, ...]) -> None:
+    """It ends the command as well, and is said: nobody would look for it else."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "qrlifecycle", *command],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=PROCESS_HANGS,
+            env=environment(),
+        )
+    said = b"qrlifecycle: error: cannot write the output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (2, said)
+
+
 # Servers that fail
 
 
@@ -951,7 +970,9 @@ def test_an_answer_that_cannot_be_meant_names_its_field(answer: object, said: st
     assert str(raised.value).startswith(said)
 
 
-def failure_of(kind: type[CodeRequest | StatusRequest], status: int) -> str:
+def failure_of(
+    kind: type[CodeRequest | StatusRequest], status: int, headers: Mapping[str, str] | None = None
+) -> str:
     """What is said of an answer that is a page with this status."""
 
     async def respond(_request: web.Request) -> web.Response:
@@ -964,11 +985,25 @@ def failure_of(kind: type[CodeRequest | StatusRequest], status: int) -> str:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         with pytest.raises(PeerError) as raised:
-            await kind(f"http://127.0.0.1:{runner.addresses[0][1]}/", "b", "u")()
+            await kind(f"http://127.0.0.1:{runner.addresses[0][1]}/", "b", "u", headers or {})()
         await runner.cleanup()
         return str(raised.value)
 
     return asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", [CodeRequest, StatusRequest])
+@pytest.mark.parametrize("status", [401, 403])
+def test_who_is_turned_away_is_told_where_a_token_is_given(
+    kind: type[CodeRequest | StatusRequest], status: int
+) -> None:
+    """Or that the one that was given is not accepted."""
+    assert failure_of(kind, status).endswith(
+        ": if it wants a token, set QRLIFECYCLE_TOKEN; anything else goes into --header"
+    )
+    assert failure_of(kind, status, {"authorization": "Bearer s3cret"}).endswith(
+        ": it does not accept what QRLIFECYCLE_TOKEN or --header says"
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from importlib import import_module
 from ..errors import UsageError
 from .arguments import command_line, select_gateway
 from .parser import USAGE, report_error
-from .stopping import BROKEN_PIPE, Stop, discard_output
+from .stopping import Stop
 
 __all__ = ["main"]
 
@@ -31,12 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
         except UsageError as error:
             return report_error(str(error))
-        except BrokenPipeError:
-            discard_output()
-            return BROKEN_PIPE
-        except OSError as error:  # commands handle their own; what remains is a full disk
-            discard_output()
-            return report_error(f"cannot write the output: {error.strerror}")
+        except OSError as error:  # commands handle their own; what remains is the output's
+            return stop.output_failed(error)
         return code
 
 

@@ -20,7 +20,7 @@ import anyio.to_thread
 from ..errors import UsageError
 from ..testing.gateways.emulator import Emulator
 from .gateways import GATEWAYS, Entry
-from .stopping import BROKEN_PIPE, Stop, discard_output
+from .stopping import Stop
 
 __all__ = ["command_for", "run"]
 
@@ -141,9 +141,8 @@ class Serving:
     def _say(self, *lines: str) -> None:
         try:
             print(*lines, sep="\n", flush=True)
-        except OSError:  # a pipe without a reader
-            discard_output()
-            self._stop.request(BROKEN_PIPE)
+        except OSError as error:
+            self._stop.output_failed(error)
 
 
 def _read_line() -> bool:

@@ -18,7 +18,9 @@ from ..secrecy import NotPickled, forget_arguments
 from ..signals import Paired
 from ..values import NOT_NOW, UNAUTHORIZED, code_of, kind_of, object_in, text_of, value_at
 
-__all__ = ["CodeRequest", "StatusRequest", "default_qr_url"]
+__all__ = ["TOKEN", "CodeRequest", "StatusRequest", "default_qr_url"]
+
+TOKEN = "QRLIFECYCLE_TOKEN"  # noqa: S105 - the name of a variable, not a token
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,14 @@ class Request(NotPickled):
     def owner(self) -> dict[str, str]:
         """Bot and user, under the names that the server expects."""
         return {"botId": self.bot_id, "userId": self.user_id}
+
+    def advice(self, status: int) -> str:
+        """What to do about a refusal of who asked; empty of any other status."""
+        if status not in UNAUTHORIZED:
+            return ""
+        if any(name.lower() == "authorization" for name in self.headers):
+            return f": it does not accept what {TOKEN} or --header says"
+        return f": if it wants a token, set {TOKEN}; anything else goes into --header"
 
     async def ask(
         self,
@@ -92,7 +102,7 @@ class CodeRequest(Request):
         if status in UNAUTHORIZED or (
             400 <= status < 500 and status not in NOT_NOW and answer is not None
         ):
-            raise ServiceRefused(f"the server refused with HTTP {status}")
+            raise ServiceRefused(f"the server refused with HTTP {status}{self.advice(status)}")
         if not 200 <= status < 300:
             raise PeerError(_no_answer(status, "a code", "--qr-url"))
         if answer is None:
@@ -131,7 +141,8 @@ class StatusRequest(Request):
         status, body = await self.ask("GET", params=self.owner)
         answer = object_in(body)
         if not 200 <= status < 300:
-            raise PeerError(_no_answer(status, "the status", "--status-url"))
+            what = _no_answer(status, "the status", "--status-url")
+            raise PeerError(f"{what}{self.advice(status)}")
         if answer is None:
             raise PeerError("the server's answer to --status-url is not a JSON object")
         found = text_of(value_at(answer, self.status_field), self.status_field, boolean=True)

@@ -24,7 +24,7 @@ from ..outcome import Outcome
 from ..states import Event, State
 from .drawing import NARROW
 from .plain_view import Hints, PlainView, sentences
-from .stopping import BROKEN_PIPE, Stop
+from .stopping import Stop
 
 try:
     from rich.console import Console, Group
@@ -160,8 +160,8 @@ class LiveView(PlainView):
             self._drawn = content
             try:
                 self._live.refresh()
-            except OSError:
-                self._stop.request(BROKEN_PIPE)
+            except OSError as error:
+                self._stop.output_failed(error)
 
     def end(self, outcome: Outcome) -> None:
         """Show how it ended, on the first screen."""

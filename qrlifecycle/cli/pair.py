@@ -23,7 +23,7 @@ from ..policy import Policy
 from ..transports.base import Transport
 from ..transports.messages import DEFAULT_SIGNALS, MEANINGS, SignalMap
 from ..transports.socketio import SocketIOTransport
-from .http_requests import CodeRequest, StatusRequest, default_qr_url
+from .http_requests import TOKEN, CodeRequest, StatusRequest, default_qr_url
 from .interactive import (
     exit_code,
     make_lifecycle,
@@ -36,8 +36,6 @@ from .plain_view import PlainView
 from .stopping import Stop
 
 __all__ = ["hints", "note_dropped", "read_ca_file", "run"]
-
-TOKEN = "QRLIFECYCLE_TOKEN"  # noqa: S105 - the name of a variable, not a token
 
 HEADER = re.compile(r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?P<value>[\t\x20-\x7e\x80-\xff]*)")
 """RFC 9110, section 5: a token, and a value without line ends."""

@@ -21,7 +21,7 @@ from ..signals import ActionRequired
 from ..states import Event
 from .drawing import Drawing, can_draw, draw, draws_colours
 from .output import folded, terminal_size
-from .stopping import BROKEN_PIPE, Stop, discard_output
+from .stopping import Stop
 
 __all__ = ["CANNOT_DRAW", "Hints", "PlainView", "sentences"]
 
@@ -179,9 +179,8 @@ class PlainView:
     def _write(self, *lines: str) -> None:
         try:
             print(*lines, sep="\n", flush=True)
-        except OSError:  # a pipe without a reader, or the terminal was closed
-            discard_output()
-            self._stop.request(BROKEN_PIPE)
+        except OSError as error:
+            self._stop.output_failed(error)
 
 
 def sentences(outcome: Outcome) -> Iterator[str]:

@@ -7,6 +7,7 @@ second signal, the process ends at once, and the kernel closes what was open.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -15,7 +16,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Self
 
-__all__ = ["BROKEN_PIPE", "Stop", "discard_output"]
+from .parser import report_error
+
+__all__ = ["Stop"]
 
 BROKEN_PIPE = 128 + 13
 """The exit code of a program whose output has no reader, as in shells; Windows has no SIGPIPE."""
@@ -96,6 +99,19 @@ class Stop:
             if self._ask is not None:
                 self._ask()
 
+    def output_failed(self, error: OSError) -> int:
+        """Nothing can be written any more: ask for a stop, and give back its exit code.
+
+        Whose reader or terminal is gone is told nothing; a full disk is told of.
+        """
+        _discard_output()
+        if isinstance(error, BrokenPipeError) or error.errno == errno.EIO:
+            code = BROKEN_PIPE
+        else:
+            code = report_error(f"cannot write the output: {error.strerror}")
+        self.request(code)
+        return code
+
     def leave(self, code: int) -> int:
         """End with this exit code, at once if the process is ours.
 
@@ -120,8 +136,8 @@ def _write(sequence: bytes) -> None:
         os.write(1, sequence)
 
 
-def discard_output() -> None:
-    """Standard output has no reader any more: discard what is still to be flushed."""
+def _discard_output() -> None:
+    """Discard what is still to be flushed, and what follows."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
