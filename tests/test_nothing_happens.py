@@ -6,6 +6,7 @@ import itertools
 import logging
 import re
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -27,6 +28,7 @@ from qrlifecycle import (
     SocketIOTransport,
     StatusChanged,
 )
+from qrlifecycle.engine.user_code import BLOCKS
 from qrlifecycle.gateways import WAHA, EvolutionAPI, Gateway
 from qrlifecycle.testing import Fault, PairingServer, ScriptedPeer
 from qrlifecycle.testing.gateways import EvolutionEmulator, WAHAEmulator
@@ -196,6 +198,15 @@ async def a_hook_that_raises(table: Table) -> None:
     await table.pair(on_qr_updated=show)
 
 
+async def a_hook_that_blocks(table: Table) -> None:
+    """It asks a database, and waits for it where everybody has to."""
+
+    def show(_qr: QRCode) -> None:
+        time.sleep(BLOCKS + 0.05)
+
+    await table.pair(on_qr_updated=show)
+
+
 async def paired_before(_table: Table) -> None:
     """No code is needed."""
 
@@ -280,6 +291,7 @@ SCENARIOS: list[Callable[[Table], Awaitable[None]]] = [
     nobody_approves,
     nothing_comes,
     a_hook_that_raises,
+    a_hook_that_blocks,
     paired_before,
     found_by_the_status,
     no_session,

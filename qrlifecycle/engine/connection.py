@@ -14,6 +14,7 @@ the while the deadlines go on, and the earlier one ends the waiting too.
 from __future__ import annotations
 
 import logging
+import time
 from typing import cast
 
 import anyio
@@ -48,6 +49,7 @@ from .user_code import (
     native_cancellations,
     place_of,
     raise_swallowed,
+    warn_if_it_blocked,
 )
 
 __all__ = ["LISTENS", "Connection"]
@@ -231,6 +233,7 @@ class Connection:
             if self.phase is not Phase.WAITING:  # unless an earlier wait was interrupted likewise
                 self.phase = NEXT_PHASE[self.phase, Step.WAIT]
             await sleep_for(delay)
+        began = time.monotonic()
         try:
             made: object = self._factory()
         except BaseException as error:
@@ -243,6 +246,8 @@ class Connection:
             if not isinstance(fault, UsageError):
                 error_once("the transport factory raised %s", describe(fault))
             raise fault from None
+        finally:
+            warn_if_it_blocked("the transport factory", began)
         if not isinstance(made, Transport):
             close_coroutine(made)
             kind = type(made).__name__

@@ -10,6 +10,7 @@ hook's). Whether it ends the attempt is decided by `Progress.note_showing()`, wh
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
@@ -19,7 +20,13 @@ import anyio.lowlevel
 from ..codes import Code
 from ..logs import error_once, warn_once
 from ..signals import ActionRequired
-from .user_code import BackgroundTasks, close_coroutine, describe, fault_of
+from .user_code import (
+    BackgroundTasks,
+    close_coroutine,
+    describe,
+    fault_of,
+    warn_if_it_blocked,
+)
 
 __all__ = ["BACKLOG", "Hook", "HookRunner", "Settled", "append_news"]
 
@@ -109,12 +116,14 @@ class HookRunner(Generic[T]):
 
     def _begin(self, item: T) -> tuple[object, Awaitable[object] | None]:
         """Call the hook; give back its epoch and what has yet to be awaited, if anything."""
-        epoch = self._epoch
+        epoch, began = self._epoch, time.monotonic()
         try:
             result: Any = self._hook(item)
         except BaseException as error:
             self._settle(epoch, fault_of(error))
             return epoch, None
+        finally:
+            warn_if_it_blocked(self._name, began)
         if inspect.iscoroutine(result) or (self._async and inspect.isawaitable(result)):
             return epoch, result
         if self.settled is not None:

@@ -17,7 +17,7 @@ from ..outcome import Connected, Outcome
 from ..policy import Policy
 from ..records import Began, Changed, Dropped, Ended, Record, Recorder
 from ..states import Event, State
-from .user_code import fault_of, name_of, not_run, place_of, reraise
+from .user_code import fault_of, name_of, not_run, place_of, reraise, warn_if_it_blocked
 
 __all__ = ["Recording"]
 
@@ -108,6 +108,7 @@ class Recording:
             reraise(raised)
 
     def _tell_one(self, recorder: Recorder, record: Record) -> None:
+        began = time.monotonic()
         try:
             answer: object = recorder(record)
         except BaseException as error:
@@ -116,6 +117,8 @@ class Recording:
         else:
             if (trouble := not_run(answer)) is not None:
                 self._complain(trouble)
+        finally:
+            warn_if_it_blocked("a recorder", began)
 
     def _complain(self, trouble: str) -> None:
         if not self._complained:  # a disk that is full stays full

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from ..leases.base import LeaseFactory
 from ..logs import error_once
 from ..signals import Paired, Signal
 from ..transports.base import TransportFactory
-from .user_code import close_coroutine, describe, fault_of
+from .user_code import close_coroutine, describe, fault_of, warn_if_it_blocked
 
 __all__ = ["Expectation", "QRRequest", "Service", "StatusCheck"]
 
@@ -40,11 +41,14 @@ class Service:
         expected = self.expect_identity
         if expected is None or isinstance(expected, str):
             return expected in (None, identity)
+        began = time.monotonic()
         try:
             answer: object = expected(identity)
         except BaseException as error:
             error_once("expect_identity raised %s", describe(fault_of(error)))
             return False
+        finally:
+            warn_if_it_blocked("expect_identity", began)
         if not isinstance(answer, bool):  # an async function in disguise, perhaps: it is all true
             error_once("expect_identity gave back %s, not True or False", type(answer).__name__)
             close_coroutine(answer)

@@ -29,6 +29,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+import time
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -41,6 +42,7 @@ import anyio
 
 from ..calling import has_names_only
 from ..errors import ForeignCancellation, QRLifecycleError
+from ..logs import warn_once
 
 __all__ = [
     "BackgroundTasks",
@@ -54,9 +56,14 @@ __all__ = [
     "place_of",
     "raise_swallowed",
     "reraise",
+    "warn_if_it_blocked",
 ]
 
 Arguments = TypeVarTuple("Arguments")
+
+BLOCKS = 0.5
+"""Seconds in a plain function beyond which there is a warning. A request to a service takes some
+tenths; what does not wait for anything takes milliseconds, also on a busy machine."""
 
 PACKAGE = str(Path(__file__).parent.parent) + os.sep
 """Where this library's own frames are."""
@@ -150,6 +157,18 @@ def not_run(answer: object) -> str | None:
         return None
     answer.close()
     return "gave back a coroutine, which was not run: make it a plain function"
+
+
+def warn_if_it_blocked(name: str, began: float) -> None:
+    """Say so where a plain function kept the event loop to itself: all else stood still meanwhile.
+
+    Args:
+        name: what it is called.
+        began: when it was called, as `time.monotonic()` counts.
+    """
+    if (took := time.monotonic() - began) > BLOCKS:
+        text = "%s blocked the event loop for %.1f s: await what takes long, or give it to a thread"
+        warn_once(text, name, took)
 
 
 def describe(error: BaseException) -> str:
