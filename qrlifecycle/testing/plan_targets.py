@@ -115,7 +115,7 @@ class WireTarget:
         self._transports: list[_Watched] = []
         self._openings = iter(openings)
         self._closings = iter(closings)
-        self._refusing = False
+        self._away = False
 
     def __call__(self) -> Transport:
         """A fresh transport to the peer, which is watched."""
@@ -171,9 +171,9 @@ class WireTarget:
                     self.peer.stall(0)
                 case Fault.REFUSED | Fault.BROKEN:
                     self.peer.break_off(0)
-                case Fault.UNREACHABLE if not self._refusing:
-                    self._refusing = True
-                    await self.peer.refuse()
+                case Fault.UNREACHABLE if not self._away:
+                    self._away = True
+                    await self.peer.go_away()
                 case _:
                     self.peer.stall(NEVER)
 

@@ -403,7 +403,7 @@ class ScriptedEnd(Peer):
         """With a socket first."""
         self.peer = ScriptedPeer(openings=[Fault.REFUSED] if after == 0 else [])
 
-    async def refuse(self) -> None:
+    async def go_away(self) -> None:
         """Nobody there."""
         self.peer = ScriptedPeer(openings=[Fault.UNREACHABLE])
 

@@ -543,7 +543,7 @@ async def test_what_they_are_built_on_keeps_the_contract() -> None:
 
 async def test_a_constructor_that_connects_is_told_not_to() -> None:
     """Where the peer refuses it, what it raised comes out of the factory: said with its place."""
-    (refused,) = (check for check in checks() if check.name == "open that is refused")
+    (refused,) = (check for check in checks() if check.name == "open where nobody listens")
     failure = (await refused.run(partial(greeted_line_peer, ConnectsWhenMade))).failure
     assert failure is not None
     assert re.match(r"Making a transport raised .*Error.* \(culprits\.py:\d+\)\.", failure.happened)

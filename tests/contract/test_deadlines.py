@@ -227,7 +227,7 @@ async def test_no_check_hangs_on_a_transport_that_never_opens(
     with anyio.fail_after(60):
         results = [await check.run(peer) for check in checks(["T1"])]
     kept = [result.check.name for result in results if result.passed]
-    assert kept == ["open that is refused"]
+    assert kept == ["open where nobody listens"]
 
 
 async def test_a_failing_greeting_is_told_with_the_failure() -> None:
@@ -262,11 +262,11 @@ async def test_a_peer_that_never_does_what_it_is_told_is_told() -> None:
     """A deed of the peer's has a deadline as well."""
 
     class Slow(ScriptedEnd):
-        async def refuse(self) -> None:
+        async def go_away(self) -> None:
             await anyio.sleep_forever()
 
-    (check,) = (one for one in checks() if one.name == "open that is refused")
-    with pytest.raises(CannotCheck, match=r"the peer's refuse\(\) did not end within 0\.2 s"):
+    (check,) = (one for one in checks() if one.name == "open where nobody listens")
+    with pytest.raises(CannotCheck, match=r"the peer's go_away\(\) did not end within 0\.2 s"):
         await check.run(Slow, limit=0.1)
 
 

@@ -302,7 +302,7 @@ async def test_the_least_of_a_peer_is_enough() -> None:
 
     class Least(ScriptedEnd):
         stall, wait_until_stalled = Peer.stall, Peer.wait_until_stalled
-        break_off, refuse, send_early = Peer.break_off, Peer.refuse, Peer.send_early
+        break_off, go_away, send_early = Peer.break_off, Peer.go_away, Peer.send_early
         hang_up, reset = Peer.hang_up, Peer.reset
 
     report = await check_transport(Least, clauses=["T1", "T3", "T4", "T5", "T6", "T7", "T8"])

@@ -51,7 +51,7 @@ async def misbehave(peer: WirePeer, plan: Plan) -> None:
         peer.show_life,
         lambda: _now(peer.reset),
         lambda: _now(peer.fall_silent),
-        peer.refuse,
+        peer.go_away,
     ]
     for _ in range(dice.choice([1, 3, 6])):
         await anyio.sleep(dice.choice([0, 0.002, 0.01]))

@@ -77,9 +77,9 @@ async def open_cancelled_while_the_peer_is_silent(harness: Harness) -> None:
 
 
 @check("T1")
-async def open_that_is_refused(harness: Harness) -> None:
-    """A refused open() raises the typed error, and leaves nothing."""
-    await harness.instruct(harness.peer.refuse)
+async def open_where_nobody_listens(harness: Harness) -> None:
+    """An open() that reaches nobody raises the typed error, and leaves nothing."""
+    await harness.instruct(harness.peer.go_away)
     await judge_failed(harness, harness.start(harness.make(), "open"), "refused")
 
 

@@ -123,9 +123,9 @@ class Peer(ABC):
         """From now on, answer openings with these bytes in place of a handshake."""
         raise CannotDo("the peer has no handshake to spoil")
 
-    async def refuse(self) -> None:
-        """From now on, have openings fail."""
-        raise CannotDo("the peer cannot refuse openings")
+    async def go_away(self) -> None:
+        """From now on, be away: openings reach nobody."""
+        raise CannotDo("the peer cannot be away")
 
     def turn_away(self) -> None:
         """From now on, say to each opening that it is not let in, as this protocol says it."""

@@ -56,6 +56,12 @@ def _require_bytes(signals: object, garbage: object, foreign: object, **optional
             raise InvalidValue(f"{name} must be bytes, not {type(data).__name__}")
 
 
+def _require_functions(**optional: object) -> None:
+    for name, function in optional.items():
+        if not (function is None or callable(function)):
+            raise InvalidValue(f"{name} must be a function, not {type(function).__name__}")
+
+
 class WirePeer(Peer):
     """A TCP server on loopback that stays silent, stalls, breaks and floods on command.
 
@@ -109,9 +115,7 @@ class WirePeer(Peer):
             raise InvalidValue("a peer needs at least two signals, and the first two must differ")
         if not (spelt or send):
             raise InvalidValue("say how the signals are spelt (bytes: signal), or give send=")
-        for name, function in (("make", make), ("greet", greet), ("refusal", refusal)):
-            if not (function is None or callable(function)):
-                raise InvalidValue(f"{name} must be a function, not {type(function).__name__}")
+        _require_functions(make=make, greet=greet, refusal=refusal)
         if not is_positive(heartbeat) or isinf(heartbeat):
             raise InvalidValue("heartbeat must be above 0, and finite")
         if answers and not alive:
@@ -248,7 +252,7 @@ class WirePeer(Peer):
             raise CannotDo("the peer was given no greet=, so there is no handshake to spoil")
         self._orders.garbled = data
 
-    async def refuse(self) -> None:
+    async def go_away(self) -> None:
         """Do not listen any more; the port stays this peer's."""
         self._accepting.cancel()
         await self._deaf.wait()
