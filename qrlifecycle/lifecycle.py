@@ -302,7 +302,12 @@ def expect_pair(lifecycle: QRLifecycle, scope: anyio.CancelScope, key: Hashable 
 
     Returns:
         What log lines about it are written in.
+
+    Raises:
+        PairingInProgress: one runs, whose `cancel()` and log lines stay its own.
     """
+    if lifecycle._attempt is not None:  # noqa: SLF001
+        raise PairingInProgress(lifecycle.state)
     lifecycle._expected = scope  # noqa: SLF001 - this module's own
     about = lifecycle._progress.observers.about  # noqa: SLF001
     about.key = key

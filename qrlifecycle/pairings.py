@@ -114,6 +114,7 @@ class Pairings:
                 has said so.
             WrongAnswer: `key` cannot be a key; `make_lifecycle` is no function, or gave back
                 something else than a lifecycle.
+            PairingInProgress: it gave back one that runs already, for another key or elsewhere.
         """
         try:
             hash(key)
@@ -359,7 +360,7 @@ class _Attempt:
     @property
     def ending(self) -> bool:
         """Whether it has come to an end, or will: one is decided, or it is being cancelled."""
-        if self.scope.cancel_called or self.last.outcome is not None:
+        if self.scope.cancel_called or self.last.outcome is not None or self.gone.is_set():
             return True
         return self.lifecycle.snapshot().ending
 

@@ -174,6 +174,15 @@ class ScriptedTransport(Transport):
         """The next signal that the peer sent."""
         return await self.buffer.get()
 
+    def close_nowait(self) -> bool:
+        """Close at once, as most do, where no other closing was scripted."""
+        if self._closing is not Fault.NONE:
+            return False
+        self.buffer.close()
+        self._set_socket(exists=False)
+        self._peer.closes.append(GracefulClose(0.0, finished=True))
+        return True
+
     async def aclose(self) -> None:
         """Close as scripted; the socket is gone only at the end."""
         began = anyio.current_time()

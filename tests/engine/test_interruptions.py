@@ -39,6 +39,7 @@ from qrlifecycle.engine.incoming import Incoming
 from qrlifecycle.engine.status import StatusReader
 from qrlifecycle.records import Closed, Ended, Leaving, Record
 from qrlifecycle.testing import (
+    Fault,
     ScriptedPeer,
     ScriptedTransport,
     VirtualClockEventLoop,
@@ -153,7 +154,7 @@ async def test_promise_5_a_close_that_swallows_a_cancellation_hides_none(
 
     monkeypatch.setattr(ScriptedTransport, "aclose", swallow)
     told: list[Connected] = []
-    peer = ScriptedPeer()
+    peer = ScriptedPeer(closings=[Fault.SLOW])
     lifecycle = QRLifecycle(request_qr, peer, on_connected=told.append)
     task = asyncio.ensure_future(lifecycle.pair())
     await settle()

@@ -356,15 +356,34 @@ async def test_what_pair_raises_is_not_logged_where_somebody_is_told(
 
 
 async def test_a_lifecycle_that_runs_elsewhere_is_told_so() -> None:
-    """`make_lifecycle` makes a fresh one each time; nothing of this attempt has begun."""
+    """`make_lifecycle` makes a fresh one each time; the one that runs goes on, and is its own."""
     tabs = Tabs()
     async with Pairings() as pairings, pairings.join("ada", tabs.make) as one:
         await settle()
-        async with pairings.join("bob", lambda: one.lifecycle) as other:
+        with pytest.raises(PairingInProgress):
+            async with pairings.join("bob", lambda: one.lifecycle):
+                pytest.fail("it was joined")
+        assert len(pairings) == 1
+        await settle()
+        assert tabs.peer.open_sockets == 1
+        assert one.lifecycle._progress.observers.about.key == "ada"
+        tabs.peer.send(Paired("me"))
+        assert await one.result() == Connected("me")
+
+
+@asyncio_only  # trio does not say which of two tasks begins first
+async def test_two_keys_with_one_lifecycle_in_one_breath() -> None:
+    """Neither runs yet; the later is told so, and its leaving is none of the other's business."""
+    tabs = Tabs()
+    lifecycle = tabs.make()
+    async with Pairings() as pairings, pairings.join("ada", lambda: lifecycle) as one:
+        async with pairings.join("bob", lambda: lifecycle) as other:
             with pytest.raises(PairingInProgress):
                 await other.result()
-            assert await other.result() == Cancelled()
+        await settle()
         assert tabs.peer.open_sockets == 1
+        tabs.peer.send(Paired("me"))
+        assert await one.result() == Connected("me")
 
 
 async def test_leaving_an_end_does_nothing_to_a_fresh_attempt_of_the_same_lifecycle() -> None:

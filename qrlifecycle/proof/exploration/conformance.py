@@ -98,7 +98,7 @@ def may_be(
     pending: Iterable[Act],
     *,
     blind: bool = False,
-    leases: bool = False,
+    unaided: frozenset[Label] = frozenset(),
 ) -> frozenset[Situation]:
     """Where the model can be after a move, everybody waiting.
 
@@ -107,24 +107,27 @@ def may_be(
         move: what was done.
         pending: acts of earlier moves whose effect was still to come.
         blind: whether a code that is shown meanwhile cannot be seen.
-        leases: whether there is a lease; else the one of the model is had by itself.
+        unaided: what happens there by itself, that elsewhere somebody has to do.
     """
     acts = (move.act, *(act for _, act in move.racing), *pending)
     said = tuple(SAYS[act] for act in sorted(acts))
     said += (((Label.NOT_SHOWN, Event.FAIL),),) * blind
-    return _reach(before, said, not TIMELY.isdisjoint(acts), leases)
+    return _reach(before, said, not TIMELY.isdisjoint(acts), unaided)
 
 
 @lru_cache(maxsize=2**16)
 def _reach(
-    before: frozenset[Situation], said: tuple[tuple[Said, ...], ...], clock: bool, leases: bool
+    before: frozenset[Situation],
+    said: tuple[tuple[Said, ...], ...],
+    clock: bool,
+    unaided: frozenset[Label],
 ) -> frozenset[Situation]:
     """All that some order of these can lead to; each happens once, or not at all."""
     start = {(situation, frozenset(range(len(said)))) for situation in before}
     reached, frontier = set(start), list(start)
     while frontier:
         situation, left = frontier.pop()
-        for follow in _steps(situation, left, said, clock, leases):
+        for follow in _steps(situation, left, said, clock, unaided):
             if follow not in reached:
                 reached.add(follow)
                 frontier.append(follow)
@@ -139,12 +142,12 @@ def _steps(
     left: frozenset[int],
     said: tuple[tuple[Said, ...], ...],
     clock: bool,
-    leases: bool,
+    unaided: frozenset[Label],
 ) -> Iterator[tuple[Situation, frozenset[int]]]:
     """What can come next: one of the acts that are left, or what nobody does."""
     for step in _moves(situation):
-        unaided = step.label is Label.GRANTED and not leases
-        if step.by is Actor.LIFECYCLE or unaided or (clock and step.by is Actor.CLOCK):
+        by_itself = step.by is Actor.LIFECYCLE or step.label in unaided
+        if by_itself or (clock and step.by is Actor.CLOCK):
             yield step.situation, left
         for index in left:
             if (step.label, step.event) in said[index]:

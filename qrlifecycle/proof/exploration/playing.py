@@ -96,7 +96,7 @@ def follow(
     scene: Scene, modelled: frozenset[Situation], move: ScheduledAct, unheard: tuple[Act, ...]
 ) -> frozenset[Situation]:
     """Where the model can be after a move; a breach is noted if the real code is not there."""
-    possible = may_be(modelled, move, unheard, blind=scene.blind, leases=scene.leases)
+    possible = may_be(modelled, move, unheard, blind=scene.blind, unaided=scene.unaided)
     modelled = conforms(possible, scene)
     if not modelled:
         scene.judge.note(5, differs(possible, scene))

@@ -30,6 +30,7 @@ from ...testing.acts import SIGNALS, Act
 from ...testing.clock import settle, timers
 from ...testing.judge import Judge
 from ...testing.scripted import Fault, Point, ScriptedPeer, ScriptedTransport
+from ..model import Label
 from .fingerprint import Fingerprint, names_in
 
 __all__ = ["Scene", "World"]
@@ -46,6 +47,8 @@ class World:
         status: whether there is a `check_status`.
         blind: whether the hook that shows the code raises.
         leases: whether there is a lease to be had first, that may be lost.
+        at_once: whether transports close without waiting, by `close_nowait()`; else each closing
+            takes as long as it takes, and may fail or hang.
         without: acts that do not happen here.
         racing: how many acts race with each other: 1 for none, 2 or 3.
     """
@@ -55,8 +58,16 @@ class World:
     status: bool = False
     blind: bool = False
     leases: bool = False
+    at_once: bool = False
     without: frozenset[Act] = frozenset()
     racing: int = 2
+
+    @property
+    def unaided(self) -> frozenset[Label]:
+        """What of the model's world happens by itself here, where elsewhere it takes an act."""
+        granted = () if self.leases else (Label.GRANTED,)
+        closed = (Label.SHUT, Label.CLOSED) if self.at_once else ()
+        return frozenset((*granted, *closed))
 
 
 TRIGGERS = {Act.GENERATE: Event.GENERATE, Act.CANCEL: Event.CANCEL, Act.RESET: Event.RESET}
@@ -213,6 +224,7 @@ class Scene:
         self._without = world.without
         self.blind = world.blind
         self.leases = world.leases
+        self.unaided = world.unaided
         self._reads = world.status
         nothing = frozenset[str]()
         self._idle_names = (nothing if world.status else OF_STATUS) | (
@@ -220,7 +232,8 @@ class Scene:
         )
         self._asked: _Question | None = None
         self._read: _Question | None = None
-        self.peer = ScriptedPeer(repeat(Fault.HELD), repeat(Fault.HELD))
+        closing = Fault.NONE if world.at_once else Fault.HELD
+        self.peer = ScriptedPeer(repeat(Fault.HELD), repeat(closing))
         self._keeper = _Keeper()
         self.judge = Judge(
             self.peer,

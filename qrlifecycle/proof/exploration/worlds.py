@@ -83,6 +83,12 @@ WORLDS: tuple[World, ...] = (
         racing=1,
     ),
     World(
+        name="every closing at once",
+        policy=replace(EVEN, max_refreshes=1, max_reconnects=1),
+        at_once=True,
+        racing=1,
+    ),
+    World(
         name="a code that nobody can see",
         policy=EVEN,
         status=True,
@@ -106,6 +112,12 @@ WORLDS: tuple[World, ...] = (
     World(
         name="races of one code",
         policy=EVEN,
+        without=_with(Act.RESET, Act.BROKEN, Act.ROTATED, Act.BREAK),
+    ),
+    World(
+        name="races of one code, closed at once",
+        policy=EVEN,
+        at_once=True,
         without=_with(Act.RESET, Act.BROKEN, Act.ROTATED, Act.BREAK),
     ),
     World(

@@ -113,7 +113,11 @@ class Label(StrEnum):
     BROKEN = "broken", Actor.TRANSPORT, "The transport breaks, or the peer goes."
     SIGNAL = "signal", Actor.TRANSPORT, "The transport hands over a signal."
     SHUT = "shut", Actor.TRANSPORT, "Closing gracefully, the transport shuts the socket."
-    CLOSED = "closed", Actor.TRANSPORT, "`aclose()` returns or raises; `abort()` follows."
+    CLOSED = (
+        "closed",
+        Actor.TRANSPORT,
+        "`close_nowait()` or `aclose()` is over; `abort()` follows.",
+    )
 
     DEADLINE = "deadline", Actor.CLOCK, "A deadline of the phase or of the attempt runs out."
     OPEN_TIMEOUT = "open timeout", Actor.CLOCK, "`open()` has taken too long."
