@@ -409,7 +409,7 @@ def test_the_page_on_embedding_shows_a_program_without_async(tmp_path: Path) -> 
     """An emulator beside it, and where a task's lifecycle comes from: each pairs."""
     *_, beside, pairing, _ = blocks(HOW_TO / "embed.md", "python")
     (tmp_path / "beside.py").write_text(beside)
-    assert "paired: +490001234567" in run(sys.executable, str(tmp_path / "beside.py"))
+    assert "paired: 490001234567@c.us" in run(sys.executable, str(tmp_path / "beside.py"))
     (tmp_path / "pairing.py").write_text(pairing)
     (tmp_path / "pages.py").write_text(PAGES)
     printed = run(sys.executable, str(tmp_path / "pages.py"))
