@@ -413,7 +413,7 @@ def test_the_page_on_embedding_shows_a_program_without_async(tmp_path: Path) -> 
     (tmp_path / "pairing.py").write_text(pairing)
     (tmp_path / "pages.py").write_text(PAGES)
     printed = run(sys.executable, str(tmp_path / "pages.py"))
-    assert printed.startswith("Connected(identity='+490001234567'")
+    assert printed.startswith("Connected(identity='490001234567@c.us'")
 
 
 def test_the_page_on_embedding_has_the_three_lines_of_the_example() -> None:
