@@ -378,7 +378,7 @@ class Endless(io.RawIOBase):
 def test_a_line_without_end_takes_no_memory() -> None:
     """It is read in pieces and passed over as a single line."""
     endless = Endless(20_000_000)
-    (entry,) = read_journal(io.BufferedReader(endless))
+    (entry,) = read_journal(io.BufferedReader(endless, 8192))
     assert entry.skipped is Skipped.FOREIGN
     assert endless.left == 0
     assert endless.largest <= LONGEST_LINE

@@ -218,8 +218,9 @@ def test_by_itself_it_says_its_token() -> None:
         assert name == "QRLIFECYCLE_TOKEN"
         headers = {"Content-Type": "application/json"}
         request = Request(f"{url}/qr", json.dumps(OWNER).encode(), headers)
-        with pytest.raises(HTTPError, match="401"):
+        with pytest.raises(HTTPError, match="401") as refused:
             urlopen(request, timeout=PROCESS_HANGS)
+        refused.value.close()
         request.add_header("Authorization", f"Bearer {value}")
         with urlopen(request, timeout=PROCESS_HANGS) as answer:
             assert json.load(answer)["qr"]
