@@ -81,8 +81,8 @@ class Began(Record):
     """`pair()` was called; with what the promises depend on of the policy."""
 
     close_timeout: float
-    key: str | None = None
-    """By what it was joined, if it was (`Pairings`): its text."""
+    key: tuple[str, ...] | None = None
+    """By what it was joined, if it was (`Pairings`): its parts, each as text."""
 
 
 @shown_half_made

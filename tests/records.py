@@ -54,7 +54,7 @@ class Story:
         at: float = 0.0,
         subject: tuple[str, ...] | None = ("bot-7", "user-123"),
         shared: str | None = None,
-        key: str | None = None,
+        key: tuple[str, ...] | None = None,
     ) -> None:
         self.records: list[Record] = []
         self._lifecycle = lifecycle

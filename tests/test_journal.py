@@ -45,7 +45,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "monotonic": TIMES,
     "wall": TIMES,
     "close_timeout": TIMES,
-    "key": st.none() | st.text(max_size=30),
+    "key": st.none() | st.lists(st.text(max_size=30), max_size=3).map(tuple),
     "source": st.sampled_from(State),
     "event": st.sampled_from(Event),
     "target": st.sampled_from(State),

@@ -225,14 +225,16 @@ def test_one_may_ask_for_a_lifecycle_or_a_subject(
 def test_an_attempt_without_a_socket_is_known_by_its_key() -> None:
     """By it one finds what ended before there was a transport; a subject says more, where it is."""
     early = (
-        Story("p-1", key="ada").begin().change(Event.FAIL, State.FAILED, Reason.GENERATING_FAILED)
+        Story("p-1", key=("ada", "take over"))
+        .begin()
+        .change(Event.FAIL, State.FAILED, Reason.GENERATING_FAILED)
     )
-    late = Story("p-2", key="ada", at=1).display().fail()
-    other = Story("p-3", key="bob", at=2).display().fail()
+    late = Story("p-2", key=("ada",), at=1).display().fail()
+    other = Story("p-3", key=("bob",), at=2).display().fail()
     records = [*early.end().records, *late.records, *other.records]
     lanes = read(records, subject="ada").lanes
-    assert [lane.subject for lane in lanes] == [("ada",), ("bot-7", "user-123")]
-    assert [subject(lane) for lane in lanes] == ["ada", "bot-7 user-123"]
+    assert [lane.subject for lane in lanes] == [("ada", "take over"), ("bot-7", "user-123")]
+    assert [subject(lane) for lane in lanes] == ["ada take over", "bot-7 user-123"]
     assert [lane.lifecycle for lane in read(records, subject="user-123").lanes] == ["p-2", "p-3"]
 
 

@@ -55,7 +55,7 @@ class Recording:
     def begin(self, policy: Policy) -> None:
         """Another attempt begins."""
         self.attempt += 1
-        self.record(Began, policy.close_timeout, _text_of(self._about.key))
+        self.record(Began, policy.close_timeout, _words_of(self._about.key))
 
     def end(self) -> None:
         """The attempt has ended."""
@@ -126,10 +126,10 @@ class Recording:
         self._complained = True
 
 
-def _text_of(key: Hashable) -> str | None:
-    """A key as text; it is the program's, and may be one that has none."""
+def _words_of(key: Hashable) -> tuple[str, ...] | None:
+    """The parts of a key as text; it is the program's, and may have none."""
     try:
-        return None if key is None else str(key)
+        return None if key is None else tuple(map(str, key if isinstance(key, tuple) else (key,)))
     except BaseException as error:
         fault_of(error)
         return None

@@ -154,7 +154,8 @@ class Leases(ABC):
         """Who holds it at this moment, on whichever machine; None if nobody does.
 
         Raises:
-            LeaseLost: the keeper cannot be reached.
+            LeaseLost: nobody knows: the keeper cannot be reached, or has forgotten and not been
+                told again.
             InvalidValue: no key, or a part of it that is no text.
         """
 

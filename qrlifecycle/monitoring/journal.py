@@ -272,7 +272,7 @@ READ: Mapping[str, Callable[[Any], object]] = {
     "monotonic": _number,
     "wall": _time,
     "close_timeout": _number,
-    "key": _or_none(_text),
+    "key": _or_none(_subject),
     "source": _word(State),
     "event": _word(Event),
     "target": _word(State),

@@ -193,17 +193,22 @@ async def test_a_channel_that_cannot_be_listened_to_is_told_of_once(
     over: Callable[..., AbstractAsyncContextManager[Any]],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """All else is answered, so nobody would notice but by take-overs that take their time."""
+    """All else is done, also what would have been published; a take-over takes its time."""
     if over is over_redis_py:
         needs_asyncio()
     rules = ["reset", "on", ">pw", "~*", "resetchannels", "+@all"]
     server.admin.execute_command("ACL", "SETUSER", "deaf", *rules)
     async with (
         over(server.port, username="deaf", password="pw") as client,
-        RedisLeases(client, renew_every=0.5, timeout=0.5),
+        RedisLeases(client, renew_every=0.5, timeout=0.5) as leases,
     ):
         await until(lambda: "cannot be listened to" in caplog.text)
         await anyio.sleep(2 * LISTEN_AGAIN)
+        held, wanted = leases.lease(*KEY), leases.lease(*KEY)
+        await held.acquire(lambda _: held.release(), 0.5)
+        with anyio.fail_after(HANGS):
+            await wanted.acquire(lambda _: None, 0.5)
+        wanted.release()
     (said,) = [record for record in caplog.records if record.name == "qrlifecycle"]
     assert said.levelname == "WARNING"
     assert "every 0.5 s" in said.getMessage()

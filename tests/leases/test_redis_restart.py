@@ -61,6 +61,7 @@ async def test_a_restart_of_redis_spoils_no_call_after_it(
     """
     caplog.set_level(logging.INFO, "qrlifecycle")
     with RedisServer() as server:
+        server.end_grace()
         async with over(server.port) as client, RedisLeases(client, renew_every=0.2) as leases:
             assert await leases.find_holder(*KEY) is None
             await restart(server, leases)

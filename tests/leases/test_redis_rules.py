@@ -289,6 +289,23 @@ async def test_promise_9_another_server_grants_nothing_for_a_time(server: RedisS
         assert TTL - 2 < grace <= TTL
 
 
+async def test_in_the_grace_period_nobody_is_said_to_hold_nothing(server: RedisServer) -> None:
+    """Who holds it may be about to say so: not "nobody" then, but that nobody knows."""
+    async with machine(server) as one, machine(server) as other:
+        await one.hold()
+        server.admin.hset("{qrl}:server", "run", "another")
+        assert await other.leases.find_holder(*KEY) is not None
+        assert await other.leases.ask_to_leave(*KEY) is True
+        told = r"^nobody knows: the keeper has just begun, or lost its data, and for \d+\.\d s more"
+        with pytest.raises(LeaseLost, match=told):
+            await other.leases.find_holder("another", "user")
+        with pytest.raises(LeaseLost, match=told):
+            await other.leases.ask_to_leave("another", "user")
+        server.end_grace()
+        assert await other.leases.find_holder("another", "user") is None
+        assert await other.leases.ask_to_leave("another", "user") is False
+
+
 # 7
 
 

@@ -286,10 +286,12 @@ class Unspeakable:
 
 
 @pytest.mark.parametrize(
-    ("key", "text"),
-    [("ada", "ada"), (7, "7"), (("bot-7", 1), "('bot-7', 1)"), (Unspeakable(), None)],
+    ("key", "words"),
+    [("ada", ("ada",)), (7, ("7",)), (("bot-7", 1), ("bot-7", "1")), (Unspeakable(), None)],
 )
-async def test_a_record_of_the_beginning_has_the_key(key: Hashable, text: str | None) -> None:
+async def test_a_record_of_the_beginning_has_the_key(
+    key: Hashable, words: tuple[str, ...] | None
+) -> None:
     """As text, where it has one: by it an operator finds an attempt that made no transport."""
     records: list[Record] = []
 
@@ -298,7 +300,7 @@ async def test_a_record_of_the_beginning_has_the_key(key: Hashable, text: str | 
 
     async with Pairings() as pairings, pairings.join(key, make) as pairing:
         assert isinstance(await pairing.result(), Failed)
-    assert [record.key for record in records if isinstance(record, Began)] == [text]
+    assert [record.key for record in records if isinstance(record, Began)] == [words]
 
 
 class Peculiar(UsageError):

@@ -165,16 +165,24 @@ class Keeper:
         await self._run(self._for_all_else, UPDATE, *said)
 
     async def find(self, key: str) -> Holder | None:
-        """Who holds a lease."""
-        found = await self._run(self._for_all_else, FIND, key)
-        if not found:
+        """Who holds a lease.
+
+        Raises:
+            LeaseLost: nobody knows, as for all that is asked; or not yet.
+        """
+        answer = await self._run(self._for_all_else, FIND, key)
+        if not _is_held(answer):
             return None
-        machine, since, token = found
+        _, machine, since, token = answer
         return Holder(machine, int(since) / 1000, int(token))
 
     async def ask(self, key: str) -> bool:
-        """Ask its holder to leave; whether there is one."""
-        return bool(await self._run(self._for_all_else, ASK, key))
+        """Ask its holder to leave; whether there is one.
+
+        Raises:
+            LeaseLost: likewise.
+        """
+        return _is_held(await self._run(self._for_all_else, ASK, key))
 
     @asynccontextmanager
     async def hints(self) -> AsyncIterator[AsyncIterator[str]]:
@@ -203,6 +211,20 @@ class Keeper:
         raise LeaseLost(f"the keeper of the leases did not answer {kind}")
 
 
+def _is_held(answer: Sequence[Any]) -> bool:
+    """Whether there is a holder, in an answer to who asked for one.
+
+    Raises:
+        LeaseLost: that is not known yet.
+    """
+    if answer[0] == "grace":
+        raise LeaseLost(
+            "nobody knows: the keeper has just begun, or lost its data, and for "
+            f"{int(answer[1]) / 1000:.1f} s more those who hold a lease may say so"
+        )
+    return bool(answer[0] == "holder")
+
+
 def kind_of(error: BaseException) -> str:
     """An error's kind, for a text, and what to do where nobody but a person can.
 
@@ -214,7 +236,8 @@ def kind_of(error: BaseException) -> str:
     code = str(error).partition(" ")[0]
     if kind.startswith("Authentication") or code in {"NOAUTH", "WRONGPASS"}:
         return f"{kind} (check the user and the password that the client has)"
-    if kind in {"AuthorizationError", "NoPermissionError"} or code == "NOPERM":
+    in_script = "ACL failure in script" in str(error)
+    if kind in {"AuthorizationError", "NoPermissionError"} or code == "NOPERM" or in_script:
         return f"{kind} (check what its user may do: the commands, the keys and the channels)"
     if kind == "MaxConnectionsError":
         return f"{kind} (its pool is too small: leases take three connections of it)"

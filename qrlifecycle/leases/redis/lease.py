@@ -13,7 +13,7 @@ import anyio
 import anyio.lowlevel
 
 from ...errors import InvalidValue, LeaseHeld, LeaseLost, LeaseTakenOver
-from ...logs import warn_shared
+from ...logs import warn_once
 from ...policy import number_or_kind
 from ...waiting import wait_for
 from ..base import Lease, Lost, WhenHeld
@@ -214,7 +214,7 @@ class RedisLease(Lease):
             self._answered = False
             self._wait.goes_on(str(error))
             if not session.outage:  # that is said already; this may be for ever
-                warn_shared("leases: none is had: %s", error, alike=str(error))
+                warn_once("leases: none is had: %s", error)
             return SOON * 4
         self._answered = True
         if answer.word == "held":

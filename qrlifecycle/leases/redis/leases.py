@@ -154,8 +154,8 @@ class RedisLeases(Leases):
         """Who holds it at this moment, on whichever machine; None if nobody does.
 
         Raises:
-            LeaseLost: the keeper did not answer within ``timeout``, or these leases are closed:
-                nobody knows.
+            LeaseLost: the keeper did not answer within ``timeout``, has just begun, so that who
+                holds a lease may be about to say so, or these leases are closed: nobody knows.
             UsageError: they were never entered, or in another thread or event loop.
             InvalidValue: no key, or a part of it that is no text.
         """
@@ -167,8 +167,9 @@ class RedisLeases(Leases):
         """Ask its holder to leave, on whichever machine; say whether there is one.
 
         Raises:
-            LeaseLost: the keeper did not answer within ``timeout``, or these leases are closed:
-                nobody may have been asked.
+            LeaseLost: the keeper did not answer within ``timeout``, has just begun, so that who
+                holds a lease may be about to say so, or these leases are closed: nobody may have
+                been asked.
             UsageError: they were never entered, or in another thread or event loop.
             InvalidValue: no key, or a part of it that is no text.
         """

@@ -72,8 +72,9 @@ end
 local function overtaken(session, known)
   return known and known > session and alive(known)
 end
+-- It is a hint and no more: where the user may not publish, all else is done as it is.
 local function tell(process, word, key, holder, by)
-  redis.call('PUBLISH', prefix .. 'to:' .. process, cjson.encode({{word, key, holder, by}}))
+  redis.pcall('PUBLISH', prefix .. 'to:' .. process, cjson.encode({{word, key, holder, by}}))
 end
 local function ask(process, key, holder, by)
   redis.call('HSET', prefix .. 'asks:' .. process, holder, key .. '\\n' .. by)
@@ -201,11 +202,13 @@ return 1
 FIND = Script(
     HEAD
     + """
--- 3 key
+-- 3 key. In the grace period nobody knows of whom nothing is known.
 local known = redis.call('HMGET', prefix .. 'lease:' .. ARGV[3], 'session', 'machine', 'since',
   'token')
-if not alive(known[1]) then return false end
-return {known[2], known[3], known[4]}
+if alive(known[1]) then return {'holder', known[2], known[3], known[4]} end
+local wait = grace()
+if wait > 0 then return {'grace', wait} end
+return {'nobody'}
 """
 )
 """Who holds a lease."""
@@ -215,9 +218,13 @@ ASK = Script(
     + """
 -- 3 key
 local known = redis.call('HMGET', prefix .. 'lease:' .. ARGV[3], 'session', 'process', 'holder')
-if not alive(known[1]) then return 0 end
-ask(known[2], ARGV[3], known[3], '')
-return 1
+if alive(known[1]) then
+  ask(known[2], ARGV[3], known[3], '')
+  return {'holder'}
+end
+local wait = grace()
+if wait > 0 then return {'grace', wait} end
+return {'nobody'}
 """
 )
 """Ask the holder of a lease to leave."""

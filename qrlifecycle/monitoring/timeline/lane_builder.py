@@ -112,7 +112,7 @@ class LaneBuilder:
         self.began = isinstance(first, Began)
         self._length = 0.0
         joined_by = first.key if isinstance(first, Began) else None
-        self._subject = None if joined_by is None else _bounded((joined_by,))
+        self._subject = None if joined_by is None else _bounded(joined_by)
         self._state: State | None = None
         self._spans: list[Span] = []
         self._since = 0.0

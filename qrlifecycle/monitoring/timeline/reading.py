@@ -49,7 +49,7 @@ def read(
         records: in the order of their journal.
         last: how many attempts to keep.
         lifecycle: only of this lifecycle.
-        subject: only for those whose subject has this word in it, or whose key it is; one without a
+        subject: only for those that have this word in their subject or their key; one without a
             socket may have neither.
 
     Raises:
@@ -134,12 +134,12 @@ class _Reader:
 
     def _decide(self, key: Key, record: Record) -> None:
         """Keep a lane whose subject or key is asked for; forget one whose subject is another's."""
-        words: tuple[str | None, ...] = ()
+        words = None
         if isinstance(record, Opening):
-            words = record.subject or ()
+            words = record.subject
         elif isinstance(record, Began):
-            words = (record.key,)
-        if self._subject in words:
+            words = record.key
+        if self._subject in (words or ()):
             self._kept[key] = self._waiting.pop(key)
         elif isinstance(record, Opening | Ended):
             del self._waiting[key]

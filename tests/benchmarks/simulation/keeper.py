@@ -208,18 +208,21 @@ class InMemoryKeeper:
             if claim is not None and claim_process is not None:
                 self._tell(claim_process, "free", key, claim)
 
-    def _find(self, key: str) -> list[Any] | None:
+    def _find(self, key: str) -> list[Any]:
         known = self._lease(key)
         if known is None or not self._alive(known.session):
-            return None
-        return [known.machine, str(known.since), known.token]
+            return self._nobody()
+        return ["holder", known.machine, str(known.since), known.token]
 
-    def _ask(self, key: str) -> int:
+    def _ask(self, key: str) -> list[Any]:
         known = self._lease(key)
         if known is None or not self._alive(known.session):
-            return 0
+            return self._nobody()
         self._ask_holder(known.process, key, known.holder, "")
-        return 1
+        return ["holder"]
+
+    def _nobody(self) -> list[Any]:
+        return ["grace", wait] if (wait := self._grace()) > 0 else ["nobody"]
 
 
 def _groups(said: Sequence[str]) -> Iterator[tuple[str, str, str]]:
